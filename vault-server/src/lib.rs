@@ -1,1 +1,1 @@
-//! Placeholder.
+//! Nothing stands here yet.

@@ -1,0 +1,87 @@
+//! Randomness, as an argument.
+//!
+//! Knows nothing of what the bytes become. Keys, identifiers and anchor secrets come from the
+//! operating system directly; nonces from a generator on each thread, because asking the system
+//! for 24 bytes costs more than the encryption they are for.
+
+use chacha20::ChaCha20Rng;
+use chacha20::rand_core::{Rng, SeedableRng};
+use std::cell::RefCell;
+
+/// A source of random bytes.
+pub trait Entropy: Send {
+    /// Fills `bytes` with random bytes.
+    ///
+    /// A source that cannot deliver stops the process: weak keys are worse than no service.
+    fn fill(&mut self, bytes: &mut [u8]);
+}
+
+/// The operating system's generator.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OsEntropy;
+
+impl Entropy for OsEntropy {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        getrandom::fill(bytes).expect("the operating system has a random generator");
+    }
+}
+
+/// A generator whose bytes follow from its seed, for tests alone.
+pub struct SeededEntropy(ChaCha20Rng);
+
+impl SeededEntropy {
+    /// The generator with this seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self(ChaCha20Rng::seed_from_u64(seed))
+    }
+}
+
+impl Entropy for SeededEntropy {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        self.0.fill_bytes(bytes);
+    }
+}
+
+thread_local! {
+    static NONCES: RefCell<Option<ChaCha20Rng>> = const { RefCell::new(None) };
+}
+
+/// Random bytes for a nonce, from this thread's generator.
+#[must_use]
+pub fn nonce() -> [u8; 24] {
+    NONCES.with_borrow_mut(|slot| {
+        let rng = slot.get_or_insert_with(from_os);
+        let mut nonce = [0; 24];
+        rng.fill_bytes(&mut nonce);
+        nonce
+    })
+}
+
+/// Takes a new seed from the operating system for this thread's nonces: once a write transaction,
+/// so that a virtual machine resumed twice from one snapshot does not repeat itself for long.
+pub fn reseed_nonces() {
+    NONCES.with_borrow_mut(|slot| *slot = Some(from_os()));
+}
+
+fn from_os() -> ChaCha20Rng {
+    let mut seed = [0; 32];
+    OsEntropy.fill(&mut seed);
+    ChaCha20Rng::from_seed(seed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nonces_do_not_repeat_over_a_reseed() {
+        let mut seen = std::collections::HashSet::new();
+        for round in 0..1000 {
+            if round % 100 == 0 {
+                reseed_nonces();
+            }
+            assert!(seen.insert(nonce()));
+        }
+    }
+}

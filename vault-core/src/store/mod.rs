@@ -1,0 +1,112 @@
+//! Stores bytes in named tables.
+//!
+//! Knows nothing of keys, people or law. Ordering and durability are promised here; secrecy is
+//! not: what must not be read has to be sealed before it comes here, and what must be forgotten
+//! has to lose its key, because the stores below keep deleted rows in freed pages for a long time
+//! (docs/architecture.md, "the shred map").
+//!
+//! [`RedbStore`] is the store of a vault, [`MemoryStore`] that of tests; [`Overlay`] holds the
+//! changes of one closure back until somebody decides about them; [`fault`] breaks disks on
+//! purpose.
+
+mod disk;
+mod error;
+pub mod fault;
+mod memory;
+mod overlay;
+mod redb;
+mod table;
+
+pub use disk::{MemoryDisk, MemoryDiskHandle};
+pub use error::StoreError;
+pub use memory::MemoryStore;
+pub use overlay::{Changes, Overlay};
+pub use redb::{RedbReader, RedbStore, drop_page_cache};
+pub use table::{Direction, KeyRange, Row, Table};
+
+/// Reads one state of the store: nothing written after the transaction began is seen, except what
+/// a [`WriteTx`] wrote itself.
+pub trait ReadTx {
+    /// The value at `key`, or `None` if there is no such row.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`], [`StoreError::Io`] or [`StoreError::Unavailable`]; never that the
+    /// row is missing.
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// At most `limit` rows of `range`, in the bytewise order of their keys, from the side that
+    /// `direction` begins at. A range whose end is not after its start is empty.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ReadTx::get`].
+    fn range(
+        &self,
+        table: Table,
+        range: &KeyRange,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError>;
+}
+
+/// Changes the store. Nobody else sees a change before the transaction has committed.
+pub trait WriteTx: ReadTx {
+    /// Sets the value at `key`, replacing one that is there.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`], [`StoreError::DiskFull`], [`StoreError::Io`] or
+    /// [`StoreError::Unavailable`]. After any of them the transaction can only abort.
+    fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError>;
+
+    /// Removes the row at `key`; succeeds if there is none.
+    ///
+    /// Its bytes stay on the medium: this is not erasure.
+    ///
+    /// # Errors
+    ///
+    /// As for [`WriteTx::put`].
+    fn delete(&mut self, table: Table, key: &[u8]) -> Result<(), StoreError>;
+}
+
+/// Ordered bytes in named tables, read by snapshot and changed by one writer at a time.
+pub trait Store: Send + Sync {
+    /// A snapshot that its holder keeps: what was committed when this was called.
+    ///
+    /// Never waits for a writer. Holding one for long keeps freed pages from being used again.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] once a commit has failed, or [`StoreError::Corrupt`] or
+    /// [`StoreError::Io`].
+    fn snapshot(&self) -> Result<Box<dyn ReadTx + Send>, StoreError>;
+
+    /// Runs `f` once over a snapshot. Never waits for writers.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Store::snapshot`], and whatever `f` returns, unchanged.
+    fn read(
+        &self,
+        f: &mut dyn FnMut(&dyn ReadTx) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let snapshot = self.snapshot()?;
+        f(&*snapshot)
+    }
+
+    /// Runs `f` once, alone among writers, and commits what it did: durable when this returns
+    /// `Ok`. A caller must not start another write on this store from within `f`.
+    ///
+    /// # Errors
+    ///
+    /// What `f` returns, unchanged, and then nothing has changed. [`StoreError::Aborted`] also if
+    /// `f` returned `Ok` although one of its own changes had failed. [`StoreError::OutcomeUnknown`]
+    /// if the commit failed: all of the change or none of it will be found after reopening, and
+    /// until then this store answers [`StoreError::Unavailable`]. After any other error nothing
+    /// has changed.
+    fn write(
+        &self,
+        f: &mut dyn FnMut(&mut dyn WriteTx) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError>;
+}

@@ -1,0 +1,185 @@
+//! The tables, and ranges of their keys.
+//!
+//! Knows what the tables are called, not what a row in them means.
+
+/// A table. Its number is on disk in its name: numbers are append-only, never reused.
+#[repr(u8)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Table {
+    /// Epoch, header and other single rows.
+    System = 1,
+    /// Nodes of the shred maps.
+    Nodes = 2,
+    /// Keysets, one a row handle.
+    Keysets = 3,
+    /// Envelopes of field values.
+    Records = 4,
+    /// Metadata of records, beside the ciphertext so that it changes alone.
+    RecordMeta = 5,
+    /// Rows about people as such.
+    Subjects = 6,
+    /// Consents and objections.
+    Consents = 7,
+    /// Hashes of erased subject ids.
+    Tombstones = 8,
+    /// Applied policies.
+    Policies = 9,
+    /// API keys, by hash.
+    ApiKeys = 10,
+    /// Entries and tree of the evidence log.
+    Audit = 11,
+    /// Work for the sweeper.
+    Dirty = 12,
+}
+
+impl Table {
+    /// Every table, in the order of their numbers.
+    pub const ALL: [Self; 12] = [
+        Self::System,
+        Self::Nodes,
+        Self::Keysets,
+        Self::Records,
+        Self::RecordMeta,
+        Self::Subjects,
+        Self::Consents,
+        Self::Tombstones,
+        Self::Policies,
+        Self::ApiKeys,
+        Self::Audit,
+        Self::Dirty,
+    ];
+
+    /// The number, as used in associated data.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The name on disk, where it stands in the clear: fixed, so that it tells nothing of a
+    /// policy or a person.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::System => "t01",
+            Self::Nodes => "t02",
+            Self::Keysets => "t03",
+            Self::Records => "t04",
+            Self::RecordMeta => "t05",
+            Self::Subjects => "t06",
+            Self::Consents => "t07",
+            Self::Tombstones => "t08",
+            Self::Policies => "t09",
+            Self::ApiKeys => "t10",
+            Self::Audit => "t11",
+            Self::Dirty => "t12",
+        }
+    }
+
+    /// The place of this table in [`Table::ALL`].
+    pub(super) fn index(self) -> usize {
+        usize::from(self.number()) - 1
+    }
+}
+
+/// Which end of a range comes first.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the smallest key.
+    Ascending,
+    /// From the greatest key.
+    Descending,
+}
+
+/// The keys in `[start, end)`, compared bytewise.
+///
+/// Silent in `Debug`: a key may locate somebody.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeyRange {
+    /// The first key that belongs to the range.
+    pub start: Vec<u8>,
+    /// The first key that no longer does; `None` for the end of the table.
+    pub end: Option<Vec<u8>>,
+}
+
+impl KeyRange {
+    /// Every key of a table.
+    #[must_use]
+    pub fn all() -> Self {
+        Self {
+            start: Vec::new(),
+            end: None,
+        }
+    }
+
+    /// The keys that begin with `prefix`, `prefix` itself among them.
+    #[must_use]
+    pub fn prefix(prefix: &[u8]) -> Self {
+        // The first key after all of them is the prefix counted up by one, its trailing 0xff bytes
+        // having no successor. Nothing but such bytes, or none at all, reaches to the end.
+        let kept = prefix.iter().rposition(|byte| *byte != 0xff);
+        let end = kept.map(|last| {
+            let mut end = prefix[..=last].to_vec();
+            end[last] += 1;
+            end
+        });
+        Self {
+            start: prefix.to_vec(),
+            end,
+        }
+    }
+
+    /// Whether `key` lies in the range.
+    #[must_use]
+    pub fn contains(&self, key: &[u8]) -> bool {
+        self.start.as_slice() <= key && self.end.as_deref().is_none_or(|end| key < end)
+    }
+
+    /// Whether no key can lie in the range. The stores below panic on a range that ends before it
+    /// begins, so they ask first.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.end
+            .as_deref()
+            .is_some_and(|end| end <= &self.start[..])
+    }
+}
+
+impl std::fmt::Debug for KeyRange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyRange").finish_non_exhaustive()
+    }
+}
+
+/// One row: key, value.
+pub type Row = (Vec<u8>, Vec<u8>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_table_is_named_after_its_number_and_stands_at_its_index() {
+        for (index, table) in Table::ALL.into_iter().enumerate() {
+            assert_eq!(table.name(), format!("t{:02}", table.number()));
+            assert_eq!(table.index(), index);
+        }
+    }
+
+    #[test]
+    fn a_prefix_of_greatest_bytes_reaches_to_the_end_of_the_table() {
+        assert_eq!(KeyRange::prefix(&[0xff, 0xff]).end, None);
+        assert_eq!(KeyRange::prefix(&[]), KeyRange::all());
+        assert_eq!(KeyRange::prefix(&[7, 0xff]).end, Some(vec![8]));
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_is_in_the_range_of_a_prefix_exactly_if_it_begins_with_it(
+            prefix in prop::collection::vec(prop_oneof![Just(0), Just(1), Just(0xfe), Just(0xff)], 0..4),
+            key in prop::collection::vec(prop_oneof![Just(0), Just(1), Just(0xfe), Just(0xff)], 0..6),
+        ) {
+            prop_assert_eq!(KeyRange::prefix(&prefix).contains(&key), key.starts_with(&prefix));
+        }
+    }
+}
