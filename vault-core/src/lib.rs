@@ -4,6 +4,9 @@
 //! way: a module knows those it stands on, never those above it.
 
 pub mod clock;
+pub mod crypto;
 pub mod entropy;
 pub mod id;
+pub mod limits;
+pub mod row;
 pub mod store;

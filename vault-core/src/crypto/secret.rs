@@ -1,0 +1,99 @@
+//! Key material in memory.
+//!
+//! Knows nothing of what a key is for. Does not lock pages: a host whose swap is not encrypted is
+//! named in docs/threat-model.md.
+
+use core::fmt;
+
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::entropy::Entropy;
+
+/// `N` secret bytes: boxed so that moving does not copy them, overwritten when dropped, silent in
+/// `Debug`, compared in constant time, never `Clone`.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct Secret<const N: usize>(Box<[u8; N]>);
+
+impl<const N: usize> Secret<N> {
+    /// Fresh random bytes.
+    pub fn generate(entropy: &mut dyn Entropy) -> Self {
+        let mut secret = Self::zeroed();
+        entropy.fill(secret.0.as_mut_slice());
+        secret
+    }
+
+    /// Takes `bytes` over and overwrites them where they were.
+    pub fn take(bytes: &mut [u8; N]) -> Self {
+        let mut secret = Self::zeroed();
+        secret.0.copy_from_slice(bytes);
+        bytes.zeroize();
+        secret
+    }
+
+    /// Copies from a slice, whose owner remains responsible for it; `None` if the length differs.
+    #[must_use]
+    pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+        let mut secret = Self::zeroed();
+        if bytes.len() != N {
+            return None;
+        }
+        secret.0.copy_from_slice(bytes);
+        Some(secret)
+    }
+
+    /// A second copy, where a key must live in two places at once.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        let mut secret = Self::zeroed();
+        secret.0.copy_from_slice(self.0.as_slice());
+        secret
+    }
+
+    /// The bytes, for the cipher.
+    #[must_use]
+    pub fn expose(&self) -> &[u8; N] {
+        &self.0
+    }
+
+    /// The bytes, to be filled.
+    pub fn expose_mut(&mut self) -> &mut [u8; N] {
+        &mut self.0
+    }
+
+    /// `N` zero bytes, to be filled.
+    #[must_use]
+    pub fn zeroed() -> Self {
+        Self(Box::new([0; N]))
+    }
+}
+
+impl<const N: usize> PartialEq for Secret<N> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_slice().ct_eq(other.0.as_slice()).into()
+    }
+}
+
+impl<const N: usize> Eq for Secret<N> {}
+
+impl<const N: usize> fmt::Debug for Secret<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entropy::SeededEntropy;
+
+    #[test]
+    fn a_secret_is_silent_in_debug_and_takes_its_bytes_away() {
+        let mut bytes = [0x5a; 32];
+        let secret = Secret::take(&mut bytes);
+        assert_eq!(bytes, [0; 32]);
+        assert_eq!(format!("{secret:?}"), "Secret");
+        assert_eq!(secret, secret.duplicate());
+        assert_ne!(secret, Secret::generate(&mut SeededEntropy::new(1)));
+    }
+}

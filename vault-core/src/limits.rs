@@ -1,0 +1,61 @@
+//! Every limit of the vault, with its unit in the name.
+//!
+//! Knows nothing of why a caller came near one; each is checked before work is done.
+
+/// Longest plaintext in one envelope.
+pub const VALUE_BYTES_MAX: usize = 1 << 20;
+/// Longest stored row of ours that is decoded; a keyset of a person with many periods is the largest.
+pub const ROW_BYTES_MAX: usize = 4 << 20;
+/// People who may share one look-up value (a family's telephone).
+pub const SHARED_LOOKUP_MAX: usize = 32;
+/// Look-up values one person may have.
+pub const LOOKUPS_PER_PERSON_MAX: usize = 256;
+/// Keys in one person's keyset.
+pub const KEYS_PER_PERSON_MAX: usize = 4_096;
+/// Entries in a leaf of a shred map before it splits.
+pub const LEAF_ENTRIES_MAX: usize = 64;
+/// Key slots of a vault.
+pub const SLOTS_MAX: usize = 16;
+/// Shortest passphrase, in characters.
+pub const PASSPHRASE_CHARACTERS_MIN: usize = 12;
+/// Longest passphrase.
+pub const PASSPHRASE_BYTES_MAX: usize = 1_024;
+/// Longest label of a slot or name of a channel.
+pub const LABEL_BYTES_MAX: usize = 128;
+/// Longest identity of a user on a channel.
+pub const CHANNEL_USER_BYTES_MAX: usize = 1_024;
+/// Closures waiting for the writer.
+pub const QUEUE_MAX: usize = 4_096;
+/// Closures in one commit.
+pub const BATCH_MAX: usize = 512;
+/// Rows that an erasure deletes in its own transaction; the sweeper deletes the others, whose keys
+/// are gone already.
+pub const ERASE_ROWS_MAX: usize = 10_000;
+/// Records in one append.
+pub const APPEND_RECORDS_MAX: usize = 1_000;
+/// Records in one page of a list.
+pub const PAGE_RECORDS_MAX: usize = 1_000;
+/// Bytes of one record's values together.
+pub const RECORD_BYTES_MAX: usize = 1 << 20;
+/// Entries of a `_meta` list.
+pub const META_ENTRIES_MAX: usize = 64;
+/// Longest text in `_meta`.
+pub const META_TEXT_BYTES_MAX: usize = 256;
+/// Leaves of the people map in one pass of the sweeper.
+pub const SWEEP_LEAVES_MAX: usize = 1_000;
+/// Records that one pass of the sweeper seals again or deletes.
+pub const SWEEP_ROWS_MAX: usize = 1_000;
+/// API keys of a vault.
+pub const API_KEYS_MAX: usize = 10_000;
+/// Consent events kept for one person and purpose.
+pub const CONSENT_EVENTS_MAX: usize = 1_000;
+/// `ask` calls for one person and UTC day.
+pub const ASKS_PER_DAY_MAX: u32 = 50;
+/// Bytes of the read journal before it begins anew.
+pub const JOURNAL_BYTES_MAX: u64 = 8 << 20;
+/// How long `{channel, user}` of an erased person is refused.
+pub const GUARD_SECONDS: i64 = 15 * 60;
+/// Entries of that guard in memory; beyond it the oldest go.
+pub const GUARD_ENTRIES_MAX: usize = 100_000;
+/// Until when a value that was replaced or removed is gone from freed pages as well.
+pub const FINAL_WITHIN_HOURS: i64 = 24;

@@ -1,0 +1,86 @@
+//! Rows as bytes: a version, then `bincode` of a struct that exists only to be stored.
+//!
+//! The only module that knows `bincode` (2.0.1, whose format is frozen; docs/decisions/0003).
+//! Knows nothing of what the structs mean. What comes back from a disk is bounded before it is
+//! decoded, and must be used up to its last byte.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+use crate::limits::ROW_BYTES_MAX;
+
+const VERSION: u8 = 1;
+
+type Configuration = bincode::config::Configuration<bincode::config::BigEndian>;
+
+fn configuration() -> Configuration {
+    bincode::config::standard().with_big_endian()
+}
+
+/// Bytes that are no row of the kind asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a stored row is not of the expected form")]
+pub struct RowError;
+
+/// The bytes of `row`; overwritten when dropped, since rows hold keys and values.
+///
+/// # Panics
+///
+/// Never for the structs of this crate, whose parts all have a bincode form.
+pub fn encode<T: Serialize>(row: &T) -> Zeroizing<Vec<u8>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(256));
+    bytes.push(VERSION);
+    bincode::serde::encode_into_std_write(row, &mut *bytes, configuration())
+        .expect("stored structs have a binary form, and memory does not fail");
+    bytes
+}
+
+/// The row in `bytes`.
+///
+/// # Errors
+///
+/// [`RowError`] for another version, another form, or bytes left over.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RowError> {
+    let (&version, body) = bytes.split_first().ok_or(RowError)?;
+    if version != VERSION || body.len() > ROW_BYTES_MAX {
+        return Err(RowError);
+    }
+    let limited = configuration().with_limit::<ROW_BYTES_MAX>();
+    let (row, used) = bincode::serde::decode_from_slice(body, limited).map_err(|_| RowError)?;
+    if used != body.len() {
+        return Err(RowError);
+    }
+    Ok(row)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    type Sample = (u32, Vec<(u16, Vec<u8>)>, Option<String>);
+
+    proptest! {
+        #[test]
+        fn a_row_reads_back(row: Sample) {
+            prop_assert_eq!(decode::<Sample>(&encode(&row)), Ok(row));
+        }
+
+        #[test]
+        fn no_bytes_make_decode_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = decode::<Sample>(&bytes);
+        }
+    }
+
+    #[test]
+    fn another_version_and_bytes_left_over_are_refused() {
+        let mut bytes = encode(&7u32).to_vec();
+        assert_eq!(decode::<u32>(&bytes), Ok(7));
+        bytes.push(0);
+        assert_eq!(decode::<u32>(&bytes), Err(RowError));
+        bytes.pop();
+        bytes[0] = 2;
+        assert_eq!(decode::<u32>(&bytes), Err(RowError));
+    }
+}
