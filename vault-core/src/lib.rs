@@ -7,6 +7,8 @@ pub mod clock;
 pub mod crypto;
 pub mod entropy;
 pub mod id;
+pub mod keys;
 pub mod limits;
+pub mod medium;
 pub mod row;
 pub mod store;

@@ -203,7 +203,10 @@ mod tests {
     const VAULT: VaultId = VaultId::from_bytes([3; 16]);
 
     fn anchor(media: &[MemoryMedium]) -> FileAnchor {
-        let media = media.iter().cloned().map(|m| Box::new(m) as Box<dyn Medium>);
+        let media = media
+            .iter()
+            .cloned()
+            .map(|m| Box::new(m) as Box<dyn Medium>);
         FileAnchor::new(VAULT, media.collect(), Box::new(SeededEntropy::new(9)))
     }
 
@@ -226,7 +229,10 @@ mod tests {
         for epoch in 2..6 {
             anchor.prepare(epoch, &secret(epoch)).unwrap();
             assert_eq!(anchor.current().unwrap().len(), 2);
-            assert!(holds(&medium, &secret(epoch - 1)), "the control: still there");
+            assert!(
+                holds(&medium, &secret(epoch - 1)),
+                "the control: still there"
+            );
             anchor.retire(epoch).unwrap();
             assert!(!holds(&medium, &secret(epoch - 1)));
             let left = anchor.current().unwrap();
@@ -248,7 +254,13 @@ mod tests {
         let mut bytes = medium.bytes();
         bytes[usize::try_from(SLOT_OFFSETS[1]).unwrap() + 40] ^= 1;
         let mut damaged = self::anchor(&[MemoryMedium::new(bytes)]);
-        assert!(damaged.current().unwrap().iter().all(|slot| slot.epoch != 1));
+        assert!(
+            damaged
+                .current()
+                .unwrap()
+                .iter()
+                .all(|slot| slot.epoch != 1)
+        );
     }
 
     #[test]

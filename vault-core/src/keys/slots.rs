@@ -277,7 +277,12 @@ fn private_half(
         SlotKind::Passphrase => argon2id(secret, salt, cost)?,
         SlotKind::RecoveryKey => hkdf(&[secret], salt, "vault/1 recovery key", &[]),
     };
-    let private = hkdf(&[stretched.expose()], salt, "vault/1 slot private half", &[]);
+    let private = hkdf(
+        &[stretched.expose()],
+        salt,
+        "vault/1 slot private half",
+        &[],
+    );
     Some(StaticSecret::from(*private.expose()))
 }
 
@@ -460,8 +465,16 @@ mod tests {
         assert!(opened.len() == 1 && opened[0].number == 1 && opened[0].root_key == key(1));
         let opened = file.open(SlotKind::RecoveryKey, b"recovery").unwrap();
         assert!(opened.len() == 1 && opened[0].number == 2);
-        assert!(file.open(SlotKind::RecoveryKey, passphrase).unwrap().is_empty());
-        assert!(file.open(SlotKind::Passphrase, b"correct horse batterz").unwrap().is_empty());
+        assert!(
+            file.open(SlotKind::RecoveryKey, passphrase)
+                .unwrap()
+                .is_empty()
+        );
+        assert!(
+            file.open(SlotKind::Passphrase, b"correct horse batterz")
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]
@@ -471,7 +484,11 @@ mod tests {
         let entropy = &mut SeededEntropy::new(10);
         file.write(2, &key(2), &targets, entropy).unwrap();
         let both = file.open(SlotKind::RecoveryKey, b"two").unwrap();
-        assert_eq!(both.len(), 2, "a rotation that is cut off here can go either way");
+        assert_eq!(
+            both.len(),
+            2,
+            "a rotation that is cut off here can go either way"
+        );
         assert!(both[0].root_key == key(2) && both[1].root_key == key(1));
         file.scrub_all_but(2, entropy).unwrap();
         for secret in [b"one", b"two"] {
@@ -494,7 +511,10 @@ mod tests {
             bytes[start + end..start + end + 32].copy_from_slice(&hash);
             let changed = SlotFile::new(VAULT, Box::new(MemoryMedium::new(bytes)));
             let opened = changed.open(SlotKind::RecoveryKey, b"one");
-            assert!(opened.map_or(true, |opened| opened.is_empty()), "byte {index}");
+            assert!(
+                opened.map_or(true, |opened| opened.is_empty()),
+                "byte {index}"
+            );
         }
     }
 
