@@ -10,5 +10,7 @@ pub mod id;
 pub mod keys;
 pub mod limits;
 pub mod medium;
+pub mod refusal;
+pub mod revocation;
 pub mod row;
 pub mod store;

@@ -5,6 +5,9 @@
 
 use core::fmt;
 
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::ser::SerializeTuple;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -82,6 +85,44 @@ impl<const N: usize> fmt::Debug for Secret<N> {
     }
 }
 
+/// For sealed rows alone: a format that people read gets no key.
+impl<const N: usize> Serialize for Secret<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            return Err(serde::ser::Error::custom("a key has no readable form"));
+        }
+        let mut tuple = serializer.serialize_tuple(N)?;
+        for byte in self.0.iter() {
+            tuple.serialize_element(byte)?;
+        }
+        tuple.end()
+    }
+}
+
+impl<'de, const N: usize> Deserialize<'de> for Secret<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes<const N: usize>;
+        impl<'de, const N: usize> Visitor<'de> for Bytes<N> {
+            type Value = Secret<N>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{N} bytes")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut bytes: A) -> Result<Secret<N>, A::Error> {
+                let mut secret = Secret::zeroed();
+                for (index, place) in secret.0.iter_mut().enumerate() {
+                    *place = bytes
+                        .next_element()?
+                        .ok_or_else(|| A::Error::invalid_length(index, &self))?;
+                }
+                Ok(secret)
+            }
+        }
+        deserializer.deserialize_tuple(N, Bytes)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,5 +136,10 @@ mod tests {
         assert_eq!(format!("{secret:?}"), "Secret");
         assert_eq!(secret, secret.duplicate());
         assert_ne!(secret, Secret::generate(&mut SeededEntropy::new(1)));
+        assert!(serde_json::to_string(&secret).is_err());
+        assert_eq!(
+            crate::row::decode::<Secret<32>>(&crate::row::encode(&secret)),
+            Ok(secret)
+        );
     }
 }

@@ -1,1 +1,221 @@
+//! One person's keys: a random DEK for each compartment and period, the audit key, and the list of
+//! index entries that must be shredded with them.
+//!
+//! The keyset is sealed under the person's KEK, which lies in the people map. Under an unchanged
+//! KEK a keyset only gains; a key leaves it together with the KEK. Knows nothing of what is sealed
+//! under a DEK.
 
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::shred::{ShredError, Tag};
+use super::system::PERSON_BYTES;
+use crate::crypto::{Location, Secret, seal, unseal};
+use crate::entropy::Entropy;
+use crate::id::{RowHandle, SubjectId, VaultId};
+use crate::limits::KEYS_PER_PERSON_MAX;
+use crate::row;
+use crate::store::{ReadTx, Table, WriteTx};
+
+/// What can be destroyed alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Compartment {
+    /// 0 control, 1 general, 2 consents, 16 and a collection's id where that expires by age.
+    pub number: u16,
+    /// Hours since 1970 when the period began; 0 where there are no periods.
+    pub period: u32,
+}
+
+impl Compartment {
+    /// The person's row itself: when created, channel identities, flags.
+    pub const CONTROL: Self = Self {
+        number: 0,
+        period: 0,
+    };
+    /// Records of collections that do not expire by age.
+    pub const GENERAL: Self = Self {
+        number: 1,
+        period: 0,
+    };
+    /// Consents and refusals.
+    pub const CONSENTS: Self = Self {
+        number: 2,
+        period: 0,
+    };
+
+    /// The compartment of a collection that expires by age, in the period of length `period_hours`
+    /// that holds `hour`.
+    #[must_use]
+    pub fn period(collection: u16, period_hours: u32, hour: u32) -> Self {
+        Self {
+            number: 16 + collection,
+            period: hour - hour % period_hours.max(1),
+        }
+    }
+}
+
+/// A data encryption key.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Dek {
+    /// Its number in this keyset, never given twice.
+    pub number: u32,
+    /// What it seals.
+    pub compartment: Compartment,
+    /// The key.
+    pub key: Secret<32>,
+}
+
+/// An index entry that the person has.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lookup {
+    /// Collection and field.
+    pub field: (u16, u16),
+    /// The inner mark of the value.
+    pub mark: [u8; 32],
+}
+
+/// The keyset row.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Keyset {
+    /// Whose it is.
+    pub subject: SubjectId,
+    /// Makes the tag that links a day's evidence of this person.
+    pub audit: Secret<32>,
+    /// The keys, oldest first.
+    pub keys: Vec<Dek>,
+    /// The index entries.
+    pub lookups: Vec<Lookup>,
+    next_number: u32,
+}
+
+impl std::fmt::Debug for Lookup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Lookup{:?}", self.field)
+    }
+}
+
+impl Keyset {
+    /// A new person's keyset.
+    pub fn generate(subject: SubjectId, entropy: &mut dyn Entropy) -> Self {
+        Self {
+            subject,
+            audit: Secret::generate(entropy),
+            keys: Vec::new(),
+            lookups: Vec::new(),
+            next_number: 1,
+        }
+    }
+
+    /// The key with this number.
+    #[must_use]
+    pub fn key(&self, number: u32) -> Option<&Dek> {
+        self.keys.iter().find(|dek| dek.number == number)
+    }
+
+    /// The key that the compartment is written under: its newest.
+    #[must_use]
+    pub fn newest(&self, compartment: Compartment) -> Option<&Dek> {
+        self.keys
+            .iter()
+            .rev()
+            .find(|dek| dek.compartment == compartment)
+    }
+
+    /// Opens a new key for the compartment; its number, or `None` if the keyset is full.
+    pub fn add(&mut self, compartment: Compartment, entropy: &mut dyn Entropy) -> Option<u32> {
+        if self.keys.len() >= KEYS_PER_PERSON_MAX {
+            return None;
+        }
+        let number = self.next_number;
+        self.next_number = number.checked_add(1)?;
+        self.keys.push(Dek {
+            number,
+            compartment,
+            key: Secret::generate(entropy),
+        });
+        Some(number)
+    }
+
+    /// Writes the keyset under `kek`.
+    ///
+    /// # Errors
+    ///
+    /// [`ShredError::Store`].
+    pub fn store(
+        &self,
+        vault: VaultId,
+        tx: &mut dyn WriteTx,
+        person: &PersonEntry,
+    ) -> Result<(), ShredError> {
+        let row = person.handle.as_bytes();
+        let location = Location::row(vault, Table::Keysets.number(), row);
+        let sealed = seal(&person.kek, 0, &location, &row::encode(self))
+            .expect("a keyset is far below the limit");
+        tx.put(Table::Keysets, row, &sealed)?;
+        Ok(())
+    }
+
+    /// Reads the keyset of `person`.
+    ///
+    /// # Errors
+    ///
+    /// [`ShredError::Damaged`] if it is missing or does not open; [`ShredError::Store`].
+    pub fn load(vault: VaultId, tx: &dyn ReadTx, person: &PersonEntry) -> Result<Self, ShredError> {
+        let row = person.handle.as_bytes();
+        let location = Location::row(vault, Table::Keysets.number(), row);
+        let sealed = tx.get(Table::Keysets, row)?.ok_or(ShredError::Damaged)?;
+        let bytes = unseal(&person.kek, &location, &sealed).map_err(|_| ShredError::Damaged)?;
+        row::decode(&bytes).map_err(|_| ShredError::Damaged)
+    }
+}
+
+/// What the people map holds of a person.
+#[derive(Debug)]
+pub struct PersonEntry {
+    /// Seals the keyset.
+    pub kek: Secret<32>,
+    /// Where the person's rows lie.
+    pub handle: RowHandle,
+}
+
+impl PersonEntry {
+    /// A fresh KEK and handle.
+    pub fn generate(entropy: &mut dyn Entropy) -> Self {
+        Self {
+            kek: Secret::generate(entropy),
+            handle: RowHandle::generate(entropy),
+        }
+    }
+
+    /// The same rows under a new KEK.
+    pub fn with_new_kek(&self, entropy: &mut dyn Entropy) -> Self {
+        Self {
+            kek: Secret::generate(entropy),
+            handle: self.handle,
+        }
+    }
+
+    /// As an entry of the people map.
+    #[must_use]
+    pub fn to_payload(&self) -> Zeroizing<[u8; PERSON_BYTES]> {
+        let mut payload = Zeroizing::new([0; PERSON_BYTES]);
+        payload[..32].copy_from_slice(self.kek.expose());
+        payload[32..].copy_from_slice(self.handle.as_bytes());
+        payload
+    }
+
+    /// From an entry of the people map.
+    #[must_use]
+    pub fn from_payload(payload: &[u8; PERSON_BYTES]) -> Self {
+        Self {
+            kek: Secret::from_slice(&payload[..32]).expect("thirty-two bytes"),
+            handle: RowHandle::from_bytes(payload[32..].try_into().expect("sixteen bytes")),
+        }
+    }
+}
+
+/// The tag of a person in the people map: subject ids are uniform already.
+#[must_use]
+pub fn people_tag(subject: SubjectId) -> Tag {
+    *subject.as_bytes()
+}

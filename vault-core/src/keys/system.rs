@@ -1,1 +1,267 @@
+//! The system keyset: random keys that outlive every person, in a root of their own.
+//!
+//! Nothing that contains personal data, or could be computed from it, may be sealed under one of
+//! these. Knows which keys there are; not who uses them.
 
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::shred::{RootKey, ShredError, ShredMap};
+use super::slots::SlotTarget;
+use crate::crypto::{Location, Secret, hkdf, hmac, seal, unseal};
+use crate::entropy::Entropy;
+use crate::id::{RowHandle, VaultId};
+use crate::row;
+use crate::store::{ReadTx, Table, WriteTx};
+
+/// Bytes of an entry of the people map: KEK, row handle.
+pub const PERSON_BYTES: usize = 48;
+/// Bytes of an entry of the index map: inner mark, subject id, row handle.
+pub const INDEX_BYTES: usize = 64;
+/// The people map: subject id to KEK and row handle.
+pub type PeopleMap = ShredMap<PERSON_BYTES>;
+/// The index map: place of a look-up value to subjects.
+pub type IndexMap = ShredMap<INDEX_BYTES>;
+
+const SYSTEM_ROW: [u8; 1] = [3];
+
+/// The people map of a vault.
+#[must_use]
+pub fn people(vault: VaultId) -> PeopleMap {
+    ShredMap::new(vault, 1, 0)
+}
+
+/// The index map of a vault, as it was built the `generation`th time.
+#[must_use]
+pub fn index(vault: VaultId, generation: u32) -> IndexMap {
+    ShredMap::new(vault, 2, generation)
+}
+
+/// What all root nodes derive from in one epoch: root key and anchor secret together.
+#[derive(Debug)]
+pub struct Roots {
+    vault: VaultId,
+    /// The epoch of the anchor secret.
+    pub epoch: u64,
+    base: Secret<32>,
+    /// Opens the people map.
+    pub people: RootKey,
+}
+
+impl Roots {
+    /// The roots of `epoch`. Neither secret alone says anything about them.
+    #[must_use]
+    pub fn derive(
+        vault: VaultId,
+        epoch: u64,
+        root_key: &Secret<32>,
+        anchor_secret: &Secret<32>,
+    ) -> Self {
+        let material: [&[u8]; 2] = [root_key.expose(), anchor_secret.expose()];
+        let context: [&[u8]; 1] = [&epoch.to_be_bytes()];
+        let base = hkdf(&material, vault.as_bytes(), "vault/1 epoch", &context);
+        let key = hkdf(&[base.expose()], &[], "vault/1 people root", &[]);
+        Self {
+            vault,
+            epoch,
+            people: RootKey { epoch, key },
+            base,
+        }
+    }
+
+    /// Opens the index map of this generation.
+    #[must_use]
+    pub fn index(&self, generation: u32) -> RootKey {
+        let context: [&[u8]; 1] = [&generation.to_be_bytes()];
+        RootKey {
+            epoch: self.epoch,
+            key: hkdf(&[self.base.expose()], &[], "vault/1 index root", &context),
+        }
+    }
+
+    fn system(&self) -> Secret<32> {
+        hkdf(&[self.base.expose()], &[], "vault/1 system root", &[])
+    }
+
+    /// The people map that these roots open.
+    #[must_use]
+    pub fn people_map(&self) -> PeopleMap {
+        people(self.vault)
+    }
+
+    /// The index map of this generation.
+    #[must_use]
+    pub fn index_map(&self, generation: u32) -> IndexMap {
+        index(self.vault, generation)
+    }
+}
+
+/// A key that says where in the index map a look-up value lies, for one building of the map.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Placement {
+    /// Which building.
+    pub generation: u32,
+    key: Secret<32>,
+}
+
+impl Placement {
+    /// A fresh key for this generation.
+    pub fn generate(generation: u32, entropy: &mut dyn Entropy) -> Self {
+        Self {
+            generation,
+            key: Secret::generate(entropy),
+        }
+    }
+
+    /// What the tags of all entries with this inner mark begin with.
+    #[must_use]
+    pub fn prefix(&self, mark: &[u8; 32]) -> [u8; 8] {
+        let place = hmac(&self.key, &[b"value", mark]);
+        place[..8].try_into().expect("eight of thirty-two")
+    }
+
+    /// The tag of the entry of one value and one person.
+    #[must_use]
+    pub fn tag(&self, mark: &[u8; 32], handle: &RowHandle) -> [u8; 16] {
+        let person = hmac(&self.key, &[b"person", mark, handle.as_bytes()]);
+        let mut tag = [0; 16];
+        tag[..8].copy_from_slice(&self.prefix(mark));
+        tag[8..].copy_from_slice(&person[..8]);
+        tag
+    }
+
+    fn duplicate(&self) -> Self {
+        Self {
+            generation: self.generation,
+            key: self.key.duplicate(),
+        }
+    }
+}
+
+/// The system keyset.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SystemKeys {
+    /// Seals policies, API keys, tombstones: rows that belong to nobody.
+    pub system: Secret<32>,
+    /// Seals the entries of the evidence log and the frames of the read journal.
+    pub audit: Secret<32>,
+    /// Seed of the key that signs checkpoints.
+    pub signing: Secret<32>,
+    index: BTreeMap<(u16, u16), Secret<32>>,
+    /// One, or two while the index is being built anew: writes go to all, look-ups to the first.
+    pub placements: Vec<Placement>,
+    /// The slots that a new root key is sealed to.
+    pub slots: Vec<SlotTarget>,
+    /// Slot numbers are not given twice.
+    pub next_slot: u8,
+}
+
+/// The field id pair that stands for `{channel, user}`.
+pub const CHANNEL_FIELD: (u16, u16) = (0, 0);
+
+impl SystemKeys {
+    /// The keys of a new vault.
+    pub fn generate(slots: Vec<SlotTarget>, entropy: &mut dyn Entropy) -> Self {
+        let next_slot = slots.iter().map(|slot| slot.number).max().unwrap_or(0) + 1;
+        let mut keys = Self {
+            system: Secret::generate(entropy),
+            audit: Secret::generate(entropy),
+            signing: Secret::generate(entropy),
+            index: BTreeMap::new(),
+            placements: vec![Placement::generate(0, entropy)],
+            slots,
+            next_slot,
+        };
+        keys.add_index(CHANNEL_FIELD, entropy);
+        keys
+    }
+
+    /// Whether look-ups by this field have a key.
+    #[must_use]
+    pub fn has_index(&self, field: (u16, u16)) -> bool {
+        self.index.contains_key(&field)
+    }
+
+    /// Gives look-ups by this field (collection, field) a key, if they have none.
+    pub fn add_index(&mut self, field: (u16, u16), entropy: &mut dyn Entropy) {
+        self.index
+            .entry(field)
+            .or_insert_with(|| Secret::generate(entropy));
+    }
+
+    /// The inner mark of a look-up value: HMAC under the key of its field, over normaliser version
+    /// and normal form. `None` if the field has no key.
+    #[must_use]
+    pub fn mark(&self, field: (u16, u16), normaliser: u8, normal: &[u8]) -> Option<[u8; 32]> {
+        let key = self.index.get(&field)?;
+        Some(hmac(key, &[&[normaliser], normal]))
+    }
+
+    /// A copy to change; the original stays what readers use until the change is committed.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self {
+            system: self.system.duplicate(),
+            audit: self.audit.duplicate(),
+            signing: self.signing.duplicate(),
+            index: self
+                .index
+                .iter()
+                .map(|(k, v)| (*k, v.duplicate()))
+                .collect(),
+            placements: self.placements.iter().map(Placement::duplicate).collect(),
+            slots: self.slots.clone(),
+            next_slot: self.next_slot,
+        }
+    }
+
+    /// Reads the keyset with the roots of the present epoch; `None` if it does not open under
+    /// them, which is how recovery finds out which epoch was committed.
+    ///
+    /// # Errors
+    ///
+    /// [`ShredError::Store`]; [`ShredError::Damaged`] if it opens and is not of its form.
+    pub fn load(
+        vault: VaultId,
+        tx: &dyn ReadTx,
+        roots: &Roots,
+    ) -> Result<Option<Self>, ShredError> {
+        let sealed = tx
+            .get(Table::Nodes, &SYSTEM_ROW)?
+            .ok_or(ShredError::Damaged)?;
+        let revision = roots.epoch.to_be_bytes();
+        let location = Location {
+            revision: &revision,
+            ..Location::row(vault, Table::Nodes.number(), &SYSTEM_ROW)
+        };
+        let Ok(bytes) = unseal(&roots.system(), &location, &sealed) else {
+            return Ok(None);
+        };
+        row::decode(&bytes)
+            .map(Some)
+            .map_err(|_| ShredError::Damaged)
+    }
+
+    /// Writes the keyset under `roots`.
+    ///
+    /// # Errors
+    ///
+    /// [`ShredError::Store`].
+    pub fn store(
+        &self,
+        vault: VaultId,
+        tx: &mut dyn WriteTx,
+        roots: &Roots,
+    ) -> Result<(), ShredError> {
+        let revision = roots.epoch.to_be_bytes();
+        let location = Location {
+            revision: &revision,
+            ..Location::row(vault, Table::Nodes.number(), &SYSTEM_ROW)
+        };
+        let sealed = seal(&roots.system(), 0, &location, &row::encode(self))
+            .expect("a keyset is far below the limit");
+        tx.put(Table::Nodes, &SYSTEM_ROW, &sealed)?;
+        Ok(())
+    }
+}

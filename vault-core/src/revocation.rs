@@ -1,0 +1,123 @@
+//! Makes sure that no reader outlives an acknowledgement.
+//!
+//! A reader takes a ticket before it opens its snapshot and hands values over only while holding
+//! what the ticket promised; whoever acknowledges an erasure, a withdrawal or a revocation first
+//! bumps the counter, and so waits for hand-overs that run and fails those that have not begun.
+//!
+//! Knows nothing of what was revoked: people share 4,096 counters, and a collision costs a reader
+//! one more try.
+
+use parking_lot::{RwLock, RwLockReadGuard};
+
+use crate::id::SubjectId;
+
+const STRIPES: usize = 4096;
+
+/// The counters: a stripe for people, one for policy and API keys.
+pub struct Revocation {
+    people: Box<[RwLock<u64>]>,
+    policy: RwLock<u64>,
+}
+
+/// What the counters said before a reader began.
+#[derive(Clone, Copy, Debug)]
+pub struct Ticket {
+    stripe: Option<usize>,
+    person: u64,
+    policy: u64,
+}
+
+/// While this lives nothing that concerns the reader is acknowledged as revoked.
+pub struct Hold<'a> {
+    _person: Option<RwLockReadGuard<'a, u64>>,
+    _policy: RwLockReadGuard<'a, u64>,
+}
+
+impl Default for Revocation {
+    fn default() -> Self {
+        Self {
+            people: (0..STRIPES).map(|_| RwLock::new(0)).collect(),
+            policy: RwLock::new(0),
+        }
+    }
+}
+
+impl Revocation {
+    /// A ticket; to be taken before the snapshot is opened. Without a subject only policy and API
+    /// keys are watched.
+    #[must_use]
+    pub fn ticket(&self, subject: Option<SubjectId>) -> Ticket {
+        let stripe = subject.map(stripe_of);
+        Ticket {
+            stripe,
+            person: stripe.map_or(0, |stripe| *self.people[stripe].read()),
+            policy: *self.policy.read(),
+        }
+    }
+
+    /// Holds off revocations if there was none since the ticket was taken; `None` if there was, and
+    /// the reader has to begin again.
+    #[must_use]
+    pub fn hold(&self, ticket: Ticket) -> Option<Hold<'_>> {
+        let person = ticket.stripe.map(|stripe| self.people[stripe].read());
+        let policy = self.policy.read();
+        let unchanged = person
+            .as_deref()
+            .is_none_or(|count| *count == ticket.person)
+            && *policy == ticket.policy;
+        unchanged.then_some(Hold {
+            _person: person,
+            _policy: policy,
+        })
+    }
+
+    /// Ends every ticket of this person; returns when no hand-over of theirs runs.
+    pub fn bump(&self, subject: SubjectId) {
+        *self.people[stripe_of(subject)].write() += 1;
+    }
+
+    /// Ends every ticket.
+    pub fn bump_policy(&self) {
+        *self.policy.write() += 1;
+    }
+}
+
+fn stripe_of(subject: SubjectId) -> usize {
+    let bytes = subject.as_bytes();
+    usize::from(u16::from_be_bytes([bytes[0], bytes[1]])) % STRIPES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANN: SubjectId = SubjectId::from_bytes([1; 16]);
+    const BEN: SubjectId = SubjectId::from_bytes([2; 16]);
+
+    #[test]
+    fn a_ticket_ends_with_its_person_or_with_the_policy_and_with_nobody_else() {
+        let revocation = Revocation::default();
+        let ticket = revocation.ticket(Some(ANN));
+        revocation.bump(BEN);
+        assert!(revocation.hold(ticket).is_some());
+        revocation.bump(ANN);
+        assert!(revocation.hold(ticket).is_none());
+        let ticket = revocation.ticket(Some(ANN));
+        revocation.bump_policy();
+        assert!(revocation.hold(ticket).is_none());
+    }
+
+    #[test]
+    fn a_bump_waits_for_the_hand_over_that_runs() {
+        let revocation = Revocation::default();
+        let hold = revocation.hold(revocation.ticket(Some(ANN))).unwrap();
+        std::thread::scope(|scope| {
+            let bump = scope.spawn(|| revocation.bump(ANN));
+            assert!(revocation.people[stripe_of(ANN)].try_write().is_none());
+            assert!(!bump.is_finished());
+            drop(hold);
+            bump.join().unwrap();
+        });
+        assert_eq!(*revocation.people[stripe_of(ANN)].read(), 1);
+    }
+}
