@@ -3,7 +3,9 @@
 //! Synchronous, and knows no HTTP: a server and a command line stand on top of it. Imports go one
 //! way: a module knows those it stands on, never those above it.
 
+pub mod audit;
 pub mod clock;
+pub mod commit;
 pub mod crypto;
 pub mod entropy;
 pub mod id;

@@ -80,6 +80,20 @@ impl Roots {
         }
     }
 
+    /// A copy, for a commit that changes the system keyset alone.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self {
+            vault: self.vault,
+            epoch: self.epoch,
+            base: self.base.duplicate(),
+            people: RootKey {
+                epoch: self.epoch,
+                key: self.people.key.duplicate(),
+            },
+        }
+    }
+
     fn system(&self) -> Secret<32> {
         hkdf(&[self.base.expose()], &[], "vault/1 system root", &[])
     }

@@ -1,0 +1,292 @@
+//! The read journal: entries of reads, on their way into the log.
+//!
+//! A frame is written with one system call before the value leaves, so it survives kill -9 (a power
+//! loss may take the last second, until the log has it). Each frame is sealed with the hash of the
+//! one before, so none can be taken out of the middle. Knows nothing of what an entry says.
+//!
+//! File: `vlt-jrnl`, version 1, 16 random bytes; then frames: length 4 B, sequence 8 B, envelope.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use parking_lot::Mutex;
+
+use crate::crypto::{Location, Secret, seal, sha256, unseal};
+use crate::entropy::Entropy;
+use crate::id::VaultId;
+use crate::limits::JOURNAL_BYTES_MAX;
+
+const MAGIC: &[u8; 8] = b"vlt-jrnl";
+const VERSION: u8 = 1;
+const HEADER_BYTES: usize = 8 + 1 + 16;
+/// The number that stands for a table in the associated data of a frame.
+const TABLE: u8 = 0x82;
+
+/// Why the journal could not be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    /// A frame before the last does not open: something was taken out or changed.
+    #[error("the read journal is damaged")]
+    Damaged,
+    /// The operating system refused.
+    #[error("could not read or write the read journal")]
+    Io(#[from] io::Error),
+}
+
+/// The journal of an open vault.
+pub struct Journal {
+    vault: VaultId,
+    key: Secret<32>,
+    state: Mutex<State>,
+}
+
+struct State {
+    file: File,
+    length: u64,
+    sequence: u64,
+    previous: [u8; 32],
+    /// Frames that the log does not have yet.
+    pending: Vec<(u64, Vec<u8>)>,
+    /// A write failed and its half frame could not be cut off: nothing may follow it.
+    broken: bool,
+}
+
+impl Journal {
+    /// Opens the journal at `path`, or begins one. Frames up to number `folded` are in the log;
+    /// a last frame that was cut off is dropped, since its value never left.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Damaged`], [`JournalError::Io`].
+    pub fn open(
+        path: &Path,
+        vault: VaultId,
+        key: Secret<32>,
+        folded: u64,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Self, JournalError> {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let mut state = State {
+            file,
+            length: 0,
+            sequence: folded,
+            previous: [0; 32],
+            pending: Vec::new(),
+            broken: false,
+        };
+        if bytes.len() < HEADER_BYTES {
+            state.begin(entropy)?;
+        } else {
+            if &bytes[..8] != MAGIC || bytes[8] != VERSION {
+                return Err(JournalError::Damaged);
+            }
+            state.read(vault, &key, &bytes, folded)?;
+            state.file.set_len(state.length)?;
+            seek_end(&mut state.file)?;
+        }
+        Ok(Self {
+            vault,
+            key,
+            state: Mutex::new(state),
+        })
+    }
+
+    /// Writes `entry`: it survives this process from here on.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Io`]; the value of the read must then not leave.
+    pub fn append(&self, entry: &[u8]) -> Result<(), JournalError> {
+        let mut state = self.state.lock();
+        if state.broken {
+            return Err(io::Error::other("an earlier write failed").into());
+        }
+        let sequence = state.sequence + 1;
+        let frame = frame(self.vault, &self.key, sequence, &state.previous, entry);
+        if let Err(error) = state.file.write_all(&frame) {
+            let length = state.length;
+            let cut = state.file.set_len(length);
+            state.broken = cut.and_then(|()| seek_end(&mut state.file)).is_err();
+            return Err(error.into());
+        }
+        state.length += frame.len() as u64;
+        state.sequence = sequence;
+        state.previous = sha256(&[&frame]);
+        state.pending.push((sequence, entry.to_vec()));
+        Ok(())
+    }
+
+    /// The number of the newest of at most `limit` frames to fold into the log, and their entries.
+    #[must_use]
+    pub fn pending(&self, limit: usize) -> (Option<u64>, Vec<Vec<u8>>) {
+        let state = self.state.lock();
+        let frames = &state.pending[..state.pending.len().min(limit)];
+        let newest = frames.last().map(|(sequence, _)| *sequence);
+        (
+            newest,
+            frames.iter().map(|(_, entry)| entry.clone()).collect(),
+        )
+    }
+
+    /// Forgets frames up to number `folded`, which a commit has put into the log, and begins the
+    /// file anew when it has become long.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Io`]; the journal then refuses entries.
+    pub fn folded(&self, folded: u64, entropy: &mut dyn Entropy) -> Result<(), JournalError> {
+        let mut state = self.state.lock();
+        state.pending.retain(|(sequence, _)| *sequence > folded);
+        if state.pending.is_empty() && state.length > JOURNAL_BYTES_MAX {
+            state.begin(entropy).inspect_err(|_| state.broken = true)?;
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn begin(&mut self, entropy: &mut dyn Entropy) -> Result<(), JournalError> {
+        let mut header = [0; HEADER_BYTES];
+        header[..8].copy_from_slice(MAGIC);
+        header[8] = VERSION;
+        entropy.fill(&mut header[9..]);
+        self.file.set_len(0)?;
+        seek_end(&mut self.file)?;
+        self.file.write_all(&header)?;
+        self.length = HEADER_BYTES as u64;
+        self.previous = sha256(&[&header]);
+        Ok(())
+    }
+
+    fn read(
+        &mut self,
+        vault: VaultId,
+        key: &Secret<32>,
+        bytes: &[u8],
+        folded: u64,
+    ) -> Result<(), JournalError> {
+        let mut at = HEADER_BYTES;
+        self.previous = sha256(&[&bytes[..at]]);
+        while let Some(head) = bytes.get(at..at + 12) {
+            let length = u32::from_be_bytes(head[..4].try_into().expect("four")) as usize;
+            let sequence = u64::from_be_bytes(head[4..].try_into().expect("eight"));
+            let Some(envelope) = bytes.get(at + 12..(at + 12).saturating_add(length)) else {
+                break;
+            };
+            let end = at + 12 + length;
+            let place = sequence.to_be_bytes();
+            match unseal(key, &location(vault, &place, &self.previous), envelope) {
+                Ok(entry) => {
+                    if sequence > folded {
+                        self.pending.push((sequence, entry.to_vec()));
+                    }
+                    self.sequence = sequence;
+                    self.previous = sha256(&[&bytes[at..end]]);
+                    at = end;
+                }
+                // A power loss may leave the length of the last frame and zeros for its bytes.
+                Err(_) if end == bytes.len() => break,
+                Err(_) => return Err(JournalError::Damaged),
+            }
+        }
+        self.sequence = self.sequence.max(folded);
+        self.length = at as u64;
+        Ok(())
+    }
+}
+
+fn seek_end(file: &mut File) -> io::Result<()> {
+    io::Seek::seek(file, io::SeekFrom::End(0)).map(drop)
+}
+
+fn location<'a>(vault: VaultId, sequence: &'a [u8; 8], previous: &'a [u8; 32]) -> Location<'a> {
+    Location {
+        record: previous,
+        ..Location::row(vault, TABLE, sequence)
+    }
+}
+
+fn frame(
+    vault: VaultId,
+    key: &Secret<32>,
+    sequence: u64,
+    previous: &[u8; 32],
+    entry: &[u8],
+) -> Vec<u8> {
+    let place = sequence.to_be_bytes();
+    let envelope = seal(key, 0, &location(vault, &place, previous), entry).expect("short");
+    let length = u32::try_from(envelope.len()).expect("short");
+    let mut frame = Vec::with_capacity(12 + envelope.len());
+    frame.extend_from_slice(&length.to_be_bytes());
+    frame.extend_from_slice(&place);
+    frame.extend_from_slice(&envelope);
+    frame
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entropy::SeededEntropy;
+
+    const VAULT: VaultId = VaultId::from_bytes([1; 16]);
+
+    fn open(path: &Path, folded: u64) -> Result<Journal, JournalError> {
+        let key = Secret::take(&mut [9; 32]);
+        Journal::open(path, VAULT, key, folded, &mut SeededEntropy::new(1))
+    }
+
+    fn texts(journal: &Journal) -> Vec<Vec<u8>> {
+        journal.pending(100).1
+    }
+
+    #[test]
+    fn frames_survive_reopening_until_they_are_folded() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let journal = open(&path, 0).unwrap();
+        for entry in [b"one", b"two", b"six"] {
+            journal.append(entry).unwrap();
+        }
+        drop(journal);
+        let journal = open(&path, 1).unwrap();
+        assert_eq!(texts(&journal), [b"two", b"six"]);
+        journal.folded(3, &mut SeededEntropy::new(2)).unwrap();
+        assert!(texts(&journal).is_empty());
+        journal.append(b"ten").unwrap();
+        drop(journal);
+        assert_eq!(texts(&open(&path, 3).unwrap()), [b"ten"]);
+    }
+
+    #[test]
+    fn a_torn_last_frame_is_dropped_and_a_hole_is_damage() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let journal = open(&path, 0).unwrap();
+        for entry in [b"one", b"two"] {
+            journal.append(entry).unwrap();
+        }
+        drop(journal);
+        let whole = std::fs::read(&path).unwrap();
+        for length in HEADER_BYTES..whole.len() {
+            std::fs::write(&path, &whole[..length]).unwrap();
+            assert!(texts(&open(&path, 0).unwrap()).len() < 2, "{length}");
+        }
+        let frame = (whole.len() - HEADER_BYTES) / 2;
+        let mut without_first = whole[..HEADER_BYTES].to_vec();
+        without_first.extend_from_slice(&whole[HEADER_BYTES + frame..]);
+        without_first.extend_from_slice(&whole[HEADER_BYTES..]);
+        std::fs::write(&path, &without_first).unwrap();
+        assert!(matches!(open(&path, 0), Err(JournalError::Damaged)));
+    }
+}

@@ -1,0 +1,525 @@
+//! One batch: run the closures, merge, move the anchor, commit, answer.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::recover::{self, RecoverError, RootCandidate};
+use super::state::{EpochRow, State};
+use super::txn::{Txn, Wishes};
+use super::{Done, Job, Keys, Live, Parts, Run, Shared};
+use crate::audit;
+use crate::audit::journal::Journal;
+use crate::crypto::Secret;
+use crate::entropy::reseed_nonces;
+use crate::keys::system::{Roots, SystemKeys};
+use crate::refusal::Refusal;
+use crate::store::{Changes, Overlay, Store, StoreError};
+
+/// Read entries that one commit takes into the log.
+const FOLD_MAX: usize = 8_192;
+/// How often reopening is tried while old readers still hold the file.
+const REOPEN_TRIES: u32 = 200;
+const REOPEN_PAUSE: Duration = Duration::from_millis(50);
+
+/// The state that was committed last, as the writer knows it.
+struct Committed {
+    store: Arc<dyn Store>,
+    keys: Arc<Keys>,
+    row: EpochRow,
+    state: State,
+}
+
+pub(super) struct Writer {
+    parts: Parts,
+    shared: Arc<Shared>,
+    journal: Option<Arc<Journal>>,
+    committed: Option<Committed>,
+}
+
+/// A closure that has run.
+struct Ran {
+    job: Job,
+    outcome: Result<(), Refusal>,
+    shreds: bool,
+}
+
+/// A batch that is ready to be committed.
+struct Prepared {
+    changes: Changes,
+    wishes: Wishes,
+    row: EpochRow,
+    state: State,
+    /// The keys after the commit, if it changes any.
+    keys: Option<Arc<Keys>>,
+    /// For an anchor pass: the next secret.
+    secret: Option<Secret<32>>,
+    /// For a new root key: it, and its slots' generation.
+    root_key: Option<RootCandidate>,
+    folded: Option<u64>,
+}
+
+/// How a batch ended.
+enum Ended {
+    Committed,
+    /// The anchor refused its first step; nothing has changed.
+    NoAnchor,
+    /// The store refused before its commit; nothing has changed.
+    Refused(StoreError),
+    /// It may have been committed.
+    Unknown,
+}
+
+impl Writer {
+    pub(super) fn new(parts: Parts, shared: Arc<Shared>) -> Self {
+        Self {
+            parts,
+            shared,
+            journal: None,
+            committed: None,
+        }
+    }
+
+    pub(super) fn attach(&mut self, journal: Arc<Journal>) {
+        self.journal = Some(journal);
+    }
+
+    pub(super) fn with_keys<T>(
+        &self,
+        f: impl FnOnce(&SystemKeys, &State) -> Result<T, RecoverError>,
+    ) -> Result<T, RecoverError> {
+        let committed = self.committed.as_ref().ok_or(RecoverError::NoAnchor)?;
+        f(&committed.keys.system, &committed.state)
+    }
+
+    /// Opens the store, or opens it again after an error.
+    pub(super) fn recover(&mut self) -> Result<(), RecoverError> {
+        let after_error = self.journal.is_some();
+        self.committed = None;
+        self.shared.live.write().take();
+        let mut tries = 0;
+        let recovered = loop {
+            let result = recover::recover(
+                self.parts.vault,
+                &*self.parts.store,
+                &mut *self.parts.anchor,
+                &self.parts.slots,
+                &self.parts.root_keys,
+                after_error,
+                &mut *self.parts.entropy,
+            );
+            match result {
+                // Readers of the old handle hold the file until they are done, at most seconds.
+                Err(RecoverError::Store(StoreError::Held))
+                    if after_error && tries < REOPEN_TRIES =>
+                {
+                    tries += 1;
+                    std::thread::sleep(REOPEN_PAUSE);
+                }
+                result => break result?,
+            }
+        };
+        self.parts.root_keys.swap(0, recovered.root_key);
+        self.parts.root_keys.truncate(1);
+        let keys = Arc::new(Keys {
+            serial: recovered.row.serial,
+            roots: recovered.roots,
+            system: Arc::new(recovered.system),
+        });
+        *self.shared.live.write() = Some(Live {
+            store: recovered.store.clone(),
+            keys: vec![keys.clone()],
+        });
+        self.committed = Some(Committed {
+            store: recovered.store,
+            keys,
+            row: recovered.row,
+            state: recovered.state,
+        });
+        Ok(())
+    }
+
+    /// Takes waiting read entries into the log.
+    pub(super) fn fold(&mut self) {
+        let waiting = self
+            .journal
+            .as_ref()
+            .is_some_and(|j| j.pending(1).0.is_some());
+        if waiting || self.committed.is_none() {
+            self.commit(Vec::new());
+        }
+    }
+
+    /// Runs, commits and answers `jobs`.
+    pub(super) fn commit(&mut self, jobs: Vec<Job>) {
+        if self.committed.is_none() && self.recover().is_err() {
+            return answer_all(jobs, || Refusal::OutcomeUnknown);
+        }
+        reseed_nonces();
+        let (ran, prepared) = match self.prepare(jobs) {
+            Ok(prepared) => prepared,
+            Err((jobs, refusal)) => return answer_all(jobs, refusal),
+        };
+        let Some(prepared) = prepared else {
+            return ran.into_iter().for_each(|ran| (ran.job.done)(ran.outcome));
+        };
+        let pass = prepared.secret.is_some();
+        match self.write(&prepared) {
+            Ended::Committed => self.finish(ran, prepared),
+            Ended::NoAnchor => {
+                let (shredding, others): (Vec<_>, Vec<_>) =
+                    ran.into_iter().partition(|ran| ran.shreds);
+                let recovered = self.recover().is_ok();
+                for ran in shredding {
+                    (ran.job.done)(ran.outcome.and(Err(Refusal::AnchorUnavailable)));
+                }
+                let others = others.into_iter().map(|ran| ran.job).collect();
+                if recovered {
+                    self.commit(others);
+                } else {
+                    answer_all(others, || Refusal::OutcomeUnknown);
+                }
+            }
+            Ended::Refused(error) => {
+                // The anchor's spare slot holds a secret of an epoch that never was.
+                if pass {
+                    let _ = self.recover();
+                }
+                let full = matches!(error, StoreError::DiskFull);
+                for ran in ran {
+                    let refusal = if full {
+                        Refusal::DiskFull
+                    } else {
+                        Refusal::Internal("the store refused a change")
+                    };
+                    (ran.job.done)(ran.outcome.and(Err(refusal)));
+                }
+            }
+            Ended::Unknown => {
+                let _ = self.recover();
+                for ran in ran {
+                    (ran.job.done)(ran.outcome.and(Err(Refusal::OutcomeUnknown)));
+                }
+            }
+        }
+    }
+
+    /// Runs the closures and works out what the commit will be; `None` if there is nothing to
+    /// commit.
+    #[expect(
+        clippy::type_complexity,
+        reason = "on failure the jobs come back to be answered"
+    )]
+    fn prepare(
+        &mut self,
+        jobs: Vec<Job>,
+    ) -> Result<(Vec<Ran>, Option<Prepared>), (Vec<Job>, fn() -> Refusal)> {
+        let committed = self.committed.as_ref().expect("the caller recovered");
+        let base = match committed.store.snapshot() {
+            Ok(base) => base,
+            Err(_) => {
+                self.committed = None;
+                return Err((jobs, || Refusal::OutcomeUnknown));
+            }
+        };
+        let last = Timestamp::from_millisecond(committed.state.time).unwrap_or_default();
+        let now = self.shared.clock.now().max(last);
+        let mut merged = Overlay::new(&*base);
+        let mut wishes = Wishes::default();
+        let mut ran = Vec::with_capacity(jobs.len());
+        for mut job in jobs {
+            let mut txn = Txn {
+                vault: self.parts.vault,
+                now,
+                rows: Overlay::new(&merged),
+                keys: &committed.keys,
+                state: &committed.state,
+                before: &wishes,
+                own: Wishes::default(),
+                entropy: &mut *self.parts.entropy,
+            };
+            let outcome = run_caught(&mut job.run, &mut txn);
+            let (changes, own) = txn.finish();
+            let shreds = outcome.is_ok() && own.shreds();
+            if outcome.is_ok() {
+                merged.absorb(changes);
+                wishes.absorb(own);
+            }
+            ran.push(Ran {
+                job,
+                outcome,
+                shreds,
+            });
+        }
+        let result = merge(
+            &mut self.parts,
+            committed,
+            self.journal.as_deref(),
+            merged,
+            wishes,
+            now,
+        );
+        match result {
+            Ok(prepared) => Ok((ran, prepared)),
+            Err(_) => {
+                let jobs = ran.into_iter().map(|ran| ran.job).collect();
+                Err((jobs, || {
+                    Refusal::Internal("a commit could not be put together")
+                }))
+            }
+        }
+    }
+
+    /// The three steps, up to the commit itself.
+    fn write(&mut self, prepared: &Prepared) -> Ended {
+        let committed = self.committed.as_ref().expect("the caller recovered");
+        if let Some(candidate) = &prepared.root_key {
+            let system = prepared.keys.as_ref().map(|keys| keys.system.clone());
+            let system = system.as_ref().unwrap_or(&committed.keys.system);
+            let written = self.parts.slots.write(
+                candidate.generation,
+                &candidate.key,
+                &system.slots,
+                &mut *self.parts.entropy,
+            );
+            // Recovery has to try the new key as well from here on.
+            self.parts.root_keys.push(RootCandidate {
+                generation: candidate.generation,
+                key: candidate.key.duplicate(),
+            });
+            if written.is_err() {
+                return Ended::NoAnchor;
+            }
+        }
+        if let Some(secret) = &prepared.secret
+            && self
+                .parts
+                .anchor
+                .prepare(prepared.row.epoch, secret)
+                .is_err()
+        {
+            return Ended::NoAnchor;
+        }
+        if let (Some(keys), Some(live)) = (&prepared.keys, &mut *self.shared.live.write()) {
+            live.keys.push(keys.clone());
+        }
+        match committed.store.write(&mut |tx| prepared.changes.apply(tx)) {
+            Ok(()) => Ended::Committed,
+            Err(StoreError::OutcomeUnknown | StoreError::Unavailable) => Ended::Unknown,
+            Err(error) => {
+                if let Some(live) = &mut *self.shared.live.write() {
+                    live.keys.truncate(1);
+                }
+                Ended::Refused(error)
+            }
+        }
+    }
+
+    /// After the commit: readers end, ordinary writes are answered, the old secret goes, erasures
+    /// are answered.
+    fn finish(&mut self, ran: Vec<Ran>, prepared: Prepared) {
+        let committed = self.committed.as_mut().expect("just written");
+        committed.row = prepared.row;
+        committed.state = prepared.state;
+        if let Some(keys) = prepared.keys {
+            committed.keys = keys.clone();
+            if let Some(live) = &mut *self.shared.live.write() {
+                live.keys = vec![keys];
+            }
+        }
+        for subject in &prepared.wishes.revoked {
+            self.shared.revocation.bump(*subject);
+        }
+        if prepared.wishes.policy_changed {
+            self.shared.revocation.bump_policy();
+        }
+        if let (Some(journal), Some(folded)) = (&self.journal, prepared.folded) {
+            // If it cannot be begun anew it refuses entries, and reads say so.
+            let _ = journal.folded(folded, &mut *self.parts.entropy);
+        }
+        let (shredding, others): (Vec<_>, Vec<_>) = ran.into_iter().partition(|ran| ran.shreds);
+        for ran in others {
+            (ran.job.done)(ran.outcome);
+        }
+        if prepared.secret.is_none() {
+            return;
+        }
+        let mut ended = self.parts.anchor.retire(prepared.row.epoch).is_ok();
+        if let (true, Some(candidate)) = (ended, prepared.root_key) {
+            let entropy = &mut *self.parts.entropy;
+            ended = self
+                .parts
+                .slots
+                .scrub_all_but(candidate.generation, entropy)
+                .is_ok();
+            if ended {
+                self.parts.root_keys = vec![candidate];
+            }
+        }
+        // Recovery ends the old secret as well, or says that it cannot.
+        let gone = ended || self.recover().is_ok();
+        for ran in shredding {
+            let verdict = if gone {
+                Ok(())
+            } else {
+                Err(Refusal::OutcomeUnknown)
+            };
+            (ran.job.done)(ran.outcome.and(verdict));
+        }
+    }
+}
+
+fn answer_all(jobs: Vec<Job>, refusal: fn() -> Refusal) {
+    for Job { run: _, done } in jobs {
+        let done: Done = done;
+        done(Err(refusal()));
+    }
+}
+
+/// A panic in a closure is a defect, and must neither spoil the others nor end the writer.
+fn run_caught(run: &mut Run, txn: &mut Txn<'_>) -> Result<(), Refusal> {
+    catch_unwind(AssertUnwindSafe(|| run(txn)))
+        .unwrap_or(Err(Refusal::Internal("a change met a defect of the vault")))
+}
+
+fn merge(
+    parts: &mut Parts,
+    committed: &Committed,
+    journal: Option<&Journal>,
+    mut merged: Overlay<'_>,
+    wishes: Wishes,
+    now: Timestamp,
+) -> Result<Option<Prepared>, Refusal> {
+    let vault = parts.vault;
+    let keys = &committed.keys;
+    let (folded, entries) = journal.map_or((None, Vec::new()), |j| j.pending(FOLD_MAX));
+    let mut state = wishes
+        .state
+        .clone()
+        .unwrap_or_else(|| committed.state.clone());
+    let mut row = committed.row;
+    let mut secret = None;
+    let mut root_key = None;
+    let mut next_roots = None;
+    if wishes.shreds() {
+        row.epoch += 1;
+        let fresh = Secret::generate(&mut *parts.entropy);
+        if wishes.new_root_key {
+            root_key = Some(RootCandidate {
+                generation: parts.root_keys[0].generation + 1,
+                key: Secret::generate(&mut *parts.entropy),
+            });
+        }
+        let key = root_key
+            .as_ref()
+            .map_or(&parts.root_keys[0].key, |root| &root.key);
+        next_roots = Some(Roots::derive(vault, row.epoch, key, &fresh));
+        secret = Some(fresh);
+    }
+    let system = wishes.system.clone().unwrap_or_else(|| keys.system.clone());
+    let roots = next_roots.as_ref();
+    let entropy = &mut *parts.entropy;
+    let people = keys.roots.people_map();
+    let next = roots.map(|roots| &roots.people);
+    people.apply(
+        &mut merged,
+        &keys.roots.people,
+        next,
+        &wishes.people,
+        entropy,
+    )?;
+    for generation in &wishes.create_index {
+        let root = roots.unwrap_or(&keys.roots).index(*generation);
+        keys.roots
+            .index_map(*generation)
+            .create(&mut merged, &root)?;
+    }
+    let nothing = crate::keys::shred::Plan::default();
+    for placement in &system.placements {
+        let generation = placement.generation;
+        let created = wishes.create_index.contains(&generation);
+        let root = if created {
+            roots.unwrap_or(&keys.roots)
+        } else {
+            &keys.roots
+        };
+        let next = roots.map(|roots| roots.index(generation));
+        let plan = wishes.index.get(&generation).unwrap_or(&nothing);
+        let map = keys.roots.index_map(generation);
+        map.apply(
+            &mut merged,
+            &root.index(generation),
+            next.as_ref(),
+            plan,
+            entropy,
+        )?;
+    }
+    for generation in &wishes.drop_index {
+        keys.roots.index_map(*generation).drop_rows(&mut merged)?;
+    }
+    if wishes.index_removed {
+        state.index_stale_since.get_or_insert(now.as_millisecond());
+    }
+    let audit_entries = wishes.audit.iter().map(|entry| entry.canonical());
+    for entry in entries.into_iter().chain(audit_entries) {
+        audit::write(&mut merged, vault, &system.audit, state.audit_next, &entry)?;
+        state.audit_next += 1;
+    }
+    if let Some(folded) = folded {
+        state.journal_folded = folded;
+    }
+    let changes_keys = roots.is_some() || wishes.system.is_some();
+    if changes_keys {
+        row.serial += 1;
+        system.store(vault, &mut merged, roots.unwrap_or(&keys.roots))?;
+        row.store(&mut merged)?;
+    }
+    let changes = merged.into_changes();
+    if changes.is_empty() && state == committed.state {
+        return Ok(None);
+    }
+    state.time = now.as_millisecond();
+    let mut last = Overlay::new(&Nothing);
+    last.absorb(changes);
+    state.store(vault, &mut last, &system.system)?;
+    // Without an anchor pass the roots stay, and a reader needs them beside the new keyset.
+    let next_keys = changes_keys.then(|| {
+        let roots = next_roots.take().unwrap_or_else(|| keys.roots.duplicate());
+        Arc::new(Keys {
+            serial: row.serial,
+            roots,
+            system,
+        })
+    });
+    Ok(Some(Prepared {
+        changes: last.into_changes(),
+        wishes,
+        row,
+        state,
+        keys: next_keys,
+        secret,
+        root_key,
+        folded,
+    }))
+}
+
+/// A state without rows, below an overlay that only collects.
+struct Nothing;
+
+impl crate::store::ReadTx for Nothing {
+    fn get(&self, _: crate::store::Table, _: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(None)
+    }
+
+    fn range(
+        &self,
+        _: crate::store::Table,
+        _: &crate::store::KeyRange,
+        _: crate::store::Direction,
+        _: usize,
+    ) -> Result<Vec<crate::store::Row>, StoreError> {
+        Ok(Vec::new())
+    }
+}

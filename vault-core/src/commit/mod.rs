@@ -1,0 +1,281 @@
+//! The writer: closures in, one commit out, and the anchor moved at the right moment.
+//!
+//! Callers queue closures over a [`Txn`]; one thread runs them, each over the changes of those
+//! before it that succeeded, and commits them together. If any of them destroyed a key, the commit
+//! is an anchor pass: the next secret is prepared before it and the old one retired after it, and
+//! only then is the erasure acknowledged. Readers take a [`Snapshot`] and never wait.
+//!
+//! Knows nothing of policies or records. After any error only [`recover`] goes on: it reopens the
+//! store, finds out which epoch was committed, and ends the other.
+
+mod batch;
+mod recover;
+mod snapshot;
+mod state;
+#[cfg(test)]
+mod tests;
+mod txn;
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError, SyncSender, TrySendError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use parking_lot::{Mutex, RwLock};
+
+use crate::audit::Entry;
+use crate::audit::journal::Journal;
+use crate::clock::Clock;
+use crate::entropy::Entropy;
+use crate::id::VaultId;
+use crate::keys::anchor::Anchor;
+use crate::keys::shred::ShredError;
+use crate::keys::slots::SlotFile;
+use crate::keys::system::{Roots, SystemKeys};
+use crate::limits::{BATCH_MAX, QUEUE_MAX};
+use crate::refusal::Refusal;
+use crate::revocation::Revocation;
+use crate::store::{Store, StoreError};
+
+pub use recover::{RecoverError, RedbFactory, RootCandidate, StoreFactory, initialise};
+pub use snapshot::Snapshot;
+pub use state::State;
+pub use txn::{IndexHit, Txn, View};
+
+/// How long the writer waits for more work when others have just been answered.
+const LINGER: Duration = Duration::from_micros(100);
+/// How long reads may wait in the journal for a commit to take them into the log.
+const FOLD_EVERY: Duration = Duration::from_secs(1);
+
+/// What a writer works on.
+pub struct Parts {
+    /// The vault.
+    pub vault: VaultId,
+    /// Opens the store, again after an error.
+    pub store: Box<dyn StoreFactory>,
+    /// Keeps the secret of the epoch.
+    pub anchor: Box<dyn Anchor>,
+    /// Keeps the root key.
+    pub slots: SlotFile,
+    /// The root keys that a slot has yielded.
+    pub root_keys: Vec<RootCandidate>,
+    /// The present.
+    pub clock: Arc<dyn Clock>,
+    /// Keys and identifiers.
+    pub entropy: Box<dyn Entropy>,
+}
+
+/// What readers and the writer share.
+struct Shared {
+    vault: VaultId,
+    clock: Arc<dyn Clock>,
+    /// `None` while the store is being recovered, and after the end.
+    live: RwLock<Option<Live>>,
+    revocation: Revocation,
+}
+
+/// The store, and the keys of the state that was committed last; while a commit runs, those of the
+/// next as well, so that a reader finds the keys of whichever state its snapshot shows.
+struct Live {
+    store: Arc<dyn Store>,
+    keys: Vec<Arc<Keys>>,
+}
+
+/// The keys of one committed state.
+struct Keys {
+    /// Counts the changes of roots and system keyset; stands in the store in clear.
+    serial: u64,
+    roots: Roots,
+    system: Arc<SystemKeys>,
+}
+
+/// What a closure answers with.
+type Run = Box<dyn FnMut(&mut Txn<'_>) -> Result<(), Refusal> + Send>;
+type Done = Box<dyn FnOnce(Result<(), Refusal>) + Send>;
+
+struct Job {
+    run: Run,
+    done: Done,
+}
+
+/// The writer of an open vault.
+pub struct Engine {
+    shared: Arc<Shared>,
+    journal: Arc<Journal>,
+    queue: Mutex<Option<SyncSender<Job>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Engine {
+    /// Opens the store, recovers what a crash left half done, and starts the writer.
+    ///
+    /// `journal` opens the read journal once the keys are known.
+    ///
+    /// # Errors
+    ///
+    /// [`RecoverError`]; nothing is changed that recovery would not change again.
+    pub fn start(
+        parts: Parts,
+        open_journal: impl FnOnce(&SystemKeys, &State) -> Result<Journal, RecoverError>,
+    ) -> Result<Self, RecoverError> {
+        let shared = Arc::new(Shared {
+            vault: parts.vault,
+            clock: parts.clock.clone(),
+            live: RwLock::new(None),
+            revocation: Revocation::default(),
+        });
+        let mut writer = batch::Writer::new(parts, shared.clone());
+        writer.recover()?;
+        let journal = Arc::new(writer.with_keys(open_journal)?);
+        writer.attach(journal.clone());
+        let (queue, jobs) = mpsc::sync_channel::<Job>(QUEUE_MAX);
+        let thread = std::thread::Builder::new()
+            .name("vault-writer".into())
+            .spawn(move || run(&mut writer, &jobs))
+            .map_err(|error| RecoverError::Store(StoreError::Io(error)))?;
+        Ok(Self {
+            shared,
+            journal,
+            queue: Mutex::new(Some(queue)),
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Runs `f` in a commit and returns what it returned once that is durable; if it destroyed a
+    /// key, once the key is gone. `f` must be pure: it may run twice.
+    ///
+    /// # Errors
+    ///
+    /// What `f` returns, and then nothing of it has happened; [`Refusal::AnchorUnavailable`],
+    /// [`Refusal::DiskFull`], [`Refusal::Locked`], [`Refusal::OutcomeUnknown`],
+    /// [`Refusal::Overloaded`].
+    pub fn submit<T: Send + 'static>(
+        &self,
+        mut f: impl FnMut(&mut Txn<'_>) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let slot = Arc::new(Mutex::new(None));
+        let result = slot.clone();
+        let (answer, answered) = mpsc::sync_channel(1);
+        let job = Job {
+            run: Box::new(move |txn| {
+                *result.lock() = Some(f(txn)?);
+                Ok(())
+            }),
+            done: Box::new(move |outcome| {
+                // The caller may be gone; what was committed stays committed.
+                let _ = answer.send(outcome);
+            }),
+        };
+        let queue = self.queue.lock().clone().ok_or(Refusal::Locked)?;
+        queue.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => Refusal::Overloaded,
+            TrySendError::Disconnected(_) => Refusal::Locked,
+        })?;
+        drop(queue);
+        answered.recv().unwrap_or(Err(Refusal::OutcomeUnknown))?;
+        let value = slot.lock().take();
+        value.ok_or(Refusal::Internal("a commit lost its result"))
+    }
+
+    /// The state that was committed last.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Locked`], [`Refusal::OutcomeUnknown`] while the vault recovers.
+    pub fn snapshot(&self) -> Result<Snapshot, Refusal> {
+        Snapshot::take(&self.shared)
+    }
+
+    /// The counters that keep readers from outliving an acknowledgement.
+    #[must_use]
+    pub fn revocation(&self) -> &Revocation {
+        &self.shared.revocation
+    }
+
+    /// Records a read before its value leaves.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Internal`], and then the value must not leave.
+    pub fn record_read(&self, entry: &Entry) -> Result<(), Refusal> {
+        self.journal
+            .append(&entry.canonical())
+            .map_err(|_| Refusal::Internal("the read journal cannot be written"))
+    }
+
+    /// The present, for what needs no snapshot.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
+    /// Ends the writer after what is queued, and forgets every key. Calls are refused from then on.
+    pub fn close(&self) {
+        self.queue.lock().take();
+        if let Some(thread) = self.thread.lock().take() {
+            // A panic of the writer has been answered with an unknown outcome already.
+            let _ = thread.join();
+        }
+        self.shared.live.write().take();
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Takes jobs until the last sender is gone. A short wait after the first lets those who were just
+/// answered come back before the commit, instead of missing every other one.
+fn run(writer: &mut batch::Writer, jobs: &mpsc::Receiver<Job>) {
+    let mut last = 1;
+    loop {
+        let first = match jobs.recv_timeout(FOLD_EVERY) {
+            Ok(job) => job,
+            Err(RecvTimeoutError::Timeout) => {
+                writer.fold();
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
+        let mut batch = vec![first];
+        while batch.len() < BATCH_MAX {
+            match jobs.try_recv() {
+                Ok(job) => batch.push(job),
+                Err(_) if batch.len() >= last => break,
+                Err(_) => match jobs.recv_timeout(LINGER) {
+                    Ok(job) => batch.push(job),
+                    Err(_) => break,
+                },
+            }
+        }
+        last = batch.len();
+        writer.commit(batch);
+    }
+    writer.fold();
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::DiskFull => Self::DiskFull,
+            StoreError::OutcomeUnknown | StoreError::Unavailable => Self::OutcomeUnknown,
+            StoreError::Corrupt => Self::Internal("the store is damaged"),
+            StoreError::Aborted | StoreError::Held | StoreError::Io(_) | StoreError::NotFound => {
+                Self::Internal("the store cannot be read or written")
+            }
+        }
+    }
+}
+
+impl From<ShredError> for Refusal {
+    fn from(error: ShredError) -> Self {
+        match error {
+            ShredError::Damaged => Self::Internal("a node or keyset is damaged"),
+            ShredError::Exists => Self::Internal("a tag was inserted twice"),
+            ShredError::Store(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,391 @@
+//! The writer over disks that fail: what is acknowledged stays, what is erased is gone, whatever
+//! operation of store, anchor or slots goes wrong.
+//!
+//! Counts as failure: a lost acknowledged change, an erased person who can be read or whose key can
+//! be derived after reopening, a vault that does not reopen. Does not count: an unacknowledged change
+//! that happened, or a refusal while something is broken.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+
+use super::*;
+use crate::audit::journal::Journal;
+use crate::clock::ManualClock;
+use crate::crypto::Secret;
+use crate::entropy::SeededEntropy;
+use crate::id::SubjectId;
+use crate::keys::anchor::{self, FileAnchor};
+use crate::keys::keyset::{Keyset, PersonEntry};
+use crate::keys::slots::{self, SlotKind, SlotTarget};
+use crate::medium::MemoryMedium;
+use crate::store::fault::{Fault, FaultBackend, FaultPlan};
+use crate::store::{MemoryDisk, RedbStore, Table};
+
+const VAULT: VaultId = VaultId::from_bytes([6; 16]);
+const RECOVERY: &[u8] = b"twenty bytes of rand";
+
+fn subject(number: u8) -> SubjectId {
+    SubjectId::from_bytes([number.wrapping_mul(37); 16])
+}
+
+/// A machine: its disks outlive the vaults opened on them.
+struct Machine {
+    disk: MemoryDisk,
+    anchor: MemoryMedium,
+    slots: MemoryMedium,
+    dir: tempfile::TempDir,
+    plan: Arc<Mutex<Option<FaultPlan>>>,
+    /// Whether the store refuses to be opened again.
+    stuck: Arc<Mutex<bool>>,
+}
+
+struct Factory {
+    disk: MemoryDisk,
+    plan: Arc<Mutex<Option<FaultPlan>>>,
+    stuck: Arc<Mutex<bool>>,
+}
+
+impl StoreFactory for Factory {
+    fn open(&self, check: bool) -> Result<Arc<dyn Store>, StoreError> {
+        if *self.stuck.lock() {
+            return Err(StoreError::Corrupt);
+        }
+        let (backend, plan) = FaultBackend::new(self.disk.open())?;
+        *self.plan.lock() = Some(plan);
+        Ok(Arc::new(RedbStore::with_backend(backend, check)?))
+    }
+
+    fn forget_cache(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+impl Machine {
+    fn new() -> Self {
+        let entropy = &mut SeededEntropy::new(1);
+        let (root_key, secret) = (Secret::generate(entropy), Secret::generate(entropy));
+        let kind = SlotKind::RecoveryKey;
+        let target = SlotTarget::new(1, kind, String::new(), 0, RECOVERY, entropy).unwrap();
+        let targets = vec![target];
+        let machine = Self {
+            disk: MemoryDisk::from_bytes(Vec::new()),
+            anchor: MemoryMedium::new(anchor::image(VAULT, 1, &secret, entropy)),
+            slots: MemoryMedium::new(slots::image(VAULT, &root_key, &targets, entropy)),
+            dir: tempfile::tempdir().unwrap(),
+            plan: Arc::default(),
+            stuck: Arc::default(),
+        };
+        let roots = Roots::derive(VAULT, 1, &root_key, &secret);
+        let system = SystemKeys::generate(targets, entropy);
+        let store = RedbStore::with_backend(machine.disk.open(), false).unwrap();
+        initialise(
+            &store,
+            &roots,
+            VAULT,
+            &system,
+            &State::default(),
+            &mut |_| Ok(()),
+        )
+        .unwrap();
+        store.close().unwrap();
+        machine
+    }
+
+    fn open(&self) -> Result<Engine, RecoverError> {
+        let slots = SlotFile::new(VAULT, Box::new(self.slots.clone()));
+        let opened = slots.open(SlotKind::RecoveryKey, RECOVERY)?;
+        let root_keys = opened.into_iter().map(|slot| RootCandidate {
+            generation: slot.generation,
+            key: slot.root_key,
+        });
+        let media: Vec<Box<dyn crate::medium::Medium>> = vec![Box::new(self.anchor.clone())];
+        let parts = Parts {
+            vault: VAULT,
+            store: Box::new(Factory {
+                disk: self.disk.clone(),
+                plan: self.plan.clone(),
+                stuck: self.stuck.clone(),
+            }),
+            anchor: Box::new(FileAnchor::new(
+                VAULT,
+                media,
+                Box::new(SeededEntropy::new(2)),
+            )),
+            root_keys: root_keys.collect(),
+            slots,
+            clock: Arc::new(ManualClock::at(
+                Timestamp::from_second(1_800_000_000).unwrap(),
+            )),
+            entropy: Box::new(crate::entropy::OsEntropy),
+        };
+        let path = self.dir.path().join("journal");
+        Engine::start(parts, |system, state| {
+            let key = system.audit.duplicate();
+            Journal::open(
+                &path,
+                VAULT,
+                key,
+                state.journal_folded,
+                &mut SeededEntropy::new(3),
+            )
+            .map_err(|_| RecoverError::Damaged("journal"))
+        })
+    }
+
+    fn plan(&self) -> FaultPlan {
+        self.plan.lock().clone().unwrap()
+    }
+}
+
+fn create(engine: &Engine, number: u8) -> Result<(), Refusal> {
+    engine.submit(move |txn| {
+        let entry = PersonEntry::generate(txn.entropy());
+        let keyset = Keyset::generate(subject(number), txn.entropy());
+        txn.insert_person(subject(number), &entry);
+        let vault = txn.vault();
+        Ok(keyset.store(vault, txn.rows(), &entry)?)
+    })
+}
+
+fn erase(engine: &Engine, number: u8) -> Result<(), Refusal> {
+    engine.submit(move |txn| {
+        let entry = txn
+            .person_entry(subject(number))?
+            .ok_or(Refusal::NotFound("person"))?;
+        txn.shred_person(subject(number));
+        txn.revoke(subject(number));
+        Ok(txn.rows().delete(Table::Keysets, entry.handle.as_bytes())?)
+    })
+}
+
+fn rotate(engine: &Engine) -> Result<(), Refusal> {
+    engine.submit(|txn| {
+        txn.ask_for_new_root_key();
+        Ok(())
+    })
+}
+
+fn exists(engine: &Engine, number: u8) -> bool {
+    let snapshot = engine.snapshot().unwrap();
+    let entry = snapshot.person_entry(subject(number)).unwrap();
+    entry.is_some_and(|entry| {
+        let keyset = Keyset::load(VAULT, snapshot.tx(), &entry).unwrap();
+        keyset.subject == subject(number)
+    })
+}
+
+fn secrets_left(machine: &Machine) -> usize {
+    let media: Vec<Box<dyn crate::medium::Medium>> = vec![Box::new(machine.anchor.clone())];
+    let mut anchor = FileAnchor::new(VAULT, media, Box::new(SeededEntropy::new(2)));
+    anchor.current().unwrap().len()
+}
+
+#[test]
+fn changes_survive_reopening_and_erasures_too() {
+    let machine = Machine::new();
+    let engine = machine.open().unwrap();
+    for number in 1..=100 {
+        create(&engine, number).unwrap();
+    }
+    erase(&engine, 50).unwrap();
+    assert_eq!(secrets_left(&machine), 1);
+    rotate(&engine).unwrap();
+    erase(&engine, 51).unwrap();
+    engine.close();
+    assert!(matches!(create(&engine, 101), Err(Refusal::Locked)));
+    let engine = machine.open().unwrap();
+    for number in 1..=100 {
+        assert_eq!(exists(&engine, number), ![50, 51].contains(&number));
+    }
+}
+
+#[test]
+fn an_old_copy_of_anchor_or_slots_opens_nothing_once_they_have_moved() {
+    let machine = Machine::new();
+    let engine = machine.open().unwrap();
+    create(&engine, 1).unwrap();
+    let (anchor, slots) = (machine.anchor.bytes(), machine.slots.bytes());
+    erase(&engine, 1).unwrap();
+    rotate(&engine).unwrap();
+    engine.close();
+    let old_anchor = Machine {
+        anchor: MemoryMedium::new(anchor),
+        ..machine
+    };
+    assert!(matches!(old_anchor.open(), Err(RecoverError::NoAnchor)));
+    let old_slots = Machine {
+        slots: MemoryMedium::new(slots),
+        ..old_anchor
+    };
+    assert!(old_slots.open().is_err());
+}
+
+#[test]
+fn a_closure_that_fails_or_panics_spoils_nobody() {
+    let machine = Machine::new();
+    let engine = machine.open().unwrap();
+    let failed = engine.submit(|txn| -> Result<(), Refusal> {
+        txn.rows().put(Table::Subjects, b"x", b"y")?;
+        Err(Refusal::Conflict("no".into()))
+    });
+    assert!(matches!(failed, Err(Refusal::Conflict(_))));
+    let panicked = engine.submit(|_| -> Result<(), Refusal> { panic!("on purpose") });
+    assert!(matches!(panicked, Err(Refusal::Internal(_))));
+    create(&engine, 1).unwrap();
+    assert!(exists(&engine, 1));
+    let snapshot = engine.snapshot().unwrap();
+    assert_eq!(snapshot.tx().get(Table::Subjects, b"x").unwrap(), None);
+}
+
+#[test]
+fn a_reader_keeps_its_state_while_people_are_erased() {
+    let machine = Machine::new();
+    let engine = machine.open().unwrap();
+    create(&engine, 1).unwrap();
+    let before = engine.snapshot().unwrap();
+    let ticket = engine.revocation().ticket(Some(subject(1)));
+    erase(&engine, 1).unwrap();
+    assert!(before.person_entry(subject(1)).unwrap().is_some());
+    assert!(
+        engine.revocation().hold(ticket).is_none(),
+        "and may not hand it over"
+    );
+    assert!(!exists(&engine, 1));
+}
+
+/// Runs `change` on machines where the operation `k` of something fails, for every `k` that there
+/// is; then repairs and reopens. `arm` breaks, and tells how many operations were counted.
+fn every_operation_fails(
+    stuck: bool,
+    arm: impl Fn(&Machine, u64),
+    counted: impl Fn(&Machine) -> u64,
+    change: impl Fn(&Engine) -> Result<(), Refusal>,
+    check: impl Fn(&Engine, bool),
+) {
+    for k in 1.. {
+        let machine = Machine::new();
+        let engine = machine.open().unwrap();
+        for number in 1..=3 {
+            create(&engine, number).unwrap();
+        }
+        arm(&machine, k);
+        *machine.stuck.lock() = stuck;
+        let acknowledged = change(&engine).is_ok();
+        let reached = counted(&machine) >= k;
+        engine.close();
+        drop(engine);
+        machine.anchor.fail_from(None);
+        machine.slots.fail_from(None);
+        *machine.stuck.lock() = false;
+        let engine = machine
+            .open()
+            .unwrap_or_else(|error| panic!("operation {k}: {error}"));
+        assert_eq!(secrets_left(&machine), 1, "operation {k}");
+        for number in [1, 3] {
+            assert!(exists(&engine, number), "operation {k} lost a bystander");
+        }
+        check(&engine, acknowledged);
+        create(&engine, 9).unwrap();
+        if !reached {
+            assert!(
+                acknowledged,
+                "nothing failed, and yet operation {k} was refused"
+            );
+            return;
+        }
+        assert!(k < 2_000, "the change never ends");
+    }
+}
+
+fn erased_if_acknowledged(engine: &Engine, acknowledged: bool) {
+    assert!(
+        !(acknowledged && exists(engine, 2)),
+        "an erased person is back"
+    );
+}
+
+#[test]
+fn every_store_operation_of_an_erasure_may_fail() {
+    for stuck in [false, true] {
+        every_operation_fails(
+            stuck,
+            |machine, k| machine.plan().arm(Fault::FailFrom(k)),
+            |machine| {
+                machine
+                    .plan()
+                    .operations()
+                    .max(u64::from(machine.plan().fired()) * 9_999)
+            },
+            |engine| erase(engine, 2),
+            erased_if_acknowledged,
+        );
+    }
+}
+
+#[test]
+fn every_anchor_operation_of_an_erasure_may_fail() {
+    for stuck in [false, true] {
+        every_operation_fails(
+            stuck,
+            |machine, k| machine.anchor.fail_from(Some(k)),
+            |machine| machine.anchor.operations(),
+            |engine| erase(engine, 2),
+            erased_if_acknowledged,
+        );
+    }
+}
+
+#[test]
+fn every_anchor_and_slot_operation_of_a_new_root_key_may_fail() {
+    for of_slots in [false, true] {
+        every_operation_fails(
+            true,
+            |machine, k| match of_slots {
+                true => machine.slots.fail_from(Some(k)),
+                false => machine.anchor.fail_from(Some(k)),
+            },
+            |machine| match of_slots {
+                true => machine.slots.operations(),
+                false => machine.anchor.operations(),
+            },
+            rotate,
+            |engine, _| assert!(exists(engine, 2)),
+        );
+    }
+}
+
+#[test]
+fn the_power_may_go_during_any_store_operation_of_an_erasure() {
+    for k in 1..60 {
+        for seed in 0..4 {
+            let machine = Machine::new();
+            let engine = machine.open().unwrap();
+            for number in 1..=3 {
+                create(&engine, number).unwrap();
+            }
+            let plan = machine.plan();
+            plan.arm(Fault::LosePower(k));
+            *machine.stuck.lock() = true;
+            let acknowledged = erase(&engine, 2).is_ok();
+            let image = plan.fired().then(|| plan.crash_image(seed));
+            engine.close();
+            drop(engine);
+            let Some(image) = image else {
+                assert!(acknowledged);
+                continue;
+            };
+            *machine.stuck.lock() = false;
+            let machine = Machine {
+                disk: MemoryDisk::from_bytes(image),
+                ..machine
+            };
+            let engine = machine
+                .open()
+                .unwrap_or_else(|error| panic!("{k} {seed}: {error}"));
+            assert!(exists(&engine, 1) && exists(&engine, 3), "{k} {seed}");
+            erased_if_acknowledged(&engine, acknowledged);
+        }
+    }
+}

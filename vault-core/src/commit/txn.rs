@@ -1,0 +1,397 @@
+//! What a queued closure works on: rows, and both shred maps, as they will be.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+use super::Keys;
+use super::state::State;
+use crate::audit::Entry;
+use crate::entropy::Entropy;
+use crate::id::{RowHandle, SubjectId, VaultId};
+use crate::keys::keyset::{PersonEntry, people_tag};
+use crate::keys::shred::Plan;
+use crate::keys::system::{INDEX_BYTES, PERSON_BYTES, SystemKeys};
+use crate::refusal::Refusal;
+use crate::store::{Changes, Overlay, ReadTx, WriteTx};
+
+/// What both readers and closures can see.
+pub trait View {
+    /// The vault.
+    fn vault(&self) -> VaultId;
+    /// The vault's time.
+    fn now(&self) -> Timestamp;
+    /// The rows.
+    fn tx(&self) -> &dyn ReadTx;
+    /// The system keyset.
+    fn system(&self) -> &SystemKeys;
+    /// The running state.
+    fn state(&self) -> &State;
+    /// What the people map holds of a person.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Internal`].
+    fn person_entry(&self, subject: SubjectId) -> Result<Option<PersonEntry>, Refusal>;
+    /// The people who have a look-up value, by its inner mark.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Internal`].
+    fn index_hits(&self, mark: &[u8; 32]) -> Result<Vec<IndexHit>, Refusal>;
+}
+
+/// One person who has a look-up value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct IndexHit {
+    /// Who.
+    pub subject: SubjectId,
+    /// Where their rows lie.
+    pub handle: RowHandle,
+}
+
+/// The entries whose inner mark is `mark`: a prefix alone may belong to another value.
+pub(super) fn hits<'a>(
+    mark: &[u8; 32],
+    payloads: impl Iterator<Item = &'a [u8; INDEX_BYTES]>,
+) -> Vec<IndexHit> {
+    payloads
+        .filter(|payload| payload[..32] == *mark)
+        .map(|payload| IndexHit {
+            subject: SubjectId::from_bytes(payload[32..48].try_into().expect("sixteen")),
+            handle: RowHandle::from_bytes(payload[48..].try_into().expect("sixteen")),
+        })
+        .collect()
+}
+
+fn index_payload(mark: &[u8; 32], hit: IndexHit) -> Zeroizing<[u8; INDEX_BYTES]> {
+    let mut payload = Zeroizing::new([0; INDEX_BYTES]);
+    payload[..32].copy_from_slice(mark);
+    payload[32..48].copy_from_slice(hit.subject.as_bytes());
+    payload[48..].copy_from_slice(hit.handle.as_bytes());
+    payload
+}
+
+/// What closures want beside rows. Carried out together, after the last of them.
+#[derive(Default)]
+pub(super) struct Wishes {
+    pub(super) people: Plan<PERSON_BYTES>,
+    /// Entries that are there stay: the tag stands for one value of one person, so they are equal.
+    pub(super) index: BTreeMap<u32, Plan<INDEX_BYTES>>,
+    pub(super) index_removed: bool,
+    pub(super) create_index: Vec<u32>,
+    pub(super) drop_index: Vec<u32>,
+    pub(super) system: Option<Arc<SystemKeys>>,
+    pub(super) state: Option<State>,
+    pub(super) audit: Vec<Entry>,
+    pub(super) revoked: BTreeSet<SubjectId>,
+    pub(super) policy_changed: bool,
+    pub(super) pass: bool,
+    pub(super) new_root_key: bool,
+}
+
+impl Wishes {
+    /// Whether the commit must be an anchor pass.
+    pub(super) fn shreds(&self) -> bool {
+        self.pass
+            || self.new_root_key
+            || !self.drop_index.is_empty()
+            || self.people.shreds()
+            || self.index.values().any(Plan::shreds)
+    }
+
+    pub(super) fn absorb(&mut self, later: Self) {
+        let Self {
+            people,
+            index,
+            index_removed,
+            create_index,
+            drop_index,
+            system,
+            state,
+            audit,
+            revoked,
+            policy_changed,
+            pass,
+            new_root_key,
+        } = later;
+        self.people.absorb(people);
+        for (generation, plan) in index {
+            self.index
+                .entry(generation)
+                .or_insert_with(Plan::keeping_present)
+                .absorb(plan);
+        }
+        self.index_removed |= index_removed;
+        self.create_index.extend(create_index);
+        self.drop_index.extend(drop_index);
+        self.system = system.or(self.system.take());
+        self.state = state.or(self.state.take());
+        self.audit.extend(audit);
+        self.revoked.extend(revoked);
+        self.policy_changed |= policy_changed;
+        self.pass |= pass;
+        self.new_root_key |= new_root_key;
+    }
+}
+
+/// A closure's transaction. What it does is seen by the closures after it if it returns `Ok`, and
+/// by nobody otherwise.
+pub struct Txn<'a> {
+    pub(super) vault: VaultId,
+    pub(super) now: Timestamp,
+    pub(super) rows: Overlay<'a>,
+    pub(super) keys: &'a Keys,
+    pub(super) state: &'a State,
+    pub(super) before: &'a Wishes,
+    pub(super) own: Wishes,
+    pub(super) entropy: &'a mut dyn Entropy,
+}
+
+impl<'a> Txn<'a> {
+    pub(super) fn finish(self) -> (Changes, Wishes) {
+        (self.rows.into_changes(), self.own)
+    }
+
+    /// The rows, to be changed.
+    pub fn rows(&mut self) -> &mut Overlay<'a> {
+        &mut self.rows
+    }
+
+    /// Keys and identifiers.
+    pub fn entropy(&mut self) -> &mut dyn Entropy {
+        self.entropy
+    }
+
+    /// The epoch that this commit will be in if it destroys anything, and the one before it.
+    #[must_use]
+    pub fn epochs(&self) -> (u64, u64) {
+        (self.keys.roots.epoch, self.keys.roots.epoch + 1)
+    }
+
+    /// Puts a person's KEK and handle into the people map.
+    pub fn insert_person(&mut self, subject: SubjectId, entry: &PersonEntry) {
+        self.own
+            .people
+            .insert(people_tag(subject), entry.to_payload());
+    }
+
+    /// Destroys the person's KEK.
+    pub fn shred_person(&mut self, subject: SubjectId) {
+        self.own.people.shred(people_tag(subject));
+    }
+
+    /// Replaces the person's KEK; the caller writes the keyset under it.
+    pub fn replace_kek(&mut self, subject: SubjectId, entry: &PersonEntry) {
+        self.shred_person(subject);
+        self.insert_person(subject, entry);
+    }
+
+    /// Puts a look-up value's mark into every index that is in use.
+    pub fn insert_index(&mut self, mark: &[u8; 32], hit: IndexHit) {
+        let system = self
+            .own
+            .system
+            .clone()
+            .or_else(|| self.before.system.clone());
+        let system = system.as_deref().unwrap_or(&self.keys.system);
+        for placement in &system.placements {
+            let plan = self
+                .own
+                .index
+                .entry(placement.generation)
+                .or_insert_with(Plan::keeping_present);
+            plan.insert(placement.tag(mark, &hit.handle), index_payload(mark, hit));
+        }
+    }
+
+    /// Puts a mark into the index of `generation`, unless it is there.
+    pub fn copy_to_index(&mut self, generation: u32, mark: &[u8; 32], hit: IndexHit) {
+        let tag = self
+            .system()
+            .placements
+            .iter()
+            .find(|placement| placement.generation == generation)
+            .map(|placement| placement.tag(mark, &hit.handle));
+        if let Some(tag) = tag {
+            self.own
+                .index
+                .entry(generation)
+                .or_insert_with(Plan::keeping_present)
+                .insert(tag, index_payload(mark, hit));
+        }
+    }
+
+    /// Destroys a look-up value's entry in every index that is in use.
+    pub fn shred_index(&mut self, mark: &[u8; 32], handle: RowHandle) {
+        let system = self
+            .own
+            .system
+            .clone()
+            .or_else(|| self.before.system.clone());
+        let system = system.as_deref().unwrap_or(&self.keys.system);
+        for placement in &system.placements {
+            let plan = self
+                .own
+                .index
+                .entry(placement.generation)
+                .or_insert_with(Plan::keeping_present);
+            plan.shred(placement.tag(mark, &handle));
+        }
+        self.own.index_removed = true;
+    }
+
+    /// Begins an index map of this generation.
+    pub fn create_index(&mut self, generation: u32) {
+        self.own.create_index.push(generation);
+    }
+
+    /// Ends the index map of this generation; the commit is an anchor pass.
+    pub fn drop_index(&mut self, generation: u32) {
+        self.own.drop_index.push(generation);
+    }
+
+    /// Replaces the system keyset. If a key or a slot leaves it, ask for a pass as well.
+    pub fn replace_system(&mut self, keys: SystemKeys) {
+        self.own.system = Some(Arc::new(keys));
+    }
+
+    /// Makes the commit an anchor pass.
+    pub fn ask_for_pass(&mut self) {
+        self.own.pass = true;
+    }
+
+    /// Makes the commit an anchor pass under a new root key, sealed to the slots of the system
+    /// keyset.
+    pub fn ask_for_new_root_key(&mut self) {
+        self.own.new_root_key = true;
+    }
+
+    /// The running state, to be changed.
+    pub fn state_mut(&mut self) -> &mut State {
+        let current = self.before.state.as_ref().unwrap_or(self.state);
+        self.own.state.get_or_insert_with(|| current.clone())
+    }
+
+    /// Adds an entry to the log.
+    pub fn record(&mut self, entry: Entry) {
+        self.own.audit.push(entry);
+    }
+
+    /// Ends the readers of this person before the commit is acknowledged.
+    pub fn revoke(&mut self, subject: SubjectId) {
+        self.own.revoked.insert(subject);
+    }
+
+    /// Ends all readers before the commit is acknowledged.
+    pub fn revoke_all(&mut self) {
+        self.own.policy_changed = true;
+    }
+}
+
+impl View for Txn<'_> {
+    fn vault(&self) -> VaultId {
+        self.vault
+    }
+
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    fn tx(&self) -> &dyn ReadTx {
+        &self.rows
+    }
+
+    fn system(&self) -> &SystemKeys {
+        let changed = self.own.system.as_ref().or(self.before.system.as_ref());
+        changed.map_or(&*self.keys.system, |keys| keys)
+    }
+
+    fn state(&self) -> &State {
+        let changed = self.own.state.as_ref().or(self.before.state.as_ref());
+        changed.unwrap_or(self.state)
+    }
+
+    fn person_entry(&self, subject: SubjectId) -> Result<Option<PersonEntry>, Refusal> {
+        let tag = people_tag(subject);
+        for plan in [&self.own.people, &self.before.people] {
+            if let Some(planned) = plan.get(&tag) {
+                return Ok(planned.map(PersonEntry::from_payload));
+            }
+        }
+        let roots = &self.keys.roots;
+        let found = roots.people_map().get(&self.rows, &roots.people, &tag)?;
+        Ok(found.map(|payload| PersonEntry::from_payload(&payload)))
+    }
+
+    fn index_hits(&self, mark: &[u8; 32]) -> Result<Vec<IndexHit>, Refusal> {
+        let Some(placement) = self.system().placements.first() else {
+            return Err(Refusal::Internal("the index has no placement key"));
+        };
+        let generation = placement.generation;
+        let prefix = placement.prefix(mark);
+        let roots = &self.keys.roots;
+        let mut found = BTreeMap::new();
+        // A map that was begun in this batch has no rows yet.
+        if self
+            .keys
+            .system
+            .placements
+            .iter()
+            .any(|p| p.generation == generation)
+        {
+            let map = roots.index_map(generation);
+            found.extend(map.get_prefix(&self.rows, &roots.index(generation), prefix)?);
+        }
+        for wishes in [self.before, &self.own] {
+            if let Some(plan) = wishes.index.get(&generation) {
+                found.retain(|tag, _| plan.get(tag) != Some(None));
+                for (tag, payload) in plan.inserted_under(prefix) {
+                    found.insert(*tag, Zeroizing::new(*payload));
+                }
+            }
+        }
+        Ok(hits(mark, found.values().map(|payload| &**payload)))
+    }
+}
+
+impl WriteTx for Txn<'_> {
+    fn put(
+        &mut self,
+        table: crate::store::Table,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), crate::store::StoreError> {
+        self.rows.put(table, key, value)
+    }
+
+    fn delete(
+        &mut self,
+        table: crate::store::Table,
+        key: &[u8],
+    ) -> Result<(), crate::store::StoreError> {
+        self.rows.delete(table, key)
+    }
+}
+
+impl ReadTx for Txn<'_> {
+    fn get(
+        &self,
+        table: crate::store::Table,
+        key: &[u8],
+    ) -> Result<Option<Vec<u8>>, crate::store::StoreError> {
+        self.rows.get(table, key)
+    }
+
+    fn range(
+        &self,
+        table: crate::store::Table,
+        range: &crate::store::KeyRange,
+        direction: crate::store::Direction,
+        limit: usize,
+    ) -> Result<Vec<crate::store::Row>, crate::store::StoreError> {
+        self.rows.range(table, range, direction, limit)
+    }
+}
