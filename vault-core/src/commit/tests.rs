@@ -21,7 +21,7 @@ use crate::keys::keyset::{Keyset, PersonEntry};
 use crate::keys::slots::{self, SlotKind, SlotTarget};
 use crate::medium::MemoryMedium;
 use crate::store::fault::{Fault, FaultBackend, FaultPlan};
-use crate::store::{MemoryDisk, RedbStore, Table};
+use crate::store::{MemoryDisk, RedbStore, Table, WriteTx};
 
 const VAULT: VaultId = VaultId::from_bytes([6; 16]);
 const RECOVERY: &[u8] = b"twenty bytes of rand";
