@@ -6,4 +6,5 @@
 pub mod clock;
 pub mod entropy;
 pub mod id;
+pub mod schema;
 pub mod store;
