@@ -6,5 +6,6 @@
 pub mod clock;
 pub mod entropy;
 pub mod id;
+pub mod policy;
 pub mod schema;
 pub mod store;

@@ -161,7 +161,7 @@ fn card(text: &str) -> Result<(), Complaint> {
             if digit > 9 { digit - 9 } else { digit }
         })
         .sum();
-    if sum % 10 == 0 {
+    if sum.is_multiple_of(10) {
         Ok(())
     } else {
         Err(Complaint::new(
