@@ -6,12 +6,15 @@
 pub mod audit;
 pub mod clock;
 pub mod commit;
+pub mod consent;
 pub mod crypto;
+mod decision;
 pub mod entropy;
 pub mod id;
 pub mod keys;
 pub mod limits;
 pub mod medium;
+mod person;
 pub mod policy;
 pub mod refusal;
 pub mod revocation;

@@ -70,6 +70,9 @@ pub enum Refusal {
     /// A call that moves values named no purpose.
     #[error("name the purpose of this call")]
     PurposeMissing,
+    /// Too often; try again later.
+    #[error("this was asked too often; try again tomorrow")]
+    RateLimited,
     /// The role may not do this; the text says what it lacks.
     #[error("{0}")]
     RoleDenied(String),
@@ -79,6 +82,36 @@ pub enum Refusal {
     /// No valid API key.
     #[error("no valid API key")]
     Unauthenticated,
+}
+
+impl Refusal {
+    /// The stable code of the HTTP API and of the evidence log.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Ambiguous => "ambiguous",
+            Self::AnchorUnavailable => "anchor_unavailable",
+            Self::Conflict(_) => "conflict",
+            Self::ConsentRequired { .. } => "consent_required",
+            Self::DiskFull => "disk_full",
+            Self::Erased { .. } => "erased",
+            Self::IdempotencyMismatch => "idempotency_mismatch",
+            Self::Internal(_) => "internal",
+            Self::Invalid(_) => "invalid",
+            Self::Locked => "locked",
+            Self::NoLawfulBasis { .. } => "no_lawful_basis",
+            Self::NotFound(_) => "not_found",
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::Overloaded => "overloaded",
+            Self::PreconditionFailed => "precondition_failed",
+            Self::PurposeDenied(_) => "purpose_denied",
+            Self::PurposeMissing => "purpose_missing",
+            Self::RateLimited => "rate_limited",
+            Self::RoleDenied(_) => "role_denied",
+            Self::TooLarge(_) => "too_large",
+            Self::Unauthenticated => "unauthenticated",
+        }
+    }
 }
 
 /// One thing wrong with an input.

@@ -280,9 +280,8 @@ proptest! {
                 if removes {
                     plan.shred(tag(seed));
                     model.remove(&seed);
-                } else if !model.contains_key(&seed) {
+                } else if model.insert(seed, payload(seed)).is_none() {
                     plan.insert(tag(seed), Zeroizing::new(payload(seed)));
-                    model.insert(seed, payload(seed));
                 }
             }
             bench.apply(&plan).unwrap();

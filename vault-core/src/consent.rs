@@ -1,0 +1,166 @@
+//! Consent, refusal and withdrawal: an append-only list of events for each person and purpose.
+//!
+//! Events lie in a compartment of their own. Knows nothing of what a purpose permits.
+//!
+//! Source: GDPR Art. 7(1), 7(3); ISO/IEC TS 27560.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::commit::{Txn, View};
+use crate::crypto::Location;
+use crate::id::ConsentId;
+use crate::keys::keyset::Compartment;
+use crate::limits::CONSENT_EVENTS_MAX;
+use crate::person::{DAMAGED, Person};
+use crate::refusal::Refusal;
+use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
+
+/// What a person last said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConsentState {
+    /// Yes.
+    Given,
+    /// No, when asked.
+    Refused,
+    /// No longer.
+    Withdrawn,
+}
+
+/// One event.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ConsentEvent {
+    /// Names the event.
+    pub consent: ConsentId,
+    /// What the person said.
+    pub state: ConsentState,
+    /// When.
+    pub at: Timestamp,
+    /// The notice that was shown, as the bot named it.
+    pub notice: Value,
+    /// Which button or word.
+    pub choice: Option<String>,
+    /// The channel's message.
+    pub message_id: Option<String>,
+}
+
+fn row_key(person: &Person, purpose: u16, sequence: u32) -> Vec<u8> {
+    let mut key = prefix(person, purpose);
+    key.extend_from_slice(&sequence.to_be_bytes());
+    key
+}
+
+fn prefix(person: &Person, purpose: u16) -> Vec<u8> {
+    let mut key = person.entry.handle.as_bytes().to_vec();
+    key.extend_from_slice(&purpose.to_be_bytes());
+    key
+}
+
+fn location<'a>(
+    view: &dyn View,
+    person: &'a Person,
+    purpose: u16,
+    sequence: &'a [u8; 4],
+) -> Location<'a> {
+    Location {
+        collection: purpose,
+        record: sequence,
+        ..Location::row(
+            view.vault(),
+            Table::Consents.number(),
+            person.entry.handle.as_bytes(),
+        )
+    }
+}
+
+/// The events about `purpose`, oldest first.
+pub(crate) fn history(
+    view: &dyn View,
+    person: &Person,
+    purpose: u16,
+) -> Result<Vec<ConsentEvent>, Refusal> {
+    let range = KeyRange::prefix(&prefix(person, purpose));
+    let rows = view.tx().range(
+        Table::Consents,
+        &range,
+        Direction::Ascending,
+        CONSENT_EVENTS_MAX,
+    )?;
+    rows.iter()
+        .map(|(key, sealed)| open(view, person, purpose, key, sealed))
+        .collect()
+}
+
+fn open(
+    view: &dyn View,
+    person: &Person,
+    purpose: u16,
+    key: &[u8],
+    sealed: &[u8],
+) -> Result<ConsentEvent, Refusal> {
+    let sequence: [u8; 4] = key
+        .get(18..)
+        .and_then(|s| s.try_into().ok())
+        .ok_or(DAMAGED)?;
+    let bytes = person.unseal(&location(view, person, purpose, &sequence), sealed)?;
+    serde_json::from_slice(&bytes).map_err(|_| DAMAGED)
+}
+
+/// What the person last said about `purpose`; `None` if they were never asked.
+pub(crate) fn state(
+    view: &dyn View,
+    person: &Person,
+    purpose: u16,
+) -> Result<Option<ConsentState>, Refusal> {
+    let range = KeyRange::prefix(&prefix(person, purpose));
+    let rows = view
+        .tx()
+        .range(Table::Consents, &range, Direction::Descending, 1)?;
+    let last = rows
+        .first()
+        .map(|(key, sealed)| open(view, person, purpose, key, sealed));
+    Ok(last.transpose()?.map(|event| event.state))
+}
+
+/// Adds an event; the person's readers end before it is acknowledged.
+pub(crate) fn append(
+    txn: &mut Txn<'_>,
+    person: &mut Person,
+    purpose: u16,
+    event: &ConsentEvent,
+) -> Result<(), Refusal> {
+    let range = KeyRange::prefix(&prefix(person, purpose));
+    let last = txn.range(Table::Consents, &range, Direction::Descending, 1)?;
+    let sequence = match last.first() {
+        None => 0u32,
+        Some((key, _)) => {
+            let last = key
+                .get(18..)
+                .and_then(|s| s.try_into().ok())
+                .ok_or(DAMAGED)?;
+            u32::from_be_bytes(last) + 1
+        }
+    };
+    if sequence as usize >= CONSENT_EVENTS_MAX {
+        return Err(Refusal::TooLarge(
+            "too many consent events for this purpose".into(),
+        ));
+    }
+    let keys = person.keyset.keys.len();
+    let number = person.key_for(Compartment::CONSENTS, txn.entropy())?;
+    if person.keyset.keys.len() > keys {
+        person.store(txn)?;
+    }
+    let bytes = serde_json::to_vec(event).map_err(|_| DAMAGED)?;
+    let place = sequence.to_be_bytes();
+    let sealed = person.seal(number, &location(txn, person, purpose, &place), &bytes)?;
+    txn.put(
+        Table::Consents,
+        &row_key(person, purpose, sequence),
+        &sealed,
+    )?;
+    txn.revoke(person.subject);
+    Ok(())
+}

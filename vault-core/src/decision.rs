@@ -1,0 +1,232 @@
+//! Need to know: role × purpose × field × what the person said, to a grant or a refusal.
+//!
+//! The only module that makes a [`ReadGrant`] or a [`WriteGrant`], without which `record` neither
+//! opens nor takes a value. Restriction, objection, notice and legal holds are decided here as well
+//! once they exist: each is one more line in [`basis`].
+//!
+//! Source: GDPR Art. 5(1)(b), 6(1), 7.
+
+use std::collections::BTreeMap;
+
+use crate::consent::ConsentState;
+use crate::policy::{Collection, Field, LawfulBasis, Policy, Purpose, Role, View as Sight};
+use crate::refusal::Refusal;
+
+/// Leave to read some fields of one collection, for one purpose.
+pub(crate) struct ReadGrant {
+    /// Purpose's numeric id, which a record's own purposes may exclude.
+    pub(crate) purpose: u16,
+    sights: BTreeMap<u16, Sight>,
+    withheld: Vec<(u16, &'static str)>,
+}
+
+impl ReadGrant {
+    /// How this field may be seen.
+    pub(crate) fn sight(&self, field: u16) -> Sight {
+        self.sights.get(&field).copied().unwrap_or(Sight::None)
+    }
+
+    /// The fields that are not shown, and why.
+    pub(crate) fn withheld(&self) -> &[(u16, &'static str)] {
+        &self.withheld
+    }
+
+    /// The fields that are shown in whatever way.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = u16> + '_ {
+        self.sights.keys().copied()
+    }
+}
+
+/// Leave to write some fields of one collection, for one purpose.
+pub(crate) struct WriteGrant {
+    pub(crate) purpose: u16,
+}
+
+/// The stated purpose, if the role serves it.
+pub(crate) fn purpose<'p>(
+    policy: &'p Policy,
+    role: &Role,
+    stated: Option<&str>,
+) -> Result<&'p Purpose, Refusal> {
+    let name = stated.ok_or(Refusal::PurposeMissing)?;
+    let purpose = policy
+        .purpose(name)
+        .filter(|purpose| role.serves(purpose.id));
+    purpose.ok_or_else(|| {
+        Refusal::PurposeDenied(format!(
+            "the role `{}` does not serve this purpose",
+            role.name
+        ))
+    })
+}
+
+/// Whether the purpose has a lawful basis for this person now.
+fn basis(purpose: &Purpose, said: Option<ConsentState>) -> Result<(), Refusal> {
+    match purpose.basis {
+        LawfulBasis::Consent if said != Some(ConsentState::Given) => {
+            Err(Refusal::ConsentRequired {
+                purpose: purpose.name.clone(),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Decides a read of `named` fields, or of whatever may be seen.
+///
+/// A field that was named and may not be seen refuses the read; one that was not is withheld.
+pub(crate) fn read(
+    collection: &Collection,
+    role: &Role,
+    purpose: &Purpose,
+    named: Option<&[&Field]>,
+    said: Option<ConsentState>,
+) -> Result<ReadGrant, Refusal> {
+    let all: Vec<&Field> = collection.fields.iter().collect();
+    let mut grant = ReadGrant {
+        purpose: purpose.id,
+        sights: BTreeMap::new(),
+        withheld: Vec::new(),
+    };
+    let mut first = None;
+    for field in named.unwrap_or(&all) {
+        match read_field(collection, role, purpose, field, said) {
+            Ok(sight) => {
+                grant.sights.insert(field.id, sight);
+            }
+            Err(refusal) if named.is_some() => return Err(refusal),
+            Err(refusal) => {
+                grant.withheld.push((field.id, refusal.code()));
+                // The refusal that came furthest says most about the way out.
+                if first
+                    .as_ref()
+                    .is_none_or(|first| rank(&refusal) > rank(first))
+                {
+                    first = Some(refusal);
+                }
+            }
+        }
+    }
+    match first {
+        Some(refusal) if grant.sights.is_empty() => Err(refusal),
+        _ => Ok(grant),
+    }
+}
+
+fn rank(refusal: &Refusal) -> u8 {
+    match refusal {
+        Refusal::ConsentRequired { .. } | Refusal::NoLawfulBasis { .. } => 2,
+        Refusal::PurposeDenied(_) => 1,
+        _ => 0,
+    }
+}
+
+fn read_field(
+    collection: &Collection,
+    role: &Role,
+    purpose: &Purpose,
+    field: &Field,
+    said: Option<ConsentState>,
+) -> Result<Sight, Refusal> {
+    let sight = role.view(collection.id, field.id);
+    if sight == Sight::None {
+        return Err(Refusal::RoleDenied(format!(
+            "the role `{}` may not read {}.{}",
+            role.name, collection.name, field.name
+        )));
+    }
+    for_purpose(collection, purpose, field)?;
+    basis(purpose, said)?;
+    Ok(sight)
+}
+
+fn for_purpose(collection: &Collection, purpose: &Purpose, field: &Field) -> Result<(), Refusal> {
+    if field.purposes.contains(&purpose.id) {
+        return Ok(());
+    }
+    Err(Refusal::PurposeDenied(format!(
+        "{}.{} is not collected for `{}`",
+        collection.name, field.name, purpose.name
+    )))
+}
+
+/// Whether the role may write any field of the collection: what is asked before anything is said
+/// about the person.
+pub(crate) fn may_write_any(collection: &Collection, role: &Role) -> Result<(), Refusal> {
+    let any = collection
+        .fields
+        .iter()
+        .any(|field| role.may_write(collection.id, field.id));
+    any.then_some(()).ok_or_else(|| {
+        Refusal::RoleDenied(format!(
+            "the role `{}` may not write {}",
+            role.name, collection.name
+        ))
+    })
+}
+
+/// Whether the role may see any field of the collection.
+pub(crate) fn may_read_any(collection: &Collection, role: &Role) -> Result<(), Refusal> {
+    let sees = |field: &Field| role.view(collection.id, field.id) != Sight::None;
+    collection
+        .fields
+        .iter()
+        .any(sees)
+        .then_some(())
+        .ok_or_else(|| {
+            Refusal::RoleDenied(format!(
+                "the role `{}` may not read {}",
+                role.name, collection.name
+            ))
+        })
+}
+
+/// Decides a write of these fields. Removing needs the role and the purpose, but no consent.
+pub(crate) fn write(
+    collection: &Collection,
+    role: &Role,
+    purpose: &Purpose,
+    set: &[&Field],
+    removed: &[&Field],
+    said: Option<ConsentState>,
+) -> Result<WriteGrant, Refusal> {
+    for field in set.iter().chain(removed) {
+        if !role.may_write(collection.id, field.id) {
+            return Err(Refusal::RoleDenied(format!(
+                "the role `{}` may not write {}.{}",
+                role.name, collection.name, field.name
+            )));
+        }
+        for_purpose(collection, purpose, field)?;
+    }
+    if !set.is_empty() {
+        basis(purpose, said)?;
+    }
+    Ok(WriteGrant {
+        purpose: purpose.id,
+    })
+}
+
+/// Decides a question about a field whose value the role need not see.
+pub(crate) fn ask(
+    collection: &Collection,
+    role: &Role,
+    purpose: &Purpose,
+    field: &Field,
+    test: &str,
+    said: Option<ConsentState>,
+) -> Result<ReadGrant, Refusal> {
+    if !role.may_ask(collection.id, field.id, test) {
+        return Err(Refusal::RoleDenied(format!(
+            "the role `{}` may not ask {}.{}.{test}",
+            role.name, collection.name, field.name
+        )));
+    }
+    for_purpose(collection, purpose, field)?;
+    basis(purpose, said)?;
+    Ok(ReadGrant {
+        purpose: purpose.id,
+        sights: BTreeMap::from([(field.id, Sight::Full)]),
+        withheld: Vec::new(),
+    })
+}

@@ -1,0 +1,371 @@
+//! A data subject as rows and keys: found, made, counted, erased.
+//!
+//! Knows nothing of policies or roles: whoever calls has decided already.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::audit::hex;
+use crate::clock::day_of;
+use crate::commit::{IndexHit, Txn, View};
+use crate::crypto::{Location, Secret, key_number, seal, sha256, unseal};
+use crate::entropy::Entropy;
+use crate::id::{ReceiptId, SubjectId};
+use crate::keys::keyset::{Compartment, Dek, Keyset, Lookup, PersonEntry};
+use crate::keys::system::CHANNEL_FIELD;
+use crate::limits::{ERASE_ROWS_MAX, LOOKUPS_PER_PERSON_MAX, SHARED_LOOKUP_MAX};
+use crate::refusal::Refusal;
+use crate::row;
+use crate::schema::NORMALISER_VERSION;
+use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
+
+/// Tables whose keys begin with a row handle.
+const OWN_TABLES: [Table; 6] = [
+    Table::Keysets,
+    Table::Records,
+    Table::RecordMeta,
+    Table::Subjects,
+    Table::Consents,
+    Table::Dirty,
+];
+
+/// A person with their keys.
+pub(crate) struct Person {
+    pub(crate) subject: SubjectId,
+    pub(crate) entry: PersonEntry,
+    pub(crate) keyset: Keyset,
+}
+
+/// The person's own row.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct SubjectRow {
+    pub(crate) created_at: i64,
+    channel: String,
+    user: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Tombstone {
+    day: u32,
+    epoch: u64,
+    receipt: ReceiptId,
+}
+
+impl Person {
+    /// The person with this id.
+    pub(crate) fn load(view: &dyn View, subject: SubjectId) -> Result<Self, Refusal> {
+        let Some(entry) = view.person_entry(subject)? else {
+            return Err(match tombstone(view, subject)? {
+                Some(receipt) => Refusal::Erased {
+                    receipt: Some(receipt),
+                },
+                None => Refusal::NotFound("person"),
+            });
+        };
+        let keyset = Keyset::load(view.vault(), view.tx(), &entry)?;
+        if keyset.subject != subject {
+            return Err(Refusal::Internal("a keyset is another person's"));
+        }
+        Ok(Self {
+            subject,
+            entry,
+            keyset,
+        })
+    }
+
+    /// Makes a person who is known by this mark of `{channel, user}`.
+    pub(crate) fn create(
+        txn: &mut Txn<'_>,
+        mark: [u8; 32],
+        channel: &str,
+        user: &str,
+    ) -> Result<Self, Refusal> {
+        let subject = SubjectId::generate(txn.entropy());
+        let entry = PersonEntry::generate(txn.entropy());
+        let mut keyset = Keyset::generate(subject, txn.entropy());
+        keyset.lookups.push(Lookup {
+            field: CHANNEL_FIELD,
+            mark,
+        });
+        let mut person = Self {
+            subject,
+            entry,
+            keyset,
+        };
+        txn.insert_person(subject, &person.entry);
+        txn.insert_index(&mark, person.hit());
+        let row = SubjectRow {
+            created_at: txn.now().as_millisecond(),
+            channel: channel.into(),
+            user: user.into(),
+        };
+        let number = person.key_for(Compartment::CONTROL, txn.entropy())?;
+        let handle = *person.entry.handle.as_bytes();
+        let sealed = person.seal(
+            number,
+            &Location::row(txn.vault(), Table::Subjects.number(), &handle),
+            &row::encode(&row),
+        )?;
+        txn.put(Table::Subjects, &handle, &sealed)?;
+        person.store(txn)?;
+        txn.state_mut().people += 1;
+        Ok(person)
+    }
+
+    /// The person's own row.
+    pub(crate) fn row(&self, view: &dyn View) -> Result<SubjectRow, Refusal> {
+        let handle = self.entry.handle.as_bytes();
+        let sealed = view.tx().get(Table::Subjects, handle)?.ok_or(DAMAGED)?;
+        let location = Location::row(view.vault(), Table::Subjects.number(), handle);
+        row::decode(&self.unseal(&location, &sealed)?).map_err(|_| DAMAGED)
+    }
+
+    /// Writes the keyset, which has changed.
+    pub(crate) fn store(&self, txn: &mut Txn<'_>) -> Result<(), Refusal> {
+        let vault = txn.vault();
+        Ok(self.keyset.store(vault, txn, &self.entry)?)
+    }
+
+    /// The entry of the index that leads to this person.
+    pub(crate) fn hit(&self) -> IndexHit {
+        IndexHit {
+            subject: self.subject,
+            handle: self.entry.handle,
+        }
+    }
+
+    /// The number of the key that the compartment is written under, which is opened if there is
+    /// none; the keyset is then to be stored.
+    pub(crate) fn key_for(
+        &mut self,
+        compartment: Compartment,
+        entropy: &mut dyn Entropy,
+    ) -> Result<u32, Refusal> {
+        if let Some(dek) = self.keyset.newest(compartment) {
+            return Ok(dek.number);
+        }
+        let added = self.keyset.add(compartment, entropy);
+        added.ok_or_else(|| Refusal::TooLarge("this person has too many periods of records".into()))
+    }
+
+    fn dek(&self, number: u32) -> Result<&Dek, Refusal> {
+        self.keyset.key(number).ok_or(DAMAGED)
+    }
+
+    /// Seals under the key with this number; the compartment is put into the location.
+    pub(crate) fn seal(
+        &self,
+        number: u32,
+        location: &Location<'_>,
+        value: &[u8],
+    ) -> Result<Vec<u8>, Refusal> {
+        let dek = self.dek(number)?;
+        let location = Location {
+            compartment: dek.compartment.number,
+            ..*location
+        };
+        seal(&dek.key, number, &location, value)
+            .map_err(|_| Refusal::TooLarge("a value is over the limit".into()))
+    }
+
+    /// Opens an envelope of this person.
+    pub(crate) fn unseal(
+        &self,
+        location: &Location<'_>,
+        envelope: &[u8],
+    ) -> Result<zeroize::Zeroizing<Vec<u8>>, Refusal> {
+        let dek = self.dek(key_number(envelope).ok_or(DAMAGED)?)?;
+        let location = Location {
+            compartment: dek.compartment.number,
+            ..*location
+        };
+        unseal(&dek.key, &location, envelope).map_err(|_| DAMAGED)
+    }
+
+    /// The compartment that an envelope lies in.
+    pub(crate) fn compartment_of(&self, envelope: &[u8]) -> Result<Compartment, Refusal> {
+        Ok(self.dek(key_number(envelope).ok_or(DAMAGED)?)?.compartment)
+    }
+
+    /// Makes the person findable by a look-up value; the keyset is then to be stored.
+    pub(crate) fn add_lookup(&mut self, txn: &mut Txn<'_>, lookup: Lookup) -> Result<(), Refusal> {
+        if self.keyset.lookups.contains(&lookup) {
+            return Ok(());
+        }
+        if self.keyset.lookups.len() >= LOOKUPS_PER_PERSON_MAX {
+            return Err(Refusal::TooLarge(
+                "this person has too many look-up values".into(),
+            ));
+        }
+        if txn.index_hits(&lookup.mark)?.len() >= SHARED_LOOKUP_MAX {
+            return Err(Refusal::Conflict(format!(
+                "more than {SHARED_LOOKUP_MAX} people share this look-up value"
+            )));
+        }
+        txn.insert_index(&lookup.mark, self.hit());
+        self.keyset.lookups.push(lookup);
+        Ok(())
+    }
+
+    /// Ends a look-up value: its index entry, and the KEK under which older keysets name it. The
+    /// keyset is then to be stored.
+    pub(crate) fn remove_lookup(&mut self, txn: &mut Txn<'_>, lookup: &Lookup) {
+        txn.shred_index(&lookup.mark, self.entry.handle);
+        self.keyset.lookups.retain(|other| other != lookup);
+        self.replace_kek(txn);
+    }
+
+    /// Seals the keyset under a new KEK, so that what left it is gone; it is then to be stored.
+    pub(crate) fn replace_kek(&mut self, txn: &mut Txn<'_>) {
+        self.entry = self.entry.with_new_kek(txn.entropy());
+        txn.replace_kek(self.subject, &self.entry);
+    }
+
+    /// Marks a compartment whose freed pages still hold what was replaced or removed: the sweeper
+    /// gives it a new key.
+    pub(crate) fn mark_dirty(
+        &self,
+        txn: &mut Txn<'_>,
+        compartment: Compartment,
+    ) -> Result<(), Refusal> {
+        let mut key = self.entry.handle.as_bytes().to_vec();
+        key.extend_from_slice(&compartment.number.to_be_bytes());
+        key.extend_from_slice(&compartment.period.to_be_bytes());
+        Ok(txn.put(Table::Dirty, &key, &[])?)
+    }
+}
+
+pub(crate) const DAMAGED: Refusal = Refusal::Internal("a row is damaged");
+
+/// The inner mark of `{channel, user}`.
+pub(crate) fn channel_mark(
+    view: &dyn View,
+    channel: &str,
+    user: &str,
+) -> Result<[u8; 32], Refusal> {
+    let length = u32::try_from(channel.len())
+        .unwrap_or(u32::MAX)
+        .to_be_bytes();
+    let normal = [&length, channel.as_bytes(), user.as_bytes()].concat();
+    let mark = view
+        .system()
+        .mark(CHANNEL_FIELD, NORMALISER_VERSION, &normal);
+    mark.ok_or(Refusal::Internal("channel identities have no index key"))
+}
+
+fn tombstone(view: &dyn View, subject: SubjectId) -> Result<Option<ReceiptId>, Refusal> {
+    let key = sha256(&[subject.as_bytes()]);
+    let Some(sealed) = view.tx().get(Table::Tombstones, &key)? else {
+        return Ok(None);
+    };
+    let location = Location::row(view.vault(), Table::Tombstones.number(), &key);
+    let bytes = unseal(&view.system().system, &location, &sealed).map_err(|_| DAMAGED)?;
+    let Tombstone {
+        day: _,
+        epoch: _,
+        receipt,
+    } = row::decode(&bytes).map_err(|_| DAMAGED)?;
+    Ok(Some(receipt))
+}
+
+/// The receipt of an erasure, and what the log keeps of it.
+pub(crate) struct Receipt {
+    pub(crate) id: ReceiptId,
+    pub(crate) body_sha256: [u8; 32],
+    pub(crate) document: Value,
+}
+
+/// Destroys everything of a person: KEK, index entries, rows; leaves a tombstone.
+pub(crate) fn erase(txn: &mut Txn<'_>, person: &Person) -> Result<Receipt, Refusal> {
+    txn.shred_person(person.subject);
+    for lookup in &person.keyset.lookups {
+        txn.shred_index(&lookup.mark, person.entry.handle);
+    }
+    let mut budget = ERASE_ROWS_MAX;
+    for table in OWN_TABLES {
+        let range = KeyRange::prefix(person.entry.handle.as_bytes());
+        for (key, _) in txn.range(table, &range, Direction::Ascending, budget)? {
+            txn.delete(table, &key)?;
+            budget -= 1;
+        }
+    }
+    if budget == 0 {
+        // What is left is ciphertext without a key; the sweeper takes the rows away.
+        let mut key = person.entry.handle.as_bytes().to_vec();
+        key.extend_from_slice(&ORPHANS);
+        txn.put(Table::Dirty, &key, &[])?;
+    }
+    let receipt = ReceiptId::generate(txn.entropy());
+    let (before, after) = txn.epochs();
+    let tombstone = Tombstone {
+        day: day_of(txn.now()),
+        epoch: after,
+        receipt,
+    };
+    let key = sha256(&[person.subject.as_bytes()]);
+    let location = Location::row(txn.vault(), Table::Tombstones.number(), &key);
+    let sealed =
+        seal(&txn.system().system, 0, &location, &row::encode(&tombstone)).map_err(|_| DAMAGED)?;
+    txn.put(Table::Tombstones, &key, &sealed)?;
+    txn.revoke(person.subject);
+    let state = txn.state_mut();
+    state.people = state.people.saturating_sub(1);
+    state.erased += 1;
+    Ok(write_receipt(txn, person, receipt, before, after))
+}
+
+/// The Dirty row that stands for all rows of a handle whose person is gone.
+pub(crate) const ORPHANS: [u8; 6] = [0xff; 6];
+
+/// The receipt as far as it goes: unsigned, and without a proof of inclusion. The opening ties it to
+/// the person for whoever holds it; the vault keeps none.
+fn write_receipt(
+    txn: &mut Txn<'_>,
+    person: &Person,
+    id: ReceiptId,
+    before: u64,
+    after: u64,
+) -> Receipt {
+    let salt = Secret::<16>::generate(txn.entropy());
+    let commitment = sha256(&[salt.expose(), person.subject.as_bytes()]);
+    let now = txn.now();
+    let lookup_horizon = now + jiff::SignedDuration::from_hours(24);
+    let destroyed: Vec<Value> = person
+        .keyset
+        .keys
+        .iter()
+        .map(|dek| json!({"compartment": dek.compartment.number, "key": dek.number}))
+        .collect();
+    // Members in the order of their names: the canonical form of RFC 8785.
+    let body = json!({
+        "commitment": hex(&commitment),
+        "destroyed": destroyed,
+        "epoch_after": after,
+        "epoch_before": before,
+        "erasure_horizon": now.to_string(),
+        "kept": [],
+        "lookup_horizon": lookup_horizon.to_string(),
+        "receipt": id.to_string(),
+        "scope": "person",
+        "time": now.to_string(),
+        "unscrubbed_mirrors": [],
+        "vault": txn.vault().to_string(),
+        "version": 1,
+    });
+    let bytes = serde_json::to_vec(&body).expect("text and numbers");
+    Receipt {
+        id,
+        body_sha256: sha256(&[&bytes]),
+        document: json!({
+            "body": body,
+            "opening": {"salt": hex(salt.expose()), "subject": person.subject.to_string()},
+            "proof": null,
+        }),
+    }
+}
+
+/// Milliseconds as an instant.
+pub(crate) fn instant(milliseconds: i64) -> Timestamp {
+    Timestamp::from_millisecond(milliseconds).unwrap_or_default()
+}
