@@ -16,6 +16,7 @@ pub mod limits;
 pub mod medium;
 mod person;
 pub mod policy;
+mod record;
 pub mod refusal;
 pub mod revocation;
 pub mod row;
