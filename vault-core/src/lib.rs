@@ -22,3 +22,4 @@ pub mod revocation;
 pub mod row;
 pub mod schema;
 pub mod store;
+pub mod vault;

@@ -1,0 +1,208 @@
+//! How every call runs: checked, decided, recorded, and handed over while it still holds.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use jiff::Timestamp;
+
+use super::token::{self, Call, Principal};
+use super::{Vault, admin};
+use crate::audit::{Entry, subject_tag};
+use crate::commit::{Snapshot, Txn, View};
+use crate::id::{CallId, ReceiptId, SubjectId};
+use crate::person::Person;
+use crate::policy::{Capability, Policy, Role};
+use crate::refusal::Refusal;
+
+/// How often a read begins again because something was revoked meanwhile.
+const READ_TRIES: usize = 16;
+
+/// A call that outlives its caller's borrow.
+#[derive(Clone)]
+pub(super) struct Context {
+    pub(super) principal: Principal,
+    pub(super) purpose: Option<String>,
+    id: CallId,
+}
+
+/// What a call adds to its entry in the log.
+#[derive(Default)]
+pub(super) struct Noted {
+    subject: Option<[u8; 16]>,
+    pub(super) fields: Vec<(u16, u16)>,
+    pub(super) receipt: Option<(ReceiptId, [u8; 32])>,
+}
+
+impl Noted {
+    pub(super) fn person(&mut self, person: &Person, now: Timestamp) {
+        self.subject = Some(subject_tag(&person.keyset.audit, now));
+    }
+}
+
+impl Context {
+    fn new(call: &Call<'_>) -> Self {
+        Self {
+            principal: call.principal.clone(),
+            purpose: call.purpose.map(Into::into),
+            id: call.id,
+        }
+    }
+
+    /// The role, for what moves values: whoever has an unlock secret alone has none.
+    pub(super) fn role<'p>(&self, policy: &'p Policy) -> Result<&'p Role, Refusal> {
+        let role = self.principal.token().and_then(|_| policy.role(self.principal.role()));
+        role.ok_or_else(|| Refusal::RoleDenied("this caller has no role of the policy".into()))
+    }
+
+    fn entry(
+        &self,
+        policy: &Policy,
+        time: Timestamp,
+        action: &'static str,
+        noted: Noted,
+        outcome: &'static str,
+    ) -> Entry {
+        let Noted { subject, fields, receipt } = noted;
+        // A purpose that the policy does not know is the caller's text, and stays out of the log.
+        let purpose = self.purpose.clone().filter(|name| policy.purpose(name).is_some());
+        Entry {
+            time,
+            actor: self.principal.actor(),
+            role: self.principal.role().into(),
+            purpose,
+            action,
+            subject,
+            fields,
+            outcome,
+            request: self.id,
+            receipt,
+        }
+    }
+}
+
+/// The policy in force in this state: the one at hand, or read from its row.
+pub(super) fn current(view: &dyn View, at_hand: &Arc<Policy>) -> Result<Arc<Policy>, Refusal> {
+    if at_hand.version() == view.state().policy_version {
+        return Ok(at_hand.clone());
+    }
+    Ok(Arc::new(admin::load_policy(view, view.state().policy_version)?.0))
+}
+
+impl Vault {
+    pub(super) fn check_open(&self) -> Result<(), Refusal> {
+        match self.closed.load(Ordering::Acquire) {
+            true => Err(Refusal::Locked),
+            false => Ok(()),
+        }
+    }
+
+    pub(super) fn snapshot(&self) -> Result<Snapshot, Refusal> {
+        self.check_open()?;
+        self.engine.snapshot()
+    }
+
+    /// The policy of a committed state; what is read is kept.
+    pub(super) fn policy_of(&self, snapshot: &Snapshot) -> Result<Arc<Policy>, Refusal> {
+        let at_hand = self.policy.lock().clone();
+        let policy = current(snapshot, &at_hand)?;
+        let mut kept = self.policy.lock();
+        if policy.version() > kept.version() {
+            *kept = policy.clone();
+        }
+        Ok(policy)
+    }
+
+    /// Finds the API key `vk_…`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Unauthenticated`] for one that is unknown, revoked or over;
+    /// [`Refusal::Locked`].
+    pub fn authenticate(&self, bearer: &str) -> Result<Principal, Refusal> {
+        token::authenticate(&self.snapshot()?, bearer)
+    }
+
+    /// The caller who has an unlock secret: slots, API keys, policy, finding and erasing people; no
+    /// values. Whoever calls this has checked the secret.
+    #[must_use]
+    pub fn keyholder(&self) -> Principal {
+        Principal::keyholder()
+    }
+
+    /// Whether the caller may do what this capability names.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::RoleDenied`]; [`Refusal::Unauthenticated`] if the key was revoked meanwhile.
+    pub fn require(&self, call: &Call<'_>, capability: &str) -> Result<(), Refusal> {
+        let snapshot = self.snapshot()?;
+        call.principal.check(&snapshot)?;
+        let capability = Capability::parse(capability)
+            .ok_or_else(|| Refusal::RoleDenied("there is no such capability".into()))?;
+        call.principal.require(&*self.policy_of(&snapshot)?, capability)
+    }
+
+    /// Runs a change in a commit, with its entry.
+    pub(super) fn write<T: Send + 'static>(
+        &self,
+        call: &Call<'_>,
+        action: &'static str,
+        mut f: impl FnMut(&mut Txn<'_>, &Policy, &Context, &mut Noted) -> Result<T, Refusal>
+        + Send
+        + 'static,
+    ) -> Result<T, Refusal> {
+        self.check_open()?;
+        let at_hand = self.policy.lock().clone();
+        let context = Context::new(call);
+        let result = self.engine.submit(move |txn| {
+            context.principal.check(txn)?;
+            let policy = current(txn, &at_hand)?;
+            let mut noted = Noted::default();
+            let value = f(txn, &policy, &context, &mut noted)?;
+            let entry = context.entry(&policy, txn.now(), action, noted, "ok");
+            txn.record(entry);
+            Ok(value)
+        });
+        result.inspect_err(|refusal| self.note_refusal(call, action, refusal))
+    }
+
+    /// Runs a read over a snapshot, writes its entry, and hands the value over if nothing that
+    /// concerns it was revoked meanwhile.
+    pub(super) fn read<T, R>(
+        &self,
+        call: &Call<'_>,
+        action: &'static str,
+        subject: Option<SubjectId>,
+        look: impl Fn(&Snapshot, &Policy, &Context, &mut Noted) -> Result<T, Refusal>,
+        hand_over: impl FnOnce(T) -> R,
+    ) -> Result<R, Refusal> {
+        let context = Context::new(call);
+        for _ in 0..READ_TRIES {
+            let ticket = self.engine.revocation().ticket(subject);
+            let snapshot = self.snapshot()?;
+            let policy = self.policy_of(&snapshot)?;
+            let mut noted = Noted::default();
+            let value = context
+                .principal
+                .check(&snapshot)
+                .and_then(|()| look(&snapshot, &policy, &context, &mut noted))
+                .inspect_err(|refusal| self.note_refusal(call, action, refusal))?;
+            let entry = context.entry(&policy, snapshot.now(), action, noted, "ok");
+            self.engine.record_read(&entry)?;
+            if let Some(_hold) = self.engine.revocation().hold(ticket) {
+                return Ok(hand_over(value));
+            }
+        }
+        Err(Refusal::Overloaded)
+    }
+
+    /// A refusal leaves an entry too: without a subject, whose key it may not have.
+    fn note_refusal(&self, call: &Call<'_>, action: &'static str, refusal: &Refusal) {
+        let policy = self.policy.lock().clone();
+        let noted = Noted::default();
+        let now = self.engine.now();
+        let entry = Context::new(call).entry(&policy, now, action, noted, refusal.code());
+        // The call is refused in any case; a journal that cannot be written refuses reads itself.
+        let _ = self.engine.record_read(&entry);
+    }
+}

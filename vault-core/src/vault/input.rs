@@ -1,0 +1,216 @@
+//! Bodies and names from outside, checked against the policy. Complaints name fields of the policy
+//! and limits, never what was sent.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::limits::{META_ENTRIES_MAX, META_TEXT_BYTES_MAX};
+use crate::policy::{Collection, Field, Policy, nearest};
+use crate::record::{Meta, Patch, split_meta};
+use crate::refusal::{InputError, Refusal};
+
+pub(super) fn error(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> InputError {
+    InputError {
+        pointer: pointer.into(),
+        code,
+        detail: detail.into(),
+    }
+}
+
+pub(super) fn check_text(errors: &mut Vec<InputError>, pointer: &str, text: &str, bytes_max: usize) {
+    if text.is_empty() || text.len() > bytes_max {
+        errors.push(error(pointer, "length", format!("1 to {bytes_max} bytes")));
+    }
+}
+
+/// The collection of this name.
+pub(super) fn collection<'p>(policy: &'p Policy, name: &str) -> Result<&'p Collection, Refusal> {
+    policy.collection(name).ok_or(Refusal::NotFound("collection"))
+}
+
+/// The field `collection.field`.
+pub(super) fn field<'p>(
+    policy: &'p Policy,
+    path: &str,
+) -> Result<(&'p Collection, &'p Field), Refusal> {
+    let found = path.split_once('.').and_then(|(collection, field)| {
+        let collection = policy.collection(collection)?;
+        Some((collection, collection.field(field)?))
+    });
+    found.ok_or_else(|| {
+        Refusal::Invalid(vec![error("/field", "unknown_field", "`collection.field` of the policy")])
+    })
+}
+
+/// The field `collection.field`, if it can be looked up.
+pub(super) fn look_up_field<'p>(
+    policy: &'p Policy,
+    path: &str,
+) -> Result<(&'p Collection, &'p Field), Refusal> {
+    let (collection, field) = field(policy, path)?;
+    if field.lookup {
+        return Ok((collection, field));
+    }
+    Err(Refusal::Invalid(vec![error(
+        "/field",
+        "not_indexed",
+        "the policy does not give this field `lookup = true`",
+    )]))
+}
+
+/// The fields that a reader names.
+pub(super) fn named<'p>(
+    collection: &'p Collection,
+    names: Option<&[String]>,
+) -> Result<Option<Vec<&'p Field>>, Refusal> {
+    let Some(names) = names else { return Ok(None) };
+    let fields: Option<Vec<&Field>> = names.iter().map(|name| collection.field(name)).collect();
+    fields.map(Some).ok_or_else(|| {
+        Refusal::Invalid(vec![error("", "unknown_field", unknown(collection, ""))])
+    })
+}
+
+fn unknown(collection: &Collection, name: &str) -> String {
+    let known: Vec<&str> = collection.fields.iter().map(|field| field.name.as_str()).collect();
+    match nearest(name, known.iter().copied()) {
+        Some(near) => format!("not a field of `{}`; the nearest is `{near}`", collection.name),
+        None => format!("not a field of `{}`, which has: {}", collection.name, known.join(", ")),
+    }
+}
+
+/// A body: what can be done with it, and everything that is wrong with it.
+pub(super) struct Body<'p> {
+    pub(super) patch: Patch,
+    pub(super) set: Vec<&'p Field>,
+    pub(super) removed: Vec<&'p Field>,
+    pub(super) errors: Vec<InputError>,
+}
+
+/// Reads one record's body; `base` is where it stands in the whole one.
+pub(super) fn body<'p>(
+    policy: &Policy,
+    collection: &'p Collection,
+    body: Map<String, Value>,
+    base: &str,
+) -> Body<'p> {
+    let (members, meta, occurred_at) = split_meta(body);
+    let mut read = Body {
+        patch: Patch { fields: Vec::new(), meta: None, occurred_at: None },
+        set: Vec::new(),
+        removed: Vec::new(),
+        errors: Vec::new(),
+    };
+    for (name, value) in members {
+        let Some(field) = collection.field(&name) else {
+            // A name of another form may itself be a value, and is not repeated.
+            let plain = name.len() < 64 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+            let pointer = if plain { format!("{base}/{name}") } else { base.to_owned() };
+            read.errors.push(error(pointer, "unknown_field", unknown(collection, &name)));
+            continue;
+        };
+        if value.is_null() {
+            read.removed.push(field);
+            read.patch.fields.push((field.id, None));
+            continue;
+        }
+        if let Err(complaint) = field.kind.check(&value) {
+            let pointer = format!("{base}/{name}{}", complaint.pointer);
+            read.errors.push(error(pointer, complaint.code, complaint.detail));
+        }
+        read.set.push(field);
+        read.patch.fields.push((field.id, Some(value)));
+    }
+    if let Some(meta) = meta {
+        read.patch.meta = Some(read_meta(policy, collection, meta, base, &mut read.errors));
+    }
+    if let Some(at) = occurred_at {
+        let pointer = format!("{base}/occurred_at");
+        read.patch.occurred_at = instant(&at, &pointer, &mut read.errors);
+    }
+    read
+}
+
+fn instant(value: &Value, pointer: &str, errors: &mut Vec<InputError>) -> Option<i64> {
+    let parsed = value.as_str().and_then(|text| text.parse::<Timestamp>().ok());
+    if parsed.is_none() {
+        errors.push(error(pointer, "timestamp", "an RFC 3339 instant such as 2026-11-24T12:00:00Z"));
+    }
+    parsed.map(Timestamp::as_millisecond)
+}
+
+fn read_meta(
+    policy: &Policy,
+    collection: &Collection,
+    meta: Value,
+    base: &str,
+    errors: &mut Vec<InputError>,
+) -> Meta {
+    let mut read = Meta::default();
+    let Value::Object(members) = meta else {
+        if !meta.is_null() {
+            errors.push(error(format!("{base}/_meta"), "type", "an object, or null to clear it"));
+        }
+        return read;
+    };
+    for (name, value) in &members {
+        let pointer = format!("{base}/_meta/{name}");
+        match name.as_str() {
+            _ if value.is_null() => {}
+            "purposes" => {
+                for name in texts(value, &pointer, errors) {
+                    let purpose = policy.purpose(&name).filter(|purpose| {
+                        collection.fields.iter().any(|f| f.purposes.contains(&purpose.id))
+                    });
+                    match purpose {
+                        Some(purpose) => read.purposes.push(purpose.id),
+                        None => errors.push(error(
+                            &*pointer,
+                            "unknown_purpose",
+                            "purposes that the policy gives a field of this collection",
+                        )),
+                    }
+                }
+            }
+            "expires_at" => read.expires_at = instant(value, &pointer, errors),
+            "source" => read.source = text(value, &pointer, errors),
+            "category" => read.category = text(value, &pointer, errors),
+            "shared_with" => {
+                read.shared_with = texts(value, &pointer, errors);
+                let known = |name: &String| policy.recipients().iter().any(|r| r.name == *name);
+                if !read.shared_with.iter().all(known) {
+                    errors.push(error(&*pointer, "unknown_recipient", "recipients of the policy"));
+                }
+            }
+            _ => errors.push(error(
+                format!("{base}/_meta"),
+                "unknown_member",
+                "_meta has purposes, expires_at, source, shared_with, category",
+            )),
+        }
+    }
+    read
+}
+
+fn text(value: &Value, pointer: &str, errors: &mut Vec<InputError>) -> Option<String> {
+    match value.as_str() {
+        Some(text) if text.len() <= META_TEXT_BYTES_MAX => Some(text.into()),
+        _ => {
+            let detail = format!("a text of at most {META_TEXT_BYTES_MAX} bytes");
+            errors.push(error(pointer, "type", detail));
+            None
+        }
+    }
+}
+
+fn texts(value: &Value, pointer: &str, errors: &mut Vec<InputError>) -> Vec<String> {
+    match value.as_array() {
+        Some(items) if items.len() <= META_ENTRIES_MAX => {
+            items.iter().filter_map(|item| text(item, pointer, errors)).collect()
+        }
+        _ => {
+            let detail = format!("an array of at most {META_ENTRIES_MAX} texts");
+            errors.push(error(pointer, "type", detail));
+            Vec::new()
+        }
+    }
+}

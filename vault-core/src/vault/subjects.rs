@@ -1,0 +1,226 @@
+//! Calls about people as such.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{Call, Vault};
+use super::input::{check_text, look_up_field};
+use crate::commit::View;
+use crate::id::SubjectId;
+use crate::keys::system::CHANNEL_FIELD;
+use crate::limits::{CHANNEL_USER_BYTES_MAX, LABEL_BYTES_MAX};
+use crate::person::{self, Person, instant};
+use crate::policy::Capability;
+use crate::record;
+use crate::refusal::{InputError, Refusal};
+
+/// A person without a value.
+#[derive(Clone, Debug)]
+pub struct SubjectView {
+    /// Who.
+    pub subject: SubjectId,
+    /// Since when.
+    pub created_at: Timestamp,
+    /// `active`; an erased person is a refusal.
+    pub state: &'static str,
+    /// Whether processing is restricted.
+    pub restricted: bool,
+    /// Whether a legal hold stands.
+    pub held: bool,
+    /// How many records they have in each collection of the policy.
+    pub collections: Vec<CollectionCount>,
+}
+
+/// Records of one collection.
+#[derive(Clone, Debug)]
+pub struct CollectionCount {
+    /// The collection's name.
+    pub collection: String,
+    /// How many.
+    pub records: u64,
+}
+
+fn check_identity(channel: &str, user: &str) -> Result<(), Refusal> {
+    let mut errors = Vec::new();
+    check_text(&mut errors, "/channel", channel, LABEL_BYTES_MAX);
+    check_text(&mut errors, "/user", user, CHANNEL_USER_BYTES_MAX);
+    if errors.is_empty() { Ok(()) } else { Err(Refusal::Invalid(errors)) }
+}
+
+impl Vault {
+    /// The person known as `user` on `channel`, made if there is none; and whether they were.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Erased`] for fifteen minutes after they were erased; [`Refusal::RoleDenied`],
+    /// [`Refusal::Invalid`], and those of every write.
+    pub fn create_subject(
+        &self,
+        call: &Call<'_>,
+        channel: &str,
+        user: &str,
+    ) -> Result<(SubjectId, bool), Refusal> {
+        // Most calls find somebody, and a read does not wait for a commit.
+        let found = self.read(
+            call,
+            "subjects.create",
+            None,
+            |snapshot, policy, context, _| {
+                context.principal.require(policy, Capability::SubjectsCreate)?;
+                check_identity(channel, user)?;
+                let mark = person::channel_mark(snapshot, channel, user)?;
+                let hits = snapshot.index_hits(&mark)?;
+                if hits.is_empty() && self.guard.refuses(&mark, snapshot.now()) {
+                    return Err(Refusal::Erased { receipt: None });
+                }
+                Ok(hits.first().map(|hit| hit.subject))
+            },
+            |found| found,
+        )?;
+        if let Some(subject) = found {
+            return Ok((subject, false));
+        }
+        let (channel, user) = (channel.to_owned(), user.to_owned());
+        self.write(call, "subjects.create", move |txn, policy, context, noted| {
+            context.principal.require(policy, Capability::SubjectsCreate)?;
+            let mark = person::channel_mark(txn, &channel, &user)?;
+            if let Some(hit) = txn.index_hits(&mark)?.first() {
+                return Ok((hit.subject, false));
+            }
+            let person = Person::create(txn, mark, &channel, &user)?;
+            noted.person(&person, txn.now());
+            Ok((person.subject, true))
+        })
+    }
+
+    /// The person known as `user` on `channel`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NotFound`], [`Refusal::Erased`], [`Refusal::RoleDenied`], [`Refusal::Invalid`].
+    pub fn lookup_channel(
+        &self,
+        call: &Call<'_>,
+        channel: &str,
+        user: &str,
+    ) -> Result<SubjectId, Refusal> {
+        self.read(
+            call,
+            "subjects.lookup",
+            None,
+            |snapshot, policy, context, _| {
+                context.principal.require(policy, Capability::SubjectsLookup)?;
+                check_identity(channel, user)?;
+                let mark = person::channel_mark(snapshot, channel, user)?;
+                match snapshot.index_hits(&mark)?.first() {
+                    Some(hit) => Ok(hit.subject),
+                    None if self.guard.refuses(&mark, snapshot.now()) => {
+                        Err(Refusal::Erased { receipt: None })
+                    }
+                    None => Err(Refusal::NotFound("person")),
+                }
+            },
+            |subject| subject,
+        )
+    }
+
+    /// The person whose `collection.field` has this value.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NotFound`], [`Refusal::Ambiguous`], [`Refusal::RoleDenied`],
+    /// [`Refusal::Invalid`].
+    pub fn lookup_field(
+        &self,
+        call: &Call<'_>,
+        field: &str,
+        value: &Value,
+    ) -> Result<SubjectId, Refusal> {
+        self.read(
+            call,
+            "subjects.lookup",
+            None,
+            |snapshot, policy, context, noted| {
+                context.principal.require(policy, Capability::SubjectsLookup)?;
+                let (collection, field) = look_up_field(policy, field)?;
+                noted.fields.push((collection.id, field.id));
+                field.kind.check(value).map_err(|complaint| {
+                    Refusal::Invalid(vec![InputError {
+                        pointer: format!("/value{}", complaint.pointer),
+                        code: complaint.code,
+                        detail: complaint.detail,
+                    }])
+                })?;
+                let mark = record::mark(snapshot, collection, field, value)
+                    .ok_or(Refusal::NotFound("person"))?;
+                match &*snapshot.index_hits(&mark)? {
+                    [] => Err(Refusal::NotFound("person")),
+                    [hit] => Ok(hit.subject),
+                    _ => Err(Refusal::Ambiguous),
+                }
+            },
+            |subject| subject,
+        )
+    }
+
+    /// What there is of a person, without a value.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NotFound`], [`Refusal::Erased`], [`Refusal::RoleDenied`].
+    pub fn view_subject(
+        &self,
+        call: &Call<'_>,
+        subject: SubjectId,
+    ) -> Result<SubjectView, Refusal> {
+        self.read(
+            call,
+            "subjects.view",
+            Some(subject),
+            |snapshot, policy, context, noted| {
+                context.principal.require(policy, Capability::SubjectsView)?;
+                let person = Person::load(snapshot, subject)?;
+                noted.person(&person, snapshot.now());
+                let mut collections = Vec::new();
+                for collection in policy.collections() {
+                    collections.push(CollectionCount {
+                        collection: collection.name.clone(),
+                        records: record::count(snapshot, &person, collection.id)?,
+                    });
+                }
+                Ok(SubjectView {
+                    subject,
+                    created_at: instant(person.row(snapshot)?.created_at),
+                    state: "active",
+                    restricted: false,
+                    held: false,
+                    collections,
+                })
+            },
+            |view| view,
+        )
+    }
+
+    /// Erases a person and returns the receipt: once this has returned, the keys are gone.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NotFound`], [`Refusal::Erased`] if it was done before, [`Refusal::RoleDenied`],
+    /// [`Refusal::AnchorUnavailable`], and those of every write.
+    pub fn erase_subject(&self, call: &Call<'_>, subject: SubjectId) -> Result<Value, Refusal> {
+        // The guard stands before the person is gone: a bot that is in between meets one or the
+        // other. If nothing is erased it is in nobody's way, since a person who is there is found.
+        if let Ok(person) = Person::load(&self.snapshot()?, subject) {
+            let now = self.engine.now();
+            let channels = person.keyset.lookups.iter().filter(|l| l.field == CHANNEL_FIELD);
+            channels.for_each(|lookup| self.guard.add(&lookup.mark, now));
+        }
+        self.write(call, "subjects.erase", move |txn, policy, context, noted| {
+            context.principal.require(policy, Capability::SubjectsErase)?;
+            let person = Person::load(txn, subject)?;
+            let receipt = person::erase(txn, &person)?;
+            noted.receipt = Some((receipt.id, receipt.body_sha256));
+            Ok(receipt.document)
+        })
+    }
+}
