@@ -155,6 +155,34 @@ impl<'a> Txn<'a> {
         (self.rows.into_changes(), self.own)
     }
 
+    /// Entries of the people map in tag order, without those who are being made or erased in this
+    /// batch: see [`crate::keys::shred::ShredMap::walk`].
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Internal`].
+    #[expect(
+        clippy::type_complexity,
+        reason = "a page of entries and where to go on"
+    )]
+    pub fn walk_people(
+        &self,
+        from: [u8; 16],
+        leaves: usize,
+    ) -> Result<(Vec<(SubjectId, PersonEntry)>, Option<[u8; 16]>), Refusal> {
+        let roots = &self.keys.roots;
+        let (entries, next) = roots
+            .people_map()
+            .walk(&self.rows, &roots.people, from, leaves)?;
+        let mut people = Vec::new();
+        for (tag, _) in entries {
+            let subject = SubjectId::from_bytes(tag);
+            // The entry as it will be: a KEK may have been replaced in this batch.
+            people.extend(self.person_entry(subject)?.map(|entry| (subject, entry)));
+        }
+        Ok((people, next))
+    }
+
     /// The rows, to be changed.
     pub fn rows(&mut self) -> &mut Overlay<'a> {
         &mut self.rows

@@ -1,0 +1,540 @@
+//! Calls of those who run the vault: policy, API keys, slots, state.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::secret::Passphrase;
+use super::token::{self, Call, TokenView};
+use super::{RecoveryKey, SlotKind, UnlockSecret, Vault, create, input};
+use crate::commit::View;
+use crate::crypto::{Location, Secret, seal, unseal};
+use crate::entropy::{Entropy, OsEntropy};
+use crate::id::{TokenId, VaultId};
+use crate::keys::slots::SlotTarget;
+use crate::keys::system::SystemKeys;
+use crate::limits::{LABEL_BYTES_MAX, SLOTS_MAX};
+use crate::person::{DAMAGED, instant};
+use crate::policy::{self, Capability, Draft, Finding, Policy, StoredPolicy};
+use crate::refusal::{InputError, Refusal};
+use crate::row;
+use crate::store::{Direction, KeyRange, ReadTx, StoreError, Table, WriteTx};
+
+/// What can be said of an open vault without naming anybody.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// The vault.
+    pub vault: VaultId,
+    /// The policy in force.
+    pub policy_version: u32,
+    /// People who are not erased.
+    pub people: u64,
+    /// People who were.
+    pub erased: u64,
+    /// Whether commits succeed.
+    pub writable: bool,
+    /// Entries of the log.
+    pub audit_entries: u64,
+    /// Size of all files.
+    pub bytes_on_disk: u64,
+}
+
+/// A policy as applied.
+#[derive(Clone, Debug)]
+pub struct PolicyView {
+    /// Counts from 1.
+    pub version: u32,
+    /// Since when.
+    pub applied_at: Timestamp,
+    /// Of the source.
+    pub sha256: [u8; 32],
+    /// The TOML text.
+    pub source: String,
+}
+
+/// What applying a policy did, or would do.
+#[derive(Clone, Debug)]
+pub struct PolicyApplied {
+    /// The new version.
+    pub version: u32,
+    /// What changed, a sentence each.
+    pub changes: Vec<String>,
+}
+
+/// A key slot.
+#[derive(Clone, Debug)]
+pub struct SlotView {
+    /// Its number, never given twice.
+    pub number: u8,
+    /// What opens it.
+    pub kind: SlotKind,
+    /// What the operator calls it.
+    pub label: String,
+    /// Since when.
+    pub created_at: Timestamp,
+}
+
+impl From<&SlotTarget> for SlotView {
+    fn from(slot: &SlotTarget) -> Self {
+        Self {
+            number: slot.number,
+            kind: slot.kind,
+            label: slot.label.clone(),
+            created_at: instant(slot.created_at * 1000),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct PolicyRow {
+    applied_at: i64,
+    policy: StoredPolicy,
+}
+
+/// Reads the policy with this version, and when it was applied.
+pub(super) fn load_policy(view: &dyn View, version: u32) -> Result<(Policy, i64), Refusal> {
+    let key = version.to_be_bytes();
+    let sealed = view.tx().get(Table::Policies, &key)?.ok_or(DAMAGED)?;
+    let location = Location::row(view.vault(), Table::Policies.number(), &key);
+    let bytes = unseal(&view.system().system, &location, &sealed).map_err(|_| DAMAGED)?;
+    let row: PolicyRow = row::decode(&bytes).map_err(|_| DAMAGED)?;
+    let policy = Policy::from_stored(row.policy)
+        .map_err(|_| Refusal::Internal("the stored policy does not pass the check"))?;
+    Ok((policy, row.applied_at))
+}
+
+/// Writes a policy as a row.
+pub(super) fn store_policy(
+    tx: &mut dyn WriteTx,
+    vault: VaultId,
+    system: &Secret<32>,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let key = policy.version().to_be_bytes();
+    let row = PolicyRow {
+        applied_at: now.as_millisecond(),
+        policy: policy.to_stored(),
+    };
+    let location = Location::row(vault, Table::Policies.number(), &key);
+    let sealed = seal(system, 0, &location, &row::encode(&row)).map_err(|_| StoreError::Aborted)?;
+    tx.put(Table::Policies, &key, &sealed)
+}
+
+/// Index keys for every field that can be looked up; whether any was added.
+pub(super) fn add_index_keys(
+    keys: &mut SystemKeys,
+    policy: &Policy,
+    entropy: &mut dyn Entropy,
+) -> bool {
+    let mut added = false;
+    for collection in policy.collections() {
+        for field in collection.fields.iter().filter(|field| field.lookup) {
+            let name = (collection.id, field.id);
+            added |= !keys.has_index(name);
+            keys.add_index(name, entropy);
+        }
+    }
+    added
+}
+
+fn findings(findings: Vec<Finding>) -> Refusal {
+    let errors = findings.into_iter().map(|finding| InputError {
+        pointer: String::new(),
+        code: finding.code,
+        detail: finding.to_string(),
+    });
+    Refusal::Invalid(errors.collect())
+}
+
+impl Vault {
+    /// Ends the vault: what is queued is committed, then every key is forgotten.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.engine.close();
+    }
+
+    /// Whether calls are answered.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !self.closed.load(Ordering::Acquire)
+    }
+
+    /// Counts and sizes.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Locked`], [`Refusal::OutcomeUnknown`] while the vault recovers.
+    pub fn status(&self) -> Result<Status, Refusal> {
+        let snapshot = self.snapshot()?;
+        let state = snapshot.state();
+        Ok(Status {
+            vault: snapshot.vault(),
+            policy_version: state.policy_version,
+            people: state.people,
+            erased: state.erased,
+            writable: true,
+            audit_entries: state.audit_next,
+            bytes_on_disk: create::bytes_on_disk(&self.paths),
+        })
+    }
+
+    /// The policy in force.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::RoleDenied`].
+    pub fn policy(&self, call: &Call<'_>) -> Result<PolicyView, Refusal> {
+        self.read(
+            call,
+            "policy.read",
+            None,
+            |snapshot, policy, context, _| {
+                context.principal.require(policy, Capability::PolicyRead)?;
+                let (policy, applied_at) = load_policy(snapshot, policy.version())?;
+                Ok(PolicyView {
+                    version: policy.version(),
+                    applied_at: instant(applied_at),
+                    sha256: policy.sha256(),
+                    source: policy.source().into(),
+                })
+            },
+            |view| view,
+        )
+    }
+
+    /// What the policy in force comes to, as text.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::RoleDenied`].
+    pub fn policy_text(&self, call: &Call<'_>) -> Result<String, Refusal> {
+        self.read(
+            call,
+            "policy.read",
+            None,
+            |_, policy, context, _| {
+                context.principal.require(policy, Capability::PolicyRead)?;
+                Ok(policy::show(policy))
+            },
+            |text| text,
+        )
+    }
+
+    /// Every version that was applied, and when.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::RoleDenied`].
+    pub fn policy_versions(&self, call: &Call<'_>) -> Result<Vec<(u32, Timestamp)>, Refusal> {
+        self.read(
+            call,
+            "policy.read",
+            None,
+            |snapshot, policy, context, _| {
+                context.principal.require(policy, Capability::PolicyRead)?;
+                let mut versions = Vec::new();
+                for version in 1..=snapshot.state().policy_version {
+                    let (_, applied_at) = load_policy(snapshot, version)?;
+                    versions.push((version, instant(applied_at)));
+                }
+                Ok(versions)
+            },
+            |versions| versions,
+        )
+    }
+
+    /// Applies a policy as the next version, or says what that would change. From the answer on
+    /// every call is decided by it.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Invalid`] with every finding, line and article; [`Refusal::RoleDenied`].
+    pub fn apply_policy(
+        &self,
+        call: &Call<'_>,
+        source: &str,
+        dry_run: bool,
+    ) -> Result<PolicyApplied, Refusal> {
+        let source = source.to_owned();
+        let assign = move |current: &Policy| {
+            let draft = Draft::parse(&source).map_err(findings)?;
+            let next = draft
+                .assign(Some(current), current.version() + 1)
+                .map_err(findings)?;
+            let applied = PolicyApplied {
+                version: next.version(),
+                changes: policy::diff(current, &next),
+            };
+            Ok((next, applied))
+        };
+        if dry_run {
+            return self.read(
+                call,
+                "policy.check",
+                None,
+                |_, policy, context, _| {
+                    context.principal.require(policy, Capability::PolicyApply)?;
+                    assign(policy).map(|(_, applied)| applied)
+                },
+                |applied| applied,
+            );
+        }
+        self.write(call, "policy.apply", move |txn, policy, context, _| {
+            context.principal.require(policy, Capability::PolicyApply)?;
+            let (next, applied) = assign(policy)?;
+            let mut keys = txn.system().duplicate();
+            if add_index_keys(&mut keys, &next, txn.entropy()) {
+                txn.replace_system(keys);
+            }
+            let (vault, now) = (txn.vault(), txn.now());
+            let system = txn.system().system.duplicate();
+            store_policy(txn, vault, &system, &next, now)?;
+            txn.state_mut().policy_version = next.version();
+            txn.revoke_all();
+            Ok(applied)
+        })
+    }
+
+    /// Makes an API key for a role; its secret `vk_…` is in the answer and nowhere else.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::RoleDenied`]; [`Refusal::Invalid`] for a role that there is not, or an end in the
+    /// past.
+    pub fn create_token(
+        &self,
+        call: &Call<'_>,
+        role: &str,
+        expires_at: Option<Timestamp>,
+    ) -> Result<(TokenView, String), Refusal> {
+        let role = role.to_owned();
+        self.write(call, "api_keys.create", move |txn, policy, context, _| {
+            context
+                .principal
+                .require(policy, Capability::ApiKeysManage)?;
+            let mut errors = Vec::new();
+            if policy.role(&role).is_none() {
+                let known: Vec<&str> = policy.roles().map(|role| role.name.as_str()).collect();
+                let detail = format!("one of the roles {}", known.join(", "));
+                errors.push(input::error("/role", "unknown_role", detail));
+            }
+            if expires_at.is_some_and(|end| end <= txn.now()) {
+                errors.push(input::error(
+                    "/expires_at",
+                    "past",
+                    "an instant in the future",
+                ));
+            }
+            if !errors.is_empty() {
+                return Err(Refusal::Invalid(errors));
+            }
+            token::create(txn, &role, expires_at)
+        })
+    }
+
+    /// Every API key, without secrets.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::RoleDenied`].
+    pub fn list_tokens(&self, call: &Call<'_>) -> Result<Vec<TokenView>, Refusal> {
+        self.read(
+            call,
+            "api_keys.list",
+            None,
+            |snapshot, policy, context, _| {
+                context
+                    .principal
+                    .require(policy, Capability::ApiKeysManage)?;
+                token::list(snapshot)
+            },
+            |tokens| tokens,
+        )
+    }
+
+    /// Ends an API key: from the answer on it opens nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NotFound`], [`Refusal::RoleDenied`].
+    pub fn revoke_token(&self, call: &Call<'_>, token: TokenId) -> Result<(), Refusal> {
+        self.write(call, "api_keys.revoke", move |txn, policy, context, _| {
+            context
+                .principal
+                .require(policy, Capability::ApiKeysManage)?;
+            token::revoke(txn, token)
+        })
+    }
+
+    /// The roles of the policy, the reserved ones among them.
+    #[must_use]
+    pub fn role_names(&self) -> Vec<String> {
+        let policy: Arc<Policy> = self.policy.lock().clone();
+        policy.roles().map(|role| role.name.clone()).collect()
+    }
+
+    /// The key slots.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::RoleDenied`].
+    pub fn slots(&self, call: &Call<'_>) -> Result<Vec<SlotView>, Refusal> {
+        self.read(
+            call,
+            "key_slots.list",
+            None,
+            |snapshot, policy, context, _| {
+                context.principal.require(policy, Capability::KeysManage)?;
+                Ok(snapshot.system().slots.iter().map(SlotView::from).collect())
+            },
+            |slots| slots,
+        )
+    }
+
+    /// Adds a slot that a passphrase opens.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::RoleDenied`], [`Refusal::TooLarge`] beyond 16 slots, [`Refusal::Invalid`] for the
+    /// label.
+    pub fn add_passphrase_slot(
+        &self,
+        call: &Call<'_>,
+        passphrase: &Passphrase,
+        label: &str,
+    ) -> Result<SlotView, Refusal> {
+        self.add_slot(call, SlotKind::Passphrase, passphrase.bytes(), label)
+    }
+
+    /// Adds a slot that a new recovery key opens.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Vault::add_passphrase_slot`].
+    pub fn add_recovery_slot(
+        &self,
+        call: &Call<'_>,
+        label: &str,
+    ) -> Result<(SlotView, RecoveryKey), Refusal> {
+        let key = RecoveryKey::generate(&mut OsEntropy);
+        let slot = self.add_slot(call, SlotKind::RecoveryKey, key.bytes(), label)?;
+        Ok((slot, key))
+    }
+
+    fn add_slot(
+        &self,
+        call: &Call<'_>,
+        kind: SlotKind,
+        secret: &[u8],
+        label: &str,
+    ) -> Result<SlotView, Refusal> {
+        self.require(call, Capability::KeysManage.name())?;
+        if label.len() > LABEL_BYTES_MAX {
+            let detail = format!("at most {LABEL_BYTES_MAX} bytes");
+            return Err(Refusal::Invalid(vec![input::error(
+                "/label", "length", detail,
+            )]));
+        }
+        // Argon2id takes a tenth of a second, which the writer must not wait for.
+        let now = self.engine.now().as_second();
+        let target = SlotTarget::new(0, kind, label.into(), now, secret, &mut OsEntropy)
+            .ok_or(Refusal::Internal("there is not enough memory for Argon2id"))?;
+        self.write(call, "key_slots.add", move |txn, policy, context, _| {
+            context.principal.require(policy, Capability::KeysManage)?;
+            let mut keys = txn.system().duplicate();
+            let number = keys.next_slot;
+            let next = number
+                .checked_add(1)
+                .filter(|_| keys.slots.len() < SLOTS_MAX);
+            keys.next_slot = next.ok_or_else(|| {
+                Refusal::TooLarge(format!("a vault has at most {SLOTS_MAX} slots"))
+            })?;
+            let slot = SlotTarget {
+                number,
+                ..target.clone()
+            };
+            let view = SlotView::from(&slot);
+            keys.slots.push(slot);
+            txn.replace_system(keys);
+            txn.ask_for_new_root_key();
+            Ok(view)
+        })
+    }
+
+    /// Removes a slot: its secret opens nothing from the answer on, not even together with an
+    /// older copy of the slots file and today's database.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NotFound`]; [`Refusal::Conflict`] for the last one; [`Refusal::RoleDenied`].
+    pub fn remove_slot(&self, call: &Call<'_>, number: u8) -> Result<(), Refusal> {
+        self.write(call, "key_slots.remove", move |txn, policy, context, _| {
+            context.principal.require(policy, Capability::KeysManage)?;
+            let mut keys = txn.system().duplicate();
+            if !keys.slots.iter().any(|slot| slot.number == number) {
+                return Err(Refusal::NotFound("key slot"));
+            }
+            if keys.slots.len() == 1 {
+                return Err(Refusal::Conflict(
+                    "this is the last slot; add another first".into(),
+                ));
+            }
+            keys.slots.retain(|slot| slot.number != number);
+            txn.replace_system(keys);
+            txn.ask_for_new_root_key();
+            Ok(())
+        })
+    }
+
+    /// The slot that a secret opens.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::RoleDenied`]; [`Refusal::Internal`] if the slots cannot be read.
+    pub fn test_slot(&self, call: &Call<'_>, secret: &UnlockSecret) -> Result<Option<u8>, Refusal> {
+        self.require(call, Capability::KeysManage.name())?;
+        let unreadable = Refusal::Internal("the key slots cannot be read");
+        let slots = create::slot_file(&self.paths).map_err(|_| unreadable)?.0;
+        let opened = slots
+            .open(secret.kind(), secret.bytes())
+            .map_err(|_| Refusal::Internal("the key slots cannot be read"))?;
+        Ok(opened.first().map(|slot| slot.number))
+    }
+
+    /// The log from entry `from` on, as canonical JSON, at most `limit` entries.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::RoleDenied`].
+    pub fn audit_entries(
+        &self,
+        call: &Call<'_>,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Vec<u8>)>, Refusal> {
+        self.read(
+            call,
+            "audit.read",
+            None,
+            |snapshot, policy, context, _| {
+                context.principal.require(policy, Capability::AuditRead)?;
+                let key = &snapshot.system().audit;
+                let entries =
+                    crate::audit::read(snapshot.tx(), snapshot.vault(), key, from, limit)?;
+                Ok(entries)
+            },
+            |entries| entries,
+        )
+    }
+}
+
+/// How many rows a table has, for the sweeper's bounded look.
+pub(super) fn rows(view: &dyn View, table: Table, limit: usize) -> Result<Vec<Vec<u8>>, Refusal> {
+    let rows = view
+        .tx()
+        .range(table, &KeyRange::all(), Direction::Ascending, limit)?;
+    Ok(rows.into_iter().map(|(key, _)| key).collect())
+}

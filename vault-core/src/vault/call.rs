@@ -50,7 +50,10 @@ impl Context {
 
     /// The role, for what moves values: whoever has an unlock secret alone has none.
     pub(super) fn role<'p>(&self, policy: &'p Policy) -> Result<&'p Role, Refusal> {
-        let role = self.principal.token().and_then(|_| policy.role(self.principal.role()));
+        let role = self
+            .principal
+            .token()
+            .and_then(|_| policy.role(self.principal.role()));
         role.ok_or_else(|| Refusal::RoleDenied("this caller has no role of the policy".into()))
     }
 
@@ -62,9 +65,16 @@ impl Context {
         noted: Noted,
         outcome: &'static str,
     ) -> Entry {
-        let Noted { subject, fields, receipt } = noted;
+        let Noted {
+            subject,
+            fields,
+            receipt,
+        } = noted;
         // A purpose that the policy does not know is the caller's text, and stays out of the log.
-        let purpose = self.purpose.clone().filter(|name| policy.purpose(name).is_some());
+        let purpose = self
+            .purpose
+            .clone()
+            .filter(|name| policy.purpose(name).is_some());
         Entry {
             time,
             actor: self.principal.actor(),
@@ -85,7 +95,9 @@ pub(super) fn current(view: &dyn View, at_hand: &Arc<Policy>) -> Result<Arc<Poli
     if at_hand.version() == view.state().policy_version {
         return Ok(at_hand.clone());
     }
-    Ok(Arc::new(admin::load_policy(view, view.state().policy_version)?.0))
+    Ok(Arc::new(
+        admin::load_policy(view, view.state().policy_version)?.0,
+    ))
 }
 
 impl Vault {
@@ -139,7 +151,8 @@ impl Vault {
         call.principal.check(&snapshot)?;
         let capability = Capability::parse(capability)
             .ok_or_else(|| Refusal::RoleDenied("there is no such capability".into()))?;
-        call.principal.require(&*self.policy_of(&snapshot)?, capability)
+        call.principal
+            .require(&*self.policy_of(&snapshot)?, capability)
     }
 
     /// Runs a change in a commit, with its entry.

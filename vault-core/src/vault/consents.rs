@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::call::{Context, Noted};
+use super::input::check_text;
 use super::{Call, Vault};
 use crate::commit::View;
 use crate::consent::{self, ConsentEvent, ConsentState};
@@ -11,7 +12,6 @@ use crate::limits::META_TEXT_BYTES_MAX;
 use crate::person::Person;
 use crate::policy::{Capability, LawfulBasis, Policy, Purpose};
 use crate::refusal::Refusal;
-use super::input::check_text;
 
 /// What a person said, as the bot tells it.
 #[derive(Clone, Debug)]
@@ -75,24 +75,35 @@ impl Vault {
         + 'static,
     ) -> Result<ConsentEvent, Refusal> {
         let name = purpose.to_owned();
-        self.write(call, action, move |txn, policy, context: &Context, noted: &mut Noted| {
-            context.principal.require(policy, Capability::ConsentsRecord)?;
-            let mut person = Person::load(txn, subject)?;
-            noted.person(&person, txn.now());
-            let purpose = consent_purpose(policy, &name)?;
-            let (state, input) = make(consent::state(txn, &person, purpose.id)?)?;
-            let ConsentInput { given: _, notice, choice, message_id } = input;
-            let event = ConsentEvent {
-                consent: ConsentId::generate(txn.entropy()),
-                state,
-                at: txn.now(),
-                notice,
-                choice,
-                message_id,
-            };
-            consent::append(txn, &mut person, purpose.id, &event)?;
-            Ok(event)
-        })
+        self.write(
+            call,
+            action,
+            move |txn, policy, context: &Context, noted: &mut Noted| {
+                context
+                    .principal
+                    .require(policy, Capability::ConsentsRecord)?;
+                let mut person = Person::load(txn, subject)?;
+                noted.person(&person, txn.now());
+                let purpose = consent_purpose(policy, &name)?;
+                let (state, input) = make(consent::state(txn, &person, purpose.id)?)?;
+                let ConsentInput {
+                    given: _,
+                    notice,
+                    choice,
+                    message_id,
+                } = input;
+                let event = ConsentEvent {
+                    consent: ConsentId::generate(txn.entropy()),
+                    state,
+                    at: txn.now(),
+                    notice,
+                    choice,
+                    message_id,
+                };
+                consent::append(txn, &mut person, purpose.id, &event)?;
+                Ok(event)
+            },
+        )
     }
 
     /// Records that a person gave or refused consent.
@@ -110,7 +121,10 @@ impl Vault {
     ) -> Result<ConsentEvent, Refusal> {
         self.consent_event(call, "consents.put", subject, purpose, move |_| {
             let mut errors = Vec::new();
-            let texts = [("/choice", &input.choice), ("/message_id", &input.message_id)];
+            let texts = [
+                ("/choice", &input.choice),
+                ("/message_id", &input.message_id),
+            ];
             for (pointer, text) in texts {
                 if let Some(text) = text {
                     check_text(&mut errors, pointer, text, META_TEXT_BYTES_MAX);
@@ -122,7 +136,11 @@ impl Vault {
             if !errors.is_empty() {
                 return Err(Refusal::Invalid(errors));
             }
-            let state = if input.given { ConsentState::Given } else { ConsentState::Refused };
+            let state = if input.given {
+                ConsentState::Given
+            } else {
+                ConsentState::Refused
+            };
             Ok((state, input.clone()))
         })
     }
@@ -166,7 +184,9 @@ impl Vault {
             "consents.read",
             Some(subject),
             |snapshot, policy, context, noted| {
-                context.principal.require(policy, Capability::ConsentsRecord)?;
+                context
+                    .principal
+                    .require(policy, Capability::ConsentsRecord)?;
                 let person = Person::load(snapshot, subject)?;
                 noted.person(&person, snapshot.now());
                 let purpose = consent_purpose(policy, purpose)?;
@@ -191,7 +211,9 @@ impl Vault {
             "consents.read",
             Some(subject),
             |snapshot, policy, context, noted| {
-                context.principal.require(policy, Capability::ConsentsRecord)?;
+                context
+                    .principal
+                    .require(policy, Capability::ConsentsRecord)?;
                 let person = Person::load(snapshot, subject)?;
                 noted.person(&person, snapshot.now());
                 let mut views = Vec::new();

@@ -30,7 +30,10 @@ impl Guard {
         let mut entries = self.entries.lock();
         entries.retain(|_, end| *end > now.as_second());
         if entries.len() >= GUARD_ENTRIES_MAX {
-            let oldest = entries.iter().min_by_key(|(_, end)| **end).map(|(mark, _)| *mark);
+            let oldest = entries
+                .iter()
+                .min_by_key(|(_, end)| **end)
+                .map(|(mark, _)| *mark);
             oldest.map(|mark| entries.remove(&mark));
         }
         entries.insert(hmac(&self.key, &[mark]), now.as_second() + GUARD_SECONDS);

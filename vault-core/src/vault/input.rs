@@ -9,7 +9,11 @@ use crate::policy::{Collection, Field, Policy, nearest};
 use crate::record::{Meta, Patch, split_meta};
 use crate::refusal::{InputError, Refusal};
 
-pub(super) fn error(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> InputError {
+pub(super) fn error(
+    pointer: impl Into<String>,
+    code: &'static str,
+    detail: impl Into<String>,
+) -> InputError {
     InputError {
         pointer: pointer.into(),
         code,
@@ -17,7 +21,12 @@ pub(super) fn error(pointer: impl Into<String>, code: &'static str, detail: impl
     }
 }
 
-pub(super) fn check_text(errors: &mut Vec<InputError>, pointer: &str, text: &str, bytes_max: usize) {
+pub(super) fn check_text(
+    errors: &mut Vec<InputError>,
+    pointer: &str,
+    text: &str,
+    bytes_max: usize,
+) {
     if text.is_empty() || text.len() > bytes_max {
         errors.push(error(pointer, "length", format!("1 to {bytes_max} bytes")));
     }
@@ -25,7 +34,9 @@ pub(super) fn check_text(errors: &mut Vec<InputError>, pointer: &str, text: &str
 
 /// The collection of this name.
 pub(super) fn collection<'p>(policy: &'p Policy, name: &str) -> Result<&'p Collection, Refusal> {
-    policy.collection(name).ok_or(Refusal::NotFound("collection"))
+    policy
+        .collection(name)
+        .ok_or(Refusal::NotFound("collection"))
 }
 
 /// The field `collection.field`.
@@ -38,7 +49,11 @@ pub(super) fn field<'p>(
         Some((collection, collection.field(field)?))
     });
     found.ok_or_else(|| {
-        Refusal::Invalid(vec![error("/field", "unknown_field", "`collection.field` of the policy")])
+        Refusal::Invalid(vec![error(
+            "/field",
+            "unknown_field",
+            "`collection.field` of the policy",
+        )])
     })
 }
 
@@ -65,16 +80,27 @@ pub(super) fn named<'p>(
 ) -> Result<Option<Vec<&'p Field>>, Refusal> {
     let Some(names) = names else { return Ok(None) };
     let fields: Option<Vec<&Field>> = names.iter().map(|name| collection.field(name)).collect();
-    fields.map(Some).ok_or_else(|| {
-        Refusal::Invalid(vec![error("", "unknown_field", unknown(collection, ""))])
-    })
+    fields
+        .map(Some)
+        .ok_or_else(|| Refusal::Invalid(vec![error("", "unknown_field", unknown(collection, ""))]))
 }
 
 fn unknown(collection: &Collection, name: &str) -> String {
-    let known: Vec<&str> = collection.fields.iter().map(|field| field.name.as_str()).collect();
+    let known: Vec<&str> = collection
+        .fields
+        .iter()
+        .map(|field| field.name.as_str())
+        .collect();
     match nearest(name, known.iter().copied()) {
-        Some(near) => format!("not a field of `{}`; the nearest is `{near}`", collection.name),
-        None => format!("not a field of `{}`, which has: {}", collection.name, known.join(", ")),
+        Some(near) => format!(
+            "not a field of `{}`; the nearest is `{near}`",
+            collection.name
+        ),
+        None => format!(
+            "not a field of `{}`, which has: {}",
+            collection.name,
+            known.join(", ")
+        ),
     }
 }
 
@@ -95,7 +121,11 @@ pub(super) fn body<'p>(
 ) -> Body<'p> {
     let (members, meta, occurred_at) = split_meta(body);
     let mut read = Body {
-        patch: Patch { fields: Vec::new(), meta: None, occurred_at: None },
+        patch: Patch {
+            fields: Vec::new(),
+            meta: None,
+            occurred_at: None,
+        },
         set: Vec::new(),
         removed: Vec::new(),
         errors: Vec::new(),
@@ -103,9 +133,15 @@ pub(super) fn body<'p>(
     for (name, value) in members {
         let Some(field) = collection.field(&name) else {
             // A name of another form may itself be a value, and is not repeated.
-            let plain = name.len() < 64 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-            let pointer = if plain { format!("{base}/{name}") } else { base.to_owned() };
-            read.errors.push(error(pointer, "unknown_field", unknown(collection, &name)));
+            let plain =
+                name.len() < 64 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+            let pointer = if plain {
+                format!("{base}/{name}")
+            } else {
+                base.to_owned()
+            };
+            read.errors
+                .push(error(pointer, "unknown_field", unknown(collection, &name)));
             continue;
         };
         if value.is_null() {
@@ -115,7 +151,8 @@ pub(super) fn body<'p>(
         }
         if let Err(complaint) = field.kind.check(&value) {
             let pointer = format!("{base}/{name}{}", complaint.pointer);
-            read.errors.push(error(pointer, complaint.code, complaint.detail));
+            read.errors
+                .push(error(pointer, complaint.code, complaint.detail));
         }
         read.set.push(field);
         read.patch.fields.push((field.id, Some(value)));
@@ -131,9 +168,15 @@ pub(super) fn body<'p>(
 }
 
 fn instant(value: &Value, pointer: &str, errors: &mut Vec<InputError>) -> Option<i64> {
-    let parsed = value.as_str().and_then(|text| text.parse::<Timestamp>().ok());
+    let parsed = value
+        .as_str()
+        .and_then(|text| text.parse::<Timestamp>().ok());
     if parsed.is_none() {
-        errors.push(error(pointer, "timestamp", "an RFC 3339 instant such as 2026-11-24T12:00:00Z"));
+        errors.push(error(
+            pointer,
+            "timestamp",
+            "an RFC 3339 instant such as 2026-11-24T12:00:00Z",
+        ));
     }
     parsed.map(Timestamp::as_millisecond)
 }
@@ -148,7 +191,11 @@ fn read_meta(
     let mut read = Meta::default();
     let Value::Object(members) = meta else {
         if !meta.is_null() {
-            errors.push(error(format!("{base}/_meta"), "type", "an object, or null to clear it"));
+            errors.push(error(
+                format!("{base}/_meta"),
+                "type",
+                "an object, or null to clear it",
+            ));
         }
         return read;
     };
@@ -159,7 +206,10 @@ fn read_meta(
             "purposes" => {
                 for name in texts(value, &pointer, errors) {
                     let purpose = policy.purpose(&name).filter(|purpose| {
-                        collection.fields.iter().any(|f| f.purposes.contains(&purpose.id))
+                        collection
+                            .fields
+                            .iter()
+                            .any(|f| f.purposes.contains(&purpose.id))
                     });
                     match purpose {
                         Some(purpose) => read.purposes.push(purpose.id),
@@ -178,7 +228,11 @@ fn read_meta(
                 read.shared_with = texts(value, &pointer, errors);
                 let known = |name: &String| policy.recipients().iter().any(|r| r.name == *name);
                 if !read.shared_with.iter().all(known) {
-                    errors.push(error(&*pointer, "unknown_recipient", "recipients of the policy"));
+                    errors.push(error(
+                        &*pointer,
+                        "unknown_recipient",
+                        "recipients of the policy",
+                    ));
                 }
             }
             _ => errors.push(error(
@@ -204,9 +258,10 @@ fn text(value: &Value, pointer: &str, errors: &mut Vec<InputError>) -> Option<St
 
 fn texts(value: &Value, pointer: &str, errors: &mut Vec<InputError>) -> Vec<String> {
     match value.as_array() {
-        Some(items) if items.len() <= META_ENTRIES_MAX => {
-            items.iter().filter_map(|item| text(item, pointer, errors)).collect()
-        }
+        Some(items) if items.len() <= META_ENTRIES_MAX => items
+            .iter()
+            .filter_map(|item| text(item, pointer, errors))
+            .collect(),
         _ => {
             let detail = format!("an array of at most {META_ENTRIES_MAX} texts");
             errors.push(error(pointer, "type", detail));

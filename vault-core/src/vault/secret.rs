@@ -63,7 +63,9 @@ pub enum RecoveryKeyError {
     #[error("the recovery key has a typing error: its checksum does not fit")]
     Checksum,
     /// Not a recovery key at all.
-    #[error("a recovery key has 36 characters of 0-9 and A-Z without I, L, O, U, in groups of four")]
+    #[error(
+        "a recovery key has 36 characters of 0-9 and A-Z without I, L, O, U, in groups of four"
+    )]
     Form,
 }
 
@@ -99,12 +101,17 @@ impl FromStr for RecoveryKey {
             c => c,
         };
         let digits: Zeroizing<String> = Zeroizing::new(
-            text.chars().filter(|c| !c.is_whitespace() && *c != '-').map(read).collect(),
+            text.chars()
+                .filter(|c| !c.is_whitespace() && *c != '-')
+                .map(read)
+                .collect(),
         );
         if digits.len() != 36 || !digits.is_ascii() {
             return Err(RecoveryKeyError::Form);
         }
-        let bytes = BASE32.decode(&digits.as_bytes()[..32]).map_err(|_| RecoveryKeyError::Form)?;
+        let bytes = BASE32
+            .decode(&digits.as_bytes()[..32])
+            .map_err(|_| RecoveryKeyError::Form)?;
         let key = Secret::from_slice(&Zeroizing::new(bytes)).ok_or(RecoveryKeyError::Form)?;
         if checksum(&key) != digits[32..] {
             return Err(RecoveryKeyError::Checksum);
@@ -166,11 +173,21 @@ mod tests {
         let key = RecoveryKey::generate(&mut SeededEntropy::new(1));
         let text = key.to_text();
         assert_eq!(text.len(), 44);
-        let typed = text.to_lowercase().replace('-', " ").replace('0', "o").replace('1', "l");
+        let typed = text
+            .to_lowercase()
+            .replace('-', " ")
+            .replace('0', "o")
+            .replace('1', "l");
         assert!(typed.parse::<RecoveryKey>().unwrap().0 == key.0);
         let wrong = if text.starts_with('A') { "B" } else { "A" };
         let wrong = format!("{wrong}{}", &text[1..]);
-        assert_eq!(wrong.parse::<RecoveryKey>().unwrap_err(), RecoveryKeyError::Checksum);
-        assert_eq!("short".parse::<RecoveryKey>().unwrap_err(), RecoveryKeyError::Form);
+        assert_eq!(
+            wrong.parse::<RecoveryKey>().unwrap_err(),
+            RecoveryKeyError::Checksum
+        );
+        assert_eq!(
+            "short".parse::<RecoveryKey>().unwrap_err(),
+            RecoveryKeyError::Form
+        );
     }
 }

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Call, Vault};
 use super::input::{check_text, look_up_field};
+use super::{Call, Vault};
 use crate::commit::View;
 use crate::id::SubjectId;
 use crate::keys::system::CHANNEL_FIELD;
@@ -44,7 +44,11 @@ fn check_identity(channel: &str, user: &str) -> Result<(), Refusal> {
     let mut errors = Vec::new();
     check_text(&mut errors, "/channel", channel, LABEL_BYTES_MAX);
     check_text(&mut errors, "/user", user, CHANNEL_USER_BYTES_MAX);
-    if errors.is_empty() { Ok(()) } else { Err(Refusal::Invalid(errors)) }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(Refusal::Invalid(errors))
+    }
 }
 
 impl Vault {
@@ -66,7 +70,9 @@ impl Vault {
             "subjects.create",
             None,
             |snapshot, policy, context, _| {
-                context.principal.require(policy, Capability::SubjectsCreate)?;
+                context
+                    .principal
+                    .require(policy, Capability::SubjectsCreate)?;
                 check_identity(channel, user)?;
                 let mark = person::channel_mark(snapshot, channel, user)?;
                 let hits = snapshot.index_hits(&mark)?;
@@ -81,16 +87,22 @@ impl Vault {
             return Ok((subject, false));
         }
         let (channel, user) = (channel.to_owned(), user.to_owned());
-        self.write(call, "subjects.create", move |txn, policy, context, noted| {
-            context.principal.require(policy, Capability::SubjectsCreate)?;
-            let mark = person::channel_mark(txn, &channel, &user)?;
-            if let Some(hit) = txn.index_hits(&mark)?.first() {
-                return Ok((hit.subject, false));
-            }
-            let person = Person::create(txn, mark, &channel, &user)?;
-            noted.person(&person, txn.now());
-            Ok((person.subject, true))
-        })
+        self.write(
+            call,
+            "subjects.create",
+            move |txn, policy, context, noted| {
+                context
+                    .principal
+                    .require(policy, Capability::SubjectsCreate)?;
+                let mark = person::channel_mark(txn, &channel, &user)?;
+                if let Some(hit) = txn.index_hits(&mark)?.first() {
+                    return Ok((hit.subject, false));
+                }
+                let person = Person::create(txn, mark, &channel, &user)?;
+                noted.person(&person, txn.now());
+                Ok((person.subject, true))
+            },
+        )
     }
 
     /// The person known as `user` on `channel`.
@@ -109,7 +121,9 @@ impl Vault {
             "subjects.lookup",
             None,
             |snapshot, policy, context, _| {
-                context.principal.require(policy, Capability::SubjectsLookup)?;
+                context
+                    .principal
+                    .require(policy, Capability::SubjectsLookup)?;
                 check_identity(channel, user)?;
                 let mark = person::channel_mark(snapshot, channel, user)?;
                 match snapshot.index_hits(&mark)?.first() {
@@ -141,7 +155,9 @@ impl Vault {
             "subjects.lookup",
             None,
             |snapshot, policy, context, noted| {
-                context.principal.require(policy, Capability::SubjectsLookup)?;
+                context
+                    .principal
+                    .require(policy, Capability::SubjectsLookup)?;
                 let (collection, field) = look_up_field(policy, field)?;
                 noted.fields.push((collection.id, field.id));
                 field.kind.check(value).map_err(|complaint| {
@@ -178,7 +194,9 @@ impl Vault {
             "subjects.view",
             Some(subject),
             |snapshot, policy, context, noted| {
-                context.principal.require(policy, Capability::SubjectsView)?;
+                context
+                    .principal
+                    .require(policy, Capability::SubjectsView)?;
                 let person = Person::load(snapshot, subject)?;
                 noted.person(&person, snapshot.now());
                 let mut collections = Vec::new();
@@ -212,15 +230,25 @@ impl Vault {
         // other. If nothing is erased it is in nobody's way, since a person who is there is found.
         if let Ok(person) = Person::load(&self.snapshot()?, subject) {
             let now = self.engine.now();
-            let channels = person.keyset.lookups.iter().filter(|l| l.field == CHANNEL_FIELD);
+            let channels = person
+                .keyset
+                .lookups
+                .iter()
+                .filter(|l| l.field == CHANNEL_FIELD);
             channels.for_each(|lookup| self.guard.add(&lookup.mark, now));
         }
-        self.write(call, "subjects.erase", move |txn, policy, context, noted| {
-            context.principal.require(policy, Capability::SubjectsErase)?;
-            let person = Person::load(txn, subject)?;
-            let receipt = person::erase(txn, &person)?;
-            noted.receipt = Some((receipt.id, receipt.body_sha256));
-            Ok(receipt.document)
-        })
+        self.write(
+            call,
+            "subjects.erase",
+            move |txn, policy, context, noted| {
+                context
+                    .principal
+                    .require(policy, Capability::SubjectsErase)?;
+                let person = Person::load(txn, subject)?;
+                let receipt = person::erase(txn, &person)?;
+                noted.receipt = Some((receipt.id, receipt.body_sha256));
+                Ok(receipt.document)
+            },
+        )
     }
 }

@@ -1,0 +1,224 @@
+//! What has to be done without anybody asking: new keys for compartments with old bytes in freed
+//! pages, the end of what has expired, and the index built anew.
+//!
+//! Each pass is bounded and leaves its place in the running state, so that it goes on after a
+//! restart.
+
+use std::sync::Arc;
+
+use super::Vault;
+use super::admin::rows;
+use crate::clock::hour_of;
+use crate::commit::View;
+use crate::keys::keyset::{Compartment, Keyset};
+use crate::keys::system::Placement;
+use crate::limits::{SWEEP_LEAVES_MAX, SWEEP_ROWS_MAX};
+use crate::person::{DAMAGED, ORPHANS, Person};
+use crate::policy::Policy;
+use crate::record;
+use crate::refusal::Refusal;
+use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
+
+/// How long the index may name the leaves that a removal touched before it is built anew.
+const INDEX_STALE_MILLISECONDS: i64 = 20 * 3600 * 1000;
+/// Leaves of the people map whose people are copied to a new index in one commit.
+const REBUILD_LEAVES: usize = 16;
+
+impl Vault {
+    /// One bounded pass; `true` if more remains to be done.
+    ///
+    /// # Errors
+    ///
+    /// Those of every write. What was done before the error stays done.
+    pub fn sweep(&self) -> Result<bool, Refusal> {
+        let more = self.sweep_people()?;
+        self.sweep_orphans()?;
+        let snapshot = self.snapshot()?;
+        let now = snapshot.now().as_millisecond();
+        let state = snapshot.state().clone();
+        drop(snapshot);
+        let stale = state
+            .index_stale_since
+            .is_some_and(|at| at + INDEX_STALE_MILLISECONDS <= now);
+        if stale || state.rebuild_from.is_some() {
+            return Ok(self.rebuild_index_step()? || more);
+        }
+        Ok(more)
+    }
+
+    /// Builds the index anew under a new placement key, to the end: afterwards nothing in freed
+    /// pages can be located from a value.
+    ///
+    /// # Errors
+    ///
+    /// Those of every write; the next pass goes on.
+    pub fn rebuild_index(&self) -> Result<(), Refusal> {
+        while self.rebuild_index_step()? {}
+        Ok(())
+    }
+
+    fn sweep_people(&self) -> Result<bool, Refusal> {
+        let snapshot = self.snapshot()?;
+        let policy = self.policy_of(&snapshot)?;
+        let from = snapshot.state().sweep_from;
+        let (people, next) = snapshot.walk_people(from, SWEEP_LEAVES_MAX)?;
+        for (subject, entry) in people {
+            let dirty = KeyRange::prefix(entry.handle.as_bytes());
+            let dirty =
+                snapshot
+                    .tx()
+                    .range(Table::Dirty, &dirty, Direction::Ascending, SWEEP_ROWS_MAX)?;
+            let keyset = Keyset::load(snapshot.vault(), snapshot.tx(), &entry)?;
+            let person = Person {
+                subject,
+                entry,
+                keyset,
+            };
+            let ended = !record::ended(&snapshot, &person, 1)?.is_empty();
+            let over = !over(&policy, &person, hour_of(snapshot.now())).is_empty();
+            if !dirty.is_empty() || ended || over {
+                let policy = policy.clone();
+                let swept = self
+                    .engine
+                    .submit(move |txn| sweep_person(txn, &policy, subject));
+                // Erased since the snapshot: nothing is left to sweep.
+                if !matches!(swept, Err(Refusal::Erased { .. })) {
+                    swept?;
+                }
+            }
+        }
+        let next = next.unwrap_or_default();
+        if next != from {
+            self.engine.submit(move |txn| {
+                txn.state_mut().sweep_from = next;
+                Ok(())
+            })?;
+        }
+        Ok(next != [0; 16])
+    }
+
+    /// Deletes rows whose person is gone: ciphertext without a key.
+    fn sweep_orphans(&self) -> Result<(), Refusal> {
+        let snapshot = self.snapshot()?;
+        let marked = rows(&snapshot, Table::Dirty, 10 * SWEEP_ROWS_MAX)?;
+        drop(snapshot);
+        for key in marked.into_iter().filter(|key| key.ends_with(&ORPHANS)) {
+            self.engine.submit(move |txn| {
+                let handle = key.get(..16).ok_or(DAMAGED)?;
+                let mut budget = SWEEP_ROWS_MAX;
+                for table in [Table::Records, Table::RecordMeta, Table::Consents] {
+                    let range = KeyRange::prefix(handle);
+                    for (row, _) in txn.range(table, &range, Direction::Ascending, budget)? {
+                        txn.delete(table, &row)?;
+                        budget -= 1;
+                    }
+                }
+                if budget > 0 {
+                    txn.delete(Table::Dirty, &key)?;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// One commit of the building: begin, copy some people, or switch.
+    fn rebuild_index_step(&self) -> Result<bool, Refusal> {
+        self.check_open()?;
+        self.engine.submit(|txn| {
+            let Some(from) = txn.state().rebuild_from else {
+                let mut keys = txn.system().duplicate();
+                let generation = keys.placements.last().map_or(0, |p| p.generation + 1);
+                let placement = Placement::generate(generation, txn.entropy());
+                keys.placements.push(placement);
+                txn.create_index(generation);
+                txn.replace_system(keys);
+                txn.state_mut().rebuild_from = Some([0; 16]);
+                return Ok(true);
+            };
+            let placements = txn.system().placements.iter().map(|p| p.generation);
+            let placements: Vec<u32> = placements.collect();
+            let [old, new] = placements[..] else {
+                return Err(Refusal::Internal("an index is built that is not there"));
+            };
+            let (people, next) = txn.walk_people(from, REBUILD_LEAVES)?;
+            for (subject, entry) in people {
+                let keyset = Keyset::load(txn.vault(), txn, &entry)?;
+                let person = Person {
+                    subject,
+                    entry,
+                    keyset,
+                };
+                for lookup in &person.keyset.lookups {
+                    txn.copy_to_index(new, &lookup.mark, person.hit());
+                }
+            }
+            match next {
+                Some(next) => txn.state_mut().rebuild_from = Some(next),
+                None => {
+                    let mut keys = txn.system().duplicate();
+                    keys.placements
+                        .retain(|placement| placement.generation == new);
+                    txn.replace_system(keys);
+                    txn.drop_index(old);
+                    let state = txn.state_mut();
+                    state.rebuild_from = None;
+                    state.index_stale_since = None;
+                }
+            }
+            Ok(next.is_some())
+        })
+    }
+}
+
+/// Compartments whose every record has ended: their key can go.
+fn over(policy: &Arc<Policy>, person: &Person, now: u32) -> Vec<Compartment> {
+    let keys = person.keyset.keys.iter().map(|dek| dek.compartment);
+    let ended = keys.filter(|compartment| {
+        let collection = compartment
+            .number
+            .checked_sub(16)
+            .and_then(|id| policy.collection_by_id(id));
+        let Some(collection) = collection else {
+            return false;
+        };
+        match (record::period_hours(collection), &collection.retention) {
+            (Some(period), Some(retention)) => {
+                compartment.period + period + retention.hours() <= now
+            }
+            _ => false,
+        }
+    });
+    ended.collect()
+}
+
+fn sweep_person(
+    txn: &mut crate::commit::Txn<'_>,
+    policy: &Arc<Policy>,
+    subject: crate::id::SubjectId,
+) -> Result<(), Refusal> {
+    let mut person = Person::load(txn, subject)?;
+    for (collection, id) in record::ended(txn, &person, SWEEP_ROWS_MAX)? {
+        record::remove_rows(txn, &person, collection, id)?;
+    }
+    let ended = over(policy, &person, hour_of(txn.now()));
+    if !ended.is_empty() {
+        person
+            .keyset
+            .keys
+            .retain(|dek| !ended.contains(&dek.compartment));
+        person.replace_kek(txn);
+        person.store(txn)?;
+    }
+    let range = KeyRange::prefix(person.entry.handle.as_bytes());
+    for (key, _) in txn.range(Table::Dirty, &range, Direction::Ascending, SWEEP_ROWS_MAX)? {
+        let part = key.get(16..22).ok_or(DAMAGED)?;
+        let compartment = Compartment {
+            number: u16::from_be_bytes(part[..2].try_into().map_err(|_| DAMAGED)?),
+            period: u32::from_be_bytes(part[2..].try_into().map_err(|_| DAMAGED)?),
+        };
+        record::rekey(txn, &mut person, compartment, |_| true)?;
+        txn.delete(Table::Dirty, &key)?;
+    }
+    Ok(())
+}

@@ -59,7 +59,8 @@ impl Principal {
     /// Who it is, in the log.
     #[must_use]
     pub fn actor(&self) -> String {
-        self.token.map_or_else(|| KEYHOLDER.into(), |(id, _)| id.to_string())
+        self.token
+            .map_or_else(|| KEYHOLDER.into(), |(id, _)| id.to_string())
     }
 
     /// Whether the key still stands, in the state that the call works on.
@@ -78,7 +79,9 @@ impl Principal {
     pub(super) fn require(&self, policy: &Policy, capability: Capability) -> Result<(), Refusal> {
         let may = match self.token {
             None => KEYHOLDER_MAY.contains(&capability),
-            Some(_) => policy.role(&self.role).is_some_and(|role| role.may(capability)),
+            Some(_) => policy
+                .role(&self.role)
+                .is_some_and(|role| role.may(capability)),
         };
         may.then_some(()).ok_or_else(|| {
             Refusal::RoleDenied(format!(
@@ -142,8 +145,8 @@ impl TokenRow {
 
     fn store(&self, txn: &mut Txn<'_>, hash: &[u8; 32]) -> Result<(), Refusal> {
         let location = Location::row(txn.vault(), Table::ApiKeys.number(), hash);
-        let sealed = seal(&txn.system().system, 0, &location, &row::encode(self))
-            .map_err(|_| DAMAGED)?;
+        let sealed =
+            seal(&txn.system().system, 0, &location, &row::encode(self)).map_err(|_| DAMAGED)?;
         Ok(txn.put(Table::ApiKeys, hash, &sealed)?)
     }
 }
@@ -183,10 +186,19 @@ pub(super) fn create(
     role: &str,
     expires_at: Option<Timestamp>,
 ) -> Result<(TokenView, String), Refusal> {
-    if txn.range(Table::ApiKeys, &KeyRange::all(), Direction::Ascending, API_KEYS_MAX)?.len()
+    if txn
+        .range(
+            Table::ApiKeys,
+            &KeyRange::all(),
+            Direction::Ascending,
+            API_KEYS_MAX,
+        )?
+        .len()
         >= API_KEYS_MAX
     {
-        return Err(Refusal::TooLarge(format!("a vault has at most {API_KEYS_MAX} API keys")));
+        return Err(Refusal::TooLarge(format!(
+            "a vault has at most {API_KEYS_MAX} API keys"
+        )));
     }
     let secret = Secret::<32>::generate(txn.entropy());
     let row = TokenRow {
@@ -203,9 +215,12 @@ pub(super) fn create(
 
 /// Every API key, oldest first.
 pub(super) fn list(view: &dyn View) -> Result<Vec<TokenView>, Refusal> {
-    let rows = view
-        .tx()
-        .range(Table::ApiKeys, &KeyRange::all(), Direction::Ascending, API_KEYS_MAX)?;
+    let rows = view.tx().range(
+        Table::ApiKeys,
+        &KeyRange::all(),
+        Direction::Ascending,
+        API_KEYS_MAX,
+    )?;
     let mut tokens = Vec::new();
     for (hash, sealed) in rows {
         tokens.push(decode(view, &hash, &sealed)?.view());
@@ -216,7 +231,12 @@ pub(super) fn list(view: &dyn View) -> Result<Vec<TokenView>, Refusal> {
 
 /// Ends an API key.
 pub(super) fn revoke(txn: &mut Txn<'_>, token: TokenId) -> Result<(), Refusal> {
-    let rows = txn.range(Table::ApiKeys, &KeyRange::all(), Direction::Ascending, API_KEYS_MAX)?;
+    let rows = txn.range(
+        Table::ApiKeys,
+        &KeyRange::all(),
+        Direction::Ascending,
+        API_KEYS_MAX,
+    )?;
     for (hash, sealed) in rows {
         let mut row = decode(txn, &hash, &sealed)?;
         if row.token == token {
