@@ -38,9 +38,7 @@ impl ReadGrant {
 }
 
 /// Leave to write some fields of one collection, for one purpose.
-pub(crate) struct WriteGrant {
-    pub(crate) purpose: u16,
-}
+pub(crate) struct WriteGrant(());
 
 /// The stated purpose, if the role serves it.
 pub(crate) fn purpose<'p>(
@@ -202,9 +200,7 @@ pub(crate) fn write(
     if !set.is_empty() {
         basis(purpose, said)?;
     }
-    Ok(WriteGrant {
-        purpose: purpose.id,
-    })
+    Ok(WriteGrant(()))
 }
 
 /// Decides a question about a field whose value the role need not see.

@@ -20,7 +20,7 @@ use crate::person::{DAMAGED, instant};
 use crate::policy::{self, Capability, Draft, Finding, Policy, StoredPolicy};
 use crate::refusal::{InputError, Refusal};
 use crate::row;
-use crate::store::{Direction, KeyRange, ReadTx, StoreError, Table, WriteTx};
+use crate::store::{Direction, KeyRange, StoreError, Table, WriteTx};
 
 /// What can be said of an open vault without naming anybody.
 #[derive(Clone, Debug)]
@@ -452,10 +452,8 @@ impl Vault {
             keys.next_slot = next.ok_or_else(|| {
                 Refusal::TooLarge(format!("a vault has at most {SLOTS_MAX} slots"))
             })?;
-            let slot = SlotTarget {
-                number,
-                ..target.clone()
-            };
+            let mut slot = target.clone();
+            slot.number = number;
             let view = SlotView::from(&slot);
             keys.slots.push(slot);
             txn.replace_system(keys);

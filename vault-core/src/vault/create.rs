@@ -15,9 +15,7 @@ use parking_lot::Mutex;
 use super::secret::{Passphrase, RecoveryKey, UnlockSecret};
 use super::{Settings, Vault, admin, guard};
 use crate::audit::journal::Journal;
-use crate::commit::{
-    Engine, Parts, RecoverError, RedbFactory, RootCandidate, State, View, initialise,
-};
+use crate::commit::{Engine, Parts, RecoverError, RedbFactory, RootCandidate, State, initialise};
 use crate::crypto::{Secret, self_test};
 use crate::entropy::OsEntropy;
 use crate::id::VaultId;

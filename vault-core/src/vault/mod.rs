@@ -13,6 +13,8 @@ mod input;
 mod secret;
 mod subjects;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod token;
 mod values;
 

@@ -1,0 +1,375 @@
+//! The life of a vault in real directories: stored, given by need to know, forgotten.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::entropy::OsEntropy;
+use crate::id::{CallId, SubjectId};
+use crate::policy::SAMPLE;
+use crate::refusal::Refusal;
+
+const HOUR: i64 = 3_600_000;
+
+struct Bench {
+    dir: tempfile::TempDir,
+    clock: Arc<ManualClock>,
+    locked: Option<LockedVault>,
+    vault: Arc<Vault>,
+    recovery: String,
+}
+
+fn settings(clock: &Arc<ManualClock>) -> Settings {
+    Settings {
+        clock: clock.clone(),
+        accept_any_file_system: true,
+    }
+}
+
+impl Bench {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::at(
+            Timestamp::from_second(1_800_000_000).unwrap(),
+        ));
+        let paths = VaultPaths::beside(&dir.path().join("v"));
+        let passphrase = Passphrase::new("correct horse battery".into()).unwrap();
+        let created = LockedVault::create(&paths, settings(&clock), &passphrase, SAMPLE).unwrap();
+        Self {
+            dir,
+            clock,
+            recovery: created.recovery_key.to_text(),
+            locked: Some(created.locked),
+            vault: created.vault,
+        }
+    }
+
+    fn reopen(&mut self) {
+        self.vault.close();
+        self.locked = None;
+        let paths = VaultPaths::beside(&self.dir.path().join("v"));
+        let locked = LockedVault::open(&paths, settings(&self.clock)).unwrap();
+        let key = UnlockSecret::RecoveryKey(self.recovery.parse().unwrap());
+        self.vault = locked.unlock(&key).unwrap();
+        self.locked = Some(locked);
+    }
+
+    fn role(&self, role: &str) -> Principal {
+        let keyholder = self.vault.keyholder();
+        let (_, secret) = self
+            .vault
+            .create_token(&call(&keyholder, None), role, None)
+            .unwrap();
+        self.vault.authenticate(&secret).unwrap()
+    }
+}
+
+fn call<'a>(principal: &'a Principal, purpose: Option<&'a str>) -> Call<'a> {
+    Call {
+        principal,
+        purpose,
+        id: CallId::generate(&mut OsEntropy),
+    }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    value.as_object().unwrap().clone()
+}
+
+fn profile(
+    vault: &Vault,
+    call: &Call<'_>,
+    subject: SubjectId,
+    fields: Option<&[&str]>,
+) -> Result<(Value, Vec<String>), Refusal> {
+    let options = ReadOptions {
+        fields: fields.map(|names| names.iter().map(ToString::to_string).collect()),
+        part: Part::Fields,
+    };
+    vault.read_single(call, subject, "profile", &options, |view, _| {
+        view.map_or((json!({}), Vec::new()), |view| {
+            (Value::Object(view.fields.clone()), view.masked.clone())
+        })
+    })
+}
+
+#[test]
+fn a_person_is_stored_shown_by_need_to_know_and_forgotten() {
+    let mut bench = Bench::new();
+    let (bot, agent, dpo) = (bench.role("bot"), bench.role("agent"), bench.role("dpo"));
+    let support = |principal| call(principal, Some("support"));
+    let vault = bench.vault.clone();
+    let (ann, created) = vault.create_subject(&support(&bot), "web", "ann").unwrap();
+    assert!(created);
+    assert_eq!(
+        vault.create_subject(&support(&bot), "web", "ann").unwrap(),
+        (ann, false)
+    );
+    let body = object(json!({"name": "Ann Example", "email": "Ann@example.test",
+        "card": "4111 1111 1111 1111", "birth": "1990-02-28"}));
+    let written = vault
+        .patch_single(&support(&bot), ann, "profile", body.clone(), None)
+        .unwrap();
+    assert!(written.final_by.is_none());
+    let (fields, masked) = profile(&vault, &support(&bot), ann, None).unwrap();
+    assert_eq!(fields, Value::Object(body));
+    assert!(masked.is_empty());
+    // The agent sees a name and a masked address, and no card.
+    let (fields, masked) = profile(&vault, &support(&agent), ann, None).unwrap();
+    assert_eq!(fields["name"], "Ann Example");
+    assert_ne!(fields["email"], "Ann@example.test");
+    assert_eq!(
+        (masked, fields.get("card")),
+        (vec!["email".to_owned()], None)
+    );
+    let refused = profile(&vault, &support(&agent), ann, Some(&["card"]));
+    assert!(matches!(refused, Err(Refusal::RoleDenied(_))));
+    assert!(
+        vault
+            .ask(
+                &support(&bot),
+                ann,
+                "profile.birth",
+                &json!({"age_at_least": 18})
+            )
+            .unwrap()
+    );
+    assert!(
+        !vault
+            .ask(
+                &support(&bot),
+                ann,
+                "profile.card",
+                &json!({"last4": "1112"})
+            )
+            .unwrap()
+    );
+    // Consent: not asked, given, withdrawn.
+    let newsletter = |principal| call(principal, Some("newsletter"));
+    let refused = profile(&vault, &newsletter(&bot), ann, Some(&["email"]));
+    assert!(matches!(refused, Err(Refusal::ConsentRequired { .. })));
+    let input = ConsentInput {
+        given: true,
+        notice: json!("n1"),
+        choice: Some("yes".into()),
+        message_id: None,
+    };
+    vault
+        .put_consent(&support(&bot), ann, "newsletter", input)
+        .unwrap();
+    assert!(profile(&vault, &newsletter(&bot), ann, Some(&["email"])).is_ok());
+    let refused = profile(&vault, &newsletter(&bot), ann, Some(&["card"]));
+    assert!(matches!(refused, Err(Refusal::PurposeDenied(_))));
+    vault
+        .withdraw_consent(&support(&bot), ann, "newsletter")
+        .unwrap();
+    let refused = profile(&vault, &newsletter(&bot), ann, Some(&["email"]));
+    assert!(matches!(refused, Err(Refusal::ConsentRequired { .. })));
+    // Messages, in order, over a restart.
+    for text in ["one", "two", "three"] {
+        let body = object(json!({"from": "user", "text": text}));
+        vault
+            .append(&support(&bot), ann, "messages", vec![body])
+            .unwrap();
+    }
+    drop(vault);
+    bench.reopen();
+    let vault = bench.vault.clone();
+    let mut options = ListOptions {
+        read: ReadOptions::default(),
+        limit: 2,
+        order: Order::Oldest,
+        cursor: None,
+    };
+    let mut texts = Vec::new();
+    loop {
+        let next = vault.list(&support(&bot), ann, "messages", &options, |page| {
+            texts.extend(
+                page.records
+                    .iter()
+                    .map(|record| record.fields["text"].clone()),
+            );
+            page.next.clone()
+        });
+        match next.unwrap() {
+            Some(next) => options.cursor = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(texts, ["one", "two", "three"]);
+    // Looked up in another spelling, then erased.
+    let found = vault.lookup_field(&support(&bot), "profile.email", &json!("ANN@EXAMPLE.TEST"));
+    assert_eq!(found.unwrap(), ann);
+    assert!(matches!(
+        vault.erase_subject(&support(&bot), ann),
+        Err(Refusal::RoleDenied(_))
+    ));
+    let receipt = vault.erase_subject(&support(&dpo), ann).unwrap();
+    assert_eq!(receipt["opening"]["subject"], ann.to_string());
+    let late = object(json!({"name": "Ann"}));
+    let late = vault.patch_single(&support(&bot), ann, "profile", late, None);
+    assert!(matches!(late, Err(Refusal::Erased { receipt: Some(_) })));
+    let late = vault.create_subject(&support(&bot), "web", "ann");
+    assert!(matches!(late, Err(Refusal::Erased { receipt: None })));
+    let gone = vault.lookup_field(&support(&bot), "profile.email", &json!("ann@example.test"));
+    assert!(matches!(gone, Err(Refusal::NotFound(_))));
+    bench.clock.advance(HOUR);
+    let (again, created) = vault.create_subject(&support(&bot), "web", "ann").unwrap();
+    assert!(created && again != ann);
+}
+
+#[test]
+fn a_changed_address_is_found_no_longer_and_the_sweeper_gives_new_keys() {
+    let mut bench = Bench::new();
+    let bot = bench.role("bot");
+    let support = call(&bot, Some("support"));
+    let vault = bench.vault.clone();
+    let (ann, _) = vault.create_subject(&support, "web", "ann").unwrap();
+    let patch = |address: &str| {
+        let body = object(json!({ "email": address, "name": "Ann" }));
+        vault
+            .patch_single(&support, ann, "profile", body, None)
+            .unwrap()
+    };
+    let first = patch("old@example.test");
+    let second = patch("new@example.test");
+    assert!(second.final_by.is_some() && first.etag != second.etag);
+    let find = |vault: &Vault, address: &str| {
+        vault.lookup_field(&support, "profile.email", &json!(address))
+    };
+    assert!(find(&vault, "old@example.test").is_err());
+    let number = |vault: &Vault| {
+        let snapshot = vault.snapshot().unwrap();
+        let person = crate::person::Person::load(&snapshot, ann).unwrap();
+        let general = crate::keys::keyset::Compartment::GENERAL;
+        person.keyset.newest(general).unwrap().number
+    };
+    let before = number(&vault);
+    while vault.sweep().unwrap() {}
+    assert!(number(&vault) > before);
+    vault.rebuild_index().unwrap();
+    assert_eq!(find(&vault, "new@example.test").unwrap(), ann);
+    drop(vault);
+    bench.reopen();
+    assert_eq!(find(&bench.vault, "new@example.test").unwrap(), ann);
+    let (fields, _) = profile(&bench.vault, &support, ann, None).unwrap();
+    assert_eq!(fields["email"], "new@example.test");
+}
+
+#[test]
+fn messages_end_with_their_time_and_their_keys_a_period_later() {
+    let bench = Bench::new();
+    let bot = bench.role("bot");
+    let support = call(&bot, Some("support"));
+    let vault = &bench.vault;
+    let (ann, _) = vault.create_subject(&support, "web", "ann").unwrap();
+    let body = object(json!({"from": "user", "text": "hello"}));
+    vault.append(&support, ann, "messages", vec![body]).unwrap();
+    let options = ListOptions {
+        read: ReadOptions::default(),
+        limit: 10,
+        order: Order::Newest,
+        cursor: None,
+    };
+    let count = || {
+        vault
+            .list(&support, ann, "messages", &options, |p| p.records.len())
+            .unwrap()
+    };
+    let keys = || {
+        let snapshot = vault.snapshot().unwrap();
+        crate::person::Person::load(&snapshot, ann)
+            .unwrap()
+            .keyset
+            .keys
+            .len()
+    };
+    assert_eq!(count(), 1);
+    let before = keys();
+    bench.clock.advance(91 * 24 * HOUR);
+    assert_eq!(count(), 0);
+    bench.clock.advance(5 * 24 * HOUR);
+    while vault.sweep().unwrap() {}
+    assert_eq!(keys(), before - 1);
+}
+
+#[test]
+fn a_new_policy_a_revoked_key_and_a_removed_slot_hold_at_once() {
+    let mut bench = Bench::new();
+    let bot = bench.role("bot");
+    let support = call(&bot, Some("support"));
+    let vault = bench.vault.clone();
+    let keyholder = vault.keyholder();
+    let admin = call(&keyholder, None);
+    let (ann, _) = vault.create_subject(&support, "web", "ann").unwrap();
+    let body = object(json!({"name": "Ann"}));
+    vault
+        .patch_single(&support, ann, "profile", body, None)
+        .unwrap();
+    let narrower = SAMPLE.replace(
+        "read  = { \"profile.*\" = \"full\", \"messages.*\" = \"full\" }",
+        "read  = { \"messages.*\" = \"full\" }",
+    );
+    assert_ne!(narrower, SAMPLE);
+    let dry = vault.apply_policy(&admin, &narrower, true).unwrap();
+    assert!(!dry.changes.is_empty() && profile(&vault, &support, ann, None).is_ok());
+    assert_eq!(
+        vault
+            .apply_policy(&admin, &narrower, false)
+            .unwrap()
+            .version,
+        2
+    );
+    assert!(matches!(
+        profile(&vault, &support, ann, None),
+        Err(Refusal::RoleDenied(_))
+    ));
+    let broken = vault.apply_policy(&admin, "[purposes.x]", false);
+    assert!(matches!(broken, Err(Refusal::Invalid(_))));
+    vault.revoke_token(&admin, bot.token().unwrap()).unwrap();
+    let refused = vault.create_subject(&support, "web", "ben");
+    assert!(matches!(refused, Err(Refusal::Unauthenticated)));
+    let passphrase = Passphrase::new("another long passphrase".into()).unwrap();
+    let slot = vault
+        .add_passphrase_slot(&admin, &passphrase, "second")
+        .unwrap();
+    let secret = UnlockSecret::Passphrase(passphrase);
+    assert_eq!(vault.test_slot(&admin, &secret).unwrap(), Some(slot.number));
+    vault.remove_slot(&admin, slot.number).unwrap();
+    assert_eq!(vault.test_slot(&admin, &secret).unwrap(), None);
+    drop(vault);
+    bench.reopen();
+    let refused = bench.locked.as_ref().unwrap().unlock(&secret);
+    assert!(matches!(refused, Err(UnlockError::NoSlotMatches)));
+}
+
+#[test]
+fn input_that_does_not_fit_says_where_and_changes_nothing() {
+    let bench = Bench::new();
+    let bot = bench.role("bot");
+    let support = call(&bot, Some("support"));
+    let (ann, _) = bench.vault.create_subject(&support, "web", "ann").unwrap();
+    let body = object(json!({"name": "Ann", "emial": "secret@example.test",
+        "card": "4111 1111 1111 1112", "_meta": {"purposes": ["sell"]}}));
+    let refused = bench
+        .vault
+        .patch_single(&support, ann, "profile", body, None);
+    let Err(Refusal::Invalid(errors)) = refused else {
+        panic!("accepted")
+    };
+    let pointers: Vec<&str> = errors.iter().map(|error| error.pointer.as_str()).collect();
+    assert_eq!(pointers, ["/emial", "/card", "/_meta/purposes"]);
+    let text = format!("{errors:?}");
+    assert!(text.contains("`email`") && !text.contains("secret@") && !text.contains("4111"));
+    assert_eq!(
+        profile(&bench.vault, &support, ann, None).unwrap().0,
+        json!({})
+    );
+    let stale = bench
+        .vault
+        .patch_single(&support, ann, "profile", Map::new(), Some("*"));
+    assert!(matches!(stale, Err(Refusal::PreconditionFailed)));
+}
