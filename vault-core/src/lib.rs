@@ -6,4 +6,6 @@
 pub mod clock;
 pub mod entropy;
 pub mod id;
+pub mod refusal;
 pub mod store;
+pub mod vault;

@@ -1,0 +1,93 @@
+//! Why a call was refused: one variant a stable code of the HTTP API.
+//!
+//! Knows nothing of HTTP: the edge gives each variant its status. Texts name fields, collections,
+//! purposes and limits, never a value.
+
+use crate::id::ReceiptId;
+
+/// Why a call on an open vault was refused. Nothing has changed, except after
+/// [`Refusal::OutcomeUnknown`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Several people have this look-up value.
+    #[error("this value fits several people; look up by another field")]
+    Ambiguous,
+    /// The anchor could not be written; an erasure did not happen.
+    #[error("the anchor cannot be written; nothing was erased")]
+    AnchorUnavailable,
+    /// The state of the thing is in the way; the text says which.
+    #[error("{0}")]
+    Conflict(String),
+    /// No consent to the only purpose that could carry the call.
+    #[error("the person has not consented to `{purpose}`")]
+    ConsentRequired {
+        /// The purpose's name.
+        purpose: String,
+    },
+    /// No room on the disk.
+    #[error("the disk of the vault is full")]
+    DiskFull,
+    /// The person was erased.
+    #[error("the person was erased")]
+    Erased {
+        /// The receipt's id, where it is known.
+        receipt: Option<ReceiptId>,
+    },
+    /// A call with the same idempotency key had another content.
+    #[error("this idempotency key was used for a different call")]
+    IdempotencyMismatch,
+    /// A defect of the vault or damage of its files; details are in the log under the call's id.
+    #[error("the vault met an error of its own: {0}")]
+    Internal(&'static str),
+    /// The input does not fit the policy's types and limits.
+    #[error("the input does not fit")]
+    Invalid(Vec<InputError>),
+    /// The vault is locked.
+    #[error("the vault is locked")]
+    Locked,
+    /// No lawful basis holds.
+    #[error("no lawful basis for `{purpose}` holds for this person")]
+    NoLawfulBasis {
+        /// The purpose's name.
+        purpose: String,
+    },
+    /// Unknown, or not the caller's to know.
+    #[error("no such {0}")]
+    NotFound(&'static str),
+    /// A commit failed; whether the change happened is known only after the vault has recovered.
+    #[error("the change may or may not have happened; read back before repeating it")]
+    OutcomeUnknown,
+    /// Too much waits already.
+    #[error("too many calls are waiting")]
+    Overloaded,
+    /// Somebody changed the record first.
+    #[error("the record has another revision now; read it again")]
+    PreconditionFailed,
+    /// The purpose is unknown, or outside the role or the field.
+    #[error("{0}")]
+    PurposeDenied(String),
+    /// A call that moves values named no purpose.
+    #[error("name the purpose of this call")]
+    PurposeMissing,
+    /// The role may not do this; the text says what it lacks.
+    #[error("{0}")]
+    RoleDenied(String),
+    /// Over a limit.
+    #[error("{0}")]
+    TooLarge(String),
+    /// No valid API key.
+    #[error("no valid API key")]
+    Unauthenticated,
+}
+
+/// One thing wrong with an input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputError {
+    /// Where, as a JSON pointer (RFC 6901) into the body.
+    pub pointer: String,
+    /// A stable code, such as `unknown_field`.
+    pub code: &'static str,
+    /// What is expected, without the value.
+    pub detail: String,
+}
