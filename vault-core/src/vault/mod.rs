@@ -214,6 +214,9 @@ impl Principal {
     /// The role's name (`keyholder` for an unlock secret).
     #[must_use]
     pub fn role(&self) -> &str { unimplemented!() }
+    /// The API key's public name; `None` for an unlock secret.
+    #[must_use]
+    pub fn token(&self) -> Option<TokenId> { unimplemented!() }
 }
 
 /// One call: who, what for, and its id in log and evidence.
@@ -305,6 +308,8 @@ impl Vault {
     pub fn authenticate(&self, bearer: &str) -> Result<Principal, Refusal> { unimplemented!() }
     /// The caller who has an unlock secret: slots, tokens, policy, subjects.lookup/view/erase; no values.
     pub fn keyholder(&self) -> Principal { unimplemented!() }
+    /// Whether the caller's role may do this: `Refusal::RoleDenied` names the capability.
+    pub fn require(&self, call: &Call<'_>, capability: &str) -> Result<(), Refusal> { unimplemented!() }
     pub fn create_subject(&self, call: &Call<'_>, channel: &str, user: &str) -> Result<(SubjectId, bool), Refusal> { unimplemented!() }
     pub fn lookup_channel(&self, call: &Call<'_>, channel: &str, user: &str) -> Result<SubjectId, Refusal> { unimplemented!() }
     /// `field` is `collection.field`.
