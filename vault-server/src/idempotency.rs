@@ -359,7 +359,7 @@ mod tests {
     fn memory_is_bounded_in_entries_and_in_bytes() {
         let all = Idempotency::default();
         let large = vec![b'x'; REPLY_BYTES_MAX];
-        for number in 0..ENTRIES_MAX + 50 {
+        for number in 0..ENTRIES_MAX + 500 {
             let key = digest(&[&number.to_be_bytes()]);
             let begun = all.begin(key, key, None, Remember::Reply, at(0));
             if let Ok(Begin::Fresh(running)) = begun {

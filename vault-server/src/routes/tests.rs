@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::connect_info::MockConnectInfo;
+use axum::extract::ConnectInfo;
 use axum::http::{Request, Response, header};
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -46,11 +46,14 @@ pub(crate) fn closed_app() -> App {
     App::over(Box::new(Wall), None, settings)
 }
 
-async fn send(request: Request<Body>, client: &str) -> (Response<()>, Vec<u8>) {
+async fn send(mut request: Request<Body>, client: &str) -> (Response<()>, Vec<u8>) {
     let client: SocketAddr = client.parse().expect("an address");
-    // The mock stands outside `front`, where a real listener would have put the address.
-    let service = router(closed_app()).layer(MockConnectInfo(client));
-    let response = service.oneshot(request).await.expect("infallible");
+    // As a listener puts it there.
+    request.extensions_mut().insert(ConnectInfo(client));
+    let response = router(closed_app())
+        .oneshot(request)
+        .await
+        .expect("infallible");
     let (parts, body) = response.into_parts();
     let bytes = axum::body::to_bytes(body, 1 << 24).await.expect("a body");
     (Response::from_parts(parts, ()), bytes.to_vec())
