@@ -203,10 +203,9 @@ fn render() -> String {
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
             let _ = write!(page, "<h2><code>{method} {}</code></h2>", escaped(path));
-            for text in [&operation.summary, &operation.description] {
-                if let Some(text) = text {
-                    let _ = write!(page, "<p>{}</p>", escaped(text));
-                }
+            let texts = [&operation.summary, &operation.description];
+            for text in texts.into_iter().flatten() {
+                let _ = write!(page, "<p>{}</p>", escaped(text));
             }
             let parameters = operation.parameters.iter().flatten();
             for parameter in parameters {
