@@ -1,0 +1,54 @@
+//! The log: lines on stderr, JSON or text.
+//!
+//! Knows nothing of calls; `front` writes their lines. Only this project's own targets are let
+//! through, because nobody here can promise what a third party's line quotes.
+
+use tracing::Subscriber;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::config::LogFormat;
+
+/// A subscriber that writes this project's events, from `level` up, to `writer`.
+pub fn subscriber<W>(
+    format: LogFormat,
+    level: tracing::Level,
+    writer: W,
+) -> impl Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let ours = Targets::new()
+        .with_default(LevelFilter::OFF)
+        .with_target("vault_server", level)
+        .with_target("vault_core", level)
+        .with_target("vault_cli", level);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(writer)
+        .with_ansi(false);
+    let lines = match format {
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .boxed(),
+        LogFormat::Text => lines.boxed(),
+    };
+    tracing_subscriber::registry().with(lines.with_filter(ours))
+}
+
+/// Makes the process log to stderr, and replaces the panic message, which may quote a value, by
+/// its place in the source. The first caller wins: later calls change nothing.
+pub fn init(format: LogFormat, level: tracing::Level) {
+    let _ = subscriber(format, level, std::io::stderr).try_init();
+    std::panic::set_hook(Box::new(|panic| {
+        let (file, line) = panic
+            .location()
+            .map_or(("unknown", 0), |place| (place.file(), place.line()));
+        tracing::error!(target: "vault_server::panic", file, line, "a defect stopped a call");
+    }));
+}

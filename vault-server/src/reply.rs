@@ -1,0 +1,95 @@
+//! An answer in bytes: status, body, and the few headers that the API promises.
+//!
+//! Knows nothing of what the bytes say. Values are serialised inside the core's hand-over and
+//! arrive here as bytes; there is no `Debug`.
+
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// A successful answer.
+#[derive(Clone)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    content_type: &'static str,
+    pub(crate) body: Vec<u8>,
+    etag: Option<String>,
+    location: Option<String>,
+    pub(crate) replayed: bool,
+}
+
+impl Reply {
+    /// JSON of a serialisable answer.
+    pub(crate) fn json(status: u16, body: &impl Serialize) -> Self {
+        let body = serde_json::to_vec(body).expect("answers have text keys and finite numbers");
+        Self::bytes(status, "application/json", body)
+    }
+
+    /// Bytes of another type.
+    pub(crate) fn bytes(status: u16, content_type: &'static str, body: Vec<u8>) -> Self {
+        Self {
+            status,
+            content_type,
+            body,
+            etag: None,
+            location: None,
+            replayed: false,
+        }
+    }
+
+    /// The same answer, marked as given before.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            replayed: true,
+            ..self.clone()
+        }
+    }
+
+    /// With the record's revision, to be quoted.
+    pub(crate) fn etag(mut self, etag: &str) -> Self {
+        self.etag = Some(format!("\"{etag}\""));
+        self
+    }
+
+    /// With where the new thing is found.
+    pub(crate) fn location(mut self, location: String) -> Self {
+        self.location = Some(location);
+        self
+    }
+}
+
+impl IntoResponse for Reply {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.body));
+        *response.status_mut() = StatusCode::from_u16(self.status).expect("a literal of ours");
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static(self.content_type),
+        );
+        for (name, text) in [(header::ETAG, self.etag), (header::LOCATION, self.location)] {
+            if let Some(text) = text {
+                headers.insert(
+                    name,
+                    HeaderValue::try_from(text).expect("revisions and ids are visible ASCII"),
+                );
+            }
+        }
+        if self.replayed {
+            headers.insert(
+                HeaderName::from_static("idempotent-replayed"),
+                HeaderValue::from_static("true"),
+            );
+        }
+        if self.content_type.starts_with("text/html") {
+            headers.insert(
+                header::CONTENT_SECURITY_POLICY,
+                HeaderValue::from_static(
+                    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+                ),
+            );
+        }
+        response
+    }
+}

@@ -1,0 +1,63 @@
+//! Questions that are answered without showing the value.
+
+use axum::extract::State;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::call::Outcome;
+use crate::idempotency::Remember;
+use crate::incoming::Incoming;
+use crate::problem::Problem;
+use crate::reply::Reply;
+use crate::shape::Shape;
+use crate::state::App;
+
+/// A test on one field.
+#[derive(ToSchema)]
+pub(crate) struct AskRequest {
+    /// `collection.field`, of a collection with one record a person.
+    field: String,
+    /// One member: `{"age_at_least": 18}`, `{"equals": …}`, `{"last4": "…"}`, `{"country_in": […]}`.
+    #[schema(value_type = Object)]
+    test: Value,
+}
+
+impl AskRequest {
+    fn read(body: Value) -> Result<Self, Problem> {
+        let mut shape = Shape::of(body, &["field", "test"])?;
+        let request = Self {
+            field: shape.text("field"),
+            test: shape.value("test"),
+        };
+        shape.finish(request)
+    }
+}
+
+/// The answer to a test.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Answer {
+    /// Whether the value passes.
+    answer: bool,
+}
+
+/// Test a value without learning it
+///
+/// The role's `ask` list says which tests of which fields it may make.
+#[utoipa::path(post, path = "/v1/subjects/{s}/ask", tag = "records", operation_id = "ask",
+    request_body = AskRequest,
+    responses((status = 200, description = "The answer", body = Answer)))]
+pub(crate) async fn ask(State(app): State<App>, incoming: Incoming) -> Outcome {
+    incoming.demand_purpose()?;
+    let body = incoming.json()?;
+    let subject = incoming.subject();
+    // Decided anew each time: an answer is a value, and consent may have gone since.
+    app.post(incoming, Remember::Again, Some(subject), move |session| {
+        let request = AskRequest::read(body)?;
+        let answer = session
+            .vault
+            .ask(&session.call(), subject, &request.field, &request.test)?;
+        Ok(Reply::json(200, &Answer { answer }))
+    })
+    .await
+}

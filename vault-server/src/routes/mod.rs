@@ -1,0 +1,84 @@
+//! The routes: one file a resource.
+//!
+//! A handler reads its input, names the call that it makes in the vault, and writes the answer.
+//! It decides nothing about people.
+
+mod admin;
+mod ask;
+mod consents;
+mod contract;
+mod key_slots;
+mod policy;
+mod records;
+mod state;
+mod subjects;
+
+use axum::Router;
+use axum::middleware::from_fn;
+use axum::response::{IntoResponse, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::code::Code;
+use crate::front::{front, on_panic};
+use crate::openapi;
+use crate::problem::Problem;
+use crate::state::App;
+
+/// Every route with its description, from which the OpenAPI document is made.
+pub(crate) fn documented() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::frame())
+        .routes(routes!(state::healthz))
+        .routes(routes!(state::readyz))
+        .routes(routes!(state::status))
+        .routes(routes!(state::unlock))
+        .routes(routes!(state::lock))
+        .routes(routes!(subjects::create))
+        .routes(routes!(subjects::lookup))
+        .routes(routes!(subjects::view, subjects::erase))
+        .routes(routes!(records::read, records::patch, records::append))
+        .routes(routes!(
+            records::read_one,
+            records::patch_one,
+            records::delete_one
+        ))
+        .routes(routes!(ask::ask))
+        .routes(routes!(consents::list))
+        .routes(routes!(consents::read, consents::put, consents::withdraw))
+        .routes(routes!(policy::read, policy::apply))
+        .routes(routes!(policy::versions))
+        .routes(routes!(admin::list_keys, admin::create_key))
+        .routes(routes!(admin::revoke_key))
+        .routes(routes!(admin::run_retention))
+        .routes(routes!(key_slots::list, key_slots::add))
+        .routes(routes!(key_slots::remove))
+        .routes(routes!(key_slots::test))
+        .routes(routes!(contract::document))
+        .routes(routes!(contract::docs))
+        .routes(routes!(contract::problem))
+}
+
+/// The HTTP API over this state, for any listener. It must be served with
+/// `into_make_service_with_connect_info::<SocketAddr>()`: without a client address `/v1/unlock`
+/// refuses everybody.
+pub fn router(app: App) -> Router {
+    let (router, _) = documented().split_for_parts();
+    router
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(app)
+        .layer(CatchPanicLayer::custom(on_panic))
+        .layer(from_fn(front))
+}
+
+async fn not_found() -> Response {
+    Problem::new(Code::NotFound).into_response()
+}
+
+async fn method_not_allowed() -> Response {
+    Problem::new(Code::MethodNotAllowed).into_response()
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

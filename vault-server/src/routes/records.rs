@@ -1,0 +1,469 @@
+//! Records: one a person, or many in time order.
+//!
+//! Values become bytes inside the vault's hand-over, under the lock of its last check, and are
+//! not held here before or after.
+
+use axum::extract::State;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use vault_core::vault::{
+    CollectionKind, ListOptions, MetaView, Order, Part, ReadOptions, RecordView, Withheld, Written,
+};
+
+use crate::call::Outcome;
+use crate::code::Code;
+use crate::idempotency::Remember;
+use crate::incoming::{Incoming, QueryMap};
+use crate::problem::Problem;
+use crate::reply::Reply;
+use crate::shape::not_an_object;
+use crate::state::App;
+
+const PARTS: [(&str, Part); 2] = [("with", Part::Fields), ("only", Part::MetaOnly)];
+const ORDERS: [(&str, Order); 2] = [("oldest", Order::Oldest), ("newest", Order::Newest)];
+const LIST_DEFAULT: usize = 100;
+const LIST_MAX: usize = 1000;
+
+/// A record as this caller may see it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RecordView)]
+pub(crate) struct RecordBody<'a> {
+    /// The record's id; none on a collection with one record a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record: Option<String>,
+    /// When it was stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    created_at: Option<String>,
+    /// When it happened, if the writer said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    occurred_at: Option<String>,
+    /// Values by field; masked ones stand here too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    fields: Option<&'a Map<String, Value>>,
+    /// Names of the fields whose value is masked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    masked: Option<&'a [String]>,
+    /// Fields that are not shown, and why; says nothing of whether they hold a value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    withheld: Option<Vec<WithheldBody<'a>>>,
+    /// With `meta=only`.
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    meta: Option<MetaBody<'a>>,
+}
+
+/// A field that is not shown.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Withheld)]
+pub(crate) struct WithheldBody<'a> {
+    /// Name of the field.
+    field: &'a str,
+    /// The code that asking for it alone would get.
+    code: &'static str,
+}
+
+/// What is known about a record.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RecordMeta)]
+pub(crate) struct MetaBody<'a> {
+    /// Purposes, where narrower than the policy's.
+    purposes: &'a [String],
+    /// When it expires.
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+    /// Where it came from.
+    source: Option<&'a str>,
+    /// Recipients it was given to.
+    shared_with: &'a [String],
+    /// Its category.
+    category: Option<&'a str>,
+}
+
+/// A page of records.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RecordPage)]
+pub(crate) struct PageBody<'a> {
+    /// The records, in the order asked for.
+    records: Vec<RecordBody<'a>>,
+    /// The cursor of the next page; null on the last.
+    next: Option<&'a str>,
+}
+
+/// A record where there is one a person, a page where there are many.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RecordOrPage)]
+#[serde(untagged)]
+pub(crate) enum ReadBody<'a> {
+    /// `kind = "single"`.
+    Record(RecordBody<'a>),
+    /// `kind = "many"`.
+    Page(PageBody<'a>),
+}
+
+/// What a write left.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Written)]
+pub(crate) struct WrittenBody {
+    /// The record's id; none on a collection with one record a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record: Option<String>,
+    /// The new revision, as in the `ETag` header but unquoted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    etag: Option<String>,
+    /// Until when a removed or replaced value is gone for good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    final_by: Option<String>,
+}
+
+/// Ids of what was appended: `record` for an object, `records` for an array.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Appended)]
+pub(crate) struct AppendedBody {
+    /// Id of the record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record: Option<String>,
+    /// Ids of the records, in the order of the body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    records: Option<Vec<String>>,
+}
+
+fn withheld(all: &[Withheld]) -> Vec<WithheldBody<'_>> {
+    all.iter()
+        .map(|one| WithheldBody {
+            field: &one.field,
+            code: one.code,
+        })
+        .collect()
+}
+
+fn meta(meta: &MetaView) -> MetaBody<'_> {
+    MetaBody {
+        purposes: &meta.purposes,
+        expires_at: meta.expires_at.map(|at| at.to_string()),
+        source: meta.source.as_deref(),
+        shared_with: &meta.shared_with,
+        category: meta.category.as_deref(),
+    }
+}
+
+fn record_body(view: &RecordView, part: Part, kind: CollectionKind) -> RecordBody<'_> {
+    let fields = part == Part::Fields;
+    RecordBody {
+        record: (kind == CollectionKind::Many).then(|| view.record.to_string()),
+        created_at: Some(view.created_at.to_string()),
+        occurred_at: view.occurred_at.map(|at| at.to_string()),
+        fields: fields.then_some(&view.fields),
+        masked: fields.then_some(view.masked.as_slice()),
+        withheld: fields.then(|| withheld(&view.withheld)),
+        meta: (part == Part::MetaOnly).then(|| meta(&view.meta)),
+    }
+}
+
+fn single_reply(found: Option<&RecordView>, missing: &[Withheld], part: Part) -> Reply {
+    let Some(view) = found else {
+        let none = Map::new();
+        let empty = MetaView::default();
+        let fields = part == Part::Fields;
+        return Reply::json(
+            200,
+            &ReadBody::Record(RecordBody {
+                record: None,
+                created_at: None,
+                occurred_at: None,
+                fields: fields.then_some(&none),
+                masked: fields.then_some(&[]),
+                withheld: fields.then(|| withheld(missing)),
+                meta: (!fields).then(|| meta(&empty)),
+            }),
+        );
+    };
+    let mut body = record_body(view, part, CollectionKind::Single);
+    body.withheld = body.withheld.map(|_| withheld(missing));
+    Reply::json(200, &ReadBody::Record(body)).etag(&view.etag)
+}
+
+fn written(written: Written, kind: CollectionKind) -> Reply {
+    let record = written
+        .record
+        .filter(|_| kind == CollectionKind::Many)
+        .map(|record| record.to_string());
+    let etag = Some(written.etag).filter(|etag| !etag.is_empty());
+    let body = WrittenBody {
+        record,
+        etag: etag.clone(),
+        final_by: written.final_by.map(|at| at.to_string()),
+    };
+    let reply = Reply::json(200, &body);
+    match etag {
+        Some(etag) => reply.etag(&etag),
+        None => reply,
+    }
+}
+
+fn read_options(query: &QueryMap) -> Result<ReadOptions, Problem> {
+    Ok(ReadOptions {
+        fields: query.names("fields"),
+        part: query.word("meta", &PARTS)?,
+    })
+}
+
+fn wrong_kind(detail: &str) -> Problem {
+    Problem::with_detail(Code::Conflict, detail)
+}
+
+fn object(body: Value) -> Result<Map<String, Value>, Problem> {
+    match body {
+        Value::Object(members) => Ok(members),
+        _ => Err(not_an_object("")),
+    }
+}
+
+/// Read a collection of a person
+///
+/// With one record a person (`kind = "single"`): a record, `{"fields": {}}` where nothing is
+/// stored. With many: a page. Asking by name for a field that may not be read is 403.
+#[utoipa::path(get, path = "/v1/subjects/{s}/records/{c}", tag = "records", operation_id = "read_records",
+    params(("fields" = Option<String>, Query, description = "Names of fields, separated by commas; all readable ones by default"),
+           ("meta" = Option<String>, Query, description = "`only`: what is known about the record, and no values"),
+           ("limit" = Option<u32>, Query, description = "Of many: most records on the page, 1 to 1000; 100 by default"),
+           ("order" = Option<String>, Query, description = "Of many: `oldest` (default) or `newest` first"),
+           ("cursor" = Option<String>, Query, description = "Of many: `next` of the page before; good for an hour")),
+    responses((status = 200, description = "A record, or a page of many", body = ReadBody)))]
+pub(crate) async fn read(State(app): State<App>, incoming: Incoming) -> Outcome {
+    incoming.demand_purpose()?;
+    let subject = incoming.subject();
+    let collection = incoming.parameter("c").to_owned();
+    let single = incoming.query(&["fields", "meta"]);
+    let many = incoming.query(&["fields", "meta", "limit", "order", "cursor"]);
+    app.call(incoming, move |session| {
+        let call = session.call();
+        match session.vault.collection_kind(&collection)? {
+            CollectionKind::Single => {
+                let options = read_options(&single?)?;
+                Ok(session.vault.read_single(
+                    &call,
+                    subject,
+                    &collection,
+                    &options,
+                    |found, missing| single_reply(found, missing, options.part),
+                )?)
+            }
+            CollectionKind::Many => {
+                let query = many?;
+                let options = ListOptions {
+                    read: read_options(&query)?,
+                    limit: query.number("limit", 1, LIST_MAX, LIST_DEFAULT)?,
+                    order: query.word("order", &ORDERS)?,
+                    cursor: query.text("cursor").map(str::to_owned),
+                };
+                let part = options.read.part;
+                Ok(session
+                    .vault
+                    .list(&call, subject, &collection, &options, |page| {
+                        let records = page.records.iter();
+                        let records = records
+                            .map(|view| record_body(view, part, CollectionKind::Many))
+                            .collect();
+                        let next = page.next.as_deref();
+                        Reply::json(200, &ReadBody::Page(PageBody { records, next }))
+                    })?)
+            }
+        }
+    })
+    .await
+}
+
+/// Set fields of the one record of a person
+///
+/// Merge patch (RFC 7396) at its top level: a member sets a field, null removes it, others stay.
+/// `_meta` narrows purposes and sets what is known about the record.
+#[utoipa::path(patch, path = "/v1/subjects/{s}/records/{c}", tag = "records", operation_id = "patch_single",
+    request_body(content((Object = "application/json"), (Object = "application/merge-patch+json"))),
+    responses((status = 200, description = "Set", body = WrittenBody)))]
+pub(crate) async fn patch(State(app): State<App>, incoming: Incoming) -> Outcome {
+    incoming.demand_purpose()?;
+    let body = incoming.json()?;
+    let subject = incoming.subject();
+    let collection = incoming.parameter("c").to_owned();
+    let if_match = incoming.if_match.clone();
+    app.call(incoming, move |session| {
+        if session.vault.collection_kind(&collection)? == CollectionKind::Many {
+            return Err(wrong_kind(
+                "this collection holds many records: POST here appends one, PATCH on …/{record} changes one",
+            ));
+        }
+        let answer = session.vault.patch_single(
+            &session.call(),
+            subject,
+            &collection,
+            object(body)?,
+            if_match.as_deref(),
+        )?;
+        Ok(written(answer, CollectionKind::Single))
+    })
+    .await
+}
+
+/// Append records
+///
+/// An object, or an array of 1 to 1000. Each may carry `occurred_at` and `_meta`. All or none.
+#[utoipa::path(post, path = "/v1/subjects/{s}/records/{c}", tag = "records", operation_id = "append_records",
+    request_body(content((Object = "application/json"))),
+    responses((status = 201, description = "Appended", body = AppendedBody)))]
+pub(crate) async fn append(State(app): State<App>, incoming: Incoming) -> Outcome {
+    incoming.demand_purpose()?;
+    let body = incoming.json()?;
+    let subject = incoming.subject();
+    let collection = incoming.parameter("c").to_owned();
+    app.post(incoming, Remember::Reply, Some(subject), move |session| {
+        if session.vault.collection_kind(&collection)? == CollectionKind::Single {
+            return Err(wrong_kind(
+                "this collection holds one record a person: PATCH sets its fields",
+            ));
+        }
+        let one = body.is_object();
+        let bodies = match body {
+            Value::Object(body) => vec![body],
+            Value::Array(items) => items
+                .into_iter()
+                .enumerate()
+                .map(|(index, item)| match item {
+                    Value::Object(body) => Ok(body),
+                    _ => Err(not_an_object(&format!("/{index}"))),
+                })
+                .collect::<Result<_, _>>()?,
+            _ => {
+                return Err(Problem::invalid_at(
+                    "",
+                    "not_a_record",
+                    "an object, or an array of objects, is expected",
+                ));
+            }
+        };
+        let ids = session
+            .vault
+            .append(&session.call(), subject, &collection, bodies)?;
+        let mut ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
+        Ok(if one {
+            let record = ids.pop();
+            let location = record
+                .as_ref()
+                .map(|id| format!("/v1/subjects/{subject}/records/{collection}/{id}"));
+            let reply = Reply::json(
+                201,
+                &AppendedBody {
+                    record,
+                    records: None,
+                },
+            );
+            match location {
+                Some(location) => reply.location(location),
+                None => reply,
+            }
+        } else {
+            Reply::json(
+                201,
+                &AppendedBody {
+                    record: None,
+                    records: Some(ids),
+                },
+            )
+        })
+    })
+    .await
+}
+
+/// Read one record of many
+#[utoipa::path(get, path = "/v1/subjects/{s}/records/{c}/{r}", tag = "records", operation_id = "read_record",
+    params(("fields" = Option<String>, Query, description = "Names of fields, separated by commas; all readable ones by default"),
+           ("meta" = Option<String>, Query, description = "`only`: what is known about the record, and no values")),
+    responses((status = 200, description = "The record", body = RecordBody)))]
+pub(crate) async fn read_one(State(app): State<App>, incoming: Incoming) -> Outcome {
+    incoming.demand_purpose()?;
+    let (subject, record) = (incoming.subject(), incoming.record());
+    let collection = incoming.parameter("c").to_owned();
+    let query = incoming.query(&["fields", "meta"]);
+    app.call(incoming, move |session| {
+        only_many(session.vault.collection_kind(&collection)?)?;
+        let options = read_options(&query?)?;
+        Ok(session.vault.read_record(
+            &session.call(),
+            subject,
+            &collection,
+            record,
+            &options,
+            |view| {
+                Reply::json(200, &record_body(view, options.part, CollectionKind::Many))
+                    .etag(&view.etag)
+            },
+        )?)
+    })
+    .await
+}
+
+/// Set fields of one record of many
+///
+/// Merge patch, as for the one record of a person.
+#[utoipa::path(patch, path = "/v1/subjects/{s}/records/{c}/{r}", tag = "records", operation_id = "patch_record",
+    request_body(content((Object = "application/json"), (Object = "application/merge-patch+json"))),
+    responses((status = 200, description = "Set", body = WrittenBody)))]
+pub(crate) async fn patch_one(State(app): State<App>, incoming: Incoming) -> Outcome {
+    incoming.demand_purpose()?;
+    let body = incoming.json()?;
+    let (subject, record) = (incoming.subject(), incoming.record());
+    let collection = incoming.parameter("c").to_owned();
+    let if_match = incoming.if_match.clone();
+    app.call(incoming, move |session| {
+        only_many(session.vault.collection_kind(&collection)?)?;
+        let answer = session.vault.patch_record(
+            &session.call(),
+            subject,
+            &collection,
+            record,
+            object(body)?,
+            if_match.as_deref(),
+        )?;
+        Ok(written(answer, CollectionKind::Many))
+    })
+    .await
+}
+
+/// Delete one record of many
+///
+/// `final_by` says until when its last trace is gone.
+#[utoipa::path(delete, path = "/v1/subjects/{s}/records/{c}/{r}", tag = "records", operation_id = "delete_record",
+    responses((status = 200, description = "Deleted", body = WrittenBody)))]
+pub(crate) async fn delete_one(State(app): State<App>, incoming: Incoming) -> Outcome {
+    let (subject, record) = (incoming.subject(), incoming.record());
+    let collection = incoming.parameter("c").to_owned();
+    let if_match = incoming.if_match.clone();
+    let query = incoming.query(&[]);
+    app.call(incoming, move |session| {
+        only_many(session.vault.collection_kind(&collection)?)?;
+        query?;
+        let mut answer = session.vault.delete_record(
+            &session.call(),
+            subject,
+            &collection,
+            record,
+            if_match.as_deref(),
+        )?;
+        // What is gone has no revision.
+        answer.etag.clear();
+        answer.record = answer.record.or(Some(record));
+        Ok(written(answer, CollectionKind::Many))
+    })
+    .await
+}
+
+/// A collection with one record a person has no records with ids.
+fn only_many(kind: CollectionKind) -> Result<(), Problem> {
+    match kind {
+        CollectionKind::Many => Ok(()),
+        CollectionKind::Single => Err(Problem::new(Code::NotFound)),
+    }
+}

@@ -1,0 +1,219 @@
+//! Alive, ready, state, unlock, lock.
+
+use axum::extract::State;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use vault_core::vault::{Passphrase, PassphraseError, UnlockSecret};
+
+use crate::call::Outcome;
+use crate::code::Code;
+use crate::idempotency::Remember;
+use crate::incoming::Incoming;
+use crate::problem::Problem;
+use crate::reply::Reply;
+use crate::shape::Shape;
+use crate::state::App;
+
+/// Whether the server answers.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Health {
+    /// `alive` or `ready`.
+    status: &'static str,
+}
+
+/// Whether the vault holds its keys.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct LockState {
+    /// `open` or `locked`.
+    state: &'static str,
+}
+
+/// State of the vault. The counts stand only in an answer to a valid API key.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct StatusView {
+    /// `open` or `locked`.
+    state: &'static str,
+    /// The vault's id.
+    vault: String,
+    /// Version of the server.
+    version: &'static str,
+    /// Number of the policy in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy_version: Option<u32>,
+    /// People in the vault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    people: Option<u64>,
+    /// People erased since its creation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    erased: Option<u64>,
+    /// Whether writes are taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    writable: Option<bool>,
+    /// Entries of the evidence log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audit_entries: Option<u64>,
+    /// Size of all files, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_on_disk: Option<u64>,
+}
+
+/// A secret of a key slot: exactly one of the two.
+#[derive(ToSchema)]
+#[schema(as = UnlockRequest)]
+#[expect(
+    dead_code,
+    reason = "describes the wire; the secret itself goes straight into the core's types"
+)]
+pub(crate) struct UnlockRequest {
+    /// A passphrase.
+    passphrase: Option<String>,
+    /// A recovery key, in its groups.
+    recovery_key: Option<String>,
+}
+
+/// Reads a secret of a key slot.
+pub(super) fn secret(body: Value) -> Result<UnlockSecret, Problem> {
+    let mut shape = Shape::of(body, &["passphrase", "recovery_key"])?;
+    if shape.has("passphrase") == shape.has("recovery_key") {
+        shape.refuse(
+            "passphrase",
+            "one_of",
+            "exactly one of `passphrase` and `recovery_key` is expected",
+        );
+        return Err(shape.finish(()).expect_err("something was refused"));
+    }
+    if shape.has("recovery_key") {
+        let text = shape.text("recovery_key");
+        let text = shape.finish(text)?;
+        return match text.parse() {
+            Ok(key) => Ok(UnlockSecret::RecoveryKey(key)),
+            Err(error) => Err(Problem::invalid_at(
+                "/recovery_key",
+                "not_a_recovery_key",
+                vault_core_error(&error),
+            )),
+        };
+    }
+    let text = shape.text("passphrase");
+    passphrase(shape.finish(text)?).map(UnlockSecret::Passphrase)
+}
+
+/// Reads a passphrase.
+pub(super) fn passphrase(text: String) -> Result<Passphrase, Problem> {
+    Passphrase::new(text).map_err(|error| {
+        let code = match error {
+            PassphraseError::TooLong => "too_long",
+            _ => "too_short",
+        };
+        Problem::invalid_at("/passphrase", code, error.to_string())
+    })
+}
+
+fn vault_core_error(error: &vault_core::vault::RecoveryKeyError) -> String {
+    // Its two sentences are fixed and quote nothing.
+    error.to_string()
+}
+
+/// Whether the server answers
+///
+/// Says nothing of the vault.
+#[utoipa::path(get, path = "/healthz", tag = "state", operation_id = "healthz", security(()),
+    responses((status = 200, description = "It does", body = Health)))]
+pub(crate) async fn healthz() -> Reply {
+    Reply::json(200, &Health { status: "alive" })
+}
+
+/// Whether the vault is unlocked and writable
+#[utoipa::path(get, path = "/readyz", tag = "state", operation_id = "readyz", security(()),
+    responses((status = 200, description = "It is", body = Health)))]
+pub(crate) async fn readyz(State(app): State<App>) -> Outcome {
+    let vault = app.vault().ok_or(Problem::new(Code::Locked))?;
+    app.blocking(move || {
+        if vault.status()?.writable {
+            Ok(Reply::json(200, &Health { status: "ready" }))
+        } else {
+            Err(Problem::with_detail(
+                Code::Overloaded,
+                "the vault takes no writes now",
+            ))
+        }
+    })
+    .await
+}
+
+/// State of the vault
+///
+/// Without an API key, or while locked: state, id and version. With one: counts too.
+#[utoipa::path(get, path = "/v1/status", tag = "state", operation_id = "status", security((), ("api_key" = [])),
+    responses((status = 200, description = "The state", body = StatusView)))]
+pub(crate) async fn status(State(app): State<App>, incoming: Incoming) -> Outcome {
+    let bare = |app: &App| StatusView {
+        state: if app.vault().is_some() {
+            "open"
+        } else {
+            "locked"
+        },
+        vault: app.vault_id().to_string(),
+        version: env!("CARGO_PKG_VERSION"),
+        policy_version: None,
+        people: None,
+        erased: None,
+        writable: None,
+        audit_entries: None,
+        bytes_on_disk: None,
+    };
+    if incoming.bearer.is_none() || app.vault().is_none() {
+        incoming.query(&[])?;
+        return Ok(Reply::json(200, &bare(&app)));
+    }
+    app.call(incoming, move |session| {
+        let status = session.vault.status()?;
+        Ok(Reply::json(
+            200,
+            &StatusView {
+                policy_version: Some(status.policy_version),
+                people: Some(status.people),
+                erased: Some(status.erased),
+                writable: Some(status.writable),
+                audit_entries: Some(status.audit_entries),
+                bytes_on_disk: Some(status.bytes_on_disk),
+                ..bare(&session.app)
+            },
+        ))
+    })
+    .await
+}
+
+/// Open the vault with a secret of one of its key slots
+///
+/// From the vault's own machine only; needs no API key, because a locked vault knows none. One
+/// attempt at a time; after a wrong secret the next waits 1 s, 2 s, … up to 60 s.
+#[utoipa::path(post, path = "/v1/unlock", tag = "state", operation_id = "unlock", security(()),
+    request_body = UnlockRequest,
+    responses((status = 200, description = "It is open", body = LockState)))]
+pub(crate) async fn unlock(State(app): State<App>, incoming: Incoming) -> Outcome {
+    let body = incoming.json()?;
+    incoming.demand_loopback()?;
+    let secret = secret(body)?;
+    let opener = app.clone();
+    app.blocking(move || {
+        opener.unlock(&secret)?;
+        Ok(Reply::json(200, &LockState { state: "open" }))
+    })
+    .await
+}
+
+/// Forget all keys
+///
+/// Capability `vault.lock`. Calls under way are refused as `locked`.
+#[utoipa::path(post, path = "/v1/lock", tag = "state", operation_id = "lock",
+    responses((status = 200, description = "It is locked", body = LockState)))]
+pub(crate) async fn lock(State(app): State<App>, incoming: Incoming) -> Outcome {
+    app.post(incoming, Remember::Again, None, |session| {
+        session.vault.require(&session.call(), "vault.lock")?;
+        session.app.lock();
+        Ok(Reply::json(200, &LockState { state: "locked" }))
+    })
+    .await
+}

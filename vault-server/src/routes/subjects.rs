@@ -1,0 +1,232 @@
+//! People: create, find, view, erase.
+
+use axum::extract::State;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::call::Outcome;
+use crate::idempotency::Remember;
+use crate::incoming::Incoming;
+use crate::problem::Problem;
+use crate::reply::Reply;
+use crate::shape::Shape;
+use crate::state::App;
+
+/// Who writes to the bot: a channel and the person's id there.
+#[derive(ToSchema)]
+pub(crate) struct CreateSubjectRequest {
+    /// Name of the channel, such as `whatsapp`.
+    channel: String,
+    /// The person's id in the channel.
+    user: String,
+}
+
+impl CreateSubjectRequest {
+    fn read(body: Value) -> Result<Self, Problem> {
+        let mut shape = Shape::of(body, &["channel", "user"])?;
+        let request = Self {
+            channel: shape.text("channel"),
+            user: shape.text("user"),
+        };
+        shape.finish(request)
+    }
+}
+
+/// A person, known or new.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CreatedSubject {
+    /// The person's id.
+    subject: String,
+    /// Whether the person is new.
+    created: bool,
+}
+
+/// What to find a person by: `channel` and `user`, or `field` and `value`.
+#[derive(ToSchema)]
+#[schema(as = LookupRequest)]
+#[expect(dead_code, reason = "describes the wire; what is read is `Lookup`")]
+pub(crate) struct LookupRequest {
+    /// Name of the channel.
+    channel: Option<String>,
+    /// The person's id in the channel.
+    user: Option<String>,
+    /// `collection.field`, of a field with `lookup = true`.
+    field: Option<String>,
+    /// The value looked for.
+    #[schema(value_type = Option<Object>)]
+    value: Option<Value>,
+}
+
+enum Lookup {
+    Channel(CreateSubjectRequest),
+    Field(String, Value),
+}
+
+impl Lookup {
+    fn read(body: Value) -> Result<Self, Problem> {
+        let mut shape = Shape::of(body, &["channel", "user", "field", "value"])?;
+        let by_field = shape.has("field") || shape.has("value");
+        if by_field && (shape.has("channel") || shape.has("user")) {
+            shape.refuse(
+                "field",
+                "one_of",
+                "`channel` and `user`, or `field` and `value`, not both",
+            );
+        }
+        let lookup = if by_field {
+            Self::Field(shape.text("field"), shape.value("value"))
+        } else {
+            Self::Channel(CreateSubjectRequest {
+                channel: shape.text("channel"),
+                user: shape.text("user"),
+            })
+        };
+        shape.finish(lookup)
+    }
+}
+
+/// A person who was found.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct FoundSubject {
+    /// The person's id.
+    subject: String,
+}
+
+/// A person without values.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SubjectView {
+    /// The person's id.
+    subject: String,
+    /// When the person was made.
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// Such as `active`.
+    state: &'static str,
+    /// Whether processing is restricted (Art. 18).
+    restricted: bool,
+    /// Whether a legal hold stands.
+    held: bool,
+    /// What is stored, by collection.
+    collections: Vec<CollectionCount>,
+}
+
+/// How many records one collection has of a person.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CollectionCount {
+    /// Name of the collection.
+    collection: String,
+    /// How many.
+    records: u64,
+}
+
+/// Proof of an erasure.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Erasure {
+    /// The whole receipt; verifies offline.
+    #[schema(value_type = Object)]
+    receipt: Value,
+}
+
+/// Get or create the person behind a channel's user
+///
+/// Capability `subjects.create`.
+#[utoipa::path(post, path = "/v1/subjects", tag = "subjects", operation_id = "create_subject",
+    request_body = CreateSubjectRequest,
+    responses((status = 200, description = "Known already", body = CreatedSubject),
+              (status = 201, description = "New", body = CreatedSubject)))]
+pub(crate) async fn create(State(app): State<App>, incoming: Incoming) -> Outcome {
+    let body = incoming.json()?;
+    app.post(incoming, Remember::Reply, None, move |session| {
+        let request = session.parsed("subjects.create", CreateSubjectRequest::read(body))?;
+        let (subject, created) =
+            session
+                .vault
+                .create_subject(&session.call(), &request.channel, &request.user)?;
+        let subject = subject.to_string();
+        let location = format!("/v1/subjects/{subject}");
+        let reply = Reply::json(
+            if created { 201 } else { 200 },
+            &CreatedSubject { subject, created },
+        );
+        Ok(if created {
+            reply.location(location)
+        } else {
+            reply
+        })
+    })
+    .await
+}
+
+/// Find a person
+///
+/// Capability `subjects.lookup`. A value that fits several people is 409 `ambiguous`.
+#[utoipa::path(post, path = "/v1/subjects/lookup", tag = "subjects", operation_id = "lookup_subject",
+    request_body = LookupRequest,
+    responses((status = 200, description = "Found", body = FoundSubject)))]
+pub(crate) async fn lookup(State(app): State<App>, incoming: Incoming) -> Outcome {
+    let body = incoming.json()?;
+    app.post(incoming, Remember::Again, None, move |session| {
+        let call = session.call();
+        let subject = match session.parsed("subjects.lookup", Lookup::read(body))? {
+            Lookup::Channel(by) => session.vault.lookup_channel(&call, &by.channel, &by.user)?,
+            Lookup::Field(field, value) => session.vault.lookup_field(&call, &field, &value)?,
+        };
+        Ok(Reply::json(
+            200,
+            &FoundSubject {
+                subject: subject.to_string(),
+            },
+        ))
+    })
+    .await
+}
+
+/// State, flags, collections and counts of a person; no values
+///
+/// Capability `subjects.view`.
+#[utoipa::path(get, path = "/v1/subjects/{s}", tag = "subjects", operation_id = "view_subject",
+    responses((status = 200, description = "The person", body = SubjectView)))]
+pub(crate) async fn view(State(app): State<App>, incoming: Incoming) -> Outcome {
+    let (subject, query) = (incoming.subject(), incoming.query(&[]));
+    app.call(incoming, move |session| {
+        session.parsed("subjects.view", query)?;
+        let view = session.vault.view_subject(&session.call(), subject)?;
+        Ok(Reply::json(
+            200,
+            &SubjectView {
+                subject: view.subject.to_string(),
+                created_at: view.created_at.to_string(),
+                state: view.state,
+                restricted: view.restricted,
+                held: view.held,
+                collections: view
+                    .collections
+                    .into_iter()
+                    .map(|count| CollectionCount {
+                        collection: count.collection,
+                        records: count.records,
+                    })
+                    .collect(),
+            },
+        ))
+    })
+    .await
+}
+
+/// Erase a person, now and for good
+///
+/// Capability `subjects.erase`. Afterwards every call with this id is 410 `erased`.
+#[utoipa::path(delete, path = "/v1/subjects/{s}", tag = "subjects", operation_id = "erase_subject",
+    responses((status = 200, description = "Erased; the proof", body = Erasure)))]
+pub(crate) async fn erase(State(app): State<App>, incoming: Incoming) -> Outcome {
+    let (subject, query) = (incoming.subject(), incoming.query(&[]));
+    app.call(incoming, move |session| {
+        session.parsed("subjects.erase", query)?;
+        let receipt = session.vault.erase_subject(&session.call(), subject)?;
+        // Before the answer: what is acknowledged as erased must not be answered from memory.
+        session.app.idempotency().forget_person(subject);
+        Ok(Reply::json(200, &Erasure { receipt }))
+    })
+    .await
+}

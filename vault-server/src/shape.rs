@@ -1,0 +1,197 @@
+//! Members of a body that has a fixed form: which are known, which type each has.
+//!
+//! Knows nothing of collections, whose members the policy names and the core checks. Collects
+//! everything wrong before it refuses, so that a developer corrects a call once.
+
+use serde_json::{Map, Value};
+use vault_core::refusal::InputError;
+
+use crate::nearest::nearest;
+use crate::problem::Problem;
+
+/// An object whose members are taken one by one. No `Debug`: it holds values.
+pub(crate) struct Shape {
+    members: Map<String, Value>,
+    errors: Vec<InputError>,
+}
+
+/// The JSON pointer of a member of the body's top.
+fn pointer(name: &str) -> String {
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+impl Shape {
+    /// The body as an object with members of `known` names.
+    ///
+    /// # Errors
+    ///
+    /// 422 where the body is no object. Unknown members are reported by [`Shape::finish`].
+    pub(crate) fn of(body: Value, known: &[&str]) -> Result<Self, Problem> {
+        let Value::Object(members) = body else {
+            return Err(not_an_object(""));
+        };
+        let errors = members
+            .keys()
+            .filter(|name| !known.contains(&name.as_str()))
+            .map(|name| InputError {
+                pointer: pointer(name),
+                code: "unknown_member",
+                detail: match nearest(name, known.iter().copied()) {
+                    Some(near) => format!("not known here; did you mean `{near}`?"),
+                    None => format!("not known here; known: {}", known.join(", ")),
+                },
+            })
+            .collect();
+        Ok(Self { members, errors })
+    }
+
+    /// Whether the member stands in the body and is not null.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.members.get(name).is_some_and(|value| !value.is_null())
+    }
+
+    /// Notes something wrong with a member.
+    pub(crate) fn refuse(&mut self, name: &str, code: &'static str, detail: impl Into<String>) {
+        self.errors.push(InputError {
+            pointer: pointer(name),
+            code,
+            detail: detail.into(),
+        });
+    }
+
+    /// A text that must be there; empty after a mistake, which [`Shape::finish`] reports.
+    pub(crate) fn text(&mut self, name: &str) -> String {
+        match self.optional_text(name) {
+            Some(text) => text,
+            None => {
+                self.missing(name);
+                String::new()
+            }
+        }
+    }
+
+    /// A text that may be there.
+    pub(crate) fn optional_text(&mut self, name: &str) -> Option<String> {
+        match self.members.remove(name) {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) => Some(text),
+            Some(_) => {
+                self.refuse(name, "not_a_text", "a text is expected");
+                Some(String::new())
+            }
+        }
+    }
+
+    /// A truth value that must be there.
+    pub(crate) fn flag(&mut self, name: &str) -> bool {
+        match self.members.remove(name) {
+            Some(Value::Bool(flag)) => flag,
+            None | Some(Value::Null) => {
+                self.missing(name);
+                false
+            }
+            Some(_) => {
+                self.refuse(name, "not_a_bool", "true or false is expected");
+                false
+            }
+        }
+    }
+
+    /// Anything that must be there and is not null.
+    pub(crate) fn value(&mut self, name: &str) -> Value {
+        match self.members.remove(name) {
+            None | Some(Value::Null) => {
+                self.missing(name);
+                Value::Null
+            }
+            Some(value) => value,
+        }
+    }
+
+    /// 422 with everything that was found wrong, or the result.
+    ///
+    /// # Errors
+    ///
+    /// 422 where anything was refused on the way.
+    pub(crate) fn finish<T>(self, result: T) -> Result<T, Problem> {
+        if self.errors.is_empty() {
+            Ok(result)
+        } else {
+            Err(Problem::invalid(self.errors))
+        }
+    }
+
+    fn missing(&mut self, name: &str) {
+        // A member of a wrong type has been reported under the same pointer already.
+        if !self
+            .errors
+            .iter()
+            .any(|error| error.pointer == pointer(name))
+        {
+            self.refuse(name, "missing", "this member is required");
+        }
+    }
+}
+
+/// 422: an object belongs here.
+pub(crate) fn not_an_object(pointer: &str) -> Problem {
+    Problem::invalid_at(pointer, "not_an_object", "an object is expected")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use vault_core::id::CallId;
+
+    fn places(problem: &Problem) -> Value {
+        let document = problem.document(CallId::from_bytes([0; 16]));
+        serde_json::from_slice::<Value>(&document).expect("JSON")["errors"].take()
+    }
+
+    #[test]
+    fn everything_wrong_is_told_at_once_and_no_value_is_repeated() {
+        let body = json!({"chanel": "web-canary", "user": 7, "a/b~c": 1});
+        let mut shape = Shape::of(body, &["channel", "user"]).expect("an object");
+        let taken = (shape.text("channel"), shape.text("user"));
+        let problem = shape.finish(taken).expect_err("three mistakes");
+        let places = places(&problem);
+        let found: Vec<_> = places
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|place| {
+                (
+                    place["pointer"].as_str().unwrap(),
+                    place["code"].as_str().unwrap(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("/chanel", "unknown_member"),
+                ("/a~1b~0c", "unknown_member"),
+                ("/channel", "missing"),
+                ("/user", "not_a_text"),
+            ]
+        );
+        assert!(places[0]["detail"].as_str().unwrap().contains("`channel`"));
+        assert!(!places.to_string().contains("canary"));
+    }
+
+    #[test]
+    fn a_body_that_fits_gives_its_members() {
+        let body = json!({"given": true, "notice": {"version": "3"}, "choice": null});
+        let mut shape = Shape::of(body, &["given", "notice", "choice"]).expect("an object");
+        assert!(!shape.has("choice"));
+        let all = (
+            shape.flag("given"),
+            shape.value("notice"),
+            shape.optional_text("choice"),
+        );
+        let all = shape.finish(all).expect("fits");
+        assert_eq!(all, (true, json!({"version": "3"}), None));
+        assert!(Shape::of(json!([]), &[]).is_err());
+    }
+}
