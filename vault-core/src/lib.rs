@@ -6,6 +6,8 @@
 pub mod clock;
 pub mod entropy;
 pub mod id;
-pub mod refusal;
+pub mod policy;
+pub mod schema;
 pub mod store;
+pub mod refusal;
 pub mod vault;
