@@ -255,7 +255,9 @@ pub(crate) fn failure_of(error: &clap::Error) -> Failure {
     let nearest = context(ContextKind::SuggestedSubcommand).or(context(ContextKind::SuggestedArg));
     let help = match nearest {
         Some(nearest) => format!("did you mean `{nearest}`? `vault-cli --help` lists the commands"),
-        None => "`vault-cli --help` lists the commands; `vault-cli COMMAND --help` explains one".into(),
+        None => {
+            "`vault-cli --help` lists the commands; `vault-cli COMMAND --help` explains one".into()
+        }
     };
     Failure::usage(what, help)
 }

@@ -291,7 +291,10 @@ mod tests {
             (OpenError::NotFound(PathBuf::from("v")).into(), Exit::Failed),
             (UnlockError::NoSlotMatches.into(), Exit::Locked),
             (UnlockError::Damaged("a header").into(), Exit::Damaged),
-            (UnlockError::Store(StoreError::Corrupt).into(), Exit::Damaged),
+            (
+                UnlockError::Store(StoreError::Corrupt).into(),
+                Exit::Damaged,
+            ),
             (Refusal::RoleDenied("no".into()).into(), Exit::Refused),
             (Refusal::Locked.into(), Exit::Locked),
             (Refusal::Unauthenticated.into(), Exit::Locked),

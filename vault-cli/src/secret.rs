@@ -192,9 +192,8 @@ pub(crate) fn read_file(path: &Path) -> Result<Zeroizing<String>, Failure> {
 }
 
 fn read(path: &Path) -> Result<Zeroizing<String>, Failure> {
-    let failed = |error: std::io::Error| {
-        Failure::io(format!("could not read {}", path.display()), &error)
-    };
+    let failed =
+        |error: std::io::Error| Failure::io(format!("could not read {}", path.display()), &error);
     // Filled at its full size at once, because a growing buffer leaves copies behind.
     let limit = usize::try_from(SECRET_BYTES_MAX).expect("4096 fits") + 1;
     let mut bytes = Zeroizing::new(Vec::with_capacity(limit));

@@ -97,7 +97,11 @@ impl Backend for Directory {
 
     fn policy(&self) -> Result<Value, Failure> {
         let view = self.call(|call| self.vault.policy(call))?;
-        let sha256: String = view.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256: String = view
+            .sha256
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         Ok(json!({
             "version": view.version,
             "applied_at": view.applied_at.to_string(),
@@ -172,9 +176,10 @@ impl Backend for Directory {
 
     fn view(&self, subject: SubjectId) -> Result<Value, Failure> {
         let view = self.call(|call| self.vault.view_subject(call, subject))?;
-        let collections = view.collections.iter().map(
-            |count| json!({"collection": count.collection, "records": count.records}),
-        );
+        let collections = view
+            .collections
+            .iter()
+            .map(|count| json!({"collection": count.collection, "records": count.records}));
         Ok(json!({
             "subject": view.subject.to_string(),
             "created_at": view.created_at.to_string(),

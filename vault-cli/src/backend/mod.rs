@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use vault_core::id::{SubjectId, TokenId};
 
-pub(crate) use directory::{Directory, locked_status};
+pub(crate) use directory::{Directory, locked_status, settings};
 pub(crate) use remote::Remote;
 
 use crate::failure::Failure;

@@ -104,7 +104,12 @@ fn in_force(answer: &Value) -> Result<Policy, Failure> {
 }
 
 fn changes(list: &Value) -> String {
-    let lines: Vec<_> = list.as_array().into_iter().flatten().map(super::cell).collect();
+    let lines: Vec<_> = list
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(super::cell)
+        .collect();
     if lines.is_empty() {
         "nothing changes".to_owned()
     } else {

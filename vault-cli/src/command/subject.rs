@@ -16,7 +16,9 @@ pub(super) fn run(context: &Context<'_>, command: &SubjectCommand) -> Result<(),
         SubjectCommand::Find => {
             let lookup = lookup(context)?;
             let answer = context.backend()?.lookup(&lookup)?;
-            context.terminal.answer(&answer, |_| cell(&answer["subject"]));
+            context
+                .terminal
+                .answer(&answer, |_| cell(&answer["subject"]));
             Ok(())
         }
         SubjectCommand::Show { subject } => {
@@ -73,8 +75,9 @@ fn erase(context: &Context<'_>, subject: SubjectId) -> Result<(), Failure> {
         .flatten()
         .filter_map(|count| count["records"].as_u64())
         .sum();
-    let question =
-        format!("Erase {subject} with {records} records? Their keys are destroyed; nothing brings them back.");
+    let question = format!(
+        "Erase {subject} with {records} records? Their keys are destroyed; nothing brings them back."
+    );
     terminal.confirm(&question, context.globals.yes)?;
     let answer = backend.erase(subject)?;
     terminal.note("keep the receipt: it proves the erasure, and the vault keeps no copy of it");
