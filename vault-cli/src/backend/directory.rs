@@ -141,7 +141,7 @@ impl Backend for Directory {
 
     fn slots(&self) -> Result<Value, Failure> {
         let slots = self.call(|call| self.vault.slots(call))?;
-        Ok(json!({"slots": slots.iter().map(slot).collect::<Vec<_>>()}))
+        Ok(json!({"key_slots": slots.iter().map(slot).collect::<Vec<_>>()}))
     }
 
     fn add_slot(&self, secret: Option<&SecretText>, label: &str) -> Result<Value, Failure> {
@@ -208,7 +208,7 @@ fn token(view: &TokenView) -> Value {
 
 fn slot(view: &SlotView) -> Value {
     json!({
-        "number": view.number,
+        "slot": view.number,
         "kind": match view.kind {
             SlotKind::Passphrase => "passphrase",
             SlotKind::RecoveryKey => "recovery_key",

@@ -33,7 +33,7 @@ pub(crate) trait Backend {
     fn create_token(&self, role: &str, expires_at: Option<Timestamp>) -> Result<Value, Failure>;
     /// Revokes an API key.
     fn revoke_token(&self, token: TokenId) -> Result<(), Failure>;
-    /// `{slots: [{number, kind, label, created_at}]}`.
+    /// `{key_slots: [{slot, kind, label, created_at}]}`.
     fn slots(&self) -> Result<Value, Failure>;
     /// A new passphrase, or, for `None`, a recovery key made by the vault and shown in
     /// `recovery_key`.

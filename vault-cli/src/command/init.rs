@@ -24,15 +24,15 @@ const NO_BACKUP: &str = "no backup exists yet: losing the anchor directory loses
 pub(super) fn run(context: &Context<'_>, arguments: &InitArguments) -> Result<(), Failure> {
     let terminal = context.terminal;
     let dir = place::directory(&context.globals, &context.environment)?;
-    let mut paths = VaultPaths::beside(&dir);
-    if let Some(anchor) = &context.globals.anchor {
-        paths.anchor.clone_from(anchor);
-    }
     let source = match &arguments.policy {
         Some(file) => input::read_policy(file)?,
         None => SAMPLE.to_owned(),
     };
     policy::check(&source)?;
+    let mut paths = VaultPaths::beside(&dir);
+    if let Some(anchor) = &context.globals.anchor {
+        paths.anchor.clone_from(anchor);
+    }
     if context.globals.dry_run {
         return dry_run(context, &paths);
     }

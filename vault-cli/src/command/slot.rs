@@ -16,8 +16,8 @@ pub(super) fn run(context: &Context<'_>, command: &SlotCommand) -> Result<(), Fa
     match command {
         SlotCommand::List => {
             let answer = context.backend()?.slots()?;
-            let names = ["number", "kind", "label", "created_at"];
-            terminal.answer(&answer, |_| columns(&rows(&answer["slots"], &names)));
+            let names = ["slot", "kind", "label", "created_at"];
+            terminal.answer(&answer, |_| columns(&rows(&answer["key_slots"], &names)));
         }
         SlotCommand::Add {
             kind,
@@ -73,7 +73,7 @@ fn add(
     };
     let answer = backend.add_slot(passphrase.as_ref(), label)?;
     context.terminal.answer(&answer, |terminal| {
-        let mut text = format!("slot {} added", answer["number"]);
+        let mut text = format!("slot {} added", answer["slot"]);
         if let Some(key) = answer["recovery_key"].as_str() {
             text.push_str(&format!(
                 "\nrecovery key, shown this once: {}",
@@ -88,8 +88,8 @@ fn add(
 fn remove(context: &Context<'_>, number: u8) -> Result<(), Failure> {
     let backend = context.backend()?;
     let slots = backend.slots()?;
-    let list = slots["slots"].as_array().cloned().unwrap_or_default();
-    if !list.iter().any(|slot| slot["number"] == number) {
+    let list = slots["key_slots"].as_array().cloned().unwrap_or_default();
+    if !list.iter().any(|slot| slot["slot"] == number) {
         return Err(Failure::of_code("not_found", format!("no slot {number}")));
     }
     if context.globals.dry_run {
