@@ -1,1 +1,5 @@
-//! Nothing stands here yet.
+//! The promises, tried across crates and over real HTTP.
+//!
+//! Here stands what several tests and programs share; the tests themselves are in `tests/`.
+
+pub mod replay;

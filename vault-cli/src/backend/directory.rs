@@ -1,0 +1,219 @@
+//! A vault in its directory, opened with an unlock secret by this process.
+//!
+//! Knows nothing of HTTP but the names of its members.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use vault_core::clock::SystemClock;
+use vault_core::entropy::OsEntropy;
+use vault_core::id::{CallId, SubjectId, TokenId};
+use vault_core::refusal::Refusal;
+use vault_core::vault::{
+    Call, LockedVault, Principal, Settings, SlotKind, SlotView, TokenView, UnlockSecret, Vault,
+    VaultPaths,
+};
+
+use super::Backend;
+use crate::failure::Failure;
+use crate::input::LookUp;
+use crate::secret::{SecretText, passphrase};
+
+/// An open vault, closed when dropped.
+pub(crate) struct Directory {
+    vault: Arc<Vault>,
+    keyholder: Principal,
+    // Holds the directory against other processes; dropped after the vault is closed.
+    _locked: LockedVault,
+}
+
+/// Whoever has an unlock secret has proved more than an API key can: the file systems were judged
+/// when the vault was created.
+pub(crate) fn settings() -> Settings {
+    Settings {
+        clock: Arc::new(SystemClock),
+        accept_any_file_system: true,
+    }
+}
+
+/// What can be said without a key.
+pub(crate) fn locked_status(paths: &VaultPaths) -> Result<Value, Failure> {
+    let peek = LockedVault::peek(paths)?;
+    Ok(json!({
+        "vault": peek.vault.to_string(),
+        "state": if peek.held { "held" } else { "locked" },
+        "bytes_on_disk": peek.bytes_on_disk,
+    }))
+}
+
+impl Directory {
+    /// Holds the directory, then asks for the secret, then opens: nobody types a passphrase for a
+    /// directory that cannot be opened.
+    pub(crate) fn open(
+        paths: &VaultPaths,
+        secret: impl FnOnce() -> Result<UnlockSecret, Failure>,
+    ) -> Result<Self, Failure> {
+        let locked = LockedVault::open(paths, settings())?;
+        let vault = locked.unlock(&secret()?)?;
+        let keyholder = vault.keyholder();
+        Ok(Self {
+            vault,
+            keyholder,
+            _locked: locked,
+        })
+    }
+
+    fn call<T>(&self, work: impl FnOnce(&Call<'_>) -> Result<T, Refusal>) -> Result<T, Failure> {
+        let call = Call {
+            principal: &self.keyholder,
+            purpose: None,
+            id: CallId::generate(&mut OsEntropy),
+        };
+        Ok(work(&call)?)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        self.vault.close();
+    }
+}
+
+impl Backend for Directory {
+    fn status(&self) -> Result<Value, Failure> {
+        let status = self.vault.status()?;
+        Ok(json!({
+            "vault": status.vault.to_string(),
+            "state": "open",
+            "writable": status.writable,
+            "policy_version": status.policy_version,
+            "people": status.people,
+            "erased": status.erased,
+            "audit_entries": status.audit_entries,
+            "bytes_on_disk": status.bytes_on_disk,
+        }))
+    }
+
+    fn policy(&self) -> Result<Value, Failure> {
+        let view = self.call(|call| self.vault.policy(call))?;
+        let sha256: String = view
+            .sha256
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Ok(json!({
+            "version": view.version,
+            "applied_at": view.applied_at.to_string(),
+            "sha256": sha256,
+            "source": view.source,
+        }))
+    }
+
+    fn policy_versions(&self) -> Result<Value, Failure> {
+        let versions = self.call(|call| self.vault.policy_versions(call))?;
+        let rows = versions.iter().map(|(version, applied_at)| {
+            json!({"version": version, "applied_at": applied_at.to_string()})
+        });
+        Ok(json!({"versions": rows.collect::<Vec<_>>()}))
+    }
+
+    fn apply_policy(&self, source: &str, dry_run: bool) -> Result<Value, Failure> {
+        let applied = self.call(|call| self.vault.apply_policy(call, source, dry_run))?;
+        Ok(json!({"version": applied.version, "changes": applied.changes}))
+    }
+
+    fn tokens(&self) -> Result<Value, Failure> {
+        let tokens = self.call(|call| self.vault.list_tokens(call))?;
+        Ok(json!({"api_keys": tokens.iter().map(token).collect::<Vec<_>>()}))
+    }
+
+    fn create_token(&self, role: &str, expires_at: Option<Timestamp>) -> Result<Value, Failure> {
+        let (view, secret) = self.call(|call| self.vault.create_token(call, role, expires_at))?;
+        let mut answer = token(&view);
+        answer["secret"] = Value::String(secret);
+        Ok(answer)
+    }
+
+    fn revoke_token(&self, token: TokenId) -> Result<(), Failure> {
+        self.call(|call| self.vault.revoke_token(call, token))
+    }
+
+    fn slots(&self) -> Result<Value, Failure> {
+        let slots = self.call(|call| self.vault.slots(call))?;
+        Ok(json!({"key_slots": slots.iter().map(slot).collect::<Vec<_>>()}))
+    }
+
+    fn add_slot(&self, secret: Option<&SecretText>, label: &str) -> Result<Value, Failure> {
+        let Some(secret) = secret else {
+            let (view, key) = self.call(|call| self.vault.add_recovery_slot(call, label))?;
+            let mut answer = slot(&view);
+            answer["recovery_key"] = Value::String(key.to_text());
+            return Ok(answer);
+        };
+        let passphrase = passphrase(&secret.text)?;
+        let view = self.call(|call| self.vault.add_passphrase_slot(call, &passphrase, label))?;
+        Ok(slot(&view))
+    }
+
+    fn remove_slot(&self, number: u8) -> Result<(), Failure> {
+        self.call(|call| self.vault.remove_slot(call, number))
+    }
+
+    fn test_slot(&self, secret: &SecretText) -> Result<Value, Failure> {
+        let secret = secret.parse()?;
+        let number = self.call(|call| self.vault.test_slot(call, &secret))?;
+        Ok(json!({"slot": number}))
+    }
+
+    fn lookup(&self, lookup: &LookUp) -> Result<Value, Failure> {
+        let subject = self.call(|call| match lookup {
+            LookUp::Channel { channel, user } => self.vault.lookup_channel(call, channel, user),
+            LookUp::Field { field, value } => self.vault.lookup_field(call, field, value),
+        })?;
+        Ok(json!({"subject": subject.to_string()}))
+    }
+
+    fn view(&self, subject: SubjectId) -> Result<Value, Failure> {
+        let view = self.call(|call| self.vault.view_subject(call, subject))?;
+        let collections = view
+            .collections
+            .iter()
+            .map(|count| json!({"collection": count.collection, "records": count.records}));
+        Ok(json!({
+            "subject": view.subject.to_string(),
+            "created_at": view.created_at.to_string(),
+            "state": view.state,
+            "restricted": view.restricted,
+            "held": view.held,
+            "collections": collections.collect::<Vec<_>>(),
+        }))
+    }
+
+    fn erase(&self, subject: SubjectId) -> Result<Value, Failure> {
+        let receipt = self.call(|call| self.vault.erase_subject(call, subject))?;
+        Ok(json!({"receipt": receipt}))
+    }
+}
+
+fn token(view: &TokenView) -> Value {
+    json!({
+        "token": view.token.to_string(),
+        "role": view.role,
+        "created_at": view.created_at.to_string(),
+        "expires_at": view.expires_at.map(|instant| instant.to_string()),
+        "revoked": view.revoked,
+    })
+}
+
+fn slot(view: &SlotView) -> Value {
+    json!({
+        "slot": view.number,
+        "kind": match view.kind {
+            SlotKind::Passphrase => "passphrase",
+            SlotKind::RecoveryKey => "recovery_key",
+        },
+        "label": view.label,
+        "created_at": view.created_at.to_string(),
+    })
+}

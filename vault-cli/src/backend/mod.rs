@@ -1,0 +1,51 @@
+//! The vault as the commands see it: in its directory, or behind the server that holds it.
+//!
+//! Knows nothing of terminals. Every answer is the JSON of the HTTP API, whoever gives it; no
+//! answer holds a value of a person.
+
+mod directory;
+mod remote;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use vault_core::id::{SubjectId, TokenId};
+
+pub(crate) use directory::{Directory, locked_status, settings};
+pub(crate) use remote::Remote;
+
+use crate::failure::Failure;
+use crate::input::LookUp;
+use crate::secret::SecretText;
+
+/// What the commands ask of a vault.
+pub(crate) trait Backend {
+    /// State and counts.
+    fn status(&self) -> Result<Value, Failure>;
+    /// The policy in force: `{version, applied_at, sha256, source}`.
+    fn policy(&self) -> Result<Value, Failure>;
+    /// `{versions: [{version, applied_at}]}`.
+    fn policy_versions(&self) -> Result<Value, Failure>;
+    /// Puts `source` in force: `{version, changes}`.
+    fn apply_policy(&self, source: &str, dry_run: bool) -> Result<Value, Failure>;
+    /// `{api_keys: [{token, role, created_at, expires_at, revoked}]}`.
+    fn tokens(&self) -> Result<Value, Failure>;
+    /// One of those, with `secret`.
+    fn create_token(&self, role: &str, expires_at: Option<Timestamp>) -> Result<Value, Failure>;
+    /// Revokes an API key.
+    fn revoke_token(&self, token: TokenId) -> Result<(), Failure>;
+    /// `{key_slots: [{slot, kind, label, created_at}]}`.
+    fn slots(&self) -> Result<Value, Failure>;
+    /// A new passphrase, or, for `None`, a recovery key made by the vault and shown in
+    /// `recovery_key`.
+    fn add_slot(&self, passphrase: Option<&SecretText>, label: &str) -> Result<Value, Failure>;
+    /// Removes a slot.
+    fn remove_slot(&self, number: u8) -> Result<(), Failure>;
+    /// `{slot}`: a number or null.
+    fn test_slot(&self, secret: &SecretText) -> Result<Value, Failure>;
+    /// `{subject}`.
+    fn lookup(&self, lookup: &LookUp) -> Result<Value, Failure>;
+    /// State and counts of a person.
+    fn view(&self, subject: SubjectId) -> Result<Value, Failure>;
+    /// `{receipt}`.
+    fn erase(&self, subject: SubjectId) -> Result<Value, Failure>;
+}

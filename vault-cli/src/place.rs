@@ -1,0 +1,158 @@
+//! Which vault a command means, and with which secret: flags, then the environment.
+//!
+//! The only module that reads the environment (but for `NO_COLOR`).
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use vault_core::vault::VaultPaths;
+use vault_server::config::Config;
+
+use crate::args::Globals;
+use crate::failure::{Exit, Failure};
+use crate::secret::Sources;
+
+/// What the environment says.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Environment {
+    pub(crate) vault: Option<PathBuf>,
+    pub(crate) server: Option<String>,
+    pub(crate) passphrase_file: Option<PathBuf>,
+    pub(crate) credentials: Option<PathBuf>,
+}
+
+impl Environment {
+    /// `VAULT_DIR`, `VAULT_SERVER`, `VAULT_PASSPHRASE_FILE`, `CREDENTIALS_DIRECTORY`; empty counts
+    /// as not set.
+    pub(crate) fn read() -> Self {
+        let path = |name| {
+            env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
+        Self {
+            vault: path("VAULT_DIR"),
+            server: env::var("VAULT_SERVER").ok().filter(|url| !url.is_empty()),
+            passphrase_file: path("VAULT_PASSPHRASE_FILE"),
+            credentials: path("CREDENTIALS_DIRECTORY"),
+        }
+    }
+}
+
+/// Where the vault is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In this directory.
+    Directory(PathBuf),
+    /// Behind this server.
+    Server(String),
+}
+
+/// The vault that is meant; a flag goes before the environment.
+///
+/// # Errors
+///
+/// Usage, where none is named, or two by the environment.
+pub(crate) fn place(globals: &Globals, environment: &Environment) -> Result<Place, Failure> {
+    if let Some(dir) = &globals.vault {
+        return Ok(Place::Directory(dir.clone()));
+    }
+    if let Some(url) = &globals.server {
+        return Ok(Place::Server(url.clone()));
+    }
+    match (&environment.vault, &environment.server) {
+        (Some(dir), None) => Ok(Place::Directory(dir.clone())),
+        (None, Some(url)) => Ok(Place::Server(url.clone())),
+        (Some(_), Some(_)) => Err(Failure::usage(
+            "VAULT_DIR and VAULT_SERVER are both set",
+            "say which is meant: --vault DIR or --server URL",
+        )),
+        (None, None) => Err(Failure::usage(
+            "no vault is named",
+            "name its directory with --vault DIR or VAULT_DIR, or its server with --server URL --token-file FILE",
+        )),
+    }
+}
+
+/// The vault's directory, for commands that cannot go through a server.
+pub(crate) fn directory(globals: &Globals, environment: &Environment) -> Result<PathBuf, Failure> {
+    match place(globals, environment)? {
+        Place::Directory(dir) => Ok(dir),
+        Place::Server(_) => Err(Failure::usage(
+            "this command works on the vault's directory",
+            "name it with --vault DIR on the machine where it lies",
+        )),
+    }
+}
+
+/// Both directories: `--anchor`, else what `DIR/vault.toml` says, else `DIR-anchor`.
+pub(crate) fn paths(dir: &Path, globals: &Globals) -> Result<VaultPaths, Failure> {
+    let mut paths = VaultPaths::beside(dir);
+    if let Some(anchor) = &globals.anchor {
+        paths.anchor.clone_from(anchor);
+    } else if let Some(anchor) = config(dir)?.and_then(|config| config.anchor) {
+        paths.anchor = anchor;
+    }
+    Ok(paths)
+}
+
+/// What `DIR/vault.toml` says, if it is there.
+pub(crate) fn config(dir: &Path) -> Result<Option<Config>, Failure> {
+    let path = dir.join("vault.toml");
+    if !path.exists() {
+        return Ok(None);
+    }
+    Config::load(Some(&path)).map(Some).map_err(|error| {
+        Failure::caused(
+            Exit::Failed,
+            "config",
+            &error,
+            format!("correct {}", path.display()),
+        )
+    })
+}
+
+/// Where the secret comes from.
+pub(crate) fn sources(globals: &Globals, environment: &Environment) -> Sources {
+    Sources {
+        recovery_key_file: globals.recovery_key_file.clone(),
+        passphrase_file: globals
+            .passphrase_file
+            .clone()
+            .or_else(|| environment.passphrase_file.clone()),
+        credentials: environment.credentials.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_goes_before_the_environment_and_two_names_are_refused() {
+        let environment = Environment {
+            vault: Some("e".into()),
+            ..Environment::default()
+        };
+        let named = Globals {
+            server: Some("http://h".into()),
+            ..Globals::default()
+        };
+        let none = Globals::default();
+        assert_eq!(
+            place(&named, &environment).ok(),
+            Some(Place::Server("http://h".into()))
+        );
+        assert_eq!(
+            place(&none, &environment).ok(),
+            Some(Place::Directory("e".into()))
+        );
+        let both = Environment {
+            server: Some("http://h".into()),
+            ..environment
+        };
+        assert_eq!(place(&none, &both).err().unwrap().exit, Exit::Usage);
+        let nothing = Environment::default();
+        assert_eq!(place(&none, &nothing).err().unwrap().exit, Exit::Usage);
+    }
+}
