@@ -6,7 +6,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use vault_core::vault::VaultPaths;
-use vault_server::config::Config;
+use vault_server::config::ServerConfig;
 
 use crate::args::Globals;
 use crate::failure::{Exit, Failure};
@@ -90,26 +90,34 @@ pub(crate) fn paths(dir: &Path, globals: &Globals) -> Result<VaultPaths, Failure
     let mut paths = VaultPaths::beside(dir);
     if let Some(anchor) = &globals.anchor {
         paths.anchor.clone_from(anchor);
-    } else if let Some(anchor) = config(dir)?.and_then(|config| config.anchor) {
+    } else if let Some(anchor) = config(dir)?.and_then(|config| config.vault_anchor) {
         paths.anchor = anchor;
     }
     Ok(paths)
 }
 
 /// What `DIR/vault.toml` says, if it is there.
-pub(crate) fn config(dir: &Path) -> Result<Option<Config>, Failure> {
+pub(crate) fn config(dir: &Path) -> Result<Option<ServerConfig>, Failure> {
     let path = dir.join("vault.toml");
     if !path.exists() {
         return Ok(None);
     }
-    Config::load(Some(&path)).map(Some).map_err(|error| {
-        Failure::caused(
-            Exit::Failed,
-            "config",
-            &error,
-            format!("correct {}", path.display()),
-        )
-    })
+    ServerConfig::load(Some(&path), variables())
+        .map(Some)
+        .map_err(|error| {
+            Failure::caused(
+                Exit::Failed,
+                "config",
+                &error,
+                format!("correct {}", path.display()),
+            )
+        })
+}
+
+/// The environment as text; a variable that is none cannot be ours.
+pub(crate) fn variables() -> impl Iterator<Item = (String, String)> {
+    env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// Where the secret comes from.

@@ -172,6 +172,7 @@ impl From<Refusal> for Problem {
             Refusal::NotFound(_) => Code::NotFound,
             Refusal::OutcomeUnknown => Code::OutcomeUnknown,
             Refusal::Overloaded => Code::Overloaded,
+            Refusal::RateLimited => Code::RateLimited,
             Refusal::PreconditionFailed => Code::PreconditionFailed,
             Refusal::PurposeDenied(_) => Code::PurposeDenied,
             Refusal::PurposeMissing => Code::PurposeMissing,

@@ -1,13 +1,8 @@
 //! `serve`: runs the server on a vault until it is told to stop.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-
-use vault_core::clock::SystemClock;
 use vault_core::vault::LockedVault;
-use vault_server::config::Config;
-use vault_server::logging::{self, LogFormat};
-use vault_server::{App, Server};
+use vault_server::config::ServerConfig;
+use vault_server::{App, AppSettings, Server, logging};
 
 use super::Context;
 use crate::args::ServeArguments;
@@ -19,15 +14,15 @@ pub(super) fn run(context: &Context<'_>, arguments: &ServeArguments) -> Result<(
     let terminal = context.terminal;
     let mut config = config(context)?;
     if let Some(listen) = arguments.listen {
-        config.server.listen = listen;
+        config.listen = listen;
     }
     if arguments.print_config {
         terminal.line(config.print().trim_end());
         return Ok(());
     }
-    let dir = directory(context, &config)?;
+    let dir = place::directory(&context.globals, &context.environment)?;
     let mut paths = place::paths(&dir, &context.globals)?;
-    if let (None, Some(anchor)) = (&context.globals.anchor, &config.anchor) {
+    if let (None, Some(anchor)) = (&context.globals.anchor, &config.vault_anchor) {
         paths.anchor.clone_from(anchor);
     }
     let locked = LockedVault::open(&paths, crate::backend::settings())?;
@@ -37,20 +32,24 @@ pub(super) fn run(context: &Context<'_>, arguments: &ServeArguments) -> Result<(
         None => None,
     };
     let open = vault.is_some();
-    logging::init(LogFormat::Json, "info");
-    let app = App::new(locked, vault, Arc::new(SystemClock));
+    logging::init(config.log_format, config.log_level);
+    let app = App::new(locked, vault, AppSettings::from(&config));
     let failed = |what: &str, error: &std::io::Error| {
         Failure::new(
             Exit::Failed,
             "io",
-            format!("{what} {}: {error}", config.server.listen),
+            format!("{what} {}: {error}", config.listen),
             "choose another address with --listen (loopback only), or stop what listens there",
         )
     };
     runtime()?.block_on(async {
-        let server = Server::bind(&config.server, app)
+        let server = Server::bind(&config, app)
+            .await
             .map_err(|error| failed("could not listen on", &error))?;
-        terminal.note(&format!("listening on http://{}", server.local_addr()));
+        let address = server
+            .local_addr()
+            .map_err(|error| failed("could not listen on", &error))?;
+        terminal.note(&format!("listening on http://{address}"));
         if !open {
             terminal.note("the vault is locked: POST /v1/unlock from this machine opens it, or start with --passphrase-file FILE");
         }
@@ -62,12 +61,12 @@ pub(super) fn run(context: &Context<'_>, arguments: &ServeArguments) -> Result<(
 }
 
 /// `DIR/vault.toml` where it exists, else the defaults and the environment.
-fn config(context: &Context<'_>) -> Result<Config, Failure> {
+fn config(context: &Context<'_>) -> Result<ServerConfig, Failure> {
     let dir = place::directory(&context.globals, &context.environment).ok();
     if let Some(config) = dir.map(|dir| place::config(&dir)).transpose()?.flatten() {
         return Ok(config);
     }
-    Config::load(None).map_err(|error| {
+    ServerConfig::load(None, place::variables()).map_err(|error| {
         Failure::caused(
             Exit::Failed,
             "config",
@@ -75,13 +74,6 @@ fn config(context: &Context<'_>) -> Result<Config, Failure> {
             "correct the VAULT_… environment variables; `serve --print-config` shows the effective configuration",
         )
     })
-}
-
-fn directory(context: &Context<'_>, config: &Config) -> Result<PathBuf, Failure> {
-    match place::directory(&context.globals, &context.environment) {
-        Ok(dir) => Ok(dir),
-        Err(failure) => config.dir.clone().ok_or(failure),
-    }
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {

@@ -25,7 +25,8 @@ use vault_core::policy::SAMPLE;
 use vault_core::vault::{
     Call, CreateError, LockedVault, Settings, UnlockSecret, Vault, VaultPaths,
 };
-use vault_server::{App, Server, ServerConfig};
+use vault_server::config::ServerConfig;
+use vault_server::{App, AppSettings, Server};
 use zeroize::Zeroizing;
 
 use crate::failure::{Exit, Failure};
@@ -115,7 +116,11 @@ pub fn start(options: DevOptions) -> Result<Running, Failure> {
         (created.locked, created.vault, passphrase)
     };
     let tokens = make_tokens(&vault)?;
-    let app = App::new(locked, Some(vault), clock);
+    let app = App::new(
+        locked,
+        Some(vault),
+        AppSettings::from(&ServerConfig::default()),
+    );
     let (address, shutdown, thread) = serve(options.listen, app)?;
     Ok(Running {
         url: format!("http://{address}"),
@@ -262,15 +267,15 @@ fn serve_until(
             listen: listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8200))),
             ..ServerConfig::default()
         };
-        let server = match Server::bind(&config, app.clone()) {
+        let server = match Server::bind(&config, app.clone()).await {
             Err(error) if listen.is_none() && error.kind() == io::ErrorKind::AddrInUse => {
                 config.listen.set_port(0);
-                Server::bind(&config, app)?
+                Server::bind(&config, app).await?
             }
             server => server?,
         };
         // A caller that went away has dropped the shutdown's sender, too.
-        let _ = bound.send(server.local_addr());
+        let _ = bound.send(server.local_addr()?);
         server.run(shutdown).await
     })
 }
