@@ -270,6 +270,7 @@ struct Writer<'p> {
 }
 
 /// The checks of a write up to purpose and basis, in the order that the API fixes.
+#[expect(clippy::too_many_arguments, reason = "each is a part of one request")]
 fn writer<'p>(
     txn: &Txn<'_>,
     policy: &Policy,

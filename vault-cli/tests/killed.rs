@@ -1,0 +1,170 @@
+//! kill -9 while people write and are erased.
+//!
+//! Counts as failure: an acknowledged message that is not there afterwards, an acknowledged erasure
+//! whose person answers anything but 410, a vault that does not open again. Does not count: a change
+//! that happened without its answer having arrived.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::{Value, json};
+
+/// A server in a process of its own.
+struct Process {
+    child: Child,
+    url: String,
+    bot: String,
+    dpo: String,
+}
+
+impl Process {
+    fn start(dir: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_vault-cli"))
+            .args(["dev", "--json", "--listen", "127.0.0.1:0", "--dir"])
+            .arg(dir)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let told: Value = serde_json::from_str(&line).expect("dev tells where it listens");
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        Self {
+            child,
+            url: text(&told["url"]),
+            bot: text(&told["tokens"]["bot"]),
+            dpo: text(&told["tokens"]["dpo"]),
+        }
+    }
+
+    /// Status and body, or `None` if the server is gone.
+    fn call(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        body: Option<&Value>,
+    ) -> Option<(u16, Value)> {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .build()
+            .into();
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}/v1/{path}", self.url))
+            .header("Authorization", format!("Bearer {token}"))
+            .header("Vault-Purpose", "support")
+            .header("Content-Type", "application/json");
+        let mut answer = match body {
+            Some(body) => agent.run(request.body(body.to_string()).unwrap()),
+            None => agent.run(request.body(()).unwrap()),
+        }
+        .ok()?;
+        let body = answer.body_mut().read_to_string().ok()?;
+        let body = serde_json::from_str(&body).ok()?;
+        Some((answer.status().as_u16(), body))
+    }
+
+    fn kill(mut self) {
+        // On Unix this is SIGKILL: no handler runs, nothing is flushed.
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+/// What was acknowledged.
+#[derive(Default)]
+struct Acknowledged {
+    messages: Vec<(String, String)>,
+    erased: Vec<String>,
+    /// Erasures that were asked for: their people may be there or not.
+    doubtful: Vec<String>,
+}
+
+fn round(process: &Process, round: usize, kill_after: usize, known: &Mutex<Acknowledged>) {
+    let answers = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for thread in 0..6 {
+            let answers = &answers;
+            scope.spawn(move || {
+                for person in 0.. {
+                    let user =
+                        json!({"channel": "web", "user": format!("{round}-{thread}-{person}")});
+                    let created = process.call("POST", "subjects", &process.bot, Some(&user));
+                    let Some((201, body)) = created else { return };
+                    let subject = body["subject"].as_str().unwrap().to_owned();
+                    for message in 0..3 {
+                        let text = format!("{round} {thread} {person} {message}");
+                        let body = json!({"from": "user", "text": text});
+                        let path = format!("subjects/{subject}/records/messages");
+                        let stored = process.call("POST", &path, &process.bot, Some(&body));
+                        let Some((201, _)) = stored else { return };
+                        known.lock().unwrap().messages.push((subject.clone(), text));
+                        answers.fetch_add(1, Ordering::SeqCst);
+                    }
+                    if person % 2 == 0 {
+                        known.lock().unwrap().doubtful.push(subject.clone());
+                        let path = format!("subjects/{subject}");
+                        let erased = process.call("DELETE", &path, &process.dpo, None);
+                        let Some((200, _)) = erased else { return };
+                        known.lock().unwrap().erased.push(subject);
+                        answers.fetch_add(1, Ordering::SeqCst);
+                    }
+                }
+            });
+        }
+        while answers.load(Ordering::SeqCst) < kill_after {
+            std::thread::yield_now();
+        }
+        let id = process.child.id().to_string();
+        let killed = Command::new("kill").args(["-9", &id]).status().unwrap();
+        assert!(killed.success());
+    });
+}
+
+fn check(process: &Process, known: &Acknowledged) {
+    for subject in &known.erased {
+        let path = format!("subjects/{subject}/records/messages");
+        let (status, body) = process.call("GET", &path, &process.bot, None).unwrap();
+        assert_eq!((status, &body["code"]), (410, &json!("erased")));
+    }
+    for (subject, text) in &known.messages {
+        if known.doubtful.contains(subject) {
+            continue;
+        }
+        let path = format!("subjects/{subject}/records/messages");
+        let (status, body) = process.call("GET", &path, &process.bot, None).unwrap();
+        assert_eq!(status, 200);
+        let records = body["records"].as_array().unwrap();
+        let there = records
+            .iter()
+            .any(|record| record["fields"]["text"] == json!(text));
+        assert!(there, "an acknowledged message is lost");
+    }
+}
+
+#[test]
+fn what_was_acknowledged_before_a_kill_is_there_after_it_and_the_erased_are_not() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("vault");
+    let known = Mutex::new(Acknowledged::default());
+    for (number, kill_after) in [3, 17, 40, 71, 111].into_iter().enumerate() {
+        let process = Process::start(&dir);
+        round(&process, number, kill_after, &known);
+        process.kill();
+        let process = Process::start(&dir);
+        check(&process, &known.lock().unwrap());
+        process.kill();
+    }
+    let known = known.into_inner().unwrap();
+    assert!(
+        known.erased.len() > 10 && known.messages.len() > 100,
+        "the rounds did something"
+    );
+}
