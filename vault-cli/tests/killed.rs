@@ -168,3 +168,66 @@ fn what_was_acknowledged_before_a_kill_is_there_after_it_and_the_erased_are_not(
         "the rounds did something"
     );
 }
+
+/// Waits until `path` is there, or the process has ended.
+fn wait_for(child: &mut Child, path: &Path) {
+    while !path.exists() && child.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn an_init_that_is_killed_leaves_a_whole_vault_or_says_that_it_is_none() {
+    for file in [
+        "vault-anchor",
+        "vault-anchor/slots",
+        "vault-anchor/anchor",
+        "vault/vault.redb.unfinished",
+        "vault/vault.redb",
+    ] {
+        let parent = tempfile::tempdir().unwrap();
+        let (dir, secret) = (
+            parent.path().join("vault"),
+            parent.path().join("passphrase"),
+        );
+        std::fs::write(&secret, "correct horse battery").unwrap();
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&secret, private).unwrap();
+        let command = |name: &[&str]| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_vault-cli"));
+            command
+                .args(["--json", "--vault"])
+                .arg(&dir)
+                .arg("--passphrase-file")
+                .arg(&secret);
+            command
+                .args(name)
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped());
+            command
+        };
+        let mut child = command(&["init", "--accept-file-system"]).spawn().unwrap();
+        wait_for(&mut child, &parent.path().join(file));
+        // It may have ended already, which is one more place to be killed at.
+        let _ = child.kill();
+        child.wait().unwrap();
+        let finished = dir.join("vault.redb").exists();
+        let opened = command(&["slot", "list"]).output().unwrap();
+        let told = String::from_utf8(opened.stderr).unwrap();
+        if finished {
+            assert!(opened.status.success(), "killed at {file}: {told}");
+        } else {
+            assert!(
+                !opened.status.success() && !told.is_empty(),
+                "killed at {file}"
+            );
+            let again = command(&["init", "--accept-file-system"]).output().unwrap();
+            let told = String::from_utf8(again.stderr).unwrap();
+            assert!(!again.status.success() || dir.join("vault.redb").exists());
+            assert!(
+                again.status.success() || told.contains("not empty") || told.contains("cut off"),
+                "{told}"
+            );
+        }
+    }
+}

@@ -5,7 +5,7 @@
 //! is an anchor pass: the next secret is prepared before it and the old one retired after it, and
 //! only then is the erasure acknowledged. Readers take a [`Snapshot`] and never wait.
 //!
-//! Knows nothing of policies or records. After any error only [`recover`] goes on: it reopens the
+//! Knows nothing of policies or records. After any error only recovery goes on: it reopens the
 //! store, finds out which epoch was committed, and ends the other.
 
 mod batch;
