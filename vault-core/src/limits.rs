@@ -51,11 +51,19 @@ pub const API_KEYS_MAX: usize = 10_000;
 pub const CONSENT_EVENTS_MAX: usize = 1_000;
 /// `ask` calls for one person and UTC day.
 pub const ASKS_PER_DAY_MAX: u32 = 50;
+/// Entries of the log in one row of its table; a few rows fill a page of the store.
+pub const AUDIT_ROW_ENTRIES_MAX: usize = 16;
 /// Bytes of the read journal before it begins anew.
 pub const JOURNAL_BYTES_MAX: u64 = 8 << 20;
 /// How long `{channel, user}` of an erased person is refused.
 pub const GUARD_SECONDS: i64 = 15 * 60;
 /// Entries of that guard in memory; beyond it the oldest go.
 pub const GUARD_ENTRIES_MAX: usize = 100_000;
+/// People whose compartments get new keys in one commit.
+pub const SWEEP_PEOPLE_MAX: usize = 32;
+/// How long a compartment waits for its new key, so that what changes often is sealed again once
+/// a while and not after every change; with a pass over everybody it stays under
+/// [`FINAL_WITHIN_HOURS`].
+pub const REKEY_AFTER_HOURS: u32 = 12;
 /// Until when a value that was replaced or removed is gone from freed pages as well.
 pub const FINAL_WITHIN_HOURS: i64 = 24;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::audit::hex;
-use crate::clock::day_of;
+use crate::clock::{day_of, hour_of};
 use crate::commit::{IndexHit, Txn, View};
 use crate::crypto::{Location, Secret, key_number, seal, sha256, unseal};
 use crate::entropy::Entropy;
@@ -222,17 +222,27 @@ impl Person {
         txn.replace_kek(self.subject, &self.entry);
     }
 
+    /// The row that marks a compartment.
+    pub(crate) fn dirty_key(&self, compartment: Compartment) -> Vec<u8> {
+        let mut key = self.entry.handle.as_bytes().to_vec();
+        key.extend_from_slice(&compartment.number.to_be_bytes());
+        key.extend_from_slice(&compartment.period.to_be_bytes());
+        key
+    }
+
     /// Marks a compartment whose freed pages still hold what was replaced or removed: the sweeper
-    /// gives it a new key.
+    /// gives it a new key. The row holds the hour of the first marking since the last.
     pub(crate) fn mark_dirty(
         &self,
         txn: &mut Txn<'_>,
         compartment: Compartment,
     ) -> Result<(), Refusal> {
-        let mut key = self.entry.handle.as_bytes().to_vec();
-        key.extend_from_slice(&compartment.number.to_be_bytes());
-        key.extend_from_slice(&compartment.period.to_be_bytes());
-        Ok(txn.put(Table::Dirty, &key, &[])?)
+        let key = self.dirty_key(compartment);
+        if txn.get(Table::Dirty, &key)?.is_some() {
+            return Ok(());
+        }
+        let hour = hour_of(txn.now()).to_be_bytes();
+        Ok(txn.put(Table::Dirty, &key, &hour)?)
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use vault_core::vault::Sweep;
 
 use crate::config::ServerConfig;
 use crate::routes::router;
@@ -107,7 +108,7 @@ async fn sweep(app: App) {
         interval.tick().await;
         for _ in 0..PASSES_MAX {
             let Some(vault) = app.vault() else { break };
-            match tokio::task::spawn_blocking(move || vault.sweep()).await {
+            match tokio::task::spawn_blocking(move || vault.sweep(Sweep::Due)).await {
                 Ok(Ok(true)) => {}
                 Ok(Ok(false)) => break,
                 Ok(Err(error)) => {

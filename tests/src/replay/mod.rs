@@ -218,7 +218,7 @@ impl Stage<'_> {
         self.mismatches.lock().expect("no player panics").len() >= MISMATCHES_MAX
     }
 
-    fn report(self, elapsed: Duration, bytes_at_rest: Option<u64>) -> Report {
+    fn report(self, elapsed: Duration, bytes_at_rest: Option<report::AtRest>) -> Report {
         Report {
             conversations: self.conversations.len(),
             elapsed,

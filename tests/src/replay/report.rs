@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -29,8 +30,8 @@ pub struct Report {
     pub elapsed: Duration,
     /// Bytes of messages and slots that were stored.
     pub bytes_stored: u64,
-    /// Bytes of the files of the vault and its anchor before anybody was erased, where they are here.
-    pub bytes_at_rest: Option<u64>,
+    /// Disk space of the vault and its anchor before anybody was erased, where they are here.
+    pub bytes_at_rest: Option<AtRest>,
     /// Of every kind of call.
     pub timings: Timings,
     /// Empty where all is well.
@@ -89,11 +90,12 @@ pub fn print(report: &Report) {
         report.elapsed.as_secs_f64(),
         report.timings.table(report.elapsed)
     );
-    if let Some(bytes) = report.bytes_at_rest {
-        let ratio = bytes as f64 / (report.bytes_stored.max(1)) as f64;
+    if let Some(AtRest { length, disk }) = report.bytes_at_rest {
+        let stored = report.bytes_stored;
+        let ratio = disk as f64 / stored.max(1) as f64;
         text.push_str(&format!(
-            "\n{bytes} bytes at rest for {} stored: {ratio:.2} a byte\n",
-            report.bytes_stored
+            "\n{disk} bytes of disk at rest for {stored} stored: {ratio:.2} a byte ({length} with \
+             the room that the database keeps for growth)\n"
         ));
     }
     // A reader that went away is no mismatch.
@@ -128,15 +130,25 @@ pub(super) fn progress(name: &str, done: usize, total: usize) {
     }
 }
 
-/// The size of all regular files; what vanishes while we look counts nothing.
-pub(super) fn bytes_under(roots: &[&Path]) -> u64 {
+/// What files take.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AtRest {
+    /// Their lengths, in bytes.
+    pub length: u64,
+    /// The space that the file system has given them, in bytes.
+    pub disk: u64,
+}
+
+/// What all regular files take; what vanishes while we look counts nothing.
+pub(super) fn bytes_under(roots: &[&Path]) -> AtRest {
     let mut waiting: Vec<_> = roots.iter().map(|root| root.to_path_buf()).collect();
-    let mut bytes = 0;
+    let mut bytes = AtRest::default();
     while let Some(path) = waiting.pop() {
         if let Ok(entries) = std::fs::read_dir(&path) {
             waiting.extend(entries.flatten().map(|entry| entry.path()));
         } else if let Ok(metadata) = std::fs::symlink_metadata(&path) {
-            bytes += metadata.len();
+            bytes.length += metadata.len();
+            bytes.disk += metadata.blocks() * 512;
         }
     }
     bytes
@@ -174,6 +186,6 @@ mod tests {
         std::fs::create_dir(directory.path().join("a")).unwrap();
         std::fs::write(directory.path().join("a/one"), [0; 10]).unwrap();
         std::fs::write(directory.path().join("two"), [0; 5]).unwrap();
-        assert_eq!(bytes_under(&[directory.path()]), 15);
+        assert_eq!(bytes_under(&[directory.path()]).length, 15);
     }
 }

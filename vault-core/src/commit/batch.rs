@@ -462,11 +462,16 @@ fn merge(
     if wishes.index_removed {
         state.index_stale_since.get_or_insert(now.as_millisecond());
     }
-    let audit_entries = wishes.audit.iter().map(|entry| entry.canonical());
-    for entry in entries.into_iter().chain(audit_entries) {
-        audit::write(&mut merged, vault, &system.audit, state.audit_next, &entry)?;
-        state.audit_next += 1;
-    }
+    let mut entries = entries;
+    entries.extend(wishes.audit.iter().map(audit::Entry::encode));
+    audit::write(
+        &mut merged,
+        vault,
+        &system.audit,
+        state.audit_next,
+        &entries,
+    )?;
+    state.audit_next += entries.len() as u64;
     if let Some(folded) = folded {
         state.journal_folded = folded;
     }

@@ -200,7 +200,7 @@ impl Engine {
     /// [`Refusal::Internal`], and then the value must not leave.
     pub fn record_read(&self, entry: &Entry) -> Result<(), Refusal> {
         self.journal
-            .append(&entry.canonical())
+            .append(&entry.encode())
             .map_err(|_| Refusal::Internal("the read journal cannot be written"))
     }
 

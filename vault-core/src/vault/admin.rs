@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::secret::Passphrase;
 use super::token::{self, Call, TokenView};
 use super::{RecoveryKey, SlotKind, UnlockSecret, Vault, create, input};
+use crate::audit::{self, Entry};
 use crate::commit::View;
 use crate::crypto::{Location, Secret, seal, unseal};
 use crate::entropy::{Entropy, OsEntropy};
@@ -502,7 +503,7 @@ impl Vault {
         Ok(opened.first().map(|slot| slot.number))
     }
 
-    /// The log from entry `from` on, as canonical JSON, at most `limit` entries.
+    /// The log from entry `from` on, at most `limit` entries.
     ///
     /// # Errors
     ///
@@ -512,7 +513,7 @@ impl Vault {
         call: &Call<'_>,
         from: u64,
         limit: usize,
-    ) -> Result<Vec<(u64, Vec<u8>)>, Refusal> {
+    ) -> Result<Vec<(u64, Entry)>, Refusal> {
         self.read(
             call,
             "audit.read",
@@ -520,8 +521,7 @@ impl Vault {
             |snapshot, policy, context, _| {
                 context.principal.require(policy, Capability::AuditRead)?;
                 let key = &snapshot.system().audit;
-                let entries =
-                    crate::audit::read(snapshot.tx(), snapshot.vault(), key, from, limit)?;
+                let entries = audit::read(snapshot.tx(), snapshot.vault(), key, from, limit)?;
                 Ok(entries)
             },
             |entries| entries,

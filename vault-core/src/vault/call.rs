@@ -80,10 +80,10 @@ impl Context {
             actor: self.principal.actor(),
             role: self.principal.role().into(),
             purpose,
-            action,
+            action: action.into(),
             subject,
             fields,
-            outcome,
+            outcome: outcome.into(),
             request: self.id,
             receipt,
         }

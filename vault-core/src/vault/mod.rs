@@ -31,6 +31,7 @@ pub use consents::{ConsentInput, ConsentView};
 pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError, VaultPaths};
 pub use secret::{Passphrase, PassphraseError, RecoveryKey, RecoveryKeyError, UnlockSecret};
 pub use subjects::{CollectionCount, SubjectView};
+pub use sweep::Sweep;
 pub use token::{Call, Principal, TokenView};
 pub use values::{
     ListOptions, MetaView, Order, Part, ReadOptions, RecordPage, RecordView, Withheld, Written,

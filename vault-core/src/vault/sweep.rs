@@ -9,10 +9,11 @@ use std::sync::Arc;
 use super::Vault;
 use super::admin::rows;
 use crate::clock::hour_of;
-use crate::commit::View;
+use crate::commit::{Txn, View};
+use crate::id::SubjectId;
 use crate::keys::keyset::{Compartment, Keyset};
 use crate::keys::system::Placement;
-use crate::limits::{SWEEP_LEAVES_MAX, SWEEP_ROWS_MAX};
+use crate::limits::{REKEY_AFTER_HOURS, SWEEP_LEAVES_MAX, SWEEP_PEOPLE_MAX, SWEEP_ROWS_MAX};
 use crate::person::{DAMAGED, ORPHANS, Person};
 use crate::policy::Policy;
 use crate::record;
@@ -24,22 +25,33 @@ const INDEX_STALE_MILLISECONDS: i64 = 20 * 3600 * 1000;
 /// Leaves of the people map whose people are copied to a new index in one commit.
 const REBUILD_LEAVES: usize = 16;
 
+/// What a pass of the sweeper takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sweep {
+    /// What has waited long enough.
+    Due,
+    /// Everything.
+    All,
+}
+
 impl Vault {
-    /// One bounded pass; `true` if more remains to be done.
+    /// One bounded pass; `true` if more remains to be done. `All` also does what could wait.
     ///
     /// # Errors
     ///
     /// Those of every write. What was done before the error stays done.
-    pub fn sweep(&self) -> Result<bool, Refusal> {
-        let more = self.sweep_people()?;
+    pub fn sweep(&self, which: Sweep) -> Result<bool, Refusal> {
+        let more = self.sweep_people(which)?;
         self.sweep_orphans()?;
         let snapshot = self.snapshot()?;
         let now = snapshot.now().as_millisecond();
         let state = snapshot.state().clone();
         drop(snapshot);
-        let stale = state
-            .index_stale_since
-            .is_some_and(|at| at + INDEX_STALE_MILLISECONDS <= now);
+        let wait = match which {
+            Sweep::Due => INDEX_STALE_MILLISECONDS,
+            Sweep::All => 0,
+        };
+        let stale = state.index_stale_since.is_some_and(|at| at + wait <= now);
         if stale || state.rebuild_from.is_some() {
             return Ok(self.rebuild_index_step()? || more);
         }
@@ -57,35 +69,20 @@ impl Vault {
         Ok(())
     }
 
-    fn sweep_people(&self) -> Result<bool, Refusal> {
-        let snapshot = self.snapshot()?;
-        let policy = self.policy_of(&snapshot)?;
-        let from = snapshot.state().sweep_from;
-        let (people, next) = snapshot.walk_people(from, SWEEP_LEAVES_MAX)?;
-        for (subject, entry) in people {
-            let dirty = KeyRange::prefix(entry.handle.as_bytes());
-            let dirty =
-                snapshot
-                    .tx()
-                    .range(Table::Dirty, &dirty, Direction::Ascending, SWEEP_ROWS_MAX)?;
-            let keyset = Keyset::load(snapshot.vault(), snapshot.tx(), &entry)?;
-            let person = Person {
-                subject,
-                entry,
-                keyset,
-            };
-            let ended = !record::ended(&snapshot, &person, 1)?.is_empty();
-            let over = !over(&policy, &person, hour_of(snapshot.now())).is_empty();
-            if !dirty.is_empty() || ended || over {
-                let policy = policy.clone();
-                let swept = self
-                    .engine
-                    .submit(move |txn| sweep_person(txn, &policy, subject));
-                // Erased since the snapshot: nothing is left to sweep.
-                if !matches!(swept, Err(Refusal::Erased { .. })) {
-                    swept?;
+    fn sweep_people(&self, which: Sweep) -> Result<bool, Refusal> {
+        let (policy, from, wanting, next) = self.wanting(which)?;
+        for people in wanting.chunks(SWEEP_PEOPLE_MAX) {
+            let (people, policy) = (people.to_vec(), policy.clone());
+            self.engine.submit(move |txn| {
+                for subject in &people {
+                    match sweep_person(txn, &policy, *subject, which) {
+                        // Erased since the snapshot: nothing is left to sweep.
+                        Ok(()) | Err(Refusal::Erased { .. }) => {}
+                        Err(refusal) => return Err(refusal),
+                    }
                 }
-            }
+                Ok(())
+            })?;
         }
         let next = next.unwrap_or_default();
         if next != from {
@@ -95,6 +92,36 @@ impl Vault {
             })?;
         }
         Ok(next != [0; 16])
+    }
+
+    /// The next people of whom something is to be swept: policy, where the pass begins, who, and
+    /// where the next one begins. The snapshot ends here: pages that a commit frees are not used
+    /// again while a reader might still see them, and a pass is many commits.
+    #[expect(clippy::type_complexity, reason = "the parts of one pass")]
+    fn wanting(
+        &self,
+        which: Sweep,
+    ) -> Result<(Arc<Policy>, [u8; 16], Vec<SubjectId>, Option<[u8; 16]>), Refusal> {
+        let snapshot = self.snapshot()?;
+        let policy = self.policy_of(&snapshot)?;
+        let from = snapshot.state().sweep_from;
+        let (people, next) = snapshot.walk_people(from, SWEEP_LEAVES_MAX)?;
+        let mut wanting = Vec::new();
+        for (subject, entry) in people {
+            let keyset = Keyset::load(snapshot.vault(), snapshot.tx(), &entry)?;
+            let person = Person {
+                subject,
+                entry,
+                keyset,
+            };
+            if !dirty(&snapshot, &person, which)?.is_empty()
+                || !record::ended(&snapshot, &person, 1)?.is_empty()
+                || !over(&policy, &person, hour_of(snapshot.now())).is_empty()
+            {
+                wanting.push(subject);
+            }
+        }
+        Ok((policy, from, wanting, next))
     }
 
     /// Deletes rows whose person is gone: ciphertext without a key.
@@ -192,10 +219,32 @@ fn over(policy: &Arc<Policy>, person: &Person, now: u32) -> Vec<Compartment> {
     ended.collect()
 }
 
+/// Compartments that are to get a new key now.
+fn dirty(view: &dyn View, person: &Person, which: Sweep) -> Result<Vec<Compartment>, Refusal> {
+    let range = KeyRange::prefix(person.entry.handle.as_bytes());
+    let rows = view
+        .tx()
+        .range(Table::Dirty, &range, Direction::Ascending, SWEEP_ROWS_MAX)?;
+    let now = hour_of(view.now());
+    let mut due = Vec::new();
+    for (key, since) in rows {
+        let part = key.get(16..22).ok_or(DAMAGED)?;
+        let since = u32::from_be_bytes(since.try_into().map_err(|_| DAMAGED)?);
+        if which == Sweep::All || since.saturating_add(REKEY_AFTER_HOURS) <= now {
+            due.push(Compartment {
+                number: u16::from_be_bytes(part[..2].try_into().map_err(|_| DAMAGED)?),
+                period: u32::from_be_bytes(part[2..].try_into().map_err(|_| DAMAGED)?),
+            });
+        }
+    }
+    Ok(due)
+}
+
 fn sweep_person(
-    txn: &mut crate::commit::Txn<'_>,
+    txn: &mut Txn<'_>,
     policy: &Arc<Policy>,
-    subject: crate::id::SubjectId,
+    subject: SubjectId,
+    which: Sweep,
 ) -> Result<(), Refusal> {
     let mut person = Person::load(txn, subject)?;
     for (collection, id) in record::ended(txn, &person, SWEEP_ROWS_MAX)? {
@@ -210,15 +259,9 @@ fn sweep_person(
         person.replace_kek(txn);
         person.store(txn)?;
     }
-    let range = KeyRange::prefix(person.entry.handle.as_bytes());
-    for (key, _) in txn.range(Table::Dirty, &range, Direction::Ascending, SWEEP_ROWS_MAX)? {
-        let part = key.get(16..22).ok_or(DAMAGED)?;
-        let compartment = Compartment {
-            number: u16::from_be_bytes(part[..2].try_into().map_err(|_| DAMAGED)?),
-            period: u32::from_be_bytes(part[2..].try_into().map_err(|_| DAMAGED)?),
-        };
-        record::rekey(txn, &mut person, compartment, |_| true)?;
-        txn.delete(Table::Dirty, &key)?;
+    for compartment in dirty(txn, &person, which)? {
+        record::rekey(txn, &mut person, compartment)?;
+        txn.delete(Table::Dirty, &person.dirty_key(compartment))?;
     }
     Ok(())
 }

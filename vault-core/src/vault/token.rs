@@ -4,6 +4,7 @@ use data_encoding::BASE64URL_NOPAD;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::audit::Actor;
 use crate::commit::{Txn, View};
 use crate::crypto::{Location, Secret, seal, sha256, unseal};
 use crate::id::{CallId, TokenId};
@@ -58,9 +59,9 @@ impl Principal {
 
     /// Who it is, in the log.
     #[must_use]
-    pub fn actor(&self) -> String {
+    pub fn actor(&self) -> Actor {
         self.token
-            .map_or_else(|| KEYHOLDER.into(), |(id, _)| id.to_string())
+            .map_or(Actor::Keyholder, |(id, _)| Actor::Token(id))
     }
 
     /// Whether the key still stands, in the state that the call works on.

@@ -641,7 +641,11 @@ impl Vault {
                     &options.read,
                 )?;
                 let query = sha256(&[
-                    context.principal.actor().as_bytes(),
+                    context
+                        .principal
+                        .token()
+                        .as_ref()
+                        .map_or(&[], |token| token.as_bytes()),
                     subject.as_bytes(),
                     &reader.collection.id.to_be_bytes(),
                     &[u8::from(direction == Direction::Ascending)],

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use vault_core::id::TokenId;
-use vault_core::vault::TokenView;
+use vault_core::vault::{Sweep, TokenView};
 
 use crate::call::Outcome;
 use crate::code::Code;
@@ -198,7 +198,7 @@ pub(crate) async fn run_retention(State(app): State<App>, incoming: Incoming) ->
             more: true,
         };
         while run.more && run.passes < PASSES_MAX {
-            run.more = session.vault.sweep()?;
+            run.more = session.vault.sweep(Sweep::All)?;
             run.passes += 1;
         }
         Ok(Reply::json(200, &run))

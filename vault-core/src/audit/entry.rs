@@ -1,0 +1,144 @@
+//! One entry of the log, its stored form and its canonical one.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::hex;
+use crate::id::{CallId, ReceiptId, TokenId};
+use crate::row::{self, RowError};
+
+/// Who did something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Actor {
+    /// Whoever has an unlock secret.
+    Keyholder,
+    /// An API key.
+    Token(TokenId),
+}
+
+/// One entry of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When, to the millisecond.
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+    pub time: Timestamp,
+    /// Who.
+    pub actor: Actor,
+    /// In which role.
+    pub role: String,
+    /// What for, where values moved.
+    pub purpose: Option<String>,
+    /// What: `records.read`, `subjects.erase` and so on.
+    pub action: Cow<'static, str>,
+    /// Links a person's entries of one day; absent once the person is gone.
+    pub subject: Option<[u8; 16]>,
+    /// Numeric ids of collection and fields.
+    pub fields: Vec<(u16, u16)>,
+    /// `ok`, or the code of the refusal.
+    pub outcome: Cow<'static, str>,
+    /// The call's id.
+    pub request: CallId,
+    /// An erasure's receipt and the hash of its body.
+    pub receipt: Option<(ReceiptId, [u8; 32])>,
+}
+
+impl Entry {
+    /// The stored form.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        row::encode(self).to_vec()
+    }
+
+    /// The entry with this stored form.
+    ///
+    /// # Errors
+    ///
+    /// [`RowError`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, RowError> {
+        row::decode(bytes)
+    }
+
+    /// The entry in canonical form: RFC 8785, which for these members means sorted names.
+    #[must_use]
+    pub fn canonical(&self) -> Vec<u8> {
+        let Self {
+            time,
+            actor,
+            role,
+            purpose,
+            action,
+            subject,
+            fields,
+            outcome,
+            request,
+            receipt,
+        } = self;
+        let mut members: BTreeMap<&str, Value> = BTreeMap::new();
+        members.insert("action", json!(action));
+        let actor = match actor {
+            Actor::Keyholder => "keyholder".to_owned(),
+            Actor::Token(token) => token.to_string(),
+        };
+        members.insert("actor", json!(actor));
+        if !fields.is_empty() {
+            members.insert("fields", json!(fields));
+        }
+        members.insert("outcome", json!(outcome));
+        if let Some(purpose) = purpose {
+            members.insert("purpose", json!(purpose));
+        }
+        if let Some((id, hash)) = receipt {
+            members.insert("receipt", json!(id.to_string()));
+            members.insert("receipt_sha256", json!(hex(hash)));
+        }
+        members.insert("request", json!(request.to_string()));
+        members.insert("role", json!(role));
+        if let Some(subject) = subject {
+            members.insert("subject", json!(hex(subject)));
+        }
+        members.insert("time", json!(format!("{time:.3}")));
+        serde_json::to_vec(&members).expect("text and numbers have a JSON form")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_canonical_form_follows_from_the_stored_one() {
+        let entry = Entry {
+            time: "2026-03-01T10:00:00.25Z".parse().unwrap(),
+            actor: Actor::Token(TokenId::from_bytes([1; 16])),
+            role: "bot".into(),
+            purpose: Some("support".into()),
+            action: "records.read".into(),
+            subject: Some([2; 16]),
+            fields: vec![(1, 3), (1, 4)],
+            outcome: "ok".into(),
+            request: CallId::from_bytes([3; 16]),
+            receipt: Some((ReceiptId::from_bytes([4; 16]), [5; 32])),
+        };
+        let read = Entry::decode(&entry.encode()).unwrap();
+        assert_eq!(read, entry);
+        let canonical = String::from_utf8(read.canonical()).unwrap();
+        assert_eq!(
+            canonical,
+            format!(
+                "{{\"action\":\"records.read\",\"actor\":\"{}\",\"fields\":[[1,3],[1,4]],\
+                 \"outcome\":\"ok\",\"purpose\":\"support\",\"receipt\":\"{}\",\
+                 \"receipt_sha256\":\"{}\",\"request\":\"{}\",\"role\":\"bot\",\
+                 \"subject\":\"{}\",\"time\":\"2026-03-01T10:00:00.250Z\"}}",
+                TokenId::from_bytes([1; 16]),
+                ReceiptId::from_bytes([4; 16]),
+                "05".repeat(32),
+                CallId::from_bytes([3; 16]),
+                "02".repeat(16),
+            )
+        );
+    }
+}

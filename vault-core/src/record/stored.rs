@@ -1,0 +1,352 @@
+//! A record as rows: the metadata row, the envelopes beside it, and where both stand.
+//!
+//! Layout: docs/format.md "Records".
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::{Revision, Seen};
+use crate::clock::hour_of;
+use crate::commit::{Txn, View};
+use crate::crypto::Location;
+use crate::decision::ReadGrant;
+use crate::id::{RecordId, RowHandle};
+use crate::keys::keyset::Compartment;
+use crate::person::{DAMAGED, Person, instant};
+use crate::policy::{Collection, CollectionKind, View as Sight};
+use crate::refusal::Refusal;
+use crate::row;
+use crate::store::{Table, WriteTx};
+
+/// What is known of a record beside its values.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Meta {
+    /// Narrows the purposes of the policy; empty for all of them.
+    pub(crate) purposes: Vec<u16>,
+    pub(crate) expires_at: Option<i64>,
+    pub(crate) source: Option<String>,
+    pub(crate) shared_with: Vec<String>,
+    pub(crate) category: Option<String>,
+}
+
+/// The metadata row, behind its expiry hour in clear. That of a record nobody has touched since is
+/// short enough for the smallest bucket.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct MetaRow {
+    pub(crate) revision: Revision,
+    /// The policy version that the record was last written at.
+    schema: u32,
+    pub(crate) created_at: i64,
+    pub(crate) occurred_at: Option<i64>,
+    pub(crate) meta: Meta,
+    /// Fields whose envelopes were written at an earlier revision: id, revision, policy version.
+    older: Vec<(u16, Revision, u32)>,
+}
+
+/// A record as stored.
+pub(crate) struct Stored {
+    pub(crate) id: RecordId,
+    pub(crate) row: MetaRow,
+    pub(super) envelopes: BTreeMap<u16, Vec<u8>>,
+    pub(super) compartment: Compartment,
+}
+
+pub(super) fn prefix(handle: RowHandle, collection: u16) -> Vec<u8> {
+    let mut key = handle.as_bytes().to_vec();
+    key.extend_from_slice(&collection.to_be_bytes());
+    key
+}
+
+pub(super) fn row_key(handle: RowHandle, collection: u16, record: RecordId) -> Vec<u8> {
+    let mut key = prefix(handle, collection);
+    key.extend_from_slice(record.as_bytes());
+    key
+}
+
+/// When a record of this collection ends at the latest, in milliseconds.
+fn end_of(collection: &Collection, created_at: i64, meta: &Meta) -> Option<i64> {
+    let by_age = collection
+        .retention
+        .as_ref()
+        .map(|period| period.add_to(instant(created_at)).as_millisecond());
+    match (by_age, meta.expires_at) {
+        (Some(age), Some(set)) => Some(age.min(set)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// Length of a key's period in a collection that expires by age.
+pub(crate) fn period_hours(collection: &Collection) -> Option<u32> {
+    let retention = collection.retention.as_ref()?;
+    Some((retention.hours() / 30).clamp(1, 24 * 7))
+}
+
+pub(super) fn compartment(collection: &Collection, now: Timestamp) -> Compartment {
+    match (period_hours(collection), collection.kind) {
+        (Some(hours), CollectionKind::Many) => {
+            Compartment::period(collection.id, hours, hour_of(now))
+        }
+        _ => Compartment::GENERAL,
+    }
+}
+
+pub(super) fn place<'a>(
+    view: &dyn View,
+    table: Table,
+    handle: &'a RowHandle,
+    collection: u16,
+    record: &'a RecordId,
+) -> Location<'a> {
+    Location {
+        collection,
+        record: record.as_bytes(),
+        ..Location::row(view.vault(), table.number(), handle.as_bytes())
+    }
+}
+
+impl Stored {
+    /// The record, unless it is not there or has ended.
+    pub(crate) fn load(
+        view: &dyn View,
+        person: &Person,
+        collection: &Collection,
+        id: RecordId,
+    ) -> Result<Option<Self>, Refusal> {
+        let key = row_key(person.entry.handle, collection.id, id);
+        let Some(meta) = view.tx().get(Table::RecordMeta, &key)? else {
+            return Ok(None);
+        };
+        let values = view.tx().get(Table::Records, &key)?.ok_or(DAMAGED)?;
+        let stored = Self::decode(view, person, collection.id, id, &meta, &values)?;
+        let ended = end_of(collection, stored.row.created_at, &stored.row.meta);
+        let over = ended.is_some_and(|end| end <= view.now().as_millisecond());
+        Ok((!over).then_some(stored))
+    }
+
+    pub(super) fn decode(
+        view: &dyn View,
+        person: &Person,
+        collection: u16,
+        id: RecordId,
+        meta: &[u8],
+        values: &[u8],
+    ) -> Result<Self, Refusal> {
+        let (expiry, envelope) = meta.split_at_checked(4).ok_or(DAMAGED)?;
+        let location = Location {
+            revision: expiry,
+            ..place(
+                view,
+                Table::RecordMeta,
+                &person.entry.handle,
+                collection,
+                &id,
+            )
+        };
+        let bytes = person.unseal(&location, envelope)?;
+        let envelopes: Vec<(u16, Vec<u8>)> = row::decode(values).map_err(|_| DAMAGED)?;
+        Ok(Self {
+            id,
+            row: row::decode(&bytes).map_err(|_| DAMAGED)?,
+            envelopes: envelopes.into_iter().collect(),
+            compartment: person.compartment_of(envelope)?,
+        })
+    }
+
+    /// Whether the record's own purposes allow this one.
+    pub(crate) fn serves(&self, grant: &ReadGrant) -> bool {
+        self.row.meta.purposes.is_empty() || self.row.meta.purposes.contains(&grant.purpose)
+    }
+
+    /// The values that the grant lets be seen, masked where it says so.
+    pub(crate) fn see(
+        &self,
+        view: &dyn View,
+        person: &Person,
+        collection: &Collection,
+        grant: &ReadGrant,
+    ) -> Result<BTreeMap<u16, Seen>, Refusal> {
+        let mut seen = BTreeMap::new();
+        for field in &collection.fields {
+            let sight = grant.sight(field.id);
+            if sight == Sight::None || !self.envelopes.contains_key(&field.id) {
+                continue;
+            }
+            let value = self.open(view, person, collection.id, field.id)?;
+            let masked = sight == Sight::Mask;
+            let value = if masked {
+                field.kind.mask(&value)
+            } else {
+                value
+            };
+            seen.insert(field.id, Seen { value, masked });
+        }
+        Ok(seen)
+    }
+
+    pub(super) fn open(
+        &self,
+        view: &dyn View,
+        person: &Person,
+        collection: u16,
+        field: u16,
+    ) -> Result<Value, Refusal> {
+        let bytes = self.open_bytes(view, person, collection, field)?;
+        serde_json::from_slice(&bytes).map_err(|_| DAMAGED)
+    }
+
+    fn open_bytes(
+        &self,
+        view: &dyn View,
+        person: &Person,
+        collection: u16,
+        field: u16,
+    ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+        let envelope = self.envelopes.get(&field).ok_or(DAMAGED)?;
+        let (revision, schema) = self.row.written_at(field);
+        let location = Location {
+            field,
+            revision: &revision,
+            schema,
+            ..place(
+                view,
+                Table::Records,
+                &person.entry.handle,
+                collection,
+                &self.id,
+            )
+        };
+        person.unseal(&location, envelope)
+    }
+
+    /// Begins a new revision: what is not written anew keeps the one that it was written at.
+    pub(super) fn advance(&mut self, revision: Revision, schema: u32) {
+        for field in self.envelopes.keys() {
+            if !self.row.older.iter().any(|(id, _, _)| id == field) {
+                self.row
+                    .older
+                    .push((*field, self.row.revision, self.row.schema));
+            }
+        }
+        self.row.revision = revision;
+        self.row.schema = schema;
+    }
+
+    /// Takes a field's envelope out.
+    pub(super) fn take_out(&mut self, field: u16) {
+        self.envelopes.remove(&field);
+        self.row.older.retain(|(id, _, _)| *id != field);
+    }
+
+    /// Seals a value at the present revision, under the key with this number.
+    pub(super) fn put_in(
+        &mut self,
+        view: &dyn View,
+        person: &Person,
+        collection: u16,
+        field: u16,
+        number: u32,
+        value: &[u8],
+    ) -> Result<(), Refusal> {
+        self.take_out(field);
+        self.reseal(view, person, collection, field, number, value)
+    }
+
+    /// Seals a value under another key at the revision that it was written at.
+    fn reseal(
+        &mut self,
+        view: &dyn View,
+        person: &Person,
+        collection: u16,
+        field: u16,
+        number: u32,
+        value: &[u8],
+    ) -> Result<(), Refusal> {
+        let (revision, schema) = self.row.written_at(field);
+        let location = Location {
+            field,
+            revision: &revision,
+            schema,
+            ..place(
+                view,
+                Table::Records,
+                &person.entry.handle,
+                collection,
+                &self.id,
+            )
+        };
+        let envelope = person.seal(number, &location, value)?;
+        self.envelopes.insert(field, envelope);
+        Ok(())
+    }
+
+    /// Seals every value again under the key with this number.
+    pub(super) fn reseal_all(
+        &mut self,
+        view: &dyn View,
+        person: &Person,
+        collection: u16,
+        number: u32,
+    ) -> Result<(), Refusal> {
+        let fields: Vec<u16> = self.envelopes.keys().copied().collect();
+        for field in fields {
+            let value = self.open_bytes(view, person, collection, field)?;
+            self.reseal(view, person, collection, field, number, &value)?;
+        }
+        Ok(())
+    }
+
+    /// Writes both rows; the metadata is sealed under the key with this number.
+    pub(super) fn write(
+        &self,
+        txn: &mut Txn<'_>,
+        person: &Person,
+        collection: u16,
+        number: u32,
+        expiry: [u8; 4],
+    ) -> Result<(), Refusal> {
+        let handle = person.entry.handle;
+        let location = Location {
+            revision: &expiry,
+            ..place(txn, Table::RecordMeta, &handle, collection, &self.id)
+        };
+        let mut meta = expiry.to_vec();
+        meta.extend(person.seal(number, &location, &row::encode(&self.row))?);
+        let key = row_key(handle, collection, self.id);
+        let values: Vec<(&u16, &Vec<u8>)> = self.envelopes.iter().collect();
+        txn.put(Table::RecordMeta, &key, &meta)?;
+        Ok(txn.put(Table::Records, &key, &row::encode(&values))?)
+    }
+
+    /// The hour after which the record has ended, as it stands in clear; zero for never.
+    pub(super) fn expiry(&self, collection: &Collection) -> [u8; 4] {
+        let end = end_of(collection, self.row.created_at, &self.row.meta);
+        // Rounded up, so that the column never claims an end before the exact one.
+        let hour = end.map_or(0, |end| hour_of(instant(end)).saturating_add(1));
+        hour.to_be_bytes()
+    }
+}
+
+impl MetaRow {
+    /// The row of a record that begins now.
+    pub(super) fn new(revision: Revision, schema: u32, now: Timestamp) -> Self {
+        Self {
+            revision,
+            schema,
+            created_at: now.as_millisecond(),
+            occurred_at: None,
+            meta: Meta::default(),
+            older: Vec::new(),
+        }
+    }
+
+    fn written_at(&self, field: u16) -> (Revision, u32) {
+        let older = self.older.iter().find(|(id, _, _)| *id == field);
+        older.map_or((self.revision, self.schema), |(_, revision, schema)| {
+            (*revision, *schema)
+        })
+    }
+}

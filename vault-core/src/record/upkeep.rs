@@ -1,0 +1,89 @@
+//! What the sweeper does with records: new keys, and the end of what has expired.
+
+use super::stored::{Stored, row_key};
+use crate::clock::hour_of;
+use crate::commit::{Txn, View};
+use crate::id::RecordId;
+use crate::keys::keyset::Compartment;
+use crate::person::{DAMAGED, Person};
+use crate::refusal::Refusal;
+use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
+
+/// Gives a compartment a new key: every envelope under the old ones is sealed again, and they go
+/// together with the KEK.
+pub(crate) fn rekey(
+    txn: &mut Txn<'_>,
+    person: &mut Person,
+    compartment: Compartment,
+) -> Result<(), Refusal> {
+    let old: Vec<u32> = person
+        .keyset
+        .keys
+        .iter()
+        .filter(|dek| dek.compartment == compartment)
+        .map(|dek| dek.number)
+        .collect();
+    if old.is_empty() {
+        return Ok(());
+    }
+    let added = person.keyset.add(compartment, txn.entropy());
+    let number = added.ok_or_else(|| Refusal::TooLarge("too many keys".into()))?;
+    let range = KeyRange::prefix(person.entry.handle.as_bytes());
+    for (key, meta) in txn.range(Table::RecordMeta, &range, Direction::Ascending, usize::MAX)? {
+        let collection_id = u16::from_be_bytes(key[16..18].try_into().map_err(|_| DAMAGED)?);
+        let id = RecordId::from_slice(&key[18..]).ok_or(DAMAGED)?;
+        let envelope = meta.get(4..).ok_or(DAMAGED)?;
+        if person.compartment_of(envelope)? != compartment {
+            continue;
+        }
+        let values = txn.get(Table::Records, &key)?.ok_or(DAMAGED)?;
+        let mut stored = Stored::decode(txn, person, collection_id, id, &meta, &values)?;
+        stored.reseal_all(txn, person, collection_id, number)?;
+        let expiry = meta[..4].try_into().map_err(|_| DAMAGED)?;
+        stored.write(txn, person, collection_id, number, expiry)?;
+    }
+    person.keyset.keys.retain(|dek| !old.contains(&dek.number));
+    person.replace_kek(txn);
+    person.store(txn)
+}
+
+/// Records whose end the plain column says has come.
+pub(crate) fn ended(
+    view: &dyn View,
+    person: &Person,
+    limit: usize,
+) -> Result<Vec<(u16, RecordId)>, Refusal> {
+    let range = KeyRange::prefix(person.entry.handle.as_bytes());
+    let now = hour_of(view.now());
+    let rows = view
+        .tx()
+        .range(Table::RecordMeta, &range, Direction::Ascending, usize::MAX)?;
+    let mut found = Vec::new();
+    for (key, meta) in rows {
+        let hour = meta
+            .get(..4)
+            .and_then(|h| h.try_into().ok())
+            .map_or(0, u32::from_be_bytes);
+        if hour != 0 && hour <= now && found.len() < limit {
+            let collection = u16::from_be_bytes(key[16..18].try_into().map_err(|_| DAMAGED)?);
+            found.push((collection, RecordId::from_slice(&key[18..]).ok_or(DAMAGED)?));
+        }
+    }
+    Ok(found)
+}
+
+/// Removes the rows of a record that has ended, whatever its collection has become.
+pub(crate) fn remove_rows(
+    txn: &mut Txn<'_>,
+    person: &Person,
+    collection: u16,
+    id: RecordId,
+) -> Result<(), Refusal> {
+    let key = row_key(person.entry.handle, collection, id);
+    if let Some(meta) = txn.get(Table::RecordMeta, &key)? {
+        let compartment = person.compartment_of(meta.get(4..).ok_or(DAMAGED)?)?;
+        person.mark_dirty(txn, compartment)?;
+    }
+    txn.delete(Table::RecordMeta, &key)?;
+    Ok(txn.delete(Table::Records, &key)?)
+}
