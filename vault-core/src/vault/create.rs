@@ -201,17 +201,24 @@ pub(super) fn bytes_on_disk(paths: &VaultPaths) -> u64 {
         .sum()
 }
 
-pub(super) fn slot_file(paths: &VaultPaths) -> Result<(SlotFile, VaultId), OpenError> {
+fn slot_medium(paths: &VaultPaths) -> Result<FileMedium, OpenError> {
     let path = paths.anchor.join(SLOTS);
-    let medium = FileMedium::open(&path).map_err(|source| OpenError::Io { path, source })?;
-    let vault = SlotFile::vault_of(&medium).map_err(|error| match error {
+    FileMedium::open(&path).map_err(|source| OpenError::Io { path, source })
+}
+
+pub(super) fn slot_file(paths: &VaultPaths) -> Result<(SlotFile, VaultId), OpenError> {
+    slots_on(paths, Box::new(slot_medium(paths)?))
+}
+
+fn slots_on(paths: &VaultPaths, medium: Box<dyn Medium>) -> Result<(SlotFile, VaultId), OpenError> {
+    let vault = SlotFile::vault_of(&*medium).map_err(|error| match error {
         SlotsError::Damaged => OpenError::Slots(paths.anchor.clone()),
         SlotsError::Io(source) => OpenError::Io {
             path: paths.anchor.clone(),
             source,
         },
     })?;
-    Ok((SlotFile::new(vault, Box::new(medium)), vault))
+    Ok((SlotFile::new(vault, medium), vault))
 }
 
 /// Takes the lock of the directory; `None` if another process has it.
@@ -375,12 +382,27 @@ impl LockedVault {
     ///
     /// See [`UnlockError`].
     pub fn unlock(&self, secret: &UnlockSecret) -> Result<Arc<Vault>, UnlockError> {
+        self.unlock_through(secret, &|file| Box::new(file))
+    }
+
+    /// [`LockedVault::unlock`], with something between the vault and the two files that it
+    /// overwrites in place, anchor and key slots: to observe or to interrupt each operation.
+    ///
+    /// # Errors
+    ///
+    /// See [`UnlockError`].
+    pub fn unlock_through(
+        &self,
+        secret: &UnlockSecret,
+        medium: &dyn Fn(FileMedium) -> Box<dyn Medium>,
+    ) -> Result<Arc<Vault>, UnlockError> {
         if !self_test() {
             return Err(UnlockError::Damaged(
                 "this machine computes the cipher wrongly",
             ));
         }
-        let (slots, vault) = slot_file(&self.paths).map_err(|error| match error {
+        let slots = slot_medium(&self.paths).and_then(|file| slots_on(&self.paths, medium(file)));
+        let (slots, vault) = slots.map_err(|error| match error {
             OpenError::Io { source, .. } => UnlockError::Io(source),
             _ => UnlockError::Damaged("the key slots"),
         })?;
@@ -391,7 +413,7 @@ impl LockedVault {
             return Err(UnlockError::NoSlotMatches);
         }
         let anchor = FileMedium::open(&self.paths.anchor.join(ANCHOR)).map_err(UnlockError::Io)?;
-        let media: Vec<Box<dyn Medium>> = vec![Box::new(anchor)];
+        let media = vec![medium(anchor)];
         let root_keys = opened.into_iter().map(|slot| RootCandidate {
             generation: slot.generation,
             key: slot.root_key,
