@@ -83,6 +83,7 @@ fn settings() -> Settings {
     Settings {
         clock: Arc::new(SystemClock),
         accept_any_file_system: true,
+        confirm_clock: false,
     }
 }
 

@@ -121,6 +121,11 @@ pub(crate) struct ServeArguments {
     /// Print the effective configuration and stop
     #[arg(long)]
     pub(crate) print_config: bool,
+    /// Say that the clock is right, though more than a day ahead of the vault's last commit
+    ///
+    /// Until then nothing expires, so that a clock that was set wrong destroys nothing.
+    #[arg(long)]
+    pub(crate) confirm_clock: bool,
 }
 
 #[derive(Debug, Subcommand)]

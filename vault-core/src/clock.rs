@@ -2,7 +2,9 @@
 //!
 //! Knows nothing of deadlines. Instants are milliseconds since 1970 in UTC.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Instant;
 
 use jiff::Timestamp;
 
@@ -10,6 +12,9 @@ use jiff::Timestamp;
 pub trait Clock: Send + Sync {
     /// The present instant.
     fn now(&self) -> Timestamp;
+
+    /// Milliseconds since some start, on a clock that nobody sets.
+    fn running(&self) -> i64;
 }
 
 /// The operating system's clock.
@@ -20,28 +25,51 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
+
+    fn running(&self) -> i64 {
+        static START: OnceLock<Instant> = OnceLock::new();
+        let elapsed = START.get_or_init(Instant::now).elapsed();
+        i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)
+    }
 }
 
 /// A clock that a test moves by hand.
 #[derive(Debug)]
-pub struct ManualClock(AtomicI64);
+pub struct ManualClock {
+    wall: AtomicI64,
+    running: AtomicI64,
+}
 
 impl ManualClock {
     /// A clock that stands at `start`.
     #[must_use]
     pub fn at(start: Timestamp) -> Self {
-        Self(AtomicI64::new(start.as_millisecond()))
+        Self {
+            wall: AtomicI64::new(start.as_millisecond()),
+            running: AtomicI64::new(0),
+        }
     }
 
-    /// Moves the clock forward (back, if negative) by `milliseconds`.
+    /// Lets `milliseconds` pass.
     pub fn advance(&self, milliseconds: i64) {
-        self.0.fetch_add(milliseconds, Ordering::SeqCst);
+        self.running.fetch_add(milliseconds, Ordering::SeqCst);
+        self.set(milliseconds);
+    }
+
+    /// Sets the clock forward (back, if negative) by `milliseconds` while no time passes.
+    pub fn set(&self, milliseconds: i64) {
+        self.wall.fetch_add(milliseconds, Ordering::SeqCst);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millisecond(self.0.load(Ordering::SeqCst)).expect("a test stays in range")
+        let wall = self.wall.load(Ordering::SeqCst);
+        Timestamp::from_millisecond(wall).expect("a test stays in range")
+    }
+
+    fn running(&self) -> i64 {
+        self.running.load(Ordering::SeqCst)
     }
 }
 

@@ -51,6 +51,10 @@ pub const API_KEYS_MAX: usize = 10_000;
 pub const CONSENT_EVENTS_MAX: usize = 1_000;
 /// `ask` calls for one person and UTC day.
 pub const ASKS_PER_DAY_MAX: u32 = 50;
+/// Disk space held back for erasures.
+pub const RESERVE_BYTES: u64 = 4 << 20;
+/// How far the system's clock may be ahead of the vault's time before it has to be confirmed.
+pub const CLOCK_LEAD_HOURS_MAX: i64 = 24;
 /// Entries of the log in one row of its table; a few rows fill a page of the store.
 pub const AUDIT_ROW_ENTRIES_MAX: usize = 16;
 /// Bytes of the read journal before it begins anew.

@@ -34,6 +34,10 @@ struct Arguments {
     /// only as final as they are.
     #[arg(long)]
     accept_any_file_system: bool,
+    /// Says that the system's clock is right, though it is more than a day ahead of the vault's last
+    /// commit: nothing expires until then.
+    #[arg(long)]
+    confirm_clock: bool,
 }
 
 /// What went wrong, and the exit code that says so.
@@ -82,6 +86,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let settings = Settings {
         clock: Arc::new(SystemClock),
         accept_any_file_system: arguments.accept_any_file_system,
+        confirm_clock: arguments.confirm_clock,
     };
     let locked = LockedVault::open(&paths, settings)
         .map_err(|error| failed(1, "the vault cannot be served", &error))?;

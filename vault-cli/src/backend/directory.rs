@@ -34,6 +34,7 @@ pub(crate) fn settings() -> Settings {
     Settings {
         clock: Arc::new(SystemClock),
         accept_any_file_system: true,
+        confirm_clock: false,
     }
 }
 
@@ -87,6 +88,7 @@ impl Backend for Directory {
             "vault": status.vault.to_string(),
             "state": "open",
             "writable": status.writable,
+            "clock_leads": status.clock_leads,
             "policy_version": status.policy_version,
             "people": status.people,
             "erased": status.erased,

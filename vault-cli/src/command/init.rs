@@ -41,6 +41,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &InitArguments) -> Result<()
     let settings = Settings {
         clock: Arc::new(SystemClock),
         accept_any_file_system: arguments.accept_file_system,
+        confirm_clock: false,
     };
     let created = LockedVault::create(&paths, settings, &passphrase, &source)?;
     created.vault.close();

@@ -1,6 +1,6 @@
 //! `serve`: runs the server on a vault until it is told to stop.
 
-use vault_core::vault::LockedVault;
+use vault_core::vault::{LockedVault, Settings};
 use vault_server::config::ServerConfig;
 use vault_server::{App, AppSettings, Server, logging};
 
@@ -25,7 +25,13 @@ pub(super) fn run(context: &Context<'_>, arguments: &ServeArguments) -> Result<(
     if let (None, Some(anchor)) = (&context.globals.anchor, &config.vault_anchor) {
         paths.anchor.clone_from(anchor);
     }
-    let locked = LockedVault::open(&paths, crate::backend::settings())?;
+    let locked = LockedVault::open(
+        &paths,
+        Settings {
+            confirm_clock: arguments.confirm_clock,
+            ..crate::backend::settings()
+        },
+    )?;
     let sources = place::sources(&context.globals, &context.environment);
     let vault = match sources.given()? {
         Some(secret) => Some(locked.unlock(&secret.parse()?)?),

@@ -2,9 +2,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::recover::{self, RecoverError, RootCandidate};
 use super::state::{EpochRow, State};
@@ -15,6 +16,7 @@ use crate::audit::journal::Journal;
 use crate::crypto::Secret;
 use crate::entropy::reseed_nonces;
 use crate::keys::system::{Roots, SystemKeys};
+use crate::limits::CLOCK_LEAD_HOURS_MAX;
 use crate::refusal::Refusal;
 use crate::store::{Changes, Overlay, Store, StoreError};
 
@@ -37,6 +39,8 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     journal: Option<Arc<Journal>>,
     committed: Option<Committed>,
+    /// Where the clock that nobody sets stood at the last commit.
+    running: i64,
 }
 
 /// A closure that has run.
@@ -75,6 +79,7 @@ enum Ended {
 impl Writer {
     pub(super) fn new(parts: Parts, shared: Arc<Shared>) -> Self {
         Self {
+            running: shared.clock.running(),
             parts,
             shared,
             journal: None,
@@ -92,6 +97,47 @@ impl Writer {
     ) -> Result<T, RecoverError> {
         let committed = self.committed.as_ref().ok_or(RecoverError::NoAnchor)?;
         f(&committed.keys.system, &committed.state)
+    }
+
+    /// What a commit now is to record as the vault's time. A clock that is more than a day ahead of
+    /// it is not believed until somebody confirms it: one commit in 2036 would make 2036 true, and
+    /// the sweeper would destroy everything that is over by then.
+    pub(super) fn look_at_clock(&mut self) -> Timestamp {
+        let committed = self.committed.as_ref().expect("the caller recovered");
+        let last = Timestamp::from_millisecond(committed.state.time).unwrap_or_default();
+        let now = self.shared.clock.now().max(last);
+        let elapsed = (self.shared.clock.running() - self.running).max(0);
+        let expected = last + SignedDuration::from_millis(elapsed);
+        let bound = expected + SignedDuration::from_hours(CLOCK_LEAD_HOURS_MAX);
+        let leads = now > bound && !self.parts.confirm_clock;
+        self.shared.clock_leads.store(leads, Ordering::Release);
+        if leads { expected } else { now }
+    }
+
+    /// Takes the room for erasures back, and with it goes on with everything else.
+    pub(super) fn restore_reserve(&mut self) {
+        let held = self.parts.reserve.as_mut().is_none_or(|r| r.restore());
+        self.shared.full.store(!held, Ordering::Release);
+    }
+
+    /// Gives the room for erasures free, once; whether that changed anything.
+    fn release_reserve(&mut self) -> bool {
+        let Some(reserve) = &mut self.parts.reserve else {
+            return false;
+        };
+        if self.shared.full.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        reserve.release();
+        true
+    }
+
+    /// Recovers; where the disk may be what failed, with the room for erasures free.
+    fn recover_with_room(&mut self) -> Result<(), RecoverError> {
+        if self.parts.reserve.as_ref().is_some_and(|r| r.short()) {
+            self.release_reserve();
+        }
+        self.recover()
     }
 
     /// Opens the store, or opens it again after an error.
@@ -143,6 +189,9 @@ impl Writer {
 
     /// Takes waiting read entries into the log.
     pub(super) fn fold(&mut self) {
+        if self.shared.full.load(Ordering::Acquire) {
+            return self.restore_reserve();
+        }
         let waiting = self
             .journal
             .as_ref()
@@ -154,7 +203,7 @@ impl Writer {
 
     /// Runs, commits and answers `jobs`.
     pub(super) fn commit(&mut self, jobs: Vec<Job>) {
-        if self.committed.is_none() && self.recover().is_err() {
+        if self.committed.is_none() && self.recover_with_room().is_err() {
             return answer_all(jobs, || Refusal::OutcomeUnknown);
         }
         reseed_nonces();
@@ -171,7 +220,7 @@ impl Writer {
             Ended::NoAnchor => {
                 let (shredding, others): (Vec<_>, Vec<_>) =
                     ran.into_iter().partition(|ran| ran.shreds);
-                let recovered = self.recover().is_ok();
+                let recovered = self.recover_with_room().is_ok();
                 for ran in shredding {
                     (ran.job.done)(ran.outcome.and(Err(Refusal::AnchorUnavailable)));
                 }
@@ -185,9 +234,15 @@ impl Writer {
             Ended::Refused(error) => {
                 // The anchor's spare slot holds a secret of an epoch that never was.
                 if pass {
-                    let _ = self.recover();
+                    let _ = self.recover_with_room();
                 }
                 let full = matches!(error, StoreError::DiskFull);
+                let released = full && self.release_reserve();
+                let (again, ran): (Vec<_>, Vec<_>) =
+                    ran.into_iter().partition(|ran| released && ran.shreds);
+                if !again.is_empty() {
+                    self.commit(again.into_iter().map(|ran| ran.job).collect());
+                }
                 for ran in ran {
                     let refusal = if full {
                         Refusal::DiskFull
@@ -198,7 +253,7 @@ impl Writer {
                 }
             }
             Ended::Unknown => {
-                let _ = self.recover();
+                let _ = self.recover_with_room();
                 for ran in ran {
                     (ran.job.done)(ran.outcome.and(Err(Refusal::OutcomeUnknown)));
                 }
@@ -216,6 +271,7 @@ impl Writer {
         &mut self,
         jobs: Vec<Job>,
     ) -> Result<(Vec<Ran>, Option<Prepared>), (Vec<Job>, fn() -> Refusal)> {
+        let recorded = self.look_at_clock();
         let committed = self.committed.as_ref().expect("the caller recovered");
         let base = match committed.store.snapshot() {
             Ok(base) => base,
@@ -226,6 +282,7 @@ impl Writer {
         };
         let last = Timestamp::from_millisecond(committed.state.time).unwrap_or_default();
         let now = self.shared.clock.now().max(last);
+        let full = self.shared.full.load(Ordering::Acquire);
         let mut merged = Overlay::new(&*base);
         let mut wishes = Wishes::default();
         let mut ran = Vec::with_capacity(jobs.len());
@@ -240,9 +297,12 @@ impl Writer {
                 own: Wishes::default(),
                 entropy: &mut *self.parts.entropy,
             };
-            let outcome = run_caught(&mut job.run, &mut txn);
+            let mut outcome = run_caught(&mut job.run, &mut txn);
             let (changes, own) = txn.finish();
             let shreds = outcome.is_ok() && own.shreds();
+            if full && !shreds {
+                outcome = outcome.and(Err(Refusal::DiskFull));
+            }
             if outcome.is_ok() {
                 merged.absorb(changes);
                 wishes.absorb(own);
@@ -256,10 +316,10 @@ impl Writer {
         let result = merge(
             &mut self.parts,
             committed,
-            self.journal.as_deref(),
+            self.journal.as_deref().filter(|_| !full),
             merged,
             wishes,
-            now,
+            (now, recorded),
         );
         match result {
             Ok(prepared) => Ok((ran, prepared)),
@@ -323,6 +383,8 @@ impl Writer {
         let committed = self.committed.as_mut().expect("just written");
         committed.row = prepared.row;
         committed.state = prepared.state;
+        self.running = self.shared.clock.running();
+        self.parts.confirm_clock = false;
         if let Some(keys) = prepared.keys {
             committed.keys = keys.clone();
             if let Some(live) = &mut *self.shared.live.write() {
@@ -359,7 +421,7 @@ impl Writer {
             }
         }
         // Recovery ends the old secret as well, or says that it cannot.
-        let gone = ended || self.recover().is_ok();
+        let gone = ended || self.recover_with_room().is_ok();
         for ran in shredding {
             let verdict = if gone {
                 Ok(())
@@ -390,7 +452,7 @@ fn merge(
     journal: Option<&Journal>,
     mut merged: Overlay<'_>,
     wishes: Wishes,
-    now: Timestamp,
+    (now, recorded): (Timestamp, Timestamp),
 ) -> Result<Option<Prepared>, Refusal> {
     let vault = parts.vault;
     let keys = &committed.keys;
@@ -485,7 +547,7 @@ fn merge(
     if changes.is_empty() && state == committed.state {
         return Ok(None);
     }
-    state.time = now.as_millisecond();
+    state.time = recorded.as_millisecond();
     let mut last = Overlay::new(&Nothing);
     last.absorb(changes);
     state.store(vault, &mut last, &system.system)?;

@@ -10,6 +10,7 @@
 
 mod batch;
 mod recover;
+mod reserve;
 mod snapshot;
 mod state;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod tests;
 mod txn;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender, TrySendError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -39,6 +41,7 @@ use crate::revocation::Revocation;
 use crate::store::{Store, StoreError};
 
 pub use recover::{RecoverError, RedbFactory, RootCandidate, StoreFactory, initialise};
+pub use reserve::{FileReserve, Reserve};
 pub use snapshot::Snapshot;
 pub use state::State;
 pub use txn::{IndexHit, Txn, View};
@@ -64,6 +67,10 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Keys and identifiers.
     pub entropy: Box<dyn Entropy>,
+    /// Room for erasures on a full disk.
+    pub reserve: Option<Box<dyn Reserve>>,
+    /// Somebody has looked at the clock and says that it is right, however far ahead.
+    pub confirm_clock: bool,
 }
 
 /// What readers and the writer share.
@@ -73,6 +80,10 @@ struct Shared {
     /// `None` while the store is being recovered, and after the end.
     live: RwLock<Option<Live>>,
     revocation: Revocation,
+    /// The disk is full: nothing but erasures is committed.
+    full: AtomicBool,
+    /// The clock is too far ahead to be believed.
+    clock_leads: AtomicBool,
 }
 
 /// The store, and the keys of the state that was committed last; while a commit runs, those of the
@@ -124,9 +135,13 @@ impl Engine {
             clock: parts.clock.clone(),
             live: RwLock::new(None),
             revocation: Revocation::default(),
+            full: AtomicBool::new(false),
+            clock_leads: AtomicBool::new(false),
         });
         let mut writer = batch::Writer::new(parts, shared.clone());
         writer.recover()?;
+        writer.look_at_clock();
+        writer.restore_reserve();
         let journal = Arc::new(writer.with_keys(open_journal)?);
         writer.attach(journal.clone());
         let (queue, jobs) = mpsc::sync_channel::<Job>(QUEUE_MAX);
@@ -202,6 +217,19 @@ impl Engine {
         self.journal
             .append(&entry.encode())
             .map_err(|_| Refusal::Internal("the read journal cannot be written"))
+    }
+
+    /// Whether the disk is so full that nothing but erasures is committed.
+    #[must_use]
+    pub fn full(&self) -> bool {
+        self.shared.full.load(Ordering::Acquire)
+    }
+
+    /// Whether the system's clock is so far ahead of the vault's time that nothing may be destroyed
+    /// by it until somebody has confirmed it.
+    #[must_use]
+    pub fn clock_leads(&self) -> bool {
+        self.shared.clock_leads.load(Ordering::Acquire)
     }
 
     /// The present, for what needs no snapshot.

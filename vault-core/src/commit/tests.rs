@@ -39,12 +39,18 @@ struct Machine {
     plan: Arc<Mutex<Option<FaultPlan>>>,
     /// Whether the store refuses to be opened again.
     stuck: Arc<Mutex<bool>>,
+    /// Whether the disk is full when the store is opened again.
+    full: Arc<Mutex<bool>>,
+    clock: Arc<ManualClock>,
+    reserve: Mutex<Option<Box<dyn Reserve>>>,
+    confirm_clock: Mutex<bool>,
 }
 
 struct Factory {
     disk: MemoryDisk,
     plan: Arc<Mutex<Option<FaultPlan>>>,
     stuck: Arc<Mutex<bool>>,
+    full: Arc<Mutex<bool>>,
 }
 
 impl StoreFactory for Factory {
@@ -53,6 +59,9 @@ impl StoreFactory for Factory {
             return Err(StoreError::Corrupt);
         }
         let (backend, plan) = FaultBackend::new(self.disk.open())?;
+        if *self.full.lock() {
+            plan.arm(Fault::DiskFullFrom(1));
+        }
         *self.plan.lock() = Some(plan);
         Ok(Arc::new(RedbStore::with_backend(backend, check)?))
     }
@@ -76,6 +85,12 @@ impl Machine {
             dir: tempfile::tempdir().unwrap(),
             plan: Arc::default(),
             stuck: Arc::default(),
+            full: Arc::default(),
+            clock: Arc::new(ManualClock::at(
+                Timestamp::from_second(1_800_000_000).unwrap(),
+            )),
+            reserve: Mutex::default(),
+            confirm_clock: Mutex::default(),
         };
         let roots = Roots::derive(VAULT, 1, &root_key, &secret);
         let system = SystemKeys::generate(targets, entropy);
@@ -85,7 +100,10 @@ impl Machine {
             &roots,
             VAULT,
             &system,
-            &State::default(),
+            &State {
+                time: 1_800_000_000_000,
+                ..State::default()
+            },
             &mut |_| Ok(()),
         )
         .unwrap();
@@ -107,6 +125,7 @@ impl Machine {
                 disk: self.disk.clone(),
                 plan: self.plan.clone(),
                 stuck: self.stuck.clone(),
+                full: self.full.clone(),
             }),
             anchor: Box::new(FileAnchor::new(
                 VAULT,
@@ -115,10 +134,10 @@ impl Machine {
             )),
             root_keys: root_keys.collect(),
             slots,
-            clock: Arc::new(ManualClock::at(
-                Timestamp::from_second(1_800_000_000).unwrap(),
-            )),
+            clock: self.clock.clone(),
             entropy: Box::new(crate::entropy::OsEntropy),
+            reserve: self.reserve.lock().take(),
+            confirm_clock: *self.confirm_clock.lock(),
         };
         let path = self.dir.path().join("journal");
         Engine::start(parts, |system, state| {
@@ -388,4 +407,128 @@ fn the_power_may_go_during_any_store_operation_of_an_erasure() {
             erased_if_acknowledged(&engine, acknowledged);
         }
     }
+}
+
+/// Room for erasures: with it released, the disk is full no longer.
+struct Room {
+    plan: Arc<Mutex<Option<FaultPlan>>>,
+    held: bool,
+    full: Arc<Mutex<bool>>,
+    /// Whether somebody has made more room.
+    cleared: Arc<Mutex<bool>>,
+}
+
+impl Reserve for Room {
+    fn short(&self) -> bool {
+        *self.full.lock()
+    }
+
+    fn release(&mut self) {
+        self.held = false;
+        *self.full.lock() = false;
+        self.plan.lock().as_ref().unwrap().disarm();
+    }
+
+    fn restore(&mut self) -> bool {
+        self.held |= *self.cleared.lock();
+        self.held
+    }
+}
+
+/// Fills the disk at operation `k`, then lets somebody be stored and somebody be forgotten.
+fn on_a_full_disk(reserve: bool, k: u64) -> (Result<(), Refusal>, Result<(), Refusal>, Machine) {
+    let machine = Machine::new();
+    let cleared = Arc::new(Mutex::new(false));
+    if reserve {
+        *machine.reserve.lock() = Some(Box::new(Room {
+            plan: machine.plan.clone(),
+            held: true,
+            full: machine.full.clone(),
+            cleared: cleared.clone(),
+        }));
+    }
+    let engine = machine.open().unwrap();
+    for number in 1..=3 {
+        create(&engine, number).unwrap();
+    }
+    machine.plan().arm(Fault::DiskFullFrom(k));
+    *machine.full.lock() = true;
+    let mut erased = erase(&engine, 2);
+    if matches!(erased, Err(Refusal::OutcomeUnknown)) {
+        // What a client does: it asks again.
+        erased = match exists_or(&engine, 2) {
+            Some(false) => Ok(()),
+            _ => erase(&engine, 2),
+        };
+    }
+    let stored = create(&engine, 4);
+    // Room has returned, and with the next look at it everything goes on.
+    *cleared.lock() = true;
+    *machine.full.lock() = false;
+    machine.plan().disarm();
+    if reserve {
+        while engine.full() {
+            std::thread::yield_now();
+        }
+        create(&engine, 5).unwrap();
+        assert!(exists(&engine, 1) && exists(&engine, 3));
+    }
+    drop(engine);
+    (erased, stored, machine)
+}
+
+fn exists_or(engine: &Engine, number: u8) -> Option<bool> {
+    engine.snapshot().ok().map(|_| exists(engine, number))
+}
+
+#[test]
+fn on_a_full_disk_people_can_be_forgotten_and_nothing_else_is_stored() {
+    for k in [1, 3, 8] {
+        let (erased, stored, machine) = on_a_full_disk(true, k);
+        assert!(erased.is_ok(), "{k}: {erased:?}");
+        assert!(matches!(stored, Err(Refusal::DiskFull)), "{k}: {stored:?}");
+        let engine = machine.open().unwrap();
+        assert!(!exists(&engine, 2) && exists(&engine, 1) && exists(&engine, 5));
+        // The nearest violation: without the room the erasure is refused.
+        let (erased, _, machine) = on_a_full_disk(false, k);
+        assert!(erased.is_err(), "{k}");
+        assert!(exists(&machine.open().unwrap(), 1));
+    }
+}
+
+#[test]
+fn a_clock_that_leaps_ahead_is_recorded_only_once_it_is_confirmed() {
+    let machine = Machine::new();
+    let day = 24 * 3_600_000;
+    let engine = machine.open().unwrap();
+    let time = |engine: &Engine| engine.snapshot().unwrap().state().time;
+    create(&engine, 1).unwrap();
+    let began = time(&engine);
+    // Days that really pass are believed.
+    machine.clock.advance(3 * day);
+    create(&engine, 2).unwrap();
+    assert_eq!(time(&engine), began + 3 * day);
+    assert!(!engine.clock_leads());
+    // A leap is not, and time goes on beside it.
+    machine.clock.set(3_650 * day);
+    machine.clock.advance(1_000);
+    create(&engine, 3).unwrap();
+    assert_eq!(time(&engine), began + 3 * day + 1_000);
+    assert!(engine.clock_leads());
+    engine.close();
+    drop(engine);
+    let engine = machine.open().unwrap();
+    assert!(engine.clock_leads());
+    // Set right again, it is believed again.
+    machine.clock.set(-3_650 * day);
+    create(&engine, 4).unwrap();
+    assert!(!engine.clock_leads());
+    machine.clock.set(10 * day);
+    engine.close();
+    drop(engine);
+    *machine.confirm_clock.lock() = true;
+    let engine = machine.open().unwrap();
+    create(&engine, 5).unwrap();
+    assert!(!engine.clock_leads());
+    assert_eq!(time(&engine), began + 13 * day + 1_000);
 }

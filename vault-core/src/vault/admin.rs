@@ -34,8 +34,11 @@ pub struct Status {
     pub people: u64,
     /// People who were.
     pub erased: u64,
-    /// Whether commits succeed.
+    /// Whether there is room for more than erasures.
     pub writable: bool,
+    /// Whether the clock is too far ahead of the last commit to be believed: nothing expires until
+    /// it is confirmed.
+    pub clock_leads: bool,
     /// Entries of the log.
     pub audit_entries: u64,
     /// Size of all files.
@@ -176,7 +179,8 @@ impl Vault {
             policy_version: state.policy_version,
             people: state.people,
             erased: state.erased,
-            writable: true,
+            writable: !self.engine.full(),
+            clock_leads: self.engine.clock_leads(),
             audit_entries: state.audit_next,
             bytes_on_disk: create::bytes_on_disk(&self.paths),
         })

@@ -15,7 +15,9 @@ use parking_lot::Mutex;
 use super::secret::{Passphrase, RecoveryKey, UnlockSecret};
 use super::{Settings, Vault, admin, guard};
 use crate::audit::journal::Journal;
-use crate::commit::{Engine, Parts, RecoverError, RedbFactory, RootCandidate, State, initialise};
+use crate::commit::{
+    Engine, FileReserve, Parts, RecoverError, RedbFactory, RootCandidate, State, initialise,
+};
 use crate::crypto::{Secret, self_test};
 use crate::entropy::OsEntropy;
 use crate::id::VaultId;
@@ -29,6 +31,7 @@ use crate::store::{RedbStore, StoreError};
 
 const DATABASE: &str = "vault.redb";
 const DATABASE_UNFINISHED: &str = "vault.redb.unfinished";
+const RESERVE: &str = "reserve";
 const JOURNAL: &str = "journal";
 const LOCK: &str = "lock";
 const ANCHOR: &str = "anchor";
@@ -429,6 +432,8 @@ impl LockedVault {
             slots,
             clock: self.settings.clock.clone(),
             entropy: Box::new(OsEntropy),
+            reserve: Some(Box::new(FileReserve::new(self.paths.dir.join(RESERVE)))),
+            confirm_clock: self.settings.confirm_clock,
         };
         let path = self.paths.dir.join(JOURNAL);
         let engine = Engine::start(parts, |system, state| {

@@ -49,6 +49,9 @@ pub struct Settings {
     pub clock: Arc<dyn Clock>,
     /// Accept file systems that keep old bytes (copy-on-write, network, overlay) under the anchor.
     pub accept_any_file_system: bool,
+    /// Somebody has looked at the clock and says that it is right, though it is more than a day
+    /// ahead of the vault's last commit.
+    pub confirm_clock: bool,
 }
 
 /// An open vault. Every method may block on the disk. After [`Vault::close`] all answer

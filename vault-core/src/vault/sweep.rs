@@ -39,8 +39,16 @@ impl Vault {
     ///
     /// # Errors
     ///
-    /// Those of every write. What was done before the error stays done.
+    /// Those of every write. What was done before the error stays done. [`Refusal::Conflict`] while
+    /// the clock is not to be believed.
     pub fn sweep(&self, which: Sweep) -> Result<bool, Refusal> {
+        if self.engine.clock_leads() {
+            return Err(Refusal::Conflict(
+                "the clock is more than a day ahead of the vault's last commit, so nothing expires \
+                 by it; look at the clock, then start the server with --confirm-clock"
+                    .into(),
+            ));
+        }
         let more = self.sweep_people(which)?;
         self.sweep_orphans()?;
         let snapshot = self.snapshot()?;

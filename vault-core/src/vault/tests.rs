@@ -26,6 +26,7 @@ fn settings(clock: &Arc<ManualClock>) -> Settings {
     Settings {
         clock: clock.clone(),
         accept_any_file_system: true,
+        confirm_clock: false,
     }
 }
 

@@ -47,9 +47,12 @@ pub(crate) struct StatusView {
     /// People erased since its creation.
     #[serde(skip_serializing_if = "Option::is_none")]
     erased: Option<u64>,
-    /// Whether writes are taken.
+    /// Whether writes are taken; on a full disk only erasures are.
     #[serde(skip_serializing_if = "Option::is_none")]
     writable: Option<bool>,
+    /// Whether the clock is too far ahead of the last commit to be believed, so that nothing expires.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock_leads: Option<bool>,
     /// Entries of the evidence log.
     #[serde(skip_serializing_if = "Option::is_none")]
     audit_entries: Option<u64>,
@@ -160,6 +163,7 @@ pub(crate) async fn status(State(app): State<App>, incoming: Incoming) -> Outcom
         people: None,
         erased: None,
         writable: None,
+        clock_leads: None,
         audit_entries: None,
         bytes_on_disk: None,
     };
@@ -176,6 +180,7 @@ pub(crate) async fn status(State(app): State<App>, incoming: Incoming) -> Outcom
                 people: Some(status.people),
                 erased: Some(status.erased),
                 writable: Some(status.writable),
+                clock_leads: Some(status.clock_leads),
                 audit_entries: Some(status.audit_entries),
                 bytes_on_disk: Some(status.bytes_on_disk),
                 ..bare(&session.app)
