@@ -7,8 +7,9 @@
 //!
 //! [`RedbStore`] is the store of a vault, [`MemoryStore`] that of tests; [`Overlay`] holds the
 //! changes of one closure back until somebody decides about them; [`fault`] breaks disks on
-//! purpose.
+//! purpose, and [`conformance`] tells whether a store is one.
 
+pub mod conformance;
 mod disk;
 mod error;
 pub mod fault;
