@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Direction, KeyRange, ReadTx, Row, Store, StoreError, Table, WriteTx};
+use super::{Direction, KeyRange, Row, Store, StoreError, Table};
 use crate::entropy::{Entropy, SeededEntropy};
 
 /// Steps of the random history.
@@ -232,7 +232,7 @@ fn same_as_model(store: &dyn Store, model: &Model, random: &mut Random) {
 mod tests {
     use super::*;
     use crate::store::fault::FaultBackend;
-    use crate::store::{MemoryDisk, MemoryStore, Overlay, RedbStore};
+    use crate::store::{MemoryDisk, MemoryStore, Overlay, ReadTx, RedbStore, WriteTx};
 
     #[test]
     fn memory_conforms() {
