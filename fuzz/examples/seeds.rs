@@ -54,6 +54,7 @@ fn main() -> std::io::Result<()> {
         subject: Some([4; 16]),
         fields: vec![(1, 2)],
         outcome: "ok".into(),
+        session: None,
         request: CallId::from_bytes([5; 16]),
         receipt: None,
     };

@@ -59,6 +59,8 @@ kinds! {
     ConsentKind, ConsentId, "cns_";
     /// An API key's public name.
     TokenKind, TokenId, "tok_";
+    /// A session of one conversation.
+    SessionKind, SessionId, "ses_";
     /// One call to the vault.
     CallKind, CallId, "call_";
     /// A vault.

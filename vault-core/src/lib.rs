@@ -21,5 +21,6 @@ pub mod refusal;
 pub mod revocation;
 pub mod row;
 pub mod schema;
+pub mod session;
 pub mod store;
 pub mod vault;

@@ -55,6 +55,16 @@ pub const ASKS_PER_DAY_MAX: u32 = 50;
 pub const RESERVE_BYTES: u64 = 4 << 20;
 /// How far the system's clock may be ahead of the vault's time before it has to be confirmed.
 pub const CLOCK_LEAD_HOURS_MAX: i64 = 24;
+/// Sessions of one person that are live at a time.
+pub const SESSIONS_PER_PERSON_MAX: usize = 64;
+/// Names of fields that a session is begun with.
+pub const SESSION_FIELDS_MAX: usize = 64;
+/// Reads, and writes, that a session is good for.
+pub const SESSION_CALLS_MAX: u32 = 10_000;
+/// How long a session lasts at most.
+pub const SESSION_SECONDS_MAX: i64 = 24 * 3600;
+/// How long it lasts unless told.
+pub const SESSION_SECONDS_DEFAULT: i64 = 15 * 60;
 /// Entries of the log in one row of its table; a few rows fill a page of the store.
 pub const AUDIT_ROW_ENTRIES_MAX: usize = 16;
 /// Bytes of the read journal before it begins anew.

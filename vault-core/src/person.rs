@@ -21,13 +21,14 @@ use crate::schema::NORMALISER_VERSION;
 use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
 
 /// Tables whose keys begin with a row handle.
-const OWN_TABLES: [Table; 6] = [
+const OWN_TABLES: [Table; 7] = [
     Table::Keysets,
     Table::Records,
     Table::RecordMeta,
     Table::Subjects,
     Table::Consents,
     Table::Dirty,
+    Table::Sessions,
 ];
 
 /// A person with their keys.

@@ -245,6 +245,8 @@ impl Incoming {
     /// 400 `purpose_missing`.
     pub(crate) fn demand_purpose(&self) -> Result<(), Problem> {
         match self.purpose.as_deref() {
+            // A session implies its purpose.
+            None if self.session_subject().is_some() => Ok(()),
             None | Some("") => Err(Problem::new(Code::PurposeMissing)),
             Some(_) => Ok(()),
         }
@@ -274,11 +276,21 @@ impl Incoming {
     }
 
     /// The person in the path. A text that is no id stands for a person who does not exist, so that
-    /// it takes the same way through the checks and comes out as the same 404.
+    /// it takes the same way through the checks and comes out as the same 404. `self` is the person
+    /// of a session.
     pub(crate) fn subject(&self) -> SubjectId {
-        self.parameter("s")
-            .parse()
-            .unwrap_or(SubjectId::from_bytes([0xff; 16]))
+        let text = self.parameter("s");
+        if let ("self", Some(subject)) = (text, self.session_subject()) {
+            return subject;
+        }
+        text.parse().unwrap_or(SubjectId::from_bytes([0xff; 16]))
+    }
+
+    /// Whose session the bearer says it is; the vault proves it.
+    pub(crate) fn session_subject(&self) -> Option<SubjectId> {
+        self.bearer
+            .as_deref()
+            .and_then(vault_core::session::subject_of)
     }
 
     /// The record in the path; as for [`Incoming::subject`].

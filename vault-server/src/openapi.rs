@@ -17,8 +17,12 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::problem::{PROBLEM_JSON, ProblemBody, ProblemPlace};
 use crate::routes::documented;
 
-const PATH_PARAMETERS: [(&str, &str); 7] = [
-    ("s", "The person's id, `sub_…`"),
+const PATH_PARAMETERS: [(&str, &str); 8] = [
+    (
+        "s",
+        "The person's id, `sub_…`; `self` for the person of a session",
+    ),
+    ("ses", "The session's name, `ses_…`"),
     ("c", "Name of a collection of the policy"),
     ("r", "The record's id, `rec_…`"),
     ("purpose", "Name of a purpose of the policy"),

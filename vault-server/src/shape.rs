@@ -82,6 +82,40 @@ impl Shape {
         }
     }
 
+    /// Texts in a list that must be there.
+    pub(crate) fn texts(&mut self, name: &str) -> Vec<String> {
+        let Value::Array(values) = self.value(name) else {
+            self.refuse(name, "not_a_list", "a list of texts is expected");
+            return Vec::new();
+        };
+        let count = values.len();
+        let texts: Vec<String> = values
+            .into_iter()
+            .filter_map(|value| match value {
+                Value::String(text) => Some(text),
+                _ => None,
+            })
+            .collect();
+        if texts.len() < count {
+            self.refuse(name, "not_a_text", "only texts are expected in this list");
+        }
+        texts
+    }
+
+    /// A whole number from 0 that may be there.
+    pub(crate) fn optional_number(&mut self, name: &str) -> Option<u32> {
+        match self.members.remove(name) {
+            None | Some(Value::Null) => None,
+            Some(value) => {
+                let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+                if number.is_none() {
+                    self.refuse(name, "not_a_number", "a whole number from 0 is expected");
+                }
+                number
+            }
+        }
+    }
+
     /// A truth value that must be there.
     pub(crate) fn flag(&mut self, name: &str) -> bool {
         match self.members.remove(name) {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::hex;
-use crate::id::{CallId, ReceiptId, TokenId};
+use crate::id::{CallId, ReceiptId, SessionId, TokenId};
 use crate::row::{self, RowError};
 
 /// Who did something.
@@ -40,6 +40,8 @@ pub struct Entry {
     pub fields: Vec<(u16, u16)>,
     /// `ok`, or the code of the refusal.
     pub outcome: Cow<'static, str>,
+    /// The session that the API key had given the call to.
+    pub session: Option<SessionId>,
     /// The call's id.
     pub request: CallId,
     /// An erasure's receipt and the hash of its body.
@@ -74,6 +76,7 @@ impl Entry {
             subject,
             fields,
             outcome,
+            session,
             request,
             receipt,
         } = self;
@@ -97,6 +100,9 @@ impl Entry {
         }
         members.insert("request", json!(request.to_string()));
         members.insert("role", json!(role));
+        if let Some(session) = session {
+            members.insert("session", json!(session.to_string()));
+        }
         if let Some(subject) = subject {
             members.insert("subject", json!(hex(subject)));
         }
@@ -120,6 +126,7 @@ mod tests {
             subject: Some([2; 16]),
             fields: vec![(1, 3), (1, 4)],
             outcome: "ok".into(),
+            session: None,
             request: CallId::from_bytes([3; 16]),
             receipt: Some((ReceiptId::from_bytes([4; 16]), [5; 32])),
         };

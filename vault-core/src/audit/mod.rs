@@ -117,6 +117,7 @@ mod tests {
             subject: Some([7; 16]),
             fields: vec![(1, 2)],
             outcome: "ok".into(),
+            session: None,
             request: CallId::generate(&mut SeededEntropy::new(1)),
             receipt: None,
         }

@@ -139,6 +139,24 @@ impl Role {
         self.ask.insert((collection_id, field_id, test.to_owned()));
     }
 
+    /// What is left of the role in a session: these fields, one purpose, no capability.
+    #[must_use]
+    pub fn narrowed(&self, purpose_id: u16, fields: &[(u16, u16)]) -> Self {
+        let purposes = self.purposes.iter().copied().filter(|id| *id == purpose_id);
+        let mut narrow = Self::new(self.name.clone(), self.origin, purposes.collect(), []);
+        for (collection, field) in fields.iter().copied() {
+            let target = Target::Field(collection, field);
+            narrow.allow_read(target, self.view(collection, field));
+            if self.may_write(collection, field) {
+                narrow.allow_write(target);
+            }
+            for test in self.asks(collection, field) {
+                narrow.allow_ask(collection, field, test);
+            }
+        }
+        narrow
+    }
+
     /// Whether it has this capability.
     #[must_use]
     pub fn may(&self, capability: Capability) -> bool {
@@ -216,6 +234,27 @@ mod tests {
         assert!(!role.may_ask(1, 2, "equals"));
         assert!(!role.may_ask(1, 1, "last4"));
         assert!(!role.may_ask(1, 3, "last4"));
+    }
+
+    #[test]
+    fn a_session_has_of_a_role_what_it_names_and_no_capability() {
+        let may = [Capability::SubjectsErase];
+        let mut role = Role::new("r".into(), RoleOrigin::Policy, vec![1, 2], may);
+        role.allow_read(Target::All, View::Full);
+        role.allow_read(Target::Field(1, 2), View::Mask);
+        role.allow_write(Target::Collection(1));
+        role.allow_ask(1, 2, "last4");
+        let narrow = role.narrowed(2, &[(1, 2)]);
+        assert_eq!(
+            (narrow.view(1, 2), narrow.view(1, 1)),
+            (View::Mask, View::None)
+        );
+        assert!(narrow.may_write(1, 2) && !narrow.may_write(1, 1));
+        assert!(narrow.may_ask(1, 2, "last4"));
+        assert!(narrow.serves(2) && !narrow.serves(1));
+        assert!(!narrow.may(Capability::SubjectsErase));
+        // A field that the role does not have itself is not given away.
+        assert_eq!(narrow.narrowed(2, &[(1, 1)]).view(1, 1), View::None);
     }
 
     #[test]

@@ -19,7 +19,7 @@ type Model = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
 ///
 /// # Panics
 ///
-/// If the store does not do what [`Store`], [`ReadTx`] and [`WriteTx`] promise.
+/// If the store does not do what [`Store`] and its transactions promise.
 pub fn check(open: &mut dyn FnMut() -> Box<dyn Store>) {
     let mut store = open();
     snapshots_stand_still(&*store);

@@ -30,11 +30,13 @@ pub enum Table {
     Audit = 11,
     /// Work for the sweeper.
     Dirty = 12,
+    /// Sessions of conversations.
+    Sessions = 13,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::System,
         Self::Nodes,
         Self::Keysets,
@@ -47,6 +49,7 @@ impl Table {
         Self::ApiKeys,
         Self::Audit,
         Self::Dirty,
+        Self::Sessions,
     ];
 
     /// The number, as used in associated data.
@@ -72,6 +75,7 @@ impl Table {
             Self::ApiKeys => "t10",
             Self::Audit => "t11",
             Self::Dirty => "t12",
+            Self::Sessions => "t13",
         }
     }
 

@@ -1,5 +1,6 @@
 //! How every call runs: checked, decided, recorded, and handed over while it still holds.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -13,6 +14,7 @@ use crate::id::{CallId, ReceiptId, SubjectId};
 use crate::person::Person;
 use crate::policy::{Capability, Policy, Role};
 use crate::refusal::Refusal;
+use crate::session;
 
 /// How often a read begins again because something was revoked meanwhile.
 const READ_TRIES: usize = 16;
@@ -43,18 +45,27 @@ impl Context {
     fn new(call: &Call<'_>) -> Self {
         Self {
             principal: call.principal.clone(),
-            purpose: call.purpose.map(Into::into),
+            // A session implies its purpose; stating another is refused as that of another role is.
+            purpose: call.purpose.map(Into::into).or_else(|| {
+                let scope = call.principal.scope()?;
+                Some(scope.purpose.clone())
+            }),
             id: call.id,
         }
     }
 
-    /// The role, for what moves values: whoever has an unlock secret alone has none.
-    pub(super) fn role<'p>(&self, policy: &'p Policy) -> Result<&'p Role, Refusal> {
-        let role = self
-            .principal
-            .token()
-            .and_then(|_| policy.role(self.principal.role()));
+    /// The role, for what moves values.
+    pub(super) fn role<'p>(&self, policy: &'p Policy) -> Result<Cow<'p, Role>, Refusal> {
+        let role = self.principal.role_in(policy);
         role.ok_or_else(|| Refusal::RoleDenied("this caller has no role of the policy".into()))
+    }
+
+    /// Whether the caller may work on this person at all: a session knows of nobody but its own.
+    pub(super) fn may_reach(&self, subject: SubjectId) -> Result<(), Refusal> {
+        match self.principal.scope() {
+            Some(scope) if scope.subject != subject => Err(Refusal::NotFound("person")),
+            _ => Ok(()),
+        }
     }
 
     fn entry(
@@ -84,6 +95,7 @@ impl Context {
             subject,
             fields,
             outcome: outcome.into(),
+            session: self.principal.session(),
             request: self.id,
             receipt,
         }
@@ -172,6 +184,9 @@ impl Vault {
             let policy = current(txn, &at_hand)?;
             let mut noted = Noted::default();
             let value = f(txn, &policy, &context, &mut noted)?;
+            if let Some(scope) = context.principal.scope() {
+                session::spend(txn, scope.subject, scope.session, true)?;
+            }
             let entry = context.entry(&policy, txn.now(), action, noted, "ok");
             txn.record(entry);
             Ok(value)
@@ -190,6 +205,7 @@ impl Vault {
         hand_over: impl FnOnce(T) -> R,
     ) -> Result<R, Refusal> {
         let context = Context::new(call);
+        let mut spent = false;
         for _ in 0..READ_TRIES {
             let ticket = self.engine.revocation().ticket(subject);
             let snapshot = self.snapshot()?;
@@ -201,6 +217,13 @@ impl Vault {
                 .and_then(|()| look(&snapshot, &policy, &context, &mut noted))
                 .inspect_err(|refusal| self.note_refusal(call, action, refusal))?;
             let entry = context.entry(&policy, snapshot.now(), action, noted, "ok");
+            if let (Some(scope), false) = (context.principal.scope(), spent) {
+                let (subject, session) = (scope.subject, scope.session);
+                self.engine
+                    .submit(move |txn| session::spend(txn, subject, session, false))
+                    .inspect_err(|refusal| self.note_refusal(call, action, refusal))?;
+                spent = true;
+            }
             self.engine.record_read(&entry)?;
             if let Some(_hold) = self.engine.revocation().hold(ticket) {
                 return Ok(hand_over(value));

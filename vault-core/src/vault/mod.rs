@@ -11,6 +11,7 @@ mod create;
 mod guard;
 mod input;
 mod secret;
+mod sessions;
 mod subjects;
 mod sweep;
 #[cfg(test)]
@@ -30,6 +31,7 @@ pub use admin::{PolicyApplied, PolicyView, SlotView, Status};
 pub use consents::{ConsentInput, ConsentView};
 pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError, VaultPaths};
 pub use secret::{Passphrase, PassphraseError, RecoveryKey, RecoveryKeyError, UnlockSecret};
+pub use sessions::{SessionBegun, SessionInput, SessionView};
 pub use subjects::{CollectionCount, SubjectView};
 pub use sweep::Sweep;
 pub use token::{Call, Principal, TokenView};

@@ -141,7 +141,12 @@ impl Vault {
             self.engine.submit(move |txn| {
                 let handle = key.get(..16).ok_or(DAMAGED)?;
                 let mut budget = SWEEP_ROWS_MAX;
-                for table in [Table::Records, Table::RecordMeta, Table::Consents] {
+                for table in [
+                    Table::Records,
+                    Table::RecordMeta,
+                    Table::Consents,
+                    Table::Sessions,
+                ] {
                     let range = KeyRange::prefix(handle);
                     for (row, _) in txn.range(table, &range, Direction::Ascending, budget)? {
                         txn.delete(table, &row)?;

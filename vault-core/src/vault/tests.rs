@@ -377,3 +377,31 @@ fn input_that_does_not_fit_says_where_and_changes_nothing() {
         .patch_single(&support, ann, "profile", Map::new(), Some("*"));
     assert!(matches!(stale, Err(Refusal::PreconditionFailed)));
 }
+
+#[test]
+fn a_session_lasts_as_long_as_it_was_given() {
+    let bench = Bench::new();
+    let bot = bench.role("bot");
+    let support = call(&bot, Some("support"));
+    let vault = &bench.vault;
+    let (ann, _) = vault.create_subject(&support, "web", "ann").unwrap();
+    let input = SessionInput {
+        purpose: "support".into(),
+        fields: vec!["profile.*".into()],
+        reads: 5,
+        writes: 0,
+        expires_in: Some(60),
+    };
+    let begun = vault.begin_session(&support, ann, input).unwrap();
+    let session = vault.authenticate(&begun.token).unwrap();
+    let read = || profile(vault, &call(&session, None), ann, None);
+    assert!(read().is_ok());
+    bench.clock.advance(59_999);
+    assert!(read().is_ok());
+    bench.clock.advance(1);
+    assert!(matches!(read(), Err(Refusal::Unauthenticated)));
+    assert!(matches!(
+        vault.authenticate(&begun.token),
+        Err(Refusal::Unauthenticated)
+    ));
+}

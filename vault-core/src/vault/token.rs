@@ -1,5 +1,8 @@
 //! API keys: 256 random bits, found by their hash; roles, and who calls.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use data_encoding::BASE64URL_NOPAD;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,12 +10,13 @@ use serde::{Deserialize, Serialize};
 use crate::audit::Actor;
 use crate::commit::{Txn, View};
 use crate::crypto::{Location, Secret, seal, sha256, unseal};
-use crate::id::{CallId, TokenId};
+use crate::id::{CallId, SessionId, SubjectId, TokenId};
 use crate::limits::API_KEYS_MAX;
-use crate::person::DAMAGED;
-use crate::policy::{Capability, Policy};
+use crate::person::{DAMAGED, Person};
+use crate::policy::{Capability, Policy, Role};
 use crate::refusal::Refusal;
 use crate::row;
+use crate::session;
 use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
 
 /// The role of whoever has an unlock secret.
@@ -35,6 +39,16 @@ const KEYHOLDER_MAY: [Capability; 10] = [
 pub struct Principal {
     token: Option<(TokenId, [u8; 32])>,
     role: String,
+    session: Option<Arc<Scope>>,
+}
+
+/// What a session's token is good for.
+#[derive(Debug)]
+pub(super) struct Scope {
+    pub(super) subject: SubjectId,
+    pub(super) session: SessionId,
+    pub(super) purpose: String,
+    fields: Vec<(u16, u16)>,
 }
 
 impl Principal {
@@ -42,6 +56,7 @@ impl Principal {
         Self {
             token: None,
             role: KEYHOLDER.into(),
+            session: None,
         }
     }
 
@@ -51,7 +66,34 @@ impl Principal {
         &self.role
     }
 
-    /// The API key's public name; `None` for an unlock secret.
+    /// The session, if a session's token was shown.
+    #[must_use]
+    pub fn session(&self) -> Option<SessionId> {
+        self.session.as_ref().map(|scope| scope.session)
+    }
+
+    pub(super) fn scope(&self) -> Option<&Scope> {
+        self.session.as_deref()
+    }
+
+    /// Name and hash of the API key, for what it makes; `None` for a session, which makes nothing.
+    pub(super) fn key(&self) -> Option<(TokenId, [u8; 32])> {
+        self.token.filter(|_| self.session.is_none())
+    }
+
+    /// The role, for what moves values: whoever has an unlock secret alone has none, and a session
+    /// has of its maker's role what it was given.
+    pub(super) fn role_in<'p>(&self, policy: &'p Policy) -> Option<Cow<'p, Role>> {
+        self.token?;
+        let role = policy.role(&self.role)?;
+        let Some(scope) = &self.session else {
+            return Some(Cow::Borrowed(role));
+        };
+        let purpose = policy.purpose(&scope.purpose)?;
+        Some(Cow::Owned(role.narrowed(purpose.id, &scope.fields)))
+    }
+
+    /// The API key's public name; `None` for an unlock secret. A session has that of its maker.
     #[must_use]
     pub fn token(&self) -> Option<TokenId> {
         self.token.map(|(id, _)| id)
@@ -70,15 +112,26 @@ impl Principal {
             return Ok(());
         };
         let row = load(view, &hash)?.ok_or(Refusal::Unauthenticated)?;
-        if row.valid(view.now()) && row.role == self.role {
-            return Ok(());
+        if !row.valid(view.now()) || row.role != self.role {
+            return Err(Refusal::Unauthenticated);
         }
-        Err(Refusal::Unauthenticated)
+        let Some(scope) = &self.session else {
+            return Ok(());
+        };
+        let gone = |refusal| match refusal {
+            Refusal::Erased { .. } | Refusal::NotFound(_) => Refusal::Unauthenticated,
+            other => other,
+        };
+        let person = Person::load(view, scope.subject).map_err(gone)?;
+        let row = session::load(view, &person, scope.session)?;
+        let live = row.is_some_and(|row| row.live(view.now()));
+        live.then_some(()).ok_or(Refusal::Unauthenticated)
     }
 
     /// Whether the role may do this.
     pub(super) fn require(&self, policy: &Policy, capability: Capability) -> Result<(), Refusal> {
         let may = match self.token {
+            _ if self.session.is_some() => false,
             None => KEYHOLDER_MAY.contains(&capability),
             Some(_) => policy
                 .role(&self.role)
@@ -165,6 +218,21 @@ fn load(view: &dyn View, hash: &[u8; 32]) -> Result<Option<TokenRow>, Refusal> {
 
 /// The principal that a bearer token stands for.
 pub(super) fn authenticate(view: &dyn View, bearer: &str) -> Result<Principal, Refusal> {
+    if let Some(bearer) = session::Bearer::parse(bearer) {
+        let (_, row) = session::find(view, &bearer)?;
+        let principal = Principal {
+            token: Some((row.token, row.key_sha256)),
+            role: row.role,
+            session: Some(Arc::new(Scope {
+                subject: bearer.subject,
+                session: bearer.session,
+                purpose: row.purpose,
+                fields: row.fields,
+            })),
+        };
+        principal.check(view)?;
+        return Ok(principal);
+    }
     let secret = bearer.strip_prefix("vk_").ok_or(Refusal::Unauthenticated)?;
     let bytes = BASE64URL_NOPAD
         .decode(secret.as_bytes())
@@ -178,6 +246,7 @@ pub(super) fn authenticate(view: &dyn View, bearer: &str) -> Result<Principal, R
     Ok(Principal {
         token: Some((row.token, hash)),
         role: row.role,
+        session: None,
     })
 }
 

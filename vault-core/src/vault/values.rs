@@ -188,8 +188,9 @@ impl Reader {
         options: &ReadOptions,
     ) -> Result<Self, Refusal> {
         let stated = context.purpose.as_deref().ok_or(Refusal::PurposeMissing)?;
-        let role = context.role(policy)?;
+        let role = &*context.role(policy)?;
         decision::may_read_any(&collection, role)?;
+        context.may_reach(subject)?;
         let person = Person::load(snapshot, subject)?;
         noted.person(&person, snapshot.now());
         let purpose = decision::purpose(policy, role, Some(stated))?;
@@ -282,8 +283,9 @@ fn writer<'p>(
     base: &str,
 ) -> Result<Writer<'p>, Refusal> {
     let stated = context.purpose.as_deref().ok_or(Refusal::PurposeMissing)?;
-    let role = context.role(policy)?;
+    let role = &*context.role(policy)?;
     decision::may_write_any(collection, role)?;
+    context.may_reach(subject)?;
     let person = Person::load(txn, subject)?;
     noted.person(&person, txn.now());
     let purpose = decision::purpose(policy, role, Some(stated))?;
@@ -737,7 +739,7 @@ impl Vault {
             Some(subject),
             |snapshot, policy, context, noted| {
                 let stated = context.purpose.as_deref().ok_or(Refusal::PurposeMissing)?;
-                let role = context.role(policy)?;
+                let role = &*context.role(policy)?;
                 let (collection, field) = input::field(policy, field)?;
                 let collection = of_kind(policy, &collection.name, CollectionKind::Single)?;
                 let asked = test.as_object().and_then(|test| test.keys().next());
@@ -749,6 +751,7 @@ impl Vault {
                         role.name, collection.name, field.name
                     )));
                 }
+                context.may_reach(subject)?;
                 let person = Person::load(snapshot, subject)?;
                 noted.person(&person, snapshot.now());
                 noted.fields.push((collection.id, field.id));

@@ -10,6 +10,7 @@ mod contract;
 mod key_slots;
 mod policy;
 mod records;
+mod sessions;
 mod state;
 mod subjects;
 
@@ -44,6 +45,8 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
             records::delete_one
         ))
         .routes(routes!(ask::ask))
+        .routes(routes!(sessions::begin, sessions::list))
+        .routes(routes!(sessions::end))
         .routes(routes!(consents::list))
         .routes(routes!(consents::read, consents::put, consents::withdraw))
         .routes(routes!(policy::read, policy::apply))

@@ -167,7 +167,9 @@ pub(crate) async fn status(State(app): State<App>, incoming: Incoming) -> Outcom
         audit_entries: None,
         bytes_on_disk: None,
     };
-    if incoming.bearer.is_none() || app.vault().is_none() {
+    // Counts are for those who run the vault or a bot; a session is for one person.
+    let counts = incoming.bearer.is_some() && incoming.session_subject().is_none();
+    if !counts || app.vault().is_none() {
         incoming.query(&[])?;
         return Ok(Reply::json(200, &bare(&app)));
     }
