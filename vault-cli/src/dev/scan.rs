@@ -63,22 +63,22 @@ pub(crate) fn scan(roots: &[&Path], needles: &[&str]) -> io::Result<Scan> {
     Ok(scan)
 }
 
-/// A line of hexadecimal from the biggest file under `root`: the 16 bytes with the most different
-/// ones, which in a database full of ciphertext is a piece of ciphertext.
+/// A line of hexadecimal from the file under `root` whose bytes differ most from one another: 16
+/// bytes of ciphertext where there is any, and nothing of files that only hold room.
 pub(crate) fn hex_line(root: &Path) -> io::Result<Option<String>> {
-    let mut biggest = Vec::new();
-    for path in files(&[root])? {
-        let bytes = fs::read(&path)?;
-        if bytes.len() > biggest.len() && bytes.iter().any(|byte| *byte != 0) {
-            biggest = bytes;
-        }
-    }
     let different = |line: &[u8]| {
         let mut seen = [false; 256];
         line.iter().for_each(|byte| seen[usize::from(*byte)] = true);
         seen.iter().filter(|seen| **seen).count()
     };
-    let lines = biggest.chunks_exact(16).enumerate();
+    let mut fullest = Vec::new();
+    for path in files(&[root])? {
+        let bytes = fs::read(&path)?;
+        if (different(&bytes), bytes.len()) > (different(&fullest), fullest.len()) {
+            fullest = bytes;
+        }
+    }
+    let lines = fullest.chunks_exact(16).enumerate();
     Ok(lines
         .max_by_key(|(_, line)| different(line))
         .map(|(number, line)| {

@@ -1,0 +1,398 @@
+//! Rows, as docs/format.md "Rows" describes them.
+//!
+//! Every row is read to its last byte. What does not fit is a panic: it opened, so either the
+//! document or the vault is wrong.
+
+use super::cipher::{Id, Key};
+
+pub(crate) type Field = (u16, u16);
+pub(crate) type Revision = [u8; 8];
+
+/// What is left of a row.
+pub(crate) struct Row<'a>(&'a [u8]);
+
+impl<'a> Row<'a> {
+    /// Reads a row of version 1 with `read`, to its end.
+    pub(crate) fn read<T>(bytes: &'a [u8], read: impl FnOnce(&mut Self) -> T) -> T {
+        assert_eq!(bytes[0], 1, "the row's version");
+        let mut row = Self(&bytes[1..]);
+        let value = read(&mut row);
+        assert!(row.0.is_empty(), "{} bytes are left over", row.0.len());
+        value
+    }
+
+    fn take(&mut self, length: usize) -> &'a [u8] {
+        let (taken, rest) = self.0.split_at(length);
+        self.0 = rest;
+        taken
+    }
+
+    fn array<const N: usize>(&mut self) -> [u8; N] {
+        self.take(N).try_into().unwrap()
+    }
+
+    fn byte(&mut self) -> u8 {
+        self.take(1)[0]
+    }
+
+    fn uint(&mut self) -> u64 {
+        let length = match self.byte() {
+            small @ 0..=250 => return small.into(),
+            251 => 2,
+            252 => 4,
+            253 => 8,
+            other => panic!("no integer begins with {other}"),
+        };
+        let bytes = self.take(length);
+        bytes
+            .iter()
+            .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+    }
+
+    fn u16(&mut self) -> u16 {
+        self.uint().try_into().unwrap()
+    }
+
+    fn u32(&mut self) -> u32 {
+        self.uint().try_into().unwrap()
+    }
+
+    fn int(&mut self) -> i64 {
+        let zigzag = self.uint();
+        (zigzag >> 1) as i64 ^ -((zigzag & 1) as i64)
+    }
+
+    fn truth(&mut self) -> bool {
+        match self.byte() {
+            0 => false,
+            1 => true,
+            other => panic!("{other} is no truth value"),
+        }
+    }
+
+    fn option<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        self.truth().then(|| read(self))
+    }
+
+    fn list<T>(&mut self, mut read: impl FnMut(&mut Self) -> T) -> Vec<T> {
+        (0..self.uint()).map(|_| read(self)).collect()
+    }
+
+    fn bytes(&mut self) -> Vec<u8> {
+        let length = self.uint().try_into().unwrap();
+        self.take(length).to_vec()
+    }
+
+    fn text(&mut self) -> String {
+        String::from_utf8(self.bytes()).unwrap()
+    }
+
+    fn field(&mut self) -> Field {
+        (self.u16(), self.u16())
+    }
+}
+
+pub(crate) struct SlotTarget {
+    pub(crate) number: u8,
+    pub(crate) kind: u64,
+    pub(crate) label: String,
+    pub(crate) created: i64,
+    pub(crate) salt: Id,
+    pub(crate) cost: [u32; 3],
+    pub(crate) public: Key,
+}
+
+pub(crate) struct SystemKeys {
+    pub(crate) system: Key,
+    pub(crate) audit: Key,
+    pub(crate) signing: Key,
+    pub(crate) index: Vec<(Field, Key)>,
+    pub(crate) placements: Vec<(u32, Key)>,
+    pub(crate) slots: Vec<SlotTarget>,
+    pub(crate) next_slot: u8,
+}
+
+pub(crate) fn system_keys(bytes: &[u8]) -> SystemKeys {
+    Row::read(bytes, |row| SystemKeys {
+        system: row.array(),
+        audit: row.array(),
+        signing: row.array(),
+        index: row.list(|row| (row.field(), row.array())),
+        placements: row.list(|row| (row.u32(), row.array())),
+        slots: row.list(|row| SlotTarget {
+            number: row.byte(),
+            kind: row.uint(),
+            label: row.text(),
+            created: row.int(),
+            salt: row.array(),
+            cost: std::array::from_fn(|_| row.u32()),
+            public: row.array(),
+        }),
+        next_slot: row.byte(),
+    })
+}
+
+#[derive(Clone)]
+pub(crate) struct Dek {
+    pub(crate) number: u32,
+    pub(crate) compartment: u16,
+    pub(crate) period: u32,
+    pub(crate) key: Key,
+}
+
+#[derive(Clone)]
+pub(crate) struct Keyset {
+    pub(crate) subject: Id,
+    pub(crate) audit: Key,
+    pub(crate) keys: Vec<Dek>,
+    pub(crate) lookups: Vec<(Field, [u8; 32])>,
+    pub(crate) next: u32,
+}
+
+pub(crate) fn keyset(bytes: &[u8]) -> Keyset {
+    Row::read(bytes, |row| Keyset {
+        subject: row.array(),
+        audit: row.array(),
+        keys: row.list(|row| Dek {
+            number: row.u32(),
+            compartment: row.u16(),
+            period: row.u32(),
+            key: row.array(),
+        }),
+        lookups: row.list(|row| (row.field(), row.array())),
+        next: row.u32(),
+    })
+}
+
+pub(crate) struct State {
+    pub(crate) time: i64,
+    pub(crate) next_entry: u64,
+    pub(crate) folded: u64,
+    pub(crate) people: u64,
+    pub(crate) erased: u64,
+    pub(crate) stale_since: Option<i64>,
+    pub(crate) building_from: Option<Id>,
+    pub(crate) sweeper_at: Id,
+    pub(crate) policy: u32,
+}
+
+pub(crate) fn state(bytes: &[u8]) -> State {
+    Row::read(bytes, |row| State {
+        time: row.int(),
+        next_entry: row.uint(),
+        folded: row.uint(),
+        people: row.uint(),
+        erased: row.uint(),
+        stale_since: row.option(Row::int),
+        building_from: row.option(Row::array),
+        sweeper_at: row.array(),
+        policy: row.u32(),
+    })
+}
+
+#[derive(Clone)]
+pub(crate) struct MetaRow {
+    pub(crate) revision: Revision,
+    pub(crate) policy: u32,
+    pub(crate) created: i64,
+    pub(crate) occurred: Option<i64>,
+    pub(crate) purposes: Vec<u16>,
+    pub(crate) expires: Option<i64>,
+    pub(crate) source: Option<String>,
+    pub(crate) shared_with: Vec<String>,
+    pub(crate) category: Option<String>,
+    pub(crate) older: Vec<(u16, Revision, u32)>,
+}
+
+pub(crate) fn meta_row(bytes: &[u8]) -> MetaRow {
+    Row::read(bytes, |row| MetaRow {
+        revision: row.array(),
+        policy: row.u32(),
+        created: row.int(),
+        occurred: row.option(Row::int),
+        purposes: row.list(Row::u16),
+        expires: row.option(Row::int),
+        source: row.option(Row::text),
+        shared_with: row.list(Row::text),
+        category: row.option(Row::text),
+        older: row.list(|row| (row.u16(), row.array(), row.u32())),
+    })
+}
+
+impl MetaRow {
+    /// The revision and policy version that a field's envelope was written at.
+    pub(crate) fn written_at(&self, field: u16) -> (Revision, u32) {
+        let older = self.older.iter().find(|(number, _, _)| *number == field);
+        older.map_or((self.revision, self.policy), |(_, revision, policy)| {
+            (*revision, *policy)
+        })
+    }
+}
+
+pub(crate) struct SubjectRow {
+    pub(crate) created: i64,
+    pub(crate) channel: String,
+    pub(crate) user: String,
+}
+
+pub(crate) fn subject_row(bytes: &[u8]) -> SubjectRow {
+    Row::read(bytes, |row| SubjectRow {
+        created: row.int(),
+        channel: row.text(),
+        user: row.text(),
+    })
+}
+
+pub(crate) struct TokenRow {
+    pub(crate) token: Id,
+    pub(crate) role: String,
+    pub(crate) created: i64,
+    pub(crate) expires: Option<i64>,
+    pub(crate) revoked: bool,
+}
+
+pub(crate) fn token_row(bytes: &[u8]) -> TokenRow {
+    Row::read(bytes, |row| TokenRow {
+        token: row.array(),
+        role: row.text(),
+        created: row.int(),
+        expires: row.option(Row::int),
+        revoked: row.truth(),
+    })
+}
+
+/// Names and their numbers, and the highest number ever given.
+pub(crate) struct Numbers {
+    pub(crate) highest: u16,
+    pub(crate) of: Vec<(String, u16)>,
+}
+
+impl Numbers {
+    fn read(row: &mut Row<'_>) -> Self {
+        Self {
+            highest: row.u16(),
+            of: row.list(|row| (row.text(), row.u16())),
+        }
+    }
+
+    pub(crate) fn get(&self, name: &str) -> u16 {
+        self.of.iter().find(|(known, _)| known == name).unwrap().1
+    }
+}
+
+pub(crate) struct PolicyRow {
+    pub(crate) applied: i64,
+    pub(crate) version: u32,
+    pub(crate) source: String,
+    pub(crate) collections: Numbers,
+    pub(crate) fields: Vec<(u16, Numbers)>,
+    pub(crate) purposes: Numbers,
+}
+
+pub(crate) fn policy_row(bytes: &[u8]) -> PolicyRow {
+    Row::read(bytes, |row| PolicyRow {
+        applied: row.int(),
+        version: row.u32(),
+        source: row.text(),
+        collections: Numbers::read(row),
+        fields: row.list(|row| (row.u16(), Numbers::read(row))),
+        purposes: Numbers::read(row),
+    })
+}
+
+impl PolicyRow {
+    /// The number of a collection and those of its fields.
+    pub(crate) fn collection(&self, name: &str) -> (u16, &Numbers) {
+        let number = self.collections.get(name);
+        let fields = self.fields.iter().find(|(of, _)| *of == number);
+        (number, &fields.unwrap().1)
+    }
+}
+
+pub(crate) struct Tombstone {
+    pub(crate) day: u32,
+    pub(crate) epoch: u64,
+    pub(crate) receipt: Id,
+}
+
+pub(crate) fn tombstone(bytes: &[u8]) -> Tombstone {
+    Row::read(bytes, |row| Tombstone {
+        day: row.u32(),
+        epoch: row.uint(),
+        receipt: row.array(),
+    })
+}
+
+pub(crate) struct SessionRow {
+    pub(crate) secret: [u8; 32],
+    pub(crate) token: Id,
+    pub(crate) key: [u8; 32],
+    pub(crate) role: String,
+    pub(crate) purpose: String,
+    pub(crate) fields: Vec<Field>,
+    pub(crate) left: [u64; 2],
+    pub(crate) created: i64,
+    pub(crate) expires: i64,
+    pub(crate) revoked: bool,
+}
+
+pub(crate) fn session_row(bytes: &[u8]) -> SessionRow {
+    Row::read(bytes, |row| SessionRow {
+        secret: row.array(),
+        token: row.array(),
+        key: row.array(),
+        role: row.text(),
+        purpose: row.text(),
+        fields: row.list(Row::field),
+        left: [row.uint(), row.uint()],
+        created: row.int(),
+        expires: row.int(),
+        revoked: row.truth(),
+    })
+}
+
+pub(crate) struct Entry {
+    pub(crate) time: i64,
+    /// An API key's id, or nobody's for a keyholder.
+    pub(crate) actor: Option<Id>,
+    pub(crate) role: String,
+    pub(crate) purpose: Option<String>,
+    pub(crate) action: String,
+    pub(crate) tag: Option<Id>,
+    pub(crate) fields: Vec<Field>,
+    pub(crate) outcome: String,
+    pub(crate) session: Option<Id>,
+    pub(crate) call: Id,
+    pub(crate) receipt: Option<(Id, [u8; 32])>,
+}
+
+pub(crate) fn entry(bytes: &[u8]) -> Entry {
+    Row::read(bytes, |row| Entry {
+        time: row.int(),
+        actor: match row.uint() {
+            0 => None,
+            1 => Some(row.array()),
+            other => panic!("no actor of kind {other}"),
+        },
+        role: row.text(),
+        purpose: row.option(Row::text),
+        action: row.text(),
+        tag: row.option(Row::array),
+        fields: row.list(Row::field),
+        outcome: row.text(),
+        session: row.option(Row::array),
+        call: row.array(),
+        receipt: row.option(|row| (row.array(), row.array())),
+    })
+}
+
+/// A row of table 11: its entries.
+pub(crate) fn entries(bytes: &[u8]) -> Vec<Entry> {
+    let entries = Row::read(bytes, |row| row.list(Row::bytes));
+    entries.iter().map(|bytes| entry(bytes)).collect()
+}
+
+/// A row of table 4: field numbers and envelopes.
+pub(crate) fn envelopes(bytes: &[u8]) -> Vec<(u16, Vec<u8>)> {
+    Row::read(bytes, |row| row.list(|row| (row.u16(), row.bytes())))
+}
