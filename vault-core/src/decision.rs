@@ -37,6 +37,16 @@ impl ReadGrant {
     }
 }
 
+/// Leave to read the content of one blob, which is always all of it.
+pub(crate) struct ContentGrant(ReadGrant);
+
+impl ContentGrant {
+    /// As leave to read the field.
+    pub(crate) fn read(&self) -> &ReadGrant {
+        &self.0
+    }
+}
+
 /// Leave to write some fields of one collection, for one purpose.
 pub(crate) struct WriteGrant(());
 
@@ -201,6 +211,24 @@ pub(crate) fn write(
         basis(purpose, said)?;
     }
     Ok(WriteGrant(()))
+}
+
+/// Decides a read of a blob's content. A mask shows its media type in the record, and no content.
+pub(crate) fn content(
+    collection: &Collection,
+    role: &Role,
+    purpose: &Purpose,
+    field: &Field,
+    said: Option<ConsentState>,
+) -> Result<ContentGrant, Refusal> {
+    let grant = read(collection, role, purpose, Some(&[field]), said)?;
+    if grant.sight(field.id) != Sight::Full {
+        return Err(Refusal::RoleDenied(format!(
+            "the role `{}` sees of {}.{} only the media type, in the record",
+            role.name, collection.name, field.name
+        )));
+    }
+    Ok(ContentGrant(grant))
 }
 
 /// Decides a question about a field whose value the role need not see.

@@ -4,6 +4,7 @@
 //! way: a module knows those it stands on, never those above it.
 
 pub mod audit;
+mod blob;
 pub mod clock;
 pub mod commit;
 pub mod consent;

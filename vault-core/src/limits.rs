@@ -81,3 +81,24 @@ pub const SWEEP_PEOPLE_MAX: usize = 32;
 pub const REKEY_AFTER_HOURS: u32 = 12;
 /// Until when a value that was replaced or removed is gone from freed pages as well.
 pub const FINAL_WITHIN_HOURS: i64 = 24;
+/// Longest content of a blob; the policy sets what a field takes.
+pub const BLOB_BYTES_MAX: u64 = 4 << 30;
+/// What a field takes unless the policy says.
+pub const BLOB_BYTES_DEFAULT: u64 = 10 << 20;
+/// Media types that the policy lists for a field.
+pub const MEDIA_TYPES_MAX: usize = 64;
+/// Longest media type, without parameters. Source: RFC 6838 §4.2, 127 a side.
+pub const MEDIA_TYPE_BYTES_MAX: usize = 255;
+/// Chunks of a blob that one commit of an upload writes, and one slice of a download reads: about
+/// 1 MiB, so that memory does not grow with the blob and no reader stays for long.
+pub const BLOB_PART_CHUNKS: usize = 4;
+/// Chunks that one commit removes: the store reads each page that it frees, here 16 MiB.
+pub const BLOB_CHUNKS_REMOVED_MAX: usize = 64;
+/// Commits that one pass of the sweeper makes for rows whose key is gone: a gigabyte of chunks.
+pub const SWEEP_COMMITS_MAX: usize = 64;
+/// Uploads under way for one person.
+pub const UPLOADS_PER_PERSON_MAX: usize = 4;
+/// Uploads under way.
+pub const UPLOADS_MAX: usize = 32;
+/// Disk space that an upload leaves free, so that it cannot fill the disk by itself.
+pub const UPLOAD_FREE_BYTES_MIN: u64 = 64 << 20;

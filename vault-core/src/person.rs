@@ -14,21 +14,24 @@ use crate::entropy::Entropy;
 use crate::id::{ReceiptId, SubjectId};
 use crate::keys::keyset::{Compartment, Dek, Keyset, Lookup, PersonEntry};
 use crate::keys::system::CHANNEL_FIELD;
-use crate::limits::{ERASE_ROWS_MAX, LOOKUPS_PER_PERSON_MAX, SHARED_LOOKUP_MAX};
+use crate::limits::{
+    BLOB_CHUNKS_REMOVED_MAX, ERASE_ROWS_MAX, LOOKUPS_PER_PERSON_MAX, SHARED_LOOKUP_MAX,
+};
 use crate::refusal::Refusal;
 use crate::row;
 use crate::schema::NORMALISER_VERSION;
 use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
 
-/// Tables whose keys begin with a row handle.
-const OWN_TABLES: [Table; 7] = [
+/// Tables whose keys begin with a row handle, but for that of the sweeper's work.
+const OWN_TABLES: [Table; 8] = [
     Table::Keysets,
     Table::Records,
     Table::RecordMeta,
     Table::Subjects,
     Table::Consents,
-    Table::Dirty,
     Table::Sessions,
+    Table::Uploads,
+    Table::Blobs,
 ];
 
 /// A person with their keys.
@@ -293,17 +296,14 @@ pub(crate) fn erase(txn: &mut Txn<'_>, person: &Person) -> Result<Receipt, Refus
     for lookup in &person.keyset.lookups {
         txn.shred_index(&lookup.mark, person.entry.handle);
     }
-    let mut budget = ERASE_ROWS_MAX;
-    for table in OWN_TABLES {
-        let range = KeyRange::prefix(person.entry.handle.as_bytes());
-        for (key, _) in txn.range(table, &range, Direction::Ascending, budget)? {
-            txn.delete(table, &key)?;
-            budget -= 1;
-        }
+    let handle = person.entry.handle.as_bytes();
+    let range = KeyRange::prefix(handle);
+    for key in txn.keys(Table::Dirty, &range, Direction::Ascending, ERASE_ROWS_MAX)? {
+        txn.delete(Table::Dirty, &key)?;
     }
-    if budget == 0 {
+    if remove_rows(txn, handle, ERASE_ROWS_MAX)? {
         // What is left is ciphertext without a key; the sweeper takes the rows away.
-        let mut key = person.entry.handle.as_bytes().to_vec();
+        let mut key = handle.to_vec();
         key.extend_from_slice(&ORPHANS);
         txn.put(Table::Dirty, &key, &[])?;
     }
@@ -324,6 +324,31 @@ pub(crate) fn erase(txn: &mut Txn<'_>, person: &Person) -> Result<Receipt, Refus
     state.people = state.people.saturating_sub(1);
     state.erased += 1;
     Ok(write_receipt(txn, person, receipt, before, after))
+}
+
+/// Deletes the rows under a handle, at most `rows` of them and few enough chunks that the commit stays
+/// small in bytes too; whether any may be left.
+pub(crate) fn remove_rows(
+    txn: &mut Txn<'_>,
+    handle: &[u8],
+    rows: usize,
+) -> Result<bool, Refusal> {
+    let mut budget = rows;
+    let mut left = false;
+    let range = KeyRange::prefix(handle);
+    for table in OWN_TABLES {
+        let most = match table {
+            Table::Blobs => budget.min(BLOB_CHUNKS_REMOVED_MAX),
+            _ => budget,
+        };
+        let keys = txn.keys(table, &range, Direction::Ascending, most)?;
+        for key in &keys {
+            txn.delete(table, key)?;
+        }
+        left |= keys.len() == most;
+        budget -= keys.len();
+    }
+    Ok(left)
 }
 
 /// The Dirty row that stands for all rows of a handle whose person is gone.

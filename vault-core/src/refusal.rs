@@ -82,6 +82,9 @@ pub enum Refusal {
     /// No valid API key.
     #[error("no valid API key")]
     Unauthenticated,
+    /// A media type that the field does not take.
+    #[error("{0}")]
+    UnsupportedMediaType(String),
 }
 
 impl Refusal {
@@ -110,6 +113,7 @@ impl Refusal {
             Self::RoleDenied(_) => "role_denied",
             Self::TooLarge(_) => "too_large",
             Self::Unauthenticated => "unauthenticated",
+            Self::UnsupportedMediaType(_) => "unsupported_media_type",
         }
     }
 }

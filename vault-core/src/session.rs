@@ -44,6 +44,21 @@ impl SessionRow {
     pub(crate) fn live(&self, now: Timestamp) -> bool {
         !self.revoked && self.expires_at > now.as_millisecond()
     }
+
+    /// The row after one more call.
+    fn less_one(mut self, now: Timestamp, write: bool) -> Result<Self, Refusal> {
+        if !self.live(now) {
+            return Err(Refusal::Unauthenticated);
+        }
+        let (left, what) = match write {
+            true => (&mut self.writes, "writes"),
+            false => (&mut self.reads, "reads"),
+        };
+        *left = left
+            .checked_sub(1)
+            .ok_or_else(|| Refusal::RoleDenied(format!("this session has no {what} left")))?;
+        Ok(self)
+    }
 }
 
 /// A session's token, taken apart.
@@ -225,6 +240,18 @@ pub(crate) fn all(
         .collect()
 }
 
+/// Whether a call of a session could be counted now; one that takes long is counted at its end.
+pub(crate) fn could_spend(
+    view: &dyn View,
+    subject: SubjectId,
+    session: SessionId,
+    write: bool,
+) -> Result<(), Refusal> {
+    let person = Person::load(view, subject)?;
+    let row = load(view, &person, session)?.ok_or(Refusal::Unauthenticated)?;
+    row.less_one(view.now(), write).map(drop)
+}
+
 /// Counts a call of a session.
 pub(crate) fn spend(
     txn: &mut Txn<'_>,
@@ -233,16 +260,7 @@ pub(crate) fn spend(
     write: bool,
 ) -> Result<(), Refusal> {
     let mut person = Person::load(txn, subject)?;
-    let mut row = load(txn, &person, session)?.ok_or(Refusal::Unauthenticated)?;
-    if !row.live(txn.now()) {
-        return Err(Refusal::Unauthenticated);
-    }
-    let (left, what) = match write {
-        true => (&mut row.writes, "writes"),
-        false => (&mut row.reads, "reads"),
-    };
-    *left = left
-        .checked_sub(1)
-        .ok_or_else(|| Refusal::RoleDenied(format!("this session has no {what} left")))?;
+    let row = load(txn, &person, session)?.ok_or(Refusal::Unauthenticated)?;
+    let row = row.less_one(txn.now(), write)?;
     store(txn, &mut person, session, &row)
 }

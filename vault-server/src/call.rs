@@ -29,6 +29,30 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// Finds out who calls; blocks.
+    ///
+    /// # Errors
+    ///
+    /// 401, 503 `locked`.
+    pub(crate) fn begin(
+        app: App,
+        vault: Arc<Vault>,
+        incoming: &Incoming,
+        bearer: &str,
+    ) -> Result<Self, Problem> {
+        let principal = vault.authenticate(bearer)?;
+        if let Some(token) = principal.token() {
+            let _ = incoming.ticket.token.set(token);
+        }
+        Ok(Self {
+            app,
+            vault,
+            principal,
+            purpose: incoming.purpose.clone(),
+            id: incoming.ticket.id,
+        })
+    }
+
     /// The call, for the vault.
     pub(crate) fn call(&self) -> Call<'_> {
         Call {
@@ -92,10 +116,7 @@ impl App {
         let vault = self.vault().ok_or(Problem::new(Code::Locked))?;
         let app = self.clone();
         self.blocking(move || {
-            let principal = vault.authenticate(&bearer)?;
-            if let Some(token) = principal.token() {
-                let _ = incoming.ticket.token.set(token);
-            }
+            let session = Session::begin(app.clone(), vault, &incoming, &bearer)?;
             let running = match (&incoming.idempotency_key, once) {
                 (Some(key), Some((remember, subject))) => {
                     let begun = app.idempotency().begin(
@@ -117,13 +138,6 @@ impl App {
                 }
                 _ => None,
             };
-            let session = Session {
-                app,
-                vault,
-                principal,
-                purpose: incoming.purpose,
-                id: incoming.ticket.id,
-            };
             let reply = work(&session)?;
             if let Some(running) = running {
                 running.done(&reply);
@@ -131,6 +145,21 @@ impl App {
             Ok(reply)
         })
         .await
+    }
+
+    /// Runs a call that answers with something else than a reply.
+    pub(crate) async fn work<T: Send + 'static>(
+        &self,
+        incoming: Incoming,
+        work: impl FnOnce(&Session) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let Some(bearer) = incoming.bearer.clone() else {
+            return Err(Problem::new(Code::Unauthenticated));
+        };
+        let vault = self.vault().ok_or(Problem::new(Code::Locked))?;
+        let app = self.clone();
+        self.blocking(move || work(&Session::begin(app, vault, &incoming, &bearer)?))
+            .await
     }
 
     /// Runs work that may block, within the limit of calls in flight.

@@ -103,6 +103,9 @@ codes! {
     /// 400.
     PurposeMissing, "purpose_missing", 400, false, "Name the purpose",
         "A call that moves values says what for: `Vault-Purpose: support`. The names are those of the policy.";
+    /// 416.
+    RangeNotSatisfiable, "range_not_satisfiable", 416, false, "The range lies outside",
+        "The content is shorter than the `Range` begins; `Content-Range` says how long it is. Leave `Range` out to get all of it.";
     /// 429.
     RateLimited, "rate_limited", 429, true, "Too often",
         "Repeat after the seconds of `Retry-After`.";
@@ -120,7 +123,7 @@ codes! {
         "Send `Authorization: Bearer vk_…` with a key that is neither revoked nor expired.";
     /// 415.
     UnsupportedMediaType, "unsupported_media_type", 415, false, "The body has another form",
-        "Bodies are `application/json` in UTF-8; on `PATCH` also `application/merge-patch+json`; a policy may be `text/plain`.";
+        "Bodies are `application/json` in UTF-8; on `PATCH` also `application/merge-patch+json`; a policy may be `text/plain`; a blob has one of the media types that its field lists.";
 }
 
 impl Code {

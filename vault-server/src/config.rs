@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::nearest::{nearest, slips};
 
-const KEYS: [Key; 7] = [
+const KEYS: [Key; 8] = [
     Key("listen", "VAULT_LISTEN"),
     Key("vault.dir", "VAULT_DIR"),
     Key("vault.anchor", "VAULT_ANCHOR"),
@@ -18,6 +18,7 @@ const KEYS: [Key; 7] = [
     Key("log.level", "VAULT_LOG_LEVEL"),
     Key("limits.body_bytes", "VAULT_LIMITS_BODY_BYTES"),
     Key("limits.in_flight", "VAULT_LIMITS_IN_FLIGHT"),
+    Key("limits.transfers", "VAULT_LIMITS_TRANSFERS"),
 ];
 
 /// Name in the file, name in the environment.
@@ -49,6 +50,8 @@ pub struct ServerConfig {
     pub body_bytes_max: usize,
     /// Most calls that run in the vault at a time.
     pub in_flight_max: usize,
+    /// Most uploads and downloads of blobs at a time.
+    pub transfers_max: usize,
 }
 
 impl Default for ServerConfig {
@@ -61,6 +64,7 @@ impl Default for ServerConfig {
             log_level: tracing::Level::INFO,
             body_bytes_max: 1 << 20,
             in_flight_max: 256,
+            transfers_max: 64,
         }
     }
 }
@@ -188,8 +192,8 @@ impl ServerConfig {
         let level = self.log_level.to_string().to_lowercase();
         let _ = write!(
             text,
-            "\n[log]\nformat = \"{format}\"\nlevel = \"{level}\"\n\n[limits]\nbody_bytes = {}\nin_flight = {}\n",
-            self.body_bytes_max, self.in_flight_max
+            "\n[log]\nformat = \"{format}\"\nlevel = \"{level}\"\n\n[limits]\nbody_bytes = {}\nin_flight = {}\ntransfers = {}\n",
+            self.body_bytes_max, self.in_flight_max, self.transfers_max
         );
         text
     }
@@ -238,6 +242,10 @@ impl ServerConfig {
             "limits.in_flight" => {
                 self.in_flight_max = number(1, 10_000, "between 1 and 10000")?;
             }
+            // Each may hold a thread that blocks and a few megabytes.
+            "limits.transfers" => {
+                self.transfers_max = number(1, 200, "between 1 and 200")?;
+            }
             _ => unreachable!("KEYS and this match name the same keys; a test compares them"),
         }
         Ok(())
@@ -281,7 +289,7 @@ mod tests {
 
     #[test]
     fn what_is_printed_reads_back_as_the_same_and_names_every_key() {
-        let sample = ["[::1]:9", "/v \"x\"", "/a", "json", "debug", "4096", "3"];
+        let sample = ["[::1]:9", "/v \"x\"", "/a", "json", "debug", "4096", "3", "5"];
         let environment: Vec<_> = KEYS.iter().map(|key| key.1).zip(sample).collect();
         let config = with("", &environment).expect("every key takes its sample");
         assert_ne!(config, ServerConfig::default());
@@ -312,6 +320,7 @@ mod tests {
             "log.format = 'xml'",
             "log.level = 'loud'",
             "limits.in_flight = 0",
+            "limits.transfers = 201",
             "limits.body_bytes = -1",
             "vault.dir = ''",
         ] {

@@ -20,7 +20,7 @@ use crate::json;
 use crate::problem::Problem;
 use crate::state::App;
 
-const BODY_WAIT: Duration = Duration::from_secs(30);
+pub(crate) const BODY_WAIT: Duration = Duration::from_secs(30);
 const HEADER_CHARACTERS_MAX: usize = 255;
 
 /// One request, read to its end.
@@ -49,12 +49,22 @@ impl FromRequest<App> for Incoming {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         let (mut parts, body) = request.into_parts();
+        let mut incoming = Self::head(&mut parts).await?;
+        incoming.media_type = media_type(&parts.headers)?;
+        incoming.body = read(&parts.method, body, app.settings().body_bytes_max).await?;
+        Ok(incoming)
+    }
+}
+
+impl Incoming {
+    /// Everything but the body and its type.
+    async fn head(parts: &mut Parts) -> Result<Self, Problem> {
         let ticket = parts
             .extensions
             .get::<Ticket>()
             .cloned()
             .ok_or(Problem::new(Code::Internal))?;
-        let parameters = path_parameters(&mut parts).await?;
+        let parameters = path_parameters(parts).await?;
         let from_loopback = parts
             .extensions
             .get::<ConnectInfo<SocketAddr>>()
@@ -76,19 +86,39 @@ impl FromRequest<App> for Incoming {
             .map(|key| unquoted(&key).to_owned()),
             if_match: if_match(headers)?,
             from_loopback,
-            media_type: media_type(headers)?,
+            media_type: None,
             parameters,
             query: Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
                 .ok()
                 .map(|query| query.0),
             path: parts.uri.path().to_owned(),
-            body: read(&parts.method, body, app.settings().body_bytes_max).await?,
-            method: parts.method,
+            body: Bytes::new(),
+            method: parts.method.clone(),
         };
         if incoming.idempotency_key.as_deref() == Some("") {
             return Err(malformed("`Idempotency-Key` is empty"));
         }
         Ok(incoming)
+    }
+}
+
+/// A request whose body is not read yet, and has whatever type: a blob.
+pub(crate) struct Streamed {
+    pub(crate) head: Incoming,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Body,
+}
+
+impl FromRequest<App> for Streamed {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &App) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        Ok(Self {
+            head: Incoming::head(&mut parts).await?,
+            headers: parts.headers,
+            body,
+        })
     }
 }
 

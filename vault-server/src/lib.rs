@@ -22,6 +22,7 @@ mod routes;
 mod server;
 mod shape;
 mod state;
+mod transfer;
 
 pub use openapi::openapi;
 pub use routes::router;

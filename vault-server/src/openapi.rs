@@ -17,7 +17,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::problem::{PROBLEM_JSON, ProblemBody, ProblemPlace};
 use crate::routes::documented;
 
-const PATH_PARAMETERS: [(&str, &str); 8] = [
+const PATH_PARAMETERS: [(&str, &str); 9] = [
     (
         "s",
         "The person's id, `sub_…`; `self` for the person of a session",
@@ -25,6 +25,7 @@ const PATH_PARAMETERS: [(&str, &str); 8] = [
     ("ses", "The session's name, `ses_…`"),
     ("c", "Name of a collection of the policy"),
     ("r", "The record's id, `rec_…`"),
+    ("f", "Name of a field of type `blob`"),
     ("purpose", "Name of a purpose of the policy"),
     ("tok", "Public name of an API key, `tok_…`"),
     ("n", "Number of a key slot"),
@@ -92,6 +93,7 @@ pub fn text() -> String {
 fn operations(item: &mut PathItem) -> Vec<(&'static str, &mut Operation)> {
     [
         ("GET", &mut item.get),
+        ("HEAD", &mut item.head),
         ("PUT", &mut item.put),
         ("POST", &mut item.post),
         ("PATCH", &mut item.patch),
@@ -109,7 +111,8 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
         .map(|(name, what)| parameter(name, ParameterIn::Path, Required::True, what))
         .collect();
     let header = |name, required, what| parameter(name, ParameterIn::Header, required, what);
-    let values = path.contains("/records/") || path.ends_with("/ask");
+    let blobs = path.contains("/blobs/");
+    let values = path.contains("/records/") || path.ends_with("/ask") || blobs;
     if values {
         let required = if method == "DELETE" {
             Required::False
@@ -122,7 +125,8 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
             "What the call is for: a purpose of the policy",
         ));
     }
-    if path.contains("/records/") && matches!(method, "PATCH" | "DELETE") {
+    let guarded = path.contains("/records/") && matches!(method, "PATCH" | "DELETE");
+    if guarded || blobs && matches!(method, "PUT" | "DELETE") {
         parameters.push(header(
             "If-Match",
             Required::False,

@@ -179,6 +179,7 @@ impl From<Refusal> for Problem {
             Refusal::RoleDenied(_) => Code::RoleDenied,
             Refusal::TooLarge(_) => Code::TooLarge,
             Refusal::Unauthenticated => Code::Unauthenticated,
+            Refusal::UnsupportedMediaType(_) => Code::UnsupportedMediaType,
             // The enum is `non_exhaustive` and lives in another crate, so the compiler demands
             // this arm. A variant that reaches it is a defect of this file: 500 says so.
             _ => Code::Internal,
@@ -258,6 +259,11 @@ mod tests {
             (Refusal::RoleDenied("r".into()), 403, "role_denied"),
             (Refusal::TooLarge("t".into()), 413, "too_large"),
             (Refusal::Unauthenticated, 401, "unauthenticated"),
+            (
+                Refusal::UnsupportedMediaType("m".into()),
+                415,
+                "unsupported_media_type",
+            ),
         ];
         for (refusal, status, code) in cases {
             let problem = Problem::from(refusal);

@@ -26,6 +26,8 @@ pub struct AppSettings {
     pub body_bytes_max: usize,
     /// Most calls that run in the vault at a time.
     pub in_flight_max: usize,
+    /// Most uploads and downloads of blobs at a time, beside the calls in flight.
+    pub transfers_max: usize,
     /// How often the sweeper runs while the server does; `None` never.
     pub sweep_every: Option<Duration>,
 }
@@ -36,6 +38,7 @@ impl From<&ServerConfig> for AppSettings {
             clock: Arc::new(SystemClock),
             body_bytes_max: config.body_bytes_max,
             in_flight_max: config.in_flight_max,
+            transfers_max: config.transfers_max,
             sweep_every: Some(Duration::from_secs(60)),
         }
     }
@@ -68,6 +71,7 @@ struct Inner {
     // Held for the whole of an attempt: one at a time.
     backoff: Mutex<Backoff>,
     in_flight: Arc<Semaphore>,
+    transfers: Arc<Semaphore>,
     idempotency: Idempotency,
     settings: AppSettings,
 }
@@ -89,6 +93,7 @@ impl App {
             vault: RwLock::new(vault),
             backoff: Mutex::default(),
             in_flight: Arc::new(Semaphore::new(settings.in_flight_max)),
+            transfers: Arc::new(Semaphore::new(settings.transfers_max)),
             idempotency: Idempotency::default(),
             settings,
         }))
@@ -173,6 +178,10 @@ impl App {
 
     pub(crate) fn in_flight(&self) -> &Arc<Semaphore> {
         &self.0.in_flight
+    }
+
+    pub(crate) fn transfers(&self) -> &Arc<Semaphore> {
+        &self.0.transfers
     }
 
     pub(crate) fn idempotency(&self) -> &Idempotency {

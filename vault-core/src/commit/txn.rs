@@ -422,4 +422,14 @@ impl ReadTx for Txn<'_> {
     ) -> Result<Vec<crate::store::Row>, crate::store::StoreError> {
         self.rows.range(table, range, direction, limit)
     }
+
+    fn keys(
+        &self,
+        table: crate::store::Table,
+        range: &crate::store::KeyRange,
+        direction: crate::store::Direction,
+        limit: usize,
+    ) -> Result<Vec<Vec<u8>>, crate::store::StoreError> {
+        self.rows.keys(table, range, direction, limit)
+    }
 }

@@ -59,7 +59,7 @@ impl<'a> Location<'a> {
         }
     }
 
-    fn associated_data(&self, key_number: u32) -> Vec<u8> {
+    pub(super) fn associated_data(&self, key_number: u32) -> Vec<u8> {
         // Destructured, so that a new part breaks this line until it is authenticated as well.
         let Self {
             vault,

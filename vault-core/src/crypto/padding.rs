@@ -8,16 +8,22 @@
 
 /// Length of the padded form of a value of `length` bytes.
 pub(super) fn padded_len(length: usize) -> usize {
+    usize::try_from(padded_bytes(length as u64)).expect("it was in memory, and grows by an eighth")
+}
+
+/// [`padded_len`] of what need not fit into memory.
+#[must_use]
+pub fn padded_bytes(length: u64) -> u64 {
     bucket(length) + 1
 }
 
-fn bucket(length: usize) -> usize {
+fn bucket(length: u64) -> u64 {
     if length <= 256 {
         return length.max(1).next_multiple_of(32);
     }
     let exponent = length.ilog2();
     let bits = exponent.ilog2() + 1;
-    let mask = (1usize << (exponent - bits)) - 1;
+    let mask = (1u64 << (exponent - bits)) - 1;
     (length + mask) & !mask
 }
 

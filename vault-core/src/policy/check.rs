@@ -273,6 +273,9 @@ fn check_role(role: &DraftRole, names: &Names<'_>, findings: &mut Findings) {
         };
         if !kind.tests().contains(&test) {
             findings.report(ask.line, &path, "unknown_test", None, || {
+                if kind.tests().is_empty() {
+                    return format!("nothing can be asked of type {}; remove this", kind.name());
+                }
                 format!(
                     "type {} has no test `{}`; it has {}",
                     kind.name(),

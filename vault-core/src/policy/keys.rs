@@ -35,6 +35,8 @@ pub(super) const FIELD: &[&str] = &[
     "category",
     "purposes",
     "lookup",
+    "media_types",
+    "bytes_max",
     "special",
     "art9",
     "necessity",

@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use super::{
     Anchor, CollectionKind, LawfulBasis, Necessity, Origin, Period, SafeguardKind, SpecialCategory,
 };
-use crate::schema::FieldType;
+use crate::schema::{FieldType, MediaRange, MediaType};
 
 /// Who decides why and how data are processed. Source: Art. 4(7) and 13(1)(a) GDPR.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -152,6 +152,8 @@ pub struct Field {
     pub purposes: Vec<u16>,
     /// Whether people can be found by it.
     pub lookup: bool,
+    /// What is accepted of a blob; there is one exactly if `kind` is [`FieldType::Blob`].
+    pub blob: Option<BlobRule>,
     /// Whether it needs a condition of its own.
     pub special: Option<SpecialCategory>,
     /// That condition, in words; there is one exactly if `special` is set.
@@ -160,4 +162,30 @@ pub struct Field {
     pub necessity: Option<Necessity>,
     /// Where it comes from.
     pub source: Option<Origin>,
+}
+
+/// What is accepted of a blob.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlobRule {
+    /// The media types; never empty.
+    pub media_types: Vec<MediaRange>,
+    /// Longest content.
+    pub bytes_max: u64,
+}
+
+impl BlobRule {
+    /// Whether it accepts this media type.
+    #[must_use]
+    pub fn accepts(&self, media_type: &MediaType) -> bool {
+        self.media_types
+            .iter()
+            .any(|range| range.accepts(media_type))
+    }
+}
+
+impl std::fmt::Display for BlobRule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&str> = self.media_types.iter().map(MediaRange::as_str).collect();
+        write!(f, "{}, at most {} bytes", names.join(" "), self.bytes_max)
+    }
 }

@@ -11,11 +11,12 @@ use super::draft::{Content, DraftCollection, DraftField, DraftPurpose, DraftRole
 use super::finding::Findings;
 use super::reader::{At, Section, text, word};
 use super::{
-    Anchor, COLLECTIONS_MAX, Capability, CollectionKind, Controller, FIELDS_MAX, Field,
+    Anchor, BlobRule, COLLECTIONS_MAX, Capability, CollectionKind, Controller, FIELDS_MAX, Field,
     LawfulBasis, NoticeGate, PURPOSES_MAX, Period, Purpose, RECIPIENTS_MAX, ROLES_MAX, Recipient,
     Retention, Safeguard, SafeguardKind, View, keys,
 };
-use crate::schema::FieldType;
+use crate::limits::{BLOB_BYTES_DEFAULT, BLOB_BYTES_MAX, MEDIA_TYPES_MAX};
+use crate::schema::{FieldType, MediaRange};
 
 /// Reads a whole file. A file with broken TOML gets findings about that only.
 pub(super) fn read(source: &str, findings: &mut Findings) -> Content {
@@ -443,6 +444,7 @@ fn field(at: At<String>, section: &Section<'_>, findings: &mut Findings) -> Draf
             purposes: Vec::new(),
             // A type that is unknown must not lead to a second finding about look-ups.
             lookup: section.flag(findings, "lookup") && kind.is_some(),
+            blob: blob(section, kind, findings),
             special: section.word(findings, "special", "unknown_special"),
             art9: section.text(findings, "art9").map(|text| text.value),
             necessity: section.word(findings, "necessity", "unknown_word"),
@@ -451,6 +453,55 @@ fn field(at: At<String>, section: &Section<'_>, findings: &mut Findings) -> Draf
         has_special: section.has("special"),
         at,
     }
+}
+
+/// What a field of type `blob` accepts; on other types its keys are findings.
+fn blob(
+    section: &Section<'_>,
+    kind: Option<FieldType>,
+    findings: &mut Findings,
+) -> Option<BlobRule> {
+    if kind != Some(FieldType::Blob) {
+        // A type that is unknown must not lead to a second finding about these.
+        for key in ["media_types", "bytes_max"] {
+            if kind.is_some() && section.has(key) {
+                let line = section.line_of(findings, key);
+                findings.report(line, &section.at(key), "not_a_blob", None, || {
+                    format!("`{key}` is for fields of type blob; remove it")
+                });
+            }
+        }
+        return None;
+    }
+    let path = section.at("media_types");
+    let texts = section.texts(findings, "media_types");
+    let line = section.line_of(findings, "media_types");
+    if texts.is_empty() {
+        findings.report(line, &path, "no_media_types", Some("Art. 5(1)(c)"), || {
+            "needs `media_types`, what is accepted, as in [\"image/jpeg\", \"audio/*\"]".to_owned()
+        });
+    }
+    if texts.len() > MEDIA_TYPES_MAX {
+        findings.report(line, &path, "too_many", None, || {
+            format!("at most {MEDIA_TYPES_MAX} media types; `image/*` stands for all of one kind")
+        });
+    }
+    let mut media_types = Vec::new();
+    for text in texts {
+        match MediaRange::parse(&text.value) {
+            Some(range) => media_types.push(range),
+            None => findings.report(text.line, &path, "bad_media_type", None, || {
+                "expected a media type in small letters without parameters, such as image/jpeg, or \
+                 all of one kind, such as image/*"
+                    .to_owned()
+            }),
+        }
+    }
+    let bytes_max = section.number(findings, "bytes_max", BLOB_BYTES_MAX);
+    Some(BlobRule {
+        media_types,
+        bytes_max: bytes_max.unwrap_or(BLOB_BYTES_DEFAULT),
+    })
 }
 
 fn role(at: At<String>, section: &Section<'_>, findings: &mut Findings) -> DraftRole {

@@ -122,6 +122,31 @@ impl<'a> Section<'a> {
         })
     }
 
+    /// The whole number at `key`, from 1 to `most`.
+    pub(super) fn number(&self, findings: &mut Findings, key: &str, most: u64) -> Option<u64> {
+        let value = self.value(key)?;
+        let Some(number) = value.get_ref().as_integer() else {
+            wrong_type(findings, &self.at(key), value, "a whole number");
+            return None;
+        };
+        let number = u64::from_str_radix(number.as_str(), number.radix())
+            .ok()
+            .filter(|number| (1..=most).contains(number));
+        if number.is_none() {
+            let line = findings.line(value.span().start);
+            findings.report(line, &self.at(key), "out_of_range", None, || {
+                format!("expected a whole number from 1 to {most}")
+            });
+        }
+        number
+    }
+
+    /// The line of `key`, or that of the table without it.
+    pub(super) fn line_of(&self, findings: &Findings, key: &str) -> usize {
+        let found = self.table.get_key_value(key);
+        found.map_or(self.line, |(name, _)| findings.line(name.span().start))
+    }
+
     /// The list of texts at `key`; each may stand there once.
     pub(super) fn texts(&self, findings: &mut Findings, key: &str) -> Vec<At<String>> {
         let path = self.at(key);

@@ -140,11 +140,12 @@ fn collection(policy: &Policy, collection: &Collection, out: &mut String) {
     for field in &collection.fields {
         let mut marks = Vec::new();
         if field.lookup {
-            marks.push("lookup");
+            marks.push("lookup".to_owned());
         }
         if let Some(special) = field.special {
-            marks.push(special.name());
+            marks.push(special.name().to_owned());
         }
+        marks.extend(field.blob.as_ref().map(ToString::to_string));
         let mut row = vec![
             field.name.clone(),
             field.kind.name().to_owned(),

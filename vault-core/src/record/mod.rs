@@ -3,31 +3,33 @@
 //! Opens and takes values only with a grant. Knows nothing of roles, and not where a call came
 //! from. Layout: docs/format.md "Records".
 
+mod blobs;
 mod lookup;
 mod stored;
 mod upkeep;
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value};
 
+use crate::blob;
 use crate::clock::hour_of;
 use crate::commit::{Txn, View};
 use crate::decision::WriteGrant;
 use crate::id::RecordId;
 use crate::keys::keyset::Compartment;
-use crate::limits::RECORD_BYTES_MAX;
+use crate::limits::{BLOB_CHUNKS_REMOVED_MAX, RECORD_BYTES_MAX};
 use crate::person::{DAMAGED, Person};
 use crate::policy::Collection;
 use crate::refusal::Refusal;
+use crate::schema::FieldType;
 use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
 
+pub(crate) use blobs::put_blob;
 pub(crate) use lookup::mark;
 pub(crate) use stored::{Meta, Stored, period_hours};
 pub(crate) use upkeep::{ended, rekey, remove_rows};
 
 use lookup::change_lookup;
-use stored::{MetaRow, compartment, prefix, row_key};
+use stored::{prefix, row_key};
 
 /// Eight random bytes that name a state of a record.
 pub(crate) type Revision = [u8; 8];
@@ -146,12 +148,8 @@ pub(crate) fn change(
     let mut revision = Revision::default();
     txn.entropy().fill(&mut revision);
     let now = txn.now();
-    let mut stored = stored.unwrap_or_else(|| Stored {
-        id,
-        row: MetaRow::new(revision, schema, now),
-        envelopes: BTreeMap::new(),
-        compartment: compartment(collection, now),
-    });
+    let mut stored =
+        stored.unwrap_or_else(|| Stored::begin(collection, id, revision, schema, now));
     stored.advance(revision, schema);
     if let Some(meta) = &patch.meta {
         stored.row.meta = meta.clone();
@@ -161,10 +159,15 @@ pub(crate) fn change(
     }
     let number = key_number(txn, person, stored.compartment)?;
     let mut replaced = false;
+    let mut budget = BLOB_CHUNKS_REMOVED_MAX;
     for (field, value) in &patch.fields {
         let field = collection.field_by_id(*field).ok_or(DAMAGED)?;
         let there = stored.envelopes.contains_key(&field.id);
         replaced |= there;
+        if there && field.kind == FieldType::Blob {
+            let old = stored.blob(txn, person, collection.id, field.id)?;
+            blob::remove(txn, person.entry.handle, old.key.id, &mut budget)?;
+        }
         // Opened only where the index has to follow.
         let before = match there && field.lookup {
             true => Some(stored.open(txn, person, collection.id, field.id)?),
@@ -221,6 +224,8 @@ pub(crate) fn remove(
             )?;
         }
     }
+    let mut budget = BLOB_CHUNKS_REMOVED_MAX;
+    stored.remove_contents(txn, person, collection.id, &mut budget)?;
     let key = row_key(person.entry.handle, collection.id, stored.id);
     txn.delete(Table::RecordMeta, &key)?;
     txn.delete(Table::Records, &key)?;

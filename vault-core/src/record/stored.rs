@@ -20,6 +20,7 @@ use crate::person::{DAMAGED, Person, instant};
 use crate::policy::{Collection, CollectionKind, View as Sight};
 use crate::refusal::Refusal;
 use crate::row;
+use crate::schema::FieldType;
 use crate::store::{Table, WriteTx};
 
 /// What is known of a record beside its values.
@@ -85,7 +86,7 @@ pub(crate) fn period_hours(collection: &Collection) -> Option<u32> {
     Some((retention.hours() / 30).clamp(1, 24 * 7))
 }
 
-pub(super) fn compartment(collection: &Collection, now: Timestamp) -> Compartment {
+fn compartment(collection: &Collection, now: Timestamp) -> Compartment {
     match (period_hours(collection), collection.kind) {
         (Some(hours), CollectionKind::Many) => {
             Compartment::period(collection.id, hours, hour_of(now))
@@ -109,6 +110,22 @@ pub(super) fn place<'a>(
 }
 
 impl Stored {
+    /// A record that begins now, without a value.
+    pub(crate) fn begin(
+        collection: &Collection,
+        id: RecordId,
+        revision: Revision,
+        schema: u32,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            row: MetaRow::new(revision, schema, now),
+            envelopes: BTreeMap::new(),
+            compartment: compartment(collection, now),
+        }
+    }
+
     /// The record, unless it is not there or has ended.
     pub(crate) fn load(
         view: &dyn View,
@@ -156,6 +173,11 @@ impl Stored {
         })
     }
 
+    /// Whether a field has a value.
+    pub(crate) fn holds(&self, field: u16) -> bool {
+        self.envelopes.contains_key(&field)
+    }
+
     /// Whether the record's own purposes allow this one.
     pub(crate) fn serves(&self, grant: &ReadGrant) -> bool {
         self.row.meta.purposes.is_empty() || self.row.meta.purposes.contains(&grant.purpose)
@@ -175,7 +197,12 @@ impl Stored {
             if sight == Sight::None || !self.envelopes.contains_key(&field.id) {
                 continue;
             }
-            let value = self.open(view, person, collection.id, field.id)?;
+            let value = match field.kind {
+                FieldType::Blob => self
+                    .blob(view, person, collection.id, field.id)?
+                    .to_value(),
+                _ => self.open(view, person, collection.id, field.id)?,
+            };
             let masked = sight == Sight::Mask;
             let value = if masked {
                 field.kind.mask(&value)
@@ -198,7 +225,7 @@ impl Stored {
         serde_json::from_slice(&bytes).map_err(|_| DAMAGED)
     }
 
-    fn open_bytes(
+    pub(super) fn open_bytes(
         &self,
         view: &dyn View,
         person: &Person,
@@ -332,7 +359,7 @@ impl Stored {
 
 impl MetaRow {
     /// The row of a record that begins now.
-    pub(super) fn new(revision: Revision, schema: u32, now: Timestamp) -> Self {
+    fn new(revision: Revision, schema: u32, now: Timestamp) -> Self {
         Self {
             revision,
             schema,

@@ -72,17 +72,22 @@ pub(crate) fn ended(
     Ok(found)
 }
 
-/// Removes the rows of a record that has ended, whatever its collection has become.
+/// Removes the rows of a record that has ended, whatever its collection has become, and of its blobs
+/// as many chunks as `budget` allows.
 pub(crate) fn remove_rows(
     txn: &mut Txn<'_>,
     person: &Person,
     collection: u16,
     id: RecordId,
+    budget: &mut usize,
 ) -> Result<(), Refusal> {
     let key = row_key(person.entry.handle, collection, id);
     if let Some(meta) = txn.get(Table::RecordMeta, &key)? {
         let compartment = person.compartment_of(meta.get(4..).ok_or(DAMAGED)?)?;
         person.mark_dirty(txn, compartment)?;
+        let values = txn.get(Table::Records, &key)?.ok_or(DAMAGED)?;
+        let stored = Stored::decode(txn, person, collection, id, &meta, &values)?;
+        stored.remove_contents(txn, person, collection, budget)?;
     }
     txn.delete(Table::RecordMeta, &key)?;
     Ok(txn.delete(Table::Records, &key)?)

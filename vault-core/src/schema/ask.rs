@@ -41,6 +41,7 @@ pub(super) const fn tests(kind: FieldType) -> &'static [&'static str] {
         FieldType::Date => &[AGE_AT_LEAST, EQUALS],
         FieldType::Card | FieldType::Phone => &[EQUALS, LAST4],
         FieldType::Iban | FieldType::Address => &[COUNTRY_IN, EQUALS],
+        FieldType::Blob => &[],
         _ => &[EQUALS],
     }
 }

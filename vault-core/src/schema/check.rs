@@ -33,6 +33,12 @@ pub(super) fn check(kind: FieldType, value: &Value) -> Result<(), Complaint> {
         FieldType::Plate => visible(text(value, SHORT_BYTES_MAX)?, char::is_alphanumeric),
         FieldType::Identifier => visible(text(value, SHORT_BYTES_MAX)?, |c| !c.is_whitespace()),
         FieldType::Address => address(value),
+        // Whatever it is, it does not come as JSON.
+        FieldType::Blob => Err(Complaint::new(
+            "not_json",
+            "the bytes of a blob are sent by themselves: PUT …/blobs/{collection}/{field}, or \
+             …/blobs/{collection}/{record}/{field} where there are many records; null removes them",
+        )),
     }
 }
 
@@ -464,6 +470,15 @@ mod tests {
                     json!(long(1025)),
                     json!({"street": long(1025)}),
                     json!(["a"]),
+                ],
+            ),
+            (
+                FieldType::Blob,
+                vec![],
+                vec![
+                    json!("YW5uYQ=="),
+                    json!({"media_type": "image/jpeg", "size": 1}),
+                    json!(null),
                 ],
             ),
         ];

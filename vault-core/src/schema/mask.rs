@@ -40,7 +40,8 @@ pub(super) fn mask(kind: FieldType, value: &Value) -> String {
         | FieldType::Number
         | FieldType::Bool
         | FieldType::Json
-        | FieldType::Address => DOTS.to_owned(),
+        | FieldType::Address
+        | FieldType::Blob => DOTS.to_owned(),
     }
 }
 
@@ -132,11 +133,19 @@ mod tests {
             (FieldType::Bool, json!(true), "•••"),
             (FieldType::Json, json!("a string"), "•••"),
             (FieldType::Address, json!("Kade 1"), "•••"),
+            (FieldType::Blob, json!("a string"), "•••"),
             (FieldType::Email, json!("not an address"), "•••"),
             (FieldType::Card, json!(null), "•••"),
         ] {
             assert_eq!(kind.mask(&value), json!(expected), "{kind:?}");
         }
+    }
+
+    #[test]
+    fn of_a_blob_the_media_type_is_left() {
+        let value = json!({"media_type": "image/jpeg", "size": 77});
+        let mask = json!({"media_type": "image/jpeg"});
+        assert_eq!(FieldType::Blob.mask(&value), mask);
     }
 
     fn any_json() -> impl Strategy<Value = Value> {

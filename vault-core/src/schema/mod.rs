@@ -7,12 +7,14 @@ mod ask;
 mod check;
 mod iban;
 mod mask;
+mod media_type;
 mod normalise;
 pub(crate) mod words;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use ask::Test;
+pub use media_type::{MediaRange, MediaType};
 pub use normalise::NORMALISER_VERSION;
 
 /// Longest value of type `text`, in bytes of UTF-8.
@@ -71,6 +73,10 @@ words::words! {
         Address = "address",
         /// A number or code that stands for a person: customer, staff, passport number.
         Identifier = "identifier",
+        /// Bytes of a media type that the policy lists: a photograph, a voice message, a document.
+        /// Its value is `{media_type, size}`; the bytes come and go by themselves. Cannot be looked
+        /// up or asked about.
+        Blob = "blob",
     }
 }
 
@@ -95,18 +101,22 @@ impl FieldType {
 
     /// Whether people can be found by a value of this type.
     ///
-    /// Not `bool` (it would select half of all people), not `json` (no one spelling), and not
-    /// `text`: what is worth looking up has a type that says how its spellings vary.
+    /// Not `bool` (it would select half of all people), not `json` and `blob` (no one spelling), and
+    /// not `text`: what is worth looking up has a type that says how its spellings vary.
     #[must_use]
     pub const fn can_look_up(self) -> bool {
-        !matches!(self, Self::Text | Self::Bool | Self::Json)
+        !matches!(self, Self::Text | Self::Bool | Self::Json | Self::Blob)
     }
 
     /// What somebody sees who may see only the mask: enough to recognise a value that one knows,
-    /// never all of it. A value that is short, or not of this type, becomes dots altogether.
+    /// never all of it. A value that is short, or not of this type, becomes dots altogether. Of a
+    /// blob the media type is left.
     #[must_use]
     pub fn mask(self, value: &Value) -> Value {
-        Value::String(mask::mask(self, value))
+        match (self, value.get("media_type")) {
+            (Self::Blob, Some(Value::String(media_type))) => json!({"media_type": media_type}),
+            _ => Value::String(mask::mask(self, value)),
+        }
     }
 
     /// The names of the tests that can be asked of this type, for the policy's `ask`.
@@ -160,7 +170,7 @@ mod tests {
         for &kind in FieldType::ALL {
             assert_eq!(FieldType::parse(kind.name()), Some(kind));
         }
-        assert_eq!(FieldType::ALL.len(), 14);
+        assert_eq!(FieldType::ALL.len(), 15);
         assert_eq!(FieldType::parse("Email"), None);
         assert_eq!(FieldType::parse("e-mail"), None);
     }

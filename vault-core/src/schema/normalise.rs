@@ -44,7 +44,8 @@ pub(super) fn normalise(kind: FieldType, value: &Value) -> Option<Vec<u8>> {
         | FieldType::Number
         | FieldType::Bool
         | FieldType::Json
-        | FieldType::Address => return None,
+        | FieldType::Address
+        | FieldType::Blob => return None,
     };
     Some(normal.into_bytes())
 }

@@ -216,7 +216,11 @@ fn same_as_model(store: &dyn Store, model: &Model, random: &mut Random) {
             .collect();
         let found = |direction| {
             let rows = snapshot.range(table, &range, direction, limit);
-            rows.expect("readable")
+            let rows = rows.expect("readable");
+            let keys = snapshot.keys(table, &range, direction, limit);
+            let same = rows.iter().map(|(key, _)| key).eq(&keys.expect("readable"));
+            assert!(same, "the keys are those of the rows");
+            rows
         };
         let first: Vec<Row> = rows.iter().take(limit).cloned().collect();
         assert_eq!(found(Direction::Ascending), first);

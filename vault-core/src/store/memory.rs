@@ -82,4 +82,22 @@ impl ReadTx for Tables {
             Direction::Descending => rows.rev().take(limit).collect(),
         })
     }
+
+    fn keys(
+        &self,
+        table: Table,
+        range: &KeyRange,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = self.maps[table.index()].range::<[u8], _>(bounds(range));
+        let keys = rows.map(|(key, _)| key.clone());
+        Ok(match direction {
+            Direction::Ascending => keys.take(limit).collect(),
+            Direction::Descending => keys.rev().take(limit).collect(),
+        })
+    }
 }

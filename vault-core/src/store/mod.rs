@@ -49,6 +49,23 @@ pub trait ReadTx {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError>;
+
+    /// The keys that [`ReadTx::range`] would give, without a copy of any value: for tables whose
+    /// rows are long.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ReadTx::get`].
+    fn keys(
+        &self,
+        table: Table,
+        range: &KeyRange,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let rows = self.range(table, range, direction, limit)?;
+        Ok(rows.into_iter().map(|(key, _)| key).collect())
+    }
 }
 
 /// Changes the store. Nobody else sees a change before the transaction has committed.

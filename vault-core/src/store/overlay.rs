@@ -5,8 +5,8 @@
 //! or whether its changes are committed.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::collections::btree_map;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use super::{Direction, KeyRange, ReadTx, Row, StoreError, Table, WriteTx};
@@ -79,6 +79,35 @@ impl ReadTx for Overlay<'_> {
         Ok(match direction {
             Direction::Ascending => merge(below, above, |a, b| a.cmp(b), limit),
             Direction::Descending => merge(below, above.rev(), |a, b| b.cmp(a), limit),
+        })
+    }
+
+    fn keys(
+        &self,
+        table: Table,
+        range: &KeyRange,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        if limit == 0 || range.is_empty() {
+            return Ok(Vec::new());
+        }
+        let changed = || self.changes.in_range(table, range);
+        let deleted = changed().filter(|(_, change)| change.is_none()).count();
+        let below = self
+            .base
+            .keys(table, range, direction, limit.saturating_add(deleted))?;
+        // Changes of one closure are few: their keys are put in and taken out one by one.
+        let mut keys: BTreeSet<Vec<u8>> = below.into_iter().collect();
+        for (key, change) in changed() {
+            match change {
+                Some(_) => keys.insert(key.clone()),
+                None => keys.remove(key),
+            };
+        }
+        Ok(match direction {
+            Direction::Ascending => keys.into_iter().take(limit).collect(),
+            Direction::Descending => keys.into_iter().rev().take(limit).collect(),
         })
     }
 }
@@ -254,6 +283,10 @@ mod tests {
         rows
     }
 
+    fn read_keys(rows: &[Row]) -> Vec<Vec<u8>> {
+        rows.iter().map(|(key, _)| key.clone()).collect()
+    }
+
     proptest! {
         #[test]
         fn stacked_overlays_read_like_one_map(
@@ -274,6 +307,8 @@ mod tests {
             for direction in [Direction::Ascending, Direction::Descending] {
                 let read = inner.range(TABLE, &range, direction, limit).unwrap();
                 prop_assert_eq!(read, expected(&model, &range, direction, limit));
+                let keys: Vec<_> = read_keys(&expected(&model, &range, direction, limit));
+                prop_assert_eq!(inner.keys(TABLE, &range, direction, limit).unwrap(), keys);
                 let below = outer.range(TABLE, &range, direction, limit).unwrap();
                 prop_assert_eq!(below, expected(&before_second, &range, direction, limit));
             }

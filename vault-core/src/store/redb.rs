@@ -336,6 +336,16 @@ impl ReadTx for RedbRead {
     ) -> Result<Vec<Row>, StoreError> {
         rows(self.table(table)?, range, direction, limit)
     }
+
+    fn keys(
+        &self,
+        table: Table,
+        range: &KeyRange,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        keys(self.table(table)?, range, direction, limit)
+    }
 }
 
 /// A write transaction; opens a table when it is first asked for.
@@ -394,6 +404,16 @@ impl ReadTx for RedbWrite<'_> {
     ) -> Result<Vec<Row>, StoreError> {
         rows(self.table(table)?, range, direction, limit)
     }
+
+    fn keys(
+        &self,
+        table: Table,
+        range: &KeyRange,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        keys(self.table(table)?, range, direction, limit)
+    }
 }
 
 impl WriteTx for RedbWrite<'_> {
@@ -412,21 +432,42 @@ fn rows(
     direction: Direction,
     limit: usize,
 ) -> Result<Vec<Row>, StoreError> {
+    collect(table, range, direction, limit, |key, value| {
+        (key.to_vec(), value.to_vec())
+    })
+}
+
+fn keys(
+    table: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    range: &KeyRange,
+    direction: Direction,
+    limit: usize,
+) -> Result<Vec<Vec<u8>>, StoreError> {
+    collect(table, range, direction, limit, |key, _| key.to_vec())
+}
+
+fn collect<T>(
+    table: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    range: &KeyRange,
+    direction: Direction,
+    limit: usize,
+    take: impl Fn(&[u8], &[u8]) -> T,
+) -> Result<Vec<T>, StoreError> {
     if limit == 0 || range.is_empty() {
         return Ok(Vec::new());
     }
     let mut found = table.range::<&[u8]>(bounds(range)).map_err(storage_error)?;
-    let mut rows = Vec::new();
-    while rows.len() < limit {
+    let mut taken = Vec::new();
+    while taken.len() < limit {
         let row = match direction {
             Direction::Ascending => found.next(),
             Direction::Descending => found.next_back(),
         };
         let Some(row) = row else { break };
         let (key, value) = row.map_err(storage_error)?;
-        rows.push((key.value().to_vec(), value.value().to_vec()));
+        taken.push(take(key.value(), value.value()));
     }
-    Ok(rows)
+    Ok(taken)
 }
 
 fn database_error(error: DatabaseError) -> StoreError {

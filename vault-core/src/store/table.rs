@@ -32,11 +32,15 @@ pub enum Table {
     Dirty = 12,
     /// Sessions of conversations.
     Sessions = 13,
+    /// Content of blobs, in chunks.
+    Blobs = 14,
+    /// Blobs whose chunks no field names: uploads under way, and what a removal left.
+    Uploads = 15,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::System,
         Self::Nodes,
         Self::Keysets,
@@ -50,6 +54,8 @@ impl Table {
         Self::Audit,
         Self::Dirty,
         Self::Sessions,
+        Self::Blobs,
+        Self::Uploads,
     ];
 
     /// The number, as used in associated data.
@@ -76,6 +82,8 @@ impl Table {
             Self::Audit => "t11",
             Self::Dirty => "t12",
             Self::Sessions => "t13",
+            Self::Blobs => "t14",
+            Self::Uploads => "t15",
         }
     }
 

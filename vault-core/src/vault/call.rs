@@ -17,14 +17,14 @@ use crate::refusal::Refusal;
 use crate::session;
 
 /// How often a read begins again because something was revoked meanwhile.
-const READ_TRIES: usize = 16;
+pub(super) const READ_TRIES: usize = 16;
 
 /// A call that outlives its caller's borrow.
 #[derive(Clone)]
 pub(super) struct Context {
     pub(super) principal: Principal,
     pub(super) purpose: Option<String>,
-    id: CallId,
+    pub(super) id: CallId,
 }
 
 /// What a call adds to its entry in the log.
@@ -42,7 +42,7 @@ impl Noted {
 }
 
 impl Context {
-    fn new(call: &Call<'_>) -> Self {
+    pub(super) fn new(call: &Call<'_>) -> Self {
         Self {
             principal: call.principal.clone(),
             // A session implies its purpose; stating another is refused as that of another role is.
@@ -51,6 +51,15 @@ impl Context {
                 Some(scope.purpose.clone())
             }),
             id: call.id,
+        }
+    }
+
+    /// The call again.
+    pub(super) fn call(&self) -> Call<'_> {
+        Call {
+            principal: &self.principal,
+            purpose: self.purpose.as_deref(),
+            id: self.id,
         }
     }
 
@@ -233,7 +242,7 @@ impl Vault {
     }
 
     /// A refusal leaves an entry too: without a subject, whose key it may not have.
-    fn note_refusal(&self, call: &Call<'_>, action: &'static str, refusal: &Refusal) {
+    pub(super) fn note_refusal(&self, call: &Call<'_>, action: &'static str, refusal: &Refusal) {
         let policy = self.policy.lock().clone();
         let noted = Noted::default();
         let now = self.engine.now();

@@ -13,7 +13,7 @@ use std::sync::atomic::AtomicBool;
 use parking_lot::Mutex;
 
 use super::secret::{Passphrase, RecoveryKey, UnlockSecret};
-use super::{Settings, Vault, admin, guard};
+use super::{Settings, Vault, admin, blobs, guard};
 use crate::audit::journal::Journal;
 use crate::commit::{
     Engine, FileReserve, Parts, RecoverError, RedbFactory, RootCandidate, State, initialise,
@@ -446,15 +446,19 @@ impl LockedVault {
         let version = snapshot.state().policy_version;
         let (policy, _) = admin::load_policy(&snapshot, version).map_err(damaged)?;
         drop(snapshot);
-        Ok(Arc::new(Vault {
+        let vault = Arc::new(Vault {
             engine,
             paths: self.paths.clone(),
             closed: AtomicBool::new(false),
             policy: Mutex::new(Arc::new(policy)),
             guard: guard::Guard::new(Secret::generate(&mut OsEntropy)),
             asks: guard::Asks::default(),
+            uploads: blobs::Uploads::default(),
             process_key: Secret::generate(&mut OsEntropy),
-        }))
+        });
+        // What uploads left that a crash cut off. If it cannot be removed now the sweeper does it.
+        let _ = vault.sweep_uploads();
+        Ok(vault)
     }
 
     /// The vault's id.

@@ -5,6 +5,7 @@
 //! works on, and leaves an entry in the log whether it is granted or refused.
 
 mod admin;
+mod blobs;
 mod call;
 mod consents;
 mod create;
@@ -27,6 +28,7 @@ use parking_lot::Mutex;
 pub use crate::consent::{ConsentEvent, ConsentState};
 pub use crate::keys::slots::SlotKind;
 pub use crate::policy::CollectionKind;
+pub use blobs::{BlobPlace, BlobWritten, Download, Look, Upload};
 pub use admin::{PolicyApplied, PolicyView, SlotView, Status};
 pub use consents::{ConsentInput, ConsentView};
 pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError, VaultPaths};
@@ -66,6 +68,7 @@ pub struct Vault {
     policy: Mutex<Arc<Policy>>,
     guard: guard::Guard,
     asks: guard::Asks,
+    uploads: blobs::Uploads,
     /// Seals cursors: gone with the process.
     process_key: Secret<32>,
 }

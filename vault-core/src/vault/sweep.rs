@@ -13,12 +13,15 @@ use crate::commit::{Txn, View};
 use crate::id::SubjectId;
 use crate::keys::keyset::{Compartment, Keyset};
 use crate::keys::system::Placement;
-use crate::limits::{REKEY_AFTER_HOURS, SWEEP_LEAVES_MAX, SWEEP_PEOPLE_MAX, SWEEP_ROWS_MAX};
-use crate::person::{DAMAGED, ORPHANS, Person};
+use crate::limits::{
+    BLOB_CHUNKS_REMOVED_MAX, REKEY_AFTER_HOURS, SWEEP_COMMITS_MAX, SWEEP_LEAVES_MAX,
+    SWEEP_PEOPLE_MAX, SWEEP_ROWS_MAX,
+};
+use crate::person::{self, DAMAGED, ORPHANS, Person};
 use crate::policy::Policy;
 use crate::record;
 use crate::refusal::Refusal;
-use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
+use crate::store::{Direction, KeyRange, Table, WriteTx};
 
 /// How long the index may name the leaves that a removal touched before it is built anew.
 const INDEX_STALE_MILLISECONDS: i64 = 20 * 3600 * 1000;
@@ -50,7 +53,8 @@ impl Vault {
             ));
         }
         let more = self.sweep_people(which)?;
-        self.sweep_orphans()?;
+        let more = self.sweep_orphans()? || more;
+        let more = self.sweep_uploads()? || more;
         let snapshot = self.snapshot()?;
         let now = snapshot.now().as_millisecond();
         let state = snapshot.state().clone();
@@ -132,34 +136,30 @@ impl Vault {
         Ok((policy, from, wanting, next))
     }
 
-    /// Deletes rows whose person is gone: ciphertext without a key.
-    fn sweep_orphans(&self) -> Result<(), Refusal> {
+    /// Deletes rows whose person is gone: ciphertext without a key. Whether any may be left.
+    fn sweep_orphans(&self) -> Result<bool, Refusal> {
         let snapshot = self.snapshot()?;
         let marked = rows(&snapshot, Table::Dirty, 10 * SWEEP_ROWS_MAX)?;
         drop(snapshot);
+        let mut commits = 0..SWEEP_COMMITS_MAX;
         for key in marked.into_iter().filter(|key| key.ends_with(&ORPHANS)) {
-            self.engine.submit(move |txn| {
-                let handle = key.get(..16).ok_or(DAMAGED)?;
-                let mut budget = SWEEP_ROWS_MAX;
-                for table in [
-                    Table::Records,
-                    Table::RecordMeta,
-                    Table::Consents,
-                    Table::Sessions,
-                ] {
-                    let range = KeyRange::prefix(handle);
-                    for (row, _) in txn.range(table, &range, Direction::Ascending, budget)? {
-                        txn.delete(table, &row)?;
-                        budget -= 1;
+            let mut left = true;
+            while left {
+                if commits.next().is_none() {
+                    return Ok(true);
+                }
+                let key = key.clone();
+                left = self.engine.submit(move |txn| {
+                    let handle = key.get(..16).ok_or(DAMAGED)?;
+                    let left = person::remove_rows(txn, handle, SWEEP_ROWS_MAX)?;
+                    if !left {
+                        txn.delete(Table::Dirty, &key)?;
                     }
-                }
-                if budget > 0 {
-                    txn.delete(Table::Dirty, &key)?;
-                }
-                Ok(())
-            })?;
+                    Ok(left)
+                })?;
+            }
         }
-        Ok(())
+        Ok(false)
     }
 
     /// One commit of the building: begin, copy some people, or switch.
@@ -260,10 +260,16 @@ fn sweep_person(
     which: Sweep,
 ) -> Result<(), Refusal> {
     let mut person = Person::load(txn, subject)?;
-    for (collection, id) in record::ended(txn, &person, SWEEP_ROWS_MAX)? {
-        record::remove_rows(txn, &person, collection, id)?;
+    let mut budget = BLOB_CHUNKS_REMOVED_MAX;
+    let records = record::ended(txn, &person, SWEEP_ROWS_MAX)?;
+    for (collection, id) in &records {
+        record::remove_rows(txn, &person, *collection, *id, &mut budget)?;
     }
-    let ended = over(policy, &person, hour_of(txn.now()));
+    // Rows that are left for the next pass are opened then, to find the blobs in them.
+    let ended = match records.len() < SWEEP_ROWS_MAX {
+        true => over(policy, &person, hour_of(txn.now())),
+        false => Vec::new(),
+    };
     if !ended.is_empty() {
         person
             .keyset

@@ -127,7 +127,7 @@ pub struct Written {
     pub final_by: Option<Timestamp>,
 }
 
-fn etag(revision: &record::Revision) -> String {
+pub(super) fn etag(revision: &record::Revision) -> String {
     BASE64URL_NOPAD.encode(revision)
 }
 
@@ -140,11 +140,11 @@ fn written(outcome: &Outcome, now: Timestamp) -> Written {
     }
 }
 
-fn final_by(now: Timestamp) -> Timestamp {
+pub(super) fn final_by(now: Timestamp) -> Timestamp {
     now + jiff::SignedDuration::from_hours(FINAL_WITHIN_HOURS)
 }
 
-fn check_revision(stored: Option<&Stored>, if_match: Option<&str>) -> Result<(), Refusal> {
+pub(super) fn check_revision(stored: Option<&Stored>, if_match: Option<&str>) -> Result<(), Refusal> {
     let matches = match (if_match, stored) {
         (None, _) => true,
         (Some(_), None) => false,

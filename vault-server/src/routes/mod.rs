@@ -5,6 +5,7 @@
 
 mod admin;
 mod ask;
+mod blobs;
 mod consents;
 mod contract;
 mod key_slots;
@@ -43,6 +44,18 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
             records::read_one,
             records::patch_one,
             records::delete_one
+        ))
+        .routes(routes!(
+            blobs::read,
+            blobs::head,
+            blobs::put,
+            blobs::delete
+        ))
+        .routes(routes!(
+            blobs::read_one,
+            blobs::head_one,
+            blobs::put_one,
+            blobs::delete_one
         ))
         .routes(routes!(ask::ask))
         .routes(routes!(sessions::begin, sessions::list))

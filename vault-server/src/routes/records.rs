@@ -119,6 +119,17 @@ pub(crate) struct WrittenBody {
     final_by: Option<String>,
 }
 
+impl From<Written> for WrittenBody {
+    fn from(written: Written) -> Self {
+        Self {
+            record: written.record.map(|record| record.to_string()),
+            // What is gone has no revision.
+            etag: Some(written.etag).filter(|etag| !etag.is_empty()),
+            final_by: written.final_by.map(|at| at.to_string()),
+        }
+    }
+}
+
 /// Ids of what was appended: `record` for an object, `records` for an array.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Appended)]
@@ -187,16 +198,9 @@ fn single_reply(found: Option<&RecordView>, missing: &[Withheld], part: Part) ->
 }
 
 fn written(written: Written, kind: CollectionKind) -> Reply {
-    let record = written
-        .record
-        .filter(|_| kind == CollectionKind::Many)
-        .map(|record| record.to_string());
-    let etag = Some(written.etag).filter(|etag| !etag.is_empty());
-    let body = WrittenBody {
-        record,
-        etag: etag.clone(),
-        final_by: written.final_by.map(|at| at.to_string()),
-    };
+    let record = written.record.filter(|_| kind == CollectionKind::Many);
+    let body = WrittenBody::from(Written { record, ..written });
+    let etag = body.etag.clone();
     let reply = Reply::json(200, &body);
     match etag {
         Some(etag) => reply.etag(&etag),

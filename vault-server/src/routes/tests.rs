@@ -41,6 +41,7 @@ pub(crate) fn closed_app() -> App {
         clock: Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH)),
         body_bytes_max: 1 << 20,
         in_flight_max: 8,
+        transfers_max: 2,
         sweep_every: None,
     };
     App::over(Box::new(Wall), None, settings)
