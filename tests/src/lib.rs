@@ -2,4 +2,5 @@
 //!
 //! Here stands what several tests and programs share; the tests themselves are in `tests/`.
 
+pub mod blobs;
 pub mod replay;

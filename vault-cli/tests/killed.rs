@@ -4,7 +4,7 @@
 //! whose person answers anything but 410, a vault that does not open again. Does not count: a change
 //! that happened without its answer having arrived.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -22,9 +22,14 @@ struct Process {
 
 impl Process {
     fn start(dir: &Path) -> Self {
+        Self::start_with(dir, &[])
+    }
+
+    fn start_with(dir: &Path, more: &[&std::ffi::OsStr]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_vault-cli"))
             .args(["dev", "--json", "--listen", "127.0.0.1:0", "--dir"])
             .arg(dir)
+            .args(more)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -167,6 +172,57 @@ fn what_was_acknowledged_before_a_kill_is_there_after_it_and_the_erased_are_not(
         known.erased.len() > 10 && known.messages.len() > 100,
         "the rounds did something"
     );
+}
+
+/// Rows of chunks, and of the list of uploads; the vault is not open.
+fn blob_rows(dir: &Path) -> (usize, usize) {
+    use vault_core::store::{Direction, KeyRange, RedbStore, Store, Table};
+    let store = RedbStore::open(&dir.join("vault.redb"), 4 << 20, false).unwrap();
+    let snapshot = store.snapshot().unwrap();
+    let count = |table| {
+        let all = KeyRange::all();
+        let keys = snapshot.keys(table, &all, Direction::Ascending, usize::MAX);
+        keys.unwrap().len()
+    };
+    (count(Table::Blobs), count(Table::Uploads))
+}
+
+#[test]
+fn an_upload_in_the_middle_of_which_the_server_is_killed_leaves_nothing() {
+    let parent = tempfile::tempdir().unwrap();
+    let (dir, policy) = (parent.path().join("vault"), parent.path().join("policy"));
+    let photo = "photo = { type = \"blob\", purposes = [\"support\"], media_types = [\"image/*\"], bytes_max = 1073741824 }";
+    let sample = vault_core::policy::SAMPLE;
+    let text = sample.replacen("\nslots =", &format!("\n{photo}\nslots ="), 1);
+    assert!(text.contains(photo));
+    std::fs::write(&policy, text).unwrap();
+    let with_policy = ["--policy".as_ref(), policy.as_os_str()];
+    let process = Process::start_with(&dir, &with_policy);
+    let user = json!({"channel": "web", "user": "ann"});
+    let created = process.call("POST", "subjects", &process.bot, Some(&user));
+    let subject = created.unwrap().1["subject"].as_str().unwrap().to_owned();
+    let address = process.url.strip_prefix("http://").unwrap();
+    let mut socket = std::net::TcpStream::connect(address).unwrap();
+    let head = format!(
+        "PUT /v1/subjects/{subject}/blobs/profile/photo HTTP/1.1\r\nHost: vault\r\n\
+         Authorization: Bearer {}\r\nVault-Purpose: support\r\nContent-Type: image/png\r\n\
+         Content-Length: 1073741824\r\n\r\n",
+        process.bot
+    );
+    socket.write_all(head.as_bytes()).unwrap();
+    // The vault takes no more than it commits, and the socket's buffers are smaller than this.
+    for _ in 0..24 {
+        socket.write_all(&[7; 1 << 20]).unwrap();
+    }
+    process.kill();
+    let (chunks, listed) = blob_rows(&dir);
+    assert!(chunks >= 4 && listed == 1, "the upload was under way");
+    let process = Process::start_with(&dir, &with_policy);
+    let path = format!("subjects/{subject}/records/profile");
+    let (status, body) = process.call("GET", &path, &process.bot, None).unwrap();
+    assert_eq!((status, &body["fields"]), (200, &json!({})));
+    process.kill();
+    assert_eq!(blob_rows(&dir), (0, 0));
 }
 
 /// Waits until `path` is there, or the process has ended.

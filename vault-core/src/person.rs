@@ -328,11 +328,7 @@ pub(crate) fn erase(txn: &mut Txn<'_>, person: &Person) -> Result<Receipt, Refus
 
 /// Deletes the rows under a handle, at most `rows` of them and few enough chunks that the commit stays
 /// small in bytes too; whether any may be left.
-pub(crate) fn remove_rows(
-    txn: &mut Txn<'_>,
-    handle: &[u8],
-    rows: usize,
-) -> Result<bool, Refusal> {
+pub(crate) fn remove_rows(txn: &mut Txn<'_>, handle: &[u8], rows: usize) -> Result<bool, Refusal> {
     let mut budget = rows;
     let mut left = false;
     let range = KeyRange::prefix(handle);

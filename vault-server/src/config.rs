@@ -289,7 +289,9 @@ mod tests {
 
     #[test]
     fn what_is_printed_reads_back_as_the_same_and_names_every_key() {
-        let sample = ["[::1]:9", "/v \"x\"", "/a", "json", "debug", "4096", "3", "5"];
+        let sample = [
+            "[::1]:9", "/v \"x\"", "/a", "json", "debug", "4096", "3", "5",
+        ];
         let environment: Vec<_> = KEYS.iter().map(|key| key.1).zip(sample).collect();
         let config = with("", &environment).expect("every key takes its sample");
         assert_ne!(config, ServerConfig::default());

@@ -111,6 +111,31 @@ pub(crate) fn unpadded(text: &[u8]) -> Option<usize> {
     (text[mark] == 0x80 && padded(mark) == text.len()).then_some(mark)
 }
 
+/// Bytes of padded content in every chunk of a blob but the last.
+pub(crate) const CHUNK: usize = 262_080;
+
+/// The nonce of a chunk.
+pub(crate) fn chunk_nonce(prefix: &[u8; 19], chunk: u32, last: bool) -> [u8; 24] {
+    let nonce = [&prefix[..], &chunk.to_be_bytes(), &[u8::from(last)]].concat();
+    nonce.try_into().unwrap()
+}
+
+/// What a chunk of a blob holds, if it opens under this key at this place; a last one with its padding.
+pub(crate) fn open_chunk(
+    key: &Key,
+    nonce: &[u8; 24],
+    vault: &Id,
+    place: &Place<'_>,
+    sealed: &[u8],
+) -> Option<Vec<u8>> {
+    let nonce = XNonce::try_from(&nonce[..]).ok()?;
+    let mut text = sealed.to_vec();
+    XChaCha20Poly1305::new(key.into())
+        .decrypt_in_place(&nonce, &place.associated(vault, 0), &mut text)
+        .ok()?;
+    Some(text)
+}
+
 /// The key number of an envelope, in clear.
 pub(crate) fn number_of(envelope: &[u8]) -> u32 {
     assert_eq!(envelope[0], 1, "the envelope's version");

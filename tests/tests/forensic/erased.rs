@@ -2,7 +2,7 @@
 //!
 //! Counts as failure: with the passphrase and the anchor as it is after the acknowledgement, anything
 //! of an erased person opens at any offset: the entry of the people map, a keyset, metadata, a value,
-//! a consent, the person's own row, an entry of the index under their id or at the position of one of
+//! a blob's key or content, a consent, the person's own row, an entry of the index under their id or at the position of one of
 //! their look-up values; or any text that opens holds their id or a word of their values. The database
 //! is taken after the erasure, and with it every copy from before.
 //!
@@ -32,6 +32,9 @@ pub(crate) struct Sum {
     keysets: usize,
     metas: usize,
     values: usize,
+    /// Keys of blobs, and their contents.
+    blobs: usize,
+    contents: usize,
     rows: usize,
     consents: usize,
     /// Entries of the index that name them.
@@ -54,6 +57,11 @@ fn everything_of(person: &Person, handle: &Id, loot: &Loot) {
     for value in person.values() {
         assert!(values.contains(&*value), "{name}: {value}");
     }
+    let photograph = (*handle, person.photograph());
+    assert!(
+        loot.contents.contains(&photograph),
+        "{name}: the photograph"
+    );
     let metas = loot.metas.iter().filter(|(of, ..)| of == handle);
     let records: HashSet<_> = metas.map(|(_, record, _)| record).collect();
     assert_eq!(records.len(), 4, "{name}: profile, two messages, booking");
@@ -103,6 +111,8 @@ fn sum(person: &Person, handle: Option<&Id>, loot: &Loot) -> Sum {
             .count(),
         metas: loot.metas.iter().filter(|(h, ..)| of(h)).count(),
         values: loot.values.iter().filter(|(h, ..)| of(h)).count(),
+        blobs: loot.blobs.iter().filter(|(h, ..)| of(h)).count(),
+        contents: loot.contents.iter().filter(|(h, _)| of(h)).count(),
         rows: loot.subjects.iter().filter(|(h, _)| of(h)).count(),
         consents: loot.consents.iter().filter(|(h, _)| of(h)).count(),
         index: loot

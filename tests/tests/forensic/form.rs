@@ -229,6 +229,26 @@ impl MetaRow {
     }
 }
 
+/// The value of a field of type `blob`.
+#[derive(Clone)]
+pub(crate) struct Blob {
+    pub(crate) id: Id,
+    pub(crate) key: Key,
+    pub(crate) prefix: [u8; 19],
+    pub(crate) size: u64,
+    pub(crate) media_type: String,
+}
+
+pub(crate) fn blob(bytes: &[u8]) -> Blob {
+    Row::read(bytes, |row| Blob {
+        id: row.array(),
+        key: row.array(),
+        prefix: row.array(),
+        size: row.uint(),
+        media_type: row.text(),
+    })
+}
+
 pub(crate) struct SubjectRow {
     pub(crate) created: i64,
     pub(crate) channel: String,

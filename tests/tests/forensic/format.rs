@@ -30,6 +30,8 @@ pub(crate) struct Story {
     /// Each role and its API key's text, in the order of their making.
     pub(crate) keys: Vec<(String, String)>,
     pub(crate) revoked: Value,
+    /// The kept person's, in two chunks.
+    pub(crate) photograph: Vec<u8>,
     /// A session that has made one read, as it was answered.
     pub(crate) session: Value,
     /// When the first call and the last one were made.
@@ -47,6 +49,9 @@ fn tell_story(scene: &Scene) -> Story {
     scene.crowd();
     let mut kept = scene.person("Hanna");
     let erased = scene.person("Ineke");
+    // Two chunks; the one of before leaves nothing but freed pages.
+    let photograph = scene::photograph("Hanna", 300_000);
+    scene.photo("PUT", &kept.subject, &photograph);
     // The index is built anew, so its generation is 1.
     let path = format!("messages/{}", kept.message);
     let change = json!({"text": "Hanna lost two suitcases"});
@@ -101,6 +106,7 @@ fn tell_story(scene: &Scene) -> Story {
         recovery_key: slot["recovery_key"].as_str().unwrap().to_owned(),
         keys,
         revoked: key["token"].clone(),
+        photograph,
         session,
         from,
         to: now(),

@@ -64,6 +64,7 @@ pub(crate) fn hunt(
     hunt.journal(journal);
     hunt.keysets();
     hunt.people();
+    hunt.contents();
     hunt.loot
 }
 
@@ -304,16 +305,44 @@ impl Hunt<'_> {
             record: sequence,
             ..place(7)
         }));
-        for hit in hits.iter().filter(|hit| !row(hit.first)) {
+        // A value that begins as a row does is that of a blob.
+        for hit in hits {
             match self.open_hit(*hit, &dek.key, &places) {
                 Some((index, text)) if index < values => {
                     let at = &places[index];
                     let record = (at.collection, at.record.try_into().unwrap());
-                    let value = (*handle, record, at.field, text);
-                    self.loot.values.push(value);
+                    match row(hit.first) {
+                        true => {
+                            let blob = form::blob(&text);
+                            self.loot.blobs.push((*handle, record, at.field, blob));
+                        }
+                        false => self.loot.values.push((*handle, record, at.field, text)),
+                    }
                 }
                 Some((_, text)) => self.loot.consents.push((*handle, text)),
                 None => {}
+            }
+        }
+    }
+
+    /// What the keys in fields open of what lies anywhere.
+    fn contents(&mut self) {
+        let mut tried = HashSet::new();
+        for (handle, (collection, record), field, blob) in self.loot.blobs.clone() {
+            if !tried.insert(blob.id) {
+                continue;
+            }
+            self.loot.keys_tried += 1;
+            let row = [handle, blob.id].concat();
+            let place = Place {
+                collection,
+                record: &record,
+                field,
+                ..Place::row(14, &row)
+            };
+            if let Some(content) = self.raw.content(&blob, &self.vault, &place) {
+                self.loot.texts.push(content.clone());
+                self.loot.contents.push((handle, content));
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::cipher::{Id, Key, mac};
-use super::form::{Keyset, MetaRow, SubjectRow, SystemKeys};
+use super::form::{Blob, Keyset, MetaRow, SubjectRow, SystemKeys};
 
 /// What the reader is told beside the files. A thief need not know it: a test helps him.
 #[derive(Clone, Default)]
@@ -42,6 +42,10 @@ pub(crate) struct Loot {
     pub(crate) metas: Vec<(Id, RecordKey, MetaRow)>,
     /// Values as JSON texts.
     pub(crate) values: Vec<(Id, RecordKey, u16, Vec<u8>)>,
+    /// What fields of type `blob` hold: the keys of their contents.
+    pub(crate) blobs: Vec<(Id, RecordKey, u16, Blob)>,
+    /// Contents of blobs.
+    pub(crate) contents: Vec<(Id, Vec<u8>)>,
     pub(crate) subjects: Vec<(Id, SubjectRow)>,
     pub(crate) consents: Vec<(Id, Vec<u8>)>,
     /// Every text that opened, whatever it was.

@@ -5,7 +5,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use chacha20::XChaCha20;
 use chacha20::cipher::{KeyIvInit, StreamCipher, StreamCipherSeek};
 
-use super::cipher::{HEADER, Id, Key, OVERHEAD, Place, open, padded, unpadded};
+use super::cipher::{
+    CHUNK, HEADER, Id, Key, OVERHEAD, Place, chunk_nonce, open, open_chunk, padded, unpadded,
+};
+use super::form::Blob;
 
 /// Longest padded value that is looked for: a full leaf of the index has 5,122 bytes, and nothing
 /// that the tests store is longer.
@@ -114,6 +117,29 @@ impl Raw {
     ) -> Option<Vec<u8>> {
         let envelope = &self.bytes[hit.at..hit.at + hit.length + OVERHEAD];
         open(key, vault, place, envelope)
+    }
+
+    /// What lies anywhere of a blob of one chunk. Its size is known, so its stream is too: it must make
+    /// padding of the end, and then the tag decides.
+    pub(crate) fn content(&self, blob: &Blob, vault: &Id, place: &Place<'_>) -> Option<Vec<u8>> {
+        let size = usize::try_from(blob.size).unwrap();
+        let length = padded(size);
+        assert!(length <= CHUNK, "a blob of one chunk");
+        let nonce = chunk_nonce(&blob.prefix, 0, true);
+        let mut stream = XChaCha20::new((&blob.key).into(), (&nonce).into());
+        stream.seek(64u32);
+        let mut tail = vec![0; length];
+        stream.apply_keystream(&mut tail);
+        let mut padding = tail.split_off(size);
+        padding[0] ^= 0x80;
+        let ends = self.bytes.windows(padding.len()).enumerate();
+        let ends = ends.filter(|(at, bytes)| *at >= size && *bytes == &padding[..]);
+        ends.into_iter().find_map(|(at, _)| {
+            let sealed = self.bytes.get(at - size..at - size + length + 16)?;
+            let mut text = open_chunk(&blob.key, &nonce, vault, place, sealed)?;
+            text.truncate(size);
+            Some(text)
+        })
     }
 
     /// The nonce at a hit: of an envelope that was opened, copies need no opening.

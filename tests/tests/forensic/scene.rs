@@ -38,6 +38,7 @@ email = { type = "email", purposes = ["support", "newsletter"], lookup = true }
 phone = { type = "phone", purposes = ["support"], lookup = true }
 birth = { type = "date", purposes = ["support"] }
 slots = { type = "json", purposes = ["support"] }
+photo = { type = "blob", purposes = ["support"], media_types = ["image/*"] }
 
 [collections.messages]
 kind = "many"
@@ -120,6 +121,25 @@ impl Scene {
         serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
     }
 
+    /// Stores a photograph, or removes it.
+    pub(crate) fn photo(&self, method: &str, person: &str, content: &[u8]) {
+        let path = format!("subjects/{person}/blobs/profile/photo");
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}/v1/{path}", self.running.url))
+            .header(
+                "Authorization",
+                format!("Bearer {}", self.running.token("bot")),
+            )
+            .header("Vault-Purpose", "support")
+            .header("Content-Type", "image/jpeg");
+        let answer = match method {
+            "DELETE" => ureq::run(request.body(()).unwrap()),
+            _ => ureq::run(request.body(content.to_vec()).unwrap()),
+        };
+        assert_eq!(answer.unwrap().status(), 200);
+    }
+
     pub(crate) fn records(&self, method: &str, person: &str, path: &str, body: &Value) -> Value {
         let path = format!("subjects/{person}/records/{path}");
         self.call("bot", method, &path, body)
@@ -159,6 +179,7 @@ impl Scene {
         ]);
         let booking = json!({"number": format!("bk-{low}"), "cabin": 1177});
         self.records("PATCH", &subject, "profile", &profile);
+        self.photo("PUT", &subject, &photograph(name, 3_100));
         let messages = self.records("POST", &subject, "messages", &messages);
         self.records("POST", &subject, "bookings", &booking);
         let consent = format!("subjects/{subject}/consents/newsletter");
@@ -216,6 +237,11 @@ impl Person {
         values
     }
 
+    /// Their photograph, where it was not replaced.
+    pub(crate) fn photograph(&self) -> Vec<u8> {
+        photograph(&self.name, 3_100)
+    }
+
     /// The normal forms of what they can be looked up by.
     pub(crate) fn normal_forms(&self) -> Vec<Vec<u8>> {
         let digits = self.profile["phone"].as_str().unwrap().replace(' ', "");
@@ -232,6 +258,17 @@ impl Person {
         let low = self.name.to_lowercase();
         vec![self.name.clone(), low, self.subject.clone()]
     }
+}
+
+/// A photograph that shows nothing but a name, over and over.
+pub(crate) fn photograph(name: &str, length: usize) -> Vec<u8> {
+    let of = format!(" {name} in a photograph,");
+    let text = of.bytes().cycle();
+    [0xff, 0xd8, 0xff]
+        .into_iter()
+        .chain(text)
+        .take(length)
+        .collect()
 }
 
 /// The normal form of `{channel, user}`.

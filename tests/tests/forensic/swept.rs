@@ -1,4 +1,4 @@
-//! A record that was deleted, values that were replaced or removed, after a run of the sweeper.
+//! A record that was deleted, values and a blob that were replaced or removed, after a run of the sweeper.
 //!
 //! Counts as failure: with the anchor as it is after the run, any of the old values, or an entry of
 //! the index at their positions, opens at any offset of the database or of a copy from before; or
@@ -15,7 +15,7 @@ use super::erased::{tell, texts};
 use super::hunt::hunt;
 use super::loot::{Hints, Loot};
 use super::raw::Raw;
-use super::scene::{Image, Scene};
+use super::scene::{Image, Person, Scene};
 use super::unlock::roots;
 
 /// What was stored and is to be gone.
@@ -71,6 +71,7 @@ fn after_a_run_of_the_sweeper_what_was_deleted_or_replaced_opens_nowhere() {
         list["records"][0]["record"].as_str().unwrap()
     );
     scene.records("DELETE", &floris.subject, &booking, &Value::Null);
+    scene.photo("DELETE", &floris.subject, &[]);
     let changes = json!({
         "name": "Grietje Wijngaarden",
         "email": "grietje@post.example.test",
@@ -83,6 +84,13 @@ fn after_a_run_of_the_sweeper_what_was_deleted_or_replaced_opens_nowhere() {
     assert_eq!(run["more"], false);
     let after = scene.image();
     let passphrase = scene.running.passphrase.clone();
+    let photographs = |loot: &Loot| {
+        let there = |person: &Person| {
+            let wanted = person.photograph();
+            loot.contents.iter().any(|(_, content)| *content == wanted)
+        };
+        (there(&floris), there(&grietje))
+    };
     let read = |what: &str, files: &[&Image], keys: &Image| {
         let files: Vec<&[u8]> = files.iter().map(|image| &*image.database).collect();
         let raw = Raw::new(&files);
@@ -94,8 +102,10 @@ fn after_a_run_of_the_sweeper_what_was_deleted_or_replaced_opens_nowhere() {
     };
     let control = read("before the changes", &[&before], &before);
     assert_eq!((values(&control, &GONE), positions(&control)), (5, 3));
+    assert_eq!(photographs(&control), (true, true));
     let control = read("before the run", &[&before, &between], &between);
     assert_eq!((values(&control, &GONE), positions(&control)), (5, 0));
+    assert_eq!(photographs(&control), (true, true));
     let loot = read("after the run", &[&before, &between, &after], &after);
     let gone: Vec<&[u8]> = GONE
         .iter()
@@ -103,5 +113,6 @@ fn after_a_run_of_the_sweeper_what_was_deleted_or_replaced_opens_nowhere() {
         .collect();
     assert_eq!((values(&loot, &GONE), positions(&loot)), (0, 0));
     assert_eq!(texts(&loot, &gone), 0);
+    assert_eq!(photographs(&loot), (false, true));
     assert_eq!(values(&loot, &KEPT), KEPT.len(), "the reader reads");
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::cipher::{Id, Place, mac, open, sha256};
-use super::form::{self, Entry, MetaRow, PolicyRow, State};
+use super::cipher::{CHUNK, Id, Place, chunk_nonce, mac, open, open_chunk, sha256, unpadded};
+use super::form::{self, Blob, Entry, MetaRow, PolicyRow, State};
 use super::format::{EXPIRES, HOUR, OCCURRED, Story};
 use super::journal;
 use super::live::Live;
@@ -18,6 +18,7 @@ struct Record {
     meta: MetaRow,
     expiry: u32,
     values: BTreeMap<u16, String>,
+    blobs: BTreeMap<u16, Blob>,
     within: (u16, u32),
     id: [u8; 24],
 }
@@ -43,6 +44,7 @@ pub(crate) fn records(live: &mut Live, story: &Story, policy: &PolicyRow) {
         let mut record = Record {
             expiry: u32::from_be_bytes(sealed[..4].try_into().unwrap()),
             values: BTreeMap::new(),
+            blobs: BTreeMap::new(),
             within,
             id: key[18..].try_into().unwrap(),
             meta,
@@ -57,6 +59,10 @@ pub(crate) fn records(live: &mut Live, story: &Story, policy: &PolicyRow) {
             };
             let (text, inside) = live.personal(place, &envelope);
             assert_eq!(inside, within);
+            if text[0] == 1 {
+                record.blobs.insert(field, form::blob(&text));
+                continue;
+            }
             record
                 .values
                 .insert(field, String::from_utf8(text).unwrap());
@@ -76,6 +82,9 @@ pub(crate) fn records(live: &mut Live, story: &Story, policy: &PolicyRow) {
         .map(|(name, v)| (fields.get(name), v.to_string()));
     assert_eq!(profile.values, expected.collect());
     assert_eq!((profile.id, profile.within), ([0; 24], (1, 0)));
+    let photo = fields.get("photo");
+    blob(live, story, (number, photo), &profile.blobs[&photo]);
+    assert_eq!(profile.blobs.len(), 1);
     // The name was written last, under the second policy; the rest keeps what it had.
     assert_eq!(profile.meta.policy, 2);
     let older: Vec<(u16, u32)> = profile
@@ -84,8 +93,8 @@ pub(crate) fn records(live: &mut Live, story: &Story, policy: &PolicyRow) {
         .iter()
         .map(|(f, _, v)| (*f, *v))
         .collect();
-    let expected = ["email", "phone", "birth", "slots"].map(|name| (fields.get(name), 1));
-    assert!(expected.iter().all(|field| older.contains(field)) && older.len() == 4);
+    let expected = ["email", "phone", "birth", "slots", "photo"].map(|name| (fields.get(name), 1));
+    assert!(expected.iter().all(|field| older.contains(field)) && older.len() == 5);
     let meta = &profile.meta;
     assert_eq!(meta.purposes, [policy.purposes.get("support")]);
     assert_eq!((meta.expires, meta.occurred), (Some(EXPIRES), None));
@@ -132,6 +141,32 @@ pub(crate) fn records(live: &mut Live, story: &Story, policy: &PolicyRow) {
     assert_eq!(booking.values, BTreeMap::from(expected));
     assert_eq!((booking.within, booking.expiry), ((1, 0), 0));
     assert_eq!(of_collection.len(), 3);
+}
+
+/// Tables 14 and 15: the chunks of the one blob that there is, and no blob without a field.
+fn blob(live: &mut Live, story: &Story, (collection, field): (u16, u16), blob: &Blob) {
+    assert_eq!(blob.media_type, "image/jpeg");
+    let handle = live.handle(&story.kept.id());
+    let row = [handle, blob.id].concat();
+    let place = Place {
+        collection,
+        record: &[0; 24],
+        field,
+        ..Place::row(14, &row)
+    };
+    let mut text = Vec::new();
+    let rows = live.rows(14);
+    assert_eq!(rows.len(), 2);
+    for (number, (key, sealed)) in (0u32..).zip(&rows) {
+        assert_eq!(key[..], [&row[..], &number.to_be_bytes()].concat());
+        let nonce = chunk_nonce(&blob.prefix, number, number == 1);
+        text.extend(open_chunk(&blob.key, &nonce, &live.vault, &place, sealed).unwrap());
+        assert!(number == 1 || text.len() == CHUNK);
+    }
+    assert_eq!(blob.size as usize, unpadded(&text).unwrap());
+    text.truncate(blob.size as usize);
+    assert!(text == story.photograph);
+    assert!(live.rows(15).is_empty());
 }
 
 /// Tables 6, 7 and 12; the tag of the kept person's entries of this day.

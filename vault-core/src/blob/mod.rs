@@ -14,9 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::crypto::{
-    Location, STREAM_NONCE_BYTES, STREAM_TAG_BYTES, Secret, Stream, padded_bytes,
-};
+use crate::crypto::{Location, STREAM_NONCE_BYTES, STREAM_TAG_BYTES, Secret, Stream, padded_bytes};
 use crate::entropy::Entropy;
 use crate::id::{RecordId, RowHandle, VaultId};
 use crate::limits::BLOB_BYTES_MAX;
@@ -134,7 +132,8 @@ impl Blob {
         } = row::decode(bytes).ok()?;
         (size <= BLOB_BYTES_MAX).then_some(())?;
         // What was stored is in the form in which it would be read again.
-        let media_type = MediaType::parse(&media_type).filter(|read| read.as_str() == media_type)?;
+        let media_type =
+            MediaType::parse(&media_type).filter(|read| read.as_str() == media_type)?;
         Some(Self {
             key: BlobKey { id, key, nonce },
             size,
@@ -150,6 +149,7 @@ impl Blob {
     /// How many chunks there are: those of content and padding.
     pub(crate) fn chunks(&self) -> u32 {
         let chunks = padded_bytes(self.size).div_ceil(CHUNK_BYTES as u64);
-        u32::try_from(chunks).expect("at most BLOB_BYTES_MAX and an eighth, by the quarter megabyte")
+        u32::try_from(chunks)
+            .expect("at most BLOB_BYTES_MAX and an eighth, by the quarter megabyte")
     }
 }

@@ -14,7 +14,7 @@ mod reserve;
 mod snapshot;
 mod state;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod txn;
 
 use std::sync::Arc;

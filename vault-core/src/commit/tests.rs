@@ -23,7 +23,7 @@ use crate::medium::MemoryMedium;
 use crate::store::fault::{Fault, FaultBackend, FaultPlan};
 use crate::store::{MemoryDisk, RedbStore, Table, WriteTx};
 
-const VAULT: VaultId = VaultId::from_bytes([6; 16]);
+pub(crate) const VAULT: VaultId = VaultId::from_bytes([6; 16]);
 const RECOVERY: &[u8] = b"twenty bytes of rand";
 
 fn subject(number: u8) -> SubjectId {
@@ -31,14 +31,14 @@ fn subject(number: u8) -> SubjectId {
 }
 
 /// A machine: its disks outlive the vaults opened on them.
-struct Machine {
+pub(crate) struct Machine {
     disk: MemoryDisk,
     anchor: MemoryMedium,
     slots: MemoryMedium,
     dir: tempfile::TempDir,
     plan: Arc<Mutex<Option<FaultPlan>>>,
     /// Whether the store refuses to be opened again.
-    stuck: Arc<Mutex<bool>>,
+    pub(crate) stuck: Arc<Mutex<bool>>,
     /// Whether the disk is full when the store is opened again.
     full: Arc<Mutex<bool>>,
     clock: Arc<ManualClock>,
@@ -72,7 +72,7 @@ impl StoreFactory for Factory {
 }
 
 impl Machine {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let entropy = &mut SeededEntropy::new(1);
         let (root_key, secret) = (Secret::generate(entropy), Secret::generate(entropy));
         let kind = SlotKind::RecoveryKey;
@@ -111,7 +111,7 @@ impl Machine {
         machine
     }
 
-    fn open(&self) -> Result<Engine, RecoverError> {
+    pub(crate) fn open(&self) -> Result<Engine, RecoverError> {
         let slots = SlotFile::new(VAULT, Box::new(self.slots.clone()));
         let opened = slots.open(SlotKind::RecoveryKey, RECOVERY)?;
         let root_keys = opened.into_iter().map(|slot| RootCandidate {
@@ -153,7 +153,15 @@ impl Machine {
         })
     }
 
-    fn plan(&self) -> FaultPlan {
+    /// The same machine with other bytes on the store's disk.
+    pub(crate) fn with_image(self, image: Vec<u8>) -> Self {
+        Self {
+            disk: MemoryDisk::from_bytes(image),
+            ..self
+        }
+    }
+
+    pub(crate) fn plan(&self) -> FaultPlan {
         self.plan.lock().clone().unwrap()
     }
 }

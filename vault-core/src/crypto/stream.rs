@@ -117,10 +117,7 @@ mod tests {
                 .open(position, end, sealed.to_vec())
                 .map(|text| text.to_vec())
         };
-        assert_eq!(
-            open(&sealing, 5, End::More, &sealed),
-            Ok(b"chunk".to_vec())
-        );
+        assert_eq!(open(&sealing, 5, End::More, &sealed), Ok(b"chunk".to_vec()));
         assert_eq!(open(&sealing, 4, End::More, &sealed), Err(UnsealError));
         assert_eq!(open(&sealing, 5, End::Last, &sealed), Err(UnsealError));
         let other_key = stream(2, &place());

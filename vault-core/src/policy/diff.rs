@@ -294,7 +294,12 @@ fn fields(
             on_off(before.lookup),
             on_off(field.lookup),
         );
-        let blob = |field: &Field| field.blob.as_ref().map_or("none".into(), ToString::to_string);
+        let blob = |field: &Field| {
+            field
+                .blob
+                .as_ref()
+                .map_or("none".into(), ToString::to_string)
+        };
         changed(out, &subject, "accepts", blob(before), blob(field));
         let special = |field: &Field| field.special.map_or("none", |special| special.name());
         changed(out, &subject, "special", special(before), special(field));

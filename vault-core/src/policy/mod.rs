@@ -38,7 +38,9 @@ pub use diff::diff;
 pub use draft::Draft;
 pub use finding::Finding;
 pub use ids::{IdTable, PolicyIds, StoredPolicy};
-pub use model::{BlobRule, Collection, Controller, Field, Purpose, Recipient, Retention, Safeguard};
+pub use model::{
+    BlobRule, Collection, Controller, Field, Purpose, Recipient, Retention, Safeguard,
+};
 pub use nearest::nearest;
 pub use period::{BadPeriod, PERIOD_HOURS_MAX, Period};
 pub use role::{Role, RoleOrigin};

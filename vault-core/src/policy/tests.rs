@@ -670,3 +670,77 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_blob_says_what_it_accepts_and_is_neither_looked_up_nor_asked_about() {
+    const FIELD: &str = "slots = { type = \"json\",";
+    let read = |keys: &str| {
+        let source = SAMPLE.replacen(FIELD, &format!("slots = {{ type = {keys},"), 1);
+        Draft::parse(&source).and_then(|draft| draft.assign(None, 1))
+    };
+    let rule = |keys: &str| {
+        let policy = read(keys).unwrap();
+        let field = policy.collection("profile").unwrap().field("slots");
+        field.unwrap().blob.clone().unwrap()
+    };
+    let some = rule("\"blob\", media_types = [\"image/jpeg\", \"audio/*\"]");
+    assert_eq!(
+        some.to_string(),
+        "image/jpeg audio/*, at most 10485760 bytes"
+    );
+    let all = "\"blob\", media_types = [\"image/*\"], bytes_max = 4_294_967_296";
+    assert_eq!(rule(all).bytes_max, 4 << 30);
+    let accepts = |text| some.accepts(&crate::schema::MediaType::parse(text).unwrap());
+    assert!(accepts("image/jpeg") && accepts("audio/ogg") && !accepts("image/png"));
+    for (keys, code) in [
+        ("\"blob\"", "no_media_types"),
+        ("\"blob\", media_types = []", "no_media_types"),
+        ("\"blob\", media_types = [\"*/*\"]", "bad_media_type"),
+        ("\"blob\", media_types = [\"image/JPEG\"]", "bad_media_type"),
+        (
+            "\"blob\", media_types = [\"a/b\"], bytes_max = 0",
+            "out_of_range",
+        ),
+        (
+            "\"blob\", media_types = [\"a/b\"], bytes_max = 4294967297",
+            "out_of_range",
+        ),
+        (
+            "\"blob\", media_types = [\"a/b\"], bytes_max = \"1\"",
+            "wrong_type",
+        ),
+        (
+            "\"blob\", media_types = [\"a/b\"], lookup = true",
+            "no_lookup",
+        ),
+        ("\"text\", media_types = [\"a/b\"]", "not_a_blob"),
+        ("\"text\", bytes_max = 7", "not_a_blob"),
+    ] {
+        let findings = read(keys).unwrap_err();
+        let codes: Vec<_> = findings.iter().map(|f| (f.line, f.code)).collect();
+        let line = 1 + SAMPLE.lines().position(|l| l.contains(FIELD)).unwrap();
+        assert_eq!(codes, [(line, code)], "{keys}");
+    }
+    let source = SAMPLE
+        .replacen(
+            FIELD,
+            "slots = { type = \"blob\", media_types = [\"a/b\"],",
+            1,
+        )
+        .replacen("profile.card.last4", "profile.slots.equals", 1);
+    let findings = Draft::parse(&source).unwrap_err();
+    assert_eq!((findings.len(), findings[0].code), (1, "unknown_test"));
+    assert!(
+        findings[0]
+            .detail
+            .contains("nothing can be asked of type blob")
+    );
+    // What it accepts is shown, and a change of it is told.
+    let (old, new) = (
+        read("\"blob\", media_types = [\"image/*\"]").unwrap(),
+        read(all).unwrap(),
+    );
+    assert!(show(&new).contains("image/*, at most 4294967296 bytes"));
+    let told = "field profile.slots: accepts image/*, at most 10485760 bytes → image/*, at most 4294967296 bytes";
+    assert_eq!(diff(&old, &new), [told]);
+}

@@ -148,8 +148,7 @@ pub(crate) fn change(
     let mut revision = Revision::default();
     txn.entropy().fill(&mut revision);
     let now = txn.now();
-    let mut stored =
-        stored.unwrap_or_else(|| Stored::begin(collection, id, revision, schema, now));
+    let mut stored = stored.unwrap_or_else(|| Stored::begin(collection, id, revision, schema, now));
     stored.advance(revision, schema);
     if let Some(meta) = &patch.meta {
         stored.row.meta = meta.clone();

@@ -198,9 +198,7 @@ impl Stored {
                 continue;
             }
             let value = match field.kind {
-                FieldType::Blob => self
-                    .blob(view, person, collection.id, field.id)?
-                    .to_value(),
+                FieldType::Blob => self.blob(view, person, collection.id, field.id)?.to_value(),
                 _ => self.open(view, person, collection.id, field.id)?,
             };
             let masked = sight == Sight::Mask;

@@ -18,8 +18,7 @@ pub struct MediaRange(String);
 fn is_name(text: &str) -> bool {
     let mut bytes = text.bytes();
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    bytes.next().is_some_and(plain)
-        && bytes.all(|byte| plain(byte) || b"!#$&-^_.+".contains(&byte))
+    bytes.next().is_some_and(plain) && bytes.all(|byte| plain(byte) || b"!#$&-^_.+".contains(&byte))
 }
 
 impl MediaType {
@@ -53,7 +52,8 @@ impl MediaRange {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (kind, rest) = text.split_once('/')?;
-        let fits = text.len() <= MEDIA_TYPE_BYTES_MAX && is_name(kind) && (rest == "*" || is_name(rest));
+        let fits =
+            text.len() <= MEDIA_TYPE_BYTES_MAX && is_name(kind) && (rest == "*" || is_name(rest));
         fits.then(|| Self(text.to_owned()))
     }
 
@@ -86,7 +86,9 @@ mod tests {
             read("application/vnd.ms-excel+xml").as_deref(),
             Some("application/vnd.ms-excel+xml")
         );
-        for text in ["", "image", "image/", "/jpeg", "image/*", "*/*", "a/b/c", "im age/x", "é/x"] {
+        for text in [
+            "", "image", "image/", "/jpeg", "image/*", "*/*", "a/b/c", "im age/x", "é/x",
+        ] {
             assert_eq!(read(text), None, "{text}");
         }
         assert_eq!(read(&format!("a/{}", "x".repeat(254))), None);
@@ -102,7 +104,14 @@ mod tests {
         assert!(!accepts("image/jpeg", "image/jpeg2000"));
         assert!(accepts("image/*", "image/png"));
         assert!(!accepts("image/*", "imagery/png"));
-        for text in ["*/*", "*", "image", "Image/jpeg", "image/jp*", "image/jpeg; q=1"] {
+        for text in [
+            "*/*",
+            "*",
+            "image",
+            "Image/jpeg",
+            "image/jp*",
+            "image/jpeg; q=1",
+        ] {
             assert_eq!(MediaRange::parse(text), None, "{text}");
         }
     }

@@ -14,11 +14,11 @@ use crate::refusal::Refusal;
 
 const HOUR: i64 = 3_600_000;
 
-struct Bench {
+pub(super) struct Bench {
     dir: tempfile::TempDir,
-    clock: Arc<ManualClock>,
+    pub(super) clock: Arc<ManualClock>,
     locked: Option<LockedVault>,
-    vault: Arc<Vault>,
+    pub(super) vault: Arc<Vault>,
     recovery: String,
 }
 
@@ -32,13 +32,17 @@ fn settings(clock: &Arc<ManualClock>) -> Settings {
 
 impl Bench {
     fn new() -> Self {
+        Self::of(SAMPLE)
+    }
+
+    pub(super) fn of(policy: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::at(
             Timestamp::from_second(1_800_000_000).unwrap(),
         ));
         let paths = VaultPaths::beside(&dir.path().join("v"));
         let passphrase = Passphrase::new("correct horse battery".into()).unwrap();
-        let created = LockedVault::create(&paths, settings(&clock), &passphrase, SAMPLE).unwrap();
+        let created = LockedVault::create(&paths, settings(&clock), &passphrase, policy).unwrap();
         Self {
             dir,
             clock,
@@ -48,7 +52,7 @@ impl Bench {
         }
     }
 
-    fn reopen(&mut self) {
+    pub(super) fn reopen(&mut self) {
         self.vault.close();
         self.locked = None;
         let paths = VaultPaths::beside(&self.dir.path().join("v"));
@@ -58,7 +62,7 @@ impl Bench {
         self.locked = Some(locked);
     }
 
-    fn role(&self, role: &str) -> Principal {
+    pub(super) fn role(&self, role: &str) -> Principal {
         let keyholder = self.vault.keyholder();
         let (_, secret) = self
             .vault
@@ -68,7 +72,7 @@ impl Bench {
     }
 }
 
-fn call<'a>(principal: &'a Principal, purpose: Option<&'a str>) -> Call<'a> {
+pub(super) fn call<'a>(principal: &'a Principal, purpose: Option<&'a str>) -> Call<'a> {
     Call {
         principal,
         purpose,
@@ -76,7 +80,7 @@ fn call<'a>(principal: &'a Principal, purpose: Option<&'a str>) -> Call<'a> {
     }
 }
 
-fn object(value: Value) -> Map<String, Value> {
+pub(super) fn object(value: Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }
 

@@ -144,7 +144,10 @@ pub(super) fn final_by(now: Timestamp) -> Timestamp {
     now + jiff::SignedDuration::from_hours(FINAL_WITHIN_HOURS)
 }
 
-pub(super) fn check_revision(stored: Option<&Stored>, if_match: Option<&str>) -> Result<(), Refusal> {
+pub(super) fn check_revision(
+    stored: Option<&Stored>,
+    if_match: Option<&str>,
+) -> Result<(), Refusal> {
     let matches = match (if_match, stored) {
         (None, _) => true,
         (Some(_), None) => false,

@@ -23,7 +23,10 @@ use crate::state::App;
 /// The bytes themselves.
 #[derive(ToSchema)]
 #[schema(as = BlobBytes, value_type = String, format = Binary)]
-#[expect(dead_code, reason = "describes the wire; the bytes are never held whole")]
+#[expect(
+    dead_code,
+    reason = "describes the wire; the bytes are never held whole"
+)]
 pub(crate) struct BytesBody(Vec<u8>);
 
 /// What an upload left.
@@ -178,10 +181,7 @@ fn content_headers(response: &mut Response, download: &Download, length: u64) {
         visible(download.media_type().as_str()),
     );
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    headers.insert(
-        header::ETAG,
-        visible(&format!("\"{}\"", download.etag())),
-    );
+    headers.insert(header::ETAG, visible(&format!("\"{}\"", download.etag())));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(
         header::CONTENT_DISPOSITION,
@@ -267,10 +267,7 @@ async fn remove(app: App, incoming: Incoming, place: BlobPlace) -> Outcome {
     responses((status = 200, description = "All bytes", body = BytesBody, content_type = "application/octet-stream"),
               (status = 206, description = "The bytes of `Content-Range`", body = BytesBody, content_type = "application/octet-stream"),
               (status = 416, description = "The range begins behind the end; `Content-Range` has the size")))]
-pub(crate) async fn read(
-    State(app): State<App>,
-    streamed: Streamed,
-) -> Result<Response, Problem> {
+pub(crate) async fn read(State(app): State<App>, streamed: Streamed) -> Result<Response, Problem> {
     let place = single(&streamed.head);
     answer(app, streamed, place).await
 }
@@ -280,10 +277,7 @@ pub(crate) async fn read(
 /// In the headers of an answer without a body. Whoever may see only the mask asks for the record.
 #[utoipa::path(head, path = "/v1/subjects/{s}/blobs/{c}/{f}", tag = "blobs", operation_id = "head_blob",
     responses((status = 200, description = "`Content-Length`, `Content-Type`, `ETag`")))]
-pub(crate) async fn head(
-    State(app): State<App>,
-    streamed: Streamed,
-) -> Result<Response, Problem> {
+pub(crate) async fn head(State(app): State<App>, streamed: Streamed) -> Result<Response, Problem> {
     let place = single(&streamed.head);
     describe(app, streamed, place).await
 }

@@ -45,12 +45,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
             records::patch_one,
             records::delete_one
         ))
-        .routes(routes!(
-            blobs::read,
-            blobs::head,
-            blobs::put,
-            blobs::delete
-        ))
+        .routes(routes!(blobs::read, blobs::head, blobs::put, blobs::delete))
         .routes(routes!(
             blobs::read_one,
             blobs::head_one,
