@@ -32,11 +32,17 @@ pub enum Table {
     Dirty = 12,
     /// Sessions of conversations.
     Sessions = 13,
+    /// Hashes of the Merkle tree over the log.
+    Tree = 14,
+    /// Signed checkpoints of the log.
+    Checkpoints = 15,
+    /// Receipts of erasures, and where in the log they stand.
+    Receipts = 16,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::System,
         Self::Nodes,
         Self::Keysets,
@@ -50,6 +56,9 @@ impl Table {
         Self::Audit,
         Self::Dirty,
         Self::Sessions,
+        Self::Tree,
+        Self::Checkpoints,
+        Self::Receipts,
     ];
 
     /// The number, as used in associated data.
@@ -76,6 +85,9 @@ impl Table {
             Self::Audit => "t11",
             Self::Dirty => "t12",
             Self::Sessions => "t13",
+            Self::Tree => "t14",
+            Self::Checkpoints => "t15",
+            Self::Receipts => "t16",
         }
     }
 
