@@ -81,9 +81,8 @@ impl Medium for Deadly {
 
 fn settings() -> Settings {
     Settings {
-        clock: Arc::new(SystemClock),
         accept_any_file_system: true,
-        confirm_clock: false,
+        ..Settings::new(Arc::new(SystemClock))
     }
 }
 

@@ -139,6 +139,12 @@ impl From<UnlockError> for Failure {
                 "wrong_secret",
                 "try again, or open it with another slot: --passphrase-file FILE or --recovery-key-file FILE",
             ),
+            UnlockError::Rollback { .. } => (
+                Exit::Damaged,
+                "rollback",
+                "put the newest database back; if there is none, what happened since the one that is here is lost, erasures among it: \
+                 `serve --accept-rollback \"what happened since is lost\"` goes on with it, and the log says so",
+            ),
             UnlockError::Store(StoreError::DiskFull) => {
                 (Exit::Failed, "disk_full", "free some space and try again")
             }

@@ -67,6 +67,14 @@ pub const SESSION_SECONDS_MAX: i64 = 24 * 3600;
 pub const SESSION_SECONDS_DEFAULT: i64 = 15 * 60;
 /// Entries of the log in one row of its table; a few rows fill a page of the store.
 pub const AUDIT_ROW_ENTRIES_MAX: usize = 16;
+/// Entries of the log in one answer.
+pub const AUDIT_PAGE_MAX: usize = 1_000;
+/// Entries of the log that one query looks at; the answer says where to go on.
+pub const AUDIT_SCAN_MAX: u64 = 200_000;
+/// Longest signed note that is read: a checkpoint with the signatures of many witnesses.
+pub const NOTE_BYTES_MAX: usize = 16 << 10;
+/// How old the newest checkpoint in the log's own table is at most, while anything happens.
+pub const CHECKPOINT_HOURS: i64 = 1;
 /// Bytes of the read journal before it begins anew.
 pub const JOURNAL_BYTES_MAX: u64 = 8 << 20;
 /// How long `{channel, user}` of an erased person is refused.

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::audit::canonical::canonical;
 use crate::audit::hex;
 use crate::clock::{day_of, hour_of};
 use crate::commit::{IndexHit, Txn, View};
@@ -323,7 +324,7 @@ pub(crate) fn erase(txn: &mut Txn<'_>, person: &Person) -> Result<Receipt, Refus
     let state = txn.state_mut();
     state.people = state.people.saturating_sub(1);
     state.erased += 1;
-    Ok(write_receipt(txn, person, receipt, before, after))
+    write_receipt(txn, person, receipt, before, after)
 }
 
 /// Deletes the rows under a handle, at most `rows` of them and few enough chunks that the commit stays
@@ -350,15 +351,15 @@ pub(crate) fn remove_rows(txn: &mut Txn<'_>, handle: &[u8], rows: usize) -> Resu
 /// The Dirty row that stands for all rows of a handle whose person is gone.
 pub(crate) const ORPHANS: [u8; 6] = [0xff; 6];
 
-/// The receipt as far as it goes: unsigned, and without a proof of inclusion. The opening ties it to
-/// the person for whoever holds it; the vault keeps none.
+/// The receipt but for its proof, which there is after the commit. The opening ties it to the person
+/// for whoever holds it; the vault keeps none.
 fn write_receipt(
     txn: &mut Txn<'_>,
     person: &Person,
     id: ReceiptId,
     before: u64,
     after: u64,
-) -> Receipt {
+) -> Result<Receipt, Refusal> {
     let salt = Secret::<16>::generate(txn.entropy());
     let commitment = sha256(&[salt.expose(), person.subject.as_bytes()]);
     let now = txn.now();
@@ -369,7 +370,6 @@ fn write_receipt(
         .iter()
         .map(|dek| json!({"compartment": dek.compartment.number, "key": dek.number}))
         .collect();
-    // Members in the order of their names: the canonical form of RFC 8785.
     let body = json!({
         "commitment": hex(&commitment),
         "destroyed": destroyed,
@@ -385,8 +385,11 @@ fn write_receipt(
         "vault": txn.vault().to_string(),
         "version": 1,
     });
-    let bytes = serde_json::to_vec(&body).expect("text and numbers");
-    Receipt {
+    let bytes = canonical(&body).map_err(|_| DAMAGED)?;
+    let location = Location::row(txn.vault(), Table::Receipts.number(), id.as_bytes());
+    let sealed = seal(&txn.system().system, 0, &location, &bytes).map_err(|_| DAMAGED)?;
+    txn.put(Table::Receipts, id.as_bytes(), &sealed)?;
+    Ok(Receipt {
         id,
         body_sha256: sha256(&[&bytes]),
         document: json!({
@@ -394,7 +397,7 @@ fn write_receipt(
             "opening": {"salt": hex(salt.expose()), "subject": person.subject.to_string()},
             "proof": null,
         }),
-    }
+    })
 }
 
 /// Milliseconds as an instant.

@@ -84,9 +84,9 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         None => VaultPaths::beside(&config.vault_dir),
     };
     let settings = Settings {
-        clock: Arc::new(SystemClock),
         accept_any_file_system: arguments.accept_any_file_system,
         confirm_clock: arguments.confirm_clock,
+        ..Settings::new(Arc::new(SystemClock))
     };
     let locked = LockedVault::open(&paths, settings)
         .map_err(|error| failed(1, "the vault cannot be served", &error))?;

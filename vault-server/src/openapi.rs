@@ -17,7 +17,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::problem::{PROBLEM_JSON, ProblemBody, ProblemPlace};
 use crate::routes::documented;
 
-const PATH_PARAMETERS: [(&str, &str); 9] = [
+const PATH_PARAMETERS: &[(&str, &str)] = &[
     (
         "s",
         "The person's id, `sub_…`; `self` for the person of a session",
@@ -29,6 +29,8 @@ const PATH_PARAMETERS: [(&str, &str); 9] = [
     ("purpose", "Name of a purpose of the policy"),
     ("tok", "Public name of an API key, `tok_…`"),
     ("n", "Number of a key slot"),
+    ("entry", "Number of an entry of the log, from 0"),
+    ("rcp", "The receipt's id, `rcp_…`"),
     ("code", "A problem code"),
 ];
 

@@ -90,9 +90,8 @@ impl Answer {
 
 fn settings() -> Settings {
     Settings {
-        clock: Arc::new(SystemClock),
         accept_any_file_system: true,
-        confirm_clock: false,
+        ..Settings::new(Arc::new(SystemClock))
     }
 }
 

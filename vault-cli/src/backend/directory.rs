@@ -32,9 +32,8 @@ pub(crate) struct Directory {
 /// when the vault was created.
 pub(crate) fn settings() -> Settings {
     Settings {
-        clock: Arc::new(SystemClock),
         accept_any_file_system: true,
-        confirm_clock: false,
+        ..Settings::new(Arc::new(SystemClock))
     }
 }
 

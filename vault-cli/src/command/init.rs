@@ -39,9 +39,8 @@ pub(super) fn run(context: &Context<'_>, arguments: &InitArguments) -> Result<()
     let sources = place::sources(&context.globals, &context.environment);
     let passphrase = secret::passphrase(&sources.new_passphrase()?.text)?;
     let settings = Settings {
-        clock: Arc::new(SystemClock),
         accept_any_file_system: arguments.accept_file_system,
-        confirm_clock: false,
+        ..Settings::new(Arc::new(SystemClock))
     };
     let created = LockedVault::create(&paths, settings, &passphrase, &source)?;
     created.vault.close();

@@ -201,10 +201,10 @@ pub(crate) async fn stop_signal() {
 
 fn settings(clock: &Arc<dyn Clock>, accept_any_file_system: bool) -> Settings {
     Settings {
-        clock: Arc::clone(clock),
         accept_any_file_system,
         // A throw-away vault that was left alone for a week is no reason to look at the clock.
         confirm_clock: true,
+        ..Settings::new(Arc::clone(clock))
     }
 }
 

@@ -5,8 +5,14 @@
 //! a frame of the [`journal`] before the value leaves, and joins the log with the next commit. Knows
 //! nothing of decisions: it records them.
 
+pub mod canonical;
+pub mod checkpoint;
 mod entry;
 pub mod journal;
+pub mod merkle;
+pub mod receipt;
+pub mod tree;
+pub mod verify;
 
 use crate::clock::day_of;
 use crate::crypto::{Location, Secret, hmac, seal, unseal};

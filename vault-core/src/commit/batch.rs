@@ -12,19 +12,25 @@ use super::state::{EpochRow, State};
 use super::txn::{Txn, Wishes};
 use super::{Done, Job, Keys, Live, Parts, Run, Shared};
 use crate::audit;
+use crate::audit::checkpoint::Checkpoint;
 use crate::audit::journal::Journal;
+use crate::audit::merkle::Frontier;
+use crate::audit::tree;
 use crate::crypto::Secret;
 use crate::entropy::reseed_nonces;
+use crate::keys::anchor::Flush;
 use crate::keys::system::{Roots, SystemKeys};
-use crate::limits::CLOCK_LEAD_HOURS_MAX;
+use crate::limits::{CHECKPOINT_HOURS, CLOCK_LEAD_HOURS_MAX};
 use crate::refusal::Refusal;
-use crate::store::{Changes, Overlay, Store, StoreError};
+use crate::store::{Changes, Overlay, Store, StoreError, Table, WriteTx};
 
 /// Read entries that one commit takes into the log.
 const FOLD_MAX: usize = 8_192;
 /// How often reopening is tried while old readers still hold the file.
 const REOPEN_TRIES: u32 = 200;
 const REOPEN_PAUSE: Duration = Duration::from_millis(50);
+/// How long the anchor's checkpoint may lag behind a log that grows.
+const PUBLISH_EVERY_MILLISECONDS: i64 = 1_000;
 
 /// The state that was committed last, as the writer knows it.
 struct Committed {
@@ -32,6 +38,17 @@ struct Committed {
     keys: Arc<Keys>,
     row: EpochRow,
     state: State,
+    /// The edge of the tree over the log.
+    log: Frontier,
+}
+
+/// Which checkpoints are to be put into the anchor.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Publish {
+    /// One a second.
+    IfDue,
+    /// Whatever is not there.
+    Now,
 }
 
 pub(super) struct Writer {
@@ -41,6 +58,8 @@ pub(super) struct Writer {
     committed: Option<Committed>,
     /// Where the clock that nobody sets stood at the last commit.
     running: i64,
+    /// Size of the log in the anchor's checkpoint, and where that clock stood then.
+    published: (u64, i64),
 }
 
 /// A closure that has run.
@@ -56,6 +75,7 @@ struct Prepared {
     wishes: Wishes,
     row: EpochRow,
     state: State,
+    log: Frontier,
     /// The keys after the commit, if it changes any.
     keys: Option<Arc<Keys>>,
     /// For an anchor pass: the next secret.
@@ -80,6 +100,7 @@ impl Writer {
     pub(super) fn new(parts: Parts, shared: Arc<Shared>) -> Self {
         Self {
             running: shared.clock.running(),
+            published: (u64::MAX, shared.clock.running()),
             parts,
             shared,
             journal: None,
@@ -133,7 +154,7 @@ impl Writer {
     }
 
     /// Recovers; where the disk may be what failed, with the room for erasures free.
-    fn recover_with_room(&mut self) -> Result<(), RecoverError> {
+    fn recover_with_room(&mut self) -> Result<bool, RecoverError> {
         if self.parts.reserve.as_ref().is_some_and(|r| r.short()) {
             self.release_reserve();
         }
@@ -141,7 +162,9 @@ impl Writer {
     }
 
     /// Opens the store, or opens it again after an error.
-    pub(super) fn recover(&mut self) -> Result<(), RecoverError> {
+    ///
+    /// Tells whether a log that does not go on from the anchor's checkpoint was accepted.
+    pub(super) fn recover(&mut self) -> Result<bool, RecoverError> {
         let after_error = self.journal.is_some();
         self.committed = None;
         self.shared.live.write().take();
@@ -154,6 +177,7 @@ impl Writer {
                 &self.parts.slots,
                 &self.parts.root_keys,
                 after_error,
+                self.parts.accept_rollback,
                 &mut *self.parts.entropy,
             );
             match result {
@@ -183,8 +207,43 @@ impl Writer {
             keys,
             row: recovered.row,
             state: recovered.state,
+            log: recovered.log,
         });
-        Ok(())
+        Ok(recovered.rolled_back)
+    }
+
+    /// The newest checkpoint, signed.
+    fn checkpoint(&self) -> Option<(u64, String)> {
+        let Committed { keys, log, .. } = self.committed.as_ref()?;
+        let checkpoint = Checkpoint {
+            size: log.size(),
+            root: log.root(),
+        };
+        let note = checkpoint.sign(self.parts.vault, &keys.system.signing);
+        Some((log.size(), note))
+    }
+
+    /// Puts the newest checkpoint into the anchor, so that an older database beside it is noticed.
+    pub(super) fn publish(&mut self, which: Publish) {
+        let (size, at) = self.published;
+        let now = self.shared.clock.running();
+        let due = which == Publish::Now || now - at >= PUBLISH_EVERY_MILLISECONDS;
+        let grown = |committed: &Committed| committed.log.size() != size;
+        if due && self.committed.as_ref().is_some_and(grown) {
+            self.publish_with(Flush::Now);
+        }
+    }
+
+    fn publish_with(&mut self, flush: Flush) {
+        let Some((size, note)) = self.checkpoint() else {
+            return;
+        };
+        // One that cannot be written leaves the one before it: a rollback since then would not be
+        // noticed. The next erasure finds out what is wrong with the medium.
+        if self.parts.anchor.publish(&note, flush).is_ok() {
+            self.published.0 = size;
+        }
+        self.published.1 = self.shared.clock.running();
     }
 
     /// Takes waiting read entries into the log.
@@ -383,6 +442,7 @@ impl Writer {
         let committed = self.committed.as_mut().expect("just written");
         committed.row = prepared.row;
         committed.state = prepared.state;
+        committed.log = prepared.log;
         self.running = self.shared.clock.running();
         self.parts.confirm_clock = false;
         if let Some(keys) = prepared.keys {
@@ -408,6 +468,7 @@ impl Writer {
         if prepared.secret.is_none() {
             return;
         }
+        self.publish_with(Flush::WithNext);
         let mut ended = self.parts.anchor.retire(prepared.row.epoch).is_ok();
         if let (true, Some(candidate)) = (ended, prepared.root_key) {
             let entropy = &mut *self.parts.entropy;
@@ -525,6 +586,12 @@ fn merge(
         state.index_stale_since.get_or_insert(now.as_millisecond());
     }
     let mut entries = entries;
+    for (number, entry) in (state.audit_next + entries.len() as u64..).zip(&wishes.audit) {
+        if let Some((receipt, _)) = entry.receipt {
+            let key = tree::receipt_key(receipt);
+            merged.put(Table::Receipts, &key, &number.to_be_bytes())?;
+        }
+    }
     entries.extend(wishes.audit.iter().map(audit::Entry::encode));
     audit::write(
         &mut merged,
@@ -534,6 +601,15 @@ fn merge(
         &entries,
     )?;
     state.audit_next += entries.len() as u64;
+    let mut log = committed.log.clone();
+    tree::extend(&mut merged, &mut log, &entries)?;
+    let checkpoint_age = now.as_millisecond() - state.checkpoint_at;
+    if !entries.is_empty() && checkpoint_age >= CHECKPOINT_HOURS * 3_600_000 {
+        let (size, root) = (log.size(), log.root());
+        let note = Checkpoint { size, root }.sign(vault, &system.signing);
+        merged.put(Table::Checkpoints, &size.to_be_bytes(), note.as_bytes())?;
+        state.checkpoint_at = now.as_millisecond();
+    }
     if let Some(folded) = folded {
         state.journal_folded = folded;
     }
@@ -565,6 +641,7 @@ fn merge(
         wishes,
         row,
         state,
+        log,
         keys: next_keys,
         secret,
         root_key,

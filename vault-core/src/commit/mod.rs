@@ -39,6 +39,7 @@ use crate::limits::{BATCH_MAX, QUEUE_MAX};
 use crate::refusal::Refusal;
 use crate::revocation::Revocation;
 use crate::store::{Store, StoreError};
+use batch::Publish;
 
 pub use recover::{RecoverError, RedbFactory, RootCandidate, StoreFactory, initialise};
 pub use reserve::{FileReserve, Reserve};
@@ -71,6 +72,8 @@ pub struct Parts {
     pub reserve: Option<Box<dyn Reserve>>,
     /// Somebody has looked at the clock and says that it is right, however far ahead.
     pub confirm_clock: bool,
+    /// Somebody knows that the database is older than the anchor's checkpoint, and goes on.
+    pub accept_rollback: bool,
 }
 
 /// What readers and the writer share.
@@ -116,6 +119,7 @@ pub struct Engine {
     journal: Arc<Journal>,
     queue: Mutex<Option<SyncSender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    rolled_back: bool,
 }
 
 impl Engine {
@@ -139,7 +143,7 @@ impl Engine {
             clock_leads: AtomicBool::new(false),
         });
         let mut writer = batch::Writer::new(parts, shared.clone());
-        writer.recover()?;
+        let rolled_back = writer.recover()?;
         writer.look_at_clock();
         writer.restore_reserve();
         let journal = Arc::new(writer.with_keys(open_journal)?);
@@ -154,6 +158,7 @@ impl Engine {
             journal,
             queue: Mutex::new(Some(queue)),
             thread: Mutex::new(Some(thread)),
+            rolled_back,
         })
     }
 
@@ -219,6 +224,12 @@ impl Engine {
             .map_err(|_| Refusal::Internal("the read journal cannot be written"))
     }
 
+    /// Whether the vault was opened with a log that does not go on from the anchor's checkpoint.
+    #[must_use]
+    pub fn rolled_back(&self) -> bool {
+        self.rolled_back
+    }
+
     /// Whether the disk is so full that nothing but erasures is committed.
     #[must_use]
     pub fn full(&self) -> bool {
@@ -264,6 +275,7 @@ fn run(writer: &mut batch::Writer, jobs: &mpsc::Receiver<Job>) {
             Ok(job) => job,
             Err(RecvTimeoutError::Timeout) => {
                 writer.fold();
+                writer.publish(Publish::IfDue);
                 continue;
             }
             Err(RecvTimeoutError::Disconnected) => break,
@@ -281,8 +293,10 @@ fn run(writer: &mut batch::Writer, jobs: &mpsc::Receiver<Job>) {
         }
         last = batch.len();
         writer.commit(batch);
+        writer.publish(Publish::IfDue);
     }
     writer.fold();
+    writer.publish(Publish::Now);
 }
 
 impl From<StoreError> for Refusal {

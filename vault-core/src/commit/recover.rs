@@ -8,6 +8,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::state::{EpochRow, State};
+use crate::audit::checkpoint::{Checkpoint, VerifierKey};
+use crate::audit::merkle::{self, Frontier};
+use crate::audit::tree::StoredTree;
 use crate::crypto::Secret;
 use crate::entropy::Entropy;
 use crate::id::VaultId;
@@ -77,6 +80,16 @@ pub enum RecoverError {
     /// No slot of the anchor opens the roots: anchor and database do not belong together.
     #[error("the anchor does not open this database")]
     NoAnchor,
+    /// The log does not go on from the anchor's checkpoint.
+    #[error(
+        "the database is older than the anchor says, or another: its log has {log} entries, the anchor's checkpoint {checkpoint}"
+    )]
+    Rollback {
+        /// Entries of the log.
+        log: u64,
+        /// Entries when the checkpoint was signed.
+        checkpoint: u64,
+    },
     /// The slots could not be read or written.
     #[error(transparent)]
     Slots(#[from] SlotsError),
@@ -101,12 +114,16 @@ pub(super) struct Recovered {
     pub(super) roots: Roots,
     pub(super) system: SystemKeys,
     pub(super) state: State,
+    pub(super) log: Frontier,
+    /// The log does not go on from the anchor's checkpoint, which was accepted.
+    pub(super) rolled_back: bool,
     /// Which of the candidates is the root key.
     pub(super) root_key: usize,
 }
 
 /// Opens the store, finds the epoch whose roots open, makes one more durable commit in it, and
 /// ends every other secret.
+#[expect(clippy::too_many_arguments, reason = "each is a part of the vault")]
 pub(super) fn recover(
     vault: VaultId,
     factory: &dyn StoreFactory,
@@ -114,6 +131,7 @@ pub(super) fn recover(
     slots: &SlotFile,
     root_keys: &[RootCandidate],
     after_error: bool,
+    accept_rollback: bool,
     entropy: &mut dyn Entropy,
 ) -> Result<Recovered, RecoverError> {
     if after_error {
@@ -135,6 +153,23 @@ pub(super) fn recover(
     }
     let (root_key, roots, system) = found.ok_or(RecoverError::NoAnchor)?;
     let state = State::load(vault, &*snapshot, &system.system)?;
+    let mut tree = StoredTree::new(&*snapshot, vault, &system.audit);
+    let log = Frontier::load(state.audit_next, &mut tree)?;
+    let key = VerifierKey::of(vault, &system.signing);
+    // What this key did not sign says nothing of this log.
+    let checkpoint = anchor.published()?;
+    let checkpoint = checkpoint.and_then(|note| Checkpoint::open(&note, &key).ok());
+    let mut rolled_back = false;
+    if let Some(checkpoint) = checkpoint {
+        let size = checkpoint.size;
+        rolled_back = size > log.size() || merkle::root(size, &mut tree)? != checkpoint.root;
+        if rolled_back && !accept_rollback {
+            return Err(RecoverError::Rollback {
+                log: log.size(),
+                checkpoint: size,
+            });
+        }
+    }
     drop(snapshot);
     row.recoveries += 1;
     store.write(&mut |tx| row.store(tx))?;
@@ -146,6 +181,8 @@ pub(super) fn recover(
         roots,
         system,
         state,
+        log,
+        rolled_back,
         root_key,
     })
 }

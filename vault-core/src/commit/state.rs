@@ -34,6 +34,8 @@ pub struct State {
     pub sweep_from: [u8; 16],
     /// The policy in force.
     pub policy_version: u32,
+    /// When the newest checkpoint in the log's table was made.
+    pub checkpoint_at: i64,
 }
 
 impl State {

@@ -44,6 +44,7 @@ pub(crate) struct Machine {
     clock: Arc<ManualClock>,
     reserve: Mutex<Option<Box<dyn Reserve>>>,
     confirm_clock: Mutex<bool>,
+    accept_rollback: Mutex<bool>,
 }
 
 struct Factory {
@@ -91,6 +92,7 @@ impl Machine {
             )),
             reserve: Mutex::default(),
             confirm_clock: Mutex::default(),
+            accept_rollback: Mutex::default(),
         };
         let roots = Roots::derive(VAULT, 1, &root_key, &secret);
         let system = SystemKeys::generate(targets, entropy);
@@ -138,6 +140,7 @@ impl Machine {
             entropy: Box::new(crate::entropy::OsEntropy),
             reserve: self.reserve.lock().take(),
             confirm_clock: *self.confirm_clock.lock(),
+            accept_rollback: *self.accept_rollback.lock(),
         };
         let path = self.dir.path().join("journal");
         Engine::start(parts, |system, state| {
@@ -166,8 +169,25 @@ impl Machine {
     }
 }
 
+fn entry(action: &'static str, number: u8) -> Entry {
+    Entry {
+        time: Timestamp::from_second(1_800_000_000).unwrap(),
+        actor: crate::audit::Actor::Keyholder,
+        role: "keyholder".into(),
+        purpose: None,
+        action: action.into(),
+        subject: None,
+        fields: Vec::new(),
+        outcome: "ok".into(),
+        session: None,
+        request: crate::id::CallId::from_bytes([number; 16]),
+        receipt: None,
+    }
+}
+
 fn create(engine: &Engine, number: u8) -> Result<(), Refusal> {
     engine.submit(move |txn| {
+        txn.record(entry("create", number));
         let entry = PersonEntry::generate(txn.entropy());
         let keyset = Keyset::generate(subject(number), txn.entropy());
         txn.insert_person(subject(number), &entry);
@@ -178,6 +198,7 @@ fn create(engine: &Engine, number: u8) -> Result<(), Refusal> {
 
 fn erase(engine: &Engine, number: u8) -> Result<(), Refusal> {
     engine.submit(move |txn| {
+        txn.record(entry("erase", number));
         let entry = txn
             .person_entry(subject(number))?
             .ok_or(Refusal::NotFound("person"))?;
@@ -247,6 +268,66 @@ fn an_old_copy_of_anchor_or_slots_opens_nothing_once_they_have_moved() {
         ..old_anchor
     };
     assert!(old_slots.open().is_err());
+}
+
+/// The database of one machine beside the anchor of another.
+fn with_disk(machine: Machine, bytes: Vec<u8>) -> Machine {
+    Machine {
+        disk: MemoryDisk::from_bytes(bytes),
+        dir: tempfile::tempdir().unwrap(),
+        ..machine
+    }
+}
+
+#[test]
+fn a_database_that_does_not_extend_the_anchors_checkpoint_is_refused_until_it_is_accepted() {
+    let machine = Machine::new();
+    let engine = machine.open().unwrap();
+    (1..=3).for_each(|number| create(&engine, number).unwrap());
+    engine.close();
+    drop(engine);
+    let old = machine.disk.bytes();
+    let engine = machine.open().unwrap();
+    (4..=9).for_each(|number| create(&engine, number).unwrap());
+    engine.close();
+    drop(engine);
+    let new = machine.disk.bytes();
+
+    // Older, in the same epoch: only the checkpoint tells.
+    let machine = with_disk(machine, old.clone());
+    let Err(RecoverError::Rollback { log, checkpoint }) = machine.open() else {
+        panic!("a rollback was not noticed");
+    };
+    assert_eq!((log, checkpoint), (3, 9));
+    assert_eq!(secrets_left(&machine), 1);
+
+    // Accepted, it goes on, and from then on this is the history.
+    *machine.accept_rollback.lock() = true;
+    let engine = machine.open().unwrap();
+    assert!(exists(&engine, 3) && !exists(&engine, 4));
+    (20..=40).for_each(|number| create(&engine, number).unwrap());
+    engine.close();
+    drop(engine);
+    let forked = machine.disk.bytes();
+    *machine.accept_rollback.lock() = false;
+    let engine = machine.open().unwrap();
+    engine.close();
+    drop(engine);
+
+    // What was the newest is another history now, shorter; and so is a longer one.
+    let machine = with_disk(machine, new.clone());
+    assert!(matches!(machine.open(), Err(RecoverError::Rollback { .. })));
+    *machine.accept_rollback.lock() = true;
+    let engine = machine.open().unwrap();
+    engine.close();
+    drop(engine);
+    *machine.accept_rollback.lock() = false;
+    let machine = with_disk(machine, forked);
+    let refused = machine.open().err();
+    let Some(RecoverError::Rollback { log, checkpoint }) = refused else {
+        panic!("a longer history that forked was not noticed");
+    };
+    assert!(log > checkpoint);
 }
 
 #[test]

@@ -8,6 +8,9 @@
 //! 2. one store transaction seals the roots under it;
 //! 3. [`Anchor::retire`] overwrites the other slot and flushes.
 //!
+//! Beside the secrets it keeps the newest checkpoint of the log, in clear, in a pair of pages that are
+//! written alternately: a database that does not extend it was rolled back.
+//!
 //! After an error nothing here cleans up: only recovery, which knows the epoch whose root opens,
 //! may write a slot. Trying again by hand could destroy the vault's only key.
 
@@ -21,10 +24,15 @@ use crate::medium::Medium;
 /// Length of the anchor file.
 pub const ANCHOR_BYTES: usize = 1 << 20;
 const SLOT_OFFSETS: [u64; 2] = [64 << 10, 576 << 10];
+const PUBLIC_OFFSETS: [u64; 2] = [256 << 10, 768 << 10];
 /// A slot takes a page of its own, so that overwriting it touches nothing else.
 const SLOT_BYTES: usize = 4096;
 const MAGIC: &[u8; 8] = b"vlt-anch";
 const VERSION: u8 = 1;
+const PUBLIC_MAGIC: &[u8; 8] = b"vlt-publ";
+/// Magic, version, vault id, serial, length.
+const PUBLIC_HEADER: usize = 8 + 1 + 16 + 8 + 2;
+const PUBLIC_BYTES_MAX: usize = SLOT_BYTES - PUBLIC_HEADER - 32;
 const RECORD_BYTES: usize = 8 + 1 + 16 + 8 + 32;
 
 /// A slot that is not empty.
@@ -68,6 +76,21 @@ pub trait Anchor: Send {
     /// [`AnchorError::Io`], and then only recovery may go on.
     fn retire(&mut self, epoch: u64) -> Result<(), AnchorError>;
 
+    /// Puts a text that is no secret beside the secrets, in place of the one before the last.
+    /// `flush` makes it durable now; without it, it is with the next [`Anchor::retire`].
+    ///
+    /// # Errors
+    ///
+    /// [`AnchorError::Io`]; the text published before is still there.
+    fn publish(&mut self, text: &str, flush: Flush) -> Result<(), AnchorError>;
+
+    /// The text that was published last; `None` if none was, or none can be read.
+    ///
+    /// # Errors
+    ///
+    /// [`AnchorError::Io`].
+    fn published(&mut self) -> Result<Option<String>, AnchorError>;
+
     /// Makes the next [`Anchor::current`] tell what the medium holds.
     ///
     /// # Errors
@@ -76,11 +99,22 @@ pub trait Anchor: Send {
     fn forget_cache(&mut self) -> Result<(), AnchorError>;
 }
 
+/// When what was written has to be on the medium.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flush {
+    /// Before the call returns.
+    Now,
+    /// With the flush that follows anyway.
+    WithNext,
+}
+
 /// The anchor in a file, and in mirrors of it: each step completes on every one before the next.
 pub struct FileAnchor {
     vault: VaultId,
     media: Vec<Box<dyn Medium>>,
     entropy: Box<dyn Entropy>,
+    /// Counts what was published; `None` until it was looked up.
+    serial: Option<u64>,
 }
 
 impl FileAnchor {
@@ -91,7 +125,20 @@ impl FileAnchor {
             vault,
             media,
             entropy,
+            serial: None,
         }
+    }
+
+    fn newest(&self) -> io::Result<Option<(u64, String)>> {
+        let mut newest = None;
+        let mut page = vec![0; SLOT_BYTES];
+        for medium in &self.media {
+            for offset in PUBLIC_OFFSETS {
+                medium.read_at(offset, &mut page)?;
+                newest = newest.max(published_in(self.vault, &page));
+            }
+        }
+        Ok(newest)
     }
 
     fn write(&mut self, slot: usize, record: Option<&[u8; RECORD_BYTES]>) -> io::Result<()> {
@@ -108,6 +155,21 @@ impl FileAnchor {
         zeroize::Zeroize::zeroize(&mut page);
         result
     }
+}
+
+/// A text in its page: serial and text, if the page holds one of this vault.
+fn published_in(vault: VaultId, page: &[u8]) -> Option<(u64, String)> {
+    let length = usize::from(u16::from_be_bytes(
+        page[33..35].try_into().expect("two bytes"),
+    ));
+    let end = PUBLIC_HEADER + length.min(PUBLIC_BYTES_MAX);
+    let whole = &page[..8] == PUBLIC_MAGIC
+        && page[8] == VERSION
+        && &page[9..25] == vault.as_bytes()
+        && sha256(&[&page[..end]]) == page[end..end + 32];
+    let text = whole.then(|| String::from_utf8(page[PUBLIC_HEADER..end].to_vec()).ok())??;
+    let serial = u64::from_be_bytes(page[25..33].try_into().expect("eight bytes"));
+    Some((serial, text))
 }
 
 /// What a new anchor file holds: random bytes, and the first secret in the slot of its epoch.
@@ -186,6 +248,42 @@ impl Anchor for FileAnchor {
         Ok(self.write(1 - slot_of(epoch), None)?)
     }
 
+    fn publish(&mut self, text: &str, flush: Flush) -> Result<(), AnchorError> {
+        if text.len() > PUBLIC_BYTES_MAX {
+            return Err(io::Error::from(io::ErrorKind::InvalidInput).into());
+        }
+        let serial = match self.serial {
+            Some(serial) => serial,
+            None => self.newest()?.map_or(0, |(serial, _)| serial),
+        } + 1;
+        let mut page = vec![0; SLOT_BYTES];
+        page[..8].copy_from_slice(PUBLIC_MAGIC);
+        page[8] = VERSION;
+        page[9..25].copy_from_slice(self.vault.as_bytes());
+        page[25..33].copy_from_slice(&serial.to_be_bytes());
+        let length = u16::try_from(text.len()).expect("less than a page");
+        page[33..PUBLIC_HEADER].copy_from_slice(&length.to_be_bytes());
+        let end = PUBLIC_HEADER + text.len();
+        page[PUBLIC_HEADER..end].copy_from_slice(text.as_bytes());
+        let hash = sha256(&[&page[..end]]);
+        page[end..end + 32].copy_from_slice(&hash);
+        let offset = PUBLIC_OFFSETS[slot_of(serial)];
+        for medium in &self.media {
+            medium.write_at(offset, &page)?;
+            if flush == Flush::Now {
+                medium.sync()?;
+            }
+        }
+        self.serial = Some(serial);
+        Ok(())
+    }
+
+    fn published(&mut self) -> Result<Option<String>, AnchorError> {
+        let newest = self.newest()?;
+        self.serial = Some(newest.as_ref().map_or(0, |(serial, _)| *serial));
+        Ok(newest.map(|(_, text)| text))
+    }
+
     fn forget_cache(&mut self) -> Result<(), AnchorError> {
         for medium in &self.media {
             medium.forget_cache()?;
@@ -261,6 +359,37 @@ mod tests {
                 .iter()
                 .all(|slot| slot.epoch != 1)
         );
+    }
+
+    #[test]
+    fn the_newest_text_is_read_and_a_torn_one_leaves_that_before_it() {
+        let medium = new_medium();
+        let mut anchor = anchor(std::slice::from_ref(&medium));
+        assert_eq!(anchor.published().unwrap(), None);
+        for number in 0..4 {
+            anchor
+                .publish(&format!("text {number}"), Flush::Now)
+                .unwrap();
+            assert_eq!(anchor.published().unwrap(), Some(format!("text {number}")));
+        }
+        let mut again = self::anchor(std::slice::from_ref(&medium));
+        again.publish("text 4", Flush::WithNext).unwrap();
+        assert_eq!(again.published().unwrap().as_deref(), Some("text 4"));
+        let mut bytes = medium.bytes();
+        for offset in PUBLIC_OFFSETS {
+            let at = usize::try_from(offset).unwrap() + PUBLIC_HEADER;
+            if bytes[at..].starts_with(b"text 4") {
+                bytes[at] ^= 1;
+            }
+        }
+        let mut torn = self::anchor(&[MemoryMedium::new(bytes)]);
+        assert_eq!(torn.published().unwrap().as_deref(), Some("text 3"));
+        assert_eq!(
+            torn.current().unwrap().len(),
+            1,
+            "the secret is where it was"
+        );
+        assert!(anchor.publish(&"x".repeat(SLOT_BYTES), Flush::Now).is_err());
     }
 
     #[test]

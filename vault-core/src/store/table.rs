@@ -36,11 +36,17 @@ pub enum Table {
     Blobs = 14,
     /// Blobs whose chunks no field names: uploads under way, and what a removal left.
     Uploads = 15,
+    /// Hashes of the Merkle tree over the log.
+    Tree = 17,
+    /// Signed checkpoints of the log.
+    Checkpoints = 18,
+    /// Receipts of erasures, and where in the log they stand.
+    Receipts = 19,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::System,
         Self::Nodes,
         Self::Keysets,
@@ -56,6 +62,9 @@ impl Table {
         Self::Sessions,
         Self::Blobs,
         Self::Uploads,
+        Self::Tree,
+        Self::Checkpoints,
+        Self::Receipts,
     ];
 
     /// The number, as used in associated data.
@@ -84,6 +93,9 @@ impl Table {
             Self::Sessions => "t13",
             Self::Blobs => "t14",
             Self::Uploads => "t15",
+            Self::Tree => "t17",
+            Self::Checkpoints => "t18",
+            Self::Receipts => "t19",
         }
     }
 

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use super::secret::Passphrase;
 use super::token::{self, Call, TokenView};
 use super::{RecoveryKey, SlotKind, UnlockSecret, Vault, create, input};
-use crate::audit::{self, Entry};
 use crate::commit::View;
 use crate::crypto::{Location, Secret, seal, unseal};
 use crate::entropy::{Entropy, OsEntropy};
@@ -505,31 +504,6 @@ impl Vault {
             .open(secret.kind(), secret.bytes())
             .map_err(|_| Refusal::Internal("the key slots cannot be read"))?;
         Ok(opened.first().map(|slot| slot.number))
-    }
-
-    /// The log from entry `from` on, at most `limit` entries.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal::RoleDenied`].
-    pub fn audit_entries(
-        &self,
-        call: &Call<'_>,
-        from: u64,
-        limit: usize,
-    ) -> Result<Vec<(u64, Entry)>, Refusal> {
-        self.read(
-            call,
-            "audit.read",
-            None,
-            |snapshot, policy, context, _| {
-                context.principal.require(policy, Capability::AuditRead)?;
-                let key = &snapshot.system().audit;
-                let entries = audit::read(snapshot.tx(), snapshot.vault(), key, from, limit)?;
-                Ok(entries)
-            },
-            |entries| entries,
-        )
     }
 }
 

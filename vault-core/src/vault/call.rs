@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use jiff::Timestamp;
 
 use super::token::{self, Call, Principal};
-use super::{Vault, admin};
+use super::{AuditDurability, Vault, admin};
 use crate::audit::{Entry, subject_tag};
 use crate::commit::{Snapshot, Txn, View};
 use crate::id::{CallId, ReceiptId, SubjectId};
@@ -234,6 +234,10 @@ impl Vault {
                 spent = true;
             }
             self.engine.record_read(&entry)?;
+            if self.audit_durability == AuditDurability::PowerSafe {
+                // The next commit takes what the journal holds into the log.
+                self.engine.submit(|_| Ok(()))?;
+            }
             if let Some(_hold) = self.engine.revocation().hold(ticket) {
                 return Ok(hand_over(value));
             }

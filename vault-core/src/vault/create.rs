@@ -13,14 +13,17 @@ use std::sync::atomic::AtomicBool;
 use parking_lot::Mutex;
 
 use super::secret::{Passphrase, RecoveryKey, UnlockSecret};
+use super::token::KEYHOLDER;
 use super::{Settings, Vault, admin, blobs, guard};
 use crate::audit::journal::Journal;
+use crate::audit::{Actor, Entry};
+use crate::commit::View as _;
 use crate::commit::{
     Engine, FileReserve, Parts, RecoverError, RedbFactory, RootCandidate, State, initialise,
 };
 use crate::crypto::{Secret, self_test};
 use crate::entropy::OsEntropy;
-use crate::id::VaultId;
+use crate::id::{CallId, VaultId};
 use crate::keys::anchor::{self, FileAnchor};
 use crate::keys::slots::{self, SlotFile, SlotKind, SlotTarget, SlotsError};
 use crate::keys::system::{Roots, SystemKeys};
@@ -154,6 +157,16 @@ pub enum UnlockError {
     /// No slot opens with this secret.
     #[error("no key slot opens with this passphrase or key")]
     NoSlotMatches,
+    /// The log does not go on from the checkpoint in the anchor: the database is older, or another.
+    #[error(
+        "the database is older than the anchor's checkpoint, or another: {log} entries in its log, {checkpoint} in the checkpoint"
+    )]
+    Rollback {
+        /// Entries of the log.
+        log: u64,
+        /// Entries that the checkpoint was signed over.
+        checkpoint: u64,
+    },
     /// The store below failed.
     #[error("could not open the store")]
     Store(#[source] StoreError),
@@ -165,6 +178,7 @@ impl From<RecoverError> for UnlockError {
             RecoverError::Anchor(anchor::AnchorError::Io(error)) => Self::Io(error),
             RecoverError::Damaged(what) => Self::Damaged(what),
             RecoverError::NoAnchor => Self::Anchor,
+            RecoverError::Rollback { log, checkpoint } => Self::Rollback { log, checkpoint },
             RecoverError::Slots(SlotsError::Io(error)) => Self::Io(error),
             RecoverError::Slots(SlotsError::Damaged) => Self::Damaged("the key slots"),
             RecoverError::Store(error) => Self::Store(error),
@@ -434,6 +448,7 @@ impl LockedVault {
             entropy: Box::new(OsEntropy),
             reserve: Some(Box::new(FileReserve::new(self.paths.dir.join(RESERVE)))),
             confirm_clock: self.settings.confirm_clock,
+            accept_rollback: self.settings.accept_rollback,
         };
         let path = self.paths.dir.join(JOURNAL);
         let engine = Engine::start(parts, |system, state| {
@@ -441,6 +456,27 @@ impl LockedVault {
             Journal::open(&path, vault, key, state.journal_folded, &mut OsEntropy)
                 .map_err(|_| RecoverError::Damaged("the read journal"))
         })?;
+        if engine.rolled_back() {
+            engine
+                .submit(|txn| {
+                    let entry = Entry {
+                        time: txn.now(),
+                        actor: Actor::Keyholder,
+                        role: KEYHOLDER.into(),
+                        purpose: None,
+                        action: "vault.accept_rollback".into(),
+                        subject: None,
+                        fields: Vec::new(),
+                        outcome: "ok".into(),
+                        session: None,
+                        request: CallId::generate(txn.entropy()),
+                        receipt: None,
+                    };
+                    txn.record(entry);
+                    Ok(())
+                })
+                .map_err(|_| UnlockError::Store(StoreError::OutcomeUnknown))?;
+        }
         let damaged = |_: Refusal| UnlockError::Damaged("the policy");
         let snapshot = engine.snapshot().map_err(damaged)?;
         let version = snapshot.state().policy_version;
@@ -451,6 +487,7 @@ impl LockedVault {
             paths: self.paths.clone(),
             closed: AtomicBool::new(false),
             policy: Mutex::new(Arc::new(policy)),
+            audit_durability: self.settings.audit_durability,
             guard: guard::Guard::new(Secret::generate(&mut OsEntropy)),
             asks: guard::Asks::default(),
             uploads: blobs::Uploads::default(),

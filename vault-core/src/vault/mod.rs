@@ -9,6 +9,7 @@ mod blobs;
 mod call;
 mod consents;
 mod create;
+mod evidence;
 mod guard;
 mod input;
 mod secret;
@@ -32,6 +33,7 @@ pub use admin::{PolicyApplied, PolicyView, SlotView, Status};
 pub use blobs::{BlobPlace, BlobWritten, Download, Look, Upload};
 pub use consents::{ConsentInput, ConsentView};
 pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError, VaultPaths};
+pub use evidence::{AuditEntry, AuditPage, AuditQuery, LogProof};
 pub use secret::{Passphrase, PassphraseError, RecoveryKey, RecoveryKeyError, UnlockSecret};
 pub use sessions::{SessionBegun, SessionInput, SessionView};
 pub use subjects::{CollectionCount, SubjectView};
@@ -46,6 +48,17 @@ use crate::commit::Engine;
 use crate::crypto::Secret;
 use crate::policy::Policy;
 
+/// When the entry of a read has to be durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AuditDurability {
+    /// It survives the process before the value leaves, and a power loss with the next commit, at
+    /// most a second later.
+    #[default]
+    Batched,
+    /// It survives a power loss before the value leaves: every read waits for a commit.
+    PowerSafe,
+}
+
 /// Time and settings that a vault runs with.
 #[derive(Clone)]
 pub struct Settings {
@@ -56,6 +69,25 @@ pub struct Settings {
     /// Somebody has looked at the clock and says that it is right, though it is more than a day
     /// ahead of the vault's last commit.
     pub confirm_clock: bool,
+    /// Somebody knows that the database is older than the checkpoint in the anchor, and what that
+    /// loses, and goes on with it.
+    pub accept_rollback: bool,
+    /// When the entry of a read has to be durable.
+    pub audit_durability: AuditDurability,
+}
+
+impl Settings {
+    /// The settings that accept nothing out of the ordinary.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            accept_any_file_system: false,
+            confirm_clock: false,
+            accept_rollback: false,
+            audit_durability: AuditDurability::default(),
+        }
+    }
 }
 
 /// An open vault. Every method may block on the disk. After [`Vault::close`] all answer
@@ -66,6 +98,7 @@ pub struct Vault {
     closed: AtomicBool,
     /// The policy that was committed last, as far as anybody has looked.
     policy: Mutex<Arc<Policy>>,
+    audit_durability: AuditDurability,
     guard: guard::Guard,
     asks: guard::Asks,
     uploads: blobs::Uploads,

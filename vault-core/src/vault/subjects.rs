@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::input::{check_text, look_up_field};
-use super::{Call, Vault};
+use super::{Call, Vault, evidence};
 use crate::commit::View;
 use crate::id::SubjectId;
 use crate::keys::system::CHANNEL_FIELD;
@@ -237,7 +237,7 @@ impl Vault {
                 .filter(|l| l.field == CHANNEL_FIELD);
             channels.for_each(|lookup| self.guard.add(&lookup.mark, now));
         }
-        self.write(
+        let (id, mut document) = self.write(
             call,
             "subjects.erase",
             move |txn, policy, context, noted| {
@@ -247,8 +247,16 @@ impl Vault {
                 let person = Person::load(txn, subject)?;
                 let receipt = person::erase(txn, &person)?;
                 noted.receipt = Some((receipt.id, receipt.body_sha256));
-                Ok(receipt.document)
+                Ok((receipt.id, receipt.document))
             },
-        )
+        )?;
+        // The erasure stands, whatever comes of its proof: that can be fetched later as well.
+        if let Ok(proof) = self
+            .snapshot()
+            .and_then(|snapshot| evidence::proof(&snapshot, id))
+        {
+            document["proof"] = proof;
+        }
+        Ok(document)
     }
 }

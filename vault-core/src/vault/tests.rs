@@ -6,6 +6,9 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::*;
+use crate::audit::checkpoint::{Checkpoint, VerifierKey};
+use crate::audit::merkle;
+use crate::audit::receipt::{self, ReceiptError};
 use crate::clock::ManualClock;
 use crate::entropy::OsEntropy;
 use crate::id::{CallId, SubjectId};
@@ -24,9 +27,8 @@ pub(super) struct Bench {
 
 fn settings(clock: &Arc<ManualClock>) -> Settings {
     Settings {
-        clock: clock.clone(),
         accept_any_file_system: true,
-        confirm_clock: false,
+        ..Settings::new(clock.clone())
     }
 }
 
@@ -408,4 +410,230 @@ fn a_session_lasts_as_long_as_it_was_given() {
         vault.authenticate(&begun.token),
         Err(Refusal::Unauthenticated)
     ));
+}
+
+#[test]
+fn a_receipt_verifies_with_the_public_key_alone_and_with_nothing_changed() {
+    let bench = Bench::new();
+    let (bot, dpo, auditor) = (bench.role("bot"), bench.role("dpo"), bench.role("auditor"));
+    let vault = &bench.vault;
+    let people: Vec<SubjectId> = (0..300)
+        .map(|n| {
+            let user = format!("user {n}");
+            vault
+                .create_subject(&call(&bot, None), "web", &user)
+                .unwrap()
+                .0
+        })
+        .collect();
+    let first = vault.erase_subject(&call(&dpo, None), people[0]).unwrap();
+    let second = vault.erase_subject(&call(&dpo, None), people[1]).unwrap();
+    let key: VerifierKey = VerifierKey::parse(&vault.log_key().unwrap()).unwrap();
+    let verified = receipt::verify(&first, &key).unwrap();
+    assert_eq!(verified.subject, Some(people[0]));
+
+    // Kept by the vault without the opening, and proved against a later checkpoint.
+    let kept = vault
+        .receipt(&call(&auditor, None), verified.receipt)
+        .unwrap();
+    assert!(!kept.to_string().contains(&people[0].to_string()));
+    let again = receipt::verify(&kept, &key).unwrap();
+    assert_eq!((again.subject, again.index), (None, verified.index));
+    assert!(kept["proof"]["size"].as_u64() > first["proof"]["size"].as_u64());
+    let denied = vault.receipt(&call(&bot, None), verified.receipt);
+    assert!(matches!(denied, Err(Refusal::RoleDenied(_))));
+
+    // Another person's opening, another erasure's proof, no proof, another vault's key.
+    let with = |member: &str, value: Value| {
+        let mut bent = first.clone();
+        bent[member] = value;
+        receipt::verify(&bent, &key).unwrap_err()
+    };
+    assert_eq!(
+        with("opening", second["opening"].clone()),
+        ReceiptError::Opening
+    );
+    assert_eq!(with("proof", second["proof"].clone()), ReceiptError::Entry);
+    assert_eq!(with("proof", Value::Null), ReceiptError::Unproved);
+    assert!(matches!(with("note", json!(1)), ReceiptError::Form(_)));
+    let other = Bench::new();
+    let other = VerifierKey::parse(&other.vault.log_key().unwrap()).unwrap();
+    assert!(receipt::verify(&first, &other).is_err());
+
+    // Every member of the body and of the proof is covered, to the last.
+    for part in ["body", "proof"] {
+        for name in first[part].as_object().unwrap().keys() {
+            let mut bent = first.clone();
+            bent[part][name] = match &first[part][name] {
+                Value::Number(number) => json!(number.as_u64().unwrap() + 1),
+                Value::String(text) => json!(format!("{text} ")),
+                Value::Array(items) => {
+                    json!([items.clone(), [json!({"kept": "x"})].to_vec()].concat())
+                }
+                _ => json!({}),
+            };
+            assert!(receipt::verify(&bent, &key).is_err(), "{part}.{name}");
+            bent[part].as_object_mut().unwrap().remove(name);
+            assert!(
+                receipt::verify(&bent, &key).is_err(),
+                "{part} without {name}"
+            );
+        }
+        let mut more = first.clone();
+        more[part]["more"] = json!(1);
+        assert!(receipt::verify(&more, &key).is_err());
+    }
+}
+
+#[test]
+fn the_log_proves_its_entries_and_its_history_and_shows_a_person_who_looked() {
+    let bench = Bench::new();
+    let (bot, auditor) = (bench.role("bot"), bench.role("auditor"));
+    let vault = &bench.vault;
+    let support = call(&bot, Some("support"));
+    let (ann, _) = vault.create_subject(&support, "web", "ann").unwrap();
+    let (bob, _) = vault.create_subject(&support, "web", "bob").unwrap();
+    let name = object(json!({"name": "Ann Example"}));
+    vault
+        .patch_single(&support, ann, "profile", name.clone(), None)
+        .unwrap();
+    vault
+        .patch_single(&support, bob, "profile", name, None)
+        .unwrap();
+    let key = VerifierKey::parse(&vault.log_key().unwrap()).unwrap();
+    let early = vault.log_checkpoint(&call(&auditor, None)).unwrap();
+    let early = Checkpoint::open(&early, &key).unwrap();
+    for round in 0..300 {
+        profile(vault, &support, ann, None).unwrap();
+        if round % 20 == 0 {
+            // A commit takes what the journal holds.
+            vault
+                .create_subject(&support, "web", &format!("user {round}"))
+                .unwrap();
+        }
+        bench.clock.advance(600_000);
+    }
+    vault.create_subject(&support, "web", "cem").unwrap();
+
+    let proof = vault
+        .log_consistency(&call(&auditor, None), early.size, None)
+        .unwrap();
+    let late = Checkpoint::open(&proof.checkpoint, &key).unwrap();
+    assert!(merkle::consistent(
+        (early.size, &early.root),
+        (late.size, &late.root),
+        &proof.hashes
+    ));
+    for number in [0, 1, early.size, late.size - 1] {
+        let (entry, proof) = vault.log_proof(&call(&auditor, None), number).unwrap();
+        let late = Checkpoint::open(&proof.checkpoint, &key).unwrap();
+        assert!(merkle::included(
+            number,
+            late.size,
+            &entry.hash,
+            &proof.hashes,
+            &late.root
+        ));
+        assert!(!merkle::included(
+            number + 1,
+            late.size,
+            &entry.hash,
+            &proof.hashes,
+            &late.root
+        ));
+    }
+    let beyond = vault.log_proof(&call(&auditor, None), late.size + 1_000);
+    assert!(matches!(beyond, Err(Refusal::NotFound(_))));
+    let backwards = vault.log_consistency(&call(&auditor, None), 5, Some(4));
+    assert!(matches!(backwards, Err(Refusal::Invalid(_))));
+
+    // Who looked at whom, over days, page after page; nobody else's entries among them.
+    let mut query = AuditQuery {
+        last: 70,
+        subject: Some(ann),
+        ..AuditQuery::default()
+    };
+    let mut reads = 0;
+    loop {
+        let page = vault.audit(&call(&auditor, None), &query).unwrap();
+        reads += page
+            .entries
+            .iter()
+            .filter(|e| e.entry["action"] == "records.read")
+            .count();
+        assert!(
+            !page
+                .entries
+                .iter()
+                .any(|e| e.entry.to_string().contains("Ann"))
+        );
+        match page.next {
+            Some(next) => query.before = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(reads, 300);
+    let query = AuditQuery {
+        last: 1000,
+        subject: Some(bob),
+        ..AuditQuery::default()
+    };
+    let page = vault.audit(&call(&auditor, None), &query).unwrap();
+    let actions: Vec<&Value> = page.entries.iter().map(|e| &e.entry["action"]).collect();
+    assert_eq!(actions, ["records.patch", "subjects.create"]);
+    let denied = vault.audit(&call(&bot, None), &query);
+    assert!(matches!(denied, Err(Refusal::RoleDenied(_))));
+
+    let report = vault
+        .verify_log(&call(&auditor, None), &[], &mut |_, _| {})
+        .unwrap();
+    assert!(report.sound(), "{:?}", report.faults);
+    assert!(report.entries > 300 && report.checkpoints > 10);
+}
+
+#[test]
+fn an_older_database_is_refused_and_going_on_with_it_is_in_the_log() {
+    let mut bench = Bench::new();
+    let bot = bench.role("bot");
+    let vault = bench.vault.clone();
+    vault
+        .create_subject(&call(&bot, None), "web", "ann")
+        .unwrap();
+    bench.reopen();
+    let database = bench.dir.path().join("v/vault.redb");
+    bench.vault.close();
+    let older = std::fs::read(&database).unwrap();
+    bench.reopen();
+    let vault = bench.vault.clone();
+    vault
+        .create_subject(&call(&bot, None), "web", "bob")
+        .unwrap();
+    vault.close();
+    bench.locked = None;
+    std::fs::write(&database, older).unwrap();
+
+    let paths = VaultPaths::beside(&bench.dir.path().join("v"));
+    let key = UnlockSecret::RecoveryKey(bench.recovery.parse().unwrap());
+    let locked = LockedVault::open(&paths, settings(&bench.clock)).unwrap();
+    let refused = locked.unlock(&key).err();
+    assert!(matches!(refused, Some(UnlockError::Rollback { .. })));
+    drop(locked);
+    let accepting = Settings {
+        accept_rollback: true,
+        ..settings(&bench.clock)
+    };
+    let locked = LockedVault::open(&paths, accepting).unwrap();
+    let vault = locked.unlock(&key).unwrap();
+    let keyholder = vault.keyholder();
+    let query = AuditQuery {
+        last: 1,
+        action: Some("vault.accept_rollback".into()),
+        ..AuditQuery::default()
+    };
+    let page = vault.audit(&call(&keyholder, None), &query).unwrap();
+    assert_eq!(page.entries.len(), 1);
+    let report = vault
+        .verify_log(&call(&keyholder, None), &[], &mut |_, _| {})
+        .unwrap();
+    assert!(report.sound());
 }

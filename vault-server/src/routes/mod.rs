@@ -8,6 +8,7 @@ mod ask;
 mod blobs;
 mod consents;
 mod contract;
+mod evidence;
 mod key_slots;
 mod policy;
 mod records;
@@ -65,6 +66,13 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(key_slots::list, key_slots::add))
         .routes(routes!(key_slots::remove))
         .routes(routes!(key_slots::test))
+        .routes(routes!(evidence::audit))
+        .routes(routes!(evidence::key))
+        .routes(routes!(evidence::checkpoint))
+        .routes(routes!(evidence::proof))
+        .routes(routes!(evidence::consistency))
+        .routes(routes!(evidence::verify))
+        .routes(routes!(evidence::receipt))
         .routes(routes!(contract::document))
         .routes(routes!(contract::docs))
         .routes(routes!(contract::problem))
