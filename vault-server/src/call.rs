@@ -92,7 +92,7 @@ impl App {
         let vault = self.vault().ok_or(Problem::new(Code::Locked))?;
         let app = self.clone();
         self.blocking(move || {
-            let principal = vault.authenticate(&bearer)?;
+            let principal = app.principal(&vault, &bearer, incoming.through_socket)?;
             if let Some(token) = principal.token() {
                 let _ = incoming.ticket.token.set(token);
             }

@@ -1,27 +1,21 @@
 //! `vault.toml` and the environment: what the server runs with.
 //!
 //! Knows nothing of policy, which lies sealed in the vault. A key that is not known is an error:
-//! a mistyped limit must not silently be no limit. Secrets have no key here.
+//! a mistyped limit must not silently be no limit. Secrets have no key here, only where they come
+//! from.
+
+mod keys;
+mod limits;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+pub use limits::ConnectionLimits;
+
 use crate::nearest::{nearest, slips};
-
-const KEYS: [Key; 7] = [
-    Key("listen", "VAULT_LISTEN"),
-    Key("vault.dir", "VAULT_DIR"),
-    Key("vault.anchor", "VAULT_ANCHOR"),
-    Key("log.format", "VAULT_LOG_FORMAT"),
-    Key("log.level", "VAULT_LOG_LEVEL"),
-    Key("limits.body_bytes", "VAULT_LIMITS_BODY_BYTES"),
-    Key("limits.in_flight", "VAULT_LIMITS_IN_FLIGHT"),
-];
-
-/// Name in the file, name in the environment.
-struct Key(&'static str, &'static str);
+use keys::KEYS;
 
 /// Form of the log on stderr.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,10 +26,60 @@ pub enum LogFormat {
     Text,
 }
 
+/// Where the secret comes from that opens the vault at the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnlockSource {
+    /// A credential of this name that systemd hands to the service.
+    Credential(String),
+    /// A file with a passphrase, for its owner alone.
+    File(PathBuf),
+    /// Nowhere: the server starts locked and waits for `POST /v1/unlock`.
+    Wait,
+}
+
+/// How much the sandbox must hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SandboxMode {
+    /// What the kernel has; the log says what that is.
+    BestEffort,
+    /// Nothing.
+    Off,
+    /// All of it, or the server does not start.
+    Require,
+}
+
+impl SandboxMode {
+    /// The name in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BestEffort => "best_effort",
+            Self::Off => "off",
+            Self::Require => "require",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        let all = [Self::BestEffort, Self::Off, Self::Require];
+        all.into_iter().find(|mode| mode.name() == name)
+    }
+}
+
+/// The files of TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate, and those between it and a root.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// Who signs the certificates of clients; then a client without one is refused.
+    pub client_ca: Option<PathBuf>,
+}
+
 /// The effective configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
-    /// Where to listen: a loopback address; port 0 takes a free one.
+    /// Where to listen: without TLS a loopback address; port 0 takes a free one.
     pub listen: SocketAddr,
     /// The vault's directory.
     pub vault_dir: PathBuf,
@@ -49,6 +93,25 @@ pub struct ServerConfig {
     pub body_bytes_max: usize,
     /// Most calls that run in the vault at a time.
     pub in_flight_max: usize,
+    /// Where the secret comes from at the start; `None` is the credential `passphrase` where systemd
+    /// gives one, else nowhere.
+    pub unlock: Option<UnlockSource>,
+    /// How much the sandbox must hold.
+    pub sandbox: SandboxMode,
+    /// PEM file of the certificate.
+    pub tls_cert: Option<PathBuf>,
+    /// PEM file of the private key.
+    pub tls_key: Option<PathBuf>,
+    /// PEM file of the roots of clients' certificates.
+    pub tls_client_ca: Option<PathBuf>,
+    /// Whether the directory gets a socket for whoever owns it.
+    pub admin_socket: bool,
+    /// Where metrics are served, if they are: a loopback or private address.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Limits of connections.
+    pub connections: ConnectionLimits,
+    /// The directory of credentials (`CREDENTIALS_DIRECTORY`), which systemd names; no key.
+    pub credentials: Option<PathBuf>,
 }
 
 impl Default for ServerConfig {
@@ -61,6 +124,15 @@ impl Default for ServerConfig {
             log_level: tracing::Level::INFO,
             body_bytes_max: 1 << 20,
             in_flight_max: 256,
+            unlock: None,
+            sandbox: SandboxMode::BestEffort,
+            tls_cert: None,
+            tls_key: None,
+            tls_client_ca: None,
+            admin_socket: true,
+            metrics_listen: None,
+            connections: ConnectionLimits::default(),
+            credentials: None,
         }
     }
 }
@@ -76,6 +148,14 @@ pub enum ConfigError {
         path: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// A key that another one needs is missing.
+    #[error("`{key}` needs `{needs}` too")]
+    Alone {
+        /// The key that is set.
+        key: &'static str,
+        /// The key that is missing.
+        needs: &'static str,
     },
     /// The file is no TOML.
     #[error("the configuration is no TOML: {0}")]
@@ -94,14 +174,14 @@ pub enum ConfigError {
         /// The key, as written in file or environment.
         key: String,
         /// What fits.
-        expected: &'static str,
+        expected: String,
     },
 }
 
 fn hint(near: Option<&str>) -> String {
     near.map_or_else(
         || {
-            let names: Vec<_> = KEYS.iter().map(|key| key.0).collect();
+            let names: Vec<_> = KEYS.iter().map(|key| key.name).collect();
             format!("; known: {}", names.join(", "))
         },
         |near| format!("; did you mean `{near}`?"),
@@ -147,100 +227,75 @@ impl ServerConfig {
         flatten("", &table, &mut written);
         let mut config = Self::default();
         for (key, value) in written {
-            if !KEYS.iter().any(|known| known.0 == key) {
-                let near = nearest(&key, KEYS.iter().map(|known| known.0)).map(str::to_owned);
+            let Some(known) = KEYS.iter().find(|known| known.name == key) else {
+                let near = nearest(&key, KEYS.iter().map(|known| known.name)).map(str::to_owned);
                 return Err(ConfigError::UnknownKey { key, near });
-            }
-            config.set(&key, &key, &value)?;
+            };
+            config.set(known, key, &value)?;
         }
         for (name, value) in environment {
-            if let Some(key) = KEYS.iter().find(|key| key.1 == name) {
-                config.set(key.0, &name, &value)?;
+            if let Some(key) = KEYS.iter().find(|key| key.variable == name) {
+                config.set(key, name, &value)?;
+            } else if name == "CREDENTIALS_DIRECTORY" {
+                config.credentials = (!value.is_empty()).then(|| PathBuf::from(value));
             } else if name.starts_with("VAULT_")
-                && let Some(near) = KEYS.iter().find(|key| slips(key.1, &name) == 1)
+                && let Some(near) = KEYS.iter().find(|key| slips(key.variable, &name) == 1)
             {
                 return Err(ConfigError::UnknownKey {
                     key: name,
-                    near: Some(near.1.to_owned()),
+                    near: Some(near.variable.to_owned()),
                 });
             }
         }
-        Ok(config)
+        config.complete()
+    }
+
+    /// What no single key can see.
+    fn complete(self) -> Result<Self, ConfigError> {
+        let alone = |key, needs| Err(ConfigError::Alone { key, needs });
+        match (&self.tls_cert, &self.tls_key, &self.tls_client_ca) {
+            (Some(_), None, _) => alone("tls.cert", "tls.key"),
+            (None, Some(_), _) => alone("tls.key", "tls.cert"),
+            (None, None, Some(_)) => alone("tls.client_ca", "tls.cert"),
+            _ => Ok(self),
+        }
+    }
+
+    /// The files of TLS, where it is spoken.
+    #[must_use]
+    pub fn tls(&self) -> Option<TlsFiles> {
+        Some(TlsFiles {
+            cert: self.tls_cert.clone()?,
+            key: self.tls_key.clone()?,
+            client_ca: self.tls_client_ca.clone(),
+        })
     }
 
     /// The effective configuration as TOML that reads back as the same.
     #[must_use]
     pub fn print(&self) -> String {
-        let quoted = |text: String| toml::Value::String(text).to_string();
-        let path = |path: &Path| quoted(path.display().to_string());
-        let mut text = format!(
-            "listen = {}\n\n[vault]\ndir = {}\n",
-            quoted(self.listen.to_string()),
-            path(&self.vault_dir)
-        );
-        if let Some(anchor) = &self.vault_anchor {
-            let _ = writeln!(text, "anchor = {}", path(anchor));
+        let (mut text, mut within) = (String::new(), "");
+        for key in KEYS {
+            let Some(value) = key.show(self) else {
+                continue;
+            };
+            let (section, name) = key.name.split_once('.').unwrap_or(("", key.name));
+            if section != within {
+                let _ = write!(text, "\n[{section}]\n");
+                within = section;
+            }
+            let _ = writeln!(text, "{name} = {value}");
         }
-        let format = match self.log_format {
-            LogFormat::Json => "json",
-            LogFormat::Text => "text",
-        };
-        let level = self.log_level.to_string().to_lowercase();
-        let _ = write!(
-            text,
-            "\n[log]\nformat = \"{format}\"\nlevel = \"{level}\"\n\n[limits]\nbody_bytes = {}\nin_flight = {}\n",
-            self.body_bytes_max, self.in_flight_max
-        );
         text
     }
 
-    /// `name` is the key as its writer wrote it, for the error.
-    fn set(&mut self, key: &str, name: &str, value: &str) -> Result<(), ConfigError> {
-        let wrong = |expected| ConfigError::Value {
-            key: name.to_owned(),
-            expected,
-        };
-        let number = |least: usize, most: usize, expected| {
-            value
-                .parse()
-                .ok()
-                .filter(|number| (least..=most).contains(number))
-                .ok_or_else(|| wrong(expected))
-        };
-        match key {
-            "listen" => {
-                self.listen = value
-                    .parse()
-                    .map_err(|_| wrong("an address and a port, such as 127.0.0.1:8787"))?;
-            }
-            "vault.dir" | "vault.anchor" if value.is_empty() => return Err(wrong("a directory")),
-            "vault.dir" => self.vault_dir = PathBuf::from(value),
-            "vault.anchor" => self.vault_anchor = Some(PathBuf::from(value)),
-            "log.format" => {
-                self.log_format = match value {
-                    "json" => LogFormat::Json,
-                    "text" => LogFormat::Text,
-                    _ => return Err(wrong("json or text")),
-                }
-            }
-            "log.level" => {
-                self.log_level = match value {
-                    "error" => tracing::Level::ERROR,
-                    "warn" => tracing::Level::WARN,
-                    "info" => tracing::Level::INFO,
-                    "debug" => tracing::Level::DEBUG,
-                    _ => return Err(wrong("error, warn, info or debug")),
-                }
-            }
-            "limits.body_bytes" => {
-                self.body_bytes_max = number(1024, 64 << 20, "between 1024 and 67108864 bytes")?;
-            }
-            "limits.in_flight" => {
-                self.in_flight_max = number(1, 10_000, "between 1 and 10000")?;
-            }
-            _ => unreachable!("KEYS and this match name the same keys; a test compares them"),
-        }
-        Ok(())
+    /// `written` is the key as its writer wrote it, for the error.
+    fn set(&mut self, key: &keys::Key, written: String, value: &str) -> Result<(), ConfigError> {
+        key.read(self, value)
+            .map_err(|expected| ConfigError::Value {
+                key: written,
+                expected,
+            })
     }
 }
 
@@ -270,6 +325,24 @@ mod tests {
         ServerConfig::parse(text, environment)
     }
 
+    /// A value of a key that is not its default.
+    fn sample(key: &str) -> &'static str {
+        match key {
+            "listen" => "[::1]:9",
+            "store" => "redb",
+            "unlock" => "credential:passphrase",
+            "sandbox" => "require",
+            "vault.dir" | "vault.anchor" => "/v \"x\"",
+            "tls.cert" | "tls.key" | "tls.client_ca" => "/tls.pem",
+            "admin.socket" => "false",
+            "metrics.listen" => "10.0.0.1:9187",
+            "log.format" => "json",
+            "log.level" => "debug",
+            "limits.body_bytes" | "limits.body_bytes_per_second" | "limits.header_bytes" => "4096",
+            _ => "9",
+        }
+    }
+
     #[test]
     fn the_environment_overrides_the_file() {
         let text = "listen = '127.0.0.1:1'\n[limits]\nin_flight = 7\nbody_bytes = 2048";
@@ -281,15 +354,22 @@ mod tests {
 
     #[test]
     fn what_is_printed_reads_back_as_the_same_and_names_every_key() {
-        let sample = ["[::1]:9", "/v \"x\"", "/a", "json", "debug", "4096", "3"];
-        let environment: Vec<_> = KEYS.iter().map(|key| key.1).zip(sample).collect();
+        let environment: Vec<_> = KEYS
+            .iter()
+            .map(|key| (key.variable, sample(key.name)))
+            .collect();
         let config = with("", &environment).expect("every key takes its sample");
-        assert_ne!(config, ServerConfig::default());
-        assert_eq!(with(&config.print(), &[]).expect("reads back"), config);
-        let last = |key: &Key| key.0.rsplit('.').next().map(str::to_owned);
-        for name in KEYS.iter().filter_map(last) {
+        for key in KEYS {
+            let default = key.show(&ServerConfig::default());
+            assert!(
+                key.name == "store" || key.show(&config) != default,
+                "{}",
+                key.name
+            );
+            let name = key.name.rsplit('.').next().expect("a name");
             assert!(config.print().contains(&format!("{name} = ")), "{name}");
         }
+        assert_eq!(with(&config.print(), &[]).expect("reads back"), config);
     }
 
     #[test]
@@ -314,11 +394,47 @@ mod tests {
             "limits.in_flight = 0",
             "limits.body_bytes = -1",
             "vault.dir = ''",
+            "store = 'postgres'",
+            "unlock = 'secret words here'",
+            "unlock = 'credential:../passphrase'",
+            "unlock = 'file:'",
+            "sandbox = 'on'",
+            "admin.socket = 'yes'",
+            "metrics.listen = '0.0.0.0:9187'",
+            "metrics.listen = '203.0.113.1:9187'",
+            "limits.header_seconds = 0",
+            "limits.header_bytes = 1023",
+            "limits.drain_seconds = 61",
         ] {
             let error = with(text, &[]).expect_err(text).to_string();
             let key = text.split(" = ").next().expect("a key");
             assert!(error.starts_with(&format!("`{key}` must be ")), "{error}");
         }
         assert!(matches!(with("= 1", &[]), Err(ConfigError::Syntax(_))));
+    }
+
+    #[test]
+    fn certificate_and_key_come_together_or_not_at_all() {
+        for (text, error) in [
+            ("tls.cert = 'c'", "`tls.cert` needs `tls.key` too"),
+            ("tls.key = 'k'", "`tls.key` needs `tls.cert` too"),
+            (
+                "tls.client_ca = 'r'",
+                "`tls.client_ca` needs `tls.cert` too",
+            ),
+        ] {
+            assert_eq!(with(text, &[]).expect_err(text).to_string(), error);
+        }
+        let whole = with("tls.cert = 'c'\ntls.key = 'k'", &[]).expect("both");
+        assert_eq!(whole.tls().expect("TLS").key, PathBuf::from("k"));
+        assert_eq!(ServerConfig::default().tls(), None);
+    }
+
+    #[test]
+    fn metrics_are_at_home_on_a_private_network() {
+        for address in ["127.0.0.1:1", "10.1.2.3:1", "[fd00::1]:1", "[::1]:1"] {
+            let config = with("", &[("VAULT_METRICS_LISTEN", address)]).expect(address);
+            assert_eq!(config.metrics_listen, address.parse().ok());
+        }
     }
 }

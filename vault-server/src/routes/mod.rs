@@ -8,6 +8,7 @@ mod ask;
 mod consents;
 mod contract;
 mod key_slots;
+mod keyholder;
 mod policy;
 mod records;
 mod sessions;
@@ -35,6 +36,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(state::status))
         .routes(routes!(state::unlock))
         .routes(routes!(state::lock))
+        .routes(routes!(keyholder::begin, keyholder::end))
         .routes(routes!(subjects::create))
         .routes(routes!(subjects::lookup))
         .routes(routes!(subjects::view, subjects::erase))
