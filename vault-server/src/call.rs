@@ -40,7 +40,7 @@ impl Session {
         incoming: &Incoming,
         bearer: &str,
     ) -> Result<Self, Problem> {
-        let principal = vault.authenticate(bearer)?;
+        let principal = app.principal(&vault, bearer, incoming.through_socket)?;
         if let Some(token) = principal.token() {
             let _ = incoming.ticket.token.set(token);
         }

@@ -4,7 +4,6 @@
 //! calls: 400, 413, 415. There is no `Debug`: it holds a bearer and a body.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::RawPathParamsRejection;
@@ -15,12 +14,12 @@ use serde_json::Value;
 use vault_core::id::{RecordId, SubjectId};
 
 use crate::code::Code;
+use crate::connection::{BodyTimeout, ThroughSocket};
 use crate::front::Ticket;
 use crate::json;
 use crate::problem::Problem;
 use crate::state::App;
 
-pub(crate) const BODY_WAIT: Duration = Duration::from_secs(30);
 const HEADER_CHARACTERS_MAX: usize = 255;
 
 /// One request, read to its end.
@@ -34,6 +33,8 @@ pub(crate) struct Incoming {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) body: Bytes,
+    /// Whether the call came through the admin socket.
+    pub(crate) through_socket: bool,
     from_loopback: bool,
     media_type: Option<String>,
     parameters: Vec<(String, String)>,
@@ -65,10 +66,12 @@ impl Incoming {
             .cloned()
             .ok_or(Problem::new(Code::Internal))?;
         let parameters = path_parameters(parts).await?;
+        let through_socket = parts.extensions.get::<ThroughSocket>().is_some();
         let from_loopback = parts
             .extensions
             .get::<ConnectInfo<SocketAddr>>()
-            .is_some_and(|info| info.0.ip().to_canonical().is_loopback());
+            .is_some_and(|info| info.0.ip().to_canonical().is_loopback())
+            && !forwarded(&parts.headers);
         let headers = &parts.headers;
         let incoming = Self {
             ticket,
@@ -85,6 +88,7 @@ impl Incoming {
             )?
             .map(|key| unquoted(&key).to_owned()),
             if_match: if_match(headers)?,
+            through_socket,
             from_loopback,
             media_type: None,
             parameters,
@@ -122,6 +126,14 @@ impl FromRequest<App> for Streamed {
     }
 }
 
+/// Whether a proxy says that it passes the call on for somebody else: then a loopback address is
+/// the proxy's own.
+fn forwarded(headers: &HeaderMap) -> bool {
+    ["forwarded", "x-forwarded-for", "x-real-ip", "via"]
+        .into_iter()
+        .any(|name| headers.contains_key(name))
+}
+
 async fn path_parameters(parts: &mut Parts) -> Result<Vec<(String, String)>, Problem> {
     match RawPathParams::from_request_parts(parts, &()).await {
         Ok(parameters) => Ok(parameters
@@ -148,21 +160,23 @@ async fn read(method: &Method, body: Body, bytes_max: usize) -> Result<Bytes, Pr
     if axum::body::HttpBody::size_hint(&body).lower() > bytes_max as u64 {
         return Err(too_large());
     }
-    match tokio::time::timeout(BODY_WAIT, axum::body::to_bytes(body, bytes_max)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) => {
-            // Only the length limit of `to_bytes` has a source of its own making; a connection
-            // that broke gets an answer that nobody will read.
-            let over = std::error::Error::source(&error)
-                .is_some_and(|source| source.to_string().contains("length limit"));
-            Err(if over {
-                too_large()
-            } else {
-                malformed("the body ended before its end")
-            })
-        }
-        Err(_) => Err(malformed("the body did not arrive within 30 seconds")),
-    }
+    axum::body::to_bytes(body, bytes_max)
+        .await
+        .map_err(|error| {
+            let mut source = std::error::Error::source(&error);
+            while let Some(error) = source {
+                // Only the length limit of `to_bytes` has a source of its own making.
+                if error.to_string().contains("length limit") {
+                    return too_large();
+                }
+                if error.is::<BodyTimeout>() {
+                    return malformed("the body did not arrive in time");
+                }
+                source = error.source();
+            }
+            // A connection that broke gets an answer that nobody will read.
+            malformed("the body ended before its end")
+        })
 }
 
 /// The one value of a header in visible ASCII.
@@ -294,6 +308,21 @@ impl Incoming {
         Err(Problem::with_detail(
             Code::RoleDenied,
             "the vault is unlocked from its own machine only",
+        ))
+    }
+
+    /// Demands the admin socket.
+    ///
+    /// # Errors
+    ///
+    /// 403 `role_denied`.
+    pub(crate) fn demand_socket(&self) -> Result<(), Problem> {
+        if self.through_socket {
+            return Ok(());
+        }
+        Err(Problem::with_detail(
+            Code::RoleDenied,
+            "this call is answered on the admin socket only, `admin.sock` in the vault's directory",
         ))
     }
 

@@ -4,26 +4,25 @@
 //! 1 failed, 2 usage or configuration, 3 wrong secret.
 
 use std::io::Write as _;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use tokio::signal::unix::{SignalKind, signal};
 use vault_core::clock::SystemClock;
-use vault_core::vault::{LockedVault, Passphrase, Settings, UnlockError, UnlockSecret, VaultPaths};
+use vault_core::vault::{LockedVault, Settings, UnlockError, UnlockSecret, VaultPaths};
 use vault_server::config::ServerConfig;
-use vault_server::{App, AppSettings, Server, logging};
+use vault_server::{App, AppSettings, Process, ServeError, logging, unlock};
 
-/// Serves an encrypted vault over HTTP on loopback.
+/// Serves an encrypted vault over HTTP: with TLS anywhere, without on loopback.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
     /// The configuration; each key also as VAULT_… in the environment.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Unlocks with the passphrase in this file, readable by its owner alone. Without it the
+    /// Unlocks with the passphrase in this file, readable by its owner alone. Without it the key
+    /// `unlock` says where the passphrase is, or a credential of systemd named `passphrase`; else the
     /// server starts locked and waits for `POST /v1/unlock`.
     #[arg(long, value_name = "FILE", env = "VAULT_PASSPHRASE_FILE")]
     passphrase_file: Option<PathBuf>,
@@ -74,8 +73,11 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             .write_all(config.print().as_bytes())
             .map_err(|error| failed(1, "could not print", &error));
     }
-    hide_memory()?;
+    vault_server::hide_memory()
+        .map_err(|error| failed(1, "could not forbid core dumps", &error))?;
     logging::init(config.log_format, config.log_level);
+    let secret = unlock::passphrase(&config, arguments.passphrase_file.as_deref())
+        .map_err(|error| failed(2, "the vault stays locked", &error))?;
     let paths = match &config.vault_anchor {
         Some(anchor) => VaultPaths {
             dir: config.vault_dir.clone(),
@@ -90,88 +92,33 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let locked = LockedVault::open(&paths, settings)
         .map_err(|error| failed(1, "the vault cannot be served", &error))?;
-    let vault = match &arguments.passphrase_file {
+    // Before the vault has threads: they are to be confined, too.
+    let process = Process::prepare(&config, &paths.dir, &paths.anchor).map_err(not_served)?;
+    let vault = match secret {
         None => None,
-        Some(file) => {
-            let secret = UnlockSecret::Passphrase(read_passphrase(file)?);
-            let vault = locked.unlock(&secret).map_err(|error| {
-                let code = if matches!(error, UnlockError::NoSlotMatches) {
-                    3
-                } else {
-                    1
-                };
-                failed(code, "the vault stays locked", &error)
-            })?;
-            Some(vault)
+        Some(secret) => {
+            let opened = locked.unlock(&UnlockSecret::Passphrase(secret));
+            Some(opened.map_err(|error| {
+                let wrong = matches!(error, UnlockError::NoSlotMatches);
+                failed(if wrong { 3 } else { 1 }, "the vault stays locked", &error)
+            })?)
         }
     };
     let app = App::new(locked, vault, AppSettings::from(&config));
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| failed(1, "could not start", &error))?
-        .block_on(serve(&config, app))
+    process
+        .serve(app, |address, tls| {
+            tracing::info!(target: "vault_server::server", %address, tls, "listening");
+        })
+        .map_err(not_served)
 }
 
-async fn serve(config: &ServerConfig, app: App) -> Result<(), Failure> {
-    // Before the listener: a signal that comes early must not kill the process in the middle.
-    let handler = |kind| signal(kind).map_err(|error| failed(1, "could not take signals", &error));
-    let (mut terminate, mut interrupt) = (
-        handler(SignalKind::terminate())?,
-        handler(SignalKind::interrupt())?,
-    );
-    let server = Server::bind(config, app).await.map_err(|error| {
-        let code = if error.kind() == std::io::ErrorKind::InvalidInput {
-            2
-        } else {
-            1
-        };
-        failed(code, "could not listen", &error)
-    })?;
-    let address = server
-        .local_addr()
-        .map_err(|error| failed(1, "could not listen", &error))?;
-    tracing::info!(target: "vault_server::server", %address, "listening");
-    let shutdown = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+/// What the configuration asks for and cannot have is its fault; the rest is the machine's.
+fn not_served(error: ServeError) -> Failure {
+    let configuration = match &error {
+        ServeError::Listen(_, source) => source.kind() == std::io::ErrorKind::InvalidInput,
+        ServeError::Sandbox(_) | ServeError::Socket(_) | ServeError::Tls(_) => true,
+        _ => false,
     };
-    server
-        .run(shutdown)
-        .await
-        .map_err(|error| failed(1, "the server ended", &error))
-}
-
-/// No core dump, and no other process of this user, shall read keys out of this one's memory.
-fn hide_memory() -> Result<(), Failure> {
-    #[cfg(target_os = "linux")]
-    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
-        .map_err(|error| failed(1, "could not forbid core dumps", &error))?;
-    Ok(())
-}
-
-/// The passphrase in a file: all of it but one line end.
-fn read_passphrase(file: &Path) -> Result<Passphrase, Failure> {
-    let refused = |error: std::io::Error| failed(2, "could not read the passphrase file", &error);
-    let mode = std::fs::metadata(file).map_err(refused)?.mode();
-    if mode & 0o077 != 0 {
-        return Err(Failure(
-            2,
-            format!(
-                "{} can be read by others (mode {:o}); chmod 600 it",
-                file.display(),
-                mode & 0o777
-            ),
-        ));
-    }
-    let mut text = std::fs::read_to_string(file).map_err(refused)?;
-    if text.ends_with('\n') {
-        text.pop();
-        if text.ends_with('\r') {
-            text.pop();
-        }
-    }
-    Passphrase::new(text).map_err(|error| failed(2, "the passphrase file does not fit", &error))
+    let code = if configuration { 2 } else { 1 };
+    failed(code, "the vault cannot be served", &error)
 }

@@ -135,7 +135,7 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
             "The revision that `ETag` gave; `*`: the record must exist",
         ));
     }
-    if method == "POST" && path != "/v1/unlock" {
+    if method == "POST" && !matches!(path, "/v1/keyholder" | "/v1/unlock") {
         parameters.push(header(
             "Idempotency-Key",
             Required::False,

@@ -1,29 +1,67 @@
-//! A listener on loopback, the sweeper beside it, and a stop that loses nothing acknowledged.
+//! Listeners, the sweeper beside them, and a stop that loses nothing acknowledged.
 //!
 //! Knows nothing of signals; it stops when the future it was given ends.
 
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use vault_core::vault::Sweep;
 
 use crate::config::ServerConfig;
+use crate::connection::{AdminSocket, House, accept, accept_socket};
 use crate::routes::router;
 use crate::state::App;
+use crate::tls::{Tls, TlsError, warn_of_end};
 
 /// How long calls under way may take to end after a stop.
 const LAST_CALLS: Duration = Duration::from_secs(30);
 /// Most passes of the sweeper in a row, so that it leaves room between.
 const PASSES_MAX: u32 = 100;
+/// Connections that the system holds ready for the accept loop.
+const BACKLOG: i32 = 1024;
+/// How often the end of the certificate is looked at.
+const CERTIFICATE_EVERY: Duration = Duration::from_secs(86_400);
 
-/// A bound listener with its state.
+/// Bound listeners with their state.
 pub struct Server {
-    listener: TcpListener,
+    listener: std::net::TcpListener,
+    socket: Option<AdminSocket>,
+    tls: Option<Arc<Tls>>,
+    config: ServerConfig,
     app: App,
+}
+
+/// Whether an address may be listened on.
+///
+/// # Errors
+///
+/// [`io::ErrorKind::InvalidInput`] for an address that is not loopback without TLS: bearers and
+/// values would cross the network in clear.
+pub(crate) fn allowed(address: SocketAddr, config: &ServerConfig) -> io::Result<()> {
+    if address.ip().to_canonical().is_loopback() || config.tls().is_some() {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!(
+            "{address} is not a loopback address: without TLS the vault listens on 127.0.0.1 or [::1] only; set `tls.cert` and `tls.key` (VAULT_TLS_CERT, VAULT_TLS_KEY), or put a proxy that ends TLS before it",
+        ),
+    ))
+}
+
+/// A listener on the configured address.
+pub(crate) fn listener(config: &ServerConfig) -> io::Result<std::net::TcpListener> {
+    allowed(config.listen, config)?;
+    let listener = std::net::TcpListener::bind(config.listen)?;
+    // The library's own backlog is small for a server that many reach at once.
+    socket2::SockRef::from(&listener).listen(BACKLOG)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
 }
 
 impl Server {
@@ -31,22 +69,46 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::InvalidInput`] for an address that is not loopback: this server speaks no
-    /// TLS, and bearers and values would cross the network in clear. Else what binding says.
+    /// [`io::ErrorKind::InvalidInput`] for an address that is not loopback without TLS, and for files of
+    /// TLS that do not fit. Else what binding says.
     pub async fn bind(config: &ServerConfig, app: App) -> io::Result<Self> {
-        if !config.listen.ip().to_canonical().is_loopback() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!(
-                    "{} is not a loopback address: without TLS the vault listens on 127.0.0.1 or [::1] only; put a proxy that ends TLS before it",
-                    config.listen
-                ),
-            ));
-        }
+        Self::over(config, listener(config)?, app)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
+    }
+
+    /// A server on a listener that is bound.
+    ///
+    /// # Errors
+    ///
+    /// See [`TlsError`].
+    pub(crate) fn over(
+        config: &ServerConfig,
+        listener: std::net::TcpListener,
+        app: App,
+    ) -> Result<Self, TlsError> {
+        let tls = match config.tls() {
+            Some(files) => {
+                let credentials = config.credentials.as_deref();
+                Some(Arc::new(Tls::open(&files, credentials, app.clone())?))
+            }
+            None => None,
+        };
         Ok(Self {
-            listener: TcpListener::bind(config.listen).await?,
+            listener,
+            socket: None,
+            tls,
+            config: config.clone(),
             app,
         })
+    }
+
+    /// Serves on the admin socket, too.
+    #[must_use]
+    pub fn with_socket(self, socket: AdminSocket) -> Self {
+        Self {
+            socket: Some(socket),
+            ..self
+        }
     }
 
     /// The address that is listened on.
@@ -58,41 +120,86 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Serves until `shutdown` ends; then accepts nothing more, lets calls under way end within
-    /// 30 seconds, and closes the vault.
+    pub(crate) fn tls(&self) -> Option<Arc<Tls>> {
+        self.tls.clone()
+    }
+
+    /// Serves until `shutdown` ends; then says that it is not ready, accepts nothing more after
+    /// `limits.drain_seconds`, lets calls under way end within 30 seconds, and closes the vault.
     ///
     /// # Errors
     ///
     /// What the listener says. The vault is closed in that case too.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
-        let (stopping, mut stopped) = watch::channel(false);
-        let sweeper = tokio::spawn(sweep(self.app.clone()));
-        let service = router(self.app.clone()).into_make_service_with_connect_info::<SocketAddr>();
-        let serve = axum::serve(self.listener, service).with_graceful_shutdown(async move {
-            shutdown.await;
-            tracing::info!(target: "vault_server::server", "stopping: no new calls");
-            let _ = stopping.send(true);
-        });
-        let served = tokio::select! {
-            served = serve => served,
-            () = async {
-                // An error here means that the listener ended first, which the other arm reports.
-                if stopped.wait_for(|stopped| *stopped).await.is_err() {
-                    std::future::pending::<()>().await;
-                }
-                tokio::time::sleep(LAST_CALLS).await;
-            } => {
-                tracing::warn!(target: "vault_server::server", "calls were still under way after 30 seconds");
-                Ok(())
-            }
-        };
-        sweeper.abort();
-        let app = self.app;
+        let beside = [
+            tokio::spawn(sweep(self.app.clone())),
+            tokio::spawn(watch_certificate(self.app.clone())),
+        ];
+        let app = self.app.clone();
+        let served = self.serve(shutdown).await;
+        for task in beside {
+            task.abort();
+        }
         tokio::task::spawn_blocking(move || app.lock())
             .await
             .map_err(|_| io::Error::other("closing the vault met a defect"))?;
         tracing::info!(target: "vault_server::server", "stopped, vault closed");
         served
+    }
+
+    async fn serve(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+        let limits = self.config.connections;
+        let router = router(self.app.clone());
+        let house = Arc::new(House::new(self.app.clone(), router, limits, self.tls));
+        let (stop, stopping) = watch::channel(false);
+        let listener = TcpListener::from_std(self.listener)?;
+        let tcp = tokio::spawn(accept(Arc::clone(&house), listener, stopping.clone()));
+        let unix = match &self.socket {
+            Some(socket) => {
+                let listener = UnixListener::from_std(socket.listener()?)?;
+                Some(tokio::spawn(accept_socket(
+                    house,
+                    listener,
+                    stopping.clone(),
+                )))
+            }
+            None => None,
+        };
+        drop(stopping);
+        shutdown.await;
+        self.app.stop();
+        if !limits.drain.is_zero() {
+            tracing::info!(target: "vault_server::server", "stopping: not ready any more");
+            tokio::time::sleep(limits.drain).await;
+        }
+        tracing::info!(target: "vault_server::server", "stopping: no new calls");
+        // Whoever is gone already need not be told.
+        let _ = stop.send(true);
+        // The listeners close with their loops, and the socket's file goes: from here on nobody is
+        // let in.
+        for task in [Some(tcp), unix].into_iter().flatten() {
+            let _ = task.await;
+        }
+        drop(self.socket);
+        // Each connection holds a receiver until it is done.
+        if tokio::time::timeout(LAST_CALLS, stop.closed())
+            .await
+            .is_err()
+        {
+            tracing::warn!(target: "vault_server::server", "calls were still under way after 30 seconds");
+        }
+        Ok(())
+    }
+}
+
+/// Warns each day of a certificate that ends soon.
+async fn watch_certificate(app: App) {
+    let mut interval = tokio::time::interval(CERTIFICATE_EVERY);
+    // The first look was at the start.
+    interval.tick().await;
+    loop {
+        interval.tick().await;
+        warn_of_end(app.connections(), app.settings().clock.now());
     }
 }
 

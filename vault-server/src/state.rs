@@ -3,19 +3,26 @@
 //! Knows nothing of requests. Opening is tried one at a time, and later after each wrong secret.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Semaphore;
 use vault_core::clock::{Clock, SystemClock};
-use vault_core::id::VaultId;
-use vault_core::vault::{LockedVault, UnlockError, UnlockSecret, Vault};
+use vault_core::entropy::OsEntropy;
+use vault_core::id::{CallId, VaultId};
+use vault_core::vault::{Call, LockedVault, Principal, UnlockError, UnlockSecret, Vault};
+use zeroize::Zeroizing;
 
 use crate::backoff::Backoff;
 use crate::code::Code;
 use crate::config::ServerConfig;
+use crate::connection::ConnectionFigures;
 use crate::idempotency::Idempotency;
+use crate::keyholder::{Keyholders, PREFIX};
 use crate::problem::Problem;
+use crate::systemd;
 
 /// What an [`App`] runs with.
 #[derive(Clone)]
@@ -73,6 +80,9 @@ struct Inner {
     in_flight: Arc<Semaphore>,
     transfers: Arc<Semaphore>,
     idempotency: Idempotency,
+    keyholders: Keyholders<Vault>,
+    connections: ConnectionFigures,
+    stopping: AtomicBool,
     settings: AppSettings,
 }
 
@@ -95,6 +105,9 @@ impl App {
             in_flight: Arc::new(Semaphore::new(settings.in_flight_max)),
             transfers: Arc::new(Semaphore::new(settings.transfers_max)),
             idempotency: Idempotency::default(),
+            keyholders: Keyholders::default(),
+            connections: ConnectionFigures::default(),
+            stopping: AtomicBool::new(false),
             settings,
         }))
     }
@@ -115,8 +128,12 @@ impl App {
     pub fn lock(&self) {
         let vault = self.0.vault.write().take();
         self.0.idempotency.forget_all();
+        self.0.keyholders.end_all();
         if let Some(vault) = vault {
             vault.close();
+        }
+        if !self.stopping() {
+            systemd::state(false);
         }
     }
 
@@ -127,13 +144,7 @@ impl App {
     /// 409 if it is open; 429 while another attempt runs, or too soon after a wrong secret; 401 for
     /// a wrong secret; 503 or 500 where the files do not open.
     pub(crate) fn unlock(&self, secret: &UnlockSecret) -> Result<(), Problem> {
-        let Some(mut backoff) = self.0.backoff.try_lock() else {
-            return Err(Problem::rate_limited(1));
-        };
-        let clock = &self.0.settings.clock;
-        if let Some(seconds) = backoff.wait_seconds(clock.now()) {
-            return Err(Problem::rate_limited(seconds));
-        }
+        let mut backoff = self.attempt()?;
         if self.vault().is_some() {
             return Err(Problem::with_detail(
                 Code::Conflict,
@@ -144,16 +155,10 @@ impl App {
             Ok(vault) => {
                 *self.0.vault.write() = Some(vault);
                 backoff.succeeded();
+                systemd::state(true);
                 Ok(())
             }
-            Err(UnlockError::NoSlotMatches) => {
-                backoff.failed(clock.now());
-                tracing::warn!(target: "vault_server::unlock", "a wrong unlock secret was refused");
-                Err(Problem::with_detail(
-                    Code::Unauthenticated,
-                    "no key slot opens with this passphrase or key",
-                ))
-            }
+            Err(UnlockError::NoSlotMatches) => Err(self.wrong_secret(&mut backoff)),
             Err(error) => {
                 // These errors name files and faults, never a secret.
                 tracing::error!(target: "vault_server::unlock", error = %chain(&error), "the vault does not open");
@@ -166,6 +171,95 @@ impl App {
                 })
             }
         }
+    }
+
+    /// A bearer for whoever proves an unlock secret, and until when it is good. Takes about a second
+    /// of Argon2id; blocks.
+    ///
+    /// # Errors
+    ///
+    /// 429 while another attempt runs, or too soon after a wrong secret; 503 while the vault is
+    /// locked; 401 for a wrong secret.
+    pub(crate) fn keyholder(
+        &self,
+        secret: &UnlockSecret,
+        id: CallId,
+    ) -> Result<(Zeroizing<String>, Timestamp), Problem> {
+        let mut backoff = self.attempt()?;
+        let vault = self.vault().ok_or(Problem::new(Code::Locked))?;
+        let principal = vault.keyholder();
+        let call = Call {
+            principal: &principal,
+            purpose: None,
+            id,
+        };
+        if vault.test_slot(&call, secret)?.is_none() {
+            return Err(self.wrong_secret(&mut backoff));
+        }
+        backoff.succeeded();
+        tracing::info!(target: "vault_server::unlock", request_id = %id, "an unlock secret was proved: its bearer is good for ten minutes");
+        let now = self.0.settings.clock.now();
+        Ok(self.0.keyholders.issue(&vault, now, &mut OsEntropy))
+    }
+
+    /// The right to try a secret now; nobody else has it until this is dropped.
+    fn attempt(&self) -> Result<parking_lot::MutexGuard<'_, Backoff>, Problem> {
+        let Some(backoff) = self.0.backoff.try_lock() else {
+            return Err(Problem::rate_limited(1));
+        };
+        match backoff.wait_seconds(self.0.settings.clock.now()) {
+            Some(seconds) => Err(Problem::rate_limited(seconds)),
+            None => Ok(backoff),
+        }
+    }
+
+    fn wrong_secret(&self, backoff: &mut Backoff) -> Problem {
+        backoff.failed(self.0.settings.clock.now());
+        tracing::warn!(target: "vault_server::unlock", "a wrong unlock secret was refused");
+        Problem::with_detail(
+            Code::Unauthenticated,
+            "no key slot opens with this passphrase or key",
+        )
+    }
+
+    /// Whom a bearer stands for. A keyholder's is good through the admin socket alone.
+    ///
+    /// # Errors
+    ///
+    /// 401, and what the vault says.
+    pub(crate) fn principal(
+        &self,
+        vault: &Arc<Vault>,
+        bearer: &str,
+        through_socket: bool,
+    ) -> Result<Principal, Problem> {
+        if bearer.starts_with(PREFIX) {
+            let now = self.0.settings.clock.now();
+            let good = through_socket && self.0.keyholders.holds(bearer, vault, now);
+            return good
+                .then(|| vault.keyholder())
+                .ok_or(Problem::new(Code::Unauthenticated));
+        }
+        Ok(vault.authenticate(bearer)?)
+    }
+
+    pub(crate) fn keyholders(&self) -> &Keyholders<Vault> {
+        &self.0.keyholders
+    }
+
+    /// What has happened to connections.
+    #[must_use]
+    pub fn connections(&self) -> &ConnectionFigures {
+        &self.0.connections
+    }
+
+    /// From now on the server says that it is not ready.
+    pub(crate) fn stop(&self) {
+        self.0.stopping.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn stopping(&self) -> bool {
+        self.0.stopping.load(Ordering::Acquire)
     }
 
     pub(crate) fn vault_id(&self) -> VaultId {

@@ -19,12 +19,14 @@ use vault_core::vault::{BlobWritten, Download, Upload};
 
 use crate::call::Session;
 use crate::code::Code;
-use crate::incoming::{BODY_WAIT, Incoming};
+use crate::incoming::Incoming;
 use crate::problem::Problem;
 use crate::state::App;
 
 /// Pieces between socket and vault; a piece of an upload is at most what the socket's buffer holds.
 const PIECES: usize = 4;
+/// How long the rest of a body that was refused is read.
+const DRAIN_WAIT: Duration = Duration::from_secs(30);
 /// How long either side of a transfer may stand still.
 const STANDSTILL: Duration = Duration::from_secs(60);
 
@@ -125,11 +127,11 @@ fn broken_off(detail: &'static str) -> Problem {
 /// Sends the body's pieces to the task until it wants no more, and the end once it is there.
 async fn send(body: &mut Body, pieces: &mpsc::Sender<Piece>) -> Result<(), Problem> {
     loop {
-        let piece = match tokio::time::timeout(BODY_WAIT, body.frame()).await {
-            Err(_) => return Err(broken_off("nothing of the body came for 30 seconds")),
-            Ok(Some(Err(_))) => return Err(broken_off("the body ended before its end")),
-            Ok(None) => Piece::End,
-            Ok(Some(Ok(frame))) => match frame.into_data() {
+        // How long a body may stand still is the connection's business.
+        let piece = match body.frame().await {
+            Some(Err(_)) => return Err(broken_off("the body ended before its end")),
+            None => Piece::End,
+            Some(Ok(frame)) => match frame.into_data() {
                 Ok(bytes) => Piece::Bytes(bytes),
                 // Trailers say nothing here.
                 Err(_) => continue,
@@ -160,7 +162,7 @@ async fn drain(mut body: Body, bytes_max: usize) {
             left = rest;
         }
     };
-    let _ = tokio::time::timeout(BODY_WAIT, read).await;
+    let _ = tokio::time::timeout(DRAIN_WAIT, read).await;
 }
 
 /// Reads slices and hands them on, each only when the one before has been taken.

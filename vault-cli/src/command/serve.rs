@@ -1,12 +1,11 @@
 //! `serve`: runs the server on a vault until it is told to stop.
 
-use vault_core::vault::{LockedVault, Settings};
+use vault_core::vault::{LockedVault, Settings, UnlockSecret};
 use vault_server::config::ServerConfig;
-use vault_server::{App, AppSettings, Server, logging};
+use vault_server::{App, AppSettings, Process, ServeError, logging, unlock};
 
 use super::Context;
 use crate::args::ServeArguments;
-use crate::dev::stop_signal;
 use crate::failure::{Exit, Failure};
 use crate::place;
 
@@ -25,6 +24,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &ServeArguments) -> Result<(
     if let (None, Some(anchor)) = (&context.globals.anchor, &config.vault_anchor) {
         paths.anchor.clone_from(anchor);
     }
+    let secret = secret(context, &config)?;
     let locked = LockedVault::open(
         &paths,
         Settings {
@@ -32,38 +32,62 @@ pub(super) fn run(context: &Context<'_>, arguments: &ServeArguments) -> Result<(
             ..crate::backend::settings()
         },
     )?;
-    let sources = place::sources(&context.globals, &context.environment);
-    let vault = match sources.given()? {
-        Some(secret) => Some(locked.unlock(&secret.parse()?)?),
-        None => None,
-    };
-    let open = vault.is_some();
     logging::init(config.log_format, config.log_level);
+    // Before the vault has threads: they are to be confined, too.
+    let process =
+        Process::prepare(&config, &paths.dir, &paths.anchor).map_err(|error| not_served(&error))?;
+    let vault = secret.map(|secret| locked.unlock(&secret)).transpose()?;
+    let open = vault.is_some();
     let app = App::new(locked, vault, AppSettings::from(&config));
-    let failed = |what: &str, error: &std::io::Error| {
-        Failure::new(
-            Exit::Failed,
-            "io",
-            format!("{what} {}: {error}", config.listen),
-            "choose another address with --listen (loopback only), or stop what listens there",
-        )
-    };
-    runtime()?.block_on(async {
-        let server = Server::bind(&config, app)
-            .await
-            .map_err(|error| failed("could not listen on", &error))?;
-        let address = server
-            .local_addr()
-            .map_err(|error| failed("could not listen on", &error))?;
-        terminal.note(&format!("listening on http://{address}"));
+    let socket = process.socket().map(|path| path.display().to_string());
+    let listening = |address, tls| {
+        let scheme = if tls { "https" } else { "http" };
+        terminal.note(&format!("listening on {scheme}://{address}"));
+        if let Some(socket) = &socket {
+            terminal.note(&format!("and, for this directory's owner, on {socket}"));
+        }
         if !open {
             terminal.note("the vault is locked: POST /v1/unlock from this machine opens it, or start with --passphrase-file FILE");
         }
-        server
-            .run(stop_signal())
-            .await
-            .map_err(|error| failed("could not serve on", &error))
-    })
+    };
+    process
+        .serve(app, listening)
+        .map_err(|error| not_served(&error))
+}
+
+/// What opens the vault at the start: a flag or `VAULT_PASSPHRASE_FILE`, then what the
+/// configuration names, then the credential of systemd.
+fn secret(context: &Context<'_>, config: &ServerConfig) -> Result<Option<UnlockSecret>, Failure> {
+    let sources = place::sources(&context.globals, &context.environment);
+    if config.unlock.is_none()
+        || sources.recovery_key_file.is_some()
+        || sources.passphrase_file.is_some()
+    {
+        let given = sources.given()?;
+        return given.map(|secret| secret.parse()).transpose();
+    }
+    let passphrase = unlock::passphrase(config, None).map_err(|error| {
+        Failure::caused(
+            Exit::Failed,
+            "config",
+            &error,
+            "correct `unlock` in vault.toml (VAULT_UNLOCK), or give --passphrase-file FILE",
+        )
+    })?;
+    Ok(passphrase.map(UnlockSecret::Passphrase))
+}
+
+fn not_served(error: &ServeError) -> Failure {
+    let help = match error {
+        ServeError::Listen(..) => {
+            "choose another address with --listen (without TLS loopback only), or stop what listens there"
+        }
+        ServeError::Sandbox(_) => "correct `sandbox` in vault.toml (VAULT_SANDBOX)",
+        ServeError::Socket(_) => "correct `admin.socket` in vault.toml (VAULT_ADMIN_SOCKET)",
+        ServeError::Tls(_) => "correct the keys `tls.…` in vault.toml, or the files that they name",
+        _ => "the log on stderr may say more",
+    };
+    Failure::caused(Exit::Failed, "io", error, help)
 }
 
 /// `DIR/vault.toml` where it exists, else the defaults and the environment.
@@ -80,9 +104,4 @@ fn config(context: &Context<'_>) -> Result<ServerConfig, Failure> {
             "correct the VAULT_… environment variables; `serve --print-config` shows the effective configuration",
         )
     })
-}
-
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Runtime::new()
-        .map_err(|error| Failure::io("could not start the server's threads", &error))
 }

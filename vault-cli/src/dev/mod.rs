@@ -26,7 +26,7 @@ use vault_core::vault::{
     Call, CreateError, LockedVault, Settings, UnlockSecret, Vault, VaultPaths,
 };
 use vault_server::config::ServerConfig;
-use vault_server::{App, AppSettings, Server};
+use vault_server::{AdminSocket, App, AppSettings, Server};
 use zeroize::Zeroizing;
 
 use crate::failure::{Exit, Failure};
@@ -121,7 +121,15 @@ pub fn start(options: DevOptions) -> Result<Running, Failure> {
         Some(vault),
         AppSettings::from(&ServerConfig::default()),
     );
-    let (address, shutdown, thread) = serve(options.listen, app)?;
+    // The operator's tool works beside the server; where it cannot, the vault serves all the same.
+    let socket = match AdminSocket::bind(&paths.dir) {
+        Ok(socket) => Some(socket),
+        Err(error) => {
+            warnings.push(error.to_string());
+            None
+        }
+    };
+    let (address, shutdown, thread) = serve(options.listen, app, socket)?;
     Ok(Running {
         url: format!("http://{address}"),
         dir: paths.dir,
@@ -229,13 +237,17 @@ fn make_tokens(vault: &Vault) -> Result<BTreeMap<String, Zeroizing<String>>, Fai
 type Serving = (SocketAddr, oneshot::Sender<()>, JoinHandle<io::Result<()>>);
 
 /// Serves on a thread of its own, so that the caller needs no runtime.
-fn serve(listen: Option<SocketAddr>, app: App) -> Result<Serving, Failure> {
+fn serve(
+    listen: Option<SocketAddr>,
+    app: App,
+    socket: Option<AdminSocket>,
+) -> Result<Serving, Failure> {
     let (shutdown, stopped) = oneshot::channel::<()>();
     let (bound, address) = mpsc::channel();
     let thread = std::thread::Builder::new()
         .name("vault-server".into())
         .spawn(move || {
-            serve_until(listen, app, &bound, async move {
+            serve_until(listen, app, socket, &bound, async move {
                 // A dropped sender is a stop, too.
                 let _ = stopped.await;
             })
@@ -261,6 +273,7 @@ fn serve(listen: Option<SocketAddr>, app: App) -> Result<Serving, Failure> {
 fn serve_until(
     listen: Option<SocketAddr>,
     app: App,
+    socket: Option<AdminSocket>,
     bound: &mpsc::Sender<SocketAddr>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
@@ -275,6 +288,10 @@ fn serve_until(
                 Server::bind(&config, app).await?
             }
             server => server?,
+        };
+        let server = match socket {
+            Some(socket) => server.with_socket(socket),
+            None => server,
         };
         // A caller that went away has dropped the shutdown's sender, too.
         let _ = bound.send(server.local_addr()?);

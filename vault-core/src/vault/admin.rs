@@ -165,6 +165,20 @@ impl Vault {
         !self.closed.load(Ordering::Acquire)
     }
 
+    /// Returns once the writer has taken a change that changes nothing: that it is alive, and how
+    /// far behind. A writer that hangs makes this hang.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Locked`], [`Refusal::Overloaded`], [`Refusal::OutcomeUnknown`] where the vault
+    /// cannot recover. A full disk is none.
+    pub fn probe(&self) -> Result<(), Refusal> {
+        match self.engine.submit(|_| Ok(())) {
+            Err(Refusal::DiskFull) => Ok(()),
+            answer => answer,
+        }
+    }
+
     /// Counts and sizes.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ mod consents;
 mod contract;
 mod evidence;
 mod key_slots;
+mod keyholder;
 mod policy;
 mod records;
 mod sessions;
@@ -37,6 +38,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(state::status))
         .routes(routes!(state::unlock))
         .routes(routes!(state::lock))
+        .routes(routes!(keyholder::begin, keyholder::end))
         .routes(routes!(subjects::create))
         .routes(routes!(subjects::lookup))
         .routes(routes!(subjects::view, subjects::erase))

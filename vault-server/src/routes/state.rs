@@ -131,6 +131,12 @@ pub(crate) async fn healthz() -> Reply {
 #[utoipa::path(get, path = "/readyz", tag = "state", operation_id = "readyz", security(()),
     responses((status = 200, description = "It is", body = Health)))]
 pub(crate) async fn readyz(State(app): State<App>) -> Outcome {
+    if app.stopping() {
+        return Err(Problem::with_detail(
+            Code::Overloaded,
+            "the server is stopping",
+        ));
+    }
     let vault = app.vault().ok_or(Problem::new(Code::Locked))?;
     app.blocking(move || {
         if vault.status()?.writable {

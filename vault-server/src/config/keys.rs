@@ -1,0 +1,262 @@
+//! Every key of the configuration: its names, what fits it, how it is read and printed.
+//!
+//! Knows nothing of files. A key that is added here is read, printed, overridden by the environment
+//! and named in errors; nothing else lists them.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{LogFormat, SandboxMode, ServerConfig, UnlockSource};
+
+/// One key.
+pub(super) struct Key {
+    /// In the file.
+    pub(super) name: &'static str,
+    /// In the environment.
+    pub(super) variable: &'static str,
+    pub(super) form: Form,
+}
+
+/// How a key's value looks.
+pub(super) enum Form {
+    /// A text: what fits, how it is read, how it is printed (`None`: not set).
+    Text(
+        &'static str,
+        fn(&mut ServerConfig, &str) -> Option<()>,
+        fn(&ServerConfig) -> Option<String>,
+    ),
+    /// True or false.
+    Switch(fn(&mut ServerConfig) -> &mut bool),
+    /// A number from `least` to `most` of a unit.
+    Number {
+        least: u64,
+        most: u64,
+        unit: &'static str,
+        read: fn(&mut ServerConfig, u64),
+        show: fn(&ServerConfig) -> u64,
+    },
+}
+
+/// A number that a field of the type `usize`, `u32` or `u64` holds.
+macro_rules! number {
+    ($($field:ident).+, $least:expr, $most:expr, $unit:literal) => {
+        Form::Number {
+            least: $least,
+            most: $most,
+            unit: $unit,
+            read: |config, number| {
+                config.$($field).+ = number.try_into().expect("the bounds fit the field");
+            },
+            show: |config| config.$($field).+ as u64,
+        }
+    };
+}
+
+/// Whole seconds that a field of the type `Duration` holds.
+macro_rules! seconds {
+    ($($field:ident).+, $least:expr, $most:expr) => {
+        Form::Number {
+            least: $least,
+            most: $most,
+            unit: " seconds",
+            read: |config, number| config.$($field).+ = Duration::from_secs(number),
+            show: |config| config.$($field).+.as_secs(),
+        }
+    };
+}
+
+/// A path that is not empty.
+macro_rules! path {
+    ($what:literal, optional $field:ident) => {
+        Form::Text(
+            $what,
+            |config, text| {
+                config.$field = Some(path(text)?);
+                Some(())
+            },
+            |config| config.$field.as_deref().map(printed),
+        )
+    };
+    ($what:literal, $field:ident) => {
+        Form::Text(
+            $what,
+            |config, text| {
+                config.$field = path(text)?;
+                Some(())
+            },
+            |config| Some(printed(&config.$field)),
+        )
+    };
+}
+
+const fn key(name: &'static str, variable: &'static str, form: Form) -> Key {
+    Key {
+        name,
+        variable,
+        form,
+    }
+}
+
+/// In the order in which they are printed: a key without a section before all that have one, and
+/// the keys of a section together.
+#[rustfmt::skip]
+pub(super) const KEYS: &[Key] = &[
+    key("listen", "VAULT_LISTEN", Form::Text(
+        "an address and a port, such as 127.0.0.1:8787",
+        |config, text| { config.listen = text.parse().ok()?; Some(()) },
+        |config| Some(config.listen.to_string()),
+    )),
+    key("store", "VAULT_STORE", Form::Text(
+        "redb, the only store there is",
+        |_, text| (text == "redb").then_some(()),
+        |_| Some("redb".into()),
+    )),
+    key("unlock", "VAULT_UNLOCK", Form::Text(
+        "wait, file:PATH or credential:NAME",
+        |config, text| { config.unlock = Some(unlock(text)?); Some(()) },
+        |config| config.unlock.as_ref().map(|source| match source {
+            UnlockSource::Credential(name) => format!("credential:{name}"),
+            UnlockSource::File(path) => format!("file:{}", path.display()),
+            UnlockSource::Wait => "wait".into(),
+        }),
+    )),
+    key("sandbox", "VAULT_SANDBOX", Form::Text(
+        "require, best_effort or off",
+        |config, text| { config.sandbox = SandboxMode::named(text)?; Some(()) },
+        |config| Some(config.sandbox.name().into()),
+    )),
+    key("vault.dir", "VAULT_DIR", path!("a directory", vault_dir)),
+    key("vault.anchor", "VAULT_ANCHOR", path!("a directory", optional vault_anchor)),
+    key("tls.cert", "VAULT_TLS_CERT", path!("a file of PEM certificates, the server's own first", optional tls_cert)),
+    key("tls.key", "VAULT_TLS_KEY", path!("a file with a PEM private key", optional tls_key)),
+    key("tls.client_ca", "VAULT_TLS_CLIENT_CA", path!("a file of PEM certificates", optional tls_client_ca)),
+    key("admin.socket", "VAULT_ADMIN_SOCKET", Form::Switch(|config| &mut config.admin_socket)),
+    key("metrics.listen", "VAULT_METRICS_LISTEN", Form::Text(
+        "a port at a loopback or private address, such as 127.0.0.1:9187: metrics are served without TLS",
+        |config, text| {
+            config.metrics_listen = Some(text.parse().ok().filter(|at: &SocketAddr| private(at.ip()))?);
+            Some(())
+        },
+        |config| config.metrics_listen.map(|at| at.to_string()),
+    )),
+    key("log.format", "VAULT_LOG_FORMAT", Form::Text(
+        "json or text",
+        |config, text| {
+            config.log_format = match text {
+                "json" => LogFormat::Json,
+                "text" => LogFormat::Text,
+                _ => return None,
+            };
+            Some(())
+        },
+        |config| Some(match config.log_format {
+            LogFormat::Json => "json".into(),
+            LogFormat::Text => "text".into(),
+        }),
+    )),
+    key("log.level", "VAULT_LOG_LEVEL", Form::Text(
+        "error, warn, info or debug",
+        |config, text| {
+            config.log_level = match text {
+                "error" => tracing::Level::ERROR,
+                "warn" => tracing::Level::WARN,
+                "info" => tracing::Level::INFO,
+                "debug" => tracing::Level::DEBUG,
+                _ => return None,
+            };
+            Some(())
+        },
+        |config| Some(config.log_level.to_string().to_lowercase()),
+    )),
+    key("limits.body_bytes", "VAULT_LIMITS_BODY_BYTES", number!(body_bytes_max, 1024, 64 << 20, " bytes")),
+    key("limits.in_flight", "VAULT_LIMITS_IN_FLIGHT", number!(in_flight_max, 1, 10_000, "")),
+    // Each may hold a thread that blocks and a few megabytes.
+    key("limits.transfers", "VAULT_LIMITS_TRANSFERS", number!(transfers_max, 1, 200, "")),
+    key("limits.connections", "VAULT_LIMITS_CONNECTIONS", number!(connections.connections, 1, 100_000, "")),
+    key("limits.connections_per_peer", "VAULT_LIMITS_CONNECTIONS_PER_PEER", number!(connections.connections_per_peer, 1, 100_000, "")),
+    key("limits.handshake_seconds", "VAULT_LIMITS_HANDSHAKE_SECONDS", seconds!(connections.handshake, 1, 120)),
+    key("limits.header_seconds", "VAULT_LIMITS_HEADER_SECONDS", seconds!(connections.header, 1, 120)),
+    key("limits.header_bytes", "VAULT_LIMITS_HEADER_BYTES", number!(connections.header_bytes, 1024, 256 << 10, " bytes")),
+    key("limits.headers", "VAULT_LIMITS_HEADERS", number!(connections.headers, 8, 1000, "")),
+    key("limits.body_idle_seconds", "VAULT_LIMITS_BODY_IDLE_SECONDS", seconds!(connections.body_idle, 1, 600)),
+    key("limits.body_seconds", "VAULT_LIMITS_BODY_SECONDS", seconds!(connections.body, 1, 3600)),
+    key("limits.body_bytes_per_second", "VAULT_LIMITS_BODY_BYTES_PER_SECOND", number!(connections.body_rate, 256, 1 << 30, " bytes")),
+    key("limits.idle_seconds", "VAULT_LIMITS_IDLE_SECONDS", seconds!(connections.idle, 1, 3600)),
+    key("limits.write_seconds", "VAULT_LIMITS_WRITE_SECONDS", seconds!(connections.write, 1, 3600)),
+    key("limits.streams", "VAULT_LIMITS_STREAMS", number!(connections.streams, 1, 1000, "")),
+    key("limits.reset_streams", "VAULT_LIMITS_RESET_STREAMS", number!(connections.reset_streams, 1, 1000, "")),
+    key("limits.drain_seconds", "VAULT_LIMITS_DRAIN_SECONDS", seconds!(connections.drain, 0, 60)),
+];
+
+impl Key {
+    /// Sets the key.
+    ///
+    /// # Errors
+    ///
+    /// What would fit.
+    pub(super) fn read(&self, config: &mut ServerConfig, text: &str) -> Result<(), String> {
+        match &self.form {
+            Form::Text(expected, read, _) => read(config, text).ok_or((*expected).to_owned()),
+            Form::Switch(field) => {
+                *field(config) = match text {
+                    "true" => true,
+                    "false" => false,
+                    _ => return Err("true or false".to_owned()),
+                };
+                Ok(())
+            }
+            Form::Number {
+                least,
+                most,
+                unit,
+                read,
+                ..
+            } => {
+                let number = text.parse().ok();
+                let number = number.filter(|number| (least..=most).contains(&number));
+                let expected = || format!("between {least} and {most}{unit}");
+                read(config, number.ok_or_else(expected)?);
+                Ok(())
+            }
+        }
+    }
+
+    /// The key's value as TOML; `None` where it is not set.
+    pub(super) fn show(&self, config: &ServerConfig) -> Option<String> {
+        match &self.form {
+            Form::Text(_, _, show) => Some(toml::Value::String(show(config)?).to_string()),
+            Form::Switch(field) => Some(field(&mut config.clone()).to_string()),
+            Form::Number { show, .. } => Some(show(config).to_string()),
+        }
+    }
+}
+
+fn path(text: &str) -> Option<PathBuf> {
+    (!text.is_empty()).then(|| PathBuf::from(text))
+}
+
+fn printed(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn unlock(text: &str) -> Option<UnlockSource> {
+    match text.split_once(':') {
+        None => (text == "wait").then_some(UnlockSource::Wait),
+        Some(("file", file)) => path(file).map(UnlockSource::File),
+        // A credential is a name in one directory and not a way out of it.
+        Some(("credential", name)) => {
+            let plain = !name.is_empty() && !name.starts_with('.') && !name.contains('/');
+            plain.then(|| UnlockSource::Credential(name.to_owned()))
+        }
+        Some(_) => None,
+    }
+}
+
+/// Whether an address is this machine's or of a network of one's own (RFC 1918, RFC 4193).
+fn private(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.is_loopback() || address.is_private(),
+        IpAddr::V6(address) => address.is_loopback() || address.is_unique_local(),
+    }
+}

@@ -1,0 +1,443 @@
+//! `vault.toml` and the environment: what the server runs with.
+//!
+//! Knows nothing of policy, which lies sealed in the vault. A key that is not known is an error:
+//! a mistyped limit must not silently be no limit. Secrets have no key here, only where they come
+//! from.
+
+mod keys;
+mod limits;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+pub use limits::ConnectionLimits;
+
+use crate::nearest::{nearest, slips};
+use keys::KEYS;
+
+/// Form of the log on stderr.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Where the secret comes from that opens the vault at the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnlockSource {
+    /// A credential of this name that systemd hands to the service.
+    Credential(String),
+    /// A file with a passphrase, for its owner alone.
+    File(PathBuf),
+    /// Nowhere: the server starts locked and waits for `POST /v1/unlock`.
+    Wait,
+}
+
+/// How much the sandbox must hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SandboxMode {
+    /// What the kernel has; the log says what that is.
+    BestEffort,
+    /// Nothing.
+    Off,
+    /// All of it, or the server does not start.
+    Require,
+}
+
+impl SandboxMode {
+    /// The name in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BestEffort => "best_effort",
+            Self::Off => "off",
+            Self::Require => "require",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        let all = [Self::BestEffort, Self::Off, Self::Require];
+        all.into_iter().find(|mode| mode.name() == name)
+    }
+}
+
+/// The files of TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate, and those between it and a root.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// Who signs the certificates of clients; then a client without one is refused.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// The effective configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// Where to listen: without TLS a loopback address; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The vault's directory.
+    pub vault_dir: PathBuf,
+    /// The anchor's directory; `None` is `DIR-anchor` beside the vault's.
+    pub vault_anchor: Option<PathBuf>,
+    /// Form of the log.
+    pub log_format: LogFormat,
+    /// Least severity that is logged.
+    pub log_level: tracing::Level,
+    /// Longest body of a call, in bytes.
+    pub body_bytes_max: usize,
+    /// Most calls that run in the vault at a time.
+    pub in_flight_max: usize,
+    /// Most uploads and downloads of blobs at a time.
+    pub transfers_max: usize,
+    /// Where the secret comes from at the start; `None` is the credential `passphrase` where systemd
+    /// gives one, else nowhere.
+    pub unlock: Option<UnlockSource>,
+    /// How much the sandbox must hold.
+    pub sandbox: SandboxMode,
+    /// PEM file of the certificate.
+    pub tls_cert: Option<PathBuf>,
+    /// PEM file of the private key.
+    pub tls_key: Option<PathBuf>,
+    /// PEM file of the roots of clients' certificates.
+    pub tls_client_ca: Option<PathBuf>,
+    /// Whether the directory gets a socket for whoever owns it.
+    pub admin_socket: bool,
+    /// Where metrics are served, if they are: a loopback or private address.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Limits of connections.
+    pub connections: ConnectionLimits,
+    /// The directory of credentials (`CREDENTIALS_DIRECTORY`), which systemd names; no key.
+    pub credentials: Option<PathBuf>,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8787)),
+            vault_dir: PathBuf::from("vault"),
+            vault_anchor: None,
+            log_format: LogFormat::Text,
+            log_level: tracing::Level::INFO,
+            body_bytes_max: 1 << 20,
+            in_flight_max: 256,
+            transfers_max: 64,
+            unlock: None,
+            sandbox: SandboxMode::BestEffort,
+            tls_cert: None,
+            tls_key: None,
+            tls_client_ca: None,
+            admin_socket: true,
+            metrics_listen: None,
+            connections: ConnectionLimits::default(),
+            credentials: None,
+        }
+    }
+}
+
+/// Why a configuration is not accepted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("could not read {path}")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A key that another one needs is missing.
+    #[error("`{key}` needs `{needs}` too")]
+    Alone {
+        /// The key that is set.
+        key: &'static str,
+        /// The key that is missing.
+        needs: &'static str,
+    },
+    /// The file is no TOML.
+    #[error("the configuration is no TOML: {0}")]
+    Syntax(String),
+    /// A key that the server does not know.
+    #[error("unknown key `{key}`{}", hint(.near.as_deref()))]
+    UnknownKey {
+        /// The key as written.
+        key: String,
+        /// The known key that was perhaps meant.
+        near: Option<String>,
+    },
+    /// A value that does not fit its key.
+    #[error("`{key}` must be {expected}")]
+    Value {
+        /// The key, as written in file or environment.
+        key: String,
+        /// What fits.
+        expected: String,
+    },
+}
+
+fn hint(near: Option<&str>) -> String {
+    near.map_or_else(
+        || {
+            let names: Vec<_> = KEYS.iter().map(|key| key.name).collect();
+            format!("; known: {}", names.join(", "))
+        },
+        |near| format!("; did you mean `{near}`?"),
+    )
+}
+
+impl ServerConfig {
+    /// Reads the file, if one is named, and lets the environment override it.
+    ///
+    /// # Errors
+    ///
+    /// See [`ConfigError`].
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let text = match file {
+            None => String::new(),
+            Some(path) => std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+                path: path.to_owned(),
+                source,
+            })?,
+        };
+        Self::parse(&text, environment)
+    }
+
+    /// Reads a configuration from text, and lets the environment override it.
+    ///
+    /// An unknown `VAULT_…` variable one slip away from a known one is an error. Others belong to
+    /// other programs and are left alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`ConfigError`].
+    pub fn parse(
+        text: &str,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let table: toml::Table = text
+            .parse()
+            .map_err(|error: toml::de::Error| ConfigError::Syntax(error.message().to_owned()))?;
+        let mut written = BTreeMap::new();
+        flatten("", &table, &mut written);
+        let mut config = Self::default();
+        for (key, value) in written {
+            let Some(known) = KEYS.iter().find(|known| known.name == key) else {
+                let near = nearest(&key, KEYS.iter().map(|known| known.name)).map(str::to_owned);
+                return Err(ConfigError::UnknownKey { key, near });
+            };
+            config.set(known, key, &value)?;
+        }
+        for (name, value) in environment {
+            if let Some(key) = KEYS.iter().find(|key| key.variable == name) {
+                config.set(key, name, &value)?;
+            } else if name == "CREDENTIALS_DIRECTORY" {
+                config.credentials = (!value.is_empty()).then(|| PathBuf::from(value));
+            } else if name.starts_with("VAULT_")
+                && let Some(near) = KEYS.iter().find(|key| slips(key.variable, &name) == 1)
+            {
+                return Err(ConfigError::UnknownKey {
+                    key: name,
+                    near: Some(near.variable.to_owned()),
+                });
+            }
+        }
+        config.complete()
+    }
+
+    /// What no single key can see.
+    fn complete(self) -> Result<Self, ConfigError> {
+        let alone = |key, needs| Err(ConfigError::Alone { key, needs });
+        match (&self.tls_cert, &self.tls_key, &self.tls_client_ca) {
+            (Some(_), None, _) => alone("tls.cert", "tls.key"),
+            (None, Some(_), _) => alone("tls.key", "tls.cert"),
+            (None, None, Some(_)) => alone("tls.client_ca", "tls.cert"),
+            _ => Ok(self),
+        }
+    }
+
+    /// The files of TLS, where it is spoken.
+    #[must_use]
+    pub fn tls(&self) -> Option<TlsFiles> {
+        Some(TlsFiles {
+            cert: self.tls_cert.clone()?,
+            key: self.tls_key.clone()?,
+            client_ca: self.tls_client_ca.clone(),
+        })
+    }
+
+    /// The effective configuration as TOML that reads back as the same.
+    #[must_use]
+    pub fn print(&self) -> String {
+        let (mut text, mut within) = (String::new(), "");
+        for key in KEYS {
+            let Some(value) = key.show(self) else {
+                continue;
+            };
+            let (section, name) = key.name.split_once('.').unwrap_or(("", key.name));
+            if section != within {
+                let _ = write!(text, "\n[{section}]\n");
+                within = section;
+            }
+            let _ = writeln!(text, "{name} = {value}");
+        }
+        text
+    }
+
+    /// `written` is the key as its writer wrote it, for the error.
+    fn set(&mut self, key: &keys::Key, written: String, value: &str) -> Result<(), ConfigError> {
+        key.read(self, value)
+            .map_err(|expected| ConfigError::Value {
+                key: written,
+                expected,
+            })
+    }
+}
+
+fn flatten(prefix: &str, table: &toml::Table, into: &mut BTreeMap<String, String>) {
+    for (name, value) in table {
+        let key = if prefix.is_empty() {
+            name.clone()
+        } else {
+            format!("{prefix}.{name}")
+        };
+        match value {
+            toml::Value::Table(table) => flatten(&key, table, into),
+            toml::Value::String(text) => drop(into.insert(key, text.clone())),
+            other => drop(into.insert(key, other.to_string())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(text: &str, environment: &[(&str, &str)]) -> Result<ServerConfig, ConfigError> {
+        let environment = environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        ServerConfig::parse(text, environment)
+    }
+
+    /// A value of a key that is not its default.
+    fn sample(key: &str) -> &'static str {
+        match key {
+            "listen" => "[::1]:9",
+            "store" => "redb",
+            "unlock" => "credential:passphrase",
+            "sandbox" => "require",
+            "vault.dir" | "vault.anchor" => "/v \"x\"",
+            "tls.cert" | "tls.key" | "tls.client_ca" => "/tls.pem",
+            "admin.socket" => "false",
+            "metrics.listen" => "10.0.0.1:9187",
+            "log.format" => "json",
+            "log.level" => "debug",
+            "limits.body_bytes" | "limits.body_bytes_per_second" | "limits.header_bytes" => "4096",
+            _ => "9",
+        }
+    }
+
+    #[test]
+    fn the_environment_overrides_the_file() {
+        let text = "listen = '127.0.0.1:1'\n[limits]\nin_flight = 7\nbody_bytes = 2048";
+        let config = with(text, &[("VAULT_LISTEN", "[::1]:2"), ("VAULT_DIR", "/v")]).expect("fits");
+        assert_eq!(config.listen.to_string(), "[::1]:2");
+        assert_eq!((config.in_flight_max, config.body_bytes_max), (7, 2048));
+        assert_eq!(config.vault_dir, PathBuf::from("/v"));
+    }
+
+    #[test]
+    fn what_is_printed_reads_back_as_the_same_and_names_every_key() {
+        let environment: Vec<_> = KEYS
+            .iter()
+            .map(|key| (key.variable, sample(key.name)))
+            .collect();
+        let config = with("", &environment).expect("every key takes its sample");
+        for key in KEYS {
+            let default = key.show(&ServerConfig::default());
+            assert!(
+                key.name == "store" || key.show(&config) != default,
+                "{}",
+                key.name
+            );
+            let name = key.name.rsplit('.').next().expect("a name");
+            assert!(config.print().contains(&format!("{name} = ")), "{name}");
+        }
+        assert_eq!(with(&config.print(), &[]).expect("reads back"), config);
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_that_names_the_nearest() {
+        let error = with("[limits]\nbody_byte = 1", &[]).expect_err("unknown");
+        assert_eq!(
+            error.to_string(),
+            "unknown key `limits.body_byte`; did you mean `limits.body_bytes`?"
+        );
+        let error = with("", &[("VAULT_LSITEN", "x")]).expect_err("one slip");
+        assert!(error.to_string().contains("`VAULT_LISTEN`"));
+        with("", &[("VAULT_ADDR", "http://x"), ("VAULT_TOKEN", "x")]).expect("not ours");
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_names_its_key_and_what_fits() {
+        for text in [
+            "listen = 'localhost'",
+            "listen = 8787",
+            "log.format = 'xml'",
+            "log.level = 'loud'",
+            "limits.in_flight = 0",
+            "limits.body_bytes = -1",
+            "vault.dir = ''",
+            "store = 'postgres'",
+            "unlock = 'secret words here'",
+            "unlock = 'credential:../passphrase'",
+            "unlock = 'file:'",
+            "sandbox = 'on'",
+            "admin.socket = 'yes'",
+            "metrics.listen = '0.0.0.0:9187'",
+            "metrics.listen = '203.0.113.1:9187'",
+            "limits.header_seconds = 0",
+            "limits.header_bytes = 1023",
+            "limits.drain_seconds = 61",
+        ] {
+            let error = with(text, &[]).expect_err(text).to_string();
+            let key = text.split(" = ").next().expect("a key");
+            assert!(error.starts_with(&format!("`{key}` must be ")), "{error}");
+        }
+        assert!(matches!(with("= 1", &[]), Err(ConfigError::Syntax(_))));
+    }
+
+    #[test]
+    fn certificate_and_key_come_together_or_not_at_all() {
+        for (text, error) in [
+            ("tls.cert = 'c'", "`tls.cert` needs `tls.key` too"),
+            ("tls.key = 'k'", "`tls.key` needs `tls.cert` too"),
+            (
+                "tls.client_ca = 'r'",
+                "`tls.client_ca` needs `tls.cert` too",
+            ),
+        ] {
+            assert_eq!(with(text, &[]).expect_err(text).to_string(), error);
+        }
+        let whole = with("tls.cert = 'c'\ntls.key = 'k'", &[]).expect("both");
+        assert_eq!(whole.tls().expect("TLS").key, PathBuf::from("k"));
+        assert_eq!(ServerConfig::default().tls(), None);
+    }
+
+    #[test]
+    fn metrics_are_at_home_on_a_private_network() {
+        for address in ["127.0.0.1:1", "10.1.2.3:1", "[fd00::1]:1", "[::1]:1"] {
+            let config = with("", &[("VAULT_METRICS_LISTEN", address)]).expect(address);
+            assert_eq!(config.metrics_listen, address.parse().ok());
+        }
+    }
+}
