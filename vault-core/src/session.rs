@@ -115,7 +115,7 @@ pub(crate) fn load(
 /// The person and the row that a token stands for, if it does and is live.
 pub(crate) fn find(view: &dyn View, bearer: &Bearer) -> Result<(Person, SessionRow), Refusal> {
     // Whoever was erased, or never was, has no sessions: both are nobody's token.
-    let person = Person::load(view, bearer.subject).map_err(|refusal| match refusal {
+    let person = Person::find(view, bearer.subject).map_err(|refusal| match refusal {
         Refusal::NotFound(_) | Refusal::Erased { .. } => Refusal::Unauthenticated,
         other => other,
     })?;
@@ -232,7 +232,7 @@ pub(crate) fn spend(
     session: SessionId,
     write: bool,
 ) -> Result<(), Refusal> {
-    let mut person = Person::load(txn, subject)?;
+    let mut person = Person::find(txn, subject)?;
     let mut row = load(txn, &person, session)?.ok_or(Refusal::Unauthenticated)?;
     if !row.live(txn.now()) {
         return Err(Refusal::Unauthenticated);

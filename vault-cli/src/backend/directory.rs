@@ -204,7 +204,7 @@ fn token(view: &TokenView) -> Value {
         "role": view.role,
         "created_at": view.created_at.to_string(),
         "expires_at": view.expires_at.map(|instant| instant.to_string()),
-        "revoked": view.revoked,
+        "revoked": view.revoked_at.is_some(),
     })
 }
 

@@ -13,6 +13,7 @@ use std::sync::atomic::AtomicBool;
 use parking_lot::Mutex;
 
 use super::secret::{Passphrase, RecoveryKey, UnlockSecret};
+use super::token_row::Uses;
 use super::{Settings, Vault, admin, guard};
 use crate::audit::journal::Journal;
 use crate::commit::{
@@ -453,6 +454,7 @@ impl LockedVault {
             policy: Mutex::new(Arc::new(policy)),
             guard: guard::Guard::new(Secret::generate(&mut OsEntropy)),
             asks: guard::Asks::default(),
+            uses: Arc::new(Uses::default()),
             process_key: Secret::generate(&mut OsEntropy),
         }))
     }
