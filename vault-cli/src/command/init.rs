@@ -43,7 +43,9 @@ pub(super) fn run(context: &Context<'_>, arguments: &InitArguments) -> Result<()
         accept_any_file_system: arguments.accept_file_system,
         confirm_clock: false,
     };
+    let step = terminal.step("creating the vault");
     let created = LockedVault::create(&paths, settings, &passphrase, &source)?;
+    drop(step);
     created.vault.close();
     let default_anchor = VaultPaths::beside(&dir).anchor;
     let unwritten = if paths.anchor == default_anchor {

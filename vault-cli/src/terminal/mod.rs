@@ -3,12 +3,22 @@
 //! Knows nothing of vaults. Standard output carries the answer alone; notes, questions and errors
 //! go to standard error, so that a pipe gets nothing it did not ask for.
 
+mod colour;
+mod progress;
+mod table;
+
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
 
+pub(crate) use colour::When;
+pub(crate) use progress::Step;
+pub(crate) use table::{Column, Table, Tone};
+
 use crate::failure::Failure;
+use colour::Taste;
+use progress::Manner;
 
 /// Headings.
 pub(crate) const BOLD: Style = Style::new().bold();
@@ -18,6 +28,8 @@ pub(crate) const DIM: Style = Style::new().dimmed();
 pub(crate) const CYAN: Style = AnsiColor::Cyan.on_default();
 /// What went right.
 pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
+/// What should be looked at.
+pub(crate) const YELLOW: Style = AnsiColor::Yellow.on_default();
 /// What went wrong.
 pub(crate) const RED: Style = AnsiColor::Red.on_default().bold();
 
@@ -28,19 +40,38 @@ pub(crate) struct Terminal {
     quiet: bool,
     colour_out: bool,
     colour_err: bool,
+    manner: Manner,
+    /// Columns of the terminal that answers go to; `None` in a pipe.
+    width: Option<usize>,
 }
 
 impl Terminal {
-    /// Colours only where a terminal shows them and `NO_COLOR` is not set.
-    pub(crate) fn new(json: bool, quiet: bool) -> Self {
-        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-            && std::env::var_os("TERM").is_none_or(|value| value != "dumb");
+    /// Looks at the streams and at what the environment says of colour.
+    pub(crate) fn new(json: bool, quiet: bool, when: When) -> Self {
+        let taste = Taste::read();
+        let (out, err) = (io::stdout().is_terminal(), io::stderr().is_terminal());
         Self {
             json,
             quiet,
-            colour_out: wanted && io::stdout().is_terminal(),
-            colour_err: wanted && io::stderr().is_terminal(),
+            colour_out: !json && taste.coloured(when, out),
+            colour_err: !json && taste.coloured(when, err),
+            manner: match (quiet || json, err && !taste.dumb()) {
+                (true, _) => Manner::Silent,
+                (false, true) => Manner::Spinner,
+                (false, false) => Manner::Lines,
+            },
+            width: out.then(columns_of_stdout).flatten(),
         }
+    }
+
+    /// Says that something goes on, if it lasts, until the step is dropped.
+    pub(crate) fn step(&self, what: &str) -> Step {
+        Step::begin(self.manner, what)
+    }
+
+    /// A table, as wide as fits.
+    pub(crate) fn table(&self, table: &Table) -> String {
+        table.render(self.width, self.colour_out)
     }
 
     /// Whether the answer is to be JSON.
@@ -65,8 +96,18 @@ impl Terminal {
 
     /// A remark on standard error, unless `--quiet`.
     pub(crate) fn note(&self, text: &str) {
-        if !self.quiet {
-            let _ = writeln!(io::stderr().lock(), "{}", self.error_style(DIM, text));
+        self.remark(DIM, text);
+    }
+
+    /// Something to look at, on standard error, unless `--quiet`.
+    pub(crate) fn warn(&self, text: &str) {
+        self.remark(YELLOW, text);
+    }
+
+    fn remark(&self, style: Style, text: &str) {
+        // With --json standard error has nothing but an error's document.
+        if !self.quiet && !self.json {
+            let _ = writeln!(io::stderr().lock(), "{}", self.error_style(style, text));
         }
     }
 
@@ -154,41 +195,23 @@ fn paint(colour: bool, style: Style, text: &str) -> String {
     }
 }
 
-/// Columns aligned by their widest cell, two blanks apart.
-pub(crate) fn columns(rows: &[Vec<String>]) -> String {
-    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..count)
-        .map(|column| {
-            let cells = rows.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-        })
-        .collect();
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            line.push_str(cell);
-            line.extend(std::iter::repeat_n(' ', width + 2 - cell.chars().count()));
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
+/// Whether a stream is coloured that is a terminal or not.
+pub(crate) fn coloured(when: When, terminal: bool) -> bool {
+    Taste::read().coloured(when, terminal)
+}
+
+/// How wide the terminal on standard output says it is; what says nothing is taken for 80.
+fn columns_of_stdout() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    Some(match size.ws_col {
+        0 => 80,
+        columns => usize::from(columns),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn columns_align_by_characters_and_end_without_blanks() {
-        let row = |a: &str, b: &str| vec![a.to_owned(), b.to_owned()];
-        assert_eq!(
-            columns(&[row("é", "one"), row("long", "")]),
-            "é     one\nlong\n"
-        );
-        assert_eq!(columns(&[]), "");
-    }
 
     #[test]
     fn without_colour_a_style_adds_nothing() {
