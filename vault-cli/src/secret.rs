@@ -70,7 +70,23 @@ pub(crate) fn passphrase(text: &str) -> Result<Passphrase, Failure> {
             Exit::Locked,
             "wrong_secret",
             &error,
-            "give one of 12 to 1,024 bytes: by prompt, --passphrase-file FILE or VAULT_PASSPHRASE_FILE",
+            "give the one that was set: by prompt, --passphrase-file FILE or VAULT_PASSPHRASE_FILE",
+        )
+    })
+}
+
+/// A passphrase that is to be set.
+///
+/// # Errors
+///
+/// Failed, with the rule that is not kept.
+pub(crate) fn new_passphrase(text: &str) -> Result<Passphrase, Failure> {
+    Passphrase::new(text.to_owned()).map_err(|error| {
+        Failure::caused(
+            Exit::Failed,
+            "weak_passphrase",
+            &error,
+            "take five or six random words; nothing was changed",
         )
     })
 }
@@ -148,14 +164,14 @@ impl Sources {
 ///
 /// # Errors
 ///
-/// Usage, with `instead` as the way out, where there is no terminal; where the two differ; wrong
-/// secret, where the rule is not kept.
+/// Usage, with `instead` as the way out, where there is no terminal or the two differ; failed, where
+/// the rule is not kept.
 pub(crate) fn prompt_twice(instead: &str) -> Result<SecretText, Failure> {
     let rule = format!(
         "at least {PASSPHRASE_CHARACTERS_MIN} characters; five or six random words are good"
     );
     let text = prompt(&format!("New passphrase ({rule}): "), instead)?;
-    passphrase(&text)?;
+    new_passphrase(&text)?;
     if *prompt("The same again: ", instead)? != *text {
         return Err(Failure::usage(
             "the two passphrases differ",

@@ -19,7 +19,7 @@ use vault_core::vault::{
 use super::Backend;
 use crate::failure::Failure;
 use crate::input::LookUp;
-use crate::secret::{SecretText, passphrase};
+use crate::secret::{SecretText, new_passphrase};
 use crate::terminal::Terminal;
 
 /// An open vault, closed when dropped.
@@ -165,7 +165,7 @@ impl Backend for Directory {
             answer["recovery_key"] = Value::String(key.to_text());
             return Ok(answer);
         };
-        let passphrase = passphrase(&secret.text)?;
+        let passphrase = new_passphrase(&secret.text)?;
         let view = self.call(|call| self.vault.add_passphrase_slot(call, &passphrase, label))?;
         Ok(slot(&view))
     }

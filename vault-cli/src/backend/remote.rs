@@ -98,6 +98,10 @@ impl Remote {
         let given = remote.send("POST", "/v1/keyholder", Some(&body.0));
         let given = given.map_err(|failure| match failure.code.as_str() {
             "unauthenticated" => Failure::from(UnlockError::NoSlotMatches),
+            "unreachable" | "not_found" => Failure {
+                help: "the server that holds this directory does not answer there: restart it, or go through --server URL --token-file FILE".into(),
+                ..failure
+            },
             _ => failure,
         })?;
         let token = given["token"].as_str().unwrap_or_default();

@@ -37,7 +37,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &InitArguments) -> Result<()
         return dry_run(context, &paths);
     }
     let sources = place::sources(&context.globals, &context.environment);
-    let passphrase = secret::passphrase(&sources.new_passphrase()?.text)?;
+    let passphrase = secret::new_passphrase(&sources.new_passphrase()?.text)?;
     let settings = Settings {
         clock: Arc::new(SystemClock),
         accept_any_file_system: arguments.accept_file_system,

@@ -70,13 +70,34 @@ fn secret(terminal: &Terminal, answer: &Value) -> String {
 fn list(context: &Context<'_>) -> Result<(), Failure> {
     let mut answer = context.backend()?.tokens()?;
     let warnings = warnings(&answer);
-    for warning in &warnings {
-        context.terminal.warn(&cell(&warning["detail"]));
-    }
     answer["warnings"] = json!(warnings);
     context
         .terminal
         .answer(&answer, |terminal| terminal.table(&table(&answer)));
+    for (code, what) in [
+        (
+            "no_end",
+            "without an end: `token rotate` now and then, or make the next with --expires",
+        ),
+        (
+            "unused",
+            "not used for 90 days: `token revoke` what nobody needs",
+        ),
+    ] {
+        let named: Vec<String> = warnings
+            .iter()
+            .filter(|warning| warning["code"] == code)
+            .map(|warning| cell(&warning["token"]))
+            .collect();
+        if let Some(first) = named.first() {
+            let others = match named.len() {
+                1 => String::new(),
+                2 => " and another".to_owned(),
+                count => format!(" and {} others", count - 1),
+            };
+            context.terminal.warn(&format!("{first}{others} {what}"));
+        }
+    }
     Ok(())
 }
 

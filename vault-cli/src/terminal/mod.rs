@@ -8,6 +8,7 @@ mod progress;
 mod table;
 
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::os::fd::AsFd;
 
 use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
@@ -43,6 +44,8 @@ pub(crate) struct Terminal {
     manner: Manner,
     /// Columns of the terminal that answers go to; `None` in a pipe.
     width: Option<usize>,
+    /// The same for remarks and errors.
+    width_err: Option<usize>,
 }
 
 impl Terminal {
@@ -60,7 +63,8 @@ impl Terminal {
                 (false, true) => Manner::Spinner,
                 (false, false) => Manner::Lines,
             },
-            width: out.then(columns_of_stdout).flatten(),
+            width: out.then(|| columns_of(io::stdout())).flatten(),
+            width_err: err.then(|| columns_of(io::stderr())).flatten(),
         }
     }
 
@@ -107,7 +111,8 @@ impl Terminal {
     fn remark(&self, style: Style, text: &str) {
         // With --json standard error has nothing but an error's document.
         if !self.quiet && !self.json {
-            let _ = writeln!(io::stderr().lock(), "{}", self.error_style(style, text));
+            let text = wrapped(text, 0, self.width_err);
+            let _ = writeln!(io::stderr().lock(), "{}", self.error_style(style, &text));
         }
     }
 
@@ -127,11 +132,13 @@ impl Terminal {
             let _ = writeln!(err, "{body}");
             return;
         }
-        let _ = writeln!(err, "{} {}", self.error_style(RED, "error:"), failure.what);
+        let text = wrapped(&format!("error: {}", failure.what), 0, self.width_err);
+        let rest = text.strip_prefix("error:").unwrap_or_default();
+        let _ = writeln!(err, "{}{rest}", self.error_style(RED, "error:"));
         for line in &failure.findings {
             let _ = writeln!(err, "  {line}");
         }
-        let _ = writeln!(err, "  {}", failure.help);
+        let _ = writeln!(err, "{}", wrapped(&failure.help, 2, self.width_err));
     }
 
     /// `text` in a style, for standard output.
@@ -153,7 +160,9 @@ impl Terminal {
         if !io::stdin().is_terminal() {
             return Err(nobody());
         }
-        let mut err = io::stderr().lock();
+        // Not locked while somebody thinks: Ctrl-C has something to say on it, too.
+        let mut err = io::stderr();
+        let question = wrapped(question, 0, self.width_err);
         let _ = write!(err, "{question} ").and_then(|()| err.flush());
         let mut line = String::new();
         match io::stdin().lock().read_line(&mut line) {
@@ -200,18 +209,58 @@ pub(crate) fn coloured(when: When, terminal: bool) -> bool {
     Taste::read().coloured(when, terminal)
 }
 
-/// How wide the terminal on standard output says it is; what says nothing is taken for 80.
-fn columns_of_stdout() -> Option<usize> {
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+/// How wide a terminal says it is; what says nothing is taken for 80.
+fn columns_of(stream: impl AsFd) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(stream).ok()?;
     Some(match size.ws_col {
         0 => 80,
         columns => usize::from(columns),
     })
 }
 
+/// Text in lines of at most `width` characters, broken between words, each after `indent` blanks.
+fn wrapped(text: &str, indent: usize, width: Option<usize>) -> String {
+    let blanks = " ".repeat(indent);
+    let width = width.unwrap_or(usize::MAX).max(indent + 20);
+    let mut lines = vec![blanks.clone()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("there is one");
+        let taken = line.chars().count();
+        if taken == indent {
+            line.push_str(word);
+        } else if taken + 1 + word.chars().count() <= width {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(format!("{blanks}{word}"));
+        }
+    }
+    lines.join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_breaks_between_words_and_loses_none() {
+        let text = "check the address, and that `vault-cli serve` runs there";
+        let lines = wrapped(text, 2, Some(30));
+        assert!(lines.lines().count() > 1);
+        assert!(
+            lines
+                .lines()
+                .all(|line| line.starts_with("  ") && line.chars().count() <= 30)
+        );
+        assert_eq!(lines.split_whitespace().collect::<Vec<_>>().join(" "), text);
+        assert_eq!(wrapped(text, 0, None), text);
+        let name = "tok_ccvamwrwt84bkhfe9zg368c2ng";
+        assert_eq!(
+            wrapped(name, 2, Some(10)),
+            format!("  {name}"),
+            "a name stays whole"
+        );
+    }
 
     #[test]
     fn without_colour_a_style_adds_nothing() {

@@ -7,8 +7,8 @@ use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, 
 
 /// Room between two columns.
 const GAP: usize = 2;
-/// What a column that wraps keeps at least.
-const WRAPPED_MIN: usize = 12;
+/// What a column that wraps keeps at least, and what it keeps for a long word.
+const WRAPPED: std::ops::RangeInclusive<usize> = 12..=24;
 
 /// One column.
 pub(crate) struct Column {
@@ -167,9 +167,12 @@ impl Table {
             return (kept, natural.to_vec());
         };
         let least = |column: usize| match self.columns[column].wraps {
-            true => natural[column].min(WRAPPED_MIN),
+            true => self
+                .longest_word(column)
+                .clamp(*WRAPPED.start(), *WRAPPED.end()),
             false => natural[column],
         };
+        let least = |column: usize| least(column).min(natural[column]);
         let whole = |kept: &[usize], of: &dyn Fn(usize) -> usize| {
             kept.iter().map(|column| of(*column)).sum::<usize>() + GAP * (kept.len() - 1)
         };
@@ -190,6 +193,13 @@ impl Table {
         });
         let widths = widths.collect();
         (kept, widths)
+    }
+}
+
+impl Table {
+    fn longest_word(&self, column: usize) -> usize {
+        let words = self.rows.iter().flat_map(|row| row[column].0.split(' '));
+        words.map(|word| word.chars().count()).max().unwrap_or(0)
     }
 }
 
