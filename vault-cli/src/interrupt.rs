@@ -6,8 +6,10 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc;
 
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::{Exit, Failure};
 use crate::terminal::Terminal;
@@ -20,27 +22,36 @@ pub(crate) fn failure(done: &str) -> Failure {
     Failure::new(Exit::Interrupted, "interrupted", "interrupted", done)
 }
 
-/// Waits for Ctrl-C on a thread of its own. Without threads or handlers the system's default ends
-/// the process, as it would without this module.
+/// Waits for Ctrl-C on a thread of its own, from now on. Without threads or handlers the system's
+/// default ends the process, as it would without this module.
 pub(crate) fn watch(terminal: &Terminal) {
     let terminal = terminal.clone();
     let before = tcgetattr(io::stdin()).ok();
-    let _ = std::thread::Builder::new()
-        .name("vault-interrupt".into())
-        .spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_io()
-                .build();
-            let Ok(runtime) = runtime else { return };
-            runtime.block_on(async {
-                loop {
-                    if tokio::signal::ctrl_c().await.is_err() {
-                        return;
-                    }
-                    interrupted(&terminal, before.as_ref());
-                }
-            });
+    let (ready, waits) = mpsc::channel::<()>();
+    let watcher = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build();
+        let Ok(runtime) = runtime else { return };
+        runtime.block_on(async {
+            let Ok(mut signals) = signal(SignalKind::interrupt()) else {
+                return;
+            };
+            drop(ready);
+            while signals.recv().await.is_some() {
+                interrupted(&terminal, before.as_ref());
+            }
         });
+    };
+    let name = "vault-interrupt".to_owned();
+    if std::thread::Builder::new()
+        .name(name)
+        .spawn(watcher)
+        .is_ok()
+    {
+        // Ends when the sender is dropped, whatever became of the handler.
+        let _ = waits.recv();
+    }
 }
 
 fn interrupted(terminal: &Terminal, before: Option<&Termios>) {
@@ -88,5 +99,21 @@ impl Patience {
 impl Drop for Patience {
     fn drop(&mut self) {
         PATIENT.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::terminal::When;
+
+    #[test]
+    fn long_work_is_asked_to_end_and_goes_on_to_the_end_of_its_part() {
+        let terminal = Terminal::new(false, true, When::Never);
+        let patience = Patience::begin();
+        assert!(!patience.asked());
+        // Without patience this would end the process, and this test with it.
+        interrupted(&terminal, None);
+        assert!(patience.asked());
     }
 }

@@ -11,7 +11,12 @@ use crate::args::Arguments;
 pub(super) fn run(context: &Context<'_>, shell: Shell) {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "vault-cli", &mut script);
-    let script = String::from_utf8_lossy(&script);
+    let mut script = String::from_utf8_lossy(&script).into_owned();
+    if shell == Shell::Bash {
+        // clap_complete 4.6.11 writes the name of a program with a hyphen in two ways, and then finds
+        // no command below the first.
+        script = script.replace("vault__subcmd__cli", "vault__cli");
+    }
     let answer = json!({"shell": shell.to_string(), "script": script});
-    context.terminal.answer(&answer, |_| script.into_owned());
+    context.terminal.answer(&answer, |_| script);
 }

@@ -125,10 +125,10 @@ impl Table {
             .map(|column| self.columns[column].title)
             .collect();
         if !left_out.is_empty() {
-            text.push_str(&format!(
-                "\n\nnot shown at this width: {}",
-                left_out.join(", ")
-            ));
+            let names = left_out.join(", ");
+            let said = format!("not shown at this width: {names}");
+            text.push_str("\n\n");
+            text.push_str(&super::wrapped(&said, 0, width));
         }
         text
     }
@@ -278,7 +278,9 @@ mod tests {
         );
         let narrower = at(20);
         assert!(
-            narrower.ends_with("not shown at this width: label, created"),
+            narrower
+                .replace('\n', " ")
+                .ends_with("not shown at this width: label, created"),
             "{narrower}"
         );
         for (width, text) in [(55, &wrapped), (36, &narrow)] {

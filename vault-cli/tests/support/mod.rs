@@ -28,6 +28,18 @@ impl Outcome {
         serde_json::from_str(&self.out).expect("standard output is one JSON document")
     }
 
+    /// Failed with this exit code and word, as one JSON document on standard error alone.
+    pub(crate) fn json_error(&self, code: i32, word: &str) {
+        assert_eq!(self.code, code, "{}{}", self.out, self.err);
+        assert_eq!(self.out, "");
+        let error: Value = serde_json::from_str(&self.err).expect("one JSON document");
+        assert_eq!(
+            (&error["code"], &error["exit"]),
+            (&word.into(), &code.into())
+        );
+        assert!(error["help"].as_str().is_some_and(|help| help.len() > 10));
+    }
+
     /// Failed with `code`, says what and how out, and repeats no value.
     pub(crate) fn refused(&self, code: i32) -> &Self {
         assert_eq!(self.code, code, "{}{}", self.out, self.err);
