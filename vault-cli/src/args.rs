@@ -6,18 +6,21 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
 use vault_core::id::{SubjectId, TokenId};
+use vault_core::policy::Period;
 
-use crate::failure::Failure;
 use crate::secret::SecretKind;
+use crate::terminal::When;
+
+mod examples;
 
 /// Creates, serves and administers an encrypted vault for personal data.
 ///
-/// Exit codes: 0 done, 1 failed, 2 usage, 3 locked or wrong secret, 4 refused by policy, 5 damage found.
+/// Exit codes: 0 done, 1 failed, 2 usage, 3 locked or wrong secret, 4 refused by policy, 5 damage
+/// found, 130 interrupted.
 #[derive(Debug, Parser)]
-#[command(name = "vault-cli", version, disable_help_subcommand = true)]
+#[command(name = "vault-cli", version, max_term_width = 100, after_help = examples::ALL)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) globals: Globals,
@@ -27,19 +30,49 @@ pub(crate) struct Arguments {
 
 /// Flags that stand anywhere.
 #[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Everywhere")]
 pub(crate) struct Globals {
-    /// The vault's directory [env: VAULT_DIR]
+    /// The vault's directory; through the server's socket in it where one holds it [env: VAULT_DIR]
     #[arg(long, global = true, value_name = "DIR", conflicts_with = "server")]
     pub(crate) vault: Option<PathBuf>,
     /// The anchor's directory; DIR-anchor beside the vault's, unless vault.toml says otherwise
-    #[arg(long, global = true, value_name = "DIR", conflicts_with = "server")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        conflicts_with = "server",
+        hide_short_help = true
+    )]
     pub(crate) anchor: Option<PathBuf>,
-    /// Work through the server at this address, such as http://127.0.0.1:8200 [env: VAULT_SERVER]
+    /// Work through the server at this address, such as https://vault.example.test [env: VAULT_SERVER]
+    ///
+    /// Plain http is for this machine alone: a token goes over the network encrypted or not at all.
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) server: Option<String>,
     /// A file with the token for --server, readable by you alone
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
+    /// Who vouches for the server: certificates in PEM, instead of the public ones [env: VAULT_CA_FILE]
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// A certificate of yours in PEM, for a server that asks for one
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        requires = "client_key",
+        hide_short_help = true
+    )]
+    pub(crate) client_cert: Option<PathBuf>,
+    /// Its key in PEM, readable by you alone
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        requires = "client_cert",
+        hide_short_help = true
+    )]
+    pub(crate) client_key: Option<PathBuf>,
     /// A file with the passphrase, `-` for stdin [env: VAULT_PASSPHRASE_FILE]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
@@ -48,7 +81,8 @@ pub(crate) struct Globals {
         long,
         global = true,
         value_name = "FILE",
-        conflicts_with = "passphrase_file"
+        conflicts_with = "passphrase_file",
+        hide_short_help = true
     )]
     pub(crate) recovery_key_file: Option<PathBuf>,
     /// Print the answer as one JSON document, and errors as JSON on stderr
@@ -60,34 +94,57 @@ pub(crate) struct Globals {
     /// Say what would happen, and change nothing
     #[arg(long, global = true)]
     pub(crate) dry_run: bool,
-    /// Print no remarks
+    /// Print no remarks and no progress
     #[arg(long, global = true)]
     pub(crate) quiet: bool,
+    /// When to colour; NO_COLOR, CLICOLOR and TERM=dumb are heeded
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t,
+        hide_short_help = true
+    )]
+    pub(crate) color: When,
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Start a throw-away vault with a server and tokens, and show what it does
+    #[command(after_help = examples::DEV)]
     Dev(DevArguments),
     /// Create a vault: first slot, recovery key, anchor, policy
+    #[command(after_help = examples::INIT)]
     Init(InitArguments),
     /// Run the server on this vault
+    #[command(after_help = examples::SERVE)]
     Serve(ServeArguments),
     /// The state of the vault
+    #[command(after_help = examples::STATUS)]
     Status,
     /// Check, apply and read the policy
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::POLICY)]
     Policy(PolicyCommand),
     /// What opens the vault: passphrases and recovery keys
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::SLOT)]
     Slot(SlotCommand),
-    /// API keys
-    #[command(subcommand)]
+    /// API keys: make, list, replace, revoke
+    #[command(subcommand, after_help = examples::TOKEN)]
     Token(TokenCommand),
     /// People: find, show without values, erase
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::SUBJECT)]
     Subject(SubjectCommand),
+    /// What has expired: drop it now
+    #[command(subcommand, after_help = examples::RETENTION)]
+    Retention(RetentionCommand),
+    /// Print what makes a shell complete these commands
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -131,16 +188,19 @@ pub(crate) struct ServeArguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
     /// Check a policy file; needs no vault
+    #[command(after_help = examples::POLICY_CHECK)]
     Check {
         /// The file, `-` for stdin
         file: PathBuf,
     },
     /// Put a policy in force
+    #[command(after_help = examples::POLICY_APPLY)]
     Apply {
         /// The file, `-` for stdin
         file: PathBuf,
     },
     /// Show what a policy comes to: the vault's, or a file's
+    #[command(after_help = examples::POLICY_SHOW)]
     Show {
         /// The file, `-` for stdin
         file: Option<PathBuf>,
@@ -149,6 +209,7 @@ pub(crate) enum PolicyCommand {
         versions: bool,
     },
     /// Show what a file would change in the vault's policy
+    #[command(after_help = examples::POLICY_DIFF)]
     Diff {
         /// The file, `-` for stdin
         file: PathBuf,
@@ -158,8 +219,10 @@ pub(crate) enum PolicyCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum SlotCommand {
     /// List the slots
+    #[command(after_help = examples::SLOT_LIST)]
     List,
     /// Add a passphrase, or make a recovery key
+    #[command(after_help = examples::SLOT_ADD)]
     Add {
         /// What opens the new slot
         #[arg(long, value_enum, default_value = "passphrase")]
@@ -172,11 +235,13 @@ pub(crate) enum SlotCommand {
         secret_file: Option<PathBuf>,
     },
     /// Remove a slot: its secret opens the vault no more
+    #[command(after_help = examples::SLOT_REMOVE)]
     Remove {
         /// Its number in `slot list`
         number: u8,
     },
     /// Say which slot a secret opens
+    #[command(after_help = examples::SLOT_TEST)]
     Test {
         /// What the secret is
         #[arg(long, value_enum, default_value = "passphrase")]
@@ -190,81 +255,68 @@ pub(crate) enum SlotCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
     /// Make an API key; it is shown once
-    Create {
-        /// A role of the policy, `operator` or `auditor`
-        #[arg(long)]
-        role: String,
-        /// When it ends: a period such as P90D, a date or an instant
-        #[arg(long, value_name = "WHEN")]
-        expires: Option<String>,
-    },
-    /// List the API keys, without their secrets
+    #[command(after_help = examples::TOKEN_CREATE)]
+    Create(TokenArguments),
+    /// List the API keys, without their secrets; says which have no end or are not used
+    #[command(after_help = examples::TOKEN_LIST)]
     List,
+    /// Put a new API key in the place of another, which ends after an overlap
+    #[command(after_help = examples::TOKEN_ROTATE)]
+    Rotate {
+        /// Its name, tok_…
+        token: TokenId,
+        /// How long the old one goes on working: PT0S to P30D
+        #[arg(long, value_name = "PERIOD", default_value = "PT24H", value_parser = Period::parse)]
+        overlap: Period,
+    },
     /// Revoke an API key
+    #[command(after_help = examples::TOKEN_REVOKE)]
     Revoke {
         /// Its name, tok_…
         token: TokenId,
     },
 }
 
+#[derive(Args, Debug)]
+pub(crate) struct TokenArguments {
+    /// A role of the policy, `operator` or `auditor`
+    #[arg(long)]
+    pub(crate) role: String,
+    /// Which program has it; no person's name: it is shown in lists
+    #[arg(long, default_value = "")]
+    pub(crate) label: String,
+    /// When it ends: a period such as P90D, a date or an instant
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) expires: Option<String>,
+    /// Bind it to people on this channel; may stand several times
+    #[arg(long = "channel", value_name = "CHANNEL")]
+    pub(crate) channels: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RetentionCommand {
+    /// Drop what has expired, to the end; the server does the same every minute
+    #[command(after_help = examples::RETENTION_RUN)]
+    Run,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum SubjectCommand {
     /// Find a person by {"channel", "user"} or {"field", "value"}, read from stdin or asked for
+    #[command(after_help = examples::SUBJECT_FIND)]
     Find,
     /// Show what is held of a person: state and counts, no values
+    #[command(after_help = examples::SUBJECT_SHOW)]
     Show {
         /// The person's id, sub_…
         subject: SubjectId,
     },
     /// Erase a person
+    #[command(after_help = examples::SUBJECT_ERASE)]
     Erase {
         /// The person's id, sub_…
         subject: SubjectId,
     },
-}
-
-/// Our own words for clap's error, without the argument that somebody typed.
-pub(crate) fn failure_of(error: &clap::Error) -> Failure {
-    let context = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.clone()),
-        Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
-        _ => None,
-    };
-    let named = context(ContextKind::InvalidArg);
-    let flag = named
-        .as_deref()
-        .filter(|name| name.starts_with('-') || name.starts_with('<'))
-        .map(|name| name.split('=').next().unwrap_or(name).to_owned());
-    let what = match error.kind() {
-        ErrorKind::UnknownArgument => "there is an argument that this command does not have".into(),
-        ErrorKind::InvalidSubcommand => "there is no such command".into(),
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-            "a command is missing".into()
-        }
-        ErrorKind::MissingRequiredArgument => format!("{} is missing", flag.unwrap_or_default()),
-        ErrorKind::ArgumentConflict => {
-            format!("{} does not go with the rest", flag.unwrap_or_default())
-        }
-        _ => {
-            let flag = flag.unwrap_or_else(|| "an argument".to_owned());
-            let reason = std::error::Error::source(error).map(ToString::to_string);
-            match (reason, context(ContextKind::ValidValue)) {
-                (Some(reason), _) => format!("{flag} does not fit: {reason}"),
-                (None, Some(values)) if !values.is_empty() => {
-                    format!("{flag} does not fit: expected one of {values}")
-                }
-                (None, _) => format!("{flag} does not fit"),
-            }
-        }
-    };
-    let nearest = context(ContextKind::SuggestedSubcommand).or(context(ContextKind::SuggestedArg));
-    let help = match nearest {
-        Some(nearest) => format!("did you mean `{nearest}`? `vault-cli --help` lists the commands"),
-        None => {
-            "`vault-cli --help` lists the commands; `vault-cli COMMAND --help` explains one".into()
-        }
-    };
-    Failure::usage(what, help)
 }
 
 #[cfg(test)]
@@ -295,25 +347,62 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_argument_is_never_repeated() {
-        for line in [
-            "vault-cli subject find jane@example.test",
-            "vault-cli subject show jane@example.test",
-            "vault-cli jane@example.test",
-            "vault-cli status --user=jane@example.test",
-            "vault-cli slot remove jane@example.test",
-            "vault-cli slot add --kind jane@example.test",
-        ] {
-            let failure = failure_of(&parse(line).unwrap_err());
-            assert_eq!(failure.exit, crate::failure::Exit::Usage);
-            assert!(!failure.what.contains("jane"), "{}", failure.what);
-            assert!(!failure.help.contains("jane"), "{}", failure.help);
+    fn a_vault_and_a_server_at_once_and_half_a_certificate_are_refused() {
+        assert!(parse("vault-cli --vault v --server http://h status").is_err());
+        assert!(parse("vault-cli status --server http://h").is_ok());
+        assert!(parse("vault-cli status --client-cert c").is_err());
+        assert!(parse("vault-cli status --client-key k").is_err());
+        assert!(parse("vault-cli status --client-cert c --client-key k").is_ok());
+    }
+
+    /// What a shell would run of an example: the program after a pipe, without where it goes.
+    fn ours(line: &str) -> Vec<&str> {
+        let run = line.rsplit(" | ").next().unwrap();
+        let run = run.split(" > ").next().unwrap();
+        let run = run.split("  #").next().unwrap();
+        run.split_whitespace().collect()
+    }
+
+    fn check(command: &clap::Command) -> usize {
+        let leaves: usize = command
+            .get_subcommands()
+            .filter(|below| below.get_name() != "help")
+            .map(check)
+            .sum();
+        let name = command.get_name();
+        let help = command.get_after_help().map(ToString::to_string);
+        let help = help.unwrap_or_else(|| panic!("{name} has no examples"));
+        let mut lines = help.lines();
+        assert_eq!(lines.next(), Some("Examples:"), "{name}");
+        let lines: Vec<&str> = lines.map(str::trim).filter(|l| !l.is_empty()).collect();
+        assert!(lines.len() >= 2, "{name}");
+        for line in lines {
+            assert!(
+                line.chars().count() <= 98,
+                "too long for a terminal: {line}"
+            );
+            let parsed = Arguments::try_parse_from(ours(line));
+            let help = |error: &clap::Error| error.kind() == clap::error::ErrorKind::DisplayHelp;
+            assert!(parsed.as_ref().err().is_none_or(help), "{name}: {line}");
+            let words = line.split(' ').collect::<Vec<_>>();
+            assert!(
+                name == "vault-cli" || words.contains(&name),
+                "{name}: {line}"
+            );
         }
+        leaves.max(1)
     }
 
     #[test]
-    fn a_vault_and_a_server_at_once_are_refused() {
-        assert!(parse("vault-cli --vault v --server http://h status").is_err());
-        assert!(parse("vault-cli status --server http://h").is_ok());
+    fn every_command_shows_examples_that_it_takes() {
+        assert!(check(&Arguments::command()) >= 20);
+    }
+
+    #[test]
+    fn no_example_carries_a_secret_or_a_look_up_value_as_an_argument() {
+        let all = include_str!("args/examples.rs");
+        for word in ["vk_", "vs_", "--passphrase ", "--user", "--value"] {
+            assert!(!all.contains(word), "{word}");
+        }
     }
 }

@@ -24,6 +24,8 @@ pub enum Exit {
     Refused = 4,
     /// Files are not what was written.
     Damaged = 5,
+    /// Ctrl-C.
+    Interrupted = 130,
 }
 
 /// A failed command.

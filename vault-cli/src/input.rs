@@ -14,6 +14,9 @@ use crate::failure::{Exit, Failure};
 /// Longest look-up on standard input, in bytes.
 const LOOKUP_BYTES_MAX: usize = 16 * 1024;
 
+/// Longest file of certificates, in bytes: a bundle of all public authorities has a quarter of it.
+const PEM_BYTES_MAX: usize = 1 << 20;
+
 /// A person, by what a bot or an operator knows of them.
 pub(crate) enum LookUp {
     /// By the identity that a channel gives.
@@ -75,7 +78,23 @@ pub(crate) fn read_lookup() -> Result<LookUp, Failure> {
     LookUp::parse(&read_text(Path::new("-"), LOOKUP_BYTES_MAX)?)
 }
 
+/// Certificates in `path`.
+pub(crate) fn read_pem(path: &Path) -> Result<Vec<u8>, Failure> {
+    read_bytes(path, PEM_BYTES_MAX)
+}
+
 fn read_text(path: &Path, bytes_max: usize) -> Result<String, Failure> {
+    String::from_utf8(read_bytes(path, bytes_max)?).map_err(|_| {
+        Failure::new(
+            Exit::Failed,
+            "not_text",
+            format!("{} is not UTF-8 text", path.display()),
+            "check that this is the file you meant",
+        )
+    })
+}
+
+fn read_bytes(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Failure> {
     let failed =
         |error: std::io::Error| Failure::io(format!("could not read {}", path.display()), &error);
     let mut bytes = Vec::new();
@@ -97,14 +116,7 @@ fn read_text(path: &Path, bytes_max: usize) -> Result<String, Failure> {
             "check that this is the file you meant",
         ));
     }
-    String::from_utf8(bytes).map_err(|_| {
-        Failure::new(
-            Exit::Failed,
-            "not_text",
-            format!("{} is not UTF-8 text", path.display()),
-            "check that this is the file you meant",
-        )
-    })
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -12,20 +12,22 @@ pub mod dev;
 pub mod failure;
 pub mod http;
 mod input;
+mod interrupt;
 mod place;
 mod secret;
 mod terminal;
+mod usage;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{ColorChoice, CommandFactory, FromArgMatches};
 
 use args::Arguments;
 use terminal::Terminal;
 
 /// Runs one command line, program name first, and gives its exit code: 0 done, 1 failed, 2 usage,
-/// 3 locked or wrong secret, 4 refused by policy, 5 damage found.
+/// 3 locked or wrong secret, 4 refused by policy, 5 damage found, 130 interrupted.
 ///
 /// Never panics on an input. Prints no personal value, neither of the vault nor of the arguments.
 pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
@@ -33,11 +35,29 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     // A core dump or a debugger of the same user would show passphrases and keys.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
-    let arguments = match Arguments::try_parse_from(&args) {
+    let before = usage::before(&args);
+    let grammar = Arguments::command().color(match before.coloured {
+        true => ColorChoice::Always,
+        false => ColorChoice::Never,
+    });
+    let parsed = grammar
+        .try_get_matches_from(&args)
+        .and_then(|matches| Arguments::from_arg_matches(&matches));
+    let arguments = match parsed {
         Ok(arguments) => arguments,
-        Err(error) => return usage(&error, &args),
+        Err(error) if !error.use_stderr() => {
+            // Help and version. A reader that went away is no error of ours.
+            let _ = error.print();
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            let failure = usage::failure_of(&error);
+            Terminal::new(before.json, false, before.when).failure(&failure);
+            return ExitCode::from(failure.exit as u8);
+        }
     };
-    let terminal = Terminal::new(arguments.globals.json, arguments.globals.quiet);
+    let globals = &arguments.globals;
+    let terminal = Terminal::new(globals.json, globals.quiet, globals.color);
     match command::run(arguments, &terminal) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -45,17 +65,4 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
             ExitCode::from(failure.exit as u8)
         }
     }
-}
-
-/// Help and version go to standard output; a wrong command line becomes our own error, because
-/// clap's would repeat the argument, and somebody will type an e-mail address there.
-fn usage(error: &clap::Error, args: &[OsString]) -> ExitCode {
-    if !error.use_stderr() {
-        let _ = error.print();
-        return ExitCode::SUCCESS;
-    }
-    let json = args.iter().any(|arg| arg == "--json");
-    let failure = args::failure_of(error);
-    Terminal::new(json, false).failure(&failure);
-    ExitCode::from(failure.exit as u8)
 }

@@ -1,6 +1,6 @@
 //! Which vault a command means, and with which secret: flags, then the environment.
 //!
-//! The only module that reads the environment (but for `NO_COLOR`).
+//! The only module that reads the environment (but for what it says of colour).
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,9 @@ use vault_server::config::ServerConfig;
 
 use crate::args::Globals;
 use crate::failure::{Exit, Failure};
-use crate::secret::Sources;
+use crate::http::Tls;
+use crate::input;
+use crate::secret::{self, Sources};
 
 /// What the environment says.
 #[derive(Clone, Debug, Default)]
@@ -19,11 +21,12 @@ pub(crate) struct Environment {
     pub(crate) server: Option<String>,
     pub(crate) passphrase_file: Option<PathBuf>,
     pub(crate) credentials: Option<PathBuf>,
+    pub(crate) ca_file: Option<PathBuf>,
 }
 
 impl Environment {
-    /// `VAULT_DIR`, `VAULT_SERVER`, `VAULT_PASSPHRASE_FILE`, `CREDENTIALS_DIRECTORY`; empty counts
-    /// as not set.
+    /// `VAULT_DIR`, `VAULT_SERVER`, `VAULT_PASSPHRASE_FILE`, `VAULT_CA_FILE`,
+    /// `CREDENTIALS_DIRECTORY`; empty counts as not set.
     pub(crate) fn read() -> Self {
         let path = |name| {
             env::var_os(name)
@@ -35,6 +38,7 @@ impl Environment {
             server: env::var("VAULT_SERVER").ok().filter(|url| !url.is_empty()),
             passphrase_file: path("VAULT_PASSPHRASE_FILE"),
             credentials: path("CREDENTIALS_DIRECTORY"),
+            ca_file: path("VAULT_CA_FILE"),
         }
     }
 }
@@ -118,6 +122,22 @@ pub(crate) fn config(dir: &Path) -> Result<Option<ServerConfig>, Failure> {
 pub(crate) fn variables() -> impl Iterator<Item = (String, String)> {
     env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// Whom to trust, and who we are, where `--server` is https.
+pub(crate) fn tls(globals: &Globals, environment: &Environment) -> Result<Tls, Failure> {
+    let authorities = globals.ca_file.as_ref().or(environment.ca_file.as_ref());
+    let client = globals
+        .client_cert
+        .as_deref()
+        .zip(globals.client_key.as_deref());
+    Ok(Tls {
+        authorities: authorities.map(|path| input::read_pem(path)).transpose()?,
+        client: match client {
+            Some((chain, key)) => Some((input::read_pem(chain)?, secret::read_key(key)?)),
+            None => None,
+        },
+    })
 }
 
 /// Where the secret comes from.

@@ -4,17 +4,23 @@
 //! Knows nothing of slots or tokens. One trailing newline is dropped, nothing else.
 
 use std::fs::File;
-use std::io::{IsTerminal, Read};
+use std::io::{ErrorKind, IsTerminal, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use vault_core::limits::PASSPHRASE_CHARACTERS_MIN;
 use vault_core::vault::{Passphrase, RecoveryKey, UnlockSecret};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::failure::{Exit, Failure};
+use crate::interrupt;
 
 /// Longest secret file, in bytes: more than any passphrase or token has.
 const SECRET_BYTES_MAX: u64 = 4096;
+
+/// How to give the secret that opens the vault without a terminal.
+const UNLOCK: &str =
+    "give --passphrase-file FILE, --recovery-key-file FILE or VAULT_PASSPHRASE_FILE";
 
 /// What kind of secret a text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -64,7 +70,23 @@ pub(crate) fn passphrase(text: &str) -> Result<Passphrase, Failure> {
             Exit::Locked,
             "wrong_secret",
             &error,
-            "give one of 12 to 1,024 bytes: by prompt, --passphrase-file FILE or VAULT_PASSPHRASE_FILE",
+            "give the one that was set: by prompt, --passphrase-file FILE or VAULT_PASSPHRASE_FILE",
+        )
+    })
+}
+
+/// A passphrase that is to be set.
+///
+/// # Errors
+///
+/// Failed, with the rule that is not kept.
+pub(crate) fn new_passphrase(text: &str) -> Result<Passphrase, Failure> {
+    Passphrase::new(text.to_owned()).map_err(|error| {
+        Failure::caused(
+            Exit::Failed,
+            "weak_passphrase",
+            &error,
+            "take five or six random words; nothing was changed",
         )
     })
 }
@@ -117,7 +139,7 @@ impl Sources {
         }
         Ok(SecretText {
             kind: SecretKind::Passphrase,
-            text: prompt("Passphrase: ")?,
+            text: prompt("Passphrase: ", UNLOCK)?,
         })
     }
 
@@ -133,15 +155,24 @@ impl Sources {
         };
         match unrelated.given()? {
             Some(secret) => Ok(secret),
-            None => prompt_twice(),
+            None => prompt_twice("give --passphrase-file FILE or VAULT_PASSPHRASE_FILE"),
         }
     }
 }
 
-/// A new passphrase, typed twice.
-pub(crate) fn prompt_twice() -> Result<SecretText, Failure> {
-    let text = prompt("New passphrase: ")?;
-    if *prompt("The same again: ")? != *text {
+/// A new passphrase, typed twice; the rule is shown before, and held to before it is typed again.
+///
+/// # Errors
+///
+/// Usage, with `instead` as the way out, where there is no terminal or the two differ; failed, where
+/// the rule is not kept.
+pub(crate) fn prompt_twice(instead: &str) -> Result<SecretText, Failure> {
+    let rule = format!(
+        "at least {PASSPHRASE_CHARACTERS_MIN} characters; five or six random words are good"
+    );
+    let text = prompt(&format!("New passphrase ({rule}): "), instead)?;
+    new_passphrase(&text)?;
+    if *prompt("The same again: ", instead)? != *text {
         return Err(Failure::usage(
             "the two passphrases differ",
             "type the same one twice; nothing was changed",
@@ -154,19 +185,25 @@ pub(crate) fn prompt_twice() -> Result<SecretText, Failure> {
 }
 
 /// Asks for a secret without showing it.
-pub(crate) fn prompt(question: &str) -> Result<Zeroizing<String>, Failure> {
+///
+/// # Errors
+///
+/// Usage, with `instead` as the way out, where there is no terminal.
+pub(crate) fn prompt(question: &str, instead: &str) -> Result<Zeroizing<String>, Failure> {
     let nobody = || {
         Failure::usage(
             "a secret is needed and there is no terminal to ask on",
-            "give --passphrase-file FILE, --recovery-key-file FILE or VAULT_PASSPHRASE_FILE",
+            instead,
         )
     };
     if !std::io::stdin().is_terminal() {
         return Err(nobody());
     }
-    rpassword::prompt_password(question)
-        .map(Zeroizing::new)
-        .map_err(|_| nobody())
+    match rpassword::prompt_password(question) {
+        Ok(text) => Ok(Zeroizing::new(text)),
+        Err(error) if error.kind() == ErrorKind::Interrupted => interrupt::wait(),
+        Err(_) => Err(nobody()),
+    }
 }
 
 /// The secret in a file that nobody else may read; `-` is standard input.
@@ -189,6 +226,16 @@ pub(crate) fn read_file(path: &Path) -> Result<Zeroizing<String>, Failure> {
         }
     }
     read(path)
+}
+
+/// A private key in PEM, in a file that nobody else may read.
+///
+/// # Errors
+///
+/// Those of [`read_file`].
+pub(crate) fn read_key(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let mut text = read_file(path)?;
+    Ok(Zeroizing::new(std::mem::take(&mut *text).into_bytes()))
 }
 
 fn read(path: &Path) -> Result<Zeroizing<String>, Failure> {

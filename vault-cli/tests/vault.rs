@@ -3,11 +3,8 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
-
 use serde_json::{Value, json};
-use support::{Bench, CANARY};
+use support::{Bench, CANARY, Dev};
 
 #[test]
 fn init_shows_the_recovery_key_once_and_both_secrets_open_the_vault() {
@@ -162,39 +159,10 @@ fn a_policy_is_shown_compared_and_applied() {
     assert_eq!(versions["versions"].as_array().unwrap().len(), 2);
 }
 
-/// `dev --json`, stopped when dropped.
-struct Dev(Child, Value);
-
-impl Dev {
-    fn start(bench: &Bench) -> Self {
-        let mut child = bench
-            .command(&["dev", "--json", "--dir", "d", "--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let mut reader = BufReader::new(child.stdout.take().unwrap());
-        reader.read_line(&mut line).unwrap();
-        let said = serde_json::from_str(&line).expect("one line of JSON");
-        Self(child, said)
-    }
-
-    fn token(&self, bench: &Bench, role: &str) -> String {
-        bench.file(role, self.1["tokens"][role].as_str().unwrap(), 0o600)
-    }
-}
-
-impl Drop for Dev {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn a_person_is_found_shown_and_erased_through_the_server_that_holds_the_vault() {
     let bench = Bench::new();
-    let dev = Dev::start(&bench);
+    let dev = Dev::start(&bench, "");
     let url = dev.1["url"].as_str().unwrap();
     let bot = vault_cli::http::Client::new(url, dev.1["tokens"]["bot"].as_str().unwrap()).unwrap();
     let who = json!({"channel": "web", "user": CANARY});
@@ -247,7 +215,7 @@ fn a_person_is_found_shown_and_erased_through_the_server_that_holds_the_vault() 
 fn dev_has_a_token_for_every_role_and_a_private_passphrase_file() {
     use std::os::unix::fs::MetadataExt;
     let bench = Bench::new();
-    let dev = Dev::start(&bench);
+    let dev = Dev::start(&bench, "");
     for role in ["bot", "agent", "dpo", "operator", "auditor"] {
         assert!(
             dev.1["tokens"][role].as_str().unwrap().starts_with("vk_"),

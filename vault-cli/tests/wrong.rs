@@ -91,7 +91,7 @@ fn a_token_must_be_there_private_and_a_token() {
     bench
         .run(&[
             "--server",
-            "https://vault.example.test",
+            "http://vault.example.test",
             "--token-file",
             &token,
             "status",

@@ -47,6 +47,10 @@ pub const SWEEP_LEAVES_MAX: usize = 1_000;
 pub const SWEEP_ROWS_MAX: usize = 1_000;
 /// API keys of a vault.
 pub const API_KEYS_MAX: usize = 10_000;
+/// Channels that an API key may be bound to.
+pub const API_KEY_CHANNELS_MAX: usize = 32;
+/// How long a replaced API key goes on working at most.
+pub const OVERLAP_DAYS_MAX: i64 = 30;
 /// Consent events kept for one person and purpose.
 pub const CONSENT_EVENTS_MAX: usize = 1_000;
 /// `ask` calls for one person and UTC day.

@@ -50,6 +50,13 @@ pub(crate) struct SubjectRow {
     user: String,
 }
 
+impl SubjectRow {
+    /// The channel that the person is known on.
+    pub(crate) fn channel(&self) -> &str {
+        &self.channel
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct Tombstone {
     day: u32,
@@ -58,8 +65,9 @@ struct Tombstone {
 }
 
 impl Person {
-    /// The person with this id.
-    pub(crate) fn load(view: &dyn View, subject: SubjectId) -> Result<Self, Refusal> {
+    /// The person with this id, whoever asks: for the vault's own work. A call finds its person
+    /// through `Context::person`, which knows whom the caller may reach.
+    pub(crate) fn find(view: &dyn View, subject: SubjectId) -> Result<Self, Refusal> {
         let Some(entry) = view.person_entry(subject)? else {
             return Err(match tombstone(view, subject)? {
                 Some(receipt) => Refusal::Erased {

@@ -130,7 +130,7 @@ pub(crate) fn load(
 /// The person and the row that a token stands for, if it does and is live.
 pub(crate) fn find(view: &dyn View, bearer: &Bearer) -> Result<(Person, SessionRow), Refusal> {
     // Whoever was erased, or never was, has no sessions: both are nobody's token.
-    let person = Person::load(view, bearer.subject).map_err(|refusal| match refusal {
+    let person = Person::find(view, bearer.subject).map_err(|refusal| match refusal {
         Refusal::NotFound(_) | Refusal::Erased { .. } => Refusal::Unauthenticated,
         other => other,
     })?;
@@ -247,7 +247,7 @@ pub(crate) fn could_spend(
     session: SessionId,
     write: bool,
 ) -> Result<(), Refusal> {
-    let person = Person::load(view, subject)?;
+    let person = Person::find(view, subject)?;
     let row = load(view, &person, session)?.ok_or(Refusal::Unauthenticated)?;
     row.less_one(view.now(), write).map(drop)
 }
@@ -259,7 +259,7 @@ pub(crate) fn spend(
     session: SessionId,
     write: bool,
 ) -> Result<(), Refusal> {
-    let mut person = Person::load(txn, subject)?;
+    let mut person = Person::find(txn, subject)?;
     let row = load(txn, &person, session)?.ok_or(Refusal::Unauthenticated)?;
     let row = row.less_one(txn.now(), write)?;
     store(txn, &mut person, session, &row)

@@ -102,6 +102,15 @@ impl Shape {
         texts
     }
 
+    /// Texts in a list that may be there.
+    pub(crate) fn optional_texts(&mut self, name: &str) -> Option<Vec<String>> {
+        if !self.has(name) {
+            self.members.remove(name);
+            return None;
+        }
+        Some(self.texts(name))
+    }
+
     /// A whole number from 0 that may be there.
     pub(crate) fn optional_number(&mut self, name: &str) -> Option<u32> {
         match self.members.remove(name) {

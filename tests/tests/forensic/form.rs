@@ -267,8 +267,13 @@ pub(crate) struct TokenRow {
     pub(crate) token: Id,
     pub(crate) role: String,
     pub(crate) created: i64,
+    pub(crate) maker: Option<Id>,
+    pub(crate) label: String,
+    pub(crate) channels: Vec<String>,
     pub(crate) expires: Option<i64>,
-    pub(crate) revoked: bool,
+    pub(crate) revoked: Option<i64>,
+    pub(crate) replaces: Option<Id>,
+    pub(crate) used: Option<u32>,
 }
 
 pub(crate) fn token_row(bytes: &[u8]) -> TokenRow {
@@ -276,8 +281,13 @@ pub(crate) fn token_row(bytes: &[u8]) -> TokenRow {
         token: row.array(),
         role: row.text(),
         created: row.int(),
+        maker: row.option(Row::array),
+        label: row.text(),
+        channels: row.list(Row::text),
         expires: row.option(Row::int),
-        revoked: row.truth(),
+        revoked: row.option(Row::int),
+        replaces: row.option(Row::array),
+        used: row.option(Row::u32),
     })
 }
 

@@ -76,7 +76,8 @@ fn tell_story(scene: &Scene) -> Story {
     scene.records("POST", &kept.subject, "messages", &late);
     let slot = json!({"kind": "recovery_key", "label": "in the safe"});
     let slot = scene.call("keeper", "POST", "admin/key-slots", &slot);
-    let key = json!({"role": "clerk", "expires_at": "2031-01-31T12:00:00Z"});
+    let key = json!({"role": "clerk", "label": "front desk", "channels": ["web"],
+        "expires_at": "2031-01-31T12:00:00Z"});
     let key = scene.call("keeper", "POST", "admin/api-keys", &key);
     let path = format!("admin/api-keys/{}", key["token"].as_str().unwrap());
     scene.call("keeper", "DELETE", &path, &Value::Null);

@@ -280,8 +280,18 @@ pub(crate) fn api_keys(live: &mut Live, story: &Story) {
         let hash = sha256(&secret.unwrap());
         let row = form::token_row(&live.sealed_by_system(10, &hash, &rows[&hash[..]]));
         let clerk = role == "clerk";
-        assert_eq!((&row.role, row.revoked), (role, clerk));
+        assert_eq!((&row.role, row.revoked.is_some()), (role, clerk));
         assert_eq!(row.expires, clerk.then_some(EXPIRES));
+        assert_eq!((row.maker.is_some(), row.replaces), (clerk, None));
+        let (label, bound) = match clerk {
+            true => ("front desk", vec!["web".to_owned()]),
+            false => ("", Vec::new()),
+        };
+        assert_eq!((&*row.label, row.channels), (label, bound));
+        let hours = story.from / HOUR..=story.to / HOUR;
+        assert!(row.used.is_none_or(|hour| hours.contains(&i64::from(hour))));
+        let calls = ["bot", "dpo", "keeper"].contains(&&**role);
+        assert_eq!(row.used.is_some(), calls, "{role}");
         let token = bits(story.revoked.as_str().unwrap());
         assert_eq!(row.token == token, clerk);
         assert!(row.created <= story.to);

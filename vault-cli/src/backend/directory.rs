@@ -9,16 +9,18 @@ use serde_json::{Value, json};
 use vault_core::clock::SystemClock;
 use vault_core::entropy::OsEntropy;
 use vault_core::id::{CallId, SubjectId, TokenId};
+use vault_core::policy::Period;
 use vault_core::refusal::Refusal;
 use vault_core::vault::{
-    Call, LockedVault, Principal, Settings, SlotKind, SlotView, TokenView, UnlockSecret, Vault,
-    VaultPaths,
+    Call, LockedVault, Principal, Settings, SlotKind, SlotView, Sweep, TokenInput, TokenView,
+    UnlockSecret, Vault, VaultPaths,
 };
 
 use super::Backend;
 use crate::failure::Failure;
 use crate::input::LookUp;
-use crate::secret::{SecretText, passphrase};
+use crate::secret::{SecretText, new_passphrase};
+use crate::terminal::Terminal;
 
 /// An open vault, closed when dropped.
 pub(crate) struct Directory {
@@ -48,14 +50,16 @@ pub(crate) fn locked_status(paths: &VaultPaths) -> Result<Value, Failure> {
 }
 
 impl Directory {
-    /// Holds the directory, then asks for the secret, then opens: nobody types a passphrase for a
-    /// directory that cannot be opened.
+    /// Opens a directory that is held already: nobody types a passphrase for one that cannot be.
     pub(crate) fn open(
-        paths: &VaultPaths,
-        secret: impl FnOnce() -> Result<UnlockSecret, Failure>,
+        locked: LockedVault,
+        secret: &UnlockSecret,
+        terminal: &Terminal,
     ) -> Result<Self, Failure> {
-        let locked = LockedVault::open(paths, settings())?;
-        let vault = locked.unlock(&secret()?)?;
+        // Argon2id, then whatever recovery after a crash takes.
+        let step = terminal.step("opening the vault");
+        let vault = locked.unlock(secret)?;
+        drop(step);
         let keyholder = vault.keyholder();
         Ok(Self {
             vault,
@@ -129,10 +133,18 @@ impl Backend for Directory {
         Ok(json!({"api_keys": tokens.iter().map(token).collect::<Vec<_>>()}))
     }
 
-    fn create_token(&self, role: &str, expires_at: Option<Timestamp>) -> Result<Value, Failure> {
-        let (view, secret) = self.call(|call| self.vault.create_token(call, role, expires_at))?;
+    fn create_token(&self, key: &TokenInput) -> Result<Value, Failure> {
+        let (view, secret) = self.call(|call| self.vault.make_token(call, key.clone()))?;
         let mut answer = token(&view);
         answer["secret"] = Value::String(secret);
+        Ok(answer)
+    }
+
+    fn rotate_token(&self, name: TokenId, overlap: &Period) -> Result<Value, Failure> {
+        let rotated = self.call(|call| self.vault.rotate_token(call, name, overlap))?;
+        let mut answer = token(&rotated.key);
+        answer["secret"] = Value::String(rotated.secret);
+        answer["predecessor"] = token(&rotated.old);
         Ok(answer)
     }
 
@@ -152,7 +164,7 @@ impl Backend for Directory {
             answer["recovery_key"] = Value::String(key.to_text());
             return Ok(answer);
         };
-        let passphrase = passphrase(&secret.text)?;
+        let passphrase = new_passphrase(&secret.text)?;
         let view = self.call(|call| self.vault.add_passphrase_slot(call, &passphrase, label))?;
         Ok(slot(&view))
     }
@@ -195,15 +207,43 @@ impl Backend for Directory {
         let receipt = self.call(|call| self.vault.erase_subject(call, subject))?;
         Ok(json!({"receipt": receipt}))
     }
+
+    fn retention_due(&self) -> Result<Value, Failure> {
+        self.call(|call| self.vault.require(call, "retention.run"))?;
+        let due = self.vault.sweep_due()?;
+        Ok(json!({
+            "people": due.people,
+            "records": due.records,
+            "keys": due.keys,
+            "index": due.index,
+        }))
+    }
+
+    fn retention_pass(&self) -> Result<Value, Failure> {
+        self.call(|call| self.vault.require(call, "retention.run"))?;
+        let more = self.vault.sweep(Sweep::All)?;
+        Ok(json!({"passes": 1, "more": more}))
+    }
 }
 
 fn token(view: &TokenView) -> Value {
+    let text = |at: Option<Timestamp>| at.map(|at| at.to_string());
+    let name = |token: Option<TokenId>| token.map(|token| token.to_string());
     json!({
         "token": view.token.to_string(),
+        "label": view.label,
         "role": view.role,
+        "channels": view.channels,
+        "state": view.state.name(),
         "created_at": view.created_at.to_string(),
-        "expires_at": view.expires_at.map(|instant| instant.to_string()),
-        "revoked": view.revoked,
+        "created_by": name(view.created_by).unwrap_or_else(|| "keyholder".into()),
+        "expires_at": text(view.expires_at),
+        "last_used_at": text(view.last_used_at),
+        "unused_days": view.unused_days,
+        "replaces": name(view.replaces),
+        "replaced_by": name(view.replaced_by),
+        "revoked": view.revoked_at.is_some(),
+        "revoked_at": text(view.revoked_at),
     })
 }
 

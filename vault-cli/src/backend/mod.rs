@@ -6,12 +6,13 @@
 mod directory;
 mod remote;
 
-use jiff::Timestamp;
 use serde_json::Value;
 use vault_core::id::{SubjectId, TokenId};
+use vault_core::policy::Period;
+use vault_core::vault::TokenInput;
 
 pub(crate) use directory::{Directory, locked_status, settings};
-pub(crate) use remote::Remote;
+pub(crate) use remote::{Remote, SOCKET};
 
 use crate::failure::Failure;
 use crate::input::LookUp;
@@ -27,10 +28,12 @@ pub(crate) trait Backend {
     fn policy_versions(&self) -> Result<Value, Failure>;
     /// Puts `source` in force: `{version, changes}`.
     fn apply_policy(&self, source: &str, dry_run: bool) -> Result<Value, Failure>;
-    /// `{api_keys: [{token, role, created_at, expires_at, revoked}]}`.
+    /// `{api_keys: [{token, label, role, channels, state, created_at, …}]}`.
     fn tokens(&self) -> Result<Value, Failure>;
     /// One of those, with `secret`.
-    fn create_token(&self, role: &str, expires_at: Option<Timestamp>) -> Result<Value, Failure>;
+    fn create_token(&self, key: &TokenInput) -> Result<Value, Failure>;
+    /// One of those, with `secret` and `predecessor`, which is one of those too.
+    fn rotate_token(&self, token: TokenId, overlap: &Period) -> Result<Value, Failure>;
     /// Revokes an API key.
     fn revoke_token(&self, token: TokenId) -> Result<(), Failure>;
     /// `{key_slots: [{slot, kind, label, created_at}]}`.
@@ -48,4 +51,8 @@ pub(crate) trait Backend {
     fn view(&self, subject: SubjectId) -> Result<Value, Failure>;
     /// `{receipt}`.
     fn erase(&self, subject: SubjectId) -> Result<Value, Failure>;
+    /// What is due to go: `{people, records, keys, index}`.
+    fn retention_due(&self) -> Result<Value, Failure>;
+    /// Drops some of it: `{passes, more}`.
+    fn retention_pass(&self) -> Result<Value, Failure>;
 }

@@ -4,46 +4,66 @@
 //! would have given.
 
 use std::path::Path;
+use std::time::Duration;
 
-use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use vault_core::id::{SubjectId, TokenId};
+use vault_core::policy::Period;
+use vault_core::vault::{TokenInput, UnlockError};
+use zeroize::Zeroize;
 
 use super::Backend;
 use crate::failure::{Exit, Failure};
-use crate::http::{Client, HttpError, Reply};
+use crate::http::{Client, HttpError, Reply, Tls};
 use crate::input::LookUp;
 use crate::secret::{SecretKind, SecretText, read_file};
 
-/// A server and a token.
-pub(crate) struct Remote(Client);
+/// The name of the server's socket in the vault's directory.
+pub(crate) const SOCKET: &str = "admin.sock";
+/// Longest wait for a run of retention.
+const RETENTION_WAIT: Duration = Duration::from_secs(3600);
+
+/// A server, and what proves who calls.
+pub(crate) struct Remote {
+    client: Client,
+    /// Whether the token was given for an unlock secret, and is to end with this command.
+    lent: bool,
+}
 
 impl From<HttpError> for Failure {
     fn from(error: HttpError) -> Self {
-        match &error {
-            HttpError::Address => Self::usage(
-                error.to_string(),
-                "for a server elsewhere, forward its port: ssh -L 8200:127.0.0.1:8200 HOST",
-            ),
-            HttpError::Answer(_) => Self::new(
-                Exit::Failed,
-                "not_a_vault",
-                error.to_string(),
-                "check that the address is that of a vault's server",
-            ),
-            HttpError::Transport { .. } => Self::caused(
-                Exit::Failed,
-                "unreachable",
-                &error,
-                "check the address, and that `vault-cli serve` runs there",
-            ),
-        }
+        let help = match &error {
+            HttpError::Address => {
+                "name it like https://vault.example.test, or http://127.0.0.1:8200 on this machine"
+            }
+            HttpError::Answer(_) => "check that the address is that of a vault's server",
+            HttpError::Pem(_) => {
+                "give a file that begins with -----BEGIN CERTIFICATE----- (--ca-file, --client-cert) or -----BEGIN PRIVATE KEY----- (--client-key)"
+            }
+            HttpError::Plain => {
+                "use https://, or forward its port: ssh -L 8200:127.0.0.1:8200 HOST"
+            }
+            HttpError::Transport { .. } => {
+                "check the address, and that `vault-cli serve` runs there"
+            }
+            HttpError::Untrusted { .. } => {
+                "check the address; name who vouches for the server with --ca-file FILE or VAULT_CA_FILE"
+            }
+        };
+        let code = match &error {
+            HttpError::Address | HttpError::Plain => return Self::usage(error.to_string(), help),
+            HttpError::Answer(_) => "not_a_vault",
+            HttpError::Pem(_) => "not_pem",
+            HttpError::Transport { .. } => "unreachable",
+            HttpError::Untrusted { .. } => "untrusted",
+        };
+        Self::caused(Exit::Failed, code, &error, help)
     }
 }
 
 impl Remote {
     /// Reads the token; connects at the first call.
-    pub(crate) fn new(url: &str, token_file: Option<&Path>) -> Result<Self, Failure> {
+    pub(crate) fn new(url: &str, token_file: Option<&Path>, tls: &Tls) -> Result<Self, Failure> {
         let Some(path) = token_file else {
             return Err(Failure::usage(
                 "no token is given for the server",
@@ -59,15 +79,78 @@ impl Remote {
                 "a token file has one line that begins with vk_, as `vault-cli token create` prints it",
             ));
         }
-        Ok(Self(Client::new(url, &token)?))
+        let client = Client::secured(url, &token, tls)?;
+        Ok(Self {
+            client,
+            lent: false,
+        })
+    }
+
+    /// Proves an unlock secret to the server that holds `dir`, over its socket; what it gives for
+    /// that ends with this value.
+    pub(crate) fn through(dir: &Path, secret: &SecretText) -> Result<Self, Failure> {
+        let client = Client::over_socket(&dir.join(SOCKET), "none");
+        let mut remote = Self {
+            client,
+            lent: false,
+        };
+        let body = secret_body(secret);
+        let given = remote.send("POST", "/v1/keyholder", Some(&body.0));
+        let given = given.map_err(|failure| match failure.code.as_str() {
+            "unauthenticated" => Failure::from(UnlockError::NoSlotMatches),
+            "unreachable" | "not_found" => Failure {
+                help: "the server that holds this directory does not answer there: restart it, or go through --server URL --token-file FILE".into(),
+                ..failure
+            },
+            _ => failure,
+        })?;
+        let token = given["token"].as_str().unwrap_or_default();
+        if !token.starts_with("vh_") || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(HttpError::Answer(remote.client.url().to_owned()).into());
+        }
+        remote.client.bear(token);
+        remote.lent = true;
+        Ok(remote)
     }
 
     fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
-        let reply = self.0.call(method, path, None, body)?;
-        if (200..300).contains(&reply.status) {
-            return Ok(reply.body);
+        answer(self.client.call(method, path, None, body)?)
+    }
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        if self.lent {
+            // It ends by itself soon; a command that did its work has not failed for this.
+            let _ = self.client.call("DELETE", "/v1/keyholder", None, None);
         }
-        Err(refused(&reply))
+    }
+}
+
+/// A body with a secret in it, overwritten when dropped.
+struct SecretBody(Value);
+
+impl Drop for SecretBody {
+    fn drop(&mut self) {
+        for value in self.0.as_object_mut().into_iter().flat_map(Map::values_mut) {
+            if let Value::String(text) = value {
+                text.zeroize();
+            }
+        }
+    }
+}
+
+fn secret_body(secret: &SecretText) -> SecretBody {
+    SecretBody(match secret.kind {
+        SecretKind::Passphrase => json!({"passphrase": *secret.text}),
+        SecretKind::RecoveryKey => json!({"recovery_key": secret.text.trim()}),
+    })
+}
+
+fn answer(reply: Reply) -> Result<Value, Failure> {
+    match reply.status {
+        200..300 => Ok(reply.body),
+        _ => Err(refused(&reply)),
     }
 }
 
@@ -123,12 +206,21 @@ impl Backend for Remote {
         self.send("GET", "/v1/admin/api-keys", None)
     }
 
-    fn create_token(&self, role: &str, expires_at: Option<Timestamp>) -> Result<Value, Failure> {
-        let mut body = json!({"role": role});
-        if let Some(instant) = expires_at {
+    fn create_token(&self, key: &TokenInput) -> Result<Value, Failure> {
+        let mut body = json!({"role": key.role, "label": key.label});
+        if let Some(instant) = key.expires_at {
             body["expires_at"] = json!(instant.to_string());
         }
+        if !key.channels.is_empty() {
+            body["channels"] = json!(key.channels);
+        }
         self.send("POST", "/v1/admin/api-keys", Some(&body))
+    }
+
+    fn rotate_token(&self, token: TokenId, overlap: &Period) -> Result<Value, Failure> {
+        let path = format!("/v1/admin/api-keys/{token}/rotate");
+        let body = json!({"overlap": overlap.to_string()});
+        self.send("POST", &path, Some(&body))
     }
 
     fn revoke_token(&self, token: TokenId) -> Result<(), Failure> {
@@ -141,13 +233,13 @@ impl Backend for Remote {
     }
 
     fn add_slot(&self, passphrase: Option<&SecretText>, label: &str) -> Result<Value, Failure> {
-        let body = match passphrase {
+        let body = SecretBody(match passphrase {
             Some(secret) => {
                 json!({"kind": "passphrase", "passphrase": *secret.text, "label": label})
             }
             None => json!({"kind": "recovery_key", "label": label}),
-        };
-        self.send("POST", "/v1/admin/key-slots", Some(&body))
+        });
+        self.send("POST", "/v1/admin/key-slots", Some(&body.0))
     }
 
     fn remove_slot(&self, number: u8) -> Result<(), Failure> {
@@ -156,11 +248,8 @@ impl Backend for Remote {
     }
 
     fn test_slot(&self, secret: &SecretText) -> Result<Value, Failure> {
-        let body = match secret.kind {
-            SecretKind::Passphrase => json!({"passphrase": *secret.text}),
-            SecretKind::RecoveryKey => json!({"recovery_key": secret.text.trim()}),
-        };
-        self.send("POST", "/v1/admin/key-slots/test", Some(&body))
+        let body = secret_body(secret);
+        self.send("POST", "/v1/admin/key-slots/test", Some(&body.0))
     }
 
     fn lookup(&self, lookup: &LookUp) -> Result<Value, Failure> {
@@ -177,6 +266,18 @@ impl Backend for Remote {
 
     fn erase(&self, subject: SubjectId) -> Result<Value, Failure> {
         self.send("DELETE", &format!("/v1/subjects/{subject}"), None)
+    }
+
+    fn retention_due(&self) -> Result<Value, Failure> {
+        let path = "/v1/admin/retention/run?dry_run=true";
+        let mut answer = self.send("POST", path, Some(&json!({})))?;
+        Ok(answer["due"].take())
+    }
+
+    fn retention_pass(&self) -> Result<Value, Failure> {
+        let path = "/v1/admin/retention/run";
+        let client = &self.client;
+        answer(client.call_within(RETENTION_WAIT, "POST", path, None, Some(&json!({})))?)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::args::DevArguments;
 use crate::dev::{self, DevOptions, Running};
 use crate::failure::Failure;
 use crate::input;
-use crate::terminal::{BOLD, CYAN, DIM, Terminal, columns};
+use crate::terminal::{BOLD, CYAN, DIM, Table, Terminal};
 
 pub(super) fn run(context: &Context<'_>, arguments: DevArguments) -> Result<(), Failure> {
     let terminal = context.terminal;
@@ -66,12 +66,11 @@ fn ready(running: &Running, terminal: &Terminal, sample: bool) {
         running.passphrase_file.display()
     ));
     terminal.line(&format!("\n{}", terminal.style(BOLD, "Tokens")));
-    let rows: Vec<_> = running
+    let tokens = running
         .tokens
         .iter()
-        .map(|(role, token)| vec![role.clone(), (**token).clone()])
-        .collect();
-    terminal.line(columns(&rows).trim_end());
+        .map(|(role, token)| (role.clone(), (**token).clone()));
+    terminal.line(&terminal.table(&Table::pairs(tokens)));
     let curl = match running.tokens.get("bot") {
         Some(bot) if sample => format!(
             r#"curl -s {}/v1/subjects -H 'Authorization: Bearer {}' -H 'Content-Type: application/json' -d '{{"channel":"web","user":"42"}}'"#,

@@ -37,12 +37,14 @@ pub(super) fn run(context: &Context<'_>, arguments: &InitArguments) -> Result<()
         return dry_run(context, &paths);
     }
     let sources = place::sources(&context.globals, &context.environment);
-    let passphrase = secret::passphrase(&sources.new_passphrase()?.text)?;
+    let passphrase = secret::new_passphrase(&sources.new_passphrase()?.text)?;
     let settings = Settings {
         accept_any_file_system: arguments.accept_file_system,
         ..Settings::new(Arc::new(SystemClock))
     };
+    let step = terminal.step("creating the vault");
     let created = LockedVault::create(&paths, settings, &passphrase, &source)?;
+    drop(step);
     created.vault.close();
     let default_anchor = VaultPaths::beside(&dir).anchor;
     let unwritten = if paths.anchor == default_anchor {

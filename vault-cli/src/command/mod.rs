@@ -2,9 +2,11 @@
 //!
 //! Knows no keys. What destroys something asks first; `--dry-run` never changes anything.
 
+mod completions;
 mod dev;
 mod init;
 mod policy;
+mod retention;
 mod serve;
 mod slot;
 mod status;
@@ -12,10 +14,12 @@ mod subject;
 mod token;
 
 use serde_json::Value;
+use vault_core::vault::{LockedVault, OpenError};
 
 use crate::args::{Arguments, Command, Globals};
-use crate::backend::{Backend, Directory, Remote};
+use crate::backend::{Backend, Directory, Remote, SOCKET, settings};
 use crate::failure::Failure;
+use crate::interrupt;
 use crate::place::{self, Environment, Place};
 use crate::terminal::Terminal;
 
@@ -27,17 +31,30 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// Opens the vault that is meant.
+    /// Opens the vault that is meant: its server, its directory, or the server that holds that.
     fn backend(&self) -> Result<Box<dyn Backend>, Failure> {
-        match place::place(&self.globals, &self.environment)? {
+        let dir = match place::place(&self.globals, &self.environment)? {
             Place::Server(url) => {
-                let remote = Remote::new(&url, self.globals.token_file.as_deref())?;
+                let tls = place::tls(&self.globals, &self.environment)?;
+                let remote = Remote::new(&url, self.globals.token_file.as_deref(), &tls)?;
+                return Ok(Box::new(remote));
+            }
+            Place::Directory(dir) => dir,
+        };
+        let paths = place::paths(&dir, &self.globals)?;
+        let sources = place::sources(&self.globals, &self.environment);
+        match LockedVault::open(&paths, settings()) {
+            Err(OpenError::Held(_)) if dir.join(SOCKET).exists() => {
+                let secret = sources.get()?;
+                let step = self.terminal.step("asking the server that holds the vault");
+                let remote = Remote::through(&dir, &secret)?;
+                drop(step);
                 Ok(Box::new(remote))
             }
-            Place::Directory(dir) => {
-                let paths = place::paths(&dir, &self.globals)?;
-                let sources = place::sources(&self.globals, &self.environment);
-                let directory = Directory::open(&paths, || sources.get()?.parse())?;
+            locked => {
+                let locked = locked?;
+                let secret = sources.get()?.parse()?;
+                let directory = Directory::open(locked, &secret, self.terminal)?;
                 Ok(Box::new(directory))
             }
         }
@@ -51,6 +68,9 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
         environment: Environment::read(),
         terminal,
     };
+    if !matches!(arguments.command, Command::Dev(_) | Command::Serve(_)) {
+        interrupt::watch(terminal);
+    }
     match arguments.command {
         Command::Dev(arguments) => dev::run(&context, arguments),
         Command::Init(arguments) => init::run(&context, &arguments),
@@ -60,6 +80,11 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
         Command::Slot(command) => slot::run(&context, &command),
         Command::Token(command) => token::run(&context, &command),
         Command::Subject(command) => subject::run(&context, &command),
+        Command::Retention(command) => retention::run(&context, &command),
+        Command::Completions { shell } => {
+            completions::run(&context, shell);
+            Ok(())
+        }
     }
 }
 
@@ -72,11 +97,8 @@ fn cell(value: &Value) -> String {
     }
 }
 
-/// The members `names` of every element of `list`, under a heading.
-fn rows(list: &Value, names: &[&str]) -> Vec<Vec<String>> {
-    let heading = names.iter().map(|name| name.replace('_', " ")).collect();
-    let elements = list.as_array().into_iter().flatten();
-    std::iter::once(heading)
-        .chain(elements.map(|element| names.iter().map(|name| cell(&element[*name])).collect()))
-        .collect()
+/// The day of an instant, `2026-03-01`; null as a dash.
+fn day(value: &Value) -> String {
+    let text = cell(value);
+    text.split('T').next().unwrap_or_default().to_owned()
 }

@@ -7,11 +7,11 @@ use std::path::Path;
 use serde_json::{Value, json};
 use vault_core::policy::{Draft, Policy, diff, show};
 
-use super::{Context, rows};
+use super::{Context, cell};
 use crate::args::PolicyCommand;
 use crate::failure::{Exit, Failure};
 use crate::input;
-use crate::terminal::columns;
+use crate::terminal::{Column, Table, Tone};
 
 pub(super) fn run(context: &Context<'_>, command: &PolicyCommand) -> Result<(), Failure> {
     let terminal = context.terminal;
@@ -39,8 +39,13 @@ pub(super) fn run(context: &Context<'_>, command: &PolicyCommand) -> Result<(), 
         }
         PolicyCommand::Show { versions: true, .. } => {
             let answer = context.backend()?.policy_versions()?;
-            terminal.answer(&answer, |_| {
-                columns(&rows(&answer["versions"], &["version", "applied_at"]))
+            terminal.answer(&answer, |terminal| {
+                let mut table = Table::new(vec![Column::name("version"), Column::name("applied")]);
+                for version in answer["versions"].as_array().into_iter().flatten() {
+                    let cells = [cell(&version["version"]), cell(&version["applied_at"])];
+                    table.push(cells.map(|text| (text, Tone::Plain)).into());
+                }
+                terminal.table(&table)
             });
         }
         PolicyCommand::Show {
@@ -104,12 +109,7 @@ fn in_force(answer: &Value) -> Result<Policy, Failure> {
 }
 
 fn changes(list: &Value) -> String {
-    let lines: Vec<_> = list
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(super::cell)
-        .collect();
+    let lines: Vec<_> = list.as_array().into_iter().flatten().map(cell).collect();
     if lines.is_empty() {
         "nothing changes".to_owned()
     } else {

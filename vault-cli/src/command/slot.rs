@@ -2,22 +2,21 @@
 
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Context, rows};
+use super::{Context, cell, day};
 use crate::args::SlotCommand;
 use crate::failure::{Exit, Failure};
 use crate::place::{self, Place};
 use crate::secret::{self, SecretKind, SecretText};
-use crate::terminal::{BOLD, columns};
+use crate::terminal::{BOLD, Column, Table, Tone};
 
 pub(super) fn run(context: &Context<'_>, command: &SlotCommand) -> Result<(), Failure> {
     let terminal = context.terminal;
     match command {
         SlotCommand::List => {
             let answer = context.backend()?.slots()?;
-            let names = ["slot", "kind", "label", "created_at"];
-            terminal.answer(&answer, |_| columns(&rows(&answer["key_slots"], &names)));
+            terminal.answer(&answer, |terminal| terminal.table(&list(&answer)));
         }
         SlotCommand::Add {
             kind,
@@ -41,6 +40,26 @@ pub(super) fn run(context: &Context<'_>, command: &SlotCommand) -> Result<(), Fa
         }
     }
     Ok(())
+}
+
+fn list(answer: &Value) -> Table {
+    let mut table = Table::new(vec![
+        Column::name("slot"),
+        Column::new("kind", 0),
+        Column::wrapped("label", 1),
+        Column::new("created", 2),
+    ]);
+    for slot in answer["key_slots"].as_array().into_iter().flatten() {
+        let made = day(&slot["created_at"]);
+        let cells = [
+            cell(&slot["slot"]),
+            cell(&slot["kind"]),
+            cell(&slot["label"]),
+            made,
+        ];
+        table.push(cells.map(|text| (text, Tone::Plain)).into());
+    }
+    table
 }
 
 fn add(
@@ -69,7 +88,7 @@ fn add(
             kind,
             text: secret::read_file(path)?,
         }),
-        (SecretKind::Passphrase, None) => Some(secret::prompt_twice()?),
+        (SecretKind::Passphrase, None) => Some(secret::prompt_twice("give --secret-file FILE")?),
     };
     let answer = backend.add_slot(passphrase.as_ref(), label)?;
     context.terminal.answer(&answer, |terminal| {
@@ -128,6 +147,6 @@ fn candidate(
             return Ok(secret);
         }
     }
-    let text = secret::prompt("Secret to test: ")?;
+    let text = secret::prompt("Secret to test: ", "give --secret-file FILE")?;
     Ok(SecretText { kind, text })
 }

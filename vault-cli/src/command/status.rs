@@ -2,44 +2,76 @@
 
 use serde_json::Value;
 
-use super::{Context, cell};
+use super::{Context, cell, token};
 use crate::backend::locked_status;
 use crate::failure::Failure;
 use crate::place::{self, Place};
-use crate::terminal::columns;
+use crate::terminal::Table;
 
 /// Without a secret given, says what can be seen from outside; never prompts.
 pub(super) fn run(context: &Context<'_>) -> Result<(), Failure> {
     let answer = match place::place(&context.globals, &context.environment)? {
-        Place::Server(_) => context.backend()?.status()?,
+        Place::Server(_) => inside(context)?,
         Place::Directory(dir) => {
             let sources = place::sources(&context.globals, &context.environment);
             let outside = locked_status(&place::paths(&dir, &context.globals)?)?;
-            if outside["state"] == "held" {
-                context.terminal.note(
-                    "another process holds this directory: --server URL --token-file FILE says more",
-                );
-                outside
-            } else if sources.given()?.is_some() {
-                context.backend()?.status()?
+            if sources.given()?.is_some() {
+                inside(context)?
             } else {
-                context
-                    .terminal
-                    .note("seen without a key: --passphrase-file FILE says more");
+                context.terminal.note(match outside["state"] == "held" {
+                    true => "a server holds this directory: --passphrase-file FILE, or --server URL --token-file FILE, says more",
+                    false => "seen without a key: --passphrase-file FILE says more",
+                });
                 outside
             }
         }
     };
-    context.terminal.answer(&answer, |_| members(&answer));
+    if let Some(keys) = answer.get("api_keys") {
+        let without = keys["without_end"].as_u64().unwrap_or(0);
+        if without > 0 {
+            context.terminal.warn(&format!(
+                "API keys without an end: {without}; `vault-cli token list` names them"
+            ));
+        }
+    }
+    context.terminal.answer(&answer, |terminal| {
+        let members = members(&answer);
+        terminal.table(&members)
+    });
     Ok(())
 }
 
-/// One member a line.
-pub(super) fn members(answer: &Value) -> String {
+/// What the vault says of itself, and its API keys where the caller may know of them.
+fn inside(context: &Context<'_>) -> Result<Value, Failure> {
+    let backend = context.backend()?;
+    let mut answer = backend.status()?;
+    if let Ok(keys) = backend.tokens() {
+        answer["api_keys"] = token::counts(&keys);
+    }
+    Ok(answer)
+}
+
+/// One member a line; what has members of its own, as `name: number` in one.
+pub(super) fn members(answer: &Value) -> Table {
     let members = answer.as_object().into_iter().flatten();
-    let rows: Vec<_> = members
-        .filter(|(_, value)| !value.is_object() && !value.is_array())
-        .map(|(name, value)| vec![name.replace('_', " "), cell(value)])
-        .collect();
-    columns(&rows)
+    Table::pairs(
+        members
+            .filter(|(_, value)| !value.is_array())
+            .map(|(name, value)| {
+                let value = match value.as_object() {
+                    Some(parts) => {
+                        let parts = parts.iter();
+                        let parts =
+                            parts.map(|(name, value)| format!("{} {}", cell(value), words(name)));
+                        parts.collect::<Vec<_>>().join(", ")
+                    }
+                    None => cell(value),
+                };
+                (words(name), value)
+            }),
+    )
+}
+
+fn words(name: &str) -> String {
+    name.replace('_', " ")
 }

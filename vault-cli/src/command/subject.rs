@@ -5,11 +5,11 @@ use std::io::IsTerminal;
 use serde_json::{Value, json};
 use vault_core::id::SubjectId;
 
-use super::{Context, cell, rows, status};
+use super::{Context, cell, status};
 use crate::args::SubjectCommand;
 use crate::failure::Failure;
 use crate::input::{self, LookUp};
-use crate::terminal::columns;
+use crate::terminal::{Column, Table, Terminal, Tone};
 
 pub(super) fn run(context: &Context<'_>, command: &SubjectCommand) -> Result<(), Failure> {
     match command {
@@ -23,7 +23,9 @@ pub(super) fn run(context: &Context<'_>, command: &SubjectCommand) -> Result<(),
         }
         SubjectCommand::Show { subject } => {
             let answer = context.backend()?.view(*subject)?;
-            context.terminal.answer(&answer, |_| text(&answer));
+            context
+                .terminal
+                .answer(&answer, |terminal| text(terminal, &answer));
             Ok(())
         }
         SubjectCommand::Erase { subject } => erase(context, *subject),
@@ -54,9 +56,14 @@ fn lookup(context: &Context<'_>) -> Result<LookUp, Failure> {
     }
 }
 
-fn text(view: &Value) -> String {
-    let counts = rows(&view["collections"], &["collection", "records"]);
-    format!("{}\n{}", status::members(view), columns(&counts))
+fn text(terminal: &Terminal, view: &Value) -> String {
+    let mut table = Table::new(vec![Column::name("collection"), Column::name("records")]);
+    for count in view["collections"].as_array().into_iter().flatten() {
+        let cells = [cell(&count["collection"]), cell(&count["records"])];
+        table.push(cells.map(|text| (text, Tone::Plain)).into());
+    }
+    let members = terminal.table(&status::members(view));
+    format!("{members}\n\n{}", terminal.table(&table))
 }
 
 fn erase(context: &Context<'_>, subject: SubjectId) -> Result<(), Failure> {
@@ -66,7 +73,9 @@ fn erase(context: &Context<'_>, subject: SubjectId) -> Result<(), Failure> {
     let view = backend.view(subject)?;
     if context.globals.dry_run {
         let answer = json!({"would_erase": view});
-        terminal.answer(&answer, |_| format!("would erase\n{}", text(&view)));
+        terminal.answer(&answer, |terminal| {
+            format!("would erase\n{}", text(terminal, &view))
+        });
         return Ok(());
     }
     let records: u64 = view["collections"]
@@ -79,7 +88,9 @@ fn erase(context: &Context<'_>, subject: SubjectId) -> Result<(), Failure> {
         "Erase {subject} with {records} records? Their keys are destroyed; nothing brings them back."
     );
     terminal.confirm(&question, context.globals.yes)?;
+    let step = terminal.step("erasing");
     let answer = backend.erase(subject)?;
+    drop(step);
     terminal.note("keep the receipt: it proves the erasure, and the vault keeps no copy of it");
     terminal.answer(&answer, |_| {
         serde_json::to_string_pretty(&answer["receipt"]).unwrap_or_default()

@@ -1,10 +1,10 @@
 //! Runs the real binary in a directory of its own, with an empty environment.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
@@ -26,6 +26,18 @@ impl Outcome {
     pub(crate) fn json(&self) -> Value {
         assert_eq!(self.code, 0, "{}", self.err);
         serde_json::from_str(&self.out).expect("standard output is one JSON document")
+    }
+
+    /// Failed with this exit code and word, as one JSON document on standard error alone.
+    pub(crate) fn json_error(&self, code: i32, word: &str) {
+        assert_eq!(self.code, code, "{}{}", self.out, self.err);
+        assert_eq!(self.out, "");
+        let error: Value = serde_json::from_str(&self.err).expect("one JSON document");
+        assert_eq!(
+            (&error["code"], &error["exit"]),
+            (&word.into(), &code.into())
+        );
+        assert!(error["help"].as_str().is_some_and(|help| help.len() > 10));
     }
 
     /// Failed with `code`, says what and how out, and repeats no value.
@@ -106,6 +118,48 @@ impl Bench {
     pub(crate) fn on(&self, args: &[&str]) -> Outcome {
         let all = ["--vault", "v", "--passphrase-file", "pass", "--json"];
         self.run(&[&all, args].concat())
+    }
+}
+
+/// `dev --json`, stopped when dropped.
+pub(crate) struct Dev(pub(crate) Child, pub(crate) Value);
+
+impl Dev {
+    /// Serves `d`, with the sample policy and what is added to it.
+    pub(crate) fn start(bench: &Bench, more: &str) -> Self {
+        let policy = format!("{}\n{more}", vault_core::policy::SAMPLE);
+        let policy = bench.file("dev.toml", &policy, 0o644);
+        let mut child = bench
+            .command(&["dev", "--json", "--dir", "d", "--listen", "127.0.0.1:0"])
+            .args(["--policy", &policy])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut reader = BufReader::new(child.stdout.take().unwrap());
+        reader.read_line(&mut line).unwrap();
+        let said = serde_json::from_str(&line).expect("one line of JSON");
+        Self(child, said)
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        self.1["url"].as_str().unwrap()
+    }
+
+    pub(crate) fn secret(&self, role: &str) -> &str {
+        self.1["tokens"][role].as_str().unwrap()
+    }
+
+    /// A file with the token of a role.
+    pub(crate) fn token(&self, bench: &Bench, role: &str) -> String {
+        bench.file(role, self.secret(role), 0o600)
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

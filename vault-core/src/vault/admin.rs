@@ -1,4 +1,4 @@
-//! Calls of those who run the vault: policy, API keys, slots, state.
+//! Calls of those who run the vault: policy, slots, state. API keys are in [`super::api_key`].
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::secret::Passphrase;
-use super::token::{self, Call, TokenView};
+use super::token::Call;
 use super::{RecoveryKey, SlotKind, UnlockSecret, Vault, create, input};
 use crate::commit::View;
 use crate::crypto::{Location, Secret, seal, unseal};
 use crate::entropy::{Entropy, OsEntropy};
-use crate::id::{TokenId, VaultId};
+use crate::id::VaultId;
 use crate::keys::slots::SlotTarget;
 use crate::keys::system::SystemKeys;
 use crate::limits::{LABEL_BYTES_MAX, SLOTS_MAX};
@@ -155,7 +155,9 @@ fn findings(findings: Vec<Finding>) -> Refusal {
 impl Vault {
     /// Ends the vault: what is queued is committed, then every key is forgotten.
     pub fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+        if !self.closed.swap(true, Ordering::AcqRel) {
+            self.store_uses();
+        }
         self.engine.close();
     }
 
@@ -313,77 +315,6 @@ impl Vault {
             txn.state_mut().policy_version = next.version();
             txn.revoke_all();
             Ok(applied)
-        })
-    }
-
-    /// Makes an API key for a role; its secret `vk_…` is in the answer and nowhere else.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal::RoleDenied`]; [`Refusal::Invalid`] for a role that there is not, or an end in the
-    /// past.
-    pub fn create_token(
-        &self,
-        call: &Call<'_>,
-        role: &str,
-        expires_at: Option<Timestamp>,
-    ) -> Result<(TokenView, String), Refusal> {
-        let role = role.to_owned();
-        self.write(call, "api_keys.create", move |txn, policy, context, _| {
-            context
-                .principal
-                .require(policy, Capability::ApiKeysManage)?;
-            let mut errors = Vec::new();
-            if policy.role(&role).is_none() {
-                let known: Vec<&str> = policy.roles().map(|role| role.name.as_str()).collect();
-                let detail = format!("one of the roles {}", known.join(", "));
-                errors.push(input::error("/role", "unknown_role", detail));
-            }
-            if expires_at.is_some_and(|end| end <= txn.now()) {
-                errors.push(input::error(
-                    "/expires_at",
-                    "past",
-                    "an instant in the future",
-                ));
-            }
-            if !errors.is_empty() {
-                return Err(Refusal::Invalid(errors));
-            }
-            token::create(txn, &role, expires_at)
-        })
-    }
-
-    /// Every API key, without secrets.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal::RoleDenied`].
-    pub fn list_tokens(&self, call: &Call<'_>) -> Result<Vec<TokenView>, Refusal> {
-        self.read(
-            call,
-            "api_keys.list",
-            None,
-            |snapshot, policy, context, _| {
-                context
-                    .principal
-                    .require(policy, Capability::ApiKeysManage)?;
-                token::list(snapshot)
-            },
-            |tokens| tokens,
-        )
-    }
-
-    /// Ends an API key: from the answer on it opens nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal::NotFound`], [`Refusal::RoleDenied`].
-    pub fn revoke_token(&self, call: &Call<'_>, token: TokenId) -> Result<(), Refusal> {
-        self.write(call, "api_keys.revoke", move |txn, policy, context, _| {
-            context
-                .principal
-                .require(policy, Capability::ApiKeysManage)?;
-            token::revoke(txn, token)
         })
     }
 

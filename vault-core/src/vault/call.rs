@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use super::token::{self, Call, Principal};
 use super::{AuditDurability, Vault, admin};
 use crate::audit::{Entry, subject_tag};
-use crate::commit::{Snapshot, Txn, View};
+use crate::clock::hour_of;
+use crate::commit::{IndexHit, Snapshot, Txn, View};
 use crate::id::{CallId, ReceiptId, SubjectId};
 use crate::person::Person;
 use crate::policy::{Capability, Policy, Role};
@@ -69,12 +70,54 @@ impl Context {
         role.ok_or_else(|| Refusal::RoleDenied("this caller has no role of the policy".into()))
     }
 
-    /// Whether the caller may work on this person at all: a session knows of nobody but its own.
-    pub(super) fn may_reach(&self, subject: SubjectId) -> Result<(), Refusal> {
-        match self.principal.scope() {
-            Some(scope) if scope.subject != subject => Err(Refusal::NotFound("person")),
-            _ => Ok(()),
+    /// The person, if the caller may work on them at all; else there is no such person. Every call
+    /// finds its person here, or asks [`Context::reaches`] of one it came upon.
+    pub(super) fn person(&self, view: &dyn View, subject: SubjectId) -> Result<Person, Refusal> {
+        let another = |scope: &token::Scope| scope.subject != subject;
+        if self.principal.scope().is_some_and(another) {
+            return Err(Refusal::NotFound("person"));
         }
+        let person = Person::find(view, subject)?;
+        match self.reaches(view, &person)? {
+            true => Ok(person),
+            false => Err(Refusal::NotFound("person")),
+        }
+    }
+
+    /// Whether a session is this person's, and a key that is bound to channels knows them from one
+    /// of these. Costs a bound key one row, and others nothing.
+    pub(super) fn reaches(&self, view: &dyn View, person: &Person) -> Result<bool, Refusal> {
+        let another = |scope: &token::Scope| scope.subject != person.subject;
+        if self.principal.scope().is_some_and(another) {
+            return Ok(false);
+        }
+        if self.principal.channels().is_empty() {
+            return Ok(true);
+        }
+        Ok(self.knows_channel(person.row(view)?.channel()))
+    }
+
+    /// Whom of these the caller may reach: the others are not even one of several.
+    pub(super) fn reachable(
+        &self,
+        view: &dyn View,
+        hits: Vec<IndexHit>,
+    ) -> Result<Vec<SubjectId>, Refusal> {
+        let mut found = Vec::with_capacity(hits.len());
+        for hit in hits {
+            if self.principal.channels().is_empty()
+                || self.reaches(view, &Person::find(view, hit.subject)?)?
+            {
+                found.push(hit.subject);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether the caller may know of people on this channel.
+    pub(super) fn knows_channel(&self, channel: &str) -> bool {
+        let bound = self.principal.channels();
+        bound.is_empty() || bound.iter().any(|known| known == channel)
     }
 
     fn entry(
@@ -152,7 +195,12 @@ impl Vault {
     /// [`Refusal::Unauthenticated`] for one that is unknown, revoked or over;
     /// [`Refusal::Locked`].
     pub fn authenticate(&self, bearer: &str) -> Result<Principal, Refusal> {
-        token::authenticate(&self.snapshot()?, bearer)
+        let snapshot = self.snapshot()?;
+        let principal = token::authenticate(&snapshot, bearer)?;
+        if let Some(hash) = principal.key_sha256() {
+            self.uses.note(hash, hour_of(snapshot.now()));
+        }
+        Ok(principal)
     }
 
     /// The caller who has an unlock secret: slots, API keys, policy, finding and erasing people; no

@@ -82,7 +82,7 @@ impl Vault {
                 context
                     .principal
                     .require(policy, Capability::ConsentsRecord)?;
-                let mut person = Person::load(txn, subject)?;
+                let mut person = context.person(txn, subject)?;
                 noted.person(&person, txn.now());
                 let purpose = consent_purpose(policy, &name)?;
                 let (state, input) = make(consent::state(txn, &person, purpose.id)?)?;
@@ -187,7 +187,7 @@ impl Vault {
                 context
                     .principal
                     .require(policy, Capability::ConsentsRecord)?;
-                let person = Person::load(snapshot, subject)?;
+                let person = context.person(snapshot, subject)?;
                 noted.person(&person, snapshot.now());
                 let purpose = consent_purpose(policy, purpose)?;
                 view(snapshot, &person, purpose)?.ok_or(Refusal::NotFound("consent"))
@@ -214,7 +214,7 @@ impl Vault {
                 context
                     .principal
                     .require(policy, Capability::ConsentsRecord)?;
-                let person = Person::load(snapshot, subject)?;
+                let person = context.person(snapshot, subject)?;
                 noted.person(&person, snapshot.now());
                 let mut views = Vec::new();
                 for purpose in policy.purposes() {

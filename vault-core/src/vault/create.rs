@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 
 use super::secret::{Passphrase, RecoveryKey, UnlockSecret};
 use super::token::KEYHOLDER;
+use super::token_row::Uses;
 use super::{Settings, Vault, admin, blobs, guard};
 use crate::audit::journal::Journal;
 use crate::audit::{Actor, Entry};
@@ -491,6 +492,7 @@ impl LockedVault {
             guard: guard::Guard::new(Secret::generate(&mut OsEntropy)),
             asks: guard::Asks::default(),
             uploads: blobs::Uploads::default(),
+            uses: Arc::new(Uses::default()),
             process_key: Secret::generate(&mut OsEntropy),
         });
         // What uploads left that a crash cut off. If it cannot be removed now the sweeper does it.

@@ -5,6 +5,7 @@
 //! works on, and leaves an entry in the log whether it is granted or refused.
 
 mod admin;
+mod api_key;
 mod blobs;
 mod call;
 mod consents;
@@ -19,6 +20,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod token;
+mod token_row;
 mod values;
 
 use std::sync::Arc;
@@ -30,6 +32,7 @@ pub use crate::consent::{ConsentEvent, ConsentState};
 pub use crate::keys::slots::SlotKind;
 pub use crate::policy::CollectionKind;
 pub use admin::{PolicyApplied, PolicyView, SlotView, Status};
+pub use api_key::{Rotated, TokenInput};
 pub use blobs::{BlobPlace, BlobWritten, Download, Look, Upload};
 pub use consents::{ConsentInput, ConsentView};
 pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError, VaultPaths};
@@ -37,8 +40,9 @@ pub use evidence::{AuditEntry, AuditPage, AuditQuery, LogProof};
 pub use secret::{Passphrase, PassphraseError, RecoveryKey, RecoveryKeyError, UnlockSecret};
 pub use sessions::{SessionBegun, SessionInput, SessionView};
 pub use subjects::{CollectionCount, SubjectView};
-pub use sweep::Sweep;
-pub use token::{Call, Principal, TokenView};
+pub use sweep::{Sweep, SweepDue};
+pub use token::{Call, Principal};
+pub use token_row::{TokenState, TokenView};
 pub use values::{
     ListOptions, MetaView, Order, Part, ReadOptions, RecordPage, RecordView, Withheld, Written,
 };
@@ -102,6 +106,7 @@ pub struct Vault {
     guard: guard::Guard,
     asks: guard::Asks,
     uploads: blobs::Uploads,
+    uses: Arc<token_row::Uses>,
     /// Seals cursors: gone with the process.
     process_key: Secret<32>,
 }

@@ -11,7 +11,7 @@ use crate::id::{SessionId, SubjectId};
 use crate::limits::{
     SESSION_CALLS_MAX, SESSION_FIELDS_MAX, SESSION_SECONDS_DEFAULT, SESSION_SECONDS_MAX,
 };
-use crate::person::{Person, instant};
+use crate::person::instant;
 use crate::policy::{Capability, Policy, View as Sight};
 use crate::refusal::{InputError, Refusal};
 use crate::session::{self, SessionRow};
@@ -132,7 +132,7 @@ impl Vault {
                 context
                     .principal
                     .require(policy, Capability::SessionsCreate)?;
-                let mut person = Person::load(txn, subject)?;
+                let mut person = context.person(txn, subject)?;
                 noted.person(&person, txn.now());
                 let role = context.role(policy)?;
                 let purpose = decision::purpose(policy, &role, Some(&input.purpose))?;
@@ -196,7 +196,7 @@ impl Vault {
                 context
                     .principal
                     .require(policy, Capability::SessionsCreate)?;
-                let person = Person::load(snapshot, subject)?;
+                let person = context.person(snapshot, subject)?;
                 noted.person(&person, snapshot.now());
                 let rows = session::all(snapshot, &person)?;
                 let views = rows.into_iter().map(|(session, row)| SessionView {
@@ -229,7 +229,7 @@ impl Vault {
             context
                 .principal
                 .require(policy, Capability::SessionsCreate)?;
-            let mut person = Person::load(txn, subject)?;
+            let mut person = context.person(txn, subject)?;
             noted.person(&person, txn.now());
             let row = session::load(txn, &person, session)?;
             let mut row = row.ok_or(Refusal::NotFound("session"))?;

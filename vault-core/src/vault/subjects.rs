@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::call::Context;
 use super::input::{check_text, look_up_field};
 use super::{Call, Vault, evidence};
 use crate::commit::View;
@@ -51,6 +52,17 @@ fn check_identity(channel: &str, user: &str) -> Result<(), Refusal> {
     }
 }
 
+/// A key that is bound to channels makes people on these alone. Decided by the name of the channel,
+/// so that it tells nothing of who is there.
+fn on_channel(context: &Context, channel: &str) -> Result<(), Refusal> {
+    match context.knows_channel(channel) {
+        true => Ok(()),
+        false => Err(Refusal::RoleDenied(
+            "this key is bound to other channels".into(),
+        )),
+    }
+}
+
 impl Vault {
     /// The person known as `user` on `channel`, made if there is none; and whether they were.
     ///
@@ -73,6 +85,7 @@ impl Vault {
                 context
                     .principal
                     .require(policy, Capability::SubjectsCreate)?;
+                on_channel(context, channel)?;
                 check_identity(channel, user)?;
                 let mark = person::channel_mark(snapshot, channel, user)?;
                 let hits = snapshot.index_hits(&mark)?;
@@ -94,6 +107,7 @@ impl Vault {
                 context
                     .principal
                     .require(policy, Capability::SubjectsCreate)?;
+                on_channel(context, &channel)?;
                 let mark = person::channel_mark(txn, &channel, &user)?;
                 if let Some(hit) = txn.index_hits(&mark)?.first() {
                     return Ok((hit.subject, false));
@@ -124,6 +138,9 @@ impl Vault {
                 context
                     .principal
                     .require(policy, Capability::SubjectsLookup)?;
+                if !context.knows_channel(channel) {
+                    return Err(Refusal::NotFound("person"));
+                }
                 check_identity(channel, user)?;
                 let mark = person::channel_mark(snapshot, channel, user)?;
                 match snapshot.index_hits(&mark)?.first() {
@@ -169,9 +186,10 @@ impl Vault {
                 })?;
                 let mark = record::mark(snapshot, collection, field, value)
                     .ok_or(Refusal::NotFound("person"))?;
-                match &*snapshot.index_hits(&mark)? {
+                let hits = snapshot.index_hits(&mark)?;
+                match context.reachable(snapshot, hits)?[..] {
                     [] => Err(Refusal::NotFound("person")),
-                    [hit] => Ok(hit.subject),
+                    [subject] => Ok(subject),
                     _ => Err(Refusal::Ambiguous),
                 }
             },
@@ -197,7 +215,7 @@ impl Vault {
                 context
                     .principal
                     .require(policy, Capability::SubjectsView)?;
-                let person = Person::load(snapshot, subject)?;
+                let person = context.person(snapshot, subject)?;
                 noted.person(&person, snapshot.now());
                 let mut collections = Vec::new();
                 for collection in policy.collections() {
@@ -228,7 +246,7 @@ impl Vault {
     pub fn erase_subject(&self, call: &Call<'_>, subject: SubjectId) -> Result<Value, Refusal> {
         // The guard stands before the person is gone: a bot that is in between meets one or the
         // other. If nothing is erased it is in nobody's way, since a person who is there is found.
-        if let Ok(person) = Person::load(&self.snapshot()?, subject) {
+        if let Ok(person) = Person::find(&self.snapshot()?, subject) {
             let now = self.engine.now();
             let channels = person
                 .keyset
@@ -244,7 +262,7 @@ impl Vault {
                 context
                     .principal
                     .require(policy, Capability::SubjectsErase)?;
-                let person = Person::load(txn, subject)?;
+                let person = context.person(txn, subject)?;
                 let receipt = person::erase(txn, &person)?;
                 noted.receipt = Some((receipt.id, receipt.body_sha256));
                 Ok((receipt.id, receipt.document))

@@ -37,7 +37,76 @@ pub enum Sweep {
     All,
 }
 
+/// What [`Sweep::All`] would do now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SweepDue {
+    /// People of whom something would go.
+    pub people: u64,
+    /// Records that have ended.
+    pub records: u64,
+    /// Keys that would be destroyed: of periods that are over, and of compartments with old bytes.
+    pub keys: u64,
+    /// Whether the index would be built anew.
+    pub index: bool,
+}
+
+impl SweepDue {
+    /// Whether anything would be done.
+    #[must_use]
+    pub fn any(&self) -> bool {
+        *self != Self::default()
+    }
+}
+
 impl Vault {
+    /// Counts what a run over everybody would do now, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of every read; [`Refusal::Conflict`] while the clock is not to be believed.
+    pub fn sweep_due(&self) -> Result<SweepDue, Refusal> {
+        self.believe_clock()?;
+        let mut due = SweepDue::default();
+        let mut from = Some([0; 16]);
+        while let Some(tag) = from {
+            // A snapshot for each slice: a long one would keep freed pages from being used again.
+            let snapshot = self.snapshot()?;
+            let policy = self.policy_of(&snapshot)?;
+            let (people, next) = snapshot.walk_people(tag, SWEEP_LEAVES_MAX)?;
+            for (subject, entry) in people {
+                let keyset = Keyset::load(snapshot.vault(), snapshot.tx(), &entry)?;
+                let person = Person {
+                    subject,
+                    entry,
+                    keyset,
+                };
+                let records = record::ended(&snapshot, &person, usize::MAX)?.len();
+                let mut keys = over(&policy, &person, hour_of(snapshot.now()));
+                keys.extend(dirty(&snapshot, &person, Sweep::All)?);
+                keys.sort_by_key(|key| (key.number, key.period));
+                keys.dedup();
+                due.records += records as u64;
+                due.keys += keys.len() as u64;
+                due.people += u64::from(records > 0 || !keys.is_empty());
+            }
+            let state = snapshot.state();
+            due.index = state.index_stale_since.is_some() || state.rebuild_from.is_some();
+            from = next;
+        }
+        Ok(due)
+    }
+
+    fn believe_clock(&self) -> Result<(), Refusal> {
+        if !self.engine.clock_leads() {
+            return Ok(());
+        }
+        Err(Refusal::Conflict(
+            "the clock is more than a day ahead of the vault's last commit, so nothing expires \
+             by it; look at the clock, then start the server with --confirm-clock"
+                .into(),
+        ))
+    }
+
     /// One bounded pass; `true` if more remains to be done. `All` also does what could wait.
     ///
     /// # Errors
@@ -45,13 +114,8 @@ impl Vault {
     /// Those of every write. What was done before the error stays done. [`Refusal::Conflict`] while
     /// the clock is not to be believed.
     pub fn sweep(&self, which: Sweep) -> Result<bool, Refusal> {
-        if self.engine.clock_leads() {
-            return Err(Refusal::Conflict(
-                "the clock is more than a day ahead of the vault's last commit, so nothing expires \
-                 by it; look at the clock, then start the server with --confirm-clock"
-                    .into(),
-            ));
-        }
+        self.believe_clock()?;
+        self.store_uses();
         let more = self.sweep_people(which)?;
         let more = self.sweep_orphans()? || more;
         let more = self.sweep_uploads()? || more;
@@ -259,7 +323,7 @@ fn sweep_person(
     subject: SubjectId,
     which: Sweep,
 ) -> Result<(), Refusal> {
-    let mut person = Person::load(txn, subject)?;
+    let mut person = Person::find(txn, subject)?;
     let mut budget = BLOB_CHUNKS_REMOVED_MAX;
     let records = record::ended(txn, &person, SWEEP_ROWS_MAX)?;
     for (collection, id) in &records {

@@ -1,5 +1,7 @@
 //! The life of a vault in real directories: stored, given by need to know, forgotten.
 
+mod api_keys;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -250,7 +252,7 @@ fn a_changed_address_is_found_no_longer_and_the_sweeper_gives_new_keys() {
     assert!(find(&vault, "old@example.test").is_err());
     let number = |vault: &Vault| {
         let snapshot = vault.snapshot().unwrap();
-        let person = crate::person::Person::load(&snapshot, ann).unwrap();
+        let person = crate::person::Person::find(&snapshot, ann).unwrap();
         let general = crate::keys::keyset::Compartment::GENERAL;
         person.keyset.newest(general).unwrap().number
     };
@@ -291,7 +293,7 @@ fn messages_end_with_their_time_and_their_keys_a_period_later() {
     };
     let keys = || {
         let snapshot = vault.snapshot().unwrap();
-        crate::person::Person::load(&snapshot, ann)
+        crate::person::Person::find(&snapshot, ann)
             .unwrap()
             .keyset
             .keys

@@ -1,23 +1,19 @@
-//! API keys: 256 random bits, found by their hash; roles, and who calls.
+//! Who calls: an API key, a session made by one, or whoever has an unlock secret.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use data_encoding::BASE64URL_NOPAD;
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
+use super::token_row::{self, TokenRow};
 use crate::audit::Actor;
-use crate::commit::{Txn, View};
-use crate::crypto::{Location, Secret, seal, sha256, unseal};
+use crate::commit::View;
+use crate::crypto::sha256;
 use crate::id::{CallId, SessionId, SubjectId, TokenId};
-use crate::limits::API_KEYS_MAX;
-use crate::person::{DAMAGED, Person};
+use crate::person::Person;
 use crate::policy::{Capability, Policy, Role};
 use crate::refusal::Refusal;
-use crate::row;
 use crate::session;
-use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
 
 /// The role of whoever has an unlock secret.
 pub(super) const KEYHOLDER: &str = "keyholder";
@@ -33,12 +29,21 @@ const KEYHOLDER_MAY: [Capability; 10] = [
     Capability::SubjectsView,
     Capability::VaultLock,
 ];
+/// What a key that is bound to channels may not do, whatever its role: each would make the bound
+/// go away, by a key or a secret without one.
+const UNBOUND_ONLY: [Capability; 3] = [
+    Capability::ApiKeysManage,
+    Capability::BackupsManage,
+    Capability::KeysManage,
+];
 
 /// Who calls: an API key with its role, or whoever has an unlock secret. Made by the vault alone.
 #[derive(Clone, Debug)]
 pub struct Principal {
     token: Option<(TokenId, [u8; 32])>,
     role: String,
+    /// People on these channels alone; all, where empty.
+    channels: Arc<[String]>,
     session: Option<Arc<Scope>>,
 }
 
@@ -56,6 +61,7 @@ impl Principal {
         Self {
             token: None,
             role: KEYHOLDER.into(),
+            channels: Arc::default(),
             session: None,
         }
     }
@@ -74,6 +80,16 @@ impl Principal {
 
     pub(super) fn scope(&self) -> Option<&Scope> {
         self.session.as_deref()
+    }
+
+    /// The channels that the key is bound to; none for one that is not bound.
+    pub(super) fn channels(&self) -> &[String] {
+        &self.channels
+    }
+
+    /// Hash of the API key, a session's maker's too.
+    pub(super) fn key_sha256(&self) -> Option<&[u8; 32]> {
+        self.token.as_ref().map(|(_, hash)| hash)
     }
 
     /// Name and hash of the API key, for what it makes; `None` for a session, which makes nothing.
@@ -111,8 +127,8 @@ impl Principal {
         let Some((_, hash)) = self.token else {
             return Ok(());
         };
-        let row = load(view, &hash)?.ok_or(Refusal::Unauthenticated)?;
-        if !row.valid(view.now()) || row.role != self.role {
+        let row = standing(view, &hash)?;
+        if row.role != self.role {
             return Err(Refusal::Unauthenticated);
         }
         let Some(scope) = &self.session else {
@@ -122,7 +138,7 @@ impl Principal {
             Refusal::Erased { .. } | Refusal::NotFound(_) => Refusal::Unauthenticated,
             other => other,
         };
-        let person = Person::load(view, scope.subject).map_err(gone)?;
+        let person = Person::find(view, scope.subject).map_err(gone)?;
         let row = session::load(view, &person, scope.session)?;
         let live = row.is_some_and(|row| row.live(view.now()));
         live.then_some(()).ok_or(Refusal::Unauthenticated)
@@ -137,6 +153,12 @@ impl Principal {
                 .role(&self.role)
                 .is_some_and(|role| role.may(capability)),
         };
+        if may && !self.channels.is_empty() && UNBOUND_ONLY.contains(&capability) {
+            return Err(Refusal::RoleDenied(format!(
+                "a key that is bound to channels may not do `{}`",
+                capability.name()
+            )));
+        }
         may.then_some(()).ok_or_else(|| {
             Refusal::RoleDenied(format!(
                 "the role `{}` lacks `{}`",
@@ -158,71 +180,22 @@ pub struct Call<'a> {
     pub id: CallId,
 }
 
-/// An API key, without its secret.
-#[derive(Clone, Debug)]
-pub struct TokenView {
-    /// Its public name.
-    pub token: TokenId,
-    /// Its role.
-    pub role: String,
-    /// Since when.
-    pub created_at: Timestamp,
-    /// Until when, if it ends by itself.
-    pub expires_at: Option<Timestamp>,
-    /// Whether it was revoked.
-    pub revoked: bool,
-}
-
-#[derive(Serialize, Deserialize)]
-struct TokenRow {
-    token: TokenId,
-    role: String,
-    created_at: i64,
-    expires_at: Option<i64>,
-    revoked: bool,
-}
-
-impl TokenRow {
-    fn valid(&self, now: Timestamp) -> bool {
-        !self.revoked && self.expires_at.is_none_or(|end| end > now.as_millisecond())
-    }
-
-    fn view(self) -> TokenView {
-        TokenView {
-            token: self.token,
-            role: self.role,
-            created_at: crate::person::instant(self.created_at),
-            expires_at: self.expires_at.map(crate::person::instant),
-            revoked: self.revoked,
-        }
-    }
-
-    fn store(&self, txn: &mut Txn<'_>, hash: &[u8; 32]) -> Result<(), Refusal> {
-        let location = Location::row(txn.vault(), Table::ApiKeys.number(), hash);
-        let sealed =
-            seal(&txn.system().system, 0, &location, &row::encode(self)).map_err(|_| DAMAGED)?;
-        Ok(txn.put(Table::ApiKeys, hash, &sealed)?)
-    }
-}
-
-fn decode(view: &dyn View, hash: &[u8], sealed: &[u8]) -> Result<TokenRow, Refusal> {
-    let location = Location::row(view.vault(), Table::ApiKeys.number(), hash);
-    let bytes = unseal(&view.system().system, &location, sealed).map_err(|_| DAMAGED)?;
-    row::decode(&bytes).map_err(|_| DAMAGED)
-}
-
-fn load(view: &dyn View, hash: &[u8; 32]) -> Result<Option<TokenRow>, Refusal> {
-    let sealed = view.tx().get(Table::ApiKeys, hash)?;
-    sealed.map(|sealed| decode(view, hash, &sealed)).transpose()
+/// The row of a key that is neither revoked nor over in this state.
+fn standing(view: &dyn View, hash: &[u8; 32]) -> Result<TokenRow, Refusal> {
+    let row = token_row::load(view, hash)?;
+    row.filter(|row| row.valid(view.now()))
+        .ok_or(Refusal::Unauthenticated)
 }
 
 /// The principal that a bearer token stands for.
 pub(super) fn authenticate(view: &dyn View, bearer: &str) -> Result<Principal, Refusal> {
     if let Some(bearer) = session::Bearer::parse(bearer) {
         let (_, row) = session::find(view, &bearer)?;
+        let maker = standing(view, &row.key_sha256)?;
         let principal = Principal {
             token: Some((row.token, row.key_sha256)),
             role: row.role,
+            channels: maker.channels.into(),
             session: Some(Arc::new(Scope {
                 subject: bearer.subject,
                 session: bearer.session,
@@ -241,81 +214,11 @@ pub(super) fn authenticate(view: &dyn View, bearer: &str) -> Result<Principal, R
         return Err(Refusal::Unauthenticated);
     }
     let hash = sha256(&[&bytes]);
-    let row = load(view, &hash)?.filter(|row| row.valid(view.now()));
-    let row = row.ok_or(Refusal::Unauthenticated)?;
+    let row = standing(view, &hash)?;
     Ok(Principal {
         token: Some((row.token, hash)),
         role: row.role,
+        channels: row.channels.into(),
         session: None,
     })
-}
-
-/// Makes an API key; its secret is in the answer and nowhere else.
-pub(super) fn create(
-    txn: &mut Txn<'_>,
-    role: &str,
-    expires_at: Option<Timestamp>,
-) -> Result<(TokenView, String), Refusal> {
-    if txn
-        .range(
-            Table::ApiKeys,
-            &KeyRange::all(),
-            Direction::Ascending,
-            API_KEYS_MAX,
-        )?
-        .len()
-        >= API_KEYS_MAX
-    {
-        return Err(Refusal::TooLarge(format!(
-            "a vault has at most {API_KEYS_MAX} API keys"
-        )));
-    }
-    let secret = Secret::<32>::generate(txn.entropy());
-    let row = TokenRow {
-        token: TokenId::generate(txn.entropy()),
-        role: role.into(),
-        created_at: txn.now().as_millisecond(),
-        expires_at: expires_at.map(Timestamp::as_millisecond),
-        revoked: false,
-    };
-    row.store(txn, &sha256(&[secret.expose()]))?;
-    let text = format!("vk_{}", BASE64URL_NOPAD.encode(secret.expose()));
-    Ok((row.view(), text))
-}
-
-/// Every API key, oldest first.
-pub(super) fn list(view: &dyn View) -> Result<Vec<TokenView>, Refusal> {
-    let rows = view.tx().range(
-        Table::ApiKeys,
-        &KeyRange::all(),
-        Direction::Ascending,
-        API_KEYS_MAX,
-    )?;
-    let mut tokens = Vec::new();
-    for (hash, sealed) in rows {
-        tokens.push(decode(view, &hash, &sealed)?.view());
-    }
-    tokens.sort_by_key(|token| token.created_at);
-    Ok(tokens)
-}
-
-/// Ends an API key.
-pub(super) fn revoke(txn: &mut Txn<'_>, token: TokenId) -> Result<(), Refusal> {
-    let rows = txn.range(
-        Table::ApiKeys,
-        &KeyRange::all(),
-        Direction::Ascending,
-        API_KEYS_MAX,
-    )?;
-    for (hash, sealed) in rows {
-        let mut row = decode(txn, &hash, &sealed)?;
-        if row.token == token {
-            row.revoked = true;
-            let hash = hash.try_into().map_err(|_| DAMAGED)?;
-            row.store(txn, &hash)?;
-            txn.revoke_all();
-            return Ok(());
-        }
-    }
-    Err(Refusal::NotFound("API key"))
 }

@@ -193,8 +193,7 @@ impl Reader {
         let stated = context.purpose.as_deref().ok_or(Refusal::PurposeMissing)?;
         let role = &*context.role(policy)?;
         decision::may_read_any(&collection, role)?;
-        context.may_reach(subject)?;
-        let person = Person::load(snapshot, subject)?;
+        let person = context.person(snapshot, subject)?;
         noted.person(&person, snapshot.now());
         let purpose = decision::purpose(policy, role, Some(stated))?;
         let said = consent::state(snapshot, &person, purpose.id)?;
@@ -288,8 +287,7 @@ fn writer<'p>(
     let stated = context.purpose.as_deref().ok_or(Refusal::PurposeMissing)?;
     let role = &*context.role(policy)?;
     decision::may_write_any(collection, role)?;
-    context.may_reach(subject)?;
-    let person = Person::load(txn, subject)?;
+    let person = context.person(txn, subject)?;
     noted.person(&person, txn.now());
     let purpose = decision::purpose(policy, role, Some(stated))?;
     let said = consent::state(txn, &person, purpose.id)?;
@@ -754,8 +752,7 @@ impl Vault {
                         role.name, collection.name, field.name
                     )));
                 }
-                context.may_reach(subject)?;
-                let person = Person::load(snapshot, subject)?;
+                let person = context.person(snapshot, subject)?;
                 noted.person(&person, snapshot.now());
                 noted.fields.push((collection.id, field.id));
                 let purpose = decision::purpose(policy, role, Some(stated))?;

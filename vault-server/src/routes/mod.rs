@@ -64,6 +64,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(policy::versions))
         .routes(routes!(admin::list_keys, admin::create_key))
         .routes(routes!(admin::revoke_key))
+        .routes(routes!(admin::rotate_key))
         .routes(routes!(admin::run_retention))
         .routes(routes!(key_slots::list, key_slots::add))
         .routes(routes!(key_slots::remove))

@@ -51,8 +51,7 @@ fn find(
     let (collection, field, _) = place.find(policy)?;
     let role = &*context.role(policy)?;
     decision::may_read_any(collection, role)?;
-    context.may_reach(place.subject)?;
-    let person = Person::load(snapshot, place.subject)?;
+    let person = context.person(snapshot, place.subject)?;
     noted.person(&person, snapshot.now());
     let purpose = decision::purpose(policy, role, Some(stated))?;
     let said = consent::state(snapshot, &person, purpose.id)?;

@@ -116,8 +116,7 @@ impl Vault {
             let (collection, field, _) = place.find(policy)?;
             let role = &*context.role(policy)?;
             decision::may_write_any(collection, role)?;
-            context.may_reach(place.subject)?;
-            let mut person = Person::load(txn, place.subject)?;
+            let mut person = context.person(txn, place.subject)?;
             noted.person(&person, txn.now());
             let purpose = decision::purpose(policy, role, Some(stated))?;
             let grant = decision::write(collection, role, purpose, &[], &[field], None)?;

@@ -72,8 +72,7 @@ impl Admission {
         let (collection, field, rule) = self.place.find(policy)?;
         let role = &*context.role(policy)?;
         decision::may_write_any(collection, role)?;
-        context.may_reach(subject)?;
-        let person = Person::load(view, subject)?;
+        let person = context.person(view, subject)?;
         noted.person(&person, view.now());
         let purpose = decision::purpose(policy, role, Some(stated))?;
         let said = consent::state(view, &person, purpose.id)?;

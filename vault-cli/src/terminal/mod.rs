@@ -3,12 +3,23 @@
 //! Knows nothing of vaults. Standard output carries the answer alone; notes, questions and errors
 //! go to standard error, so that a pipe gets nothing it did not ask for.
 
+mod colour;
+mod progress;
+mod table;
+
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::os::fd::AsFd;
 
 use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
 
+pub(crate) use colour::When;
+pub(crate) use progress::Step;
+pub(crate) use table::{Column, Table, Tone};
+
 use crate::failure::Failure;
+use colour::Taste;
+use progress::Manner;
 
 /// Headings.
 pub(crate) const BOLD: Style = Style::new().bold();
@@ -18,6 +29,8 @@ pub(crate) const DIM: Style = Style::new().dimmed();
 pub(crate) const CYAN: Style = AnsiColor::Cyan.on_default();
 /// What went right.
 pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
+/// What should be looked at.
+pub(crate) const YELLOW: Style = AnsiColor::Yellow.on_default();
 /// What went wrong.
 pub(crate) const RED: Style = AnsiColor::Red.on_default().bold();
 
@@ -28,19 +41,41 @@ pub(crate) struct Terminal {
     quiet: bool,
     colour_out: bool,
     colour_err: bool,
+    manner: Manner,
+    /// Columns of the terminal that answers go to; `None` in a pipe.
+    width: Option<usize>,
+    /// The same for remarks and errors.
+    width_err: Option<usize>,
 }
 
 impl Terminal {
-    /// Colours only where a terminal shows them and `NO_COLOR` is not set.
-    pub(crate) fn new(json: bool, quiet: bool) -> Self {
-        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-            && std::env::var_os("TERM").is_none_or(|value| value != "dumb");
+    /// Looks at the streams and at what the environment says of colour.
+    pub(crate) fn new(json: bool, quiet: bool, when: When) -> Self {
+        let taste = Taste::read();
+        let (out, err) = (io::stdout().is_terminal(), io::stderr().is_terminal());
         Self {
             json,
             quiet,
-            colour_out: wanted && io::stdout().is_terminal(),
-            colour_err: wanted && io::stderr().is_terminal(),
+            colour_out: !json && taste.coloured(when, out),
+            colour_err: !json && taste.coloured(when, err),
+            manner: match (quiet || json, err && !taste.dumb()) {
+                (true, _) => Manner::Silent,
+                (false, true) => Manner::Spinner,
+                (false, false) => Manner::Lines,
+            },
+            width: out.then(|| columns_of(io::stdout())).flatten(),
+            width_err: err.then(|| columns_of(io::stderr())).flatten(),
         }
+    }
+
+    /// Says that something goes on, if it lasts, until the step is dropped.
+    pub(crate) fn step(&self, what: &str) -> Step {
+        Step::begin(self.manner, what)
+    }
+
+    /// A table, as wide as fits.
+    pub(crate) fn table(&self, table: &Table) -> String {
+        table.render(self.width, self.colour_out)
     }
 
     /// Whether the answer is to be JSON.
@@ -65,8 +100,19 @@ impl Terminal {
 
     /// A remark on standard error, unless `--quiet`.
     pub(crate) fn note(&self, text: &str) {
-        if !self.quiet {
-            let _ = writeln!(io::stderr().lock(), "{}", self.error_style(DIM, text));
+        self.remark(DIM, text);
+    }
+
+    /// Something to look at, on standard error, unless `--quiet`.
+    pub(crate) fn warn(&self, text: &str) {
+        self.remark(YELLOW, text);
+    }
+
+    fn remark(&self, style: Style, text: &str) {
+        // With --json standard error has nothing but an error's document.
+        if !self.quiet && !self.json {
+            let text = wrapped(text, 0, self.width_err);
+            let _ = writeln!(io::stderr().lock(), "{}", self.error_style(style, &text));
         }
     }
 
@@ -86,11 +132,13 @@ impl Terminal {
             let _ = writeln!(err, "{body}");
             return;
         }
-        let _ = writeln!(err, "{} {}", self.error_style(RED, "error:"), failure.what);
+        let text = wrapped(&format!("error: {}", failure.what), 0, self.width_err);
+        let rest = text.strip_prefix("error:").unwrap_or_default();
+        let _ = writeln!(err, "{}{rest}", self.error_style(RED, "error:"));
         for line in &failure.findings {
             let _ = writeln!(err, "  {line}");
         }
-        let _ = writeln!(err, "  {}", failure.help);
+        let _ = writeln!(err, "{}", wrapped(&failure.help, 2, self.width_err));
     }
 
     /// `text` in a style, for standard output.
@@ -112,7 +160,9 @@ impl Terminal {
         if !io::stdin().is_terminal() {
             return Err(nobody());
         }
-        let mut err = io::stderr().lock();
+        // Not locked while somebody thinks: Ctrl-C has something to say on it, too.
+        let mut err = io::stderr();
+        let question = wrapped(question, 0, self.width_err);
         let _ = write!(err, "{question} ").and_then(|()| err.flush());
         let mut line = String::new();
         match io::stdin().lock().read_line(&mut line) {
@@ -154,26 +204,38 @@ fn paint(colour: bool, style: Style, text: &str) -> String {
     }
 }
 
-/// Columns aligned by their widest cell, two blanks apart.
-pub(crate) fn columns(rows: &[Vec<String>]) -> String {
-    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..count)
-        .map(|column| {
-            let cells = rows.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-        })
-        .collect();
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            line.push_str(cell);
-            line.extend(std::iter::repeat_n(' ', width + 2 - cell.chars().count()));
+/// Whether a stream is coloured that is a terminal or not.
+pub(crate) fn coloured(when: When, terminal: bool) -> bool {
+    Taste::read().coloured(when, terminal)
+}
+
+/// How wide a terminal says it is; what says nothing is taken for 80.
+fn columns_of(stream: impl AsFd) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(stream).ok()?;
+    Some(match size.ws_col {
+        0 => 80,
+        columns => usize::from(columns),
+    })
+}
+
+/// Text in lines of at most `width` characters, broken between words, each after `indent` blanks.
+fn wrapped(text: &str, indent: usize, width: Option<usize>) -> String {
+    let blanks = " ".repeat(indent);
+    let width = width.unwrap_or(usize::MAX).max(indent + 20);
+    let mut lines = vec![blanks.clone()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("there is one");
+        let taken = line.chars().count();
+        if taken == indent {
+            line.push_str(word);
+        } else if taken + 1 + word.chars().count() <= width {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(format!("{blanks}{word}"));
         }
-        text.push_str(line.trim_end());
-        text.push('\n');
     }
-    text
+    lines.join("\n")
 }
 
 #[cfg(test)]
@@ -181,13 +243,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_align_by_characters_and_end_without_blanks() {
-        let row = |a: &str, b: &str| vec![a.to_owned(), b.to_owned()];
-        assert_eq!(
-            columns(&[row("é", "one"), row("long", "")]),
-            "é     one\nlong\n"
+    fn a_line_breaks_between_words_and_loses_none() {
+        let text = "check the address, and that `vault-cli serve` runs there";
+        let lines = wrapped(text, 2, Some(30));
+        assert!(lines.lines().count() > 1);
+        assert!(
+            lines
+                .lines()
+                .all(|line| line.starts_with("  ") && line.chars().count() <= 30)
         );
-        assert_eq!(columns(&[]), "");
+        assert_eq!(lines.split_whitespace().collect::<Vec<_>>().join(" "), text);
+        assert_eq!(wrapped(text, 0, None), text);
+        let name = "tok_ccvamwrwt84bkhfe9zg368c2ng";
+        assert_eq!(
+            wrapped(name, 2, Some(10)),
+            format!("  {name}"),
+            "a name stays whole"
+        );
     }
 
     #[test]

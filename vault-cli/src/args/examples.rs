@@ -1,0 +1,151 @@
+//! Lines that work, for the help of each command. A test parses every one.
+
+pub(super) const ALL: &str = "\
+Examples:
+  vault-cli dev
+  vault-cli --vault /srv/vault init --policy policy.toml
+  vault-cli help token rotate";
+
+pub(super) const DEV: &str = "\
+Examples:
+  vault-cli dev
+  vault-cli dev --policy policy.toml --listen 127.0.0.1:0
+  vault-cli dev --dir ./try --json";
+
+pub(super) const INIT: &str = "\
+Examples:
+  vault-cli --vault /srv/vault init
+  vault-cli --vault /srv/vault init --policy policy.toml --passphrase-file /run/secrets/vault
+  vault-cli --vault /srv/vault --anchor /srv/anchor init --dry-run";
+
+pub(super) const SERVE: &str = "\
+Examples:
+  vault-cli --vault /srv/vault serve
+  vault-cli --vault /srv/vault serve --listen 127.0.0.1:8787 --passphrase-file /run/secrets/vault
+  vault-cli --vault /srv/vault serve --print-config";
+
+pub(super) const STATUS: &str = "\
+Examples:
+  vault-cli --vault /srv/vault status
+  vault-cli --vault /srv/vault status --passphrase-file /run/secrets/vault
+  vault-cli --server https://vault.example.test --token-file operator.token status --json";
+
+pub(super) const POLICY: &str = "\
+Examples:
+  vault-cli policy check policy.toml
+  vault-cli --vault /srv/vault policy diff policy.toml
+  vault-cli --vault /srv/vault policy apply policy.toml";
+
+pub(super) const POLICY_CHECK: &str = "\
+Examples:
+  vault-cli policy check policy.toml
+  cat policy.toml | vault-cli policy check - --json";
+
+pub(super) const POLICY_APPLY: &str = "\
+Examples:
+  vault-cli --vault /srv/vault policy apply policy.toml --dry-run
+  vault-cli --vault /srv/vault policy apply policy.toml";
+
+pub(super) const POLICY_SHOW: &str = "\
+Examples:
+  vault-cli policy show policy.toml
+  vault-cli --vault /srv/vault policy show
+  vault-cli --vault /srv/vault policy show --versions";
+
+pub(super) const POLICY_DIFF: &str = "\
+Examples:
+  vault-cli --vault /srv/vault policy diff policy.toml
+  vault-cli --server https://vault.example.test --token-file o.token policy diff policy.toml";
+
+pub(super) const SLOT: &str = "\
+Examples:
+  vault-cli --vault /srv/vault slot list
+  vault-cli --vault /srv/vault slot add --label office
+  vault-cli --vault /srv/vault slot remove 3";
+
+pub(super) const SLOT_LIST: &str = "\
+Examples:
+  vault-cli --vault /srv/vault slot list
+  vault-cli --vault /srv/vault --recovery-key-file key.txt slot list --json";
+
+pub(super) const SLOT_ADD: &str = "\
+Examples:
+  vault-cli --vault /srv/vault slot add --label office
+  vault-cli --vault /srv/vault slot add --secret-file new.passphrase
+  vault-cli --vault /srv/vault slot add --kind recovery-key --label safe";
+
+pub(super) const SLOT_REMOVE: &str = "\
+Examples:
+  vault-cli --vault /srv/vault slot remove 3 --dry-run
+  vault-cli --vault /srv/vault slot remove 3";
+
+pub(super) const SLOT_TEST: &str = "\
+Examples:
+  vault-cli --vault /srv/vault slot test
+  vault-cli --vault /srv/vault slot test --kind recovery-key --secret-file key.txt";
+
+pub(super) const TOKEN: &str = "\
+Examples:
+  vault-cli --vault /srv/vault token create --role bot --label support-bot --expires P90D
+  vault-cli --vault /srv/vault token list
+  vault-cli --vault /srv/vault token rotate tok_00000000000000000000000000 --overlap PT24H";
+
+pub(super) const TOKEN_CREATE: &str = "\
+Examples:
+  vault-cli --vault /srv/vault token create --role bot --label support-bot --expires P90D
+  vault-cli --vault /srv/vault token create --role bot --channel web --channel sms > bot.token
+  vault-cli --vault /srv/vault token create --role operator --expires 2030-01-31";
+
+pub(super) const TOKEN_LIST: &str = "\
+Examples:
+  vault-cli --vault /srv/vault token list
+  vault-cli --server https://vault.example.test --token-file clerk.token token list --json";
+
+pub(super) const TOKEN_ROTATE: &str = "\
+Examples:
+  vault-cli --vault /srv/vault token rotate tok_00000000000000000000000000 > bot.token
+  vault-cli --vault /srv/vault token rotate tok_00000000000000000000000000 --overlap P7D
+  vault-cli --vault /srv/vault token rotate tok_00000000000000000000000000 --overlap PT0S --yes";
+
+pub(super) const TOKEN_REVOKE: &str = "\
+Examples:
+  vault-cli --vault /srv/vault token revoke tok_00000000000000000000000000
+  vault-cli --vault /srv/vault token revoke tok_00000000000000000000000000 --yes";
+
+pub(super) const SUBJECT: &str = "\
+Examples:
+  vault-cli --vault /srv/vault subject find
+  vault-cli --vault /srv/vault subject show sub_00000000000000000000000000
+  vault-cli --vault /srv/vault subject erase sub_00000000000000000000000000";
+
+pub(super) const SUBJECT_FIND: &str = "\
+Examples:
+  vault-cli --vault /srv/vault subject find
+  cat who.json | vault-cli --vault /srv/vault --passphrase-file p.txt subject find";
+
+pub(super) const SUBJECT_SHOW: &str = "\
+Examples:
+  vault-cli --vault /srv/vault subject show sub_00000000000000000000000000
+  vault-cli --vault /srv/vault subject show sub_00000000000000000000000000 --json";
+
+pub(super) const SUBJECT_ERASE: &str = "\
+Examples:
+  vault-cli --vault /srv/vault subject erase sub_00000000000000000000000000 --dry-run
+  vault-cli --vault /srv/vault subject erase sub_00000000000000000000000000 > receipt.json";
+
+pub(super) const RETENTION: &str = "\
+Examples:
+  vault-cli --vault /srv/vault retention run --dry-run
+  vault-cli --vault /srv/vault retention run";
+
+pub(super) const RETENTION_RUN: &str = "\
+Examples:
+  vault-cli --vault /srv/vault retention run --dry-run
+  vault-cli --vault /srv/vault retention run --yes --passphrase-file /run/secrets/vault
+  vault-cli --server https://vault.example.test --token-file operator.token retention run --yes";
+
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  vault-cli completions bash > ~/.local/share/bash-completion/completions/vault-cli
+  vault-cli completions zsh > ~/.zfunc/_vault-cli
+  vault-cli completions fish > ~/.config/fish/completions/vault-cli.fish";

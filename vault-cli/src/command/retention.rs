@@ -1,0 +1,66 @@
+//! `retention run`: drops what has expired, to the end.
+
+use serde_json::{Value, json};
+
+use super::{Context, status};
+use crate::args::RetentionCommand;
+use crate::failure::Failure;
+use crate::interrupt::{self, Patience};
+
+pub(super) fn run(context: &Context<'_>, command: &RetentionCommand) -> Result<(), Failure> {
+    let RetentionCommand::Run = command;
+    let terminal = context.terminal;
+    let backend = context.backend()?;
+    let step = terminal.step("counting what is due");
+    let due = backend.retention_due()?;
+    drop(step);
+    if context.globals.dry_run {
+        let answer = json!({"would_drop": due});
+        terminal.answer(&answer, |terminal| {
+            let members = status::members(&due);
+            format!("due\n{}", terminal.table(&members))
+        });
+        return Ok(());
+    }
+    if !any(&due) {
+        let answer = json!({"passes": 0, "more": false, "due": due});
+        terminal.answer(&answer, |_| "nothing is due".to_owned());
+        return Ok(());
+    }
+    let question = format!(
+        "Drop {} records of {} people, and {} keys? Nothing brings them back.",
+        due["records"], due["people"], due["keys"]
+    );
+    terminal.confirm(&question, context.globals.yes)?;
+    let patience = Patience::begin();
+    let step = terminal.step("dropping what has expired");
+    let mut passes = 0;
+    loop {
+        let pass = backend.retention_pass()?;
+        passes += pass["passes"].as_u64().unwrap_or(0);
+        if pass["more"] != true {
+            break;
+        }
+        if patience.asked() {
+            drop(step);
+            return Err(interrupt::failure(&format!(
+                "stopped after {passes} passes, which stay done; `retention run` goes on from there"
+            )));
+        }
+        step.say(format!("dropping what has expired, pass {}", passes + 1));
+    }
+    drop(step);
+    let answer = json!({"passes": passes, "more": false, "due": due});
+    terminal.answer(&answer, |_| {
+        format!(
+            "dropped {} records of {} people, and {} keys",
+            due["records"], due["people"], due["keys"]
+        )
+    });
+    Ok(())
+}
+
+fn any(due: &Value) -> bool {
+    let counts = ["people", "records", "keys"];
+    due["index"] == true || counts.iter().any(|name| due[*name] != 0)
+}
