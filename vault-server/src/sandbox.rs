@@ -178,15 +178,15 @@ fn beside_target(path: &Path) -> Option<PathBuf> {
 }
 
 fn tell(status: &RestrictionStatus) {
-    let files = match status.ruleset {
+    let holds = match status.ruleset {
         RulesetStatus::FullyEnforced => "all that this server knows of",
         RulesetStatus::PartiallyEnforced => "what this kernel has",
         RulesetStatus::NotEnforced => "nothing",
     };
     let no_new_privs = status.no_new_privs;
     if status.ruleset == RulesetStatus::NotEnforced {
-        tracing::warn!(target: "vault_server::sandbox", files, no_new_privs, landlock = ?status.landlock, "there is no sandbox");
+        tracing::warn!(target: "vault_server::sandbox", holds, no_new_privs, landlock = ?status.landlock, "there is no sandbox");
     } else {
-        tracing::info!(target: "vault_server::sandbox", files, no_new_privs, landlock = ?status.landlock, "the sandbox holds");
+        tracing::info!(target: "vault_server::sandbox", holds, no_new_privs, landlock = ?status.landlock, "the sandbox holds");
     }
 }
