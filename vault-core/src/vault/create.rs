@@ -13,7 +13,7 @@ use std::sync::atomic::AtomicBool;
 use parking_lot::Mutex;
 
 use super::secret::{Passphrase, RecoveryKey, UnlockSecret};
-use super::{Settings, Vault, admin, guard};
+use super::{Settings, Vault, admin, figures, guard};
 use crate::audit::journal::Journal;
 use crate::commit::{
     Engine, FileReserve, Parts, RecoverError, RedbFactory, RootCandidate, State, initialise,
@@ -446,7 +446,9 @@ impl LockedVault {
         let version = snapshot.state().policy_version;
         let (policy, _) = admin::load_policy(&snapshot, version).map_err(damaged)?;
         drop(snapshot);
+        let rounds = figures::Rounds::from(engine.running());
         Ok(Arc::new(Vault {
+            rounds,
             engine,
             paths: self.paths.clone(),
             closed: AtomicBool::new(false),

@@ -8,6 +8,7 @@ mod admin;
 mod call;
 mod consents;
 mod create;
+mod figures;
 mod guard;
 mod input;
 mod secret;
@@ -30,6 +31,7 @@ pub use crate::policy::CollectionKind;
 pub use admin::{PolicyApplied, PolicyView, SlotView, Status};
 pub use consents::{ConsentInput, ConsentView};
 pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError, VaultPaths};
+pub use figures::{Figures, Histogram};
 pub use secret::{Passphrase, PassphraseError, RecoveryKey, RecoveryKeyError, UnlockSecret};
 pub use sessions::{SessionBegun, SessionInput, SessionView};
 pub use subjects::{CollectionCount, SubjectView};
@@ -66,6 +68,7 @@ pub struct Vault {
     policy: Mutex<Arc<Policy>>,
     guard: guard::Guard,
     asks: guard::Asks,
+    rounds: figures::Rounds,
     /// Seals cursors: gone with the process.
     process_key: Secret<32>,
 }

@@ -237,7 +237,7 @@ impl Vault {
                 .filter(|l| l.field == CHANNEL_FIELD);
             channels.for_each(|lookup| self.guard.add(&lookup.mark, now));
         }
-        self.write(
+        let erased = self.write(
             call,
             "subjects.erase",
             move |txn, policy, context, noted| {
@@ -249,6 +249,8 @@ impl Vault {
                 noted.receipt = Some((receipt.id, receipt.body_sha256));
                 Ok(receipt.document)
             },
-        )
+        )?;
+        self.asks.forget(subject);
+        Ok(erased)
     }
 }
