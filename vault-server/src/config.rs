@@ -8,9 +8,12 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::metrics::private;
 use crate::nearest::{nearest, slips};
+use crate::places;
+use crate::rate::{self, Limits};
 
-const KEYS: [Key; 7] = [
+const KEYS: [Key; 9] = [
     Key("listen", "VAULT_LISTEN"),
     Key("vault.dir", "VAULT_DIR"),
     Key("vault.anchor", "VAULT_ANCHOR"),
@@ -18,10 +21,19 @@ const KEYS: [Key; 7] = [
     Key("log.level", "VAULT_LOG_LEVEL"),
     Key("limits.body_bytes", "VAULT_LIMITS_BODY_BYTES"),
     Key("limits.in_flight", "VAULT_LIMITS_IN_FLIGHT"),
+    Key("metrics.listen", "VAULT_METRICS_LISTEN"),
+    Key("otel.endpoint", "VAULT_OTEL_ENDPOINT"),
 ];
 
 /// Name in the file, name in the environment.
 struct Key(&'static str, &'static str);
+
+/// Every key: those above and those of `limits`.
+fn keys() -> impl Iterator<Item = Key> {
+    let limits = rate::KEYS.iter();
+    let limits = limits.map(|key| Key(key.name, key.environment));
+    KEYS.iter().map(|key| Key(key.0, key.1)).chain(limits)
+}
 
 /// Form of the log on stderr.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +61,12 @@ pub struct ServerConfig {
     pub body_bytes_max: usize,
     /// Most calls that run in the vault at a time.
     pub in_flight_max: usize,
+    /// How much one caller may ask, and how long a call waits for a place.
+    pub limits: Limits,
+    /// Where metrics are shown, to whoever asks: a loopback or private address; `None` nowhere.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Where traces go, `http://HOST:PORT` of an OTLP collector; with the feature `otel` alone.
+    pub otel_endpoint: Option<String>,
 }
 
 impl Default for ServerConfig {
@@ -61,6 +79,9 @@ impl Default for ServerConfig {
             log_level: tracing::Level::INFO,
             body_bytes_max: 1 << 20,
             in_flight_max: 256,
+            limits: Limits::default(),
+            metrics_listen: None,
+            otel_endpoint: None,
         }
     }
 }
@@ -88,6 +109,14 @@ pub enum ConfigError {
         /// The known key that was perhaps meant.
         near: Option<String>,
     },
+    /// A key that this program was built without.
+    #[error("`{key}` needs a server built with `--features {feature}`")]
+    Feature {
+        /// The key, as written in file or environment.
+        key: String,
+        /// The feature.
+        feature: &'static str,
+    },
     /// A value that does not fit its key.
     #[error("`{key}` must be {expected}")]
     Value {
@@ -101,7 +130,7 @@ pub enum ConfigError {
 fn hint(near: Option<&str>) -> String {
     near.map_or_else(
         || {
-            let names: Vec<_> = KEYS.iter().map(|key| key.0).collect();
+            let names: Vec<_> = keys().map(|key| key.0).collect();
             format!("; known: {}", names.join(", "))
         },
         |near| format!("; did you mean `{near}`?"),
@@ -147,17 +176,17 @@ impl ServerConfig {
         flatten("", &table, &mut written);
         let mut config = Self::default();
         for (key, value) in written {
-            if !KEYS.iter().any(|known| known.0 == key) {
-                let near = nearest(&key, KEYS.iter().map(|known| known.0)).map(str::to_owned);
+            if !keys().any(|known| known.0 == key) {
+                let near = nearest(&key, keys().map(|known| known.0)).map(str::to_owned);
                 return Err(ConfigError::UnknownKey { key, near });
             }
             config.set(&key, &key, &value)?;
         }
         for (name, value) in environment {
-            if let Some(key) = KEYS.iter().find(|key| key.1 == name) {
+            if let Some(key) = keys().find(|key| key.1 == name) {
                 config.set(key.0, &name, &value)?;
             } else if name.starts_with("VAULT_")
-                && let Some(near) = KEYS.iter().find(|key| slips(key.1, &name) == 1)
+                && let Some(near) = keys().find(|key| slips(key.1, &name) == 1)
             {
                 return Err(ConfigError::UnknownKey {
                     key: name,
@@ -166,6 +195,12 @@ impl ServerConfig {
             }
         }
         Ok(config)
+    }
+
+    /// Blocking threads that a runtime needs for every place of a call.
+    #[must_use]
+    pub fn blocking_threads(&self) -> usize {
+        places::threads(self.in_flight_max, &self.limits)
     }
 
     /// The effective configuration as TOML that reads back as the same.
@@ -191,6 +226,15 @@ impl ServerConfig {
             "\n[log]\nformat = \"{format}\"\nlevel = \"{level}\"\n\n[limits]\nbody_bytes = {}\nin_flight = {}\n",
             self.body_bytes_max, self.in_flight_max
         );
+        text.push_str(&self.limits.print());
+        if let Some(listen) = self.metrics_listen {
+            let listen = quoted(listen.to_string());
+            let _ = write!(text, "\n[metrics]\nlisten = {listen}\n");
+        }
+        if let Some(endpoint) = &self.otel_endpoint {
+            let endpoint = quoted(endpoint.clone());
+            let _ = write!(text, "\n[otel]\nendpoint = {endpoint}\n");
+        }
         text
     }
 
@@ -238,6 +282,33 @@ impl ServerConfig {
             "limits.in_flight" => {
                 self.in_flight_max = number(1, 10_000, "between 1 and 10000")?;
             }
+            "metrics.listen" => {
+                let address: Option<SocketAddr> = value.parse().ok();
+                let address = address.filter(|address| private(address.ip()));
+                let expected = "a loopback or private address and a port, such as 127.0.0.1:9464";
+                self.metrics_listen = Some(address.ok_or_else(|| wrong(expected))?);
+            }
+            "otel.endpoint" if !cfg!(feature = "otel") => {
+                return Err(ConfigError::Feature {
+                    key: name.to_owned(),
+                    feature: "otel",
+                });
+            }
+            "otel.endpoint" => {
+                let authority = value.strip_prefix("http://");
+                let fits = authority
+                    .is_some_and(|rest| !rest.is_empty() && !rest.contains(['@', '?', '#', ' ']));
+                if !fits {
+                    return Err(wrong(
+                        "http://HOST:PORT of a collector, without credentials (traces go in clear: one on this machine)",
+                    ));
+                }
+                self.otel_endpoint = Some(value.to_owned());
+            }
+            key if rate::KEYS.iter().any(|known| known.name == key) => {
+                let set = self.limits.set(key, value).unwrap_or(Ok(()));
+                set.map_err(wrong)?;
+            }
             _ => unreachable!("KEYS and this match name the same keys; a test compares them"),
         }
         Ok(())
@@ -281,13 +352,30 @@ mod tests {
 
     #[test]
     fn what_is_printed_reads_back_as_the_same_and_names_every_key() {
-        let sample = ["[::1]:9", "/v \"x\"", "/a", "json", "debug", "4096", "3"];
-        let environment: Vec<_> = KEYS.iter().map(|key| key.1).zip(sample).collect();
+        let sample = [
+            ("VAULT_LISTEN", "[::1]:9"),
+            ("VAULT_DIR", "/v \"x\""),
+            ("VAULT_ANCHOR", "/a"),
+            ("VAULT_LOG_FORMAT", "json"),
+            ("VAULT_LOG_LEVEL", "debug"),
+            ("VAULT_LIMITS_BODY_BYTES", "4096"),
+            ("VAULT_METRICS_LISTEN", "10.0.0.1:9"),
+            ("VAULT_OTEL_ENDPOINT", "http://[::1]:4318"),
+        ];
+        let sample = |name| {
+            let found = sample.iter().find(|(known, _)| *known == name);
+            found.map_or("3", |(_, value)| value)
+        };
+        let built = |key: &Key| cfg!(feature = "otel") || key.0 != "otel.endpoint";
+        let environment: Vec<_> = keys()
+            .filter(built)
+            .map(|key| (key.1, sample(key.1)))
+            .collect();
         let config = with("", &environment).expect("every key takes its sample");
         assert_ne!(config, ServerConfig::default());
         assert_eq!(with(&config.print(), &[]).expect("reads back"), config);
         let last = |key: &Key| key.0.rsplit('.').next().map(str::to_owned);
-        for name in KEYS.iter().filter_map(last) {
+        for name in keys().filter(built).filter_map(|key| last(&key)) {
             assert!(config.print().contains(&format!("{name} = ")), "{name}");
         }
     }
@@ -314,11 +402,36 @@ mod tests {
             "limits.in_flight = 0",
             "limits.body_bytes = -1",
             "vault.dir = ''",
+            "limits.calls_per_second = 0",
+            "limits.lookups_per_day = 'many'",
+            "metrics.listen = '0.0.0.0:9464'",
+            "metrics.listen = '192.0.2.1:9464'",
         ] {
             let error = with(text, &[]).expect_err(text).to_string();
             let key = text.split(" = ").next().expect("a key");
             assert!(error.starts_with(&format!("`{key}` must be ")), "{error}");
         }
         assert!(matches!(with("= 1", &[]), Err(ConfigError::Syntax(_))));
+    }
+
+    #[test]
+    fn a_collector_needs_the_feature_and_an_address_without_credentials() {
+        let set = |endpoint| with("", &[("VAULT_OTEL_ENDPOINT", endpoint)]);
+        let told = set("http://127.0.0.1:4318").map_err(|error| error.to_string());
+        if cfg!(feature = "otel") {
+            let endpoint = told.expect("fits").otel_endpoint;
+            assert_eq!(endpoint.as_deref(), Some("http://127.0.0.1:4318"));
+            for wrong in ["https://x.example", "http://", "http://a:b@x.example", "x"] {
+                assert!(
+                    matches!(set(wrong), Err(ConfigError::Value { .. })),
+                    "{wrong}"
+                );
+            }
+        } else {
+            assert_eq!(
+                told.expect_err("built without it"),
+                "`VAULT_OTEL_ENDPOINT` needs a server built with `--features otel`"
+            );
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! calls: 400, 413, 415. There is no `Debug`: it holds a bearer and a body.
 
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -18,6 +19,7 @@ use crate::code::Code;
 use crate::front::Ticket;
 use crate::json;
 use crate::problem::Problem;
+use crate::rate::Network;
 use crate::state::App;
 
 const BODY_WAIT: Duration = Duration::from_secs(30);
@@ -34,6 +36,8 @@ pub(crate) struct Incoming {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) body: Bytes,
+    /// The network that the call came from; none from a socket of this machine's own.
+    pub(crate) network: Option<Network>,
     from_loopback: bool,
     media_type: Option<String>,
     parameters: Vec<(String, String)>,
@@ -55,10 +59,9 @@ impl FromRequest<App> for Incoming {
             .cloned()
             .ok_or(Problem::new(Code::Internal))?;
         let parameters = path_parameters(&mut parts).await?;
-        let from_loopback = parts
-            .extensions
-            .get::<ConnectInfo<SocketAddr>>()
-            .is_some_and(|info| info.0.ip().to_canonical().is_loopback());
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let network = peer.map(|info| Network::from(info.0.ip()));
+        let from_loopback = peer.is_some_and(|info| info.0.ip().to_canonical().is_loopback());
         let headers = &parts.headers;
         let incoming = Self {
             ticket,
@@ -75,6 +78,7 @@ impl FromRequest<App> for Incoming {
             )?
             .map(|key| unquoted(&key).to_owned()),
             if_match: if_match(headers)?,
+            network,
             from_loopback,
             media_type: media_type(headers)?,
             parameters,
@@ -85,6 +89,12 @@ impl FromRequest<App> for Incoming {
             body: read(&parts.method, body, app.settings().body_bytes_max).await?,
             method: parts.method,
         };
+        let bytes = incoming.body.len() as u64;
+        incoming
+            .ticket
+            .noted
+            .bytes_in
+            .store(bytes, Ordering::Relaxed);
         if incoming.idempotency_key.as_deref() == Some("") {
             return Err(malformed("`Idempotency-Key` is empty"));
         }
@@ -284,6 +294,12 @@ impl Incoming {
             return subject;
         }
         text.parse().unwrap_or(SubjectId::from_bytes([0xff; 16]))
+    }
+
+    /// The person whom the call is about, where its path or its session names one.
+    pub(crate) fn person(&self) -> Option<SubjectId> {
+        let session = self.session_subject();
+        session.or_else(|| self.parameter("s").parse().ok())
     }
 
     /// Whose session the bearer says it is; the vault proves it.

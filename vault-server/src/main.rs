@@ -75,7 +75,8 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             .map_err(|error| failed(1, "could not print", &error));
     }
     hide_memory()?;
-    logging::init(config.log_format, config.log_level);
+    let _logging =
+        logging::start(&config).map_err(|error| failed(2, "traces cannot be sent", &error))?;
     let paths = match &config.vault_anchor {
         Some(anchor) => VaultPaths {
             dir: config.vault_dir.clone(),
@@ -108,6 +109,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let app = App::new(locked, vault, AppSettings::from(&config));
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .max_blocking_threads(config.blocking_threads())
         .build()
         .map_err(|error| failed(1, "could not start", &error))?
         .block_on(serve(&config, app))

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use vault_core::vault::Sweep;
 
 use crate::config::ServerConfig;
+use crate::metrics::MetricsListener;
 use crate::routes::router;
 use crate::state::App;
 
@@ -23,6 +24,7 @@ const PASSES_MAX: u32 = 100;
 /// A bound listener with its state.
 pub struct Server {
     listener: TcpListener,
+    metrics: Option<MetricsListener>,
     app: App,
 }
 
@@ -43,10 +45,25 @@ impl Server {
                 ),
             ));
         }
+        let metrics = match config.metrics_listen {
+            None => None,
+            Some(address) => Some(MetricsListener::bind(address, app.clone()).await?),
+        };
         Ok(Self {
             listener: TcpListener::bind(config.listen).await?,
+            metrics,
             app,
         })
+    }
+
+    /// The address that metrics are shown on, if they are.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says.
+    pub fn metrics_addr(&self) -> io::Result<Option<SocketAddr>> {
+        let metrics = self.metrics.as_ref();
+        metrics.map(MetricsListener::local_addr).transpose()
     }
 
     /// The address that is listened on.
@@ -67,6 +84,7 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         let (stopping, mut stopped) = watch::channel(false);
         let sweeper = tokio::spawn(sweep(self.app.clone()));
+        let metrics = self.metrics.map(|metrics| tokio::spawn(metrics.run()));
         let service = router(self.app.clone()).into_make_service_with_connect_info::<SocketAddr>();
         let serve = axum::serve(self.listener, service).with_graceful_shutdown(async move {
             shutdown.await;
@@ -87,6 +105,8 @@ impl Server {
             }
         };
         sweeper.abort();
+        // Last, so that a scrape still sees how the last calls ended.
+        metrics.inspect(tokio::task::JoinHandle::abort);
         let app = self.app;
         tokio::task::spawn_blocking(move || app.lock())
             .await

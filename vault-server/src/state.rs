@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::Semaphore;
 use vault_core::clock::{Clock, SystemClock};
 use vault_core::id::VaultId;
 use vault_core::vault::{LockedVault, UnlockError, UnlockSecret, Vault};
@@ -15,7 +14,10 @@ use crate::backoff::Backoff;
 use crate::code::Code;
 use crate::config::ServerConfig;
 use crate::idempotency::Idempotency;
+use crate::metrics::Metrics;
+use crate::places::Places;
 use crate::problem::Problem;
+use crate::rate::{Limit, Limits, Rates};
 
 /// What an [`App`] runs with.
 #[derive(Clone)]
@@ -26,6 +28,8 @@ pub struct AppSettings {
     pub body_bytes_max: usize,
     /// Most calls that run in the vault at a time.
     pub in_flight_max: usize,
+    /// How much one caller may ask, and how long a call waits for a place.
+    pub limits: Limits,
     /// How often the sweeper runs while the server does; `None` never.
     pub sweep_every: Option<Duration>,
 }
@@ -36,6 +40,7 @@ impl From<&ServerConfig> for AppSettings {
             clock: Arc::new(SystemClock),
             body_bytes_max: config.body_bytes_max,
             in_flight_max: config.in_flight_max,
+            limits: config.limits.clone(),
             sweep_every: Some(Duration::from_secs(60)),
         }
     }
@@ -67,7 +72,9 @@ struct Inner {
     vault: RwLock<Option<Arc<Vault>>>,
     // Held for the whole of an attempt: one at a time.
     backoff: Mutex<Backoff>,
-    in_flight: Arc<Semaphore>,
+    places: Places,
+    rates: Rates,
+    metrics: Metrics,
     idempotency: Idempotency,
     settings: AppSettings,
 }
@@ -88,7 +95,9 @@ impl App {
             door,
             vault: RwLock::new(vault),
             backoff: Mutex::default(),
-            in_flight: Arc::new(Semaphore::new(settings.in_flight_max)),
+            places: Places::new(settings.in_flight_max, &settings.limits),
+            rates: Rates::new(&settings.limits, &settings.clock),
+            metrics: Metrics::new(settings.clock.now()),
             idempotency: Idempotency::default(),
             settings,
         }))
@@ -110,6 +119,7 @@ impl App {
     pub fn lock(&self) {
         let vault = self.0.vault.write().take();
         self.0.idempotency.forget_all();
+        self.0.rates.forget_callers();
         if let Some(vault) = vault {
             vault.close();
         }
@@ -123,11 +133,11 @@ impl App {
     /// a wrong secret; 503 or 500 where the files do not open.
     pub(crate) fn unlock(&self, secret: &UnlockSecret) -> Result<(), Problem> {
         let Some(mut backoff) = self.0.backoff.try_lock() else {
-            return Err(Problem::rate_limited(1));
+            return Err(Problem::rate_limited(Limit::Unlock, 1));
         };
         let clock = &self.0.settings.clock;
         if let Some(seconds) = backoff.wait_seconds(clock.now()) {
-            return Err(Problem::rate_limited(seconds));
+            return Err(Problem::rate_limited(Limit::Unlock, seconds));
         }
         if self.vault().is_some() {
             return Err(Problem::with_detail(
@@ -171,8 +181,16 @@ impl App {
         &self.0.settings
     }
 
-    pub(crate) fn in_flight(&self) -> &Arc<Semaphore> {
-        &self.0.in_flight
+    pub(crate) fn places(&self) -> &Places {
+        &self.0.places
+    }
+
+    pub(crate) fn rates(&self) -> &Rates {
+        &self.0.rates
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 
     pub(crate) fn idempotency(&self) -> &Idempotency {

@@ -38,7 +38,14 @@ pub(super) fn run(context: &Context<'_>, arguments: &ServeArguments) -> Result<(
         None => None,
     };
     let open = vault.is_some();
-    logging::init(config.log_format, config.log_level);
+    let _logging = logging::start(&config).map_err(|error| {
+        Failure::new(
+            Exit::Usage,
+            "config",
+            format!("traces cannot be sent: {error}"),
+            "correct `otel.endpoint`",
+        )
+    })?;
     let app = App::new(locked, vault, AppSettings::from(&config));
     let failed = |what: &str, error: &std::io::Error| {
         Failure::new(

@@ -26,7 +26,7 @@ use vault_core::vault::{
     Call, CreateError, LockedVault, Settings, UnlockSecret, Vault, VaultPaths,
 };
 use vault_server::config::ServerConfig;
-use vault_server::{App, AppSettings, Server};
+use vault_server::{App, AppSettings, Limits, Server};
 use zeroize::Zeroizing;
 
 use crate::failure::{Exit, Failure};
@@ -116,11 +116,12 @@ pub fn start(options: DevOptions) -> Result<Running, Failure> {
         (created.locked, created.vault, passphrase)
     };
     let tokens = make_tokens(&vault)?;
-    let app = App::new(
-        locked,
-        Some(vault),
-        AppSettings::from(&ServerConfig::default()),
-    );
+    // What runs here is recorded conversations and measurements, as fast as they can.
+    let settings = AppSettings {
+        limits: Limits::widest(),
+        ..AppSettings::from(&ServerConfig::default())
+    };
+    let app = App::new(locked, Some(vault), settings);
     let (address, shutdown, thread) = serve(options.listen, app)?;
     Ok(Running {
         url: format!("http://{address}"),
