@@ -79,7 +79,9 @@ pub(crate) async fn front(State(app): State<App>, mut request: Request, next: Ne
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
-    standing.map(|standing| tell(headers, standing));
+    if let Some(standing) = standing {
+        tell(headers, standing);
+    }
     let status = response.status().as_u16();
     let code = problem.as_ref().map(|problem| problem.code().name());
     let limit = problem.as_ref().and_then(Problem::limit);
