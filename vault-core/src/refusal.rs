@@ -72,7 +72,10 @@ pub enum Refusal {
     PurposeMissing,
     /// Too often; try again later.
     #[error("this was asked too often; try again tomorrow")]
-    RateLimited,
+    RateLimited {
+        /// How long to wait, in seconds.
+        retry_after_seconds: u64,
+    },
     /// The role may not do this; the text says what it lacks.
     #[error("{0}")]
     RoleDenied(String),
@@ -109,7 +112,7 @@ impl Refusal {
             Self::PreconditionFailed => "precondition_failed",
             Self::PurposeDenied(_) => "purpose_denied",
             Self::PurposeMissing => "purpose_missing",
-            Self::RateLimited => "rate_limited",
+            Self::RateLimited { .. } => "rate_limited",
             Self::RoleDenied(_) => "role_denied",
             Self::TooLarge(_) => "too_large",
             Self::Unauthenticated => "unauthenticated",

@@ -4,6 +4,7 @@
 //! calls: 400, 413, 415. There is no `Debug`: it holds a bearer and a body.
 
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::RawPathParamsRejection;
@@ -18,6 +19,7 @@ use crate::connection::{BodyTimeout, ThroughSocket};
 use crate::front::Ticket;
 use crate::json;
 use crate::problem::Problem;
+use crate::rate::Network;
 use crate::state::App;
 
 const HEADER_CHARACTERS_MAX: usize = 255;
@@ -35,6 +37,8 @@ pub(crate) struct Incoming {
     pub(crate) body: Bytes,
     /// Whether the call came through the admin socket.
     pub(crate) through_socket: bool,
+    /// The network that the call came from; none from a socket of this machine's own.
+    pub(crate) network: Option<Network>,
     from_loopback: bool,
     media_type: Option<String>,
     parameters: Vec<(String, String)>,
@@ -67,10 +71,9 @@ impl Incoming {
             .ok_or(Problem::new(Code::Internal))?;
         let parameters = path_parameters(parts).await?;
         let through_socket = parts.extensions.get::<ThroughSocket>().is_some();
-        let from_loopback = parts
-            .extensions
-            .get::<ConnectInfo<SocketAddr>>()
-            .is_some_and(|info| info.0.ip().to_canonical().is_loopback())
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let network = peer.map(|info| Network::from(info.0.ip()));
+        let from_loopback = peer.is_some_and(|info| info.0.ip().to_canonical().is_loopback())
             && !forwarded(&parts.headers);
         let headers = &parts.headers;
         let incoming = Self {
@@ -89,6 +92,7 @@ impl Incoming {
             .map(|key| unquoted(&key).to_owned()),
             if_match: if_match(headers)?,
             through_socket,
+            network,
             from_loopback,
             media_type: None,
             parameters,
@@ -99,6 +103,12 @@ impl Incoming {
             body: Bytes::new(),
             method: parts.method.clone(),
         };
+        let bytes = incoming.body.len() as u64;
+        incoming
+            .ticket
+            .noted
+            .bytes_in
+            .store(bytes, Ordering::Relaxed);
         if incoming.idempotency_key.as_deref() == Some("") {
             return Err(malformed("`Idempotency-Key` is empty"));
         }
@@ -343,6 +353,12 @@ impl Incoming {
             return subject;
         }
         text.parse().unwrap_or(SubjectId::from_bytes([0xff; 16]))
+    }
+
+    /// The person whom the call is about, where its path or its session names one.
+    pub(crate) fn person(&self) -> Option<SubjectId> {
+        let session = self.session_subject();
+        session.or_else(|| self.parameter("s").parse().ok())
     }
 
     /// Whose session the bearer says it is; the vault proves it.

@@ -5,19 +5,22 @@
 
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::config::LogFormat;
+use crate::config::{LogFormat, ServerConfig};
+#[cfg(feature = "otel")]
+use crate::otel;
 
 /// A subscriber that writes this project's events, from `level` up, to `writer`.
 pub fn subscriber<W>(
     format: LogFormat,
     level: tracing::Level,
     writer: W,
-) -> impl Subscriber + Send + Sync
+) -> impl Subscriber + Send + Sync + for<'a> LookupSpan<'a>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
@@ -38,13 +41,48 @@ where
             .boxed(),
         LogFormat::Text => lines.boxed(),
     };
-    tracing_subscriber::registry().with(lines.with_filter(ours))
+    // Spans are for traces: a line of text would repeat their fields.
+    let events = filter_fn(|metadata| metadata.is_event());
+    tracing_subscriber::registry().with(lines.with_filter(ours).with_filter(events))
 }
 
-/// Makes the process log to stderr, and replaces the panic message, which may quote a value, by
-/// its place in the source. The first caller wins: later calls change nothing.
+/// Lets what is still on its way leave, when it is dropped.
+#[must_use = "traces end with it"]
+pub struct Logging {
+    #[cfg(feature = "otel")]
+    _export: Option<otel::Export>,
+}
+
+/// Makes the process log to stderr as configured, and send traces where a collector is. To be called
+/// outside any async runtime; the first caller wins, later calls change nothing.
+///
+/// # Errors
+///
+/// What the exporter of traces says of its endpoint.
+pub fn start(config: &ServerConfig) -> std::io::Result<Logging> {
+    let log = subscriber(config.log_format, config.log_level, std::io::stderr);
+    #[cfg(feature = "otel")]
+    let (log, logging) = {
+        let endpoint = config.otel_endpoint.as_deref();
+        let export = endpoint.map(otel::Export::to).transpose()?;
+        let layer = export.as_ref().map(otel::Export::layer);
+        (log.with(layer), Logging { _export: export })
+    };
+    #[cfg(not(feature = "otel"))]
+    let logging = Logging {};
+    let _ = log.try_init();
+    hide_panics();
+    Ok(logging)
+}
+
+/// Makes the process log to stderr. The first caller wins: later calls change nothing.
 pub fn init(format: LogFormat, level: tracing::Level) {
     let _ = subscriber(format, level, std::io::stderr).try_init();
+    hide_panics();
+}
+
+/// Replaces the panic message, which may quote a value, by its place in the source.
+fn hide_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let (file, line) = panic
             .location()

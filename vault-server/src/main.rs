@@ -75,7 +75,8 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     vault_server::hide_memory()
         .map_err(|error| failed(1, "could not forbid core dumps", &error))?;
-    logging::init(config.log_format, config.log_level);
+    let _logging =
+        logging::start(&config).map_err(|error| failed(2, "traces cannot be sent", &error))?;
     let secret = unlock::passphrase(&config, arguments.passphrase_file.as_deref())
         .map_err(|error| failed(2, "the vault stays locked", &error))?;
     let paths = match &config.vault_anchor {

@@ -13,6 +13,7 @@ use vault_core::id::{CallId, ReceiptId};
 use vault_core::refusal::{InputError, Refusal};
 
 use crate::code::Code;
+use crate::rate::{Limit, Standing};
 
 /// Media type of every refusal.
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -25,6 +26,8 @@ pub struct Problem {
     errors: Vec<InputError>,
     receipt: Option<ReceiptId>,
     retry_after_seconds: Option<u64>,
+    limit: Option<Limit>,
+    standing: Option<Standing>,
 }
 
 impl Problem {
@@ -49,6 +52,8 @@ impl Problem {
                 Code::AnchorUnavailable | Code::Locked => Some(10),
                 _ => None,
             },
+            limit: None,
+            standing: None,
         }
     }
 
@@ -77,11 +82,38 @@ impl Problem {
 
     /// 429, to be repeated after so many seconds.
     #[must_use]
-    pub fn rate_limited(seconds: u64) -> Self {
+    pub(crate) fn rate_limited(limit: Limit, seconds: u64) -> Self {
+        let detail = format!(
+            "over the limit `{}`: {}; repeat after the seconds of `Retry-After`",
+            limit.name(),
+            limit.meaning()
+        );
         Self {
             retry_after_seconds: Some(seconds),
-            ..Self::new(Code::RateLimited)
+            limit: Some(limit),
+            ..Self::with_detail(Code::RateLimited, detail)
         }
+    }
+
+    /// 429, for a caller who stands like this.
+    #[must_use]
+    pub(crate) fn over(standing: Standing) -> Self {
+        Self {
+            standing: Some(standing),
+            ..Self::rate_limited(standing.limit, standing.wait_seconds)
+        }
+    }
+
+    /// The limit that the call was over.
+    #[must_use]
+    pub(crate) const fn limit(&self) -> Option<Limit> {
+        self.limit
+    }
+
+    /// Where the caller stands with it.
+    #[must_use]
+    pub(crate) const fn standing(&self) -> Option<Standing> {
+        self.standing
     }
 
     /// The code.
@@ -172,7 +204,7 @@ impl From<Refusal> for Problem {
             Refusal::NotFound(_) => Code::NotFound,
             Refusal::OutcomeUnknown => Code::OutcomeUnknown,
             Refusal::Overloaded => Code::Overloaded,
-            Refusal::RateLimited => Code::RateLimited,
+            Refusal::RateLimited { .. } => Code::RateLimited,
             Refusal::PreconditionFailed => Code::PreconditionFailed,
             Refusal::PurposeDenied(_) => Code::PurposeDenied,
             Refusal::PurposeMissing => Code::PurposeMissing,
@@ -194,6 +226,9 @@ impl From<Refusal> for Problem {
                 tracing::error!(target: "vault_server::internal", what, "the vault met an error of its own");
                 Self::new(code)
             }
+            Refusal::RateLimited {
+                retry_after_seconds,
+            } => Self::rate_limited(Limit::Asks, retry_after_seconds),
             _ if code == Code::Internal => Self::new(code),
             other => Self::with_detail(code, other.to_string()),
         }
@@ -256,6 +291,13 @@ mod tests {
             (Refusal::PreconditionFailed, 412, "precondition_failed"),
             (Refusal::PurposeDenied("p".into()), 403, "purpose_denied"),
             (Refusal::PurposeMissing, 400, "purpose_missing"),
+            (
+                Refusal::RateLimited {
+                    retry_after_seconds: 9,
+                },
+                429,
+                "rate_limited",
+            ),
             (Refusal::RoleDenied("r".into()), 403, "role_denied"),
             (Refusal::TooLarge("t".into()), 413, "too_large"),
             (Refusal::Unauthenticated, 401, "unauthenticated"),

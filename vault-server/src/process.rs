@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::config::ServerConfig;
 use crate::connection::{AdminSocket, SocketError};
 use crate::sandbox::{self, SandboxError, SandboxPaths, directories_of};
-use crate::server::{Server, listener};
+use crate::server::{OverError, Server, listener};
 use crate::state::App;
 use crate::systemd;
 use crate::tls::{Tls, TlsError};
@@ -46,6 +46,15 @@ pub enum ServeError {
     /// TLS cannot be spoken.
     #[error(transparent)]
     Tls(#[from] TlsError),
+}
+
+impl From<OverError> for ServeError {
+    fn from(error: OverError) -> Self {
+        match error {
+            OverError::Metrics(address, error) => Self::Listen(address, error),
+            OverError::Tls(error) => Self::Tls(error),
+        }
+    }
 }
 
 /// A process that has its ports and has given up the rest; see the module.
@@ -112,6 +121,7 @@ impl Process {
         let tls = server.tls();
         tokio::runtime::Builder::new_multi_thread()
             .worker_threads(self.threads)
+            .max_blocking_threads(self.config.blocking_threads())
             .enable_all()
             .build()
             .map_err(ServeError::Start)?

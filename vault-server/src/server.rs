@@ -14,6 +14,7 @@ use vault_core::vault::Sweep;
 
 use crate::config::ServerConfig;
 use crate::connection::{AdminSocket, House, accept, accept_socket};
+use crate::metrics::MetricsListener;
 use crate::routes::router;
 use crate::state::App;
 use crate::tls::{Tls, TlsError, warn_of_end};
@@ -27,11 +28,24 @@ const BACKLOG: i32 = 1024;
 /// How often the end of the certificate is looked at.
 const CERTIFICATE_EVERY: Duration = Duration::from_secs(86_400);
 
+/// Why a server cannot stand on a listener.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum OverError {
+    /// The address for scrapers cannot be listened on.
+    #[error("could not listen for scrapers on {0}")]
+    Metrics(SocketAddr, #[source] io::Error),
+    /// TLS cannot be spoken.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
 /// Bound listeners with their state.
 pub struct Server {
     listener: std::net::TcpListener,
     socket: Option<AdminSocket>,
     tls: Option<Arc<Tls>>,
+    metrics: Option<MetricsListener>,
     config: ServerConfig,
     app: App,
 }
@@ -72,20 +86,22 @@ impl Server {
     /// [`io::ErrorKind::InvalidInput`] for an address that is not loopback without TLS, and for files of
     /// TLS that do not fit. Else what binding says.
     pub async fn bind(config: &ServerConfig, app: App) -> io::Result<Self> {
-        Self::over(config, listener(config)?, app)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
+        Self::over(config, listener(config)?, app).map_err(|error| match error {
+            OverError::Metrics(_, error) => error,
+            OverError::Tls(error) => io::Error::new(io::ErrorKind::InvalidInput, error),
+        })
     }
 
     /// A server on a listener that is bound.
     ///
     /// # Errors
     ///
-    /// See [`TlsError`].
+    /// See [`OverError`].
     pub(crate) fn over(
         config: &ServerConfig,
         listener: std::net::TcpListener,
         app: App,
-    ) -> Result<Self, TlsError> {
+    ) -> Result<Self, OverError> {
         let tls = match config.tls() {
             Some(files) => {
                 let credentials = config.credentials.as_deref();
@@ -93,10 +109,18 @@ impl Server {
             }
             None => None,
         };
+        let metrics = config
+            .metrics_listen
+            .map(|address| {
+                MetricsListener::bind(address, app.clone())
+                    .map_err(|error| OverError::Metrics(address, error))
+            })
+            .transpose()?;
         Ok(Self {
             listener,
             socket: None,
             tls,
+            metrics,
             config: config.clone(),
             app,
         })
@@ -109,6 +133,16 @@ impl Server {
             socket: Some(socket),
             ..self
         }
+    }
+
+    /// The address that metrics are shown on, if they are.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says.
+    pub fn metrics_addr(&self) -> io::Result<Option<SocketAddr>> {
+        let metrics = self.metrics.as_ref();
+        metrics.map(MetricsListener::local_addr).transpose()
     }
 
     /// The address that is listened on.
@@ -130,15 +164,26 @@ impl Server {
     /// # Errors
     ///
     /// What the listener says. The vault is closed in that case too.
-    pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+    pub async fn run(
+        mut self,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
         let beside = [
             tokio::spawn(sweep(self.app.clone())),
             tokio::spawn(watch_certificate(self.app.clone())),
         ];
         let app = self.app.clone();
+        let metrics = self
+            .metrics
+            .take()
+            .map(|metrics| tokio::spawn(metrics.run()));
         let served = self.serve(shutdown).await;
         for task in beside {
             task.abort();
+        }
+        // Last, so that a scrape still sees how the last calls ended.
+        if let Some(metrics) = metrics {
+            metrics.abort();
         }
         tokio::task::spawn_blocking(move || app.lock())
             .await

@@ -21,7 +21,10 @@ use crate::config::ServerConfig;
 use crate::connection::ConnectionFigures;
 use crate::idempotency::Idempotency;
 use crate::keyholder::{Keyholders, PREFIX};
+use crate::metrics::Metrics;
+use crate::places::Places;
 use crate::problem::Problem;
+use crate::rate::{Limit, Limits, Rates};
 use crate::systemd;
 
 /// What an [`App`] runs with.
@@ -35,6 +38,8 @@ pub struct AppSettings {
     pub in_flight_max: usize,
     /// Most uploads and downloads of blobs at a time, beside the calls in flight.
     pub transfers_max: usize,
+    /// How much one caller may ask, and how long a call waits for a place.
+    pub limits: Limits,
     /// How often the sweeper runs while the server does; `None` never.
     pub sweep_every: Option<Duration>,
 }
@@ -46,6 +51,7 @@ impl From<&ServerConfig> for AppSettings {
             body_bytes_max: config.body_bytes_max,
             in_flight_max: config.in_flight_max,
             transfers_max: config.transfers_max,
+            limits: config.limits.clone(),
             sweep_every: Some(Duration::from_secs(60)),
         }
     }
@@ -77,8 +83,10 @@ struct Inner {
     vault: RwLock<Option<Arc<Vault>>>,
     // Held for the whole of an attempt: one at a time.
     backoff: Mutex<Backoff>,
-    in_flight: Arc<Semaphore>,
     transfers: Arc<Semaphore>,
+    places: Places,
+    rates: Rates,
+    metrics: Metrics,
     idempotency: Idempotency,
     keyholders: Keyholders<Vault>,
     connections: ConnectionFigures,
@@ -102,8 +110,10 @@ impl App {
             door,
             vault: RwLock::new(vault),
             backoff: Mutex::default(),
-            in_flight: Arc::new(Semaphore::new(settings.in_flight_max)),
             transfers: Arc::new(Semaphore::new(settings.transfers_max)),
+            places: Places::new(settings.in_flight_max, &settings.limits),
+            rates: Rates::new(&settings.limits, &settings.clock),
+            metrics: Metrics::new(settings.clock.now()),
             idempotency: Idempotency::default(),
             keyholders: Keyholders::default(),
             connections: ConnectionFigures::default(),
@@ -129,6 +139,7 @@ impl App {
         let vault = self.0.vault.write().take();
         self.0.idempotency.forget_all();
         self.0.keyholders.end_all();
+        self.0.rates.forget_callers();
         if let Some(vault) = vault {
             vault.close();
         }
@@ -205,10 +216,10 @@ impl App {
     /// The right to try a secret now; nobody else has it until this is dropped.
     fn attempt(&self) -> Result<parking_lot::MutexGuard<'_, Backoff>, Problem> {
         let Some(backoff) = self.0.backoff.try_lock() else {
-            return Err(Problem::rate_limited(1));
+            return Err(Problem::rate_limited(Limit::Unlock, 1));
         };
         match backoff.wait_seconds(self.0.settings.clock.now()) {
-            Some(seconds) => Err(Problem::rate_limited(seconds)),
+            Some(seconds) => Err(Problem::rate_limited(Limit::Unlock, seconds)),
             None => Ok(backoff),
         }
     }
@@ -270,8 +281,16 @@ impl App {
         &self.0.settings
     }
 
-    pub(crate) fn in_flight(&self) -> &Arc<Semaphore> {
-        &self.0.in_flight
+    pub(crate) fn places(&self) -> &Places {
+        &self.0.places
+    }
+
+    pub(crate) fn rates(&self) -> &Rates {
+        &self.0.rates
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 
     pub(crate) fn transfers(&self) -> &Arc<Semaphore> {

@@ -20,6 +20,7 @@ use vault_core::vault::{BlobWritten, Download, Upload};
 use crate::call::Session;
 use crate::code::Code;
 use crate::incoming::Incoming;
+use crate::places::Class;
 use crate::problem::Problem;
 use crate::state::App;
 
@@ -70,17 +71,14 @@ impl App {
         body: &mut Body,
         begin: impl FnOnce(&Session) -> Result<Upload, Problem> + Send + 'static,
     ) -> Result<BlobWritten, Problem> {
-        let Some(bearer) = incoming.bearer.clone() else {
-            return Err(Problem::new(Code::Unauthenticated));
-        };
-        let vault = self.vault().ok_or(Problem::new(Code::Locked))?;
+        let admitted = self.admit(&incoming)?;
         let permit = self.transfer_permit()?;
         let (pieces, mut taken) = mpsc::channel(PIECES);
         let (go, may_go) = oneshot::channel();
         let app = self.clone();
         let task = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            let session = Session::begin(app, vault, &incoming, &bearer)?;
+            let session = Session::begin(app, admitted, &incoming, Class::Ordinary)?;
             let mut upload = begin(&session)?;
             // Nobody waits if the client has gone, and then no piece comes either.
             let _ = go.send(());

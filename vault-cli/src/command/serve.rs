@@ -32,7 +32,14 @@ pub(super) fn run(context: &Context<'_>, arguments: &ServeArguments) -> Result<(
             ..crate::backend::settings()
         },
     )?;
-    logging::init(config.log_format, config.log_level);
+    let _logging = logging::start(&config).map_err(|error| {
+        Failure::new(
+            Exit::Usage,
+            "config",
+            format!("traces cannot be sent: {error}"),
+            "correct `otel.endpoint`",
+        )
+    })?;
     // Before the vault has threads: they are to be confined, too.
     let process =
         Process::prepare(&config, &paths.dir, &paths.anchor).map_err(|error| not_served(&error))?;

@@ -26,7 +26,7 @@ use vault_core::vault::{
     Call, CreateError, LockedVault, Settings, UnlockSecret, Vault, VaultPaths,
 };
 use vault_server::config::ServerConfig;
-use vault_server::{AdminSocket, App, AppSettings, Server};
+use vault_server::{AdminSocket, App, AppSettings, Limits, Server};
 use zeroize::Zeroizing;
 
 use crate::failure::{Exit, Failure};
@@ -116,11 +116,12 @@ pub fn start(options: DevOptions) -> Result<Running, Failure> {
         (created.locked, created.vault, passphrase)
     };
     let tokens = make_tokens(&vault)?;
-    let app = App::new(
-        locked,
-        Some(vault),
-        AppSettings::from(&ServerConfig::default()),
-    );
+    // What runs here is recorded conversations and measurements, as fast as they can.
+    let settings = AppSettings {
+        limits: Limits::widest(),
+        ..AppSettings::from(&ServerConfig::default())
+    };
+    let app = App::new(locked, Some(vault), settings);
     // The operator's tool works beside the server; where it cannot, the vault serves all the same.
     let socket = match AdminSocket::bind(&paths.dir) {
         Ok(socket) => Some(socket),

@@ -139,6 +139,13 @@ impl Journal {
         )
     }
 
+    /// Length in bytes, and how many frames the log does not have yet.
+    #[must_use]
+    pub fn figures(&self) -> (u64, u64) {
+        let state = self.state.lock();
+        (state.length, state.pending.len() as u64)
+    }
+
     /// Forgets frames up to number `folded`, which a commit has put into the log, and begins the
     /// file anew when it has become long.
     ///

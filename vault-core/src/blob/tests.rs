@@ -77,7 +77,7 @@ fn upload(
     finish: bool,
 ) -> Result<(), Refusal> {
     let snapshot = engine.snapshot()?;
-    let home = home(Person::load(&snapshot, subject)?.entry.handle);
+    let home = home(Person::find(&snapshot, subject)?.entry.handle);
     drop(snapshot);
     let key = BlobKey::generate(&mut crate::entropy::OsEntropy);
     let id = key.id;
@@ -104,7 +104,7 @@ fn upload(
     engine.submit(move |txn| {
         put(txn, home.handle, id, part.first, &part.chunks)?;
         complete(txn, home.handle, id)?;
-        let mut person = Person::load(txn, subject)?;
+        let mut person = Person::find(txn, subject)?;
         let collection = &policy.collections()[0];
         let (role, purpose) = (policy.role("bot").unwrap(), &policy.purposes()[0]);
         let field = &collection.fields[0];
@@ -132,7 +132,7 @@ fn upload(
 /// What the field holds, read slice by slice, and its blob.
 fn stored(engine: &Engine, subject: SubjectId) -> Option<(Vec<u8>, Blob)> {
     let snapshot = engine.snapshot().unwrap();
-    let person = Person::load(&snapshot, subject).unwrap();
+    let person = Person::find(&snapshot, subject).unwrap();
     let policy = policy();
     let collection = &policy.collections()[0];
     let record = Stored::load(&snapshot, &person, collection, RecordId::SINGLE).unwrap()?;
@@ -230,7 +230,7 @@ fn a_slice_is_any_part_of_the_content_and_a_moved_or_missing_chunk_is_damage() {
     upload(&engine, subject, &bytes, 65_536, true).unwrap();
     let (_, blob) = stored(&engine, subject).unwrap();
     let snapshot = engine.snapshot().unwrap();
-    let handle = Person::load(&snapshot, subject).unwrap().entry.handle;
+    let handle = Person::find(&snapshot, subject).unwrap().entry.handle;
     let part = |from: usize, to: usize| {
         let (from, to) = (from as u64, to as u64);
         read(&snapshot, &home(handle), &blob, from, to).unwrap()
@@ -327,7 +327,7 @@ fn an_upload_that_was_cleared_meanwhile_gets_no_more_chunks_and_no_field() {
     let (chunks, listed) = rows(&engine);
     assert_eq!((chunks.len(), listed), (4, 1));
     let snapshot = engine.snapshot().unwrap();
-    let handle = Person::load(&snapshot, subject).unwrap().entry.handle;
+    let handle = Person::find(&snapshot, subject).unwrap().entry.handle;
     let all = KeyRange::all();
     let key = snapshot
         .tx()

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -202,6 +202,11 @@ impl Writer {
             store: recovered.store.clone(),
             keys: vec![keys.clone()],
         });
+        if after_error {
+            self.shared.counts.recovered();
+        }
+        let counts = &self.shared.counts;
+        counts.publish(&recovered.state, recovered.row);
         self.committed = Some(Committed {
             store: recovered.store,
             keys,
@@ -246,6 +251,11 @@ impl Writer {
         self.published.1 = self.shared.clock.running();
     }
 
+    /// So many changes wait no longer.
+    pub(super) fn take(&self, changes: usize) {
+        (0..changes).for_each(|_| self.shared.counts.taken());
+    }
+
     /// Takes waiting read entries into the log.
     pub(super) fn fold(&mut self) {
         if self.shared.full.load(Ordering::Acquire) {
@@ -265,6 +275,8 @@ impl Writer {
         if self.committed.is_none() && self.recover_with_room().is_err() {
             return answer_all(jobs, || Refusal::OutcomeUnknown);
         }
+        // A stopwatch, by which nothing is decided.
+        let started = Instant::now();
         reseed_nonces();
         let (ran, prepared) = match self.prepare(jobs) {
             Ok(prepared) => prepared,
@@ -275,7 +287,13 @@ impl Writer {
         };
         let pass = prepared.secret.is_some();
         match self.write(&prepared) {
-            Ended::Committed => self.finish(ran, prepared),
+            Ended::Committed => {
+                // Before anybody is answered, who may ask for the figures next.
+                let counts = &self.shared.counts;
+                counts.committed(ran.len(), started.elapsed().as_micros());
+                counts.publish(&prepared.state, prepared.row);
+                self.finish(ran, prepared);
+            }
             Ended::NoAnchor => {
                 let (shredding, others): (Vec<_>, Vec<_>) =
                     ran.into_iter().partition(|ran| ran.shreds);

@@ -9,6 +9,7 @@
 //! store, finds out which epoch was committed, and ends the other.
 
 mod batch;
+mod figures;
 mod recover;
 mod reserve;
 mod snapshot;
@@ -41,6 +42,7 @@ use crate::revocation::Revocation;
 use crate::store::{Store, StoreError};
 use batch::Publish;
 
+pub use figures::{Histogram, WriterFigures};
 pub use recover::{RecoverError, RedbFactory, RootCandidate, StoreFactory, initialise};
 pub use reserve::{FileReserve, Reserve};
 pub use snapshot::Snapshot;
@@ -87,6 +89,7 @@ struct Shared {
     full: AtomicBool,
     /// The clock is too far ahead to be believed.
     clock_leads: AtomicBool,
+    counts: figures::Counts,
 }
 
 /// The store, and the keys of the state that was committed last; while a commit runs, those of the
@@ -141,6 +144,7 @@ impl Engine {
             revocation: Revocation::default(),
             full: AtomicBool::new(false),
             clock_leads: AtomicBool::new(false),
+            counts: figures::Counts::default(),
         });
         let mut writer = batch::Writer::new(parts, shared.clone());
         let rolled_back = writer.recover()?;
@@ -188,9 +192,13 @@ impl Engine {
             }),
         };
         let queue = self.queue.lock().clone().ok_or(Refusal::Locked)?;
-        queue.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => Refusal::Overloaded,
-            TrySendError::Disconnected(_) => Refusal::Locked,
+        self.shared.counts.queued();
+        queue.try_send(job).map_err(|error| {
+            self.shared.counts.taken();
+            match error {
+                TrySendError::Full(_) => Refusal::Overloaded,
+                TrySendError::Disconnected(_) => Refusal::Locked,
+            }
         })?;
         drop(queue);
         answered.recv().unwrap_or(Err(Refusal::OutcomeUnknown))?;
@@ -243,6 +251,24 @@ impl Engine {
         self.shared.clock_leads.load(Ordering::Acquire)
     }
 
+    /// What the writer has counted since it started, and the state that it committed last.
+    #[must_use]
+    pub fn figures(&self) -> WriterFigures {
+        self.shared.counts.read()
+    }
+
+    /// The read journal's length in bytes, and its entries that the log does not have yet.
+    #[must_use]
+    pub fn journal_figures(&self) -> (u64, u64) {
+        self.journal.figures()
+    }
+
+    /// Milliseconds on the clock that nobody sets.
+    #[must_use]
+    pub fn running(&self) -> i64 {
+        self.shared.clock.running()
+    }
+
     /// The present, for what needs no snapshot.
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -292,6 +318,7 @@ fn run(writer: &mut batch::Writer, jobs: &mpsc::Receiver<Job>) {
             }
         }
         last = batch.len();
+        writer.take(last);
         writer.commit(batch);
         writer.publish(Publish::IfDue);
     }

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use super::secret::{Passphrase, RecoveryKey, UnlockSecret};
 use super::token::KEYHOLDER;
 use super::token_row::Uses;
-use super::{Settings, Vault, admin, blobs, guard};
+use super::{Settings, Vault, admin, blobs, figures, guard};
 use crate::audit::journal::Journal;
 use crate::audit::{Actor, Entry};
 use crate::commit::View as _;
@@ -483,7 +483,9 @@ impl LockedVault {
         let version = snapshot.state().policy_version;
         let (policy, _) = admin::load_policy(&snapshot, version).map_err(damaged)?;
         drop(snapshot);
+        let rounds = figures::Rounds::from(engine.running());
         let vault = Arc::new(Vault {
+            rounds,
             engine,
             paths: self.paths.clone(),
             closed: AtomicBool::new(false),

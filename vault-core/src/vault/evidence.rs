@@ -236,7 +236,9 @@ impl Vault {
             query.subject,
             |snapshot, policy, context, _| {
                 context.principal.require(policy, Capability::AuditRead)?;
-                let person = query.subject.map(|subject| context.person(snapshot, subject));
+                let person = query
+                    .subject
+                    .map(|subject| context.person(snapshot, subject));
                 let tags = person.transpose()?.map(|person| Tags::of(&person));
                 page(snapshot, query, tags)
             },

@@ -50,6 +50,11 @@ impl Guard {
 pub(super) struct Asks(Mutex<(u32, HashMap<SubjectId, u32>)>);
 
 impl Asks {
+    /// Forgets a person who was erased.
+    pub(super) fn forget(&self, subject: SubjectId) {
+        self.0.lock().1.remove(&subject);
+    }
+
     pub(super) fn count(&self, subject: SubjectId, now: Timestamp) -> Result<(), Refusal> {
         let mut asks = self.0.lock();
         if asks.0 != day_of(now) {
@@ -58,8 +63,49 @@ impl Asks {
         let count = asks.1.entry(subject).or_default();
         *count += 1;
         if *count > ASKS_PER_DAY_MAX {
-            return Err(Refusal::RateLimited);
+            let day_end = (i64::from(day_of(now)) + 1) * 24 * 3600;
+            return Err(Refusal::RateLimited {
+                retry_after_seconds: (day_end - now.as_second()).max(1).unsigned_abs(),
+            });
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("in range")
+    }
+
+    #[test]
+    fn one_question_more_than_the_limit_waits_for_the_next_day_and_no_longer() {
+        let asks = Asks::default();
+        let (anna, ben) = (
+            SubjectId::from_bytes([1; 16]),
+            SubjectId::from_bytes([2; 16]),
+        );
+        for _ in 0..ASKS_PER_DAY_MAX {
+            asks.count(anna, at(86_300)).expect("within the limit");
+        }
+        match asks.count(anna, at(86_300)) {
+            Err(Refusal::RateLimited {
+                retry_after_seconds,
+            }) => assert_eq!(retry_after_seconds, 100),
+            _ => panic!("one question too many was counted"),
+        }
+        asks.count(ben, at(86_300)).expect("another person");
+        asks.count(anna, at(86_400)).expect("the next day");
+    }
+
+    #[test]
+    fn an_erased_person_is_no_longer_counted_in_memory() {
+        let asks = Asks::default();
+        let anna = SubjectId::from_bytes([1; 16]);
+        asks.count(anna, at(0)).expect("counted");
+        asks.forget(anna);
+        assert!(asks.0.lock().1.is_empty());
     }
 }

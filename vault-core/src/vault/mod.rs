@@ -11,6 +11,7 @@ mod call;
 mod consents;
 mod create;
 mod evidence;
+mod figures;
 mod guard;
 mod input;
 mod secret;
@@ -37,6 +38,7 @@ pub use blobs::{BlobPlace, BlobWritten, Download, Look, Upload};
 pub use consents::{ConsentInput, ConsentView};
 pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError, VaultPaths};
 pub use evidence::{AuditEntry, AuditPage, AuditQuery, LogProof};
+pub use figures::{Figures, Histogram};
 pub use secret::{Passphrase, PassphraseError, RecoveryKey, RecoveryKeyError, UnlockSecret};
 pub use sessions::{SessionBegun, SessionInput, SessionView};
 pub use subjects::{CollectionCount, SubjectView};
@@ -107,6 +109,7 @@ pub struct Vault {
     asks: guard::Asks,
     uploads: blobs::Uploads,
     uses: Arc<token_row::Uses>,
+    rounds: figures::Rounds,
     /// Seals cursors: gone with the process.
     process_key: Secret<32>,
 }

@@ -268,6 +268,7 @@ impl Vault {
                 Ok((receipt.id, receipt.document))
             },
         )?;
+        self.asks.forget(subject);
         // The erasure stands, whatever comes of its proof: that can be fetched later as well.
         if let Ok(proof) = self
             .snapshot()

@@ -14,8 +14,8 @@ use crate::id::SubjectId;
 use crate::keys::keyset::{Compartment, Keyset};
 use crate::keys::system::Placement;
 use crate::limits::{
-    BLOB_CHUNKS_REMOVED_MAX, REKEY_AFTER_HOURS, SWEEP_COMMITS_MAX, SWEEP_LEAVES_MAX,
-    SWEEP_PEOPLE_MAX, SWEEP_ROWS_MAX,
+    BLOB_CHUNKS_REMOVED_MAX, FINAL_WITHIN_HOURS, REKEY_AFTER_HOURS, SWEEP_COMMITS_MAX,
+    SWEEP_LEAVES_MAX, SWEEP_PEOPLE_MAX, SWEEP_ROWS_MAX,
 };
 use crate::person::{self, DAMAGED, ORPHANS, Person};
 use crate::policy::Policy;
@@ -161,6 +161,9 @@ impl Vault {
             })?;
         }
         let next = next.unwrap_or_default();
+        if next == [0; 16] {
+            self.rounds.end(self.engine.running());
+        }
         if next != from {
             self.engine.submit(move |txn| {
                 txn.state_mut().sweep_from = next;
@@ -195,6 +198,9 @@ impl Vault {
                 || !over(&policy, &person, hour_of(snapshot.now())).is_empty()
             {
                 wanting.push(subject);
+                if overdue(&snapshot, &policy, &person)? {
+                    self.rounds.found_overdue();
+                }
             }
         }
         Ok((policy, from, wanting, next))
@@ -294,6 +300,27 @@ fn over(policy: &Arc<Policy>, person: &Person, now: u32) -> Vec<Compartment> {
         }
     });
     ended.collect()
+}
+
+/// Whether something of this person has waited longer than was promised: an old value for its new
+/// key, or a period that is over for the end of its key.
+fn overdue(view: &dyn View, policy: &Arc<Policy>, person: &Person) -> Result<bool, Refusal> {
+    let promised = u32::try_from(FINAL_WITHIN_HOURS).expect("a day");
+    let by = hour_of(view.now()).saturating_sub(promised);
+    if !over(policy, person, by).is_empty() {
+        return Ok(true);
+    }
+    let range = KeyRange::prefix(person.entry.handle.as_bytes());
+    let rows = view
+        .tx()
+        .range(Table::Dirty, &range, Direction::Ascending, SWEEP_ROWS_MAX)?;
+    for (_, since) in rows {
+        let since = u32::from_be_bytes(since.try_into().map_err(|_| DAMAGED)?);
+        if since < by {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Compartments that are to get a new key now.

@@ -639,3 +639,84 @@ fn an_older_database_is_refused_and_going_on_with_it_is_in_the_log() {
         .unwrap();
     assert!(report.sound());
 }
+
+#[test]
+fn the_figures_count_people_erasures_commits_and_epochs_and_outlive_a_restart_where_they_are_stored()
+ {
+    let mut bench = Bench::new();
+    let (bot, dpo) = (bench.role("bot"), bench.role("dpo"));
+    let before = bench.vault.figures();
+    let anna = bench
+        .vault
+        .create_subject(&call(&bot, None), "web", "anna")
+        .unwrap()
+        .0;
+    let ben = bench
+        .vault
+        .create_subject(&call(&bot, None), "web", "ben")
+        .unwrap()
+        .0;
+    bench.vault.erase_subject(&call(&dpo, None), anna).unwrap();
+    let after = bench.vault.figures();
+    assert_eq!((after.people, after.erased), (1, 1));
+    assert_eq!(after.epoch, before.epoch + 1);
+    assert!(after.commits >= before.commits + 3);
+    for histogram in [&after.commit_changes, &after.commit_microseconds] {
+        assert_eq!(histogram.counts.iter().sum::<u64>(), after.commits);
+    }
+    assert!(after.audit_entries > before.audit_entries && after.journal_bytes > 0);
+    assert_eq!((after.waiting, after.recoveries), (0, 0));
+    bench.vault.view_subject(&call(&dpo, None), ben).unwrap();
+    bench.reopen();
+    let reopened = bench.vault.figures();
+    assert_eq!((reopened.people, reopened.erased), (1, 1));
+    assert_eq!(reopened.epoch, after.epoch);
+    assert_eq!(reopened.recoveries, 0, "an opening is no recovery");
+}
+
+#[test]
+fn work_of_the_sweeper_is_overdue_once_it_is_later_than_promised_and_not_an_hour_before() {
+    let bench = Bench::new();
+    let bot = bench.role("bot");
+    let support = call(&bot, Some("support"));
+    let vault = &bench.vault;
+    let (anna, _) = vault.create_subject(&support, "web", "anna").unwrap();
+    let set = |name: &str| {
+        let fields = object(json!({ "name": name }));
+        vault
+            .patch_single(&support, anna, "profile", fields, None)
+            .unwrap()
+    };
+    set("Anna Invented");
+    set("Anna Renamed");
+    bench.clock.advance(24 * HOUR);
+    assert!(vault.figures().sweep_age_seconds >= 24 * 3600);
+    while vault.sweep(Sweep::Due).unwrap() {}
+    let figures = vault.figures();
+    assert_eq!(
+        (figures.sweep_overdue_people, figures.sweep_age_seconds),
+        (0, 0)
+    );
+    set("Anna Again");
+    bench.clock.advance(25 * HOUR);
+    while vault.sweep(Sweep::Due).unwrap() {}
+    assert_eq!(vault.figures().sweep_overdue_people, 1);
+    while vault.sweep(Sweep::Due).unwrap() {}
+    assert_eq!(vault.figures().sweep_overdue_people, 0, "it was swept");
+}
+
+#[test]
+fn the_index_is_stale_from_a_removal_until_it_is_built_anew() {
+    let bench = Bench::new();
+    let (bot, dpo) = (bench.role("bot"), bench.role("dpo"));
+    let vault = &bench.vault;
+    let (anna, _) = vault
+        .create_subject(&call(&bot, None), "web", "anna")
+        .unwrap();
+    assert_eq!(vault.figures().index_stale_seconds, 0);
+    vault.erase_subject(&call(&dpo, None), anna).unwrap();
+    bench.clock.advance(HOUR);
+    assert_eq!(vault.figures().index_stale_seconds, 3600);
+    vault.rebuild_index().unwrap();
+    assert_eq!(vault.figures().index_stale_seconds, 0);
+}

@@ -3,11 +3,14 @@
 //! Knows nothing of files. A key that is added here is read, printed, overridden by the environment
 //! and named in errors; nothing else lists them.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use vault_core::vault::AuditDurability;
+
 use super::{LogFormat, SandboxMode, ServerConfig, UnlockSource};
+use crate::metrics::private;
 
 /// One key.
 pub(super) struct Key {
@@ -132,13 +135,38 @@ pub(super) const KEYS: &[Key] = &[
     key("tls.key", "VAULT_TLS_KEY", path!("a file with a PEM private key", optional tls_key)),
     key("tls.client_ca", "VAULT_TLS_CLIENT_CA", path!("a file of PEM certificates", optional tls_client_ca)),
     key("admin.socket", "VAULT_ADMIN_SOCKET", Form::Switch(|config| &mut config.admin_socket)),
+    key("audit.durability", "VAULT_AUDIT_DURABILITY", Form::Text(
+        "batched or power-safe",
+        |config, text| {
+            config.audit_durability = match text {
+                "batched" => AuditDurability::Batched,
+                "power-safe" => AuditDurability::PowerSafe,
+                _ => return None,
+            };
+            Some(())
+        },
+        |config| Some(match config.audit_durability {
+            AuditDurability::Batched => "batched".into(),
+            AuditDurability::PowerSafe => "power-safe".into(),
+        }),
+    )),
     key("metrics.listen", "VAULT_METRICS_LISTEN", Form::Text(
-        "a port at a loopback or private address, such as 127.0.0.1:9187: metrics are served without TLS",
+        "a port at a loopback or private address, such as 127.0.0.1:9464: metrics are served without TLS",
         |config, text| {
             config.metrics_listen = Some(text.parse().ok().filter(|at: &SocketAddr| private(at.ip()))?);
             Some(())
         },
         |config| config.metrics_listen.map(|at| at.to_string()),
+    )),
+    key("otel.endpoint", "VAULT_OTEL_ENDPOINT", Form::Text(
+        "http://HOST:PORT of a collector, without credentials (traces go in clear: one on this machine)",
+        |config, text| {
+            let authority = text.strip_prefix("http://")?;
+            let fits = !authority.is_empty() && !authority.contains(['@', '?', '#', ' ']);
+            config.otel_endpoint = Some(fits.then(|| text.to_owned())?);
+            Some(())
+        },
+        |config| config.otel_endpoint.clone(),
     )),
     key("log.format", "VAULT_LOG_FORMAT", Form::Text(
         "json or text",
@@ -173,6 +201,15 @@ pub(super) const KEYS: &[Key] = &[
     key("limits.in_flight", "VAULT_LIMITS_IN_FLIGHT", number!(in_flight_max, 1, 10_000, "")),
     // Each may hold a thread that blocks and a few megabytes.
     key("limits.transfers", "VAULT_LIMITS_TRANSFERS", number!(transfers_max, 1, 200, "")),
+    key("limits.waiting", "VAULT_LIMITS_WAITING", number!(limits.waiting, 1, 10_000, "")),
+    key("limits.wait_milliseconds", "VAULT_LIMITS_WAIT_MILLISECONDS", number!(limits.wait_milliseconds, 1, 10_000, " milliseconds")),
+    key("limits.reserve", "VAULT_LIMITS_RESERVE", number!(limits.reserve, 1, 100, "")),
+    key("limits.calls_per_second", "VAULT_LIMITS_CALLS_PER_SECOND", number!(limits.calls_per_second, 1, 1_000_000, "")),
+    key("limits.calls_burst", "VAULT_LIMITS_CALLS_BURST", number!(limits.calls_burst, 1, 1_000_000, "")),
+    key("limits.person_calls_per_minute", "VAULT_LIMITS_PERSON_CALLS_PER_MINUTE", number!(limits.person_calls_per_minute, 1, 10_000_000, "")),
+    key("limits.lookups_per_minute", "VAULT_LIMITS_LOOKUPS_PER_MINUTE", number!(limits.lookups_per_minute, 1, 10_000_000, "")),
+    key("limits.lookups_per_day", "VAULT_LIMITS_LOOKUPS_PER_DAY", number!(limits.lookups_per_day, 1, 1_000_000_000, "")),
+    key("limits.unauthenticated_per_minute", "VAULT_LIMITS_UNAUTHENTICATED_PER_MINUTE", number!(limits.unauthenticated_per_minute, 1, 1_000_000, "")),
     key("limits.connections", "VAULT_LIMITS_CONNECTIONS", number!(connections.connections, 1, 100_000, "")),
     key("limits.connections_per_peer", "VAULT_LIMITS_CONNECTIONS_PER_PEER", number!(connections.connections_per_peer, 1, 100_000, "")),
     key("limits.handshake_seconds", "VAULT_LIMITS_HANDSHAKE_SECONDS", seconds!(connections.handshake, 1, 120)),
@@ -250,13 +287,5 @@ fn unlock(text: &str) -> Option<UnlockSource> {
             plain.then(|| UnlockSource::Credential(name.to_owned()))
         }
         Some(_) => None,
-    }
-}
-
-/// Whether an address is this machine's or of a network of one's own (RFC 1918, RFC 4193).
-fn private(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.is_loopback() || address.is_private(),
-        IpAddr::V6(address) => address.is_loopback() || address.is_unique_local(),
     }
 }

@@ -13,8 +13,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub use limits::ConnectionLimits;
+use vault_core::vault::AuditDurability;
 
 use crate::nearest::{nearest, slips};
+use crate::places;
+use crate::rate::Limits;
 use keys::KEYS;
 
 /// Form of the log on stderr.
@@ -110,6 +113,12 @@ pub struct ServerConfig {
     pub admin_socket: bool,
     /// Where metrics are served, if they are: a loopback or private address.
     pub metrics_listen: Option<SocketAddr>,
+    /// How much one caller may ask, and how long a call waits for a place.
+    pub limits: Limits,
+    /// When the entry of a read has to be durable.
+    pub audit_durability: AuditDurability,
+    /// Where traces go, `http://HOST:PORT` of an OTLP collector; with the feature `otel` alone.
+    pub otel_endpoint: Option<String>,
     /// Limits of connections.
     pub connections: ConnectionLimits,
     /// The directory of credentials (`CREDENTIALS_DIRECTORY`), which systemd names; no key.
@@ -134,6 +143,9 @@ impl Default for ServerConfig {
             tls_client_ca: None,
             admin_socket: true,
             metrics_listen: None,
+            limits: Limits::default(),
+            audit_durability: AuditDurability::default(),
+            otel_endpoint: None,
             connections: ConnectionLimits::default(),
             credentials: None,
         }
@@ -159,6 +171,14 @@ pub enum ConfigError {
         key: &'static str,
         /// The key that is missing.
         needs: &'static str,
+    },
+    /// A key that this program was built without.
+    #[error("`{key}` needs a server built with `--features {feature}`")]
+    Feature {
+        /// The key, as written in file or environment.
+        key: String,
+        /// The feature.
+        feature: &'static str,
     },
     /// The file is no TOML.
     #[error("the configuration is no TOML: {0}")]
@@ -274,6 +294,12 @@ impl ServerConfig {
         })
     }
 
+    /// Blocking threads that a runtime needs for every place of a call.
+    #[must_use]
+    pub fn blocking_threads(&self) -> usize {
+        places::threads(self.in_flight_max, &self.limits) + self.transfers_max
+    }
+
     /// The effective configuration as TOML that reads back as the same.
     #[must_use]
     pub fn print(&self) -> String {
@@ -294,6 +320,13 @@ impl ServerConfig {
 
     /// `written` is the key as its writer wrote it, for the error.
     fn set(&mut self, key: &keys::Key, written: String, value: &str) -> Result<(), ConfigError> {
+        if key.name == "otel.endpoint" && !cfg!(feature = "otel") {
+            let feature = "otel";
+            return Err(ConfigError::Feature {
+                key: written,
+                feature,
+            });
+        }
         key.read(self, value)
             .map_err(|expected| ConfigError::Value {
                 key: written,
@@ -438,6 +471,27 @@ mod tests {
         for address in ["127.0.0.1:1", "10.1.2.3:1", "[fd00::1]:1", "[::1]:1"] {
             let config = with("", &[("VAULT_METRICS_LISTEN", address)]).expect(address);
             assert_eq!(config.metrics_listen, address.parse().ok());
+        }
+    }
+
+    #[test]
+    fn a_collector_needs_the_feature_and_an_address_without_credentials() {
+        let set = |endpoint| with("", &[("VAULT_OTEL_ENDPOINT", endpoint)]);
+        let told = set("http://127.0.0.1:4318").map_err(|error| error.to_string());
+        if cfg!(feature = "otel") {
+            let endpoint = told.expect("fits").otel_endpoint;
+            assert_eq!(endpoint.as_deref(), Some("http://127.0.0.1:4318"));
+            for wrong in ["https://x.example", "http://", "http://a:b@x.example", "x"] {
+                assert!(
+                    matches!(set(wrong), Err(ConfigError::Value { .. })),
+                    "{wrong}"
+                );
+            }
+        } else {
+            assert_eq!(
+                told.expect_err("built without it"),
+                "`VAULT_OTEL_ENDPOINT` needs a server built with `--features otel`"
+            );
         }
     }
 }

@@ -190,7 +190,7 @@ pub(crate) async fn put(State(app): State<App>, incoming: Incoming) -> Outcome {
 pub(crate) async fn withdraw(State(app): State<App>, incoming: Incoming) -> Outcome {
     let (subject, query) = (incoming.subject(), incoming.query(&[]));
     let purpose = incoming.parameter("purpose").to_owned();
-    app.call(incoming, move |session| {
+    app.right(incoming, move |session| {
         session.parsed(CAPABILITY, query)?;
         let event = session
             .vault

@@ -14,6 +14,7 @@ use crate::call::Outcome;
 use crate::code::Code;
 use crate::idempotency::Remember;
 use crate::incoming::{Incoming, QueryMap};
+use crate::places::Class;
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::shape::Shape;
@@ -234,7 +235,7 @@ pub(crate) async fn audit(State(app): State<App>, incoming: Incoming) -> Outcome
 pub(crate) async fn key(State(app): State<App>, incoming: Incoming) -> Outcome {
     incoming.query(&[])?;
     let vault = app.vault().ok_or(Problem::new(Code::Locked))?;
-    app.blocking(move || Ok(text(vault.log_key()? + "\n")))
+    app.blocking(Class::Ordinary, move || Ok(text(vault.log_key()? + "\n")))
         .await
 }
 

@@ -43,7 +43,7 @@ pub(crate) async fn begin(State(app): State<App>, incoming: Incoming) -> Outcome
     incoming.demand_socket()?;
     let secret = secret(body)?;
     let (opener, call) = (app.clone(), incoming.ticket.id);
-    app.blocking(move || {
+    app.unshed(move || {
         let (token, expires_at) = opener.keyholder(&secret, call)?;
         let body = TokenBody {
             token: token.to_string(),

@@ -18,7 +18,7 @@ mod state;
 mod subjects;
 
 use axum::Router;
-use axum::middleware::from_fn;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
@@ -89,9 +89,9 @@ pub fn router(app: App) -> Router {
     router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .with_state(app)
+        .with_state(app.clone())
         .layer(CatchPanicLayer::custom(on_panic))
-        .layer(from_fn(front))
+        .layer(from_fn_with_state(app, front))
 }
 
 async fn not_found() -> Response {

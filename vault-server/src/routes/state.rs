@@ -138,7 +138,7 @@ pub(crate) async fn readyz(State(app): State<App>) -> Outcome {
         ));
     }
     let vault = app.vault().ok_or(Problem::new(Code::Locked))?;
-    app.blocking(move || {
+    app.unshed(move || {
         if vault.status()?.writable {
             Ok(Reply::json(200, &Health { status: "ready" }))
         } else {
@@ -210,7 +210,7 @@ pub(crate) async fn unlock(State(app): State<App>, incoming: Incoming) -> Outcom
     incoming.demand_loopback()?;
     let secret = secret(body)?;
     let opener = app.clone();
-    app.blocking(move || {
+    app.unshed(move || {
         opener.unlock(&secret)?;
         Ok(Reply::json(200, &LockState { state: "open" }))
     })

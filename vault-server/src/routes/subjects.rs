@@ -139,6 +139,7 @@ pub(crate) async fn create(State(app): State<App>, incoming: Incoming) -> Outcom
     let body = incoming.json()?;
     app.post(incoming, Remember::Reply, None, move |session| {
         let request = session.parsed("subjects.create", CreateSubjectRequest::read(body))?;
+        session.count_lookup()?;
         let (subject, created) =
             session
                 .vault
@@ -168,7 +169,9 @@ pub(crate) async fn lookup(State(app): State<App>, incoming: Incoming) -> Outcom
     let body = incoming.json()?;
     app.post(incoming, Remember::Again, None, move |session| {
         let call = session.call();
-        let subject = match session.parsed("subjects.lookup", Lookup::read(body))? {
+        let by = session.parsed("subjects.lookup", Lookup::read(body))?;
+        session.count_lookup()?;
+        let subject = match by {
             Lookup::Channel(by) => session.vault.lookup_channel(&call, &by.channel, &by.user)?,
             Lookup::Field(field, value) => session.vault.lookup_field(&call, &field, &value)?,
         };
@@ -221,11 +224,12 @@ pub(crate) async fn view(State(app): State<App>, incoming: Incoming) -> Outcome 
     responses((status = 200, description = "Erased; the proof", body = Erasure)))]
 pub(crate) async fn erase(State(app): State<App>, incoming: Incoming) -> Outcome {
     let (subject, query) = (incoming.subject(), incoming.query(&[]));
-    app.call(incoming, move |session| {
+    app.right(incoming, move |session| {
         session.parsed("subjects.erase", query)?;
         let receipt = session.vault.erase_subject(&session.call(), subject)?;
         // Before the answer: what is acknowledged as erased must not be answered from memory.
         session.app.idempotency().forget_person(subject);
+        session.app.rates().forget_person(subject);
         Ok(Reply::json(200, &Erasure { receipt }))
     })
     .await

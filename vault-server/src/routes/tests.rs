@@ -20,7 +20,7 @@ use vault_core::vault::{UnlockError, UnlockSecret, Vault};
 use crate::code::Code;
 use crate::config::LogFormat;
 use crate::state::{App, AppSettings, Door};
-use crate::{logging, router};
+use crate::{Limits, logging, router};
 
 /// A door without a vault behind it.
 struct Wall;
@@ -42,6 +42,7 @@ pub(crate) fn closed_app() -> App {
         body_bytes_max: 1 << 20,
         in_flight_max: 8,
         transfers_max: 2,
+        limits: Limits::default(),
         sweep_every: None,
     };
     App::over(Box::new(Wall), None, settings)

@@ -29,9 +29,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn settings() -> Settings {
     Settings {
-        clock: Arc::new(SystemClock),
         accept_any_file_system: true,
-        confirm_clock: false,
+        ..Settings::new(Arc::new(SystemClock))
     }
 }
 

@@ -7,7 +7,6 @@ use crate::blob::{self, Blob, BlobId, Home};
 use crate::commit::{Snapshot, View};
 use crate::consent;
 use crate::decision;
-use crate::person::Person;
 use crate::policy::Policy;
 use crate::record::Stored;
 use crate::refusal::Refusal;

@@ -20,7 +20,6 @@ use crate::commit::View;
 use crate::decision;
 use crate::id::{RecordId, SubjectId};
 use crate::limits::{SWEEP_COMMITS_MAX, SWEEP_ROWS_MAX, UPLOADS_MAX, UPLOADS_PER_PERSON_MAX};
-use crate::person::Person;
 use crate::policy::{BlobRule, Collection, CollectionKind, Field, Policy};
 use crate::record::{self, Patch, Stored};
 use crate::refusal::Refusal;

@@ -1,0 +1,402 @@
+//! Plain numbers of others, turned into metrics at each scrape.
+//!
+//! A source is a function here that takes the numbers of one part of the server and gives
+//! [`Figure`]s; [`of`] lists the sources. What is not known now, because the vault is locked or the
+//! system does not say, is left out rather than shown as nought.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use vault_core::vault::{Figures as VaultFigures, Histogram};
+
+use super::process;
+use crate::connection::ConnectionFigures;
+use crate::places::Taken;
+use crate::state::App;
+
+const MICROSECONDS_PER_SECOND: f64 = 1e6;
+
+/// One metric without labels, or one of several that share a name.
+#[derive(Debug)]
+pub(super) struct Figure {
+    name: &'static str,
+    help: &'static str,
+    value: Value,
+}
+
+#[derive(Debug)]
+enum Value {
+    Counter(u64),
+    /// Of seconds.
+    CounterOf(f64),
+    Gauge(f64),
+    Histogram {
+        sum: f64,
+        count: u64,
+        buckets: Vec<(f64, u64)>,
+    },
+    /// Always 1; the label says what.
+    Info(&'static str, &'static str),
+}
+
+impl Figure {
+    /// A number that only grows; `name` without its `_total`.
+    pub(super) fn counter(name: &'static str, help: &'static str, value: u64) -> Self {
+        let value = Value::Counter(value);
+        Self { name, help, value }
+    }
+
+    /// A time that only grows; `name` without its `_total`.
+    pub(super) fn counter_of(name: &'static str, help: &'static str, value: f64) -> Self {
+        let value = Value::CounterOf(value);
+        Self { name, help, value }
+    }
+
+    /// A number that goes up and down.
+    pub(super) fn gauge(name: &'static str, help: &'static str, value: u64) -> Self {
+        // Exact up to 2^53, which no count of bytes or people here comes near.
+        #[expect(clippy::cast_precision_loss, reason = "see above")]
+        let value = Value::Gauge(value as f64);
+        Self { name, help, value }
+    }
+
+    /// 1 where it is so, else 0.
+    pub(super) fn flag(name: &'static str, help: &'static str, so: bool) -> Self {
+        Self::gauge(name, help, so.into())
+    }
+
+    /// How a quantity is spread, so many of whose units make one of the metric's.
+    pub(super) fn histogram(
+        name: &'static str,
+        help: &'static str,
+        histogram: &Histogram,
+        units: f64,
+    ) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "as for a gauge")]
+        let scaled = |number: u64| number as f64 / units;
+        let bounds = histogram.bounds.iter().map(|bound| scaled(*bound));
+        let buckets = bounds.chain([f64::INFINITY]);
+        let value = Value::Histogram {
+            sum: scaled(histogram.sum),
+            count: histogram.counts.iter().sum(),
+            buckets: buckets.zip(histogram.counts.iter().copied()).collect(),
+        };
+        Self { name, help, value }
+    }
+
+    fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let Self { name, help, value } = self;
+        let metric_type = match value {
+            Value::Counter(_) | Value::CounterOf(_) => MetricType::Counter,
+            Value::Gauge(_) => MetricType::Gauge,
+            Value::Histogram { .. } => MetricType::Histogram,
+            Value::Info(..) => MetricType::Info,
+        };
+        let mut metric = encoder.encode_descriptor(name, help, None, metric_type)?;
+        match value {
+            Value::Counter(value) => metric.encode_counter::<NoLabelSet, _, u64>(value, None),
+            Value::CounterOf(value) => metric.encode_counter::<NoLabelSet, _, u64>(value, None),
+            Value::Gauge(value) => metric.encode_gauge(value),
+            Value::Histogram {
+                sum,
+                count,
+                buckets,
+            } => metric.encode_histogram::<NoLabelSet>(*sum, *count, buckets, None),
+            Value::Info(label, said) => metric.encode_info(&[(*label, *said)]),
+        }
+    }
+}
+
+/// The figures of one scrape.
+#[derive(Debug)]
+pub(super) struct Figures(pub(super) Vec<Figure>);
+
+impl Collector for Figures {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.0
+            .iter()
+            .try_for_each(|figure| figure.encode(&mut encoder))
+    }
+}
+
+/// Every source. A further one is a further line here. Reads files' sizes and `/proc`.
+pub(super) fn of(app: &App) -> Vec<Figure> {
+    let vault = app.vault();
+    let mut figures = vec![
+        Figure {
+            name: "vault_build",
+            help: "Always 1; says which version runs",
+            value: Value::Info("version", env!("CARGO_PKG_VERSION")),
+        },
+        Figure::flag(
+            "vault_locked",
+            "Whether the vault holds no keys",
+            vault.is_none(),
+        ),
+    ];
+    figures.extend(places(&app.places().taken()));
+    figures.extend(of_connections(app.connections()));
+    if let Some(vault) = vault {
+        figures.extend(of_vault(&vault.figures()));
+    }
+    figures.extend(process::figures());
+    let started = app.metrics().started.as_second();
+    figures.push(Figure::gauge(
+        "process_start_time_seconds",
+        "When the server started, in seconds since 1970",
+        u64::try_from(started).unwrap_or(0),
+    ));
+    figures
+}
+
+fn of_connections(connections: &ConnectionFigures) -> Vec<Figure> {
+    let ConnectionFigures {
+        accepted,
+        open,
+        refused_full,
+        refused_peer,
+        accept_errors,
+        handshake_failures,
+        handshake_timeouts,
+        header_timeouts,
+        heads_too_large,
+        body_timeouts,
+        write_timeouts,
+        idle_closed,
+        protocol_errors,
+        certificate_reloads,
+        certificate_reload_failures,
+        certificate_expires_at,
+    } = connections;
+    let counter = |name, help, figure: &AtomicU64| {
+        Figure::counter(name, help, figure.load(Ordering::Relaxed))
+    };
+    let mut figures = vec![
+        counter(
+            "vault_connections_accepted",
+            "Connections let in, before any handshake",
+            accepted,
+        ),
+        Figure::gauge(
+            "vault_connections_open",
+            "Connections that are open, those in a handshake included",
+            open.load(Ordering::Relaxed),
+        ),
+        counter(
+            "vault_connections_refused_full",
+            "Connections refused for limits.connections",
+            refused_full,
+        ),
+        counter(
+            "vault_connections_refused_peer",
+            "Connections refused for limits.connections_per_peer",
+            refused_peer,
+        ),
+        counter(
+            "vault_accept_errors",
+            "Times that the system could not hand over a connection",
+            accept_errors,
+        ),
+        counter(
+            "vault_handshake_failures",
+            "TLS handshakes that failed",
+            handshake_failures,
+        ),
+        counter(
+            "vault_handshake_timeouts",
+            "TLS handshakes not done in time",
+            handshake_timeouts,
+        ),
+        counter(
+            "vault_header_timeouts",
+            "Connections whose request had no whole head in time",
+            header_timeouts,
+        ),
+        counter(
+            "vault_heads_too_large",
+            "Heads of requests refused for their size",
+            heads_too_large,
+        ),
+        counter(
+            "vault_body_timeouts",
+            "Bodies of requests that stood still or took too long",
+            body_timeouts,
+        ),
+        counter(
+            "vault_write_timeouts",
+            "Connections whose client did not take its answer",
+            write_timeouts,
+        ),
+        counter(
+            "vault_idle_closed",
+            "Connections closed for want of a call",
+            idle_closed,
+        ),
+        counter(
+            "vault_protocol_errors",
+            "Connections ended for what is no HTTP, floods of resets among it",
+            protocol_errors,
+        ),
+        counter(
+            "vault_tls_certificate_reloads",
+            "Certificates that a reload put in force",
+            certificate_reloads,
+        ),
+        counter(
+            "vault_tls_certificate_reload_failures",
+            "Reloads that left the certificate before in force",
+            certificate_reload_failures,
+        ),
+    ];
+    let end = certificate_expires_at.load(Ordering::Relaxed);
+    // Nought is no certificate: without TLS there is none that could end.
+    if let Some(end) = u64::try_from(end).ok().filter(|end| *end != 0) {
+        figures.push(Figure::gauge(
+            "vault_tls_certificate_expiry_timestamp_seconds",
+            "When the certificate in force ends, in seconds since 1970",
+            end,
+        ));
+    }
+    figures
+}
+
+fn places(taken: &Taken) -> Vec<Figure> {
+    let Taken {
+        ordinary,
+        reserve,
+        waiting,
+    } = *taken;
+    vec![
+        Figure::gauge(
+            "vault_places_taken",
+            "Calls that run in the vault, of at most limits.in_flight",
+            ordinary as u64,
+        ),
+        Figure::gauge(
+            "vault_reserve_taken",
+            "Erasures and withdrawals that run in places kept for them",
+            reserve as u64,
+        ),
+        Figure::gauge(
+            "vault_places_waiting",
+            "Calls that wait for a place",
+            waiting as u64,
+        ),
+    ]
+}
+
+fn of_vault(vault: &VaultFigures) -> Vec<Figure> {
+    let VaultFigures {
+        commits,
+        commit_microseconds,
+        commit_changes,
+        waiting,
+        recoveries,
+        people,
+        erased,
+        epoch,
+        audit_entries,
+        policy_version,
+        journal_bytes,
+        journal_entries,
+        index_stale_seconds,
+        sweep_overdue_people,
+        sweep_age_seconds,
+        disk_full,
+        clock_leads,
+        bytes_on_disk,
+    } = vault;
+    vec![
+        Figure::counter(
+            "vault_commits",
+            "Durable commits since the vault was opened",
+            *commits,
+        ),
+        Figure::histogram(
+            "vault_commit_duration_seconds",
+            "Time of a commit, from the first change run to the disk's answer",
+            commit_microseconds,
+            MICROSECONDS_PER_SECOND,
+        ),
+        Figure::histogram(
+            "vault_commit_changes",
+            "Changes in a commit",
+            commit_changes,
+            1.0,
+        ),
+        Figure::gauge(
+            "vault_writer_queue",
+            "Changes that wait for the writer",
+            *waiting,
+        ),
+        Figure::counter(
+            "vault_recoveries",
+            "Recoveries after an error of disk or anchor, since the vault was opened",
+            *recoveries,
+        ),
+        Figure::gauge("vault_people", "People who are not erased", *people),
+        Figure::counter(
+            "vault_erasures",
+            "People who were erased since the vault was made",
+            *erased,
+        ),
+        Figure::gauge(
+            "vault_anchor_epoch",
+            "The anchor's epoch; each commit that erases adds one",
+            *epoch,
+        ),
+        Figure::counter(
+            "vault_audit_entries",
+            "Entries of the evidence log since the vault was made",
+            *audit_entries,
+        ),
+        Figure::gauge(
+            "vault_policy_version",
+            "Number of the policy in force",
+            u64::from(*policy_version),
+        ),
+        Figure::gauge(
+            "vault_journal_bytes",
+            "Length of the read journal",
+            *journal_bytes,
+        ),
+        Figure::gauge(
+            "vault_journal_entries",
+            "Reads that the evidence log does not have yet",
+            *journal_entries,
+        ),
+        Figure::gauge(
+            "vault_index_stale_seconds",
+            "How long the look-up index has waited to be built anew; 0 where nothing waits",
+            *index_stale_seconds,
+        ),
+        Figure::gauge(
+            "vault_sweep_overdue_people",
+            "People with work later than promised, when the sweeper last came round",
+            *sweep_overdue_people,
+        ),
+        Figure::gauge(
+            "vault_sweep_age_seconds",
+            "Time since the sweeper last came round to everybody",
+            *sweep_age_seconds,
+        ),
+        Figure::flag(
+            "vault_disk_full",
+            "Whether nothing but erasures is committed for want of room",
+            *disk_full,
+        ),
+        Figure::flag(
+            "vault_clock_leads",
+            "Whether the clock is too far ahead to be believed, so that nothing expires",
+            *clock_leads,
+        ),
+        Figure::gauge(
+            "vault_store_bytes",
+            "Size of all files of the vault",
+            *bytes_on_disk,
+        ),
+    ]
+}
