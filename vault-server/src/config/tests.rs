@@ -1,0 +1,149 @@
+//! What the configuration accepts, refuses and prints.
+
+use super::*;
+
+fn with(text: &str, environment: &[(&str, &str)]) -> Result<ServerConfig, ConfigError> {
+    let environment = environment
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    ServerConfig::parse(text, environment)
+}
+
+/// A value of a key that is not its default.
+fn sample(key: &str) -> &'static str {
+    match key {
+        "listen" => "[::1]:9",
+        "store" => "redb",
+        "unlock" => "credential:passphrase",
+        "sandbox" => "require",
+        "vault.dir" | "vault.anchor" => "/v \"x\"",
+        "tls.cert" | "tls.key" | "tls.client_ca" => "/tls.pem",
+        "admin.socket" => "false",
+        "metrics.listen" => "10.0.0.1:9464",
+        "log.format" => "json",
+        "log.level" => "debug",
+        "limits.body_bytes" | "limits.body_bytes_per_second" | "limits.header_bytes" => "4096",
+        "audit.durability" => "power-safe",
+        "otel.endpoint" => "http://[::1]:4318",
+        _ => "9",
+    }
+}
+
+#[test]
+fn the_environment_overrides_the_file() {
+    let text = "listen = '127.0.0.1:1'\n[limits]\nin_flight = 7\nbody_bytes = 2048";
+    let config = with(text, &[("VAULT_LISTEN", "[::1]:2"), ("VAULT_DIR", "/v")]).expect("fits");
+    assert_eq!(config.listen.to_string(), "[::1]:2");
+    assert_eq!((config.in_flight_max, config.body_bytes_max), (7, 2048));
+    assert_eq!(config.vault_dir, PathBuf::from("/v"));
+}
+
+#[test]
+fn what_is_printed_reads_back_as_the_same_and_names_every_key() {
+    // A key that this program was built without takes no value.
+    let built = |key: &&keys::Key| cfg!(feature = "otel") || key.name != "otel.endpoint";
+    let environment: Vec<_> = KEYS
+        .iter()
+        .filter(built)
+        .map(|key| (key.variable, sample(key.name)))
+        .collect();
+    let config = with("", &environment).expect("every key takes its sample");
+    for key in KEYS.iter().filter(built) {
+        let default = key.show(&ServerConfig::default());
+        assert!(
+            key.name == "store" || key.show(&config) != default,
+            "{}",
+            key.name
+        );
+        let name = key.name.rsplit('.').next().expect("a name");
+        assert!(config.print().contains(&format!("{name} = ")), "{name}");
+    }
+    assert_eq!(with(&config.print(), &[]).expect("reads back"), config);
+}
+
+#[test]
+fn an_unknown_key_is_an_error_that_names_the_nearest() {
+    let error = with("[limits]\nbody_byte = 1", &[]).expect_err("unknown");
+    assert_eq!(
+        error.to_string(),
+        "unknown key `limits.body_byte`; did you mean `limits.body_bytes`?"
+    );
+    let error = with("", &[("VAULT_LSITEN", "x")]).expect_err("one slip");
+    assert!(error.to_string().contains("`VAULT_LISTEN`"));
+    with("", &[("VAULT_ADDR", "http://x"), ("VAULT_TOKEN", "x")]).expect("not ours");
+}
+
+#[test]
+fn a_value_that_does_not_fit_names_its_key_and_what_fits() {
+    for text in [
+        "listen = 'localhost'",
+        "listen = 8787",
+        "log.format = 'xml'",
+        "log.level = 'loud'",
+        "limits.in_flight = 0",
+        "limits.body_bytes = -1",
+        "vault.dir = ''",
+        "store = 'postgres'",
+        "unlock = 'secret words here'",
+        "unlock = 'credential:../passphrase'",
+        "unlock = 'file:'",
+        "sandbox = 'on'",
+        "admin.socket = 'yes'",
+        "metrics.listen = '0.0.0.0:9464'",
+        "metrics.listen = '203.0.113.1:9464'",
+        "limits.header_seconds = 0",
+        "limits.header_bytes = 1023",
+        "limits.drain_seconds = 61",
+    ] {
+        let error = with(text, &[]).expect_err(text).to_string();
+        let key = text.split(" = ").next().expect("a key");
+        assert!(error.starts_with(&format!("`{key}` must be ")), "{error}");
+    }
+    assert!(matches!(with("= 1", &[]), Err(ConfigError::Syntax(_))));
+}
+
+#[test]
+fn certificate_and_key_come_together_or_not_at_all() {
+    for (text, error) in [
+        ("tls.cert = 'c'", "`tls.cert` needs `tls.key` too"),
+        ("tls.key = 'k'", "`tls.key` needs `tls.cert` too"),
+        (
+            "tls.client_ca = 'r'",
+            "`tls.client_ca` needs `tls.cert` too",
+        ),
+    ] {
+        assert_eq!(with(text, &[]).expect_err(text).to_string(), error);
+    }
+    let whole = with("tls.cert = 'c'\ntls.key = 'k'", &[]).expect("both");
+    assert_eq!(whole.tls().expect("TLS").key, PathBuf::from("k"));
+    assert_eq!(ServerConfig::default().tls(), None);
+}
+
+#[test]
+fn metrics_are_at_home_on_a_private_network() {
+    for address in ["127.0.0.1:1", "10.1.2.3:1", "[fd00::1]:1", "[::1]:1"] {
+        let config = with("", &[("VAULT_METRICS_LISTEN", address)]).expect(address);
+        assert_eq!(config.metrics_listen, address.parse().ok());
+    }
+}
+
+#[test]
+fn a_collector_needs_the_feature_and_an_address_without_credentials() {
+    let set = |endpoint| with("", &[("VAULT_OTEL_ENDPOINT", endpoint)]);
+    let told = set("http://127.0.0.1:4318").map_err(|error| error.to_string());
+    if cfg!(feature = "otel") {
+        let endpoint = told.expect("fits").otel_endpoint;
+        assert_eq!(endpoint.as_deref(), Some("http://127.0.0.1:4318"));
+        for wrong in ["https://x.example", "http://", "http://a:b@x.example", "x"] {
+            assert!(
+                matches!(set(wrong), Err(ConfigError::Value { .. })),
+                "{wrong}"
+            );
+        }
+    } else {
+        assert_eq!(
+            told.expect_err("built without it"),
+            "`VAULT_OTEL_ENDPOINT` needs a server built with `--features otel`"
+        );
+    }
+}
