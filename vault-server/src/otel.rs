@@ -91,7 +91,7 @@ mod export {
     use opentelemetry_sdk::trace::SdkTracerProvider;
     use tracing::Subscriber;
     use tracing_subscriber::Layer;
-    use tracing_subscriber::filter::filter_fn;
+    use tracing_subscriber::filter::{LevelFilter, filter_fn};
     use tracing_subscriber::registry::LookupSpan;
 
     /// Sends spans as they end; what is not sent yet is sent when this is dropped.
@@ -125,16 +125,18 @@ mod export {
         /// The part of a subscriber that takes this file's spans.
         pub(crate) fn layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
         where
-            S: Subscriber + for<'a> LookupSpan<'a>,
+            S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
         {
             tracing_opentelemetry::layer()
                 .with_tracer(self.0.tracer("vault-server"))
                 .with_location(false)
                 .with_threads(false)
                 .with_target(false)
-                .with_filter(filter_fn(|metadata| {
-                    metadata.is_span() && metadata.target() == super::TARGET
-                }))
+                .with_filter(
+                    filter_fn(|metadata| metadata.is_span() && metadata.target() == super::TARGET)
+                        // So that lines of others below it are not even looked at.
+                        .with_max_level_hint(LevelFilter::INFO),
+                )
         }
     }
 
