@@ -48,7 +48,7 @@ impl Bench {
             request = request.header("Vault-Purpose", purpose);
         }
         let mut answer = match method {
-            "GET" | "DELETE" => self.agent.run(request.body(()).unwrap()),
+            "GET" | "HEAD" | "DELETE" => self.agent.run(request.body(()).unwrap()),
             _ => self.agent.run(request.body(body.to_string()).unwrap()),
         }
         .unwrap();
@@ -213,6 +213,7 @@ fn a_session_opens_no_other_person_field_purpose_or_route() {
                     .replace("{s}", subject)
                     .replace("{c}", "profile")
                     .replace("{r}", "rec_0")
+                    .replace("{f}", "photo")
                     .replace("{ses}", &session)
                     .replace("{purpose}", "newsletter")
                     .replace("{tok}", "tok_0")

@@ -26,10 +26,11 @@ use crate::state::App;
 
 /// Pieces between socket and vault; a piece of an upload is at most what the socket's buffer holds.
 const PIECES: usize = 4;
-/// How long the rest of a body that was refused is read.
-const DRAIN_WAIT: Duration = Duration::from_secs(30);
 /// How long either side of a transfer may stand still.
 const STANDSTILL: Duration = Duration::from_secs(60);
+
+/// How long a refused client may go on sending before the connection is closed.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// What an upload's socket tells its blocking task. Without `End` the content is not whole.
 enum Piece {
@@ -56,10 +57,11 @@ impl App {
         body: Body,
         begin: impl FnOnce(&Session) -> Result<Upload, Problem> + Send + 'static,
     ) -> Result<BlobWritten, Problem> {
-        let waits = headers.contains_key(header::EXPECT);
         let mut body = body;
-        let received = self.pump(incoming, &mut body, begin).await;
-        if received.is_err() && !waits {
+        // Whoever waits for `100 Continue` has sent nothing until somebody reads.
+        let mut sending = !headers.contains_key(header::EXPECT);
+        let received = self.pump(incoming, &mut body, &mut sending, begin).await;
+        if received.is_err() && sending {
             drain(body, self.settings().body_bytes_max).await;
         }
         received
@@ -69,6 +71,7 @@ impl App {
         &self,
         incoming: Incoming,
         body: &mut Body,
+        sending: &mut bool,
         begin: impl FnOnce(&Session) -> Result<Upload, Problem> + Send + 'static,
     ) -> Result<BlobWritten, Problem> {
         let admitted = self.admit(&incoming)?;
@@ -90,9 +93,12 @@ impl App {
                 }
             }
         });
-        // Only now: whoever waits for `100 Continue` sends nothing that would be refused.
+        // Only now: what is refused at its beginning need not be sent at all.
         let sent = match may_go.await {
-            Ok(()) => send(body, &pieces).await,
+            Ok(()) => {
+                *sending = true;
+                send(body, &pieces).await
+            }
             Err(_) => Ok(()),
         };
         drop(pieces);
@@ -160,7 +166,7 @@ async fn drain(mut body: Body, bytes_max: usize) {
             left = rest;
         }
     };
-    let _ = tokio::time::timeout(DRAIN_WAIT, read).await;
+    let _ = tokio::time::timeout(LINGER, read).await;
 }
 
 /// Reads slices and hands them on, each only when the one before has been taken.
