@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use vault_core::vault::Sweep;
 
 use crate::config::ServerConfig;
+use crate::logging;
 use crate::routes::router;
 use crate::state::App;
 
@@ -65,6 +66,7 @@ impl Server {
     ///
     /// What the listener says. The vault is closed in that case too.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+        logging::memory_of_keys();
         let (stopping, mut stopped) = watch::channel(false);
         let sweeper = tokio::spawn(sweep(self.app.clone()));
         let service = router(self.app.clone()).into_make_service_with_connect_info::<SocketAddr>();

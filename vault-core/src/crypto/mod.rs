@@ -7,9 +7,12 @@ mod aead;
 mod derive;
 mod envelope;
 mod padding;
+mod pages;
+mod pool;
 mod secret;
 
 pub use aead::self_test;
 pub use derive::{Argon2Params, argon2id, hkdf, hmac, sha256};
 pub use envelope::{ENVELOPE_OVERHEAD, Location, SealError, UnsealError, key_number, seal, unseal};
+pub use pool::{MemoryLock, memory_lock};
 pub use secret::Secret;

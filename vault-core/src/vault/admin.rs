@@ -11,7 +11,7 @@ use super::token::{self, Call, TokenView};
 use super::{RecoveryKey, SlotKind, UnlockSecret, Vault, create, input};
 use crate::audit::{self, Entry};
 use crate::commit::View;
-use crate::crypto::{Location, Secret, seal, unseal};
+use crate::crypto::{Location, MemoryLock, Secret, memory_lock, seal, unseal};
 use crate::entropy::{Entropy, OsEntropy};
 use crate::id::{TokenId, VaultId};
 use crate::keys::slots::SlotTarget;
@@ -43,6 +43,8 @@ pub struct Status {
     pub audit_entries: u64,
     /// Size of all files.
     pub bytes_on_disk: u64,
+    /// The process's pages for keys, and which of them may be swapped out.
+    pub memory_lock: MemoryLock,
 }
 
 /// A policy as applied.
@@ -183,6 +185,7 @@ impl Vault {
             clock_leads: self.engine.clock_leads(),
             audit_entries: state.audit_next,
             bytes_on_disk: create::bytes_on_disk(&self.paths),
+            memory_lock: memory_lock(),
         })
     }
 
