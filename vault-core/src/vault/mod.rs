@@ -24,9 +24,13 @@ use std::sync::atomic::AtomicBool;
 
 use parking_lot::Mutex;
 
+// What callers of a vault meet beside it, so that one `use` is enough for a program that holds one.
+pub use crate::clock::{Clock, SystemClock};
 pub use crate::consent::{ConsentEvent, ConsentState};
+pub use crate::id::{CallId, ReceiptId, RecordId, SessionId, SubjectId, TokenId};
 pub use crate::keys::slots::SlotKind;
 pub use crate::policy::CollectionKind;
+pub use crate::refusal::{InputError, Refusal};
 pub use admin::{PolicyApplied, PolicyView, SlotView, Status};
 pub use consents::{ConsentInput, ConsentView};
 pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError, VaultPaths};
@@ -39,7 +43,6 @@ pub use values::{
     ListOptions, MetaView, Order, Part, ReadOptions, RecordPage, RecordView, Withheld, Written,
 };
 
-use crate::clock::Clock;
 use crate::commit::Engine;
 use crate::crypto::Secret;
 use crate::policy::Policy;
@@ -54,6 +57,17 @@ pub struct Settings {
     /// Somebody has looked at the clock and says that it is right, though it is more than a day
     /// ahead of the vault's last commit.
     pub confirm_clock: bool,
+}
+
+/// The system's clock, and a file system under the anchor that overwrites in place.
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            accept_any_file_system: false,
+            confirm_clock: false,
+        }
+    }
 }
 
 /// An open vault. Every method may block on the disk. After [`Vault::close`] all answer

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::audit::Actor;
 use crate::commit::{Txn, View};
 use crate::crypto::{Location, Secret, seal, sha256, unseal};
+use crate::entropy::OsEntropy;
 use crate::id::{CallId, SessionId, SubjectId, TokenId};
 use crate::limits::API_KEYS_MAX;
 use crate::person::{DAMAGED, Person};
@@ -156,6 +157,28 @@ pub struct Call<'a> {
     pub purpose: Option<&'a str>,
     /// The call's id.
     pub id: CallId,
+}
+
+impl<'a> Call<'a> {
+    /// A call of `principal` under a fresh id. One that moves values names its purpose as well:
+    /// [`Call::with_purpose`].
+    #[must_use]
+    pub fn new(principal: &'a Principal) -> Self {
+        Self {
+            principal,
+            purpose: None,
+            id: CallId::generate(&mut OsEntropy),
+        }
+    }
+
+    /// The same call, for a purpose of the policy.
+    #[must_use]
+    pub fn with_purpose(self, purpose: &'a str) -> Self {
+        Self {
+            purpose: Some(purpose),
+            ..self
+        }
+    }
 }
 
 /// An API key, without its secret.
