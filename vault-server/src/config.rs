@@ -8,9 +8,10 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::cors::{self, Origins};
 use crate::nearest::{nearest, slips};
 
-const KEYS: [Key; 7] = [
+const KEYS: [Key; 8] = [
     Key("listen", "VAULT_LISTEN"),
     Key("vault.dir", "VAULT_DIR"),
     Key("vault.anchor", "VAULT_ANCHOR"),
@@ -18,6 +19,7 @@ const KEYS: [Key; 7] = [
     Key("log.level", "VAULT_LOG_LEVEL"),
     Key("limits.body_bytes", "VAULT_LIMITS_BODY_BYTES"),
     Key("limits.in_flight", "VAULT_LIMITS_IN_FLIGHT"),
+    Key("cors.origins", "VAULT_CORS_ORIGINS"),
 ];
 
 /// Name in the file, name in the environment.
@@ -49,6 +51,8 @@ pub struct ServerConfig {
     pub body_bytes_max: usize,
     /// Most calls that run in the vault at a time.
     pub in_flight_max: usize,
+    /// Whose pages may call from a browser.
+    pub cors: Origins,
 }
 
 impl Default for ServerConfig {
@@ -61,6 +65,7 @@ impl Default for ServerConfig {
             log_level: tracing::Level::INFO,
             body_bytes_max: 1 << 20,
             in_flight_max: 256,
+            cors: Origins::default(),
         }
     }
 }
@@ -191,6 +196,7 @@ impl ServerConfig {
             "\n[log]\nformat = \"{format}\"\nlevel = \"{level}\"\n\n[limits]\nbody_bytes = {}\nin_flight = {}\n",
             self.body_bytes_max, self.in_flight_max
         );
+        let _ = write!(text, "\n[cors]\norigins = {}\n", self.cors.print());
         text
     }
 
@@ -238,6 +244,9 @@ impl ServerConfig {
             "limits.in_flight" => {
                 self.in_flight_max = number(1, 10_000, "between 1 and 10000")?;
             }
+            "cors.origins" => {
+                self.cors = Origins::parse(value).ok_or_else(|| wrong(cors::EXPECTED))?;
+            }
             _ => unreachable!("KEYS and this match name the same keys; a test compares them"),
         }
         Ok(())
@@ -281,7 +290,16 @@ mod tests {
 
     #[test]
     fn what_is_printed_reads_back_as_the_same_and_names_every_key() {
-        let sample = ["[::1]:9", "/v \"x\"", "/a", "json", "debug", "4096", "3"];
+        let sample = [
+            "[::1]:9",
+            "/v \"x\"",
+            "/a",
+            "json",
+            "debug",
+            "4096",
+            "3",
+            "https://chat.example.test,http://localhost:3000",
+        ];
         let environment: Vec<_> = KEYS.iter().map(|key| key.1).zip(sample).collect();
         let config = with("", &environment).expect("every key takes its sample");
         assert_ne!(config, ServerConfig::default());
@@ -314,6 +332,9 @@ mod tests {
             "limits.in_flight = 0",
             "limits.body_bytes = -1",
             "vault.dir = ''",
+            "cors.origins = ['*']",
+            "cors.origins = [1]",
+            "cors.origins = 'https://chat.example.test/'",
         ] {
             let error = with(text, &[]).expect_err(text).to_string();
             let key = text.split(" = ").next().expect("a key");

@@ -9,6 +9,7 @@ mod backoff;
 mod call;
 pub mod code;
 pub mod config;
+pub mod cors;
 mod front;
 mod idempotency;
 mod incoming;

@@ -14,6 +14,7 @@ use vault_core::vault::{LockedVault, UnlockError, UnlockSecret, Vault};
 use crate::backoff::Backoff;
 use crate::code::Code;
 use crate::config::ServerConfig;
+use crate::cors::Origins;
 use crate::idempotency::Idempotency;
 use crate::problem::Problem;
 
@@ -28,6 +29,8 @@ pub struct AppSettings {
     pub in_flight_max: usize,
     /// How often the sweeper runs while the server does; `None` never.
     pub sweep_every: Option<Duration>,
+    /// Whose pages may call from a browser.
+    pub cors: Origins,
 }
 
 impl From<&ServerConfig> for AppSettings {
@@ -37,6 +40,7 @@ impl From<&ServerConfig> for AppSettings {
             body_bytes_max: config.body_bytes_max,
             in_flight_max: config.in_flight_max,
             sweep_every: Some(Duration::from_secs(60)),
+            cors: config.cors.clone(),
         }
     }
 }

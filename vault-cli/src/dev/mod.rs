@@ -26,6 +26,7 @@ use vault_core::vault::{
     Call, CreateError, LockedVault, Settings, UnlockSecret, Vault, VaultPaths,
 };
 use vault_server::config::ServerConfig;
+use vault_server::cors::Origins;
 use vault_server::{App, AppSettings, Server};
 use zeroize::Zeroizing;
 
@@ -45,6 +46,8 @@ pub struct DevOptions {
     pub policy: Option<String>,
     /// Where to listen; 127.0.0.1:8200, else a free port, where `None`.
     pub listen: Option<SocketAddr>,
+    /// Whose pages may call from a browser; none, as an empty list.
+    pub cors: Origins,
 }
 
 /// A vault that is being served. Stops when dropped. No `Debug`: it holds secrets.
@@ -116,11 +119,11 @@ pub fn start(options: DevOptions) -> Result<Running, Failure> {
         (created.locked, created.vault, passphrase)
     };
     let tokens = make_tokens(&vault)?;
-    let app = App::new(
-        locked,
-        Some(vault),
-        AppSettings::from(&ServerConfig::default()),
-    );
+    let config = ServerConfig {
+        cors: options.cors,
+        ..ServerConfig::default()
+    };
+    let app = App::new(locked, Some(vault), AppSettings::from(&config));
     let (address, shutdown, thread) = serve(options.listen, app)?;
     Ok(Running {
         url: format!("http://{address}"),
