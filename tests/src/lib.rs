@@ -3,3 +3,4 @@
 //! Here stands what several tests and programs share; the tests themselves are in `tests/`.
 
 pub mod replay;
+pub mod soak;

@@ -71,7 +71,7 @@ impl Default for Settings {
 }
 
 /// An open vault. Every method may block on the disk. After [`Vault::close`] all answer
-/// [`Refusal::Locked`](crate::refusal::Refusal::Locked).
+/// [`Refusal::Locked`].
 pub struct Vault {
     engine: Engine,
     paths: VaultPaths,
