@@ -112,6 +112,7 @@ pub fn serve(dir: Option<PathBuf>) -> Result<(), BlobsError> {
         dir,
         policy: Some(POLICY.into()),
         listen: Some(([127, 0, 0, 1], 0).into()),
+        cors: Default::default(),
     })
     .map_err(failed)?;
     let told = json!({"url": running.url, "bot": running.token("bot")});

@@ -4,3 +4,4 @@
 
 pub mod blobs;
 pub mod replay;
+pub mod soak;

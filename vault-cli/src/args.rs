@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use vault_core::id::{SubjectId, TokenId};
 use vault_core::policy::Period;
+use vault_server::cors::{EXPECTED, Origins};
 
 use crate::secret::SecretKind;
 use crate::terminal::When;
@@ -158,6 +159,13 @@ pub(crate) struct DevArguments {
     /// Where to listen; 127.0.0.1:8200, or a free port where that is taken
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<SocketAddr>,
+    /// Let pages of this origin call from a browser, such as http://localhost:3000; more with commas
+    #[arg(long, value_name = "ORIGIN", value_parser = origins)]
+    pub(crate) cors_origin: Option<Origins>,
+}
+
+fn origins(text: &str) -> Result<Origins, &'static str> {
+    Origins::parse(text).ok_or(EXPECTED)
 }
 
 #[derive(Args, Debug)]

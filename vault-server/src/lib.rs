@@ -10,6 +10,7 @@ mod call;
 pub mod code;
 pub mod config;
 mod connection;
+pub mod cors;
 mod front;
 mod idempotency;
 mod incoming;

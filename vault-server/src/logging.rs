@@ -10,6 +10,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
+use vault_core::crypto::memory_lock;
 
 use crate::config::{LogFormat, ServerConfig};
 #[cfg(feature = "otel")]
@@ -89,4 +90,28 @@ fn hide_panics() {
             .map_or(("unknown", 0), |place| (place.file(), place.line()));
         tracing::error!(target: "vault_server::panic", file, line, "a defect stopped a call");
     }));
+}
+
+/// One line at the start: whether the system locks the pages that keys lie in.
+pub(crate) fn memory_of_keys() {
+    let figures = memory_lock();
+    let limit = figures
+        .limit
+        .map_or_else(|| "none".to_owned(), |bytes| bytes.to_string());
+    if figures.unlocked_bytes == 0 {
+        tracing::info!(
+            target: "vault_server::memory",
+            locked_bytes = figures.locked_bytes,
+            limit,
+            "keys are locked in memory"
+        );
+    } else {
+        tracing::warn!(
+            target: "vault_server::memory",
+            locked_bytes = figures.locked_bytes,
+            unlocked_bytes = figures.unlocked_bytes,
+            limit,
+            "not all keys are locked in memory: raise RLIMIT_MEMLOCK (LimitMEMLOCK= in a unit), or encrypt swap"
+        );
+    }
 }

@@ -14,6 +14,7 @@ use vault_core::vault::Sweep;
 
 use crate::config::ServerConfig;
 use crate::connection::{AdminSocket, House, accept, accept_socket};
+use crate::logging;
 use crate::metrics::MetricsListener;
 use crate::routes::router;
 use crate::state::App;
@@ -168,6 +169,7 @@ impl Server {
         mut self,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
+        logging::memory_of_keys();
         let beside = [
             tokio::spawn(sweep(self.app.clone())),
             tokio::spawn(watch_certificate(self.app.clone())),

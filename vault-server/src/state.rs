@@ -19,6 +19,7 @@ use crate::backoff::Backoff;
 use crate::code::Code;
 use crate::config::ServerConfig;
 use crate::connection::ConnectionFigures;
+use crate::cors::Origins;
 use crate::idempotency::Idempotency;
 use crate::keyholder::{Keyholders, PREFIX};
 use crate::metrics::Metrics;
@@ -42,6 +43,8 @@ pub struct AppSettings {
     pub limits: Limits,
     /// How often the sweeper runs while the server does; `None` never.
     pub sweep_every: Option<Duration>,
+    /// Whose pages may call from a browser.
+    pub cors: Origins,
 }
 
 impl From<&ServerConfig> for AppSettings {
@@ -53,6 +56,7 @@ impl From<&ServerConfig> for AppSettings {
             transfers_max: config.transfers_max,
             limits: config.limits.clone(),
             sweep_every: Some(Duration::from_secs(60)),
+            cors: config.cors.clone(),
         }
     }
 }

@@ -97,6 +97,7 @@ impl Scene {
             dir: Some(parent.path().join("vault")),
             policy: Some(POLICY.to_owned()),
             listen: Some("127.0.0.1:0".parse().unwrap()),
+            ..DevOptions::default()
         };
         let running = start(options).map_err(|_| "dev does not start").unwrap();
         Self { running, parent }

@@ -22,6 +22,7 @@ pub(super) fn run(context: &Context<'_>, arguments: DevArguments) -> Result<(), 
         dir: arguments.dir,
         policy,
         listen: arguments.listen,
+        cors: arguments.cors_origin.unwrap_or_default(),
     })?;
     for warning in &running.warnings {
         terminal.note(warning);

@@ -26,6 +26,7 @@ use vault_core::vault::{
     Call, CreateError, LockedVault, Settings, UnlockSecret, Vault, VaultPaths,
 };
 use vault_server::config::ServerConfig;
+use vault_server::cors::Origins;
 use vault_server::{AdminSocket, App, AppSettings, Limits, Server};
 use zeroize::Zeroizing;
 
@@ -45,6 +46,8 @@ pub struct DevOptions {
     pub policy: Option<String>,
     /// Where to listen; 127.0.0.1:8200, else a free port, where `None`.
     pub listen: Option<SocketAddr>,
+    /// Whose pages may call from a browser; none, as an empty list.
+    pub cors: Origins,
 }
 
 /// A vault that is being served. Stops when dropped. No `Debug`: it holds secrets.
@@ -118,6 +121,7 @@ pub fn start(options: DevOptions) -> Result<Running, Failure> {
     let tokens = make_tokens(&vault)?;
     // What runs here is recorded conversations and measurements, as fast as they can.
     let settings = AppSettings {
+        cors: options.cors,
         limits: Limits::widest(),
         ..AppSettings::from(&ServerConfig::default())
     };

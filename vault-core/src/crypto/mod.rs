@@ -8,6 +8,8 @@ mod aead;
 mod derive;
 mod envelope;
 mod padding;
+mod pages;
+mod pool;
 mod secret;
 mod stream;
 
@@ -15,5 +17,6 @@ pub use aead::self_test;
 pub use derive::{Argon2Params, argon2id, hkdf, hmac, sha256};
 pub use envelope::{ENVELOPE_OVERHEAD, Location, SealError, UnsealError, key_number, seal, unseal};
 pub use padding::padded_bytes;
+pub use pool::{MemoryLock, memory_lock};
 pub use secret::Secret;
 pub use stream::{End, STREAM_NONCE_BYTES, STREAM_TAG_BYTES, Stream};

@@ -1,7 +1,7 @@
 //! Key material in memory.
 //!
-//! Knows nothing of what a key is for. Does not lock pages: a host whose swap is not encrypted is
-//! named in docs/threat-model.md.
+//! Knows nothing of what a key is for. Secrets lie in pages that are locked in memory where the
+//! limit allows (`pool`); docs/threat-model.md lists what a key passes through beside them.
 
 use core::fmt;
 
@@ -11,25 +11,29 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use super::pool::{SECRET_BYTES_MAX, Slot};
 use crate::entropy::Entropy;
 
-/// `N` secret bytes: boxed so that moving does not copy them, overwritten when dropped, silent in
-/// `Debug`, compared in constant time, never `Clone`.
-#[derive(Zeroize, ZeroizeOnDrop)]
-pub struct Secret<const N: usize>(Box<[u8; N]>);
+/// `N` secret bytes, at most 64: in a page of their kind so that moving does not copy them, locked
+/// in memory where the limit allows, overwritten when dropped, silent in `Debug`, compared in
+/// constant time, never `Clone`.
+pub struct Secret<const N: usize>(Slot);
+
+// The slot overwrites itself.
+impl<const N: usize> ZeroizeOnDrop for Secret<N> {}
 
 impl<const N: usize> Secret<N> {
     /// Fresh random bytes.
     pub fn generate(entropy: &mut dyn Entropy) -> Self {
         let mut secret = Self::zeroed();
-        entropy.fill(secret.0.as_mut_slice());
+        entropy.fill(secret.expose_mut());
         secret
     }
 
     /// Takes `bytes` over and overwrites them where they were.
     pub fn take(bytes: &mut [u8; N]) -> Self {
         let mut secret = Self::zeroed();
-        secret.0.copy_from_slice(bytes);
+        secret.expose_mut().copy_from_slice(bytes);
         bytes.zeroize();
         secret
     }
@@ -41,7 +45,7 @@ impl<const N: usize> Secret<N> {
         if bytes.len() != N {
             return None;
         }
-        secret.0.copy_from_slice(bytes);
+        secret.expose_mut().copy_from_slice(bytes);
         Some(secret)
     }
 
@@ -49,31 +53,34 @@ impl<const N: usize> Secret<N> {
     #[must_use]
     pub fn duplicate(&self) -> Self {
         let mut secret = Self::zeroed();
-        secret.0.copy_from_slice(self.0.as_slice());
+        secret.expose_mut().copy_from_slice(self.expose());
         secret
     }
 
     /// The bytes, for the cipher.
     #[must_use]
     pub fn expose(&self) -> &[u8; N] {
-        &self.0
+        let bytes = self.0.bytes().first_chunk();
+        bytes.expect("the slot has room for them")
     }
 
     /// The bytes, to be filled.
     pub fn expose_mut(&mut self) -> &mut [u8; N] {
-        &mut self.0
+        let bytes = self.0.bytes_mut().first_chunk_mut();
+        bytes.expect("the slot has room for them")
     }
 
     /// `N` zero bytes, to be filled.
     #[must_use]
     pub fn zeroed() -> Self {
-        Self(Box::new([0; N]))
+        const { assert!(N <= SECRET_BYTES_MAX, "a secret has at most 64 bytes") };
+        Self(Slot::take(N))
     }
 }
 
 impl<const N: usize> PartialEq for Secret<N> {
     fn eq(&self, other: &Self) -> bool {
-        self.0.as_slice().ct_eq(other.0.as_slice()).into()
+        self.expose().ct_eq(other.expose()).into()
     }
 }
 
@@ -92,7 +99,7 @@ impl<const N: usize> Serialize for Secret<N> {
             return Err(serde::ser::Error::custom("a key has no readable form"));
         }
         let mut tuple = serializer.serialize_tuple(N)?;
-        for byte in self.0.iter() {
+        for byte in self.expose() {
             tuple.serialize_element(byte)?;
         }
         tuple.end()
@@ -111,7 +118,7 @@ impl<'de, const N: usize> Deserialize<'de> for Secret<N> {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut bytes: A) -> Result<Secret<N>, A::Error> {
                 let mut secret = Secret::zeroed();
-                for (index, place) in secret.0.iter_mut().enumerate() {
+                for (index, place) in secret.expose_mut().iter_mut().enumerate() {
                     *place = bytes
                         .next_element()?
                         .ok_or_else(|| A::Error::invalid_length(index, &self))?;

@@ -36,6 +36,8 @@ pub enum Table {
     Blobs = 14,
     /// Blobs whose chunks no field names: uploads under way, and what a removal left.
     Uploads = 15,
+    /// Answers to calls that may be sent again.
+    Answers = 16,
     /// Hashes of the Merkle tree over the log.
     Tree = 17,
     /// Signed checkpoints of the log.
@@ -46,7 +48,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::System,
         Self::Nodes,
         Self::Keysets,
@@ -62,6 +64,7 @@ impl Table {
         Self::Sessions,
         Self::Blobs,
         Self::Uploads,
+        Self::Answers,
         Self::Tree,
         Self::Checkpoints,
         Self::Receipts,
@@ -93,6 +96,7 @@ impl Table {
             Self::Sessions => "t13",
             Self::Blobs => "t14",
             Self::Uploads => "t15",
+            Self::Answers => "t16",
             Self::Tree => "t17",
             Self::Checkpoints => "t18",
             Self::Receipts => "t19",

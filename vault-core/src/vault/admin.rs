@@ -10,7 +10,7 @@ use super::secret::Passphrase;
 use super::token::Call;
 use super::{RecoveryKey, SlotKind, UnlockSecret, Vault, create, input};
 use crate::commit::View;
-use crate::crypto::{Location, Secret, seal, unseal};
+use crate::crypto::{Location, MemoryLock, Secret, memory_lock, seal, unseal};
 use crate::entropy::{Entropy, OsEntropy};
 use crate::id::VaultId;
 use crate::keys::slots::SlotTarget;
@@ -42,6 +42,8 @@ pub struct Status {
     pub audit_entries: u64,
     /// Size of all files.
     pub bytes_on_disk: u64,
+    /// The process's pages for keys, and which of them may be swapped out.
+    pub memory_lock: MemoryLock,
 }
 
 /// A policy as applied.
@@ -198,6 +200,7 @@ impl Vault {
             clock_leads: self.engine.clock_leads(),
             audit_entries: state.audit_next,
             bytes_on_disk: create::bytes_on_disk(&self.paths),
+            memory_lock: memory_lock(),
         })
     }
 

@@ -29,9 +29,13 @@ use std::sync::atomic::AtomicBool;
 
 use parking_lot::Mutex;
 
+// What callers of a vault meet beside it, so that one `use` is enough for a program that holds one.
+pub use crate::clock::{Clock, SystemClock};
 pub use crate::consent::{ConsentEvent, ConsentState};
+pub use crate::id::{CallId, ReceiptId, RecordId, SessionId, SubjectId, TokenId};
 pub use crate::keys::slots::SlotKind;
 pub use crate::policy::CollectionKind;
+pub use crate::refusal::{InputError, Refusal};
 pub use admin::{PolicyApplied, PolicyView, SlotView, Status};
 pub use api_key::{Rotated, TokenInput};
 pub use blobs::{BlobPlace, BlobWritten, Download, Look, Upload};
@@ -49,7 +53,6 @@ pub use values::{
     ListOptions, MetaView, Order, Part, ReadOptions, RecordPage, RecordView, Withheld, Written,
 };
 
-use crate::clock::Clock;
 use crate::commit::Engine;
 use crate::crypto::Secret;
 use crate::policy::Policy;
@@ -96,8 +99,15 @@ impl Settings {
     }
 }
 
+/// The system's clock, and a file system under the anchor that overwrites in place.
+impl Default for Settings {
+    fn default() -> Self {
+        Self::new(Arc::new(SystemClock))
+    }
+}
+
 /// An open vault. Every method may block on the disk. After [`Vault::close`] all answer
-/// [`Refusal::Locked`](crate::refusal::Refusal::Locked).
+/// [`Refusal::Locked`].
 pub struct Vault {
     engine: Engine,
     paths: VaultPaths,

@@ -9,6 +9,7 @@ use super::token_row::{self, TokenRow};
 use crate::audit::Actor;
 use crate::commit::View;
 use crate::crypto::sha256;
+use crate::entropy::OsEntropy;
 use crate::id::{CallId, SessionId, SubjectId, TokenId};
 use crate::person::Person;
 use crate::policy::{Capability, Policy, Role};
@@ -178,6 +179,28 @@ pub struct Call<'a> {
     pub purpose: Option<&'a str>,
     /// The call's id.
     pub id: CallId,
+}
+
+impl<'a> Call<'a> {
+    /// A call of `principal` under a fresh id. One that moves values names its purpose as well:
+    /// [`Call::with_purpose`].
+    #[must_use]
+    pub fn new(principal: &'a Principal) -> Self {
+        Self {
+            principal,
+            purpose: None,
+            id: CallId::generate(&mut OsEntropy),
+        }
+    }
+
+    /// The same call, for a purpose of the policy.
+    #[must_use]
+    pub fn with_purpose(self, purpose: &'a str) -> Self {
+        Self {
+            purpose: Some(purpose),
+            ..self
+        }
+    }
 }
 
 /// The row of a key that is neither revoked nor over in this state.

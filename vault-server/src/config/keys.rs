@@ -10,6 +10,7 @@ use std::time::Duration;
 use vault_core::vault::AuditDurability;
 
 use super::{LogFormat, SandboxMode, ServerConfig, UnlockSource};
+use crate::cors::{self, Origins};
 use crate::metrics::private;
 
 /// One key.
@@ -25,6 +26,12 @@ pub(super) struct Key {
 pub(super) enum Form {
     /// A text: what fits, how it is read, how it is printed (`None`: not set).
     Text(
+        &'static str,
+        fn(&mut ServerConfig, &str) -> Option<()>,
+        fn(&ServerConfig) -> Option<String>,
+    ),
+    /// A TOML value that is no text: as [`Form::Text`], printed as it is.
+    Value(
         &'static str,
         fn(&mut ServerConfig, &str) -> Option<()>,
         fn(&ServerConfig) -> Option<String>,
@@ -135,6 +142,11 @@ pub(super) const KEYS: &[Key] = &[
     key("tls.key", "VAULT_TLS_KEY", path!("a file with a PEM private key", optional tls_key)),
     key("tls.client_ca", "VAULT_TLS_CLIENT_CA", path!("a file of PEM certificates", optional tls_client_ca)),
     key("admin.socket", "VAULT_ADMIN_SOCKET", Form::Switch(|config| &mut config.admin_socket)),
+    key("cors.origins", "VAULT_CORS_ORIGINS", Form::Value(
+        cors::EXPECTED,
+        |config, text| { config.cors = Origins::parse(text)?; Some(()) },
+        |config| Some(config.cors.print()),
+    )),
     key("audit.durability", "VAULT_AUDIT_DURABILITY", Form::Text(
         "batched or power-safe",
         |config, text| {
@@ -234,7 +246,9 @@ impl Key {
     /// What would fit.
     pub(super) fn read(&self, config: &mut ServerConfig, text: &str) -> Result<(), String> {
         match &self.form {
-            Form::Text(expected, read, _) => read(config, text).ok_or((*expected).to_owned()),
+            Form::Text(expected, read, _) | Form::Value(expected, read, _) => {
+                read(config, text).ok_or((*expected).to_owned())
+            }
             Form::Switch(field) => {
                 *field(config) = match text {
                     "true" => true,
@@ -262,6 +276,7 @@ impl Key {
     /// The key's value as TOML; `None` where it is not set.
     pub(super) fn show(&self, config: &ServerConfig) -> Option<String> {
         match &self.form {
+            Form::Value(_, _, show) => show(config),
             Form::Text(_, _, show) => Some(toml::Value::String(show(config)?).to_string()),
             Form::Switch(field) => Some(field(&mut config.clone()).to_string()),
             Form::Number { show, .. } => Some(show(config).to_string()),

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 pub use limits::ConnectionLimits;
 use vault_core::vault::AuditDurability;
 
+use crate::cors::Origins;
 use crate::nearest::{nearest, slips};
 use crate::places;
 use crate::rate::Limits;
@@ -117,6 +118,8 @@ pub struct ServerConfig {
     pub metrics_listen: Option<SocketAddr>,
     /// How much one caller may ask, and how long a call waits for a place.
     pub limits: Limits,
+    /// Whose pages may call from a browser.
+    pub cors: Origins,
     /// When the entry of a read has to be durable.
     pub audit_durability: AuditDurability,
     /// Where traces go, `http://HOST:PORT` of an OTLP collector; with the feature `otel` alone.
@@ -146,6 +149,7 @@ impl Default for ServerConfig {
             admin_socket: true,
             metrics_listen: None,
             limits: Limits::default(),
+            cors: Origins::default(),
             audit_durability: AuditDurability::default(),
             otel_endpoint: None,
             connections: ConnectionLimits::default(),

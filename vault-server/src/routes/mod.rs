@@ -20,6 +20,7 @@ mod subjects;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
+use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -86,11 +87,13 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
 /// refuses everybody.
 pub fn router(app: App) -> Router {
     let (router, _) = documented().split_for_parts();
+    let cors = app.settings().cors.layer();
     router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(app.clone())
         .layer(CatchPanicLayer::custom(on_panic))
+        .layer(option_layer(cors))
         .layer(from_fn_with_state(app, front))
 }
 

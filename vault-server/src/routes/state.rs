@@ -4,6 +4,7 @@ use axum::extract::State;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
+use vault_core::crypto::MemoryLock;
 use vault_core::vault::{Passphrase, PassphraseError, UnlockSecret};
 
 use crate::call::Outcome;
@@ -59,6 +60,36 @@ pub(crate) struct StatusView {
     /// Size of all files, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes_on_disk: Option<u64>,
+    /// Memory for keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_lock: Option<MemoryLockView>,
+}
+
+/// Memory for keys, and whether it stays out of swap.
+#[derive(Serialize, ToSchema)]
+#[schema(as = MemoryLock)]
+pub(crate) struct MemoryLockView {
+    /// Bytes of pages that are locked in memory.
+    locked_bytes: u64,
+    /// Bytes of pages that are not, because the limit was reached: swap may hold keys.
+    unlocked_bytes: u64,
+    /// What the system lets the server lock (`RLIMIT_MEMLOCK`), in bytes; null without a limit.
+    limit: Option<u64>,
+}
+
+impl From<MemoryLock> for MemoryLockView {
+    fn from(figures: MemoryLock) -> Self {
+        let MemoryLock {
+            locked_bytes,
+            unlocked_bytes,
+            limit,
+        } = figures;
+        Self {
+            locked_bytes,
+            unlocked_bytes,
+            limit,
+        }
+    }
 }
 
 /// A secret of a key slot: exactly one of the two.
@@ -172,6 +203,7 @@ pub(crate) async fn status(State(app): State<App>, incoming: Incoming) -> Outcom
         clock_leads: None,
         audit_entries: None,
         bytes_on_disk: None,
+        memory_lock: None,
     };
     // Counts are for those who run the vault or a bot; a session is for one person.
     let counts = incoming.bearer.is_some() && incoming.session_subject().is_none();
@@ -191,6 +223,7 @@ pub(crate) async fn status(State(app): State<App>, incoming: Incoming) -> Outcom
                 clock_leads: Some(status.clock_leads),
                 audit_entries: Some(status.audit_entries),
                 bytes_on_disk: Some(status.bytes_on_disk),
+                memory_lock: Some(status.memory_lock.into()),
                 ..bare(&session.app)
             },
         ))

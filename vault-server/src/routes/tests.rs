@@ -19,6 +19,7 @@ use vault_core::vault::{UnlockError, UnlockSecret, Vault};
 
 use crate::code::Code;
 use crate::config::LogFormat;
+use crate::cors::Origins;
 use crate::state::{App, AppSettings, Door};
 use crate::{Limits, logging, router};
 
@@ -37,14 +38,21 @@ impl Door for Wall {
 
 /// A server whose vault never opens.
 pub(crate) fn closed_app() -> App {
-    let settings = AppSettings {
+    closed_app_with(|_| {})
+}
+
+/// The same, with other settings.
+pub(crate) fn closed_app_with(change: impl FnOnce(&mut AppSettings)) -> App {
+    let mut settings = AppSettings {
         clock: Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH)),
         body_bytes_max: 1 << 20,
         in_flight_max: 8,
         transfers_max: 2,
         limits: Limits::default(),
         sweep_every: None,
+        cors: Origins::default(),
     };
+    change(&mut settings);
     App::over(Box::new(Wall), None, settings)
 }
 
