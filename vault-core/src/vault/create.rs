@@ -451,9 +451,11 @@ impl LockedVault {
             paths: self.paths.clone(),
             closed: AtomicBool::new(false),
             policy: Mutex::new(Arc::new(policy)),
-            guard: guard::Guard::new(Secret::generate(&mut OsEntropy)),
-            asks: guard::Asks::default(),
-            process_key: Secret::generate(&mut OsEntropy),
+            memory: Arc::new(guard::Memory {
+                guard: guard::Guard::new(Secret::generate(&mut OsEntropy)),
+                asks: guard::Asks::default(),
+                process_key: Secret::generate(&mut OsEntropy),
+            }),
         }))
     }
 

@@ -5,11 +5,14 @@
 //! works on, and leaves an entry in the log whether it is granted or refused.
 
 mod admin;
+mod ask;
 mod call;
 mod consents;
 mod create;
+mod cursor;
 mod guard;
 mod input;
+mod reads;
 mod secret;
 mod sessions;
 mod subjects;
@@ -17,7 +20,8 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod token;
-mod values;
+mod views;
+mod writes;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -35,13 +39,12 @@ pub use sessions::{SessionBegun, SessionInput, SessionView};
 pub use subjects::{CollectionCount, SubjectView};
 pub use sweep::Sweep;
 pub use token::{Call, Principal, TokenView};
-pub use values::{
+pub use views::{
     ListOptions, MetaView, Order, Part, ReadOptions, RecordPage, RecordView, Withheld, Written,
 };
 
 use crate::clock::Clock;
 use crate::commit::Engine;
-use crate::crypto::Secret;
 use crate::policy::Policy;
 
 /// Time and settings that a vault runs with.
@@ -64,8 +67,5 @@ pub struct Vault {
     closed: AtomicBool,
     /// The policy that was committed last, as far as anybody has looked.
     policy: Mutex<Arc<Policy>>,
-    guard: guard::Guard,
-    asks: guard::Asks,
-    /// Seals cursors: gone with the process.
-    process_key: Secret<32>,
+    memory: Arc<guard::Memory>,
 }

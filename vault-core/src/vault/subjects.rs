@@ -76,7 +76,7 @@ impl Vault {
                 check_identity(channel, user)?;
                 let mark = person::channel_mark(snapshot, channel, user)?;
                 let hits = snapshot.index_hits(&mark)?;
-                if hits.is_empty() && self.guard.refuses(&mark, snapshot.now()) {
+                if hits.is_empty() && self.memory.guard.refuses(&mark, snapshot.now()) {
                     return Err(Refusal::Erased { receipt: None });
                 }
                 Ok(hits.first().map(|hit| hit.subject))
@@ -128,7 +128,7 @@ impl Vault {
                 let mark = person::channel_mark(snapshot, channel, user)?;
                 match snapshot.index_hits(&mark)?.first() {
                     Some(hit) => Ok(hit.subject),
-                    None if self.guard.refuses(&mark, snapshot.now()) => {
+                    None if self.memory.guard.refuses(&mark, snapshot.now()) => {
                         Err(Refusal::Erased { receipt: None })
                     }
                     None => Err(Refusal::NotFound("person")),
@@ -235,7 +235,7 @@ impl Vault {
                 .lookups
                 .iter()
                 .filter(|l| l.field == CHANNEL_FIELD);
-            channels.for_each(|lookup| self.guard.add(&lookup.mark, now));
+            channels.for_each(|lookup| self.memory.guard.add(&lookup.mark, now));
         }
         self.write(
             call,
