@@ -3,6 +3,7 @@
 //! Synchronous, and knows no HTTP: a server and a command line stand on top of it. Imports go one
 //! way: a module knows those it stands on, never those above it.
 
+mod answer;
 pub mod audit;
 pub mod clock;
 pub mod commit;

@@ -21,7 +21,7 @@ use crate::schema::NORMALISER_VERSION;
 use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
 
 /// Tables whose keys begin with a row handle.
-const OWN_TABLES: [Table; 7] = [
+const OWN_TABLES: [Table; 8] = [
     Table::Keysets,
     Table::Records,
     Table::RecordMeta,
@@ -29,6 +29,7 @@ const OWN_TABLES: [Table; 7] = [
     Table::Consents,
     Table::Dirty,
     Table::Sessions,
+    Table::Answers,
 ];
 
 /// A person with their keys.

@@ -296,6 +296,7 @@ impl Writer {
                 before: &wishes,
                 own: Wishes::default(),
                 entropy: &mut *self.parts.entropy,
+                revocation: &self.shared.revocation,
             };
             let mut outcome = run_caught(&mut job.run, &mut txn);
             let (changes, own) = txn.finish();
@@ -391,8 +392,8 @@ impl Writer {
                 live.keys = vec![keys];
             }
         }
-        for subject in &prepared.wishes.revoked {
-            self.shared.revocation.bump(*subject);
+        for (subject, times) in &prepared.wishes.revoked {
+            self.shared.revocation.bump(*subject, *times);
         }
         if prepared.wishes.policy_changed {
             self.shared.revocation.bump_policy();

@@ -32,11 +32,13 @@ pub enum Table {
     Dirty = 12,
     /// Sessions of conversations.
     Sessions = 13,
+    /// Answers to calls that may be sent again.
+    Answers = 16,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::System,
         Self::Nodes,
         Self::Keysets,
@@ -50,6 +52,7 @@ impl Table {
         Self::Audit,
         Self::Dirty,
         Self::Sessions,
+        Self::Answers,
     ];
 
     /// The number, as used in associated data.
@@ -76,12 +79,15 @@ impl Table {
             Self::Audit => "t11",
             Self::Dirty => "t12",
             Self::Sessions => "t13",
+            Self::Answers => "t16",
         }
     }
 
     /// The place of this table in [`Table::ALL`].
     pub(super) fn index(self) -> usize {
-        usize::from(self.number()) - 1
+        // Numbers are given away before they are used, so that the list may have gaps.
+        let place = Self::ALL.iter().position(|table| *table == self);
+        place.expect("every table stands in the list")
     }
 }
 

@@ -17,7 +17,7 @@ use crate::refusal::Refusal;
 use crate::session;
 
 /// How often a read begins again because something was revoked meanwhile.
-const READ_TRIES: usize = 16;
+pub(super) const READ_TRIES: usize = 16;
 
 /// A call that outlives its caller's borrow.
 #[derive(Clone)]
@@ -42,15 +42,25 @@ impl Noted {
 }
 
 impl Context {
-    fn new(call: &Call<'_>) -> Self {
-        Self {
+    pub(super) fn new(call: &Call<'_>) -> Self {
+        let context = Self {
             principal: call.principal.clone(),
+            purpose: None,
+            id: call.id,
+        };
+        context.stating(call.purpose)
+    }
+
+    /// The same caller and call, stating this purpose.
+    pub(super) fn stating(&self, purpose: Option<&str>) -> Self {
+        Self {
+            principal: self.principal.clone(),
             // A session implies its purpose; stating another is refused as that of another role is.
-            purpose: call.purpose.map(Into::into).or_else(|| {
-                let scope = call.principal.scope()?;
+            purpose: purpose.map(Into::into).or_else(|| {
+                let scope = self.principal.scope()?;
                 Some(scope.purpose.clone())
             }),
-            id: call.id,
+            id: self.id,
         }
     }
 
@@ -68,7 +78,7 @@ impl Context {
         }
     }
 
-    fn entry(
+    pub(super) fn entry(
         &self,
         policy: &Policy,
         time: Timestamp,

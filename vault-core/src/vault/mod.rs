@@ -10,6 +10,7 @@ mod call;
 mod consents;
 mod create;
 mod cursor;
+mod desk;
 mod guard;
 mod input;
 mod reads;
@@ -19,6 +20,7 @@ mod subjects;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod together;
 mod token;
 mod views;
 mod writes;
@@ -28,16 +30,19 @@ use std::sync::atomic::AtomicBool;
 
 use parking_lot::Mutex;
 
+pub use crate::answer::Answer;
 pub use crate::consent::{ConsentEvent, ConsentState};
 pub use crate::keys::slots::SlotKind;
 pub use crate::policy::CollectionKind;
 pub use admin::{PolicyApplied, PolicyView, SlotView, Status};
 pub use consents::{ConsentInput, ConsentView};
 pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError, VaultPaths};
+pub use desk::Desk;
 pub use secret::{Passphrase, PassphraseError, RecoveryKey, RecoveryKeyError, UnlockSecret};
 pub use sessions::{SessionBegun, SessionInput, SessionView};
 pub use subjects::{CollectionCount, SubjectView};
 pub use sweep::Sweep;
+pub use together::{Group, Once};
 pub use token::{Call, Principal, TokenView};
 pub use views::{
     ListOptions, MetaView, Order, Part, ReadOptions, RecordPage, RecordView, Withheld, Written,

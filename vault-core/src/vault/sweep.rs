@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::Vault;
 use super::admin::rows;
+use crate::answer;
 use crate::clock::hour_of;
 use crate::commit::{Txn, View};
 use crate::id::SubjectId;
@@ -146,6 +147,7 @@ impl Vault {
                     Table::RecordMeta,
                     Table::Consents,
                     Table::Sessions,
+                    Table::Answers,
                 ] {
                     let range = KeyRange::prefix(handle);
                     for (row, _) in txn.range(table, &range, Direction::Ascending, budget)? {
@@ -215,6 +217,9 @@ impl Vault {
 fn over(policy: &Arc<Policy>, person: &Person, now: u32) -> Vec<Compartment> {
     let keys = person.keyset.keys.iter().map(|dek| dek.compartment);
     let ended = keys.filter(|compartment| {
+        if compartment.number == Compartment::ANSWERS {
+            return answer::period_over(compartment.period, now);
+        }
         let collection = compartment
             .number
             .checked_sub(16)
@@ -265,6 +270,7 @@ fn sweep_person(
     }
     let ended = over(policy, &person, hour_of(txn.now()));
     if !ended.is_empty() {
+        answer::remove_of(txn, &person, &ended)?;
         person
             .keyset
             .keys

@@ -72,6 +72,11 @@ impl Principal {
         self.session.as_ref().map(|scope| scope.session)
     }
 
+    /// The hash of the API key; that of its maker for a session.
+    pub(super) fn key_sha256(&self) -> Option<[u8; 32]> {
+        self.token.map(|(_, hash)| hash)
+    }
+
     pub(super) fn scope(&self) -> Option<&Scope> {
         self.session.as_deref()
     }
