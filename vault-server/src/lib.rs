@@ -5,17 +5,20 @@
 //! `reply` or `problem`. This crate decides nothing about people: who may see what is decided
 //! below, in the read's own transaction. It knows sockets, headers and status codes.
 
+mod asked;
 mod backoff;
 mod call;
 pub mod code;
 pub mod config;
 mod front;
+mod group;
 mod idempotency;
 mod incoming;
 mod json;
 pub mod logging;
 mod nearest;
 pub mod openapi;
+mod operation;
 pub mod problem;
 mod reply;
 mod routes;

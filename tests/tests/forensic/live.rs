@@ -36,7 +36,11 @@ pub(crate) fn read_tables(path: &std::path::Path) -> BTreeMap<u8, Rows> {
         });
         tables.insert(number, rows.collect());
     }
-    assert!(tables.keys().copied().eq(1..=13), "tables t01 to t13");
+    let numbers = tables.keys().copied();
+    assert!(
+        numbers.eq((1..=13).chain([16])),
+        "tables t01 to t13 and t16"
+    );
     tables
 }
 

@@ -384,6 +384,7 @@ impl Writer {
         let committed = self.committed.as_mut().expect("just written");
         committed.row = prepared.row;
         committed.state = prepared.state;
+        self.shared.commits.fetch_add(1, Ordering::AcqRel);
         self.running = self.shared.clock.running();
         self.parts.confirm_clock = false;
         if let Some(keys) = prepared.keys {

@@ -72,6 +72,12 @@ struct Shared<F, R> {
 }
 
 impl Vault {
+    /// How many commits there were since the vault was opened.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.engine.commits()
+    }
+
     /// Runs calls of one caller about one person together. `f` carries them out at the desk and
     /// returns their answers: with `Ok` everything that they changed happens in one commit, with
     /// `Err` nothing. It may run several times, the last of which counts; where it is given answers
@@ -199,7 +205,21 @@ impl Vault {
         };
         let lost = || Refusal::Internal("a commit lost its result");
         let result = shared.result.take().ok_or_else(lost)?;
-        let Some(ticket) = shared.ticket.take() else {
+        let ticket = shared.ticket.take();
+        self.hand_over(context, subject, &mut shared.f, result, ticket)
+    }
+
+    /// Gives out what calls were answered whose changes are committed; with a ticket, where they read
+    /// anything, by the last check.
+    pub(super) fn hand_over<R>(
+        &self,
+        context: &Context,
+        subject: Option<SubjectId>,
+        f: &mut impl FnMut(&mut Desk<'_, '_>, Option<&R>) -> Result<R, R>,
+        result: Result<R, R>,
+        ticket: Option<Ticket>,
+    ) -> Result<Result<R, R>, Refusal> {
+        let Some(ticket) = ticket else {
             return Ok(result);
         };
         if let Some(_hold) = self.engine.revocation().hold(ticket) {
@@ -208,7 +228,7 @@ impl Vault {
         // The changes have happened whatever comes now, so that no refusal of this reading would be
         // the truth about them.
         let before = result.as_ref().ok();
-        let again = self.read_together(context, subject, &mut shared.f, before);
+        let again = self.read_together(context, subject, f, before);
         again.ok().flatten().ok_or(Refusal::OutcomeUnknown)
     }
 

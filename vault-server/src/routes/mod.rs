@@ -5,6 +5,7 @@
 
 mod admin;
 mod ask;
+mod batch;
 mod consents;
 mod contract;
 mod key_slots;
@@ -45,6 +46,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
             records::delete_one
         ))
         .routes(routes!(ask::ask))
+        .routes(routes!(batch::batch))
         .routes(routes!(sessions::begin, sessions::list))
         .routes(routes!(sessions::end))
         .routes(routes!(consents::list))
