@@ -514,3 +514,52 @@ fn a_group_that_fails_changes_nothing_and_one_that_passes_a_failure_over_is_stop
     });
     assert!(matches!(done, Ok(Ok(()))) && stored()["name"] == "Ann");
 }
+
+#[test]
+fn an_answer_and_the_key_of_its_day_go_two_days_after_the_day_began_and_younger_ones_stay() {
+    let bench = Bench::new();
+    let bot = bench.role("bot");
+    let support = call(&bot, Some("support"));
+    let vault = &bench.vault;
+    let (ann, _) = vault.create_subject(&support, "web", "ann").unwrap();
+    let once = |name: &str| {
+        let group = Group {
+            changes: true,
+            subject: Some(ann),
+            once: Some(Once::new(name, [7; 32])),
+        };
+        let run = move |desk: &mut Desk<'_, '_>, _: Option<&bool>| {
+            let known = desk.recall(ann).map_err(|_| false)?.is_some();
+            if !known {
+                desk.keep(ann, Some(Vec::new())).map_err(|_| false)?;
+            }
+            Ok(known)
+        };
+        vault.together(&support, group, run).unwrap().unwrap()
+    };
+    let stored = || {
+        use crate::keys::keyset::Compartment;
+        use crate::store::{Direction, KeyRange, Table};
+        let snapshot = vault.snapshot().unwrap();
+        let person = crate::person::Person::load(&snapshot, ann).unwrap();
+        let range = KeyRange::prefix(person.entry.handle.as_bytes());
+        let tx = crate::commit::View::tx(&snapshot);
+        let rows = tx.range(Table::Answers, &range, Direction::Ascending, 10);
+        let keys = person.keyset.keys.iter();
+        let keys = keys.filter(|dek| dek.compartment.number == Compartment::ANSWERS);
+        (rows.unwrap().len(), keys.count())
+    };
+    let sweep = || while vault.sweep(Sweep::Due).unwrap() {};
+    assert!(!once("first") && once("first"));
+    assert_eq!(stored(), (1, 1));
+    // The answers of the first day may be wanted until the next is over.
+    let begun = crate::clock::hour_of(crate::clock::Clock::now(&*bench.clock)) % 24;
+    bench.clock.advance((47 - i64::from(begun)) * HOUR);
+    assert!(!once("second"));
+    sweep();
+    assert_eq!(stored(), (2, 2), "the key of the first day is still there");
+    bench.clock.advance(HOUR);
+    sweep();
+    assert_eq!(stored(), (1, 1), "row and key of the first day are gone");
+    assert!(once("second") && !once("first"));
+}
