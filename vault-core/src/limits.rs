@@ -69,6 +69,16 @@ pub const SESSION_CALLS_MAX: u32 = 10_000;
 pub const SESSION_SECONDS_MAX: i64 = 24 * 3600;
 /// How long it lasts unless told.
 pub const SESSION_SECONDS_DEFAULT: i64 = 15 * 60;
+/// Operations in one batch.
+pub const BATCH_OPERATIONS_MAX: usize = 100;
+/// Bytes of a batch's results together.
+pub const BATCH_RESULTS_BYTES_MAX: usize = 16 << 20;
+/// Answers of one person that are remembered; beyond it the oldest go.
+pub const ANSWERS_PER_PERSON_MAX: usize = 256;
+/// Bytes of an answer that is remembered; of a longer one, that it was given.
+pub const ANSWER_BYTES_MAX: usize = 64 << 10;
+/// How long an answer is remembered.
+pub const ANSWER_HOURS: u32 = 24;
 /// Entries of the log in one row of its table; a few rows fill a page of the store.
 pub const AUDIT_ROW_ENTRIES_MAX: usize = 16;
 /// Entries of the log in one answer.

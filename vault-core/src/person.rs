@@ -24,13 +24,14 @@ use crate::schema::NORMALISER_VERSION;
 use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
 
 /// Tables whose keys begin with a row handle, but for that of the sweeper's work.
-const OWN_TABLES: [Table; 8] = [
+const OWN_TABLES: [Table; 9] = [
     Table::Keysets,
     Table::Records,
     Table::RecordMeta,
     Table::Subjects,
     Table::Consents,
     Table::Sessions,
+    Table::Answers,
     Table::Uploads,
     Table::Blobs,
 ];

@@ -33,6 +33,15 @@ pub struct Hold<'a> {
     _policy: RwLockReadGuard<'a, u64>,
 }
 
+impl Ticket {
+    /// The same ticket, after so many revocations that are the reader's own.
+    #[must_use]
+    pub fn after(mut self, own: u64) -> Self {
+        self.person += own;
+        self
+    }
+}
+
 impl Default for Revocation {
     fn default() -> Self {
         Self {
@@ -71,9 +80,10 @@ impl Revocation {
         })
     }
 
-    /// Ends every ticket of this person; returns when no hand-over of theirs runs.
-    pub fn bump(&self, subject: SubjectId) {
-        *self.people[stripe_of(subject)].write() += 1;
+    /// Ends every ticket of this person, for so many who revoked something; returns when no hand-over
+    /// of theirs runs.
+    pub fn bump(&self, subject: SubjectId, times: u64) {
+        *self.people[stripe_of(subject)].write() += times;
     }
 
     /// Ends every ticket.
@@ -98,9 +108,9 @@ mod tests {
     fn a_ticket_ends_with_its_person_or_with_the_policy_and_with_nobody_else() {
         let revocation = Revocation::default();
         let ticket = revocation.ticket(Some(ANN));
-        revocation.bump(BEN);
+        revocation.bump(BEN, 1);
         assert!(revocation.hold(ticket).is_some());
-        revocation.bump(ANN);
+        revocation.bump(ANN, 1);
         assert!(revocation.hold(ticket).is_none());
         let ticket = revocation.ticket(Some(ANN));
         revocation.bump_policy();
@@ -108,11 +118,25 @@ mod tests {
     }
 
     #[test]
+    fn a_readers_own_revocation_does_not_end_its_ticket_and_anothers_beside_it_does() {
+        let revocation = Revocation::default();
+        let ticket = || revocation.ticket(Some(ANN)).after(1);
+        let alone = ticket();
+        revocation.bump(ANN, 1);
+        assert!(revocation.hold(alone).is_some());
+        let beside = ticket();
+        revocation.bump(ANN, 2);
+        assert!(revocation.hold(beside).is_none());
+        let none = ticket();
+        assert!(revocation.hold(none).is_none(), "its own has not come yet");
+    }
+
+    #[test]
     fn a_bump_waits_for_the_hand_over_that_runs() {
         let revocation = Revocation::default();
         let hold = revocation.hold(revocation.ticket(Some(ANN))).unwrap();
         std::thread::scope(|scope| {
-            let bump = scope.spawn(|| revocation.bump(ANN));
+            let bump = scope.spawn(|| revocation.bump(ANN, 1));
             assert!(revocation.people[stripe_of(ANN)].try_write().is_none());
             assert!(!bump.is_finished());
             drop(hold);

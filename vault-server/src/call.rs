@@ -173,12 +173,7 @@ impl App {
                 (Some(key), Some((remember, subject))) => {
                     let begun = app.idempotency().begin(
                         digest(&[bearer.as_bytes(), key.as_bytes()]),
-                        digest(&[
-                            incoming.method.as_str().as_bytes(),
-                            incoming.path.as_bytes(),
-                            incoming.purpose.as_deref().unwrap_or("").as_bytes(),
-                            &incoming.body,
-                        ]),
+                        incoming.fingerprint(),
                         subject,
                         remember,
                         app.settings().clock.now(),

@@ -43,6 +43,9 @@ codes! {
     /// 503.
     AnchorUnavailable, "anchor_unavailable", 503, true, "The anchor cannot be written",
         "An erasure needs the anchor file, which cannot be read or written now. Nothing was erased. Repeat the call; if it stays, the operator looks at the disk under the anchor.";
+    /// 424.
+    BatchFailed, "batch_failed", 424, false, "Another operation of the batch failed",
+        "What a batch does about one person happens whole or not at all. `detail` names the operation that failed; its own result says why. Nothing of this one has happened.";
     /// 409.
     Conflict, "conflict", 409, false, "The state is in the way",
         "The call does not fit the present state of the thing; `detail` says which state and what fits instead.";

@@ -1,9 +1,11 @@
-//! What was answered to which idempotency key, in RAM, for 24 hours.
+//! Which calls with an idempotency key are under way or were made, in RAM, for 24 hours.
 //!
 //! Knows nothing of HTTP routing. Keys and calls are kept as SHA-256: a bot may well put a
 //! person's name into its key. A restart and a lock forget everything; nothing here reaches a
-//! disk. Only successes are remembered: a refused call changed nothing and may be sent again, and
-//! an unknown outcome must be read back, not replayed.
+//! disk. Of a call about a person the answer lies under the person's keys, in the vault, and here
+//! stands only that it was made; of others the answer stands here. Only successes are remembered: a
+//! refused call changed nothing and may be sent again, and an unknown outcome must be read back, not
+//! replayed.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -39,6 +41,8 @@ pub(crate) type Key = [u8; 32];
 enum State {
     Running,
     Done(Option<Reply>),
+    /// The vault has the answer.
+    Kept,
 }
 
 struct Entry {
@@ -64,7 +68,7 @@ pub(crate) struct Idempotency(Arc<Mutex<Entries>>);
 
 /// How a call with a key goes on.
 pub(crate) enum Begin {
-    /// It is new: run it, then [`Running::done`].
+    /// It is new, or the vault has the answer: run it, then [`Running::done`] or [`Running::kept`].
     Fresh(Running),
     /// It was done: answer this.
     Replay(Reply),
@@ -106,11 +110,20 @@ impl Idempotency {
     ) -> Result<Begin, Problem> {
         let mut entries = self.0.lock();
         entries.expire(now);
-        if let Some(entry) = entries.by_key.get(&key) {
+        if let Some(entry) = entries.by_key.get_mut(&key) {
             if entry.fingerprint != fingerprint {
                 return Err(Problem::new(Code::IdempotencyMismatch));
             }
             return match &entry.state {
+                State::Kept => {
+                    entry.state = State::Running;
+                    Ok(Begin::Fresh(Running {
+                        entries: self.clone(),
+                        key,
+                        number: entry.number,
+                        remember,
+                    }))
+                }
                 State::Running => Err(Problem::with_detail(
                     Code::Conflict,
                     "a call with this idempotency key is under way; wait for its answer",
@@ -165,6 +178,16 @@ impl Idempotency {
 }
 
 impl Running {
+    /// The call succeeded, and the vault keeps its answer.
+    pub(crate) fn kept(self) {
+        let mut entries = self.entries.0.lock();
+        if let Some(entry) = entries.by_key.get_mut(&self.key)
+            && entry.number == self.number
+        {
+            entry.state = State::Kept;
+        }
+    }
+
     /// The call succeeded with this answer.
     pub(crate) fn done(self, reply: &Reply) {
         let mut entries = self.entries.0.lock();
@@ -248,7 +271,7 @@ impl Entries {
     fn drop_oldest_done(&mut self) -> bool {
         let found = self.oldest_first.iter().position(|(key, number)| {
             self.by_key.get(key).is_some_and(|entry| {
-                entry.number == *number && matches!(entry.state, State::Done(_))
+                entry.number == *number && !matches!(entry.state, State::Running)
             })
         });
         let Some((key, _)) = found.and_then(|index| self.oldest_first.remove(index)) else {
@@ -329,6 +352,20 @@ mod tests {
         assert_eq!(ask(&all, 1, 1, 0), "conflict");
         run(&all, 2, b"{\"answer\":true}", Remember::Again);
         assert_eq!(ask(&all, 2, 2, 0), "fresh");
+    }
+
+    #[test]
+    fn a_call_whose_answer_the_vault_has_runs_again_one_at_a_time_and_another_is_a_mismatch() {
+        let all = Idempotency::default();
+        let begin = || all.begin([1; 32], [1; 32], None, Remember::Reply, at(0));
+        let Ok(Begin::Fresh(running)) = begin() else {
+            panic!("it is new")
+        };
+        running.kept();
+        assert_eq!(ask(&all, 1, 2, 0), "idempotency_mismatch");
+        let again = begin();
+        assert!(matches!(again, Ok(Begin::Fresh(_))));
+        assert_eq!(ask(&all, 1, 1, 0), "conflict");
     }
 
     #[test]

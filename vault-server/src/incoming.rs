@@ -12,11 +12,13 @@ use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Query, RawPathPa
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use serde_json::Value;
-use vault_core::id::{RecordId, SubjectId};
+use vault_core::id::SubjectId;
 
+use crate::asked::{self, Asked};
 use crate::code::Code;
 use crate::connection::{BodyTimeout, ThroughSocket};
 use crate::front::Ticket;
+use crate::idempotency::digest;
 use crate::json;
 use crate::problem::Problem;
 use crate::rate::Network;
@@ -223,14 +225,17 @@ fn if_match(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(text) = plain(headers, "if-match", DETAIL)? else {
         return Ok(None);
     };
+    revision(&text)
+        .map(|revision| Some(revision.to_owned()))
+        .ok_or_else(|| malformed(DETAIL))
+}
+
+/// The one revision, without quotes, or the star in a text of `If-Match`.
+pub(crate) fn revision(text: &str) -> Option<&str> {
     // A weak validator compares unequal to everything here (RFC 9110 §13.1.1): it stays as it is.
-    let revision = unquoted(&text);
+    let revision = unquoted(text);
     let one = !revision.is_empty() && (text.starts_with("W/") || !revision.contains(['"', ',']));
-    if one {
-        Ok(Some(revision.to_owned()))
-    } else {
-        Err(malformed(DETAIL))
-    }
+    one.then_some(revision)
 }
 
 /// The bearer; `None` where there is none, or none of the form `Bearer …`: both are 401.
@@ -287,6 +292,29 @@ impl Incoming {
             .map_err(|error| Problem::with_detail(Code::Malformed, error.to_string()))
     }
 
+    /// What the operation behind the path is asked, with its parsed body.
+    pub(crate) fn asked(&self, body: Value) -> Asked {
+        Asked {
+            purpose: self.purpose.clone(),
+            if_match: self.if_match.clone(),
+            body,
+            parameters: self.parameters.clone(),
+            query: self.query.clone(),
+            session_subject: self.session_subject(),
+        }
+    }
+
+    /// SHA-256 over everything that makes a call the same one when it is sent again.
+    pub(crate) fn fingerprint(&self) -> [u8; 32] {
+        digest(&[
+            self.method.as_str().as_bytes(),
+            self.path.as_bytes(),
+            self.purpose.as_deref().unwrap_or("").as_bytes(),
+            self.if_match.as_deref().unwrap_or("").as_bytes(),
+            &self.body,
+        ])
+    }
+
     /// Whether the body has this media type.
     pub(crate) fn has_type(&self, media_type: &str) -> bool {
         self.media_type.as_deref() == Some(media_type)
@@ -298,12 +326,7 @@ impl Incoming {
     ///
     /// 400 `purpose_missing`.
     pub(crate) fn demand_purpose(&self) -> Result<(), Problem> {
-        match self.purpose.as_deref() {
-            // A session implies its purpose.
-            None if self.session_subject().is_some() => Ok(()),
-            None | Some("") => Err(Problem::new(Code::PurposeMissing)),
-            Some(_) => Ok(()),
-        }
+        asked::demand_purpose(self.purpose.as_deref(), self.session_subject())
     }
 
     /// Demands a client on this machine.
@@ -344,15 +367,9 @@ impl Incoming {
             .map_or("", |(_, text)| text)
     }
 
-    /// The person in the path. A text that is no id stands for a person who does not exist, so that
-    /// it takes the same way through the checks and comes out as the same 404. `self` is the person
-    /// of a session.
+    /// The person in the path; see [`asked::subject`].
     pub(crate) fn subject(&self) -> SubjectId {
-        let text = self.parameter("s");
-        if let ("self", Some(subject)) = (text, self.session_subject()) {
-            return subject;
-        }
-        text.parse().unwrap_or(SubjectId::from_bytes([0xff; 16]))
+        asked::subject(self.parameter("s"), self.session_subject())
     }
 
     /// The person whom the call is about, where its path or its session names one.
@@ -368,12 +385,6 @@ impl Incoming {
             .and_then(vault_core::session::subject_of)
     }
 
-    /// The record in the path; as for [`Incoming::subject`].
-    pub(crate) fn record(&self) -> RecordId {
-        let nobodys = || RecordId::from_slice(&[0xff; RecordId::BYTES]).expect("the right length");
-        self.parameter("r").parse().unwrap_or_else(|_| nobodys())
-    }
-
     /// The query, once each of its names is known and stands once. Names are not repeated in the
     /// refusal: a query that should not be there may be anything.
     ///
@@ -381,13 +392,27 @@ impl Incoming {
     ///
     /// 422 `invalid`.
     pub(crate) fn query(&self, known: &[&str]) -> Result<QueryMap, Problem> {
+        QueryMap::of(self.query.as_deref(), known)
+    }
+}
+
+/// Query parameters, each known and standing once.
+pub(crate) struct QueryMap(Vec<(String, String)>);
+
+impl QueryMap {
+    /// As for [`Incoming::query`]; `pairs` is `None` where the query cannot be read.
+    ///
+    /// # Errors
+    ///
+    /// 422 `invalid`.
+    pub(crate) fn of(pairs: Option<&[(String, String)]>, known: &[&str]) -> Result<Self, Problem> {
         let list = || match known {
             [] => "none is known here".to_owned(),
             known => format!("known here: {}", known.join(", ")),
         };
         let refuse =
             |code, what: &str| Err(Problem::invalid_at("", code, format!("{what}; {}", list())));
-        let Some(pairs) = &self.query else {
+        let Some(pairs) = pairs else {
             return refuse("query_unreadable", "the query is not percent-encoded UTF-8");
         };
         for (index, (name, _)) in pairs.iter().enumerate() {
@@ -398,14 +423,9 @@ impl Incoming {
                 return refuse("duplicate_parameter", "a query parameter stands twice");
             }
         }
-        Ok(QueryMap(pairs.clone()))
+        Ok(Self(pairs.to_vec()))
     }
-}
 
-/// Query parameters, each known and standing once.
-pub(crate) struct QueryMap(Vec<(String, String)>);
-
-impl QueryMap {
     /// The text of a parameter.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.0

@@ -5,6 +5,7 @@
 //! `reply` or `problem`. This crate decides nothing about people: who may see what is decided
 //! below, in the read's own transaction. It knows sockets, headers and status codes.
 
+mod asked;
 mod backoff;
 mod call;
 pub mod code;
@@ -12,6 +13,7 @@ pub mod config;
 mod connection;
 pub mod cors;
 mod front;
+mod group;
 mod idempotency;
 mod incoming;
 mod json;
@@ -20,6 +22,7 @@ pub mod logging;
 mod metrics;
 mod nearest;
 pub mod openapi;
+mod operation;
 mod otel;
 mod places;
 pub mod problem;

@@ -139,7 +139,7 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
         parameters.push(header(
             "Idempotency-Key",
             Required::False,
-            "At most 255 visible ASCII characters; a success is remembered 24 h in memory",
+            "At most 255 visible ASCII characters; a success is remembered for 24 h",
         ));
     }
     let all = operation.parameters.get_or_insert_with(Vec::new);

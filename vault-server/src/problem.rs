@@ -116,6 +116,15 @@ impl Problem {
         self.standing
     }
 
+    /// Its places, as places within `at`.
+    pub(crate) fn within(self, at: &str) -> Vec<InputError> {
+        let errors = self.errors.into_iter().map(|error| InputError {
+            pointer: format!("{at}{}", error.pointer),
+            ..error
+        });
+        errors.collect()
+    }
+
     /// The code.
     #[must_use]
     pub const fn code(&self) -> Code {

@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use vault_core::vault::Answer;
 
 /// A successful answer.
 #[derive(Clone)]
@@ -44,6 +45,32 @@ impl Reply {
             replayed: true,
             ..self.clone()
         }
+    }
+
+    /// The answer to this operation of a call, to be remembered.
+    pub(crate) fn to_answer(&self, operation: u32) -> Answer {
+        Answer {
+            operation,
+            status: self.status,
+            body: self.body.clone(),
+            etag: self.etag.clone(),
+            location: self.location.clone(),
+        }
+    }
+
+    /// The answer that was remembered, marked as given before. Such answers are JSON.
+    pub(crate) fn from_answer(answer: Answer) -> Self {
+        Self {
+            etag: answer.etag,
+            location: answer.location,
+            replayed: true,
+            ..Self::bytes(answer.status, "application/json", answer.body)
+        }
+    }
+
+    /// The revision without quotes.
+    pub(crate) fn revision(&self) -> Option<&str> {
+        self.etag.as_deref().map(|etag| etag.trim_matches('"'))
     }
 
     /// With the record's revision, to be quoted.

@@ -50,6 +50,11 @@ impl Shape {
         self.members.get(name).is_some_and(|value| !value.is_null())
     }
 
+    /// Whether nothing has been found wrong so far.
+    pub(crate) fn finds_no_fault(&self) -> bool {
+        self.errors.is_empty()
+    }
+
     /// Notes something wrong with a member.
     pub(crate) fn refuse(&mut self, name: &str, code: &'static str, detail: impl Into<String>) {
         self.errors.push(InputError {

@@ -37,6 +37,7 @@ pub(crate) struct Sum {
     contents: usize,
     rows: usize,
     consents: usize,
+    answers: usize,
     /// Entries of the index that name them.
     index: usize,
     /// Look-up values at whose position an entry was found.
@@ -76,7 +77,14 @@ fn everything_of(person: &Person, handle: &Id, loot: &Loot) {
     }
     let sum = sum(person, Some(handle), loot);
     assert_eq!(sum.positions, 4, "{name}: every look-up value");
-    let least = [sum.people, sum.keysets, sum.rows, sum.index - 3, sum.texts];
+    let least = [
+        sum.people,
+        sum.keysets,
+        sum.rows,
+        sum.index - 3,
+        sum.texts,
+        sum.answers,
+    ];
     assert!(least.iter().all(|count| *count > 0), "{name}: {sum:?}");
 }
 
@@ -115,6 +123,7 @@ fn sum(person: &Person, handle: Option<&Id>, loot: &Loot) -> Sum {
         contents: loot.contents.iter().filter(|(h, _)| of(h)).count(),
         rows: loot.subjects.iter().filter(|(h, _)| of(h)).count(),
         consents: loot.consents.iter().filter(|(h, _)| of(h)).count(),
+        answers: loot.answers.iter().filter(|(h, _)| of(h)).count(),
         index: loot
             .index
             .iter()

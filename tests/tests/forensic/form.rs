@@ -381,6 +381,29 @@ pub(crate) fn session_row(bytes: &[u8]) -> SessionRow {
     })
 }
 
+pub(crate) struct AnswerRow {
+    pub(crate) fingerprint: [u8; 32],
+    pub(crate) at: i64,
+    /// Operation, status, body, etag, location.
+    pub(crate) answers: Option<Vec<Answer>>,
+}
+
+/// Operation, status, body, etag, location.
+pub(crate) type Answer = (u64, u64, Vec<u8>, Option<String>, Option<String>);
+
+pub(crate) fn answer_row(bytes: &[u8]) -> AnswerRow {
+    fn answer(row: &mut Row<'_>) -> Answer {
+        let (operation, status) = (row.uint(), row.uint());
+        let (body, etag) = (row.bytes(), row.option(Row::text));
+        (operation, status, body, etag, row.option(Row::text))
+    }
+    Row::read(bytes, |row| AnswerRow {
+        fingerprint: row.array(),
+        at: row.int(),
+        answers: row.option(|row| row.list(answer)),
+    })
+}
+
 pub(crate) struct Entry {
     pub(crate) time: i64,
     /// An API key's id, or nobody's for a keyholder.

@@ -140,6 +140,7 @@ fn every_row_of_a_living_vault_reads_as_the_document_says() {
     tables::records(&mut live, &story, &policy);
     let tag = tables::rest_of_people(&mut live, &story, &policy);
     tables::sessions(&mut live, &story, &policy);
+    tables::answers(&mut live, &story);
     tables::tombstones(&mut live, &story, slot.epoch);
     tables::api_keys(&mut live, &story);
     let log = tables::log(&mut live, &state);

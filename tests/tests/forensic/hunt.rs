@@ -226,6 +226,7 @@ impl Hunt<'_> {
         handles.extend(self.loot.people.iter().map(|person| person.handle));
         let records = self.raw.after::<26>(&handles);
         let events = self.raw.after::<6>(&handles);
+        let marks = self.raw.after::<32>(&handles);
         let mut deks: BTreeMap<(Id, u32, Key), Dek> = BTreeMap::new();
         for (handle, keyset) in &self.loot.keysets {
             for dek in &keyset.keys {
@@ -238,11 +239,33 @@ impl Hunt<'_> {
             let mut handles = vec![*own];
             handles.extend(self.hints.handles.iter().filter(|handle| *handle != own));
             for handle in handles {
+                if dek.compartment == ANSWERS {
+                    let marks: Vec<_> = marks.get(&handle).into_iter().flatten().collect();
+                    self.answers(&handle, dek, &hits, &marks);
+                    continue;
+                }
                 let records = records.get(&handle).into_iter().flatten();
                 let records: Vec<RecordKey> = records.filter_map(record_key).collect();
                 let events = events.get(&handle).into_iter().flatten();
                 let events: Vec<(u16, [u8; 4])> = events.filter_map(event_key).collect();
                 self.person(&handle, dek, &hits, &records, &events);
+            }
+        }
+    }
+
+    fn answers(&mut self, handle: &Id, dek: &Dek, hits: &[Hit], marks: &[&[u8; 32]]) {
+        let places: Vec<_> = marks
+            .iter()
+            .map(|record| Place {
+                compartment: dek.compartment,
+                record: &record[..],
+                ..Place::row(16, handle)
+            })
+            .collect();
+        for hit in hits.iter().filter(|hit| row(hit.first)) {
+            if let Some((_, text)) = self.open_hit(*hit, &dek.key, &places) {
+                form::answer_row(&text);
+                self.loot.answers.push((*handle, text));
             }
         }
     }
@@ -362,6 +385,9 @@ impl Hunt<'_> {
         written
     }
 }
+
+/// The compartments of remembered answers.
+const ANSWERS: u16 = 3;
 
 /// Highest number of a field, a collection or a purpose that is tried.
 const FIELD_MAX: u16 = 12;

@@ -48,6 +48,8 @@ pub(crate) struct Loot {
     pub(crate) contents: Vec<(Id, Vec<u8>)>,
     pub(crate) subjects: Vec<(Id, SubjectRow)>,
     pub(crate) consents: Vec<(Id, Vec<u8>)>,
+    /// Remembered answers, as rows.
+    pub(crate) answers: Vec<(Id, Vec<u8>)>,
     /// Every text that opened, whatever it was.
     pub(crate) texts: Vec<Vec<u8>>,
     pub(crate) keys_tried: usize,

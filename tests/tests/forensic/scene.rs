@@ -109,12 +109,27 @@ impl Scene {
 
     /// A call with this bearer, which must succeed.
     pub(crate) fn call_as(&self, bearer: &str, method: &str, path: &str, body: &Value) -> Value {
-        let request = ureq::http::Request::builder()
+        self.call_once(bearer, method, path, None, body)
+    }
+
+    /// The same, which may be sent again under this name.
+    pub(crate) fn call_once(
+        &self,
+        bearer: &str,
+        method: &str,
+        path: &str,
+        name: Option<&str>,
+        body: &Value,
+    ) -> Value {
+        let mut request = ureq::http::Request::builder()
             .method(method)
             .uri(format!("{}/v1/{path}", self.running.url))
             .header("Authorization", format!("Bearer {bearer}"))
             .header("Vault-Purpose", "support")
             .header("Content-Type", "application/json");
+        if let Some(name) = name {
+            request = request.header("Idempotency-Key", name);
+        }
         let mut answer = match method {
             "DELETE" | "GET" => ureq::run(request.body(()).unwrap()).unwrap(),
             _ => ureq::run(request.body(body.to_string()).unwrap()).unwrap(),
@@ -181,7 +196,11 @@ impl Scene {
         let booking = json!({"number": format!("bk-{low}"), "cabin": 1177});
         self.records("PATCH", &subject, "profile", &profile);
         self.photo("PUT", &subject, &photograph(name, 3_100));
-        let messages = self.records("POST", &subject, "messages", &messages);
+        let (bot, path) = (
+            self.running.token("bot"),
+            format!("subjects/{subject}/records/messages"),
+        );
+        let messages = self.call_once(bot, "POST", &path, Some(&format!("k-{low}")), &messages);
         self.records("POST", &subject, "bookings", &booking);
         let consent = format!("subjects/{subject}/consents/newsletter");
         let said = json!({"given": true, "notice": "v1", "message_id": format!("m-{low}")});

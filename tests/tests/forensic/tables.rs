@@ -256,6 +256,43 @@ pub(crate) fn sessions(live: &mut Live, story: &Story, policy: &PolicyRow) {
     assert_eq!(row.expires - row.created, 900_000);
 }
 
+/// The one call of the story that may be sent again.
+pub(crate) fn answers(live: &mut Live, story: &Story) {
+    let kept = live.handle(&story.kept.id());
+    let rows: Vec<_> = live.rows(16).into_iter().collect();
+    let [(key, sealed)] = &rows[..] else {
+        panic!("one call of a person who is there can be sent again")
+    };
+    let (_, bot) = story.keys.iter().find(|(role, _)| role == "bot").unwrap();
+    let bot = bot.strip_prefix("vk_").unwrap();
+    let bot = data_encoding::BASE64URL_NOPAD.decode(bot.as_bytes());
+    let parts: [&[u8]; 4] = [b"answer", &sha256(&bot.unwrap()), &[], b"k-hanna"];
+    let mark = mac(&live.keysets[&kept].audit, &parts);
+    assert_eq!(key[..], [&kept[..], &mark[..]].concat());
+    let place = Place {
+        record: &key[16..],
+        ..Place::row(16, &kept)
+    };
+    let (text, within) = live.personal(place, sealed);
+    let row = form::answer_row(&text);
+    assert!((story.from..=story.to).contains(&row.at));
+    let hour = u32::try_from(row.at / HOUR).unwrap();
+    assert_eq!(within, (3, hour - hour % 24));
+    let path = format!("/v1/subjects/{}/records/messages", story.kept.subject);
+    let body = r#"[{"text":"Hanna lost a suitcase"},{"text":"Hanna found it again"}]"#;
+    let parts = ["POST", &path, "support", "", body].map(|part| {
+        let length = (part.len() as u64).to_be_bytes();
+        [&length[..], part.as_bytes()].concat()
+    });
+    assert_eq!(row.fingerprint, sha256(&parts.concat()));
+    let answers = row.answers.unwrap();
+    let [(0, 201, body, None, None)] = &answers[..] else {
+        panic!("it was answered 201, with a body and nothing else")
+    };
+    let body: Value = serde_json::from_slice(body).unwrap();
+    assert_eq!(body["records"][0], story.kept.message);
+}
+
 pub(crate) fn tombstones(live: &mut Live, story: &Story, epoch: u64) {
     let rows: Vec<_> = live.rows(8).into_iter().collect();
     let [(key, sealed)] = &rows[..] else {

@@ -373,6 +373,7 @@ impl Writer {
                 before: &wishes,
                 own: Wishes::default(),
                 entropy: &mut *self.parts.entropy,
+                revocation: &self.shared.revocation,
             };
             let mut outcome = run_caught(&mut job.run, &mut txn);
             let (changes, own) = txn.finish();
@@ -461,6 +462,7 @@ impl Writer {
         committed.row = prepared.row;
         committed.state = prepared.state;
         committed.log = prepared.log;
+        self.shared.commits.fetch_add(1, Ordering::AcqRel);
         self.running = self.shared.clock.running();
         self.parts.confirm_clock = false;
         if let Some(keys) = prepared.keys {
@@ -469,8 +471,8 @@ impl Writer {
                 live.keys = vec![keys];
             }
         }
-        for subject in &prepared.wishes.revoked {
-            self.shared.revocation.bump(*subject);
+        for (subject, times) in &prepared.wishes.revoked {
+            self.shared.revocation.bump(*subject, *times);
         }
         if prepared.wishes.policy_changed {
             self.shared.revocation.bump_policy();

@@ -19,7 +19,7 @@ pub(crate) mod tests;
 mod txn;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender, TrySendError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -85,6 +85,8 @@ struct Shared {
     /// `None` while the store is being recovered, and after the end.
     live: RwLock<Option<Live>>,
     revocation: Revocation,
+    /// Commits since the store was opened first.
+    commits: AtomicU64,
     /// The disk is full: nothing but erasures is committed.
     full: AtomicBool,
     /// The clock is too far ahead to be believed.
@@ -142,6 +144,7 @@ impl Engine {
             clock: parts.clock.clone(),
             live: RwLock::new(None),
             revocation: Revocation::default(),
+            commits: AtomicU64::new(0),
             full: AtomicBool::new(false),
             clock_leads: AtomicBool::new(false),
             counts: figures::Counts::default(),
@@ -219,6 +222,12 @@ impl Engine {
     #[must_use]
     pub fn revocation(&self) -> &Revocation {
         &self.shared.revocation
+    }
+
+    /// How many commits there were since the engine started.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.shared.commits.load(Ordering::Acquire)
     }
 
     /// Records a read before its value leaves.

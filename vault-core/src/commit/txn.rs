@@ -1,6 +1,6 @@
 //! What a queued closure works on: rows, and both shred maps, as they will be.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -15,6 +15,7 @@ use crate::keys::keyset::{PersonEntry, people_tag};
 use crate::keys::shred::Plan;
 use crate::keys::system::{INDEX_BYTES, PERSON_BYTES, SystemKeys};
 use crate::refusal::Refusal;
+use crate::revocation::{Revocation, Ticket};
 use crate::store::{Changes, Overlay, ReadTx, WriteTx};
 
 /// What both readers and closures can see.
@@ -86,7 +87,8 @@ pub(super) struct Wishes {
     pub(super) system: Option<Arc<SystemKeys>>,
     pub(super) state: Option<State>,
     pub(super) audit: Vec<Entry>,
-    pub(super) revoked: BTreeSet<SubjectId>,
+    /// How many closures end the readers of each person: a closure knows its own share.
+    pub(super) revoked: BTreeMap<SubjectId, u64>,
     pub(super) policy_changed: bool,
     pub(super) pass: bool,
     pub(super) new_root_key: bool,
@@ -130,7 +132,9 @@ impl Wishes {
         self.system = system.or(self.system.take());
         self.state = state.or(self.state.take());
         self.audit.extend(audit);
-        self.revoked.extend(revoked);
+        for (subject, times) in revoked {
+            *self.revoked.entry(subject).or_default() += times;
+        }
         self.policy_changed |= policy_changed;
         self.pass |= pass;
         self.new_root_key |= new_root_key;
@@ -148,6 +152,7 @@ pub struct Txn<'a> {
     pub(super) before: &'a Wishes,
     pub(super) own: Wishes,
     pub(super) entropy: &'a mut dyn Entropy,
+    pub(super) revocation: &'a Revocation,
 }
 
 impl<'a> Txn<'a> {
@@ -310,7 +315,19 @@ impl<'a> Txn<'a> {
 
     /// Ends the readers of this person before the commit is acknowledged.
     pub fn revoke(&mut self, subject: SubjectId) {
-        self.own.revoked.insert(subject);
+        self.own.revoked.insert(subject, 1);
+    }
+
+    /// A ticket for handing over what this closure has read, once it is committed: good unless
+    /// somebody else ends this person's readers, in this commit or after it. To be taken when the
+    /// closure has done everything.
+    #[must_use]
+    pub fn ticket(&self, subject: Option<SubjectId>) -> Ticket {
+        // Counters move on this thread alone, after a commit: what the closure saw is what they say.
+        let own = subject.and_then(|subject| self.own.revoked.get(&subject));
+        self.revocation
+            .ticket(subject)
+            .after(own.copied().unwrap_or(0))
     }
 
     /// Ends all readers before the commit is acknowledged.

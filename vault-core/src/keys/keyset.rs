@@ -20,7 +20,7 @@ use crate::store::{ReadTx, Table, WriteTx};
 /// What can be destroyed alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Compartment {
-    /// 0 control, 1 general, 2 consents, 16 and a collection's id where that expires by age.
+    /// 0 control, 1 general, 2 consents, 3 answers, 16 and a collection's id where that expires by age.
     pub number: u16,
     /// Hours since 1970 when the period began; 0 where there are no periods.
     pub period: u32,
@@ -37,11 +37,22 @@ impl Compartment {
         number: 1,
         period: 0,
     };
+    /// The number of the compartments of answers, a day each.
+    pub const ANSWERS: u16 = 3;
     /// Consents and refusals.
     pub const CONSENTS: Self = Self {
         number: 2,
         period: 0,
     };
+
+    /// The compartment of answers that are remembered, on the UTC day that holds `hour`.
+    #[must_use]
+    pub fn answers(hour: u32) -> Self {
+        Self {
+            number: Self::ANSWERS,
+            period: hour - hour % 24,
+        }
+    }
 
     /// The compartment of a collection that expires by age, in the period of length `period_hours`
     /// that holds `hour`.

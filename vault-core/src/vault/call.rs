@@ -44,14 +44,24 @@ impl Noted {
 
 impl Context {
     pub(super) fn new(call: &Call<'_>) -> Self {
-        Self {
+        let context = Self {
             principal: call.principal.clone(),
+            purpose: None,
+            id: call.id,
+        };
+        context.stating(call.purpose)
+    }
+
+    /// The same caller and call, stating this purpose.
+    pub(super) fn stating(&self, purpose: Option<&str>) -> Self {
+        Self {
+            principal: self.principal.clone(),
             // A session implies its purpose; stating another is refused as that of another role is.
-            purpose: call.purpose.map(Into::into).or_else(|| {
-                let scope = call.principal.scope()?;
+            purpose: purpose.map(Into::into).or_else(|| {
+                let scope = self.principal.scope()?;
                 Some(scope.purpose.clone())
             }),
-            id: call.id,
+            id: self.id,
         }
     }
 
@@ -120,7 +130,7 @@ impl Context {
         bound.is_empty() || bound.iter().any(|known| known == channel)
     }
 
-    fn entry(
+    pub(super) fn entry(
         &self,
         policy: &Policy,
         time: Timestamp,
@@ -197,7 +207,7 @@ impl Vault {
     pub fn authenticate(&self, bearer: &str) -> Result<Principal, Refusal> {
         let snapshot = self.snapshot()?;
         let principal = token::authenticate(&snapshot, bearer)?;
-        if let Some(hash) = principal.key_sha256() {
+        if let Some(hash) = &principal.key_sha256() {
             self.uses.note(hash, hour_of(snapshot.now()));
         }
         Ok(principal)

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::call::{Context, Noted};
 use super::input::check_text;
 use super::{Call, Vault};
-use crate::commit::View;
+use crate::commit::{Txn, View};
 use crate::consent::{self, ConsentEvent, ConsentState};
 use crate::id::{ConsentId, SubjectId};
 use crate::limits::META_TEXT_BYTES_MAX;
@@ -49,7 +49,7 @@ fn consent_purpose<'p>(policy: &'p Policy, name: &str) -> Result<&'p Purpose, Re
     Ok(purpose)
 }
 
-fn view(
+fn state_of(
     view: &dyn View,
     person: &Person,
     purpose: &Purpose,
@@ -63,49 +63,136 @@ fn view(
     }))
 }
 
-impl Vault {
-    fn consent_event(
-        &self,
-        call: &Call<'_>,
-        action: &'static str,
-        subject: SubjectId,
-        purpose: &str,
-        make: impl Fn(Option<ConsentState>) -> Result<(ConsentState, ConsentInput), Refusal>
-        + Send
-        + 'static,
-    ) -> Result<ConsentEvent, Refusal> {
-        let name = purpose.to_owned();
-        self.write(
-            call,
-            action,
-            move |txn, policy, context: &Context, noted: &mut Noted| {
-                context
-                    .principal
-                    .require(policy, Capability::ConsentsRecord)?;
-                let mut person = context.person(txn, subject)?;
-                noted.person(&person, txn.now());
-                let purpose = consent_purpose(policy, &name)?;
-                let (state, input) = make(consent::state(txn, &person, purpose.id)?)?;
-                let ConsentInput {
-                    given: _,
-                    notice,
-                    choice,
-                    message_id,
-                } = input;
-                let event = ConsentEvent {
-                    consent: ConsentId::generate(txn.entropy()),
-                    state,
-                    at: txn.now(),
-                    notice,
-                    choice,
-                    message_id,
-                };
-                consent::append(txn, &mut person, purpose.id, &event)?;
-                Ok(event)
-            },
-        )
-    }
+fn append(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    context: &Context,
+    noted: &mut Noted,
+    subject: SubjectId,
+    purpose: &str,
+    make: impl FnOnce(Option<ConsentState>) -> Result<(ConsentState, ConsentInput), Refusal>,
+) -> Result<ConsentEvent, Refusal> {
+    context
+        .principal
+        .require(policy, Capability::ConsentsRecord)?;
+    let mut person = context.person(txn, subject)?;
+    noted.person(&person, txn.now());
+    let purpose = consent_purpose(policy, purpose)?;
+    let (state, input) = make(consent::state(txn, &person, purpose.id)?)?;
+    let ConsentInput {
+        given: _,
+        notice,
+        choice,
+        message_id,
+    } = input;
+    let event = ConsentEvent {
+        consent: ConsentId::generate(txn.entropy()),
+        state,
+        at: txn.now(),
+        notice,
+        choice,
+        message_id,
+    };
+    consent::append(txn, &mut person, purpose.id, &event)?;
+    Ok(event)
+}
 
+/// Records that a person gave or refused consent.
+pub(super) fn put(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    context: &Context,
+    noted: &mut Noted,
+    subject: SubjectId,
+    purpose: &str,
+    input: &ConsentInput,
+) -> Result<ConsentEvent, Refusal> {
+    append(txn, policy, context, noted, subject, purpose, |_| {
+        let mut errors = Vec::new();
+        let texts = [
+            ("/choice", &input.choice),
+            ("/message_id", &input.message_id),
+        ];
+        for (pointer, text) in texts {
+            if let Some(text) = text {
+                check_text(&mut errors, pointer, text, META_TEXT_BYTES_MAX);
+            }
+        }
+        if input.notice.to_string().len() > 4 * META_TEXT_BYTES_MAX {
+            errors.push(super::input::error("/notice", "length", "at most 1 KiB"));
+        }
+        if !errors.is_empty() {
+            return Err(Refusal::Invalid(errors));
+        }
+        let state = if input.given {
+            ConsentState::Given
+        } else {
+            ConsentState::Refused
+        };
+        Ok((state, input.clone()))
+    })
+}
+
+/// Records that a person withdrew consent.
+pub(super) fn withdraw(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    context: &Context,
+    noted: &mut Noted,
+    subject: SubjectId,
+    purpose: &str,
+) -> Result<ConsentEvent, Refusal> {
+    append(txn, policy, context, noted, subject, purpose, |state| {
+        state.ok_or(Refusal::NotFound("consent"))?;
+        let input = ConsentInput {
+            given: false,
+            notice: Value::Null,
+            choice: None,
+            message_id: None,
+        };
+        Ok((ConsentState::Withdrawn, input))
+    })
+}
+
+/// What a person said about one purpose.
+pub(super) fn read(
+    view: &dyn View,
+    policy: &Policy,
+    context: &Context,
+    noted: &mut Noted,
+    subject: SubjectId,
+    purpose: &str,
+) -> Result<ConsentView, Refusal> {
+    context
+        .principal
+        .require(policy, Capability::ConsentsRecord)?;
+    let person = context.person(view, subject)?;
+    noted.person(&person, view.now());
+    let purpose = consent_purpose(policy, purpose)?;
+    state_of(view, &person, purpose)?.ok_or(Refusal::NotFound("consent"))
+}
+
+/// What a person said about every purpose.
+pub(super) fn list(
+    view: &dyn View,
+    policy: &Policy,
+    context: &Context,
+    noted: &mut Noted,
+    subject: SubjectId,
+) -> Result<Vec<ConsentView>, Refusal> {
+    context
+        .principal
+        .require(policy, Capability::ConsentsRecord)?;
+    let person = context.person(view, subject)?;
+    noted.person(&person, view.now());
+    let mut views = Vec::new();
+    for purpose in policy.purposes() {
+        views.extend(state_of(view, &person, purpose)?);
+    }
+    Ok(views)
+}
+
+impl Vault {
     /// Records that a person gave or refused consent.
     ///
     /// # Errors
@@ -119,29 +206,9 @@ impl Vault {
         purpose: &str,
         input: ConsentInput,
     ) -> Result<ConsentEvent, Refusal> {
-        self.consent_event(call, "consents.put", subject, purpose, move |_| {
-            let mut errors = Vec::new();
-            let texts = [
-                ("/choice", &input.choice),
-                ("/message_id", &input.message_id),
-            ];
-            for (pointer, text) in texts {
-                if let Some(text) = text {
-                    check_text(&mut errors, pointer, text, META_TEXT_BYTES_MAX);
-                }
-            }
-            if input.notice.to_string().len() > 4 * META_TEXT_BYTES_MAX {
-                errors.push(super::input::error("/notice", "length", "at most 1 KiB"));
-            }
-            if !errors.is_empty() {
-                return Err(Refusal::Invalid(errors));
-            }
-            let state = if input.given {
-                ConsentState::Given
-            } else {
-                ConsentState::Refused
-            };
-            Ok((state, input.clone()))
+        let name = purpose.to_owned();
+        self.write(call, "consents.put", move |txn, policy, context, noted| {
+            put(txn, policy, context, noted, subject, &name, &input)
         })
     }
 
@@ -156,16 +223,14 @@ impl Vault {
         subject: SubjectId,
         purpose: &str,
     ) -> Result<ConsentEvent, Refusal> {
-        self.consent_event(call, "consents.withdraw", subject, purpose, |state| {
-            state.ok_or(Refusal::NotFound("consent"))?;
-            let input = ConsentInput {
-                given: false,
-                notice: Value::Null,
-                choice: None,
-                message_id: None,
-            };
-            Ok((ConsentState::Withdrawn, input))
-        })
+        let name = purpose.to_owned();
+        self.write(
+            call,
+            "consents.withdraw",
+            move |txn, policy, context, noted| {
+                withdraw(txn, policy, context, noted, subject, &name)
+            },
+        )
     }
 
     /// What a person said about one purpose.
@@ -184,13 +249,7 @@ impl Vault {
             "consents.read",
             Some(subject),
             |snapshot, policy, context, noted| {
-                context
-                    .principal
-                    .require(policy, Capability::ConsentsRecord)?;
-                let person = context.person(snapshot, subject)?;
-                noted.person(&person, snapshot.now());
-                let purpose = consent_purpose(policy, purpose)?;
-                view(snapshot, &person, purpose)?.ok_or(Refusal::NotFound("consent"))
+                read(snapshot, policy, context, noted, subject, purpose)
             },
             |view| view,
         )
@@ -210,18 +269,7 @@ impl Vault {
             call,
             "consents.read",
             Some(subject),
-            |snapshot, policy, context, noted| {
-                context
-                    .principal
-                    .require(policy, Capability::ConsentsRecord)?;
-                let person = context.person(snapshot, subject)?;
-                noted.person(&person, snapshot.now());
-                let mut views = Vec::new();
-                for purpose in policy.purposes() {
-                    views.extend(view(snapshot, &person, purpose)?);
-                }
-                Ok(views)
-            },
+            |snapshot, policy, context, noted| list(snapshot, policy, context, noted, subject),
             |views| views,
         )
     }

@@ -491,11 +491,13 @@ impl LockedVault {
             closed: AtomicBool::new(false),
             policy: Mutex::new(Arc::new(policy)),
             audit_durability: self.settings.audit_durability,
-            guard: guard::Guard::new(Secret::generate(&mut OsEntropy)),
-            asks: guard::Asks::default(),
             uploads: blobs::Uploads::default(),
             uses: Arc::new(Uses::default()),
-            process_key: Secret::generate(&mut OsEntropy),
+            memory: Arc::new(guard::Memory {
+                guard: guard::Guard::new(Secret::generate(&mut OsEntropy)),
+                asks: guard::Asks::default(),
+                process_key: Secret::generate(&mut OsEntropy),
+            }),
         });
         // What uploads left that a crash cut off. If it cannot be removed now the sweeper does it.
         let _ = vault.sweep_uploads();

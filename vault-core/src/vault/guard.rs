@@ -11,6 +11,14 @@ use crate::id::SubjectId;
 use crate::limits::{ASKS_PER_DAY_MAX, GUARD_ENTRIES_MAX, GUARD_SECONDS};
 use crate::refusal::Refusal;
 
+/// Everything of the kind, gone with the process.
+pub(super) struct Memory {
+    pub(super) guard: Guard,
+    pub(super) asks: Asks,
+    /// Seals cursors.
+    pub(super) process_key: Secret<32>,
+}
+
 /// Refuses `{channel, user}` of a person who was just erased, so that a slow bot does not make them
 /// anew by accident. Kept under a key of this process, for fifteen minutes.
 pub(super) struct Guard {

@@ -6,29 +6,36 @@
 
 mod admin;
 mod api_key;
+mod ask;
 mod blobs;
 mod call;
 mod consents;
 mod create;
+mod cursor;
+mod desk;
 mod evidence;
 mod figures;
 mod guard;
 mod input;
+mod reads;
 mod secret;
 mod sessions;
 mod subjects;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod together;
 mod token;
 mod token_row;
-mod values;
+mod views;
+mod writes;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use parking_lot::Mutex;
 
+pub use crate::answer::Answer;
 // What callers of a vault meet beside it, so that one `use` is enough for a program that holds one.
 pub use crate::clock::{Clock, SystemClock};
 pub use crate::consent::{ConsentEvent, ConsentState};
@@ -41,20 +48,21 @@ pub use api_key::{Rotated, TokenInput};
 pub use blobs::{BlobPlace, BlobWritten, Download, Look, Upload};
 pub use consents::{ConsentInput, ConsentView};
 pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError, VaultPaths};
+pub use desk::Desk;
 pub use evidence::{AuditEntry, AuditPage, AuditQuery, LogProof};
 pub use figures::{Figures, Histogram};
 pub use secret::{Passphrase, PassphraseError, RecoveryKey, RecoveryKeyError, UnlockSecret};
 pub use sessions::{SessionBegun, SessionInput, SessionView};
 pub use subjects::{CollectionCount, SubjectView};
 pub use sweep::{Sweep, SweepDue};
+pub use together::{Group, Once};
 pub use token::{Call, Principal};
 pub use token_row::{TokenState, TokenView};
-pub use values::{
+pub use views::{
     ListOptions, MetaView, Order, Part, ReadOptions, RecordPage, RecordView, Withheld, Written,
 };
 
 use crate::commit::Engine;
-use crate::crypto::Secret;
 use crate::policy::Policy;
 
 /// When the entry of a read has to be durable.
@@ -115,11 +123,8 @@ pub struct Vault {
     /// The policy that was committed last, as far as anybody has looked.
     policy: Mutex<Arc<Policy>>,
     audit_durability: AuditDurability,
-    guard: guard::Guard,
-    asks: guard::Asks,
     uploads: blobs::Uploads,
     uses: Arc<token_row::Uses>,
     rounds: figures::Rounds,
-    /// Seals cursors: gone with the process.
-    process_key: Secret<32>,
+    memory: Arc<guard::Memory>,
 }

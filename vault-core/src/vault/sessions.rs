@@ -2,10 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::call::Context;
+use super::call::{Context, Noted};
 use super::token::Call;
 use super::{Vault, input};
-use crate::commit::View;
+use crate::commit::{Txn, View};
 use crate::decision;
 use crate::id::{SessionId, SubjectId};
 use crate::limits::{
@@ -111,6 +111,60 @@ fn fields(
     Ok(fields)
 }
 
+/// Begins a session for one person.
+pub(super) fn begin(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    context: &Context,
+    noted: &mut Noted,
+    subject: SubjectId,
+    input: &SessionInput,
+) -> Result<SessionBegun, Refusal> {
+    context
+        .principal
+        .require(policy, Capability::SessionsCreate)?;
+    let mut person = context.person(txn, subject)?;
+    noted.person(&person, txn.now());
+    let role = context.role(policy)?;
+    let purpose = decision::purpose(policy, &role, Some(&input.purpose))?;
+    let mut errors = Vec::new();
+    let fields = fields(policy, context, &input.fields, &mut errors)?;
+    if input.reads.max(input.writes) > SESSION_CALLS_MAX {
+        let detail = format!("`reads` and `writes` are at most {SESSION_CALLS_MAX} each");
+        errors.push(input::error("/reads", "out_of_range", detail));
+    }
+    if input.reads == 0 && input.writes == 0 {
+        let detail = "a session without a read or a write is good for nothing";
+        errors.push(input::error("/reads", "out_of_range", detail));
+    }
+    let seconds = input.expires_in.unwrap_or(SESSION_SECONDS_DEFAULT);
+    if !(1..=SESSION_SECONDS_MAX).contains(&seconds) {
+        let detail = format!("between 1 and {SESSION_SECONDS_MAX} seconds");
+        errors.push(input::error("/expires_in", "out_of_range", detail));
+    }
+    if !errors.is_empty() {
+        return Err(Refusal::Invalid(errors));
+    }
+    let maker = context.principal.key().ok_or(Refusal::Unauthenticated)?;
+    let expires_at = txn.now() + SignedDuration::from_secs(seconds);
+    let row = SessionRow::new(
+        maker,
+        context.principal.role(),
+        &purpose.name,
+        fields,
+        input.reads,
+        input.writes,
+        txn.now(),
+        expires_at,
+    );
+    let (session, token) = session::begin(txn, &mut person, row)?;
+    Ok(SessionBegun {
+        session,
+        token,
+        expires_at,
+    })
+}
+
 impl Vault {
     /// Begins a session for one person.
     ///
@@ -128,52 +182,7 @@ impl Vault {
         self.write(
             call,
             "sessions.create",
-            move |txn, policy, context, noted| {
-                context
-                    .principal
-                    .require(policy, Capability::SessionsCreate)?;
-                let mut person = context.person(txn, subject)?;
-                noted.person(&person, txn.now());
-                let role = context.role(policy)?;
-                let purpose = decision::purpose(policy, &role, Some(&input.purpose))?;
-                let mut errors = Vec::new();
-                let fields = fields(policy, context, &input.fields, &mut errors)?;
-                if input.reads.max(input.writes) > SESSION_CALLS_MAX {
-                    let detail =
-                        format!("`reads` and `writes` are at most {SESSION_CALLS_MAX} each");
-                    errors.push(input::error("/reads", "out_of_range", detail));
-                }
-                if input.reads == 0 && input.writes == 0 {
-                    let detail = "a session without a read or a write is good for nothing";
-                    errors.push(input::error("/reads", "out_of_range", detail));
-                }
-                let seconds = input.expires_in.unwrap_or(SESSION_SECONDS_DEFAULT);
-                if !(1..=SESSION_SECONDS_MAX).contains(&seconds) {
-                    let detail = format!("between 1 and {SESSION_SECONDS_MAX} seconds");
-                    errors.push(input::error("/expires_in", "out_of_range", detail));
-                }
-                if !errors.is_empty() {
-                    return Err(Refusal::Invalid(errors));
-                }
-                let maker = context.principal.key().ok_or(Refusal::Unauthenticated)?;
-                let expires_at = txn.now() + SignedDuration::from_secs(seconds);
-                let row = SessionRow::new(
-                    maker,
-                    context.principal.role(),
-                    &purpose.name,
-                    fields,
-                    input.reads,
-                    input.writes,
-                    txn.now(),
-                    expires_at,
-                );
-                let (session, token) = session::begin(txn, &mut person, row)?;
-                Ok(SessionBegun {
-                    session,
-                    token,
-                    expires_at,
-                })
-            },
+            move |txn, policy, context, noted| begin(txn, policy, context, noted, subject, &input),
         )
     }
 

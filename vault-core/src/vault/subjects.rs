@@ -3,15 +3,16 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::call::Context;
+use super::call::{Context, Noted};
+use super::guard::Memory;
 use super::input::{check_text, look_up_field};
 use super::{Call, Vault, evidence};
-use crate::commit::View;
+use crate::commit::{Txn, View};
 use crate::id::SubjectId;
 use crate::keys::system::CHANNEL_FIELD;
 use crate::limits::{CHANNEL_USER_BYTES_MAX, LABEL_BYTES_MAX};
 use crate::person::{self, Person, instant};
-use crate::policy::Capability;
+use crate::policy::{Capability, Policy};
 use crate::record;
 use crate::refusal::{InputError, Refusal};
 
@@ -63,6 +64,133 @@ fn on_channel(context: &Context, channel: &str) -> Result<(), Refusal> {
     }
 }
 
+/// The person known as `user` on `channel`, for whoever would make them.
+pub(super) fn known(
+    view: &dyn View,
+    policy: &Policy,
+    context: &Context,
+    memory: &Memory,
+    channel: &str,
+    user: &str,
+) -> Result<Option<SubjectId>, Refusal> {
+    context
+        .principal
+        .require(policy, Capability::SubjectsCreate)?;
+    on_channel(context, channel)?;
+    check_identity(channel, user)?;
+    let mark = person::channel_mark(view, channel, user)?;
+    let hits = view.index_hits(&mark)?;
+    if hits.is_empty() && memory.guard.refuses(&mark, view.now()) {
+        return Err(Refusal::Erased { receipt: None });
+    }
+    Ok(hits.first().map(|hit| hit.subject))
+}
+
+/// The person known as `user` on `channel`, made if there is none; and whether they were.
+pub(super) fn create(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    context: &Context,
+    noted: &mut Noted,
+    channel: &str,
+    user: &str,
+) -> Result<(SubjectId, bool), Refusal> {
+    context
+        .principal
+        .require(policy, Capability::SubjectsCreate)?;
+    on_channel(context, channel)?;
+    let mark = person::channel_mark(txn, channel, user)?;
+    if let Some(hit) = txn.index_hits(&mark)?.first() {
+        return Ok((hit.subject, false));
+    }
+    let person = Person::create(txn, mark, channel, user)?;
+    noted.person(&person, txn.now());
+    Ok((person.subject, true))
+}
+
+/// The person known as `user` on `channel`.
+pub(super) fn by_channel(
+    view: &dyn View,
+    policy: &Policy,
+    context: &Context,
+    memory: &Memory,
+    channel: &str,
+    user: &str,
+) -> Result<SubjectId, Refusal> {
+    context
+        .principal
+        .require(policy, Capability::SubjectsLookup)?;
+    if !context.knows_channel(channel) {
+        return Err(Refusal::NotFound("person"));
+    }
+    check_identity(channel, user)?;
+    let mark = person::channel_mark(view, channel, user)?;
+    match view.index_hits(&mark)?.first() {
+        Some(hit) => Ok(hit.subject),
+        None if memory.guard.refuses(&mark, view.now()) => Err(Refusal::Erased { receipt: None }),
+        None => Err(Refusal::NotFound("person")),
+    }
+}
+
+/// The person whose `collection.field` has this value.
+pub(super) fn by_field(
+    view: &dyn View,
+    policy: &Policy,
+    context: &Context,
+    noted: &mut Noted,
+    field: &str,
+    value: &Value,
+) -> Result<SubjectId, Refusal> {
+    context
+        .principal
+        .require(policy, Capability::SubjectsLookup)?;
+    let (collection, field) = look_up_field(policy, field)?;
+    noted.fields.push((collection.id, field.id));
+    field.kind.check(value).map_err(|complaint| {
+        Refusal::Invalid(vec![InputError {
+            pointer: format!("/value{}", complaint.pointer),
+            code: complaint.code,
+            detail: complaint.detail,
+        }])
+    })?;
+    let mark = record::mark(view, collection, field, value).ok_or(Refusal::NotFound("person"))?;
+    match context.reachable(view, view.index_hits(&mark)?)?[..] {
+        [] => Err(Refusal::NotFound("person")),
+        [subject] => Ok(subject),
+        _ => Err(Refusal::Ambiguous),
+    }
+}
+
+/// What there is of a person, without a value.
+pub(super) fn view(
+    view: &dyn View,
+    policy: &Policy,
+    context: &Context,
+    noted: &mut Noted,
+    subject: SubjectId,
+) -> Result<SubjectView, Refusal> {
+    context
+        .principal
+        .require(policy, Capability::SubjectsView)?;
+    let person = context.person(view, subject)?;
+    noted.person(&person, view.now());
+    let mut collections = Vec::new();
+    for collection in policy.collections() {
+        collections.push(CollectionCount {
+            collection: collection.name.clone(),
+            records: record::count(view, &person, collection.id)?,
+        });
+    }
+    Ok(SubjectView {
+        subject,
+        created_at: instant(person.row(view)?.created_at),
+        state: "active",
+        restricted: false,
+        held: false,
+        collections,
+    })
+}
+
 impl Vault {
     /// The person known as `user` on `channel`, made if there is none; and whether they were.
     ///
@@ -82,17 +210,7 @@ impl Vault {
             "subjects.create",
             None,
             |snapshot, policy, context, _| {
-                context
-                    .principal
-                    .require(policy, Capability::SubjectsCreate)?;
-                on_channel(context, channel)?;
-                check_identity(channel, user)?;
-                let mark = person::channel_mark(snapshot, channel, user)?;
-                let hits = snapshot.index_hits(&mark)?;
-                if hits.is_empty() && self.guard.refuses(&mark, snapshot.now()) {
-                    return Err(Refusal::Erased { receipt: None });
-                }
-                Ok(hits.first().map(|hit| hit.subject))
+                known(snapshot, policy, context, &self.memory, channel, user)
             },
             |found| found,
         )?;
@@ -103,19 +221,7 @@ impl Vault {
         self.write(
             call,
             "subjects.create",
-            move |txn, policy, context, noted| {
-                context
-                    .principal
-                    .require(policy, Capability::SubjectsCreate)?;
-                on_channel(context, &channel)?;
-                let mark = person::channel_mark(txn, &channel, &user)?;
-                if let Some(hit) = txn.index_hits(&mark)?.first() {
-                    return Ok((hit.subject, false));
-                }
-                let person = Person::create(txn, mark, &channel, &user)?;
-                noted.person(&person, txn.now());
-                Ok((person.subject, true))
-            },
+            move |txn, policy, context, noted| create(txn, policy, context, noted, &channel, &user),
         )
     }
 
@@ -135,21 +241,7 @@ impl Vault {
             "subjects.lookup",
             None,
             |snapshot, policy, context, _| {
-                context
-                    .principal
-                    .require(policy, Capability::SubjectsLookup)?;
-                if !context.knows_channel(channel) {
-                    return Err(Refusal::NotFound("person"));
-                }
-                check_identity(channel, user)?;
-                let mark = person::channel_mark(snapshot, channel, user)?;
-                match snapshot.index_hits(&mark)?.first() {
-                    Some(hit) => Ok(hit.subject),
-                    None if self.guard.refuses(&mark, snapshot.now()) => {
-                        Err(Refusal::Erased { receipt: None })
-                    }
-                    None => Err(Refusal::NotFound("person")),
-                }
+                by_channel(snapshot, policy, context, &self.memory, channel, user)
             },
             |subject| subject,
         )
@@ -172,26 +264,7 @@ impl Vault {
             "subjects.lookup",
             None,
             |snapshot, policy, context, noted| {
-                context
-                    .principal
-                    .require(policy, Capability::SubjectsLookup)?;
-                let (collection, field) = look_up_field(policy, field)?;
-                noted.fields.push((collection.id, field.id));
-                field.kind.check(value).map_err(|complaint| {
-                    Refusal::Invalid(vec![InputError {
-                        pointer: format!("/value{}", complaint.pointer),
-                        code: complaint.code,
-                        detail: complaint.detail,
-                    }])
-                })?;
-                let mark = record::mark(snapshot, collection, field, value)
-                    .ok_or(Refusal::NotFound("person"))?;
-                let hits = snapshot.index_hits(&mark)?;
-                match context.reachable(snapshot, hits)?[..] {
-                    [] => Err(Refusal::NotFound("person")),
-                    [subject] => Ok(subject),
-                    _ => Err(Refusal::Ambiguous),
-                }
+                by_field(snapshot, policy, context, noted, field, value)
             },
             |subject| subject,
         )
@@ -211,28 +284,7 @@ impl Vault {
             call,
             "subjects.view",
             Some(subject),
-            |snapshot, policy, context, noted| {
-                context
-                    .principal
-                    .require(policy, Capability::SubjectsView)?;
-                let person = context.person(snapshot, subject)?;
-                noted.person(&person, snapshot.now());
-                let mut collections = Vec::new();
-                for collection in policy.collections() {
-                    collections.push(CollectionCount {
-                        collection: collection.name.clone(),
-                        records: record::count(snapshot, &person, collection.id)?,
-                    });
-                }
-                Ok(SubjectView {
-                    subject,
-                    created_at: instant(person.row(snapshot)?.created_at),
-                    state: "active",
-                    restricted: false,
-                    held: false,
-                    collections,
-                })
-            },
+            |snapshot, policy, context, noted| view(snapshot, policy, context, noted, subject),
             |view| view,
         )
     }
@@ -253,7 +305,7 @@ impl Vault {
                 .lookups
                 .iter()
                 .filter(|l| l.field == CHANNEL_FIELD);
-            channels.for_each(|lookup| self.guard.add(&lookup.mark, now));
+            channels.for_each(|lookup| self.memory.guard.add(&lookup.mark, now));
         }
         let (id, mut document) = self.write(
             call,
@@ -268,7 +320,7 @@ impl Vault {
                 Ok((receipt.id, receipt.document))
             },
         )?;
-        self.asks.forget(subject);
+        self.memory.asks.forget(subject);
         // The erasure stands, whatever comes of its proof: that can be fetched later as well.
         if let Ok(proof) = self
             .snapshot()

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::Vault;
 use super::admin::rows;
+use crate::answer;
 use crate::clock::hour_of;
 use crate::commit::{Txn, View};
 use crate::id::SubjectId;
@@ -285,6 +286,9 @@ impl Vault {
 fn over(policy: &Arc<Policy>, person: &Person, now: u32) -> Vec<Compartment> {
     let keys = person.keyset.keys.iter().map(|dek| dek.compartment);
     let ended = keys.filter(|compartment| {
+        if compartment.number == Compartment::ANSWERS {
+            return answer::period_over(compartment.period, now);
+        }
         let collection = compartment
             .number
             .checked_sub(16)
@@ -362,6 +366,7 @@ fn sweep_person(
         false => Vec::new(),
     };
     if !ended.is_empty() {
+        answer::remove_of(txn, &person, &ended)?;
         person
             .keyset
             .keys

@@ -720,3 +720,161 @@ fn the_index_is_stale_from_a_removal_until_it_is_built_anew() {
     vault.rebuild_index().unwrap();
     assert_eq!(vault.figures().index_stale_seconds, 0);
 }
+
+/// Reads the address for the newsletter; a read that is refused after the changes is answered empty.
+fn address(desk: &mut Desk<'_, '_>, ann: SubjectId, after: bool) -> Result<String, String> {
+    let options = ReadOptions {
+        fields: Some(vec!["email".into()]),
+        part: Part::Fields,
+    };
+    desk.state(Some("newsletter"));
+    match desk.read_single(ann, "profile", &options) {
+        Ok((Some(view), _)) => Ok(view.fields["email"].to_string()),
+        Ok((None, _)) => Err("nothing is stored".into()),
+        Err(_) if after => Ok(String::new()),
+        Err(refusal) => Err(refusal.code().into()),
+    }
+}
+
+#[test]
+fn what_a_group_read_leaves_only_if_nothing_was_revoked_beside_it() {
+    let bench = Bench::new();
+    let bot = bench.role("bot");
+    let support = call(&bot, Some("support"));
+    let vault = &bench.vault;
+    let (ann, _) = vault.create_subject(&support, "web", "ann").unwrap();
+    let body = object(json!({"email": "ann@example.test"}));
+    vault
+        .patch_single(&support, ann, "profile", body, None)
+        .unwrap();
+    let given = ConsentInput {
+        given: true,
+        notice: json!("n1"),
+        choice: None,
+        message_id: None,
+    };
+    let group = Group {
+        changes: true,
+        subject: Some(ann),
+        once: None,
+    };
+    // Consent is the group's own, and revokes what others are reading: its own read stays.
+    let input = given.clone();
+    let own = move |desk: &mut Desk<'_, '_>, before: Option<&String>| {
+        if before.is_some() {
+            return Err("it is read again".to_owned());
+        }
+        desk.put_consent(ann, "newsletter", &input)
+            .map_err(|refusal| refusal.code().to_owned())?;
+        address(desk, ann, false)
+    };
+    let read = vault.together(&support, group.clone(), own).unwrap();
+    assert_eq!(read, Ok("\"ann@example.test\"".into()));
+    // Another's withdrawal comes between the commit and the answer: the value must not leave, and the
+    // change is not repeated.
+    let ticket = vault.engine.revocation().ticket(Some(ann));
+    vault.withdraw_consent(&support, ann, "newsletter").unwrap();
+    let context = super::call::Context::new(&support);
+    let mut again = |desk: &mut Desk<'_, '_>, before: Option<&String>| {
+        assert_eq!(before.map(String::as_str), Some("a value"));
+        address(desk, ann, true)
+    };
+    let mut hand_over = |ticket| {
+        let before = Ok("a value".to_owned());
+        vault
+            .hand_over(&context, Some(ann), &mut again, before, ticket)
+            .unwrap()
+    };
+    assert_eq!(hand_over(Some(ticket)), Ok(String::new()));
+    let fresh = vault.engine.revocation().ticket(Some(ann));
+    assert_eq!(hand_over(Some(fresh)), Ok("a value".into()));
+}
+
+#[test]
+fn a_group_that_fails_changes_nothing_and_one_that_passes_a_failure_over_is_stopped() {
+    let bench = Bench::new();
+    let bot = bench.role("bot");
+    let support = call(&bot, Some("support"));
+    let vault = &bench.vault;
+    let (ann, _) = vault.create_subject(&support, "web", "ann").unwrap();
+    let (ben, _) = vault.create_subject(&support, "web", "ben").unwrap();
+    let group = Group {
+        changes: true,
+        ..Group::default()
+    };
+    let named = |desk: &mut Desk<'_, '_>, subject, name: Value| {
+        desk.patch_single(subject, "profile", object(json!({ "name": name })), None)
+            .map(drop)
+    };
+    let stored = || profile(vault, &support, ann, None).unwrap().0;
+    let failed = vault.together(&support, group.clone(), move |desk, _: Option<&()>| {
+        named(desk, ann, json!("Ann")).unwrap();
+        Err(())
+    });
+    assert!(matches!(failed, Ok(Err(()))) && stored() == json!({}));
+    let passed_over = vault.together(&support, group.clone(), move |desk, _: Option<&()>| {
+        named(desk, ann, json!("Ann")).unwrap();
+        let _ = named(desk, ann, json!(7));
+        Ok(())
+    });
+    assert!(matches!(passed_over, Err(Refusal::Internal(_))) && stored() == json!({}));
+    let two = vault.together(&support, group.clone(), move |desk, _: Option<&()>| {
+        named(desk, ann, json!("Ann")).unwrap();
+        let _ = named(desk, ben, json!("Ben"));
+        Ok(())
+    });
+    assert!(matches!(two, Err(Refusal::Internal(_))) && stored() == json!({}));
+    let done = vault.together(&support, group, move |desk, _: Option<&()>| {
+        named(desk, ann, json!("Ann")).map_err(drop)
+    });
+    assert!(matches!(done, Ok(Ok(()))) && stored()["name"] == "Ann");
+}
+
+#[test]
+fn an_answer_and_the_key_of_its_day_go_two_days_after_the_day_began_and_younger_ones_stay() {
+    let bench = Bench::new();
+    let bot = bench.role("bot");
+    let support = call(&bot, Some("support"));
+    let vault = &bench.vault;
+    let (ann, _) = vault.create_subject(&support, "web", "ann").unwrap();
+    let once = |name: &str| {
+        let group = Group {
+            changes: true,
+            subject: Some(ann),
+            once: Some(Once::new(name, [7; 32])),
+        };
+        let run = move |desk: &mut Desk<'_, '_>, _: Option<&bool>| {
+            let known = desk.recall(ann).map_err(|_| false)?.is_some();
+            if !known {
+                desk.keep(ann, Some(Vec::new())).map_err(|_| false)?;
+            }
+            Ok(known)
+        };
+        vault.together(&support, group, run).unwrap().unwrap()
+    };
+    let stored = || {
+        use crate::keys::keyset::Compartment;
+        use crate::store::{Direction, KeyRange, Table};
+        let snapshot = vault.snapshot().unwrap();
+        let person = crate::person::Person::find(&snapshot, ann).unwrap();
+        let range = KeyRange::prefix(person.entry.handle.as_bytes());
+        let tx = crate::commit::View::tx(&snapshot);
+        let rows = tx.range(Table::Answers, &range, Direction::Ascending, 10);
+        let keys = person.keyset.keys.iter();
+        let keys = keys.filter(|dek| dek.compartment.number == Compartment::ANSWERS);
+        (rows.unwrap().len(), keys.count())
+    };
+    let sweep = || while vault.sweep(Sweep::Due).unwrap() {};
+    assert!(!once("first") && once("first"));
+    assert_eq!(stored(), (1, 1));
+    // The answers of the first day may be wanted until the next is over.
+    let begun = crate::clock::hour_of(crate::clock::Clock::now(&*bench.clock)) % 24;
+    bench.clock.advance((47 - i64::from(begun)) * HOUR);
+    assert!(!once("second"));
+    sweep();
+    assert_eq!(stored(), (2, 2), "the key of the first day is still there");
+    bench.clock.advance(HOUR);
+    sweep();
+    assert_eq!(stored(), (1, 1), "row and key of the first day are gone");
+    assert!(once("second") && !once("first"));
+}

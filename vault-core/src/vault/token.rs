@@ -79,6 +79,11 @@ impl Principal {
         self.session.as_ref().map(|scope| scope.session)
     }
 
+    /// The hash of the API key; that of its maker for a session.
+    pub(super) fn key_sha256(&self) -> Option<[u8; 32]> {
+        self.token.map(|(_, hash)| hash)
+    }
+
     pub(super) fn scope(&self) -> Option<&Scope> {
         self.session.as_deref()
     }
@@ -86,11 +91,6 @@ impl Principal {
     /// The channels that the key is bound to; none for one that is not bound.
     pub(super) fn channels(&self) -> &[String] {
         &self.channels
-    }
-
-    /// Hash of the API key, a session's maker's too.
-    pub(super) fn key_sha256(&self) -> Option<&[u8; 32]> {
-        self.token.as_ref().map(|(_, hash)| hash)
     }
 
     /// Name and hash of the API key, for what it makes; `None` for a session, which makes nothing.

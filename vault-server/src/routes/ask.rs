@@ -4,10 +4,13 @@ use axum::extract::State;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
+use vault_core::vault::Desk;
 
+use crate::asked::Asked;
 use crate::call::Outcome;
 use crate::idempotency::Remember;
 use crate::incoming::Incoming;
+use crate::operation::{Changes, Operation};
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::shape::Shape;
@@ -48,16 +51,22 @@ pub(crate) struct Answer {
     request_body = AskRequest,
     responses((status = 200, description = "The answer", body = Answer)))]
 pub(crate) async fn ask(State(app): State<App>, incoming: Incoming) -> Outcome {
-    incoming.demand_purpose()?;
-    let body = incoming.json()?;
-    let subject = incoming.subject();
-    // Decided anew each time: an answer is a value, and consent may have gone since.
-    app.post(incoming, Remember::Again, Some(subject), move |session| {
-        let request = AskRequest::read(body)?;
-        let answer = session
-            .vault
-            .ask(&session.call(), subject, &request.field, &request.test)?;
-        Ok(Reply::json(200, &Answer { answer }))
-    })
-    .await
+    app.operate(incoming, &ASK).await
+}
+
+/// Ask: decided anew each time, for an answer is a value and consent may have gone since.
+pub(crate) static ASK: Operation = Operation {
+    purpose: true,
+    body: true,
+    looks_up: false,
+    right: false,
+    changes: Changes::Never,
+    remember: Remember::Again,
+    perform: do_ask,
+};
+
+fn do_ask(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
+    let request = AskRequest::read(asked.body.clone())?;
+    let answer = desk.ask(asked.subject(), &request.field, &request.test)?;
+    Ok(Reply::json(200, &Answer { answer }))
 }

@@ -12,6 +12,7 @@ use vault_core::limits::BLOB_BYTES_MAX;
 use vault_core::schema::MediaType;
 use vault_core::vault::{BlobPlace, Download, Look};
 
+use crate::asked;
 use crate::call::Outcome;
 use crate::code::Code;
 use crate::incoming::{Incoming, Streamed};
@@ -56,7 +57,7 @@ fn single(incoming: &Incoming) -> BlobPlace {
 
 fn one_of_many(incoming: &Incoming) -> BlobPlace {
     BlobPlace {
-        record: Some(incoming.record()),
+        record: Some(asked::record(incoming.parameter("r"))),
         ..single(incoming)
     }
 }

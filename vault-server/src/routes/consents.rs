@@ -4,10 +4,13 @@ use axum::extract::State;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
-use vault_core::vault::{ConsentEvent, ConsentInput, ConsentState, ConsentView};
+use vault_core::vault::{ConsentEvent, ConsentInput, ConsentState, ConsentView, Desk};
 
+use crate::asked::Asked;
 use crate::call::Outcome;
+use crate::idempotency::Remember;
 use crate::incoming::Incoming;
+use crate::operation::{Changes, Operation, parsed};
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::shape::Shape;
@@ -134,14 +137,25 @@ const fn state_name(state: ConsentState) -> &'static str {
 #[utoipa::path(get, path = "/v1/subjects/{s}/consents", tag = "consents", operation_id = "list_consents",
     responses((status = 200, description = "The consents", body = ListBody)))]
 pub(crate) async fn list(State(app): State<App>, incoming: Incoming) -> Outcome {
-    let (subject, query) = (incoming.subject(), incoming.query(&[]));
-    app.call(incoming, move |session| {
-        session.parsed(CAPABILITY, query)?;
-        let views = session.vault.list_consents(&session.call(), subject)?;
-        let consents = views.into_iter().map(ViewBody::from).collect();
-        Ok(Reply::json(200, &ListBody { consents }))
-    })
-    .await
+    app.operate(incoming, &LIST).await
+}
+
+/// Every consent of a person.
+pub(crate) static LIST: Operation = Operation {
+    purpose: false,
+    body: false,
+    looks_up: false,
+    right: false,
+    changes: Changes::Never,
+    remember: Remember::Again,
+    perform: do_list,
+};
+
+fn do_list(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
+    parsed(desk, CAPABILITY, asked.query(&[]))?;
+    let views = desk.list_consents(asked.subject())?;
+    let consents = views.into_iter().map(ViewBody::from).collect();
+    Ok(Reply::json(200, &ListBody { consents }))
 }
 
 /// Consent to one purpose
@@ -150,16 +164,24 @@ pub(crate) async fn list(State(app): State<App>, incoming: Incoming) -> Outcome 
 #[utoipa::path(get, path = "/v1/subjects/{s}/consents/{purpose}", tag = "consents", operation_id = "read_consent",
     responses((status = 200, description = "The consent", body = ViewBody)))]
 pub(crate) async fn read(State(app): State<App>, incoming: Incoming) -> Outcome {
-    let (subject, query) = (incoming.subject(), incoming.query(&[]));
-    let purpose = incoming.parameter("purpose").to_owned();
-    app.call(incoming, move |session| {
-        session.parsed(CAPABILITY, query)?;
-        let view = session
-            .vault
-            .read_consent(&session.call(), subject, &purpose)?;
-        Ok(Reply::json(200, &ViewBody::from(view)))
-    })
-    .await
+    app.operate(incoming, &READ).await
+}
+
+/// Consent to one purpose.
+pub(crate) static READ: Operation = Operation {
+    purpose: false,
+    body: false,
+    looks_up: false,
+    right: false,
+    changes: Changes::Never,
+    remember: Remember::Again,
+    perform: do_read,
+};
+
+fn do_read(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
+    parsed(desk, CAPABILITY, asked.query(&[]))?;
+    let view = desk.read_consent(asked.subject(), asked.parameter("purpose"))?;
+    Ok(Reply::json(200, &ViewBody::from(view)))
 }
 
 /// Record that a person consents or refuses
@@ -169,17 +191,24 @@ pub(crate) async fn read(State(app): State<App>, incoming: Incoming) -> Outcome 
     request_body = ConsentRequest,
     responses((status = 200, description = "Recorded", body = EventBody)))]
 pub(crate) async fn put(State(app): State<App>, incoming: Incoming) -> Outcome {
-    let body = incoming.json()?;
-    let subject = incoming.subject();
-    let purpose = incoming.parameter("purpose").to_owned();
-    app.call(incoming, move |session| {
-        let input = session.parsed(CAPABILITY, read_request(body))?;
-        let event = session
-            .vault
-            .put_consent(&session.call(), subject, &purpose, input)?;
-        Ok(Reply::json(200, &EventBody::from(event)))
-    })
-    .await
+    app.operate(incoming, &PUT).await
+}
+
+/// Record that a person consents or refuses.
+pub(crate) static PUT: Operation = Operation {
+    purpose: false,
+    body: true,
+    looks_up: false,
+    right: false,
+    changes: Changes::Always,
+    remember: Remember::Reply,
+    perform: do_put,
+};
+
+fn do_put(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
+    let input = parsed(desk, CAPABILITY, read_request(asked.body.clone()))?;
+    let event = desk.put_consent(asked.subject(), asked.parameter("purpose"), &input)?;
+    Ok(Reply::json(200, &EventBody::from(event)))
 }
 
 /// Withdraw consent
@@ -188,14 +217,22 @@ pub(crate) async fn put(State(app): State<App>, incoming: Incoming) -> Outcome {
 #[utoipa::path(delete, path = "/v1/subjects/{s}/consents/{purpose}", tag = "consents", operation_id = "withdraw_consent",
     responses((status = 200, description = "Withdrawn", body = EventBody)))]
 pub(crate) async fn withdraw(State(app): State<App>, incoming: Incoming) -> Outcome {
-    let (subject, query) = (incoming.subject(), incoming.query(&[]));
-    let purpose = incoming.parameter("purpose").to_owned();
-    app.right(incoming, move |session| {
-        session.parsed(CAPABILITY, query)?;
-        let event = session
-            .vault
-            .withdraw_consent(&session.call(), subject, &purpose)?;
-        Ok(Reply::json(200, &EventBody::from(event)))
-    })
-    .await
+    app.operate(incoming, &WITHDRAW).await
+}
+
+/// Withdraw consent.
+pub(crate) static WITHDRAW: Operation = Operation {
+    purpose: false,
+    body: false,
+    looks_up: false,
+    right: true,
+    changes: Changes::Always,
+    remember: Remember::Reply,
+    perform: do_withdraw,
+};
+
+fn do_withdraw(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
+    parsed(desk, CAPABILITY, asked.query(&[]))?;
+    let event = desk.withdraw_consent(asked.subject(), asked.parameter("purpose"))?;
+    Ok(Reply::json(200, &EventBody::from(event)))
 }

@@ -5,6 +5,7 @@
 
 mod admin;
 mod ask;
+mod batch;
 mod blobs;
 mod consents;
 mod contract;
@@ -57,6 +58,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
             blobs::delete_one
         ))
         .routes(routes!(ask::ask))
+        .routes(routes!(batch::batch))
         .routes(routes!(sessions::begin, sessions::list))
         .routes(routes!(sessions::end))
         .routes(routes!(consents::list))

@@ -1,20 +1,23 @@
 //! Records: one a person, or many in time order.
 //!
-//! Values become bytes inside the vault's hand-over, under the lock of its last check, and are
-//! not held here before or after.
+//! Values become bytes at the vault's desk, which gives them out under the lock of its last check;
+//! they are not held here before or after.
 
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use vault_core::vault::{
-    CollectionKind, ListOptions, MetaView, Order, Part, ReadOptions, RecordView, Withheld, Written,
+    CollectionKind, Desk, ListOptions, MetaView, Order, Part, ReadOptions, RecordView, Withheld,
+    Written,
 };
 
+use crate::asked::Asked;
 use crate::call::Outcome;
 use crate::code::Code;
 use crate::idempotency::Remember;
 use crate::incoming::{Incoming, QueryMap};
+use crate::operation::{Changes, Operation};
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::shape::not_an_object;
@@ -238,47 +241,49 @@ fn object(body: Value) -> Result<Map<String, Value>, Problem> {
            ("cursor" = Option<String>, Query, description = "Of many: `next` of the page before; good for an hour")),
     responses((status = 200, description = "A record, or a page of many", body = ReadBody)))]
 pub(crate) async fn read(State(app): State<App>, incoming: Incoming) -> Outcome {
-    incoming.demand_purpose()?;
-    let subject = incoming.subject();
-    let collection = incoming.parameter("c").to_owned();
-    let single = incoming.query(&["fields", "meta"]);
-    let many = incoming.query(&["fields", "meta", "limit", "order", "cursor"]);
-    app.call(incoming, move |session| {
-        let call = session.call();
-        match session.vault.collection_kind(&collection)? {
-            CollectionKind::Single => {
-                let options = read_options(&single?)?;
-                Ok(session.vault.read_single(
-                    &call,
-                    subject,
-                    &collection,
-                    &options,
-                    |found, missing| single_reply(found, missing, options.part),
-                )?)
-            }
-            CollectionKind::Many => {
-                let query = many?;
-                let options = ListOptions {
-                    read: read_options(&query)?,
-                    limit: query.number("limit", 1, LIST_MAX, LIST_DEFAULT)?,
-                    order: query.word("order", &ORDERS)?,
-                    cursor: query.text("cursor").map(str::to_owned),
-                };
-                let part = options.read.part;
-                Ok(session
-                    .vault
-                    .list(&call, subject, &collection, &options, |page| {
-                        let records = page.records.iter();
-                        let records = records
-                            .map(|view| record_body(view, part, CollectionKind::Many))
-                            .collect();
-                        let next = page.next.as_deref();
-                        Reply::json(200, &ReadBody::Page(PageBody { records, next }))
-                    })?)
-            }
+    app.operate(incoming, &READ).await
+}
+
+/// Read a collection of a person.
+pub(crate) static READ: Operation = Operation {
+    purpose: true,
+    body: false,
+    looks_up: false,
+    right: false,
+    changes: Changes::Never,
+    remember: Remember::Again,
+    perform: do_read,
+};
+
+fn do_read(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
+    let (subject, collection) = (asked.subject(), asked.parameter("c"));
+    match desk.collection_kind(collection)? {
+        CollectionKind::Single => {
+            let options = read_options(&asked.query(&["fields", "meta"])?)?;
+            let (found, missing) = desk.read_single(subject, collection, &options)?;
+            Ok(single_reply(found.as_ref(), &missing, options.part))
         }
-    })
-    .await
+        CollectionKind::Many => {
+            let query = asked.query(&["fields", "meta", "limit", "order", "cursor"])?;
+            let options = ListOptions {
+                read: read_options(&query)?,
+                limit: query.number("limit", 1, LIST_MAX, LIST_DEFAULT)?,
+                order: query.word("order", &ORDERS)?,
+                cursor: query.text("cursor").map(str::to_owned),
+            };
+            let part = options.read.part;
+            let page = desk.list(subject, collection, &options)?;
+            let records = page.records.iter();
+            let records = records
+                .map(|view| record_body(view, part, CollectionKind::Many))
+                .collect();
+            let next = page.next.as_deref();
+            Ok(Reply::json(
+                200,
+                &ReadBody::Page(PageBody { records, next }),
+            ))
+        }
+    }
 }
 
 /// Set fields of the one record of a person
@@ -289,27 +294,31 @@ pub(crate) async fn read(State(app): State<App>, incoming: Incoming) -> Outcome 
     request_body(content((Object = "application/json"), (Object = "application/merge-patch+json"))),
     responses((status = 200, description = "Set", body = WrittenBody)))]
 pub(crate) async fn patch(State(app): State<App>, incoming: Incoming) -> Outcome {
-    incoming.demand_purpose()?;
-    let body = incoming.json()?;
-    let subject = incoming.subject();
-    let collection = incoming.parameter("c").to_owned();
-    let if_match = incoming.if_match.clone();
-    app.call(incoming, move |session| {
-        if session.vault.collection_kind(&collection)? == CollectionKind::Many {
-            return Err(wrong_kind(
-                "this collection holds many records: POST here appends one, PATCH on …/{record} changes one",
-            ));
-        }
-        let answer = session.vault.patch_single(
-            &session.call(),
-            subject,
-            &collection,
-            object(body)?,
-            if_match.as_deref(),
-        )?;
-        Ok(written(answer, CollectionKind::Single))
-    })
-    .await
+    app.operate(incoming, &PATCH).await
+}
+
+/// Set fields of the one record of a person.
+pub(crate) static PATCH: Operation = Operation {
+    purpose: true,
+    body: true,
+    looks_up: false,
+    right: false,
+    changes: Changes::Always,
+    remember: Remember::Reply,
+    perform: do_patch,
+};
+
+fn do_patch(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
+    let collection = asked.parameter("c");
+    if desk.collection_kind(collection)? == CollectionKind::Many {
+        return Err(wrong_kind(
+            "this collection holds many records: POST here appends one, PATCH on …/{record} changes one",
+        ));
+    }
+    let body = object(asked.body.clone())?;
+    let if_match = asked.if_match.as_deref();
+    let answer = desk.patch_single(asked.subject(), collection, body, if_match)?;
+    Ok(written(answer, CollectionKind::Single))
 }
 
 /// Append records
@@ -319,66 +328,68 @@ pub(crate) async fn patch(State(app): State<App>, incoming: Incoming) -> Outcome
     request_body(content((Object = "application/json"))),
     responses((status = 201, description = "Appended", body = AppendedBody)))]
 pub(crate) async fn append(State(app): State<App>, incoming: Incoming) -> Outcome {
-    incoming.demand_purpose()?;
-    let body = incoming.json()?;
-    let subject = incoming.subject();
-    let collection = incoming.parameter("c").to_owned();
-    app.post(incoming, Remember::Reply, Some(subject), move |session| {
-        if session.vault.collection_kind(&collection)? == CollectionKind::Single {
-            return Err(wrong_kind(
-                "this collection holds one record a person: PATCH sets its fields",
+    app.operate(incoming, &APPEND).await
+}
+
+/// Append records.
+pub(crate) static APPEND: Operation = Operation {
+    purpose: true,
+    body: true,
+    looks_up: false,
+    right: false,
+    changes: Changes::Always,
+    remember: Remember::Reply,
+    perform: do_append,
+};
+
+fn do_append(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
+    let (subject, collection) = (asked.subject(), asked.parameter("c"));
+    if desk.collection_kind(collection)? == CollectionKind::Single {
+        return Err(wrong_kind(
+            "this collection holds one record a person: PATCH sets its fields",
+        ));
+    }
+    let one = asked.body.is_object();
+    let bodies = match asked.body.clone() {
+        Value::Object(body) => vec![body],
+        Value::Array(items) => items
+            .into_iter()
+            .enumerate()
+            .map(|(index, item)| match item {
+                Value::Object(body) => Ok(body),
+                _ => Err(not_an_object(&format!("/{index}"))),
+            })
+            .collect::<Result<_, _>>()?,
+        _ => {
+            return Err(Problem::invalid_at(
+                "",
+                "not_a_record",
+                "an object, or an array of objects, is expected",
             ));
         }
-        let one = body.is_object();
-        let bodies = match body {
-            Value::Object(body) => vec![body],
-            Value::Array(items) => items
-                .into_iter()
-                .enumerate()
-                .map(|(index, item)| match item {
-                    Value::Object(body) => Ok(body),
-                    _ => Err(not_an_object(&format!("/{index}"))),
-                })
-                .collect::<Result<_, _>>()?,
-            _ => {
-                return Err(Problem::invalid_at(
-                    "",
-                    "not_a_record",
-                    "an object, or an array of objects, is expected",
-                ));
-            }
-        };
-        let ids = session
-            .vault
-            .append(&session.call(), subject, &collection, bodies)?;
-        let mut ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
-        Ok(if one {
-            let record = ids.pop();
-            let location = record
-                .as_ref()
-                .map(|id| format!("/v1/subjects/{subject}/records/{collection}/{id}"));
-            let reply = Reply::json(
-                201,
-                &AppendedBody {
-                    record,
-                    records: None,
-                },
-            );
-            match location {
-                Some(location) => reply.location(location),
-                None => reply,
-            }
-        } else {
-            Reply::json(
-                201,
-                &AppendedBody {
-                    record: None,
-                    records: Some(ids),
-                },
-            )
-        })
+    };
+    let ids = desk.append(subject, collection, &bodies)?;
+    let mut ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
+    if !one {
+        let records = Some(ids);
+        return Ok(Reply::json(
+            201,
+            &AppendedBody {
+                record: None,
+                records,
+            },
+        ));
+    }
+    let record = ids.pop();
+    let location = record
+        .as_ref()
+        .map(|id| format!("/v1/subjects/{subject}/records/{collection}/{id}"));
+    let records = None;
+    let reply = Reply::json(201, &AppendedBody { record, records });
+    Ok(match location {
+        Some(location) => reply.location(location),
+        None => reply,
     })
-    .await
 }
 
 /// Read one record of many
@@ -387,26 +398,27 @@ pub(crate) async fn append(State(app): State<App>, incoming: Incoming) -> Outcom
            ("meta" = Option<String>, Query, description = "`only`: what is known about the record, and no values")),
     responses((status = 200, description = "The record", body = RecordBody)))]
 pub(crate) async fn read_one(State(app): State<App>, incoming: Incoming) -> Outcome {
-    incoming.demand_purpose()?;
-    let (subject, record) = (incoming.subject(), incoming.record());
-    let collection = incoming.parameter("c").to_owned();
-    let query = incoming.query(&["fields", "meta"]);
-    app.call(incoming, move |session| {
-        only_many(session.vault.collection_kind(&collection)?)?;
-        let options = read_options(&query?)?;
-        Ok(session.vault.read_record(
-            &session.call(),
-            subject,
-            &collection,
-            record,
-            &options,
-            |view| {
-                Reply::json(200, &record_body(view, options.part, CollectionKind::Many))
-                    .etag(&view.etag)
-            },
-        )?)
-    })
-    .await
+    app.operate(incoming, &READ_ONE).await
+}
+
+/// Read one record of many.
+pub(crate) static READ_ONE: Operation = Operation {
+    purpose: true,
+    body: false,
+    looks_up: false,
+    right: false,
+    changes: Changes::Never,
+    remember: Remember::Again,
+    perform: do_read_one,
+};
+
+fn do_read_one(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
+    let collection = asked.parameter("c");
+    only_many(desk.collection_kind(collection)?)?;
+    let options = read_options(&asked.query(&["fields", "meta"])?)?;
+    let view = desk.read_record(asked.subject(), collection, asked.record(), &options)?;
+    let body = record_body(&view, options.part, CollectionKind::Many);
+    Ok(Reply::json(200, &body).etag(&view.etag))
 }
 
 /// Set fields of one record of many
@@ -416,24 +428,27 @@ pub(crate) async fn read_one(State(app): State<App>, incoming: Incoming) -> Outc
     request_body(content((Object = "application/json"), (Object = "application/merge-patch+json"))),
     responses((status = 200, description = "Set", body = WrittenBody)))]
 pub(crate) async fn patch_one(State(app): State<App>, incoming: Incoming) -> Outcome {
-    incoming.demand_purpose()?;
-    let body = incoming.json()?;
-    let (subject, record) = (incoming.subject(), incoming.record());
-    let collection = incoming.parameter("c").to_owned();
-    let if_match = incoming.if_match.clone();
-    app.call(incoming, move |session| {
-        only_many(session.vault.collection_kind(&collection)?)?;
-        let answer = session.vault.patch_record(
-            &session.call(),
-            subject,
-            &collection,
-            record,
-            object(body)?,
-            if_match.as_deref(),
-        )?;
-        Ok(written(answer, CollectionKind::Many))
-    })
-    .await
+    app.operate(incoming, &PATCH_ONE).await
+}
+
+/// Set fields of one record of many.
+pub(crate) static PATCH_ONE: Operation = Operation {
+    purpose: true,
+    body: true,
+    looks_up: false,
+    right: false,
+    changes: Changes::Always,
+    remember: Remember::Reply,
+    perform: do_patch_one,
+};
+
+fn do_patch_one(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
+    let collection = asked.parameter("c");
+    only_many(desk.collection_kind(collection)?)?;
+    let body = object(asked.body.clone())?;
+    let (record, if_match) = (asked.record(), asked.if_match.as_deref());
+    let answer = desk.patch_record(asked.subject(), collection, record, body, if_match)?;
+    Ok(written(answer, CollectionKind::Many))
 }
 
 /// Delete one record of many
@@ -442,26 +457,30 @@ pub(crate) async fn patch_one(State(app): State<App>, incoming: Incoming) -> Out
 #[utoipa::path(delete, path = "/v1/subjects/{s}/records/{c}/{r}", tag = "records", operation_id = "delete_record",
     responses((status = 200, description = "Deleted", body = WrittenBody)))]
 pub(crate) async fn delete_one(State(app): State<App>, incoming: Incoming) -> Outcome {
-    let (subject, record) = (incoming.subject(), incoming.record());
-    let collection = incoming.parameter("c").to_owned();
-    let if_match = incoming.if_match.clone();
-    let query = incoming.query(&[]);
-    app.call(incoming, move |session| {
-        only_many(session.vault.collection_kind(&collection)?)?;
-        query?;
-        let mut answer = session.vault.delete_record(
-            &session.call(),
-            subject,
-            &collection,
-            record,
-            if_match.as_deref(),
-        )?;
-        // What is gone has no revision.
-        answer.etag.clear();
-        answer.record = answer.record.or(Some(record));
-        Ok(written(answer, CollectionKind::Many))
-    })
-    .await
+    app.operate(incoming, &DELETE_ONE).await
+}
+
+/// Delete one record of many.
+pub(crate) static DELETE_ONE: Operation = Operation {
+    purpose: false,
+    body: false,
+    looks_up: false,
+    right: false,
+    changes: Changes::Always,
+    remember: Remember::Reply,
+    perform: do_delete_one,
+};
+
+fn do_delete_one(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
+    let collection = asked.parameter("c");
+    only_many(desk.collection_kind(collection)?)?;
+    asked.query(&[])?;
+    let (record, if_match) = (asked.record(), asked.if_match.as_deref());
+    let mut answer = desk.delete_record(asked.subject(), collection, record, if_match)?;
+    // What is gone has no revision.
+    answer.etag.clear();
+    answer.record = answer.record.or(Some(record));
+    Ok(written(answer, CollectionKind::Many))
 }
 
 /// A collection with one record a person has no records with ids.

@@ -5,11 +5,13 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use vault_core::id::SessionId;
-use vault_core::vault::{SessionInput, SessionView};
+use vault_core::vault::{Desk, SessionInput, SessionView};
 
+use crate::asked::Asked;
 use crate::call::Outcome;
 use crate::idempotency::Remember;
 use crate::incoming::Incoming;
+use crate::operation::{Changes, Operation, parsed};
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::shape::Shape;
@@ -126,23 +128,31 @@ pub(crate) struct EndedBody {
     operation_id = "begin_session", request_body = SessionRequest,
     responses((status = 201, description = "Begun", body = BegunBody)))]
 pub(crate) async fn begin(State(app): State<App>, incoming: Incoming) -> Outcome {
-    let body = incoming.json()?;
-    let subject = incoming.subject();
-    app.post(incoming, Remember::Made, Some(subject), move |session| {
-        let input = session.parsed("sessions.create", read(body))?;
-        let begun = session
-            .vault
-            .begin_session(&session.call(), subject, input)?;
-        Ok(Reply::json(
-            201,
-            &BegunBody {
-                session: begun.session.to_string(),
-                token: begun.token,
-                expires_at: begun.expires_at.to_string(),
-            },
-        ))
-    })
-    .await
+    app.operate(incoming, &BEGIN).await
+}
+
+/// Begin a session; its token is shown once.
+pub(crate) static BEGIN: Operation = Operation {
+    purpose: false,
+    body: true,
+    looks_up: false,
+    right: false,
+    changes: Changes::Always,
+    remember: Remember::Made,
+    perform: do_begin,
+};
+
+fn do_begin(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
+    let input = parsed(desk, "sessions.create", read(asked.body.clone()))?;
+    let begun = desk.begin_session(asked.subject(), &input)?;
+    Ok(Reply::json(
+        201,
+        &BegunBody {
+            session: begun.session.to_string(),
+            token: begun.token,
+            expires_at: begun.expires_at.to_string(),
+        },
+    ))
 }
 
 /// The sessions of a person

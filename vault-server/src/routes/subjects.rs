@@ -4,10 +4,13 @@ use axum::extract::State;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
+use vault_core::vault::Desk;
 
+use crate::asked::Asked;
 use crate::call::Outcome;
 use crate::idempotency::Remember;
 use crate::incoming::Incoming;
+use crate::operation::{Changes, Operation, parsed};
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::shape::Shape;
@@ -136,27 +139,35 @@ pub(crate) struct Erasure {
     responses((status = 200, description = "Known already", body = CreatedSubject),
               (status = 201, description = "New", body = CreatedSubject)))]
 pub(crate) async fn create(State(app): State<App>, incoming: Incoming) -> Outcome {
-    let body = incoming.json()?;
-    app.post(incoming, Remember::Reply, None, move |session| {
-        let request = session.parsed("subjects.create", CreateSubjectRequest::read(body))?;
-        session.count_lookup()?;
-        let (subject, created) =
-            session
-                .vault
-                .create_subject(&session.call(), &request.channel, &request.user)?;
-        let subject = subject.to_string();
-        let location = format!("/v1/subjects/{subject}");
-        let reply = Reply::json(
-            if created { 201 } else { 200 },
-            &CreatedSubject { subject, created },
-        );
-        Ok(if created {
-            reply.location(location)
-        } else {
-            reply
-        })
+    app.operate(incoming, &CREATE).await
+}
+
+/// Get or create a person.
+pub(crate) static CREATE: Operation = Operation {
+    purpose: false,
+    body: true,
+    looks_up: true,
+    right: false,
+    changes: Changes::Unless,
+    remember: Remember::Reply,
+    perform: do_create,
+};
+
+fn do_create(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
+    let read = CreateSubjectRequest::read(asked.body.clone());
+    let request = parsed(desk, "subjects.create", read)?;
+    let (subject, created) = desk.create_subject(&request.channel, &request.user)?;
+    let subject = subject.to_string();
+    let location = format!("/v1/subjects/{subject}");
+    let reply = Reply::json(
+        if created { 201 } else { 200 },
+        &CreatedSubject { subject, created },
+    );
+    Ok(if created {
+        reply.location(location)
+    } else {
+        reply
     })
-    .await
 }
 
 /// Find a person
@@ -166,23 +177,32 @@ pub(crate) async fn create(State(app): State<App>, incoming: Incoming) -> Outcom
     request_body = LookupRequest,
     responses((status = 200, description = "Found", body = FoundSubject)))]
 pub(crate) async fn lookup(State(app): State<App>, incoming: Incoming) -> Outcome {
-    let body = incoming.json()?;
-    app.post(incoming, Remember::Again, None, move |session| {
-        let call = session.call();
-        let by = session.parsed("subjects.lookup", Lookup::read(body))?;
-        session.count_lookup()?;
-        let subject = match by {
-            Lookup::Channel(by) => session.vault.lookup_channel(&call, &by.channel, &by.user)?,
-            Lookup::Field(field, value) => session.vault.lookup_field(&call, &field, &value)?,
-        };
-        Ok(Reply::json(
-            200,
-            &FoundSubject {
-                subject: subject.to_string(),
-            },
-        ))
-    })
-    .await
+    app.operate(incoming, &LOOKUP).await
+}
+
+/// Find a person: decided anew each time.
+pub(crate) static LOOKUP: Operation = Operation {
+    purpose: false,
+    body: true,
+    looks_up: true,
+    right: false,
+    changes: Changes::Never,
+    remember: Remember::Again,
+    perform: do_lookup,
+};
+
+fn do_lookup(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
+    let read = Lookup::read(asked.body.clone());
+    let subject = match parsed(desk, "subjects.lookup", read)? {
+        Lookup::Channel(by) => desk.lookup_channel(&by.channel, &by.user)?,
+        Lookup::Field(field, value) => desk.lookup_field(&field, &value)?,
+    };
+    Ok(Reply::json(
+        200,
+        &FoundSubject {
+            subject: subject.to_string(),
+        },
+    ))
 }
 
 /// State, flags, collections and counts of a person; no values
@@ -191,30 +211,41 @@ pub(crate) async fn lookup(State(app): State<App>, incoming: Incoming) -> Outcom
 #[utoipa::path(get, path = "/v1/subjects/{s}", tag = "subjects", operation_id = "view_subject",
     responses((status = 200, description = "The person", body = SubjectView)))]
 pub(crate) async fn view(State(app): State<App>, incoming: Incoming) -> Outcome {
-    let (subject, query) = (incoming.subject(), incoming.query(&[]));
-    app.call(incoming, move |session| {
-        session.parsed("subjects.view", query)?;
-        let view = session.vault.view_subject(&session.call(), subject)?;
-        Ok(Reply::json(
-            200,
-            &SubjectView {
-                subject: view.subject.to_string(),
-                created_at: view.created_at.to_string(),
-                state: view.state,
-                restricted: view.restricted,
-                held: view.held,
-                collections: view
-                    .collections
-                    .into_iter()
-                    .map(|count| CollectionCount {
-                        collection: count.collection,
-                        records: count.records,
-                    })
-                    .collect(),
-            },
-        ))
-    })
-    .await
+    app.operate(incoming, &VIEW).await
+}
+
+/// View a person.
+pub(crate) static VIEW: Operation = Operation {
+    purpose: false,
+    body: false,
+    looks_up: false,
+    right: false,
+    changes: Changes::Never,
+    remember: Remember::Again,
+    perform: do_view,
+};
+
+fn do_view(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
+    parsed(desk, "subjects.view", asked.query(&[]))?;
+    let view = desk.view_subject(asked.subject())?;
+    Ok(Reply::json(
+        200,
+        &SubjectView {
+            subject: view.subject.to_string(),
+            created_at: view.created_at.to_string(),
+            state: view.state,
+            restricted: view.restricted,
+            held: view.held,
+            collections: view
+                .collections
+                .into_iter()
+                .map(|count| CollectionCount {
+                    collection: count.collection,
+                    records: count.records,
+                })
+                .collect(),
+        },
+    ))
 }
 
 /// Erase a person, now and for good

@@ -12,7 +12,7 @@ use crate::record::Stored;
 use crate::refusal::Refusal;
 use crate::schema::MediaType;
 use crate::vault::call::{Context, Noted, READ_TRIES};
-use crate::vault::values::etag;
+use crate::vault::reads::etag;
 
 /// What is looked at: the log says which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

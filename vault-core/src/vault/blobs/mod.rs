@@ -13,7 +13,8 @@ use std::collections::HashMap;
 
 use parking_lot::Mutex;
 
-use super::values::{check_revision, etag, final_by};
+use super::reads::etag;
+use super::writes::{check_revision, final_by};
 use super::{Call, Vault, Written, input};
 use crate::blob;
 use crate::commit::View;

@@ -21,7 +21,8 @@ use crate::refusal::Refusal;
 use crate::schema::MediaType;
 use crate::session;
 use crate::vault::call::{Context, Noted, current};
-use crate::vault::values::{check_revision, etag, final_by};
+use crate::vault::reads::etag;
+use crate::vault::writes::{check_revision, final_by};
 
 /// The action of an upload in the log.
 const WRITE: &str = "blobs.write";

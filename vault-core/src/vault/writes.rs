@@ -1,0 +1,358 @@
+//! Writes of records.
+//!
+//! Each is a function of a transaction, the policy in force there and the call, so that it runs
+//! alone or together with others in one commit.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::call::{Context, Noted};
+use super::reads::{etag, of_kind};
+use super::views::Written;
+use super::{Call, Vault, input};
+use crate::commit::{Txn, View};
+use crate::consent;
+use crate::decision;
+use crate::id::{RecordId, SubjectId};
+use crate::limits::{APPEND_RECORDS_MAX, FINAL_WITHIN_HOURS};
+use crate::person::Person;
+use crate::policy::{Collection, CollectionKind, Policy};
+use crate::record::{self, Outcome, Stored};
+use crate::refusal::Refusal;
+
+fn written(outcome: &Outcome, now: Timestamp) -> Written {
+    let single = outcome.id == RecordId::SINGLE;
+    Written {
+        record: (!single).then_some(outcome.id),
+        etag: etag(&outcome.revision),
+        final_by: outcome.replaced.then(|| final_by(now)),
+    }
+}
+
+pub(super) fn final_by(now: Timestamp) -> Timestamp {
+    now + jiff::SignedDuration::from_hours(FINAL_WITHIN_HOURS)
+}
+
+pub(super) fn check_revision(
+    stored: Option<&Stored>,
+    if_match: Option<&str>,
+) -> Result<(), Refusal> {
+    let matches = match (if_match, stored) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some("*"), Some(_)) => true,
+        (Some(wanted), Some(stored)) => etag(&stored.row.revision) == wanted,
+    };
+    if matches {
+        Ok(())
+    } else {
+        Err(Refusal::PreconditionFailed)
+    }
+}
+
+/// A writer who has been let in, with what is to be written.
+struct Writer<'p> {
+    person: Person,
+    body: input::Body<'p>,
+    grant: decision::WriteGrant,
+}
+
+/// The checks of a write up to purpose and basis, in the order that the API fixes.
+#[expect(clippy::too_many_arguments, reason = "each is a part of one request")]
+fn writer<'p>(
+    txn: &Txn<'_>,
+    policy: &Policy,
+    context: &Context,
+    noted: &mut Noted,
+    subject: SubjectId,
+    collection: &'p Collection,
+    body: Map<String, Value>,
+    base: &str,
+) -> Result<Writer<'p>, Refusal> {
+    let stated = context.purpose.as_deref().ok_or(Refusal::PurposeMissing)?;
+    let role = &*context.role(policy)?;
+    decision::may_write_any(collection, role)?;
+    let person = context.person(txn, subject)?;
+    noted.person(&person, txn.now());
+    let purpose = decision::purpose(policy, role, Some(stated))?;
+    let said = consent::state(txn, &person, purpose.id)?;
+    let body = input::body(policy, collection, body, base);
+    let grant = decision::write(collection, role, purpose, &body.set, &body.removed, said)?;
+    let fields = body.set.iter().chain(&body.removed);
+    noted
+        .fields
+        .extend(fields.map(|field| (collection.id, field.id)));
+    Ok(Writer {
+        person,
+        body,
+        grant,
+    })
+}
+
+/// Which record a patch changes.
+#[derive(Clone, Copy)]
+pub(super) enum Target {
+    /// The one of a `single` collection, made if there is none.
+    Single,
+    /// One of a `many` collection, which must be there.
+    One(RecordId),
+}
+
+/// Sets and removes fields of a record (RFC 7396).
+#[expect(clippy::too_many_arguments, reason = "each is a part of one request")]
+pub(super) fn patch(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    context: &Context,
+    noted: &mut Noted,
+    subject: SubjectId,
+    collection: &str,
+    target: Target,
+    body: Map<String, Value>,
+    if_match: Option<&str>,
+) -> Result<Written, Refusal> {
+    let (kind, record) = match target {
+        Target::Single => (CollectionKind::Single, RecordId::SINGLE),
+        Target::One(record) => (CollectionKind::Many, record),
+    };
+    let collection = of_kind(policy, collection, kind)?;
+    let Writer {
+        mut person,
+        body,
+        grant,
+    } = writer(txn, policy, context, noted, subject, &collection, body, "")?;
+    let stored = Stored::load(txn, &person, &collection, record)?;
+    if kind == CollectionKind::Many && stored.is_none() {
+        return Err(Refusal::NotFound("record"));
+    }
+    check_revision(stored.as_ref(), if_match)?;
+    if !body.errors.is_empty() {
+        return Err(Refusal::Invalid(body.errors));
+    }
+    let outcome = record::change(
+        txn,
+        &mut person,
+        &collection,
+        policy.version(),
+        &grant,
+        record,
+        stored,
+        &body.patch,
+    )?;
+    Ok(written(&outcome, txn.now()))
+}
+
+/// How many records one append may have.
+pub(super) fn check_length(bodies: &[Map<String, Value>]) -> Result<(), Refusal> {
+    if bodies.is_empty() || bodies.len() > APPEND_RECORDS_MAX {
+        let detail = format!("1 to {APPEND_RECORDS_MAX} records in one call");
+        return Err(Refusal::TooLarge(detail));
+    }
+    Ok(())
+}
+
+/// Appends records to a `many` collection.
+pub(super) fn append(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    context: &Context,
+    noted: &mut Noted,
+    subject: SubjectId,
+    collection: &str,
+    bodies: &[Map<String, Value>],
+) -> Result<Vec<RecordId>, Refusal> {
+    let collection = of_kind(policy, collection, CollectionKind::Many)?;
+    let mut errors = Vec::new();
+    let mut ready = Vec::new();
+    for (index, body) in bodies.iter().enumerate() {
+        let base = if bodies.len() == 1 {
+            String::new()
+        } else {
+            format!("/{index}")
+        };
+        let body = body.clone();
+        let writer = writer(
+            txn,
+            policy,
+            context,
+            noted,
+            subject,
+            &collection,
+            body,
+            &base,
+        )?;
+        errors.extend(writer.body.errors.clone());
+        ready.push(writer);
+    }
+    if !errors.is_empty() {
+        return Err(Refusal::Invalid(errors));
+    }
+    noted.fields.sort_unstable();
+    noted.fields.dedup();
+    let mut ids = Vec::new();
+    // One person, whose keyset may gain a key with the first of the records.
+    let mut ready = ready.into_iter();
+    let Some(Writer {
+        mut person,
+        body,
+        grant,
+    }) = ready.next()
+    else {
+        return Ok(ids);
+    };
+    let version = policy.version();
+    for (body, grant) in
+        std::iter::once((body, grant)).chain(ready.map(|writer| (writer.body, writer.grant)))
+    {
+        let patch = &body.patch;
+        let outcome = record::append(txn, &mut person, &collection, version, &grant, patch)?;
+        ids.push(outcome.id);
+    }
+    Ok(ids)
+}
+
+/// Deletes one record, or the one of a `single` collection.
+#[expect(clippy::too_many_arguments, reason = "each is a part of one request")]
+pub(super) fn delete(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    context: &Context,
+    noted: &mut Noted,
+    subject: SubjectId,
+    collection: &str,
+    record: RecordId,
+    if_match: Option<&str>,
+) -> Result<Written, Refusal> {
+    let collection = input::collection(policy, collection)?.clone();
+    let none = Map::new();
+    let Writer { mut person, .. } =
+        writer(txn, policy, context, noted, subject, &collection, none, "")?;
+    let role = context.role(policy)?;
+    let all = collection
+        .fields
+        .iter()
+        .all(|f| role.may_write(collection.id, f.id));
+    if !all {
+        return Err(Refusal::RoleDenied(format!(
+            "deleting needs leave to write every field of `{}`",
+            collection.name
+        )));
+    }
+    let stored = Stored::load(txn, &person, &collection, record)?;
+    let stored = stored.ok_or(Refusal::NotFound("record"))?;
+    check_revision(Some(&stored), if_match)?;
+    record::remove(txn, &mut person, &collection, &stored)?;
+    Ok(Written {
+        record: (record != RecordId::SINGLE).then_some(record),
+        etag: String::new(),
+        final_by: Some(final_by(txn.now())),
+    })
+}
+
+impl Vault {
+    /// Sets and removes fields of the one record of a `single` collection (RFC 7396).
+    ///
+    /// # Errors
+    ///
+    /// In this order: [`Refusal::PurposeMissing`], [`Refusal::RoleDenied`], [`Refusal::NotFound`],
+    /// [`Refusal::Erased`], [`Refusal::PurposeDenied`], [`Refusal::ConsentRequired`],
+    /// [`Refusal::PreconditionFailed`], [`Refusal::Invalid`]; and those of every write.
+    pub fn patch_single(
+        &self,
+        call: &Call<'_>,
+        subject: SubjectId,
+        collection: &str,
+        body: Map<String, Value>,
+        if_match: Option<&str>,
+    ) -> Result<Written, Refusal> {
+        self.patch(call, subject, collection, Target::Single, body, if_match)
+    }
+
+    /// Sets and removes fields of one record of a `many` collection.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Vault::patch_single`]; [`Refusal::NotFound`] also for the record.
+    pub fn patch_record(
+        &self,
+        call: &Call<'_>,
+        subject: SubjectId,
+        collection: &str,
+        record: RecordId,
+        body: Map<String, Value>,
+        if_match: Option<&str>,
+    ) -> Result<Written, Refusal> {
+        let target = Target::One(record);
+        self.patch(call, subject, collection, target, body, if_match)
+    }
+
+    fn patch(
+        &self,
+        call: &Call<'_>,
+        subject: SubjectId,
+        collection: &str,
+        target: Target,
+        body: Map<String, Value>,
+        if_match: Option<&str>,
+    ) -> Result<Written, Refusal> {
+        let name = collection.to_owned();
+        let if_match = if_match.map(str::to_owned);
+        self.write(call, "records.patch", move |txn, policy, context, noted| {
+            let (body, if_match) = (body.clone(), if_match.as_deref());
+            patch(
+                txn, policy, context, noted, subject, &name, target, body, if_match,
+            )
+        })
+    }
+
+    /// Appends records to a `many` collection: all of them or none.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Vault::patch_single`]; [`Refusal::TooLarge`] for more than 1,000.
+    pub fn append(
+        &self,
+        call: &Call<'_>,
+        subject: SubjectId,
+        collection: &str,
+        bodies: Vec<Map<String, Value>>,
+    ) -> Result<Vec<RecordId>, Refusal> {
+        check_length(&bodies)?;
+        let name = collection.to_owned();
+        self.write(
+            call,
+            "records.append",
+            move |txn, policy, context, noted| {
+                append(txn, policy, context, noted, subject, &name, &bodies)
+            },
+        )
+    }
+
+    /// Deletes one record, or the one of a `single` collection.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Vault::patch_single`]; [`Refusal::RoleDenied`] unless the role may write every
+    /// field of it.
+    pub fn delete_record(
+        &self,
+        call: &Call<'_>,
+        subject: SubjectId,
+        collection: &str,
+        record: RecordId,
+        if_match: Option<&str>,
+    ) -> Result<Written, Refusal> {
+        let name = collection.to_owned();
+        let if_match = if_match.map(str::to_owned);
+        self.write(
+            call,
+            "records.delete",
+            move |txn, policy, context, noted| {
+                let if_match = if_match.as_deref();
+                delete(
+                    txn, policy, context, noted, subject, &name, record, if_match,
+                )
+            },
+        )
+    }
+}
