@@ -5,7 +5,10 @@
 //! bumps the counter, and so waits for hand-overs that run and fails those that have not begun.
 //!
 //! Knows nothing of what was revoked: people share 4,096 counters, and a collision costs a reader
-//! one more try.
+//! one more try. A counter holds the number, among all revocations, of its last one; so whoever reads
+//! many people notes that number once instead of every counter.
+
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{RwLock, RwLockReadGuard};
 
@@ -17,6 +20,15 @@ const STRIPES: usize = 4096;
 pub struct Revocation {
     people: Box<[RwLock<u64>]>,
     policy: RwLock<u64>,
+    /// Revocations of people so far.
+    latest: AtomicU64,
+}
+
+/// How far revocations had come before a reader of many people began.
+#[derive(Clone, Copy, Debug)]
+pub struct Horizon {
+    latest: u64,
+    policy: u64,
 }
 
 /// What the counters said before a reader began.
@@ -30,7 +42,7 @@ pub struct Ticket {
 /// While this lives nothing that concerns the reader is acknowledged as revoked.
 pub struct Hold<'a> {
     _person: Option<RwLockReadGuard<'a, u64>>,
-    _policy: RwLockReadGuard<'a, u64>,
+    _policy: Option<RwLockReadGuard<'a, u64>>,
 }
 
 impl Default for Revocation {
@@ -38,6 +50,7 @@ impl Default for Revocation {
         Self {
             people: (0..STRIPES).map(|_| RwLock::new(0)).collect(),
             policy: RwLock::new(0),
+            latest: AtomicU64::new(0),
         }
     }
 }
@@ -67,13 +80,63 @@ impl Revocation {
             && *policy == ticket.policy;
         unchanged.then_some(Hold {
             _person: person,
-            _policy: policy,
+            _policy: Some(policy),
         })
+    }
+
+    /// What a reader of many people notes before it opens its snapshot.
+    #[must_use]
+    pub fn horizon(&self) -> Horizon {
+        Horizon {
+            latest: self.latest.load(Ordering::SeqCst),
+            policy: *self.policy.read(),
+        }
+    }
+
+    /// Holds off revocations of people, in their order, up to the first of whom something was
+    /// revoked beyond the horizon: the holds, and how many people they are good for. `None` if
+    /// policy or API keys changed.
+    #[must_use]
+    pub fn hold_many(
+        &self,
+        horizon: Horizon,
+        people: impl Iterator<Item = SubjectId>,
+    ) -> Option<(Vec<Hold<'_>>, usize)> {
+        let policy = self.policy.read();
+        if *policy != horizon.policy {
+            return None;
+        }
+        let mut holds = vec![Hold {
+            _person: None,
+            _policy: Some(policy),
+        }];
+        // A counter that two people share is held once: a bump that waits for the first hold would
+        // keep the second out for ever. Readers who hold several keep nobody else out either, as
+        // long as only the writer bumps, one counter at a time.
+        let mut held = [false; STRIPES];
+        let mut good = 0;
+        for subject in people {
+            let stripe = stripe_of(subject);
+            if !held[stripe] {
+                let person = self.people[stripe].read();
+                if *person > horizon.latest {
+                    break;
+                }
+                holds.push(Hold {
+                    _person: Some(person),
+                    _policy: None,
+                });
+                held[stripe] = true;
+            }
+            good += 1;
+        }
+        Some((holds, good))
     }
 
     /// Ends every ticket of this person; returns when no hand-over of theirs runs.
     pub fn bump(&self, subject: SubjectId) {
-        *self.people[stripe_of(subject)].write() += 1;
+        let mut count = self.people[stripe_of(subject)].write();
+        *count = self.latest.fetch_add(1, Ordering::SeqCst) + 1;
     }
 
     /// Ends every ticket.
@@ -105,6 +168,45 @@ mod tests {
         let ticket = revocation.ticket(Some(ANN));
         revocation.bump_policy();
         assert!(revocation.hold(ticket).is_none());
+    }
+
+    #[test]
+    fn a_reader_of_many_keeps_those_before_the_first_who_was_revoked() {
+        let revocation = Revocation::default();
+        let cas = SubjectId::from_bytes([3; 16]);
+        let held = |horizon, people: &[SubjectId]| {
+            let held = revocation.hold_many(horizon, people.iter().copied());
+            held.map(|(_, good)| good)
+        };
+        revocation.bump(ANN);
+        let horizon = revocation.horizon();
+        assert_eq!(held(horizon, &[ANN, ANN, BEN, cas, ANN]), Some(5));
+        revocation.bump(BEN);
+        assert_eq!(held(horizon, &[ANN, BEN, cas]), Some(1));
+        assert_eq!(held(horizon, &[BEN, cas]), Some(0));
+        assert_eq!(held(revocation.horizon(), &[ANN, BEN, cas]), Some(3));
+        revocation.bump_policy();
+        assert_eq!(held(horizon, &[ANN]), None);
+    }
+
+    #[test]
+    fn a_bump_waits_for_a_reader_of_many_in_whom_two_share_a_counter() {
+        let revocation = Revocation::default();
+        // Another person of Ann's counter, with Ben's between.
+        let mut other = [1; 16];
+        other[15] = 2;
+        let people = [ANN, BEN, SubjectId::from_bytes(other)];
+        let horizon = revocation.horizon();
+        let held = revocation.hold_many(horizon, people.into_iter()).unwrap();
+        assert_eq!((held.0.len(), held.1), (3, 3));
+        std::thread::scope(|scope| {
+            let bump = scope.spawn(|| revocation.bump(ANN));
+            assert!(revocation.people[stripe_of(ANN)].try_write().is_none());
+            drop(held);
+            bump.join().unwrap();
+        });
+        let held = revocation.hold_many(horizon, people.into_iter()).unwrap();
+        assert_eq!(held.1, 0);
     }
 
     #[test]

@@ -232,6 +232,12 @@ impl Engine {
         self.shared.clock_leads.load(Ordering::Acquire)
     }
 
+    /// Milliseconds on the clock that nobody sets.
+    #[must_use]
+    pub fn running(&self) -> i64 {
+        self.shared.clock.running()
+    }
+
     /// The present, for what needs no snapshot.
     #[must_use]
     pub fn now(&self) -> Timestamp {

@@ -10,6 +10,6 @@ mod padding;
 mod secret;
 
 pub use aead::self_test;
-pub use derive::{Argon2Params, argon2id, hkdf, hmac, sha256};
+pub use derive::{Argon2Params, Sha256Stream, argon2id, hkdf, hmac, sha256};
 pub use envelope::{ENVELOPE_OVERHEAD, Location, SealError, UnsealError, key_number, seal, unseal};
 pub use secret::Secret;

@@ -3,7 +3,9 @@
 //! Opens and takes values only with a grant. Knows nothing of roles, and not where a call came
 //! from. Layout: docs/format.md "Records".
 
+mod filter;
 mod lookup;
+mod many;
 mod stored;
 mod upkeep;
 
@@ -22,7 +24,9 @@ use crate::policy::Collection;
 use crate::refusal::Refusal;
 use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
 
+pub(crate) use filter::{Ended, Filter};
 pub(crate) use lookup::mark;
+pub(crate) use many::{Known, MetaPatch, Page, Stretch, amend, purge, values};
 pub(crate) use stored::{Meta, Stored, period_hours};
 pub(crate) use upkeep::{ended, rekey, remove_rows};
 

@@ -30,9 +30,10 @@ pub(super) struct Context {
 /// What a call adds to its entry in the log.
 #[derive(Default)]
 pub(super) struct Noted {
-    subject: Option<[u8; 16]>,
+    pub(super) subject: Option<[u8; 16]>,
     pub(super) fields: Vec<(u16, u16)>,
     pub(super) receipt: Option<(ReceiptId, [u8; 32])>,
+    pub(super) records: Option<(u64, [u8; 32])>,
 }
 
 impl Noted {
@@ -42,7 +43,7 @@ impl Noted {
 }
 
 impl Context {
-    fn new(call: &Call<'_>) -> Self {
+    pub(super) fn new(call: &Call<'_>) -> Self {
         Self {
             principal: call.principal.clone(),
             // A session implies its purpose; stating another is refused as that of another role is.
@@ -68,7 +69,7 @@ impl Context {
         }
     }
 
-    fn entry(
+    pub(super) fn entry(
         &self,
         policy: &Policy,
         time: Timestamp,
@@ -80,6 +81,7 @@ impl Context {
             subject,
             fields,
             receipt,
+            records,
         } = noted;
         // A purpose that the policy does not know is the caller's text, and stays out of the log.
         let purpose = self
@@ -98,6 +100,7 @@ impl Context {
             session: self.principal.session(),
             request: self.id,
             receipt,
+            records,
         }
     }
 }
@@ -233,7 +236,7 @@ impl Vault {
     }
 
     /// A refusal leaves an entry too: without a subject, whose key it may not have.
-    fn note_refusal(&self, call: &Call<'_>, action: &'static str, refusal: &Refusal) {
+    pub(super) fn note_refusal(&self, call: &Call<'_>, action: &'static str, refusal: &Refusal) {
         let policy = self.policy.lock().clone();
         let noted = Noted::default();
         let now = self.engine.now();

@@ -5,6 +5,7 @@
 //! works on, and leaves an entry in the log whether it is granted or refused.
 
 mod admin;
+mod bulk;
 mod call;
 mod consents;
 mod create;
@@ -28,6 +29,7 @@ pub use crate::consent::{ConsentEvent, ConsentState};
 pub use crate::keys::slots::SlotKind;
 pub use crate::policy::CollectionKind;
 pub use admin::{PolicyApplied, PolicyView, SlotView, Status};
+pub use bulk::{ChangeInput, Purged, Query, QueryInput, QueryPart, Step, Updated};
 pub use consents::{ConsentInput, ConsentView};
 pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError, VaultPaths};
 pub use secret::{Passphrase, PassphraseError, RecoveryKey, RecoveryKeyError, UnlockSecret};

@@ -683,7 +683,7 @@ impl Vault {
         )
     }
 
-    fn seal_cursor(&self, view: &dyn View, query: &[u8; 32], last: RecordId) -> String {
+    pub(super) fn seal_cursor(&self, view: &dyn View, query: &[u8; 32], last: RecordId) -> String {
         let mut text = last.as_bytes().to_vec();
         text.extend_from_slice(&hour_of(view.now()).to_be_bytes());
         let location = Location::row(view.vault(), CURSOR, query);
@@ -691,7 +691,7 @@ impl Vault {
         BASE64URL_NOPAD.encode(&sealed)
     }
 
-    fn open_cursor(
+    pub(super) fn open_cursor(
         &self,
         view: &dyn View,
         query: &[u8; 32],
