@@ -79,6 +79,55 @@ impl App {
         self.run(incoming, Some((remember, subject)), work).await
     }
 
+    /// Begins something that goes on after this call's answer has begun.
+    ///
+    /// # Errors
+    ///
+    /// As for [`App::call`].
+    pub(crate) async fn begin<T: Send + 'static>(
+        &self,
+        incoming: Incoming,
+        work: impl FnOnce(&Session) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let Some(bearer) = incoming.bearer.clone() else {
+            return Err(Problem::new(Code::Unauthenticated));
+        };
+        let vault = self.vault().ok_or(Problem::new(Code::Locked))?;
+        let app = self.clone();
+        self.blocking(move || {
+            let principal = vault.authenticate(&bearer)?;
+            if let Some(token) = principal.token() {
+                let _ = incoming.ticket.token.set(token);
+            }
+            work(&Session {
+                app,
+                vault,
+                principal,
+                purpose: incoming.purpose,
+                id: incoming.ticket.id,
+            })
+        })
+        .await
+    }
+
+    /// Runs a part of what [`App::begin`] began; waits for a place among the calls in flight.
+    ///
+    /// # Errors
+    ///
+    /// 500 `internal` where the work panicked.
+    pub(crate) async fn waiting<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let permit = Arc::clone(self.in_flight()).acquire_owned().await;
+        let permit = permit.map_err(|_| Problem::new(Code::Overloaded))?;
+        let task = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            work()
+        });
+        task.await.map_err(|_| Problem::new(Code::Internal))
+    }
+
     async fn run(
         &self,
         incoming: Incoming,

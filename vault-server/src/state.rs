@@ -17,6 +17,9 @@ use crate::config::ServerConfig;
 use crate::idempotency::Idempotency;
 use crate::problem::Problem;
 
+/// Most streams at a time.
+const STREAMS_MAX: usize = 32;
+
 /// What an [`App`] runs with.
 #[derive(Clone)]
 pub struct AppSettings {
@@ -68,6 +71,7 @@ struct Inner {
     // Held for the whole of an attempt: one at a time.
     backoff: Mutex<Backoff>,
     in_flight: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
     idempotency: Idempotency,
     settings: AppSettings,
 }
@@ -89,6 +93,7 @@ impl App {
             vault: RwLock::new(vault),
             backoff: Mutex::default(),
             in_flight: Arc::new(Semaphore::new(settings.in_flight_max)),
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             idempotency: Idempotency::default(),
             settings,
         }))
@@ -173,6 +178,11 @@ impl App {
 
     pub(crate) fn in_flight(&self) -> &Arc<Semaphore> {
         &self.0.in_flight
+    }
+
+    /// Places for streams, which may last as long as their readers.
+    pub(crate) fn streams(&self) -> &Arc<Semaphore> {
+        &self.0.streams
     }
 
     pub(crate) fn idempotency(&self) -> &Idempotency {

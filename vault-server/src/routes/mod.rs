@@ -5,6 +5,7 @@
 
 mod admin;
 mod ask;
+mod bulk;
 mod consents;
 mod contract;
 mod key_slots;
@@ -44,6 +45,9 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
             records::patch_one,
             records::delete_one
         ))
+        .routes(routes!(bulk::query))
+        .routes(routes!(bulk::update))
+        .routes(routes!(bulk::purge))
         .routes(routes!(ask::ask))
         .routes(routes!(sessions::begin, sessions::list))
         .routes(routes!(sessions::end))

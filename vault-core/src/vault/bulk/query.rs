@@ -118,11 +118,7 @@ impl Vault {
             .map_err(|refusal| self.or_locked(refusal))
     }
 
-    fn step(
-        &self,
-        query: &mut Query,
-        hand_over: &mut dyn FnMut(Vec<u8>),
-    ) -> Result<Step, Refusal> {
+    fn step(&self, query: &mut Query, hand_over: &mut dyn FnMut(Vec<u8>)) -> Result<Step, Refusal> {
         for _ in 0..SLICE_TRIES {
             let Some(place) = query.place.filter(|_| query.room > 0) else {
                 return Ok(Step::Done);
