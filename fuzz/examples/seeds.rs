@@ -57,6 +57,7 @@ fn main() -> std::io::Result<()> {
         session: None,
         request: CallId::from_bytes([5; 16]),
         receipt: None,
+        records: None,
     };
     write("row", "entry", &entry.encode())?;
     write("policy", "sample", SAMPLE.as_bytes())?;

@@ -41,6 +41,25 @@ pub const RECORD_BYTES_MAX: usize = 1 << 20;
 pub const META_ENTRIES_MAX: usize = 64;
 /// Longest text in `_meta`.
 pub const META_TEXT_BYTES_MAX: usize = 256;
+/// How old a reader's view becomes at most, in milliseconds: what goes on longer takes another.
+pub const READ_TXN_MILLISECONDS_MAX: i64 = 10_000;
+/// Records of many people that one answer holds at most, if a limit is named.
+pub const BULK_LIMIT_MAX: usize = 1_000_000;
+/// Records of many people that are handed over at a time.
+pub const BULK_SLICE_RECORDS: usize = 512;
+/// Bytes of them, after which the slice ends with the record at hand.
+pub const BULK_SLICE_BYTES: usize = 256 << 10;
+/// Metadata rows that are looked at for one slice.
+pub const BULK_SLICE_ROWS: usize = 16_384;
+/// Metadata rows of one person that are read at a time.
+pub const BULK_PAGE_ROWS: usize = 256;
+/// Leaves of the people map that are walked at a time.
+pub const BULK_LEAVES: usize = 16;
+/// Records of many people that one commit changes; of a purge, those that it deletes and seals again,
+/// but never less than one person.
+pub const BULK_COMMIT_RECORDS: usize = 1_000;
+/// People whom one commit of a bulk change touches.
+pub const BULK_COMMIT_PEOPLE: usize = 256;
 /// Leaves of the people map in one pass of the sweeper.
 pub const SWEEP_LEAVES_MAX: usize = 1_000;
 /// Records that one pass of the sweeper seals again or deletes.

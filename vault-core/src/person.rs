@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::audit::canonical::canonical;
 use crate::audit::hex;
@@ -333,7 +333,19 @@ pub(crate) fn erase(txn: &mut Txn<'_>, person: &Person) -> Result<Receipt, Refus
     let state = txn.state_mut();
     state.people = state.people.saturating_sub(1);
     state.erased += 1;
-    write_receipt(txn, person, receipt, before, after)
+    let destroyed = person.keyset.keys.iter().map(|dek| {
+        let compartment = dek.compartment.number;
+        json!({"compartment": compartment, "key": dek.number})
+    });
+    let erasure = Erasure {
+        scope: "person",
+        about: person.subject.as_bytes(),
+        opening: ("subject", person.subject.to_string()),
+        destroyed: destroyed.collect(),
+        epochs: (before, after),
+        more: Vec::new(),
+    };
+    erasure.receipt(txn, receipt)
 }
 
 /// Deletes the rows under a handle, at most `rows` of them and few enough chunks that the commit stays
@@ -360,53 +372,71 @@ pub(crate) fn remove_rows(txn: &mut Txn<'_>, handle: &[u8], rows: usize) -> Resu
 /// The Dirty row that stands for all rows of a handle whose person is gone.
 pub(crate) const ORPHANS: [u8; 6] = [0xff; 6];
 
-/// The receipt but for its proof, which there is after the commit. The opening ties it to the person
-/// for whoever holds it; the vault keeps none.
-fn write_receipt(
-    txn: &mut Txn<'_>,
-    person: &Person,
-    id: ReceiptId,
-    before: u64,
-    after: u64,
-) -> Result<Receipt, Refusal> {
-    let salt = Secret::<16>::generate(txn.entropy());
-    let commitment = sha256(&[salt.expose(), person.subject.as_bytes()]);
-    let now = txn.now();
-    let lookup_horizon = now + jiff::SignedDuration::from_hours(24);
-    let destroyed: Vec<Value> = person
-        .keyset
-        .keys
-        .iter()
-        .map(|dek| json!({"compartment": dek.compartment.number, "key": dek.number}))
-        .collect();
-    let body = json!({
-        "commitment": hex(&commitment),
-        "destroyed": destroyed,
-        "epoch_after": after,
-        "epoch_before": before,
-        "erasure_horizon": now.to_string(),
-        "kept": [],
-        "lookup_horizon": lookup_horizon.to_string(),
-        "receipt": id.to_string(),
-        "scope": "person",
-        "time": now.to_string(),
-        "unscrubbed_mirrors": [],
-        "vault": txn.vault().to_string(),
-        "version": 1,
-    });
-    let bytes = canonical(&body).map_err(|_| DAMAGED)?;
-    let location = Location::row(txn.vault(), Table::Receipts.number(), id.as_bytes());
-    let sealed = seal(&txn.system().system, 0, &location, &bytes).map_err(|_| DAMAGED)?;
-    txn.put(Table::Receipts, id.as_bytes(), &sealed)?;
-    Ok(Receipt {
-        id,
-        body_sha256: sha256(&[&bytes]),
-        document: json!({
-            "body": body,
-            "opening": {"salt": hex(salt.expose()), "subject": person.subject.to_string()},
-            "proof": null,
-        }),
-    })
+/// What a receipt is about: a person, or records of many.
+pub(crate) struct Erasure<'a> {
+    pub(crate) scope: &'static str,
+    /// What the commitment is to.
+    pub(crate) about: &'a [u8],
+    /// The same in the opening.
+    pub(crate) opening: (&'static str, String),
+    /// Keys that are gone.
+    pub(crate) destroyed: Vec<Value>,
+    /// The epoch before the first of the erasing commits, and after the last.
+    pub(crate) epochs: (u64, u64),
+    /// Members of the body that this scope has beside the common ones.
+    pub(crate) more: Vec<(&'static str, Value)>,
+}
+
+impl Erasure<'_> {
+    /// The receipt but for its proof, which there is after the commit. The opening ties it to what was
+    /// erased for whoever holds it; the vault keeps none.
+    pub(crate) fn receipt(self, txn: &mut Txn<'_>, id: ReceiptId) -> Result<Receipt, Refusal> {
+        let Self {
+            scope,
+            about,
+            opening: (name, opened),
+            destroyed,
+            epochs: (before, after),
+            more,
+        } = self;
+        let salt = Secret::<16>::generate(txn.entropy());
+        let commitment = sha256(&[salt.expose(), about]);
+        let now = txn.now();
+        let lookup_horizon = now + jiff::SignedDuration::from_hours(24);
+        let common = [
+            ("commitment", json!(hex(&commitment))),
+            ("destroyed", Value::Array(destroyed)),
+            ("epoch_after", json!(after)),
+            ("epoch_before", json!(before)),
+            ("erasure_horizon", json!(now.to_string())),
+            ("kept", json!([])),
+            ("lookup_horizon", json!(lookup_horizon.to_string())),
+            ("receipt", json!(id.to_string())),
+            ("scope", json!(scope)),
+            ("time", json!(now.to_string())),
+            ("unscrubbed_mirrors", json!([])),
+            ("vault", json!(txn.vault().to_string())),
+            ("version", json!(1)),
+        ];
+        let body: Map<String, Value> = common
+            .into_iter()
+            .chain(more)
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        let body = Value::Object(body);
+        let bytes = canonical(&body).map_err(|_| DAMAGED)?;
+        let location = Location::row(txn.vault(), Table::Receipts.number(), id.as_bytes());
+        let sealed = seal(&txn.system().system, 0, &location, &bytes).map_err(|_| DAMAGED)?;
+        txn.put(Table::Receipts, id.as_bytes(), &sealed)?;
+        let mut opening = Map::new();
+        opening.insert("salt".to_owned(), json!(hex(salt.expose())));
+        opening.insert(name.to_owned(), opened.into());
+        Ok(Receipt {
+            id,
+            body_sha256: sha256(&[&bytes]),
+            document: json!({"body": body, "opening": opening, "proof": null}),
+        })
+    }
 }
 
 /// Milliseconds as an instant.

@@ -4,8 +4,8 @@
 //! Knows nothing of what the structs mean. What comes back from a disk is bounded before it is
 //! decoded, and must be used up to its last byte.
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::limits::ROW_BYTES_MAX;
@@ -42,12 +42,22 @@ pub fn encode<T: Serialize>(row: &T) -> Zeroizing<Vec<u8>> {
 ///
 /// [`RowError`] for another version, another form, or bytes left over.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RowError> {
+    decode_borrowed(bytes)
+}
+
+/// The row in `bytes`, whose lists of bytes may be borrowed from there.
+///
+/// # Errors
+///
+/// As for [`decode`].
+pub fn decode_borrowed<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, RowError> {
     let (&version, body) = bytes.split_first().ok_or(RowError)?;
     if version != VERSION || body.len() > ROW_BYTES_MAX {
         return Err(RowError);
     }
     let limited = configuration().with_limit::<ROW_BYTES_MAX>();
-    let (row, used) = bincode::serde::decode_from_slice(body, limited).map_err(|_| RowError)?;
+    let decoded = bincode::serde::borrow_decode_from_slice(body, limited);
+    let (row, used) = decoded.map_err(|_| RowError)?;
     if used != body.len() {
         return Err(RowError);
     }
@@ -70,6 +80,17 @@ mod tests {
         #[test]
         fn no_bytes_make_decode_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = decode::<Sample>(&bytes);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_list_of_bytes_reads_the_same_borrowed(rows: Vec<(u16, Vec<u8>)>) {
+            let bytes = encode(&rows);
+            let borrowed = decode_borrowed::<Vec<(u16, &[u8])>>(&bytes).unwrap();
+            let owned: Vec<(u16, Vec<u8>)> =
+                borrowed.iter().map(|(number, bytes)| (*number, bytes.to_vec())).collect();
+            prop_assert_eq!(owned, rows);
         }
     }
 

@@ -157,6 +157,19 @@ impl App {
         self.run(incoming, Class::Ordinary, once, work).await
     }
 
+    /// Runs a part of what [`App::work`] began and goes on after its answer has begun; waits for a place
+    /// among the calls in flight.
+    ///
+    /// # Errors
+    ///
+    /// 500 `internal` where the work panicked.
+    pub(crate) async fn waiting<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        run_in(self.places().wait().await?, move || Ok(work())).await
+    }
+
     async fn run(
         &self,
         incoming: Incoming,

@@ -98,6 +98,12 @@ impl Places {
         place.map_err(|_| Problem::new(Code::Internal))
     }
 
+    /// Takes an ordinary place for a part of an answer that has begun: it waits as long as it takes.
+    pub(crate) async fn wait(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let place = Arc::clone(&self.ordinary).acquire_owned().await;
+        place.map_err(|_| Problem::new(Code::Internal))
+    }
+
     pub(crate) fn taken(&self) -> Taken {
         Taken {
             ordinary: self.ordinary_max - self.ordinary.available_permits(),

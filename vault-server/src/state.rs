@@ -28,6 +28,9 @@ use crate::problem::Problem;
 use crate::rate::{Limit, Limits, Rates};
 use crate::systemd;
 
+/// Most streams at a time.
+const STREAMS_MAX: usize = 32;
+
 /// What an [`App`] runs with.
 #[derive(Clone)]
 pub struct AppSettings {
@@ -91,6 +94,7 @@ struct Inner {
     places: Places,
     rates: Rates,
     metrics: Metrics,
+    streams: Arc<Semaphore>,
     idempotency: Idempotency,
     keyholders: Keyholders<Vault>,
     connections: ConnectionFigures,
@@ -118,6 +122,7 @@ impl App {
             places: Places::new(settings.in_flight_max, &settings.limits),
             rates: Rates::new(&settings.limits, &settings.clock),
             metrics: Metrics::new(settings.clock.now()),
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             idempotency: Idempotency::default(),
             keyholders: Keyholders::default(),
             connections: ConnectionFigures::default(),
@@ -299,6 +304,11 @@ impl App {
 
     pub(crate) fn transfers(&self) -> &Arc<Semaphore> {
         &self.0.transfers
+    }
+
+    /// Places for streams, which may last as long as their readers.
+    pub(crate) fn streams(&self) -> &Arc<Semaphore> {
+        &self.0.streams
     }
 
     pub(crate) fn idempotency(&self) -> &Idempotency {

@@ -202,6 +202,7 @@ pub(crate) struct MetaRow {
     pub(crate) shared_with: Vec<String>,
     pub(crate) category: Option<String>,
     pub(crate) older: Vec<(u16, Revision, u32)>,
+    pub(crate) values: Option<(Revision, u32)>,
 }
 
 pub(crate) fn meta_row(bytes: &[u8]) -> MetaRow {
@@ -216,6 +217,7 @@ pub(crate) fn meta_row(bytes: &[u8]) -> MetaRow {
         shared_with: row.list(Row::text),
         category: row.option(Row::text),
         older: row.list(|row| (row.u16(), row.array(), row.u32())),
+        values: row.option(|row| (row.array(), row.u32())),
     })
 }
 
@@ -223,9 +225,8 @@ impl MetaRow {
     /// The revision and policy version that a field's envelope was written at.
     pub(crate) fn written_at(&self, field: u16) -> (Revision, u32) {
         let older = self.older.iter().find(|(number, _, _)| *number == field);
-        older.map_or((self.revision, self.policy), |(_, revision, policy)| {
-            (*revision, *policy)
-        })
+        let others = self.values.unwrap_or((self.revision, self.policy));
+        older.map_or(others, |(_, revision, policy)| (*revision, *policy))
     }
 }
 
@@ -417,6 +418,7 @@ pub(crate) struct Entry {
     pub(crate) session: Option<Id>,
     pub(crate) call: Id,
     pub(crate) receipt: Option<(Id, [u8; 32])>,
+    pub(crate) records: Option<(u64, [u8; 32])>,
 }
 
 pub(crate) fn entry(bytes: &[u8]) -> Entry {
@@ -436,6 +438,7 @@ pub(crate) fn entry(bytes: &[u8]) -> Entry {
         session: row.option(Row::array),
         call: row.array(),
         receipt: row.option(|row| (row.array(), row.array())),
+        records: row.option(|row| (row.uint(), row.array())),
     })
 }
 

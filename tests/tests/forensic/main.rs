@@ -10,7 +10,7 @@
 //! - `raw`, `hunt`, `loot`: the bytes of the disk, and everything they give to whoever has some
 //!   keys.
 //! - `scene`: the vault under trial.
-//! - `erased`, `swept`: what nobody may find; each with its control.
+//! - `erased`, `purged`, `swept`: what nobody may find; each with its control.
 //! - `format`, `live`, `tables`: the document itself, read against a living vault.
 
 mod cipher;
@@ -21,6 +21,7 @@ mod hunt;
 mod journal;
 mod live;
 mod loot;
+mod purged;
 mod raw;
 mod scene;
 mod swept;

@@ -56,7 +56,8 @@ cabin  = { type = "number", purposes = ["support"] }
 purposes = ["support", "newsletter"]
 read  = { "profile.*" = "full", "messages.*" = "full", "bookings.*" = "full" }
 write = ["profile.*", "messages.*", "bookings.*"]
-may   = ["subjects.create", "subjects.lookup", "sessions.create", "consents.record"]
+may   = ["subjects.create", "subjects.lookup", "sessions.create", "consents.record",
+         "records.purge"]
 
 [roles.dpo]
 may = ["subjects.view", "subjects.erase"]

@@ -46,6 +46,8 @@ pub struct Entry {
     pub request: CallId,
     /// An erasure's receipt and the hash of its body.
     pub receipt: Option<(ReceiptId, [u8; 32])>,
+    /// Of a call over many people: how many records, and SHA-256 of their ids in order.
+    pub records: Option<(u64, [u8; 32])>,
 }
 
 impl Entry {
@@ -79,6 +81,7 @@ impl Entry {
             session,
             request,
             receipt,
+            records,
         } = self;
         let mut members: BTreeMap<&str, Value> = BTreeMap::new();
         members.insert("action", json!(action));
@@ -97,6 +100,10 @@ impl Entry {
         if let Some((id, hash)) = receipt {
             members.insert("receipt", json!(id.to_string()));
             members.insert("receipt_sha256", json!(hex(hash)));
+        }
+        if let Some((count, digest)) = records {
+            members.insert("records", json!(count));
+            members.insert("records_sha256", json!(hex(digest)));
         }
         members.insert("request", json!(request.to_string()));
         members.insert("role", json!(role));
@@ -129,6 +136,7 @@ mod tests {
             session: None,
             request: CallId::from_bytes([3; 16]),
             receipt: Some((ReceiptId::from_bytes([4; 16]), [5; 32])),
+            records: Some((70_000, [6; 32])),
         };
         let read = Entry::decode(&entry.encode()).unwrap();
         assert_eq!(read, entry);
@@ -138,11 +146,13 @@ mod tests {
             format!(
                 "{{\"action\":\"records.read\",\"actor\":\"{}\",\"fields\":[[1,3],[1,4]],\
                  \"outcome\":\"ok\",\"purpose\":\"support\",\"receipt\":\"{}\",\
-                 \"receipt_sha256\":\"{}\",\"request\":\"{}\",\"role\":\"bot\",\
+                 \"receipt_sha256\":\"{}\",\"records\":70000,\"records_sha256\":\"{}\",\
+                 \"request\":\"{}\",\"role\":\"bot\",\
                  \"subject\":\"{}\",\"time\":\"2026-03-01T10:00:00.250Z\"}}",
                 TokenId::from_bytes([1; 16]),
                 ReceiptId::from_bytes([4; 16]),
                 "05".repeat(32),
+                "06".repeat(32),
                 CallId::from_bytes([3; 16]),
                 "02".repeat(16),
             )

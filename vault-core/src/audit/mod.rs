@@ -126,6 +126,7 @@ mod tests {
             session: None,
             request: CallId::generate(&mut SeededEntropy::new(1)),
             receipt: None,
+            records: None,
         }
     }
 

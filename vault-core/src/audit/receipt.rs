@@ -34,7 +34,8 @@ const BODY: [&str; 13] = [
     "vault",
     "version",
 ];
-const OPENING: [&str; 2] = ["salt", "subject"];
+/// Members that the receipt of a purge has beside these.
+const PURGE: [&str; 2] = ["collection", "records"];
 const PROOF: [&str; 5] = ["checkpoint", "entry", "hashes", "index", "size"];
 
 /// Why a receipt is not to be believed.
@@ -61,13 +62,23 @@ pub enum ReceiptError {
     Unproved,
 }
 
+/// What a receipt's commitment was made to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Opened {
+    /// The ids of the records of a purge: SHA-256 over them in their order.
+    Records([u8; 32]),
+    /// A person.
+    Subject(SubjectId),
+}
+
 /// What a receipt that stands says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
     /// Its id.
     pub receipt: ReceiptId,
-    /// Whom it is about, if it came with its opening.
-    pub subject: Option<SubjectId>,
+    /// What it is about, if it came with its opening.
+    pub opened: Option<Opened>,
     /// When, RFC 3339.
     pub time: String,
     /// Until when copies of keys may have existed, RFC 3339.
@@ -132,15 +143,21 @@ pub fn verify(document: &Value, key: &VerifierKey) -> Result<Verified, ReceiptEr
     let body = members.get("body").ok_or(ReceiptError::Form("body"))?;
     let hash = canonical(body).map_err(|_| ReceiptError::Form("body"))?;
     let hash = sha256(&[&hash]);
-    let body = object(body, "body", &BODY)?;
+    let purge = body["scope"] == json!("purge");
+    let members: Vec<&str> = match purge {
+        true => BODY.into_iter().chain(PURGE).collect(),
+        false => BODY.to_vec(),
+    };
+    let body = object(body, "body", &members)?;
     if body["version"] != json!(1) {
         return Err(ReceiptError::Form("version"));
     }
     let receipt = text(body, "receipt")?;
     let id: ReceiptId = receipt.parse().map_err(|_| ReceiptError::Form("receipt"))?;
-    let subject = match members.get("opening") {
+    let members = document.as_object().ok_or(ReceiptError::Form("receipt"))?;
+    let opened = match members.get("opening") {
         None | Some(Value::Null) => None,
-        Some(opening) => Some(opened(opening, text(body, "commitment")?)?),
+        Some(opening) => Some(open(opening, purge, text(body, "commitment")?)?),
     };
     let proof = match members.get("proof") {
         None | Some(Value::Null) => return Err(ReceiptError::Unproved),
@@ -175,19 +192,28 @@ pub fn verify(document: &Value, key: &VerifierKey) -> Result<Verified, ReceiptEr
     }
     Ok(Verified {
         receipt: id,
-        subject,
+        opened,
         time: text(body, "time")?.into(),
         erasure_horizon: text(body, "erasure_horizon")?.into(),
         index,
     })
 }
 
-fn opened(opening: &Value, commitment: &str) -> Result<SubjectId, ReceiptError> {
-    let opening = object(opening, "opening", &OPENING)?;
+fn open(opening: &Value, purge: bool, commitment: &str) -> Result<Opened, ReceiptError> {
+    let name = if purge { "records_sha256" } else { "subject" };
+    let opening = object(opening, "opening", &["salt", name])?;
     let salt: [u8; 16] = bytes(text(opening, "salt")?, "salt")?;
-    let subject: SubjectId = text(opening, "subject")?
-        .parse()
-        .map_err(|_| ReceiptError::Form("subject"))?;
-    let fits = hex(&sha256(&[&salt, subject.as_bytes()])) == commitment;
-    fits.then_some(subject).ok_or(ReceiptError::Opening)
+    let what = text(opening, name)?;
+    let (opened, about) = match purge {
+        true => {
+            let records: [u8; 32] = bytes(what, "records_sha256")?;
+            (Opened::Records(records), records.to_vec())
+        }
+        false => {
+            let subject: SubjectId = what.parse().map_err(|_| ReceiptError::Form("subject"))?;
+            (Opened::Subject(subject), subject.as_bytes().to_vec())
+        }
+    };
+    let fits = hex(&sha256(&[&salt, &about])) == commitment;
+    fits.then_some(opened).ok_or(ReceiptError::Opening)
 }

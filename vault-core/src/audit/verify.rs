@@ -360,6 +360,7 @@ mod tests {
             session: None,
             request: CallId::from_bytes([9; 16]),
             receipt: None,
+            records: None,
         }
     }
 

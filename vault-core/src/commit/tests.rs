@@ -182,6 +182,7 @@ fn entry(action: &'static str, number: u8) -> Entry {
         session: None,
         request: crate::id::CallId::from_bytes([number; 16]),
         receipt: None,
+        records: None,
     }
 }
 

@@ -14,7 +14,7 @@ mod secret;
 mod stream;
 
 pub use aead::self_test;
-pub use derive::{Argon2Params, argon2id, hkdf, hmac, sha256};
+pub use derive::{Argon2Params, Sha256Stream, argon2id, hkdf, hmac, sha256};
 pub use envelope::{ENVELOPE_OVERHEAD, Location, SealError, UnsealError, key_number, seal, unseal};
 pub use padding::padded_bytes;
 pub use pool::{MemoryLock, memory_lock};

@@ -4,7 +4,9 @@
 //! from. Layout: docs/format.md "Records".
 
 mod blobs;
+mod filter;
 mod lookup;
+mod many;
 mod stored;
 mod upkeep;
 
@@ -24,7 +26,9 @@ use crate::schema::FieldType;
 use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
 
 pub(crate) use blobs::put_blob;
+pub(crate) use filter::{Ended, Filter};
 pub(crate) use lookup::mark;
+pub(crate) use many::{Known, MetaPatch, Page, Stretch, amend, purge, values};
 pub(crate) use stored::{Meta, Stored, period_hours};
 pub(crate) use upkeep::{ended, rekey, remove_rows};
 

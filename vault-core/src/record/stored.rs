@@ -46,6 +46,9 @@ pub(crate) struct MetaRow {
     pub(crate) meta: Meta,
     /// Fields whose envelopes were written at an earlier revision: id, revision, policy version.
     older: Vec<(u16, Revision, u32)>,
+    /// The revision and policy version that the other fields' envelopes were written at, where only
+    /// the metadata has changed since: so it changes without a look at them.
+    values: Option<(Revision, u32)>,
 }
 
 /// A record as stored.
@@ -69,7 +72,7 @@ pub(super) fn row_key(handle: RowHandle, collection: u16, record: RecordId) -> V
 }
 
 /// When a record of this collection ends at the latest, in milliseconds.
-fn end_of(collection: &Collection, created_at: i64, meta: &Meta) -> Option<i64> {
+pub(super) fn end_of(collection: &Collection, created_at: i64, meta: &Meta) -> Option<i64> {
     let by_age = collection
         .retention
         .as_ref()
@@ -77,6 +80,25 @@ fn end_of(collection: &Collection, created_at: i64, meta: &Meta) -> Option<i64> 
     match (by_age, meta.expires_at) {
         (Some(age), Some(set)) => Some(age.min(set)),
         (one, other) => one.or(other),
+    }
+}
+
+/// Whether a record has ended. Few are so old that the calendar has to be asked.
+pub(super) fn has_ended(collection: &Collection, created_at: i64, meta: &Meta, now: i64) -> bool {
+    if meta.expires_at.is_some_and(|end| end <= now) {
+        return true;
+    }
+    // The upper bound in hours counts a month as 31 days, of which it has 28 at least, and rounds
+    // up to a whole hour.
+    let young = |hours: u32| {
+        let least = (i64::from(hours) - 1) * 28 / 31;
+        now - created_at < least * 3_600_000
+    };
+    match &collection.retention {
+        Some(period) if !young(period.hours()) => {
+            end_of(collection, created_at, meta).is_some_and(|end| end <= now)
+        }
+        _ => false,
     }
 }
 
@@ -139,8 +161,8 @@ impl Stored {
         };
         let values = view.tx().get(Table::Records, &key)?.ok_or(DAMAGED)?;
         let stored = Self::decode(view, person, collection.id, id, &meta, &values)?;
-        let ended = end_of(collection, stored.row.created_at, &stored.row.meta);
-        let over = ended.is_some_and(|end| end <= view.now().as_millisecond());
+        let now = view.now().as_millisecond();
+        let over = has_ended(collection, stored.row.created_at, &stored.row.meta, now);
         Ok((!over).then_some(stored))
     }
 
@@ -152,24 +174,13 @@ impl Stored {
         meta: &[u8],
         values: &[u8],
     ) -> Result<Self, Refusal> {
-        let (expiry, envelope) = meta.split_at_checked(4).ok_or(DAMAGED)?;
-        let location = Location {
-            revision: expiry,
-            ..place(
-                view,
-                Table::RecordMeta,
-                &person.entry.handle,
-                collection,
-                &id,
-            )
-        };
-        let bytes = person.unseal(&location, envelope)?;
+        let (row, compartment) = MetaRow::open(view, person, collection, id, meta)?;
         let envelopes: Vec<(u16, Vec<u8>)> = row::decode(values).map_err(|_| DAMAGED)?;
         Ok(Self {
             id,
-            row: row::decode(&bytes).map_err(|_| DAMAGED)?,
+            row,
             envelopes: envelopes.into_iter().collect(),
-            compartment: person.compartment_of(envelope)?,
+            compartment,
         })
     }
 
@@ -231,31 +242,19 @@ impl Stored {
         field: u16,
     ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
         let envelope = self.envelopes.get(&field).ok_or(DAMAGED)?;
-        let (revision, schema) = self.row.written_at(field);
-        let location = Location {
-            field,
-            revision: &revision,
-            schema,
-            ..place(
-                view,
-                Table::Records,
-                &person.entry.handle,
-                collection,
-                &self.id,
-            )
-        };
-        person.unseal(&location, envelope)
+        self.row
+            .unseal(view, person, collection, self.id, field, envelope)
     }
 
     /// Begins a new revision: what is not written anew keeps the one that it was written at.
     pub(super) fn advance(&mut self, revision: Revision, schema: u32) {
         for field in self.envelopes.keys() {
             if !self.row.older.iter().any(|(id, _, _)| id == field) {
-                self.row
-                    .older
-                    .push((*field, self.row.revision, self.row.schema));
+                let (written, version) = self.row.written_at(*field);
+                self.row.older.push((*field, written, version));
             }
         }
+        self.row.values = None;
         self.row.revision = revision;
         self.row.schema = schema;
     }
@@ -333,25 +332,16 @@ impl Stored {
         number: u32,
         expiry: [u8; 4],
     ) -> Result<(), Refusal> {
-        let handle = person.entry.handle;
-        let location = Location {
-            revision: &expiry,
-            ..place(txn, Table::RecordMeta, &handle, collection, &self.id)
-        };
-        let mut meta = expiry.to_vec();
-        meta.extend(person.seal(number, &location, &row::encode(&self.row))?);
-        let key = row_key(handle, collection, self.id);
         let values: Vec<(&u16, &Vec<u8>)> = self.envelopes.iter().collect();
-        txn.put(Table::RecordMeta, &key, &meta)?;
+        let key = row_key(person.entry.handle, collection, self.id);
+        self.row
+            .write(txn, person, collection, self.id, number, expiry)?;
         Ok(txn.put(Table::Records, &key, &row::encode(&values))?)
     }
 
     /// The hour after which the record has ended, as it stands in clear; zero for never.
     pub(super) fn expiry(&self, collection: &Collection) -> [u8; 4] {
-        let end = end_of(collection, self.row.created_at, &self.row.meta);
-        // Rounded up, so that the column never claims an end before the exact one.
-        let hour = end.map_or(0, |end| hour_of(instant(end)).saturating_add(1));
-        hour.to_be_bytes()
+        self.row.expiry(collection)
     }
 }
 
@@ -365,13 +355,89 @@ impl MetaRow {
             occurred_at: None,
             meta: Meta::default(),
             older: Vec::new(),
+            values: None,
         }
+    }
+
+    /// Opens a metadata row; and which compartment the record lies in.
+    pub(super) fn open(
+        view: &dyn View,
+        person: &Person,
+        collection: u16,
+        id: RecordId,
+        meta: &[u8],
+    ) -> Result<(Self, Compartment), Refusal> {
+        let (expiry, envelope) = meta.split_at_checked(4).ok_or(DAMAGED)?;
+        let handle = &person.entry.handle;
+        let location = Location {
+            revision: expiry,
+            ..place(view, Table::RecordMeta, handle, collection, &id)
+        };
+        let bytes = person.unseal(&location, envelope)?;
+        let row = row::decode(&bytes).map_err(|_| DAMAGED)?;
+        Ok((row, person.compartment_of(envelope)?))
+    }
+
+    /// Writes the row alone, sealed under the key with this number.
+    pub(super) fn write(
+        &self,
+        txn: &mut Txn<'_>,
+        person: &Person,
+        collection: u16,
+        id: RecordId,
+        number: u32,
+        expiry: [u8; 4],
+    ) -> Result<(), Refusal> {
+        let handle = person.entry.handle;
+        let location = Location {
+            revision: &expiry,
+            ..place(txn, Table::RecordMeta, &handle, collection, &id)
+        };
+        let mut meta = expiry.to_vec();
+        meta.extend(person.seal(number, &location, &row::encode(self))?);
+        let key = row_key(handle, collection, id);
+        Ok(txn.put(Table::RecordMeta, &key, &meta)?)
+    }
+
+    /// Opens the envelope of a field's value.
+    pub(super) fn unseal(
+        &self,
+        view: &dyn View,
+        person: &Person,
+        collection: u16,
+        id: RecordId,
+        field: u16,
+        envelope: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+        let (revision, schema) = self.written_at(field);
+        let handle = &person.entry.handle;
+        let location = Location {
+            field,
+            revision: &revision,
+            schema,
+            ..place(view, Table::Records, handle, collection, &id)
+        };
+        person.unseal(&location, envelope)
+    }
+
+    /// The hour after which the record has ended, as it stands in clear; zero for never.
+    pub(super) fn expiry(&self, collection: &Collection) -> [u8; 4] {
+        let end = end_of(collection, self.created_at, &self.meta);
+        // Rounded up, so that the column never claims an end before the exact one.
+        let hour = end.map_or(0, |end| hour_of(instant(end)).saturating_add(1));
+        hour.to_be_bytes()
+    }
+
+    /// Begins a new revision of the metadata; the values keep the one that they were written at.
+    pub(super) fn advance(&mut self, revision: Revision, schema: u32) {
+        self.values.get_or_insert((self.revision, self.schema));
+        self.revision = revision;
+        self.schema = schema;
     }
 
     fn written_at(&self, field: u16) -> (Revision, u32) {
         let older = self.older.iter().find(|(id, _, _)| *id == field);
-        older.map_or((self.revision, self.schema), |(_, revision, schema)| {
-            (*revision, *schema)
-        })
+        let others = self.values.unwrap_or((self.revision, self.schema));
+        older.map_or(others, |(_, revision, schema)| (*revision, *schema))
     }
 }

@@ -4,38 +4,42 @@ use super::stored::{Stored, row_key};
 use crate::clock::hour_of;
 use crate::commit::{Txn, View};
 use crate::id::RecordId;
-use crate::keys::keyset::Compartment;
+use crate::keys::keyset::{Compartment, Dek};
 use crate::person::{DAMAGED, Person};
 use crate::refusal::Refusal;
 use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
 
-/// Gives a compartment a new key: every envelope under the old ones is sealed again, and they go
-/// together with the KEK.
+/// Gives compartments new keys: every envelope under the old ones is sealed again, and they go
+/// together with the KEK. A compartment in which nothing is left gets none. The compartment's number
+/// of each key that went.
 pub(crate) fn rekey(
     txn: &mut Txn<'_>,
     person: &mut Person,
-    compartment: Compartment,
-) -> Result<(), Refusal> {
-    let old: Vec<u32> = person
-        .keyset
-        .keys
-        .iter()
-        .filter(|dek| dek.compartment == compartment)
-        .map(|dek| dek.number)
-        .collect();
+    compartments: &[Compartment],
+) -> Result<Vec<u16>, Refusal> {
+    let touched = |dek: &&Dek| compartments.contains(&dek.compartment);
+    let gone = person.keyset.keys.iter().filter(touched);
+    let (old, numbers): (Vec<u32>, Vec<u16>) =
+        gone.map(|dek| (dek.number, dek.compartment.number)).unzip();
     if old.is_empty() {
-        return Ok(());
+        return Ok(numbers);
     }
-    let added = person.keyset.add(compartment, txn.entropy());
-    let number = added.ok_or_else(|| Refusal::TooLarge("too many keys".into()))?;
     let range = KeyRange::prefix(person.entry.handle.as_bytes());
     for (key, meta) in txn.range(Table::RecordMeta, &range, Direction::Ascending, usize::MAX)? {
         let collection_id = u16::from_be_bytes(key[16..18].try_into().map_err(|_| DAMAGED)?);
         let id = RecordId::from_slice(&key[18..]).ok_or(DAMAGED)?;
-        let envelope = meta.get(4..).ok_or(DAMAGED)?;
-        if person.compartment_of(envelope)? != compartment {
+        let compartment = person.compartment_of(meta.get(4..).ok_or(DAMAGED)?)?;
+        if !compartments.contains(&compartment) {
             continue;
         }
+        let newest = person.keyset.newest(compartment).map(|dek| dek.number);
+        let number = match newest.filter(|number| !old.contains(number)) {
+            Some(number) => number,
+            None => {
+                let added = person.keyset.add(compartment, txn.entropy());
+                added.ok_or_else(|| Refusal::TooLarge("too many keys".into()))?
+            }
+        };
         let values = txn.get(Table::Records, &key)?.ok_or(DAMAGED)?;
         let mut stored = Stored::decode(txn, person, collection_id, id, &meta, &values)?;
         stored.reseal_all(txn, person, collection_id, number)?;
@@ -44,7 +48,8 @@ pub(crate) fn rekey(
     }
     person.keyset.keys.retain(|dek| !old.contains(&dek.number));
     person.replace_kek(txn);
-    person.store(txn)
+    person.store(txn)?;
+    Ok(numbers)
 }
 
 /// Records whose end the plain column says has come.

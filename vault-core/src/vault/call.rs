@@ -31,9 +31,10 @@ pub(super) struct Context {
 /// What a call adds to its entry in the log.
 #[derive(Default)]
 pub(super) struct Noted {
-    subject: Option<[u8; 16]>,
+    pub(super) subject: Option<[u8; 16]>,
     pub(super) fields: Vec<(u16, u16)>,
     pub(super) receipt: Option<(ReceiptId, [u8; 32])>,
+    pub(super) records: Option<(u64, [u8; 32])>,
 }
 
 impl Noted {
@@ -142,6 +143,7 @@ impl Context {
             subject,
             fields,
             receipt,
+            records,
         } = noted;
         // A purpose that the policy does not know is the caller's text, and stays out of the log.
         let purpose = self
@@ -160,6 +162,7 @@ impl Context {
             session: self.principal.session(),
             request: self.id,
             receipt,
+            records,
         }
     }
 }

@@ -472,6 +472,7 @@ impl LockedVault {
                         session: None,
                         request: CallId::generate(txn.entropy()),
                         receipt: None,
+                        records: None,
                     };
                     txn.record(entry);
                     Ok(())

@@ -87,7 +87,7 @@ fn note(snapshot: &Snapshot, tree: &mut StoredTree<'_>, size: u64) -> Result<Str
 }
 
 /// The proof of a receipt, against a checkpoint over the whole log.
-pub(super) fn proof(snapshot: &Snapshot, id: ReceiptId) -> Result<Value, Refusal> {
+fn proof(snapshot: &Snapshot, id: ReceiptId) -> Result<Value, Refusal> {
     let number = snapshot.tx().get(Table::Receipts, &tree::receipt_key(id))?;
     let number: [u8; 8] = number
         .ok_or(Refusal::NotFound("receipt"))?
@@ -193,6 +193,15 @@ fn page(
 const LEEWAY: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
 
 impl Vault {
+    /// Puts its proof into a receipt. The erasure stands, whatever comes of the proof: that can be
+    /// fetched later as well.
+    pub(super) fn prove(&self, id: ReceiptId, document: &mut Value) {
+        let proof = self.snapshot().and_then(|snapshot| proof(&snapshot, id));
+        if let Ok(proof) = proof {
+            document["proof"] = proof;
+        }
+    }
+
     /// The public key of the log, `name+hash+key`: no secret.
     ///
     /// # Errors

@@ -158,7 +158,9 @@ pub(super) fn body<'p>(
         read.patch.fields.push((field.id, Some(value)));
     }
     if let Some(meta) = meta {
-        read.patch.meta = Some(read_meta(policy, collection, meta, base, &mut read.errors));
+        let pointer = format!("{base}/_meta");
+        let meta = read_meta(policy, collection, meta, &pointer, &mut read.errors);
+        read.patch.meta = Some(meta);
     }
     if let Some(at) = occurred_at {
         let pointer = format!("{base}/occurred_at");
@@ -167,7 +169,7 @@ pub(super) fn body<'p>(
     read
 }
 
-fn instant(value: &Value, pointer: &str, errors: &mut Vec<InputError>) -> Option<i64> {
+pub(super) fn instant(value: &Value, pointer: &str, errors: &mut Vec<InputError>) -> Option<i64> {
     let parsed = value
         .as_str()
         .and_then(|text| text.parse::<Timestamp>().ok());
@@ -181,7 +183,8 @@ fn instant(value: &Value, pointer: &str, errors: &mut Vec<InputError>) -> Option
     parsed.map(Timestamp::as_millisecond)
 }
 
-fn read_meta(
+/// Reads an object of metadata, which stands at `base`.
+pub(super) fn read_meta(
     policy: &Policy,
     collection: &Collection,
     meta: Value,
@@ -191,16 +194,12 @@ fn read_meta(
     let mut read = Meta::default();
     let Value::Object(members) = meta else {
         if !meta.is_null() {
-            errors.push(error(
-                format!("{base}/_meta"),
-                "type",
-                "an object, or null to clear it",
-            ));
+            errors.push(error(base, "type", "an object, or null to clear it"));
         }
         return read;
     };
     for (name, value) in &members {
-        let pointer = format!("{base}/_meta/{name}");
+        let pointer = format!("{base}/{name}");
         match name.as_str() {
             _ if value.is_null() => {}
             "purposes" => {
@@ -236,16 +235,16 @@ fn read_meta(
                 }
             }
             _ => errors.push(error(
-                format!("{base}/_meta"),
+                base,
                 "unknown_member",
-                "_meta has purposes, expires_at, source, shared_with, category",
+                "known here: purposes, expires_at, source, shared_with, category",
             )),
         }
     }
     read
 }
 
-fn text(value: &Value, pointer: &str, errors: &mut Vec<InputError>) -> Option<String> {
+pub(super) fn text(value: &Value, pointer: &str, errors: &mut Vec<InputError>) -> Option<String> {
     match value.as_str() {
         Some(text) if text.len() <= META_TEXT_BYTES_MAX => Some(text.into()),
         _ => {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::call::{Context, Noted};
 use super::guard::Memory;
 use super::input::{check_text, look_up_field};
-use super::{Call, Vault, evidence};
+use super::{Call, Vault};
 use crate::commit::{Txn, View};
 use crate::id::SubjectId;
 use crate::keys::system::CHANNEL_FIELD;
@@ -321,13 +321,7 @@ impl Vault {
             },
         )?;
         self.memory.asks.forget(subject);
-        // The erasure stands, whatever comes of its proof: that can be fetched later as well.
-        if let Ok(proof) = self
-            .snapshot()
-            .and_then(|snapshot| evidence::proof(&snapshot, id))
-        {
-            document["proof"] = proof;
-        }
+        self.prove(id, &mut document);
         Ok(document)
     }
 }

@@ -374,8 +374,9 @@ fn sweep_person(
         person.replace_kek(txn);
         person.store(txn)?;
     }
-    for compartment in dirty(txn, &person, which)? {
-        record::rekey(txn, &mut person, compartment)?;
+    let dirty = dirty(txn, &person, which)?;
+    record::rekey(txn, &mut person, &dirty)?;
+    for compartment in dirty {
         txn.delete(Table::Dirty, &person.dirty_key(compartment))?;
     }
     Ok(())

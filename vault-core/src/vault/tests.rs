@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::*;
 use crate::audit::checkpoint::{Checkpoint, VerifierKey};
 use crate::audit::merkle;
-use crate::audit::receipt::{self, ReceiptError};
+use crate::audit::receipt::{self, Opened, ReceiptError};
 use crate::clock::ManualClock;
 use crate::entropy::OsEntropy;
 use crate::id::{CallId, SubjectId};
@@ -432,7 +432,7 @@ fn a_receipt_verifies_with_the_public_key_alone_and_with_nothing_changed() {
     let second = vault.erase_subject(&call(&dpo, None), people[1]).unwrap();
     let key: VerifierKey = VerifierKey::parse(&vault.log_key().unwrap()).unwrap();
     let verified = receipt::verify(&first, &key).unwrap();
-    assert_eq!(verified.subject, Some(people[0]));
+    assert_eq!(verified.opened, Some(Opened::Subject(people[0])));
 
     // Kept by the vault without the opening, and proved against a later checkpoint.
     let kept = vault
@@ -440,7 +440,7 @@ fn a_receipt_verifies_with_the_public_key_alone_and_with_nothing_changed() {
         .unwrap();
     assert!(!kept.to_string().contains(&people[0].to_string()));
     let again = receipt::verify(&kept, &key).unwrap();
-    assert_eq!((again.subject, again.index), (None, verified.index));
+    assert_eq!((again.opened, again.index), (None, verified.index));
     assert!(kept["proof"]["size"].as_u64() > first["proof"]["size"].as_u64());
     let denied = vault.receipt(&call(&bot, None), verified.receipt);
     assert!(matches!(denied, Err(Refusal::RoleDenied(_))));

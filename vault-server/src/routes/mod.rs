@@ -7,6 +7,7 @@ mod admin;
 mod ask;
 mod batch;
 mod blobs;
+mod bulk;
 mod consents;
 mod contract;
 mod evidence;
@@ -57,6 +58,9 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
             blobs::put_one,
             blobs::delete_one
         ))
+        .routes(routes!(bulk::query))
+        .routes(routes!(bulk::update))
+        .routes(routes!(bulk::purge))
         .routes(routes!(ask::ask))
         .routes(routes!(batch::batch))
         .routes(routes!(sessions::begin, sessions::list))

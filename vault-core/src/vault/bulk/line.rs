@@ -1,0 +1,134 @@
+//! A record of one of many people as a line of JSON.
+//!
+//! Values stand in their envelopes as JSON and are copied from there: of a record that is shown in
+//! full nothing is parsed.
+
+use std::io::Write;
+
+use serde_json::json;
+
+use super::QueryPart;
+use crate::commit::View;
+use crate::decision::ReadGrant;
+use crate::id::{RecordId, SubjectId};
+use crate::person::{Person, instant};
+use crate::policy::{Collection, Policy};
+use crate::record::Known;
+use crate::refusal::Refusal;
+
+/// Writes lines about one person.
+pub(super) struct Lines<'a> {
+    pub(super) policy: &'a Policy,
+    pub(super) collection: &'a Collection,
+    pub(super) part: QueryPart,
+    /// The person's id in JSON.
+    subject: String,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn new(
+        policy: &'a Policy,
+        collection: &'a Collection,
+        part: QueryPart,
+        subject: SubjectId,
+    ) -> Self {
+        Self {
+            policy,
+            collection,
+            part,
+            subject: format!("{{\"subject\":\"{subject}\""),
+        }
+    }
+
+    /// Appends the line of a record; `values` is its row, if values are to be shown.
+    pub(super) fn write(
+        &self,
+        view: &dyn View,
+        person: &Person,
+        grant: &ReadGrant,
+        known: &Known,
+        values: Option<&[u8]>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Refusal> {
+        out.extend_from_slice(self.subject.as_bytes());
+        if known.id != RecordId::SINGLE {
+            append(out, format_args!(",\"record\":\"{}\"", known.id));
+        }
+        let created_at = instant(known.row.created_at);
+        append(out, format_args!(",\"created_at\":\"{created_at}\""));
+        if let Some(occurred_at) = known.row.occurred_at {
+            let occurred_at = instant(occurred_at);
+            append(out, format_args!(",\"occurred_at\":\"{occurred_at}\""));
+        }
+        if self.part != QueryPart::MetaOnly {
+            self.write_values(view, person, grant, known, values, out)?;
+        }
+        if self.part != QueryPart::Fields {
+            self.write_meta(known, out);
+        }
+        out.extend_from_slice(b"}\n");
+        Ok(())
+    }
+
+    fn write_values(
+        &self,
+        view: &dyn View,
+        person: &Person,
+        grant: &ReadGrant,
+        known: &Known,
+        values: Option<&[u8]>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Refusal> {
+        out.extend_from_slice(b",\"fields\":{");
+        let (mut masked, mut first) = (Vec::new(), true);
+        let comma = |list: &mut Vec<u8>| {
+            if !list.is_empty() {
+                list.push(b',');
+            }
+        };
+        if let Some(values) = values {
+            let collection = self.collection;
+            known.show(
+                view,
+                person,
+                collection,
+                grant,
+                values,
+                &mut |field, json, mask| {
+                    if !std::mem::take(&mut first) {
+                        out.push(b',');
+                    }
+                    // A field's name is letters, digits and `_`: the policy's check sees to that.
+                    append(out, format_args!("\"{}\":", field.name));
+                    out.extend_from_slice(json);
+                    if mask {
+                        comma(&mut masked);
+                        append(&mut masked, format_args!("\"{}\"", field.name));
+                    }
+                },
+            )?;
+        }
+        out.extend_from_slice(b"},\"masked\":[");
+        out.extend_from_slice(&masked);
+        out.push(b']');
+        Ok(())
+    }
+
+    fn write_meta(&self, known: &Known, out: &mut Vec<u8>) {
+        let meta = &known.row.meta;
+        let purposes = meta.purposes.iter();
+        let purposes = purposes.filter_map(|id| Some(&*self.policy.purpose_by_id(*id)?.name));
+        let meta = json!({
+            "purposes": purposes.collect::<Vec<&str>>(),
+            "expires_at": meta.expires_at.map(|at| instant(at).to_string()),
+            "source": meta.source,
+            "shared_with": meta.shared_with,
+            "category": meta.category,
+        });
+        append(out, format_args!(",\"_meta\":{meta}"));
+    }
+}
+
+pub(super) fn append(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("memory takes what it is given");
+}
