@@ -277,6 +277,15 @@ fn a_record_of_many_takes_a_blob_and_the_wrong_path_says_which_is_right() {
     );
 }
 
+/// Bearer, method, path, headers; status and code.
+type Case<'a> = (
+    &'a str,
+    &'a str,
+    &'a str,
+    Vec<(&'a str, &'a str)>,
+    (u16, &'a str),
+);
+
 #[test]
 fn checks_come_in_the_documented_order_and_before_the_body() {
     let bench = Bench::new();
@@ -284,7 +293,7 @@ fn checks_come_in_the_documented_order_and_before_the_body() {
     let small = format!("subjects/{ann}/blobs/profile/small");
     let nobody = photo("sub_00000000000000000000000000");
     let agent = bench.running.token("agent");
-    let cases: [(&str, &str, &str, Vec<(&str, &str)>, (u16, &str)); 9] = [
+    let cases: [Case<'_>; 9] = [
         ("", "PUT", &small, vec![], (415, "unsupported_media_type")),
         ("", "PUT", &small, vec![PNG], (401, "unauthenticated")),
         (agent, "PUT", &nobody, vec![PNG], (403, "role_denied")),

@@ -116,7 +116,11 @@ impl App {
     pub(crate) fn send(&self, download: Download, from: u64, to: u64) -> Result<Body, Problem> {
         let permit = self.transfer_permit()?;
         let (pieces, taken) = mpsc::channel(1);
-        tokio::spawn(feed(Arc::new(download), from, to, pieces, permit));
+        let runtime = tokio::runtime::Handle::current();
+        tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            feed(&download, from, to, &pieces, &runtime);
+        });
         Ok(Body::from_stream(Pieces {
             taken,
             left: to - from,
@@ -169,28 +173,29 @@ async fn drain(mut body: Body, bytes_max: usize) {
     let _ = tokio::time::timeout(LINGER, read).await;
 }
 
-/// Reads slices and hands them on, each only when the one before has been taken.
-async fn feed(
-    download: Arc<Download>,
+/// Reads slices and hands them on, each only when the one before has been taken. On one thread from
+/// beginning to end, so that the buffers of all slices come from one place in the heap.
+fn feed(
+    download: &Download,
     from: u64,
     to: u64,
-    pieces: mpsc::Sender<Result<Bytes, Ended>>,
-    permit: OwnedSemaphorePermit,
+    pieces: &mpsc::Sender<Result<Bytes, Ended>>,
+    runtime: &tokio::runtime::Handle,
 ) {
-    let _permit = permit;
     let mut at = from;
     while at < to {
         // A client that takes nothing loses its place, and its connection with the missing piece.
-        let place = tokio::time::timeout(STANDSTILL, pieces.reserve()).await;
-        let Ok(Ok(place)) = place else { return };
-        let reader = download.clone();
-        let slice = tokio::task::spawn_blocking(move || reader.read(at, to)).await;
-        match slice {
-            Ok(Ok(bytes)) if !bytes.is_empty() => {
+        let place = async { tokio::time::timeout(STANDSTILL, pieces.reserve()).await };
+        let Ok(Ok(place)) = runtime.block_on(place) else {
+            return;
+        };
+        match download.read(at, to) {
+            Ok(bytes) if !bytes.is_empty() => {
                 at += bytes.len() as u64;
                 place.send(Ok(bytes.into()));
             }
-            Ok(Err(refusal)) => {
+            Ok(_) => return place.send(Err(Ended)),
+            Err(refusal) => {
                 tracing::info!(
                     target: "vault_server::transfer",
                     code = refusal.code(),
@@ -198,7 +203,6 @@ async fn feed(
                 );
                 return place.send(Err(Ended));
             }
-            _ => return place.send(Err(Ended)),
         }
     }
 }

@@ -128,7 +128,10 @@ pub(crate) fn read(
     let chunk_bytes = CHUNK_BYTES as u64;
     let to = to.min(blob.size);
     let (stream, count) = (blob.key.stream(home), blob.chunks());
-    let mut content = Vec::new();
+    // At its full length from the start: a buffer that grows leaves holes behind it in the heap.
+    let most = (BLOB_PART_CHUNKS * CHUNK_BYTES) as u64;
+    let length = to.saturating_sub(from).min(most);
+    let mut content = Vec::with_capacity(usize::try_from(length).map_err(|_| DAMAGED)?);
     let mut at = from;
     for _ in 0..BLOB_PART_CHUNKS {
         if at >= to {
