@@ -12,6 +12,7 @@ mod guard;
 mod input;
 mod secret;
 mod sessions;
+mod statement;
 mod subjects;
 mod sweep;
 #[cfg(test)]
