@@ -48,7 +48,10 @@ pub(crate) async fn front(mut request: Request, next: Next) -> Response {
         HeaderName::from_static("request-id"),
         HeaderValue::try_from(ticket.id.to_string()).expect("ids are visible ASCII"),
     );
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // What a handler says of caching holds: only what is public says anything.
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),

@@ -10,7 +10,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Query, RawPathParams, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, HeaderName, Method, header};
 use serde_json::Value;
 use vault_core::id::{RecordId, SubjectId};
 
@@ -31,6 +31,8 @@ pub(crate) struct Incoming {
     pub(crate) idempotency_key: Option<String>,
     /// The revision in `If-Match` without quotes, or `*`.
     pub(crate) if_match: Option<String>,
+    pub(crate) accept: Option<String>,
+    pub(crate) accept_language: Option<String>,
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) body: Bytes,
@@ -75,6 +77,8 @@ impl FromRequest<App> for Incoming {
             )?
             .map(|key| unquoted(&key).to_owned()),
             if_match: if_match(headers)?,
+            accept: wishes(headers, &header::ACCEPT),
+            accept_language: wishes(headers, &header::ACCEPT_LANGUAGE),
             from_loopback,
             media_type: media_type(headers)?,
             parameters,
@@ -177,6 +181,16 @@ fn if_match(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     } else {
         Err(malformed(DETAIL))
     }
+}
+
+/// A header that lists wishes, whole; what is no ASCII wishes nothing.
+fn wishes(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let all: Vec<_> = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
+    (!all.is_empty()).then(|| all.join(","))
 }
 
 /// The bearer; `None` where there is none, or none of the form `Bearer …`: both are 401.
@@ -297,6 +311,13 @@ impl Incoming {
     pub(crate) fn record(&self) -> RecordId {
         let nobodys = || RecordId::from_slice(&[0xff; RecordId::BYTES]).expect("the right length");
         self.parameter("r").parse().unwrap_or_else(|_| nobodys())
+    }
+
+    /// A query parameter of this name, whatever stands beside it.
+    pub(crate) fn query_text(&self, name: &str) -> Option<String> {
+        let mut pairs = self.query.iter().flatten();
+        let found = pairs.find(|(known, _)| known == name);
+        found.map(|(_, text)| text.clone())
     }
 
     /// The query, once each of its names is known and stands once. Names are not repeated in the

@@ -15,13 +15,16 @@ mod incoming;
 mod json;
 pub mod logging;
 mod nearest;
+mod negotiate;
 pub mod openapi;
+mod pages;
 pub mod problem;
 mod reply;
 mod routes;
 mod server;
 mod shape;
 mod state;
+pub mod urls;
 
 pub use openapi::openapi;
 pub use routes::router;

@@ -8,7 +8,9 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-/// A successful answer.
+use crate::pages;
+
+/// An answer that is no problem document.
 #[derive(Clone)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -16,6 +18,7 @@ pub(crate) struct Reply {
     pub(crate) body: Vec<u8>,
     etag: Option<String>,
     location: Option<String>,
+    more: Vec<(HeaderName, HeaderValue)>,
     pub(crate) replayed: bool,
 }
 
@@ -34,6 +37,7 @@ impl Reply {
             body,
             etag: None,
             location: None,
+            more: Vec::new(),
             replayed: false,
         }
     }
@@ -49,6 +53,13 @@ impl Reply {
     /// With the record's revision, to be quoted.
     pub(crate) fn etag(mut self, etag: &str) -> Self {
         self.etag = Some(format!("\"{etag}\""));
+        self
+    }
+
+    /// With another header.
+    pub(crate) fn header(mut self, name: HeaderName, text: &str) -> Self {
+        let value = HeaderValue::try_from(text).expect("what we say in headers is visible ASCII");
+        self.more.push((name, value));
         self
     }
 
@@ -76,6 +87,7 @@ impl IntoResponse for Reply {
                 );
             }
         }
+        headers.extend(self.more);
         if self.replayed {
             headers.insert(
                 HeaderName::from_static("idempotent-replayed"),
@@ -85,9 +97,7 @@ impl IntoResponse for Reply {
         if self.content_type.starts_with("text/html") {
             headers.insert(
                 header::CONTENT_SECURITY_POLICY,
-                HeaderValue::from_static(
-                    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-                ),
+                HeaderValue::from_static(pages::POLICY.as_str()),
             );
         }
         response

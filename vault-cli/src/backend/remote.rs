@@ -8,6 +8,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use vault_core::id::{SubjectId, TokenId};
+use vault_server::urls;
 
 use super::Backend;
 use crate::failure::{Exit, Failure};
@@ -99,28 +100,25 @@ fn refused(reply: &Reply) -> Failure {
 
 impl Backend for Remote {
     fn status(&self) -> Result<Value, Failure> {
-        self.send("GET", "/v1/status", None)
+        self.send("GET", urls::STATUS, None)
     }
 
     fn policy(&self) -> Result<Value, Failure> {
-        self.send("GET", "/v1/admin/policy", None)
+        self.send("GET", urls::POLICY, None)
     }
 
     fn policy_versions(&self) -> Result<Value, Failure> {
-        self.send("GET", "/v1/admin/policy/versions", None)
+        self.send("GET", urls::POLICY_VERSIONS, None)
     }
 
     fn apply_policy(&self, source: &str, dry_run: bool) -> Result<Value, Failure> {
-        let path = if dry_run {
-            "/v1/admin/policy?dry_run=true"
-        } else {
-            "/v1/admin/policy"
-        };
-        self.send("PUT", path, Some(&json!({"source": source})))
+        let query = if dry_run { "?dry_run=true" } else { "" };
+        let path = format!("{}{query}", urls::POLICY);
+        self.send("PUT", &path, Some(&json!({"source": source})))
     }
 
     fn tokens(&self) -> Result<Value, Failure> {
-        self.send("GET", "/v1/admin/api-keys", None)
+        self.send("GET", urls::API_KEYS, None)
     }
 
     fn create_token(&self, role: &str, expires_at: Option<Timestamp>) -> Result<Value, Failure> {
@@ -128,16 +126,16 @@ impl Backend for Remote {
         if let Some(instant) = expires_at {
             body["expires_at"] = json!(instant.to_string());
         }
-        self.send("POST", "/v1/admin/api-keys", Some(&body))
+        self.send("POST", urls::API_KEYS, Some(&body))
     }
 
     fn revoke_token(&self, token: TokenId) -> Result<(), Failure> {
-        self.send("DELETE", &format!("/v1/admin/api-keys/{token}"), None)
+        self.send("DELETE", &urls::at(urls::API_KEY, &[&token]), None)
             .map(drop)
     }
 
     fn slots(&self) -> Result<Value, Failure> {
-        self.send("GET", "/v1/admin/key-slots", None)
+        self.send("GET", urls::KEY_SLOTS, None)
     }
 
     fn add_slot(&self, passphrase: Option<&SecretText>, label: &str) -> Result<Value, Failure> {
@@ -147,11 +145,11 @@ impl Backend for Remote {
             }
             None => json!({"kind": "recovery_key", "label": label}),
         };
-        self.send("POST", "/v1/admin/key-slots", Some(&body))
+        self.send("POST", urls::KEY_SLOTS, Some(&body))
     }
 
     fn remove_slot(&self, number: u8) -> Result<(), Failure> {
-        self.send("DELETE", &format!("/v1/admin/key-slots/{number}"), None)
+        self.send("DELETE", &urls::at(urls::KEY_SLOT, &[&number]), None)
             .map(drop)
     }
 
@@ -160,7 +158,7 @@ impl Backend for Remote {
             SecretKind::Passphrase => json!({"passphrase": *secret.text}),
             SecretKind::RecoveryKey => json!({"recovery_key": secret.text.trim()}),
         };
-        self.send("POST", "/v1/admin/key-slots/test", Some(&body))
+        self.send("POST", urls::KEY_SLOT_TEST, Some(&body))
     }
 
     fn lookup(&self, lookup: &LookUp) -> Result<Value, Failure> {
@@ -168,15 +166,15 @@ impl Backend for Remote {
             LookUp::Channel { channel, user } => json!({"channel": channel, "user": user}),
             LookUp::Field { field, value } => json!({"field": field, "value": value}),
         };
-        self.send("POST", "/v1/subjects/lookup", Some(&body))
+        self.send("POST", urls::LOOKUP, Some(&body))
     }
 
     fn view(&self, subject: SubjectId) -> Result<Value, Failure> {
-        self.send("GET", &format!("/v1/subjects/{subject}"), None)
+        self.send("GET", &urls::at(urls::SUBJECT, &[&subject]), None)
     }
 
     fn erase(&self, subject: SubjectId) -> Result<Value, Failure> {
-        self.send("DELETE", &format!("/v1/subjects/{subject}"), None)
+        self.send("DELETE", &urls::at(urls::SUBJECT, &[&subject]), None)
     }
 }
 

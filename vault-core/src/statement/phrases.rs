@@ -208,6 +208,12 @@ pub const ALL: [&Phrases; 8] = [
 ];
 
 impl Phrases {
+    /// The right to object to direct marketing: its name, and what it comes to.
+    #[must_use]
+    pub const fn marketing(&self) -> (&'static str, &'static str) {
+        self.marketing
+    }
+
     /// The phrases for a language tag, by its primary part: `de-AT` gets those of `de`.
     #[must_use]
     pub fn of(tag: &str) -> Option<&'static Self> {

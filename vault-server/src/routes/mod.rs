@@ -12,6 +12,7 @@ mod policy;
 mod records;
 mod sessions;
 mod state;
+mod statement;
 mod subjects;
 
 use axum::Router;
@@ -59,7 +60,11 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(key_slots::test))
         .routes(routes!(contract::document))
         .routes(routes!(contract::docs))
+        .routes(routes!(contract::problems))
         .routes(routes!(contract::problem))
+        .routes(routes!(statement::privacy))
+        .routes(routes!(statement::privacy_statement))
+        .routes(routes!(statement::processing_records))
 }
 
 /// The HTTP API over this state, for any listener. It must be served with
