@@ -17,9 +17,21 @@ HEADERS = {
     "Content-Type": "application/json",
     "Vault-Purpose": "support",
 }
-SUBJECT = re.compile(r"^sub_[0-9a-hjkmnp-tv-z]{26}$")
+# `self` is for a session; these calls carry an API key.
+SUBJECT = re.compile(r"^(self|sub_[0-9a-hjkmnp-tv-z]{26})$")
 RECORD = re.compile(r"^rec_[0-9a-hjkmnp-tv-z]{39}$")
+SESSION = re.compile(r"^ses_[0-9a-hjkmnp-tv-z]{26}$")
+TOKEN = re.compile(r"^tok_[0-9a-hjkmnp-tv-z]{26}$")
+LANGUAGE = re.compile(r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
+# The way of writing that fits each kind of collection.
+COLLECTIONS = {
+    "append_records": ["messages"],
+    "patch_single": ["profile"],
+    "read_record": ["messages"],
+    "patch_record": ["messages"],
+    "delete_record": ["messages"],
+}
 COUNT = 0
 
 
@@ -43,6 +55,11 @@ def person():
     return subject, record
 
 
+def session(subject):
+    body = {"purpose": "support", "fields": ["profile.name"], "reads": 1}
+    return call("POST", f"/v1/subjects/{subject}/sessions", body)["session"]
+
+
 PEOPLE = [person() for _ in range(4)]
 
 
@@ -60,18 +77,28 @@ def before_call(context, case, kwargs):
     operation = case.operation.definition.raw.get("operationId")
     path = case.path_parameters or {}
     if fits(path, "s", SUBJECT):
-        # Whoever is erased is somebody of their own, so that the others stay.
-        subject, record = person() if operation == "erase_subject" else pick(path["s"], PEOPLE)
+        # What is removed is something of its own, so that the rest stays.
+        own = operation in ("erase_subject", "delete_record")
+        subject, record = person() if own else pick(path["s"], PEOPLE)
         if fits(path, "r", RECORD):
             path["r"] = record
         path["s"] = subject
+        if fits(path, "ses", SESSION):
+            path["ses"] = session(subject)
+    if fits(path, "tok", TOKEN):
+        path["tok"] = call("POST", "/v1/admin/api-keys", {"role": "bot"})["token"]
     if fits(path, "c", NAME):
-        path["c"] = pick(path["c"], ["profile", "messages"])
+        both = ["profile", "messages"]
+        path["c"] = pick(path["c"], COLLECTIONS.get(operation, both))
     if fits(path, "purpose", NAME):
-        path["purpose"] = pick(path["purpose"], ["newsletter", "support"])
+        path["purpose"] = pick(path["purpose"], ["newsletter", "newsletter", "support"])
     headers = case.headers or {}
     if fits(headers, "Vault-Purpose", NAME):
-        headers["Vault-Purpose"] = pick(headers["Vault-Purpose"], ["support", "newsletter"])
+        purposes = ["support", "support", "newsletter"]
+        headers["Vault-Purpose"] = pick(headers["Vault-Purpose"], purposes)
+    query = case.query or {}
+    if fits(query, "lang", LANGUAGE):
+        query["lang"] = pick(query["lang"], ["en", "de"])
     if operation == "apply_policy" and (case.query or {}).get("dry_run") in (None, False, "false"):
         # A policy that was applied would take the role of these calls away.
         case.query = {**(case.query or {}), "dry_run": "true"}

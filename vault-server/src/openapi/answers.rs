@@ -12,6 +12,7 @@ use crate::problem::PROBLEM_JSON;
 /// What an operation may answer beyond what follows from its path, method and body.
 const MORE: &[(&str, &[Code])] = &[
     ("ask", &[Code::RateLimited]),
+    ("begin_session", &[Code::PurposeDenied]),
     ("create_subject", &[Code::Erased]),
     (
         "lookup_subject",

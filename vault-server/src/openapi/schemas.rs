@@ -183,7 +183,11 @@ fn parameter(name: &str, within: &str) -> Option<Value> {
         ("header", "If-Match") => {
             json!({"type": "string", "pattern": "^(\\*|\"[A-Za-z0-9_-]{1,253}\")$"})
         }
-        ("header", "Idempotency-Key") => json!({"type": "string", "pattern": "^[!#-~]{1,253}$"}),
+        ("header", "Idempotency-Key") =>
+        // Blanks around it are no part of a header's value.
+        {
+            json!({"type": "string", "pattern": "^[ -~]*[!-~][ -~]*$", "minLength": 1, "maxLength": 255})
+        }
         ("query", "meta") => json!({"type": "string", "enum": ["with", "only"], "default": "with"}),
         ("query", "order") => {
             json!({"type": "string", "enum": ["oldest", "newest"], "default": "oldest"})
