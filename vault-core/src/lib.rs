@@ -64,5 +64,6 @@ pub mod revocation;
 pub mod row;
 pub mod schema;
 pub mod session;
+pub mod statement;
 pub mod store;
 pub mod vault;

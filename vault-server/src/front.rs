@@ -74,7 +74,10 @@ pub(crate) async fn front(State(app): State<App>, mut request: Request, next: Ne
         HeaderName::from_static("request-id"),
         HeaderValue::try_from(ticket.id.to_string()).expect("ids are visible ASCII"),
     );
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // What a handler says of caching holds: only what is public says anything.
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),

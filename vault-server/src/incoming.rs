@@ -10,7 +10,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Query, RawPathParams, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, HeaderName, Method, header};
 use serde_json::Value;
 use vault_core::id::SubjectId;
 
@@ -34,6 +34,8 @@ pub(crate) struct Incoming {
     pub(crate) idempotency_key: Option<String>,
     /// The revision in `If-Match` without quotes, or `*`.
     pub(crate) if_match: Option<String>,
+    pub(crate) accept: Option<String>,
+    pub(crate) accept_language: Option<String>,
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) body: Bytes,
@@ -95,6 +97,8 @@ impl Incoming {
             if_match: if_match(headers)?,
             through_socket,
             network,
+            accept: wishes(headers, &header::ACCEPT),
+            accept_language: wishes(headers, &header::ACCEPT_LANGUAGE),
             from_loopback,
             media_type: None,
             parameters,
@@ -236,6 +240,16 @@ pub(crate) fn revision(text: &str) -> Option<&str> {
     let revision = unquoted(text);
     let one = !revision.is_empty() && (text.starts_with("W/") || !revision.contains(['"', ',']));
     one.then_some(revision)
+}
+
+/// A header that lists wishes, whole; what is no ASCII wishes nothing.
+fn wishes(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let all: Vec<_> = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
+    (!all.is_empty()).then(|| all.join(","))
 }
 
 /// The bearer; `None` where there is none, or none of the form `Bearer …`: both are 401.
@@ -383,6 +397,13 @@ impl Incoming {
         self.bearer
             .as_deref()
             .and_then(vault_core::session::subject_of)
+    }
+
+    /// A query parameter of this name, whatever stands beside it.
+    pub(crate) fn query_text(&self, name: &str) -> Option<String> {
+        let mut pairs = self.query.iter().flatten();
+        let found = pairs.find(|(known, _)| known == name);
+        found.map(|(_, text)| text.clone())
     }
 
     /// The query, once each of its names is known and stands once. Names are not repeated in the

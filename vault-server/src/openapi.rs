@@ -1,21 +1,67 @@
-//! The OpenAPI document, made from the handlers, and a page for people made from the document.
+//! The OpenAPI document, made from the handlers.
 //!
-//! Knows nothing of how calls are answered. What many operations share (path parameters, headers,
-//! problems) is added here once, so that no handler can forget it.
+//! Knows nothing of how calls are answered. What many operations share is added here once, so that
+//! no handler can forget it: path parameters and headers here, statuses and problem codes in
+//! `answers`, lengths, patterns and what else a Rust type does not say in `schemas`, bodies to start
+//! from in `examples`.
 
-use std::fmt::Write as _;
+mod answers;
+mod examples;
+mod schemas;
+
 use std::sync::OnceLock;
 
-use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
+use serde_json::{Map, Value, json};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{
-    ComponentsBuilder, ContentBuilder, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi,
-    OpenApiBuilder, Ref, RefOr, Required, ResponseBuilder, Type,
-};
+use utoipa::openapi::{ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::problem::{PROBLEM_JSON, ProblemBody, ProblemPlace};
+use crate::problem::{ProblemBody, ProblemPlace};
 use crate::routes::documented;
+use crate::urls;
+
+/// Methods in the order in which they are shown.
+const METHODS: [&str; 6] = ["get", "head", "post", "put", "patch", "delete"];
+
+/// Every tag, in the order in which a reader needs them.
+const TAGS: &[(&str, &str)] = &[
+    (
+        "state",
+        "Whether the server lives and the vault is open; opening and locking it",
+    ),
+    (
+        "subjects",
+        "People: get or create, find, view without values, erase",
+    ),
+    (
+        "records",
+        "What is stored of a person, and questions about it that show no value",
+    ),
+    (
+        "blobs",
+        "Photographs, voice messages, documents: bytes in a field",
+    ),
+    (
+        "batch",
+        "Many operations in one call, all or nothing for each person",
+    ),
+    ("bulk", "Records of many people, by their metadata"),
+    (
+        "sessions",
+        "A token for one conversation, good for one person",
+    ),
+    ("consents", "What a person agreed to, refused or withdrew"),
+    (
+        "statement",
+        "What the policy in force says to the public and to an authority",
+    ),
+    (
+        "evidence",
+        "What was done, by whom and what for, and the proof that it was not rewritten",
+    ),
+    ("admin", "Policy, API keys, key slots, retention"),
+    ("contract", "This API, described by itself"),
+];
 
 const PATH_PARAMETERS: &[(&str, &str)] = &[
     (
@@ -36,18 +82,15 @@ const PATH_PARAMETERS: &[(&str, &str)] = &[
 
 /// The document without its paths.
 pub(crate) fn frame() -> OpenApi {
+    let bearer = |form| {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer);
+        SecurityScheme::Http(scheme.bearer_format(form).build())
+    };
     let components = ComponentsBuilder::new()
         .schema("Problem", ProblemBody::schema())
         .schema(ProblemPlace::name(), ProblemPlace::schema())
-        .security_scheme(
-            "api_key",
-            SecurityScheme::Http(
-                HttpBuilder::new()
-                    .scheme(HttpAuthScheme::Bearer)
-                    .bearer_format("vk_…")
-                    .build(),
-            ),
-        )
+        .security_scheme("api_key", bearer("vk_…"))
+        .security_scheme("session", bearer("vs_…"))
         .build();
     OpenApiBuilder::new()
         .info(
@@ -70,204 +113,119 @@ pub(crate) fn frame() -> OpenApi {
 
 /// The OpenAPI 3.1 document of this API.
 #[must_use]
-pub fn openapi() -> OpenApi {
-    let mut document = documented().into_openapi();
-    for (path, item) in &mut document.paths.paths {
-        for (method, operation) in operations(item) {
-            complete(path, method, operation);
+pub fn openapi() -> Value {
+    let made = documented().into_openapi();
+    let mut document = serde_json::to_value(made).expect("the document serialises");
+    document["servers"] =
+        json!([{"url": "/", "description": "The server that gave this document"}]);
+    let mut shared = Map::new();
+    let mut used = Vec::new();
+    let paths = document["paths"].as_object_mut().expect("there are paths");
+    for (path, item) in paths {
+        for method in METHODS {
+            if let Some(operation) = item.get_mut(method) {
+                used.push(operation["tags"][0].as_str().unwrap_or_default().to_owned());
+                complete(path, method, operation);
+                answers::complete(path, method, operation, &mut shared);
+                examples::complete(operation);
+            }
         }
     }
+    let tags = TAGS
+        .iter()
+        .filter(|(name, _)| used.iter().any(|tag| tag == name));
+    document["tags"] = tags
+        .map(|(name, what)| json!({"name": name, "description": what}))
+        .collect();
+    schemas::tighten(&mut document);
+    document["components"]["responses"] = Value::Object(shared);
+    document["components"]["headers"] = answers::headers();
     document
 }
 
 /// The document as indented JSON with a last line end, as it is committed and served.
 #[must_use]
-pub fn text() -> String {
+pub fn text() -> &'static str {
     static TEXT: OnceLock<String> = OnceLock::new();
     TEXT.get_or_init(|| {
         let mut text = serde_json::to_string_pretty(&openapi()).expect("the document serialises");
         text.push('\n');
         text
     })
-    .clone()
 }
 
-fn operations(item: &mut PathItem) -> Vec<(&'static str, &mut Operation)> {
-    [
-        ("GET", &mut item.get),
-        ("HEAD", &mut item.head),
-        ("PUT", &mut item.put),
-        ("POST", &mut item.post),
-        ("PATCH", &mut item.patch),
-        ("DELETE", &mut item.delete),
-    ]
-    .into_iter()
-    .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
-    .collect()
+/// The operations of a document with path and method, by path.
+pub(crate) fn operations(document: &Value) -> impl Iterator<Item = (&str, &'static str, &Value)> {
+    let paths = document["paths"].as_object().into_iter().flatten();
+    paths.flat_map(|(path, item)| {
+        let found = move |method| Some((path.as_str(), method, item.get(method)?));
+        METHODS.into_iter().filter_map(found)
+    })
 }
 
-fn complete(path: &str, method: &str, operation: &mut Operation) {
-    let mut parameters: Vec<Parameter> = PATH_PARAMETERS
+/// Whether the call moves values, and so states a purpose.
+fn moves_values(path: &str) -> bool {
+    let many = [
+        urls::RECORDS_QUERY,
+        urls::RECORDS_UPDATE,
+        urls::RECORDS_PURGE,
+    ];
+    path.contains("/records/{")
+        || path.contains("/blobs/")
+        || path.ends_with("/ask")
+        || many.contains(&path)
+}
+
+/// Adds the parameters that follow from path and method, and the bearers that open it.
+fn complete(path: &str, method: &str, operation: &mut Value) {
+    let mut parameters: Vec<Value> = PATH_PARAMETERS
         .iter()
         .filter(|(name, _)| path.contains(&format!("{{{name}}}")))
-        .map(|(name, what)| parameter(name, ParameterIn::Path, Required::True, what))
+        .map(|(name, what)| parameter(name, "path", what))
         .collect();
-    let header = |name, required, what| parameter(name, ParameterIn::Header, required, what);
-    let blobs = path.contains("/blobs/");
-    let values = path.contains("/records/") || path.ends_with("/ask") || blobs;
-    if values {
-        let required = if method == "DELETE" {
-            Required::False
-        } else {
-            Required::True
-        };
-        parameters.push(header(
+    if moves_values(path) {
+        parameters.push(parameter(
             "Vault-Purpose",
-            required,
-            "What the call is for: a purpose of the policy",
+            "header",
+            "What the call is for: a purpose of the policy. Needed unless the bearer is that of a session, which implies it",
         ));
+        operation["security"] = json!([{"api_key": []}, {"session": []}]);
     }
-    let guarded = path.contains("/records/") && matches!(method, "PATCH" | "DELETE");
-    if guarded || blobs && matches!(method, "PUT" | "DELETE") {
-        parameters.push(header(
+    let guarded = path.contains("/records/{") && matches!(method, "patch" | "delete");
+    if guarded || path.contains("/blobs/") && matches!(method, "put" | "delete") {
+        parameters.push(parameter(
             "If-Match",
-            Required::False,
+            "header",
             "The revision that `ETag` gave; `*`: the record must exist",
         ));
     }
-    if method == "POST" && !matches!(path, "/v1/keyholder" | "/v1/unlock") {
-        parameters.push(header(
+    if method == "post" && answers::authenticated(operation) {
+        parameters.push(parameter(
             "Idempotency-Key",
-            Required::False,
+            "header",
             "At most 255 visible ASCII characters; a success is remembered for 24 h",
         ));
     }
-    let all = operation.parameters.get_or_insert_with(Vec::new);
-    all.splice(0..0, parameters.into_iter().map(RefOr::T));
-    if all.is_empty() {
-        operation.parameters = None;
+    if let Some(own) = operation["parameters"].as_array() {
+        parameters.extend(own.iter().cloned());
     }
-    let problem = ResponseBuilder::new()
-        .description("A problem (RFC 9457); `code` says which")
-        .content(
-            PROBLEM_JSON,
-            ContentBuilder::new()
-                .schema(Some(Ref::from_schema_name("Problem")))
-                .build(),
-        )
-        .build();
-    operation
-        .responses
-        .responses
-        .insert("default".to_owned(), RefOr::T(problem));
+    for parameter in &mut parameters {
+        schemas::tighten_parameter(parameter);
+    }
+    if !parameters.is_empty() {
+        operation["parameters"] = Value::Array(parameters);
+    }
 }
 
-fn parameter(name: &str, within: ParameterIn, required: Required, what: &str) -> Parameter {
-    ParameterBuilder::new()
-        .name(name)
-        .parameter_in(within)
-        .required(required)
-        .description(Some(what))
-        .schema(Some(ObjectBuilder::new().schema_type(Type::String).build()))
-        .build()
-}
-
-/// The start of a page of ours: no script, nothing from elsewhere.
-pub(crate) fn page_head(title: &str) -> String {
-    format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>{}</title><style>body{{font:16px/1.5 system-ui,sans-serif;max-width:50em;margin:2em auto;padding:0 1em;color:#222;background:#fff}}code,pre{{font:14px ui-monospace,monospace;background:#f2f2f2;padding:.1em .3em}}pre{{padding:1em;overflow:auto}}h2{{border-top:1px solid #ccc;padding-top:1em}}@media(prefers-color-scheme:dark){{body{{color:#ddd;background:#181818}}code,pre{{background:#282828}}a{{color:#8bf}}}}</style>",
-        escaped(title)
-    )
-}
-
-/// Text for HTML, outside and inside of attributes.
-pub(crate) fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            other => out.push(other),
-        }
-    }
-    out
-}
-
-/// The document as a page for people.
-pub(crate) fn page() -> String {
-    static PAGE: OnceLock<String> = OnceLock::new();
-    PAGE.get_or_init(render).clone()
-}
-
-fn render() -> String {
-    let mut document = openapi();
-    let mut page = page_head("Vault API");
-    let _ = write!(
-        page,
-        "<h1>Vault API</h1><p>{}</p><p><a href=\"/v1/openapi.json\">OpenAPI document</a></p>",
-        escaped(document.info.description.as_deref().unwrap_or_default())
-    );
-    for (path, item) in &mut document.paths.paths {
-        for (method, operation) in operations(item) {
-            let _ = write!(page, "<h2><code>{method} {}</code></h2>", escaped(path));
-            let texts = [&operation.summary, &operation.description];
-            for text in texts.into_iter().flatten() {
-                let _ = write!(page, "<p>{}</p>", escaped(text));
-            }
-            let parameters = operation.parameters.iter().flatten();
-            for parameter in parameters {
-                let RefOr::T(parameter) = parameter else {
-                    continue;
-                };
-                let _ = write!(
-                    page,
-                    "<div><code>{}</code> {}</div>",
-                    escaped(&parameter.name),
-                    escaped(parameter.description.as_deref().unwrap_or_default())
-                );
-            }
-            for (status, response) in &operation.responses.responses {
-                if let RefOr::T(response) = response {
-                    let _ = write!(
-                        page,
-                        "<div>{}: {}</div>",
-                        escaped(status),
-                        escaped(&response.description)
-                    );
-                }
-            }
-        }
-    }
-    page.push_str("<h2>Bodies</h2>");
-    for (name, schema) in document.components.iter().flat_map(|all| &all.schemas) {
-        let schema = serde_json::to_string_pretty(schema).expect("schemas serialise");
-        let _ = write!(
-            page,
-            "<h3 id=\"{0}\">{0}</h3><pre>{1}</pre>",
-            escaped(name),
-            escaped(&schema)
-        );
-    }
-    page.push_str("<h2>Problems</h2><ul>");
-    for code in crate::code::Code::ALL {
-        let _ = write!(
-            page,
-            "<li><a href=\"/problems/{0}\"><code>{0}</code></a> {1}: {2}</li>",
-            code.name(),
-            code.status(),
-            escaped(code.title())
-        );
-    }
-    page.push_str("</ul></html>");
-    page
+fn parameter(name: &str, within: &str, what: &str) -> Value {
+    json!({"name": name, "in": within, "description": what, "required": within == "path",
+        "schema": {"type": "string"}})
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
     use std::path::Path;
 
     #[test]
@@ -285,7 +243,7 @@ mod tests {
 
     #[test]
     fn every_reference_in_the_document_leads_somewhere() {
-        let document = serde_json::to_value(openapi()).expect("serialises");
+        let document = openapi();
         let mut missing = Vec::new();
         visit(&document, &mut |reference| {
             let pointer = reference.trim_start_matches('#');
@@ -296,9 +254,9 @@ mod tests {
         assert_eq!(missing, Vec::<String>::new());
     }
 
-    fn visit(node: &serde_json::Value, found: &mut impl FnMut(&str)) {
+    fn visit(node: &Value, found: &mut impl FnMut(&str)) {
         match node {
-            serde_json::Value::Object(members) => {
+            Value::Object(members) => {
                 for (name, member) in members {
                     match (name.as_str(), member.as_str()) {
                         ("$ref", Some(reference)) => found(reference),
@@ -306,37 +264,59 @@ mod tests {
                     }
                 }
             }
-            serde_json::Value::Array(items) => items.iter().for_each(|item| visit(item, found)),
+            Value::Array(items) => items.iter().for_each(|item| visit(item, found)),
             _ => {}
         }
     }
 
     #[test]
-    fn every_operation_names_its_path_parameters_its_problem_and_itself() {
-        let mut names = std::collections::BTreeSet::new();
-        for (path, item) in &mut openapi().paths.paths {
-            for (method, operation) in operations(item) {
-                let parameters = operation.parameters.iter().flatten();
-                let within_path = parameters
-                    .filter(|parameter| match parameter {
-                        RefOr::T(parameter) => parameter.parameter_in == ParameterIn::Path,
-                        RefOr::Ref(_) => false,
-                    })
-                    .count();
-                assert_eq!(within_path, path.matches('{').count(), "{method} {path}");
-                assert!(operation.responses.responses.contains_key("default"));
-                assert!(operation.summary.is_some(), "{method} {path}");
-                assert!(names.insert(operation.operation_id.clone()), "{path}");
-            }
+    fn every_operation_has_a_name_a_tag_that_is_explained_and_its_path_parameters() {
+        let document = openapi();
+        let mut names = BTreeSet::new();
+        for (path, method, operation) in operations(&document) {
+            let parameters = operation["parameters"].as_array();
+            let within_path = parameters
+                .into_iter()
+                .flatten()
+                .filter(|parameter| parameter["in"] == "path")
+                .count();
+            assert_eq!(within_path, path.matches('{').count(), "{method} {path}");
+            assert!(operation["summary"].is_string(), "{method} {path}");
+            let tag = operation["tags"][0].as_str().unwrap_or_default();
+            assert!(
+                TAGS.iter().any(|(name, _)| *name == tag),
+                "{method} {path}: explain the tag `{tag}` in TAGS"
+            );
+            assert!(names.insert(operation["operationId"].to_string()), "{path}");
         }
     }
 
     #[test]
-    fn the_page_runs_no_script_and_loads_nothing_from_elsewhere() {
-        let page = page();
-        for forbidden in ["<script", "src=", "http://", "https://", "@import", "url("] {
-            assert!(!page.contains(forbidden), "{forbidden}");
+    fn the_document_names_no_other_host_than_its_own() {
+        for found in text().split("http").skip(1) {
+            assert!(
+                !found.starts_with("://") && !found.starts_with("s://"),
+                "{found:.40}"
+            );
         }
-        assert!(page.contains("/v1/subjects/{s}/records/{c}"));
+    }
+
+    #[test]
+    fn every_operation_answers_its_success_and_no_unnamed_status() {
+        let document = openapi();
+        for (path, method, operation) in operations(&document) {
+            let statuses: Vec<_> = operation["responses"]
+                .as_object()
+                .into_iter()
+                .flatten()
+                .collect();
+            assert!(
+                statuses.iter().any(|(status, _)| status.starts_with('2')),
+                "{method} {path}"
+            );
+            for (status, _) in statuses {
+                assert!(status.parse::<u16>().is_ok(), "{method} {path}: {status}");
+            }
+        }
     }
 }

@@ -9,7 +9,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use vault_core::vault::Answer;
 
-/// A successful answer.
+use crate::pages;
+
+/// An answer that is no problem document.
 #[derive(Clone)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -17,6 +19,7 @@ pub(crate) struct Reply {
     pub(crate) body: Vec<u8>,
     etag: Option<String>,
     location: Option<String>,
+    more: Vec<(HeaderName, HeaderValue)>,
     pub(crate) replayed: bool,
 }
 
@@ -35,6 +38,7 @@ impl Reply {
             body,
             etag: None,
             location: None,
+            more: Vec::new(),
             replayed: false,
         }
     }
@@ -79,6 +83,13 @@ impl Reply {
         self
     }
 
+    /// With another header.
+    pub(crate) fn header(mut self, name: HeaderName, text: &str) -> Self {
+        let value = HeaderValue::try_from(text).expect("what we say in headers is visible ASCII");
+        self.more.push((name, value));
+        self
+    }
+
     /// With where the new thing is found.
     pub(crate) fn location(mut self, location: String) -> Self {
         self.location = Some(location);
@@ -103,6 +114,7 @@ impl IntoResponse for Reply {
                 );
             }
         }
+        headers.extend(self.more);
         if self.replayed {
             headers.insert(
                 HeaderName::from_static("idempotent-replayed"),
@@ -112,9 +124,7 @@ impl IntoResponse for Reply {
         if self.content_type.starts_with("text/html") {
             headers.insert(
                 header::CONTENT_SECURITY_POLICY,
-                HeaderValue::from_static(
-                    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-                ),
+                HeaderValue::from_static(pages::POLICY.as_str()),
             );
         }
         response

@@ -3,11 +3,14 @@
 //! Failure is an answer that breaks the documented order, shape or promise. Timing is not: no test
 //! here waits for a clock. Every person is invented.
 
+mod contract;
+
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
 
+use contract::{Answered, Contract};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -17,6 +20,7 @@ use vault_core::vault::{Call, LockedVault, Passphrase, Settings, UnlockSecret, V
 use vault_server::config::ServerConfig;
 use vault_server::{App, AppSettings, Server};
 
+static CONTRACT: LazyLock<Contract> = LazyLock::new(|| Contract::new(vault_server::openapi()));
 const PASSPHRASE: &str = "correct horse battery";
 const POLICY: &str = r#"
 [controller]
@@ -167,6 +171,19 @@ impl Running {
         };
         let (head, mut body) = response.expect("an answer").into_parts();
         let text = body.read_to_string().expect("text");
+        let told: Vec<_> = head
+            .headers
+            .iter()
+            .map(|(name, text)| (name.to_string(), text.to_str().expect("ASCII").to_owned()))
+            .collect();
+        let checked = CONTRACT.check(&Answered {
+            method,
+            path,
+            status: head.status.as_u16(),
+            headers: &told,
+            body: text.as_bytes(),
+        });
+        checked.expect("the contract describes this answer");
         Answer {
             status: head.status.as_u16(),
             headers: head.headers,

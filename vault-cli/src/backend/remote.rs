@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use vault_core::id::{SubjectId, TokenId};
 use vault_core::policy::Period;
 use vault_core::vault::{TokenInput, UnlockError};
+use vault_server::urls;
 use zeroize::Zeroize;
 
 use super::Backend;
@@ -182,28 +183,25 @@ fn refused(reply: &Reply) -> Failure {
 
 impl Backend for Remote {
     fn status(&self) -> Result<Value, Failure> {
-        self.send("GET", "/v1/status", None)
+        self.send("GET", urls::STATUS, None)
     }
 
     fn policy(&self) -> Result<Value, Failure> {
-        self.send("GET", "/v1/admin/policy", None)
+        self.send("GET", urls::POLICY, None)
     }
 
     fn policy_versions(&self) -> Result<Value, Failure> {
-        self.send("GET", "/v1/admin/policy/versions", None)
+        self.send("GET", urls::POLICY_VERSIONS, None)
     }
 
     fn apply_policy(&self, source: &str, dry_run: bool) -> Result<Value, Failure> {
-        let path = if dry_run {
-            "/v1/admin/policy?dry_run=true"
-        } else {
-            "/v1/admin/policy"
-        };
-        self.send("PUT", path, Some(&json!({"source": source})))
+        let query = if dry_run { "?dry_run=true" } else { "" };
+        let path = format!("{}{query}", urls::POLICY);
+        self.send("PUT", &path, Some(&json!({"source": source})))
     }
 
     fn tokens(&self) -> Result<Value, Failure> {
-        self.send("GET", "/v1/admin/api-keys", None)
+        self.send("GET", urls::API_KEYS, None)
     }
 
     fn create_token(&self, key: &TokenInput) -> Result<Value, Failure> {
@@ -214,22 +212,22 @@ impl Backend for Remote {
         if !key.channels.is_empty() {
             body["channels"] = json!(key.channels);
         }
-        self.send("POST", "/v1/admin/api-keys", Some(&body))
+        self.send("POST", urls::API_KEYS, Some(&body))
     }
 
     fn rotate_token(&self, token: TokenId, overlap: &Period) -> Result<Value, Failure> {
-        let path = format!("/v1/admin/api-keys/{token}/rotate");
+        let path = urls::at(urls::API_KEY_ROTATE, &[&token]);
         let body = json!({"overlap": overlap.to_string()});
         self.send("POST", &path, Some(&body))
     }
 
     fn revoke_token(&self, token: TokenId) -> Result<(), Failure> {
-        self.send("DELETE", &format!("/v1/admin/api-keys/{token}"), None)
+        self.send("DELETE", &urls::at(urls::API_KEY, &[&token]), None)
             .map(drop)
     }
 
     fn slots(&self) -> Result<Value, Failure> {
-        self.send("GET", "/v1/admin/key-slots", None)
+        self.send("GET", urls::KEY_SLOTS, None)
     }
 
     fn add_slot(&self, passphrase: Option<&SecretText>, label: &str) -> Result<Value, Failure> {
@@ -239,17 +237,17 @@ impl Backend for Remote {
             }
             None => json!({"kind": "recovery_key", "label": label}),
         });
-        self.send("POST", "/v1/admin/key-slots", Some(&body.0))
+        self.send("POST", urls::KEY_SLOTS, Some(&body.0))
     }
 
     fn remove_slot(&self, number: u8) -> Result<(), Failure> {
-        self.send("DELETE", &format!("/v1/admin/key-slots/{number}"), None)
+        self.send("DELETE", &urls::at(urls::KEY_SLOT, &[&number]), None)
             .map(drop)
     }
 
     fn test_slot(&self, secret: &SecretText) -> Result<Value, Failure> {
         let body = secret_body(secret);
-        self.send("POST", "/v1/admin/key-slots/test", Some(&body.0))
+        self.send("POST", urls::KEY_SLOT_TEST, Some(&body.0))
     }
 
     fn lookup(&self, lookup: &LookUp) -> Result<Value, Failure> {
@@ -257,25 +255,25 @@ impl Backend for Remote {
             LookUp::Channel { channel, user } => json!({"channel": channel, "user": user}),
             LookUp::Field { field, value } => json!({"field": field, "value": value}),
         };
-        self.send("POST", "/v1/subjects/lookup", Some(&body))
+        self.send("POST", urls::LOOKUP, Some(&body))
     }
 
     fn view(&self, subject: SubjectId) -> Result<Value, Failure> {
-        self.send("GET", &format!("/v1/subjects/{subject}"), None)
+        self.send("GET", &urls::at(urls::SUBJECT, &[&subject]), None)
     }
 
     fn erase(&self, subject: SubjectId) -> Result<Value, Failure> {
-        self.send("DELETE", &format!("/v1/subjects/{subject}"), None)
+        self.send("DELETE", &urls::at(urls::SUBJECT, &[&subject]), None)
     }
 
     fn retention_due(&self) -> Result<Value, Failure> {
-        let path = "/v1/admin/retention/run?dry_run=true";
-        let mut answer = self.send("POST", path, Some(&json!({})))?;
+        let path = format!("{}?dry_run=true", urls::RETENTION_RUN);
+        let mut answer = self.send("POST", &path, Some(&json!({})))?;
         Ok(answer["due"].take())
     }
 
     fn retention_pass(&self) -> Result<Value, Failure> {
-        let path = "/v1/admin/retention/run";
+        let path = urls::RETENTION_RUN;
         let client = &self.client;
         answer(client.call_within(RETENTION_WAIT, "POST", path, None, Some(&json!({})))?)
     }

@@ -82,6 +82,19 @@ impl Period {
             + seconds.div_ceil(3600)
     }
 
+    /// Years, months, weeks, days, hours, minutes, seconds, as they were written.
+    pub(crate) fn units(&self) -> [u32; 7] {
+        [
+            self.years,
+            self.months,
+            self.weeks,
+            self.days,
+            self.hours,
+            self.minutes,
+            self.seconds,
+        ]
+    }
+
     /// Whether the period has no length, as `P0D`.
     #[must_use]
     pub fn is_zero(&self) -> bool {

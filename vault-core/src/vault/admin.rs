@@ -98,13 +98,22 @@ struct PolicyRow {
     policy: StoredPolicy,
 }
 
-/// Reads the policy with this version, and when it was applied.
-pub(super) fn load_policy(view: &dyn View, version: u32) -> Result<(Policy, i64), Refusal> {
+fn policy_row(view: &dyn View, version: u32) -> Result<PolicyRow, Refusal> {
     let key = version.to_be_bytes();
     let sealed = view.tx().get(Table::Policies, &key)?.ok_or(DAMAGED)?;
     let location = Location::row(view.vault(), Table::Policies.number(), &key);
     let bytes = unseal(&view.system().system, &location, &sealed).map_err(|_| DAMAGED)?;
-    let row: PolicyRow = row::decode(&bytes).map_err(|_| DAMAGED)?;
+    row::decode(&bytes).map_err(|_| DAMAGED)
+}
+
+/// When the policy with this version was applied, in milliseconds.
+pub(super) fn policy_applied_at(view: &dyn View, version: u32) -> Result<i64, Refusal> {
+    Ok(policy_row(view, version)?.applied_at)
+}
+
+/// Reads the policy with this version, and when it was applied.
+pub(super) fn load_policy(view: &dyn View, version: u32) -> Result<(Policy, i64), Refusal> {
+    let row = policy_row(view, version)?;
     let policy = Policy::from_stored(row.policy)
         .map_err(|_| Refusal::Internal("the stored policy does not pass the check"))?;
     Ok((policy, row.applied_at))

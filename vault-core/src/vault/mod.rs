@@ -21,6 +21,7 @@ mod input;
 mod reads;
 mod secret;
 mod sessions;
+mod statement;
 mod subjects;
 mod sweep;
 #[cfg(test)]

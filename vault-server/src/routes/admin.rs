@@ -17,6 +17,7 @@ use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::shape::Shape;
 use crate::state::App;
+use crate::urls;
 
 /// Most passes that one call makes; a pass is bounded by the vault.
 const PASSES_MAX: u32 = 1000;
@@ -251,7 +252,7 @@ pub(crate) struct RetentionDue {
 /// Every API key, without secrets
 ///
 /// Capability `api_keys.manage`.
-#[utoipa::path(get, path = "/v1/admin/api-keys", tag = "admin", operation_id = "list_api_keys",
+#[utoipa::path(get, path = urls::API_KEYS, tag = "admin", operation_id = "list_api_keys",
     responses((status = 200, description = "The keys", body = KeyList)))]
 pub(crate) async fn list_keys(State(app): State<App>, incoming: Incoming) -> Outcome {
     let query = incoming.query(&[]);
@@ -268,7 +269,7 @@ pub(crate) async fn list_keys(State(app): State<App>, incoming: Incoming) -> Out
 ///
 /// Capability `api_keys.manage`. The secret is shown in this answer and never again, also not to a
 /// repeated `Idempotency-Key`.
-#[utoipa::path(post, path = "/v1/admin/api-keys", tag = "admin", operation_id = "create_api_key",
+#[utoipa::path(post, path = urls::API_KEYS, tag = "admin", operation_id = "create_api_key",
     request_body = CreateKeyRequest,
     responses((status = 201, description = "Made", body = CreatedKey)))]
 pub(crate) async fn create_key(State(app): State<App>, incoming: Incoming) -> Outcome {
@@ -277,7 +278,7 @@ pub(crate) async fn create_key(State(app): State<App>, incoming: Incoming) -> Ou
         let request = session.parsed("api_keys.manage", CreateKeyRequest::read(body))?;
         let (view, secret) = session.vault.make_token(&session.call(), request.into())?;
         let key = KeyBody::from(view);
-        let location = format!("/v1/admin/api-keys/{}", key.token);
+        let location = urls::at(urls::API_KEY, &[&key.token]);
         Ok(Reply::json(201, &CreatedKey { key, secret }).location(location))
     })
     .await
@@ -288,7 +289,7 @@ pub(crate) async fn create_key(State(app): State<App>, incoming: Incoming) -> Ou
 /// Capability `api_keys.manage`. The new one has the same role, label and channels, and the same time
 /// to live if it has an end. The old one, and every session that it made, ends after `overlap`. The
 /// secret is shown in this answer and never again.
-#[utoipa::path(post, path = "/v1/admin/api-keys/{tok}/rotate", tag = "admin", operation_id = "rotate_api_key",
+#[utoipa::path(post, path = urls::API_KEY_ROTATE, tag = "admin", operation_id = "rotate_api_key",
     request_body = RotateKeyRequest,
     responses((status = 201, description = "Made", body = RotatedKey)))]
 pub(crate) async fn rotate_key(State(app): State<App>, incoming: Incoming) -> Outcome {
@@ -318,7 +319,7 @@ pub(crate) async fn rotate_key(State(app): State<App>, incoming: Incoming) -> Ou
 /// Revoke an API key
 ///
 /// Capability `api_keys.manage`. It has stopped working when the answer arrives.
-#[utoipa::path(delete, path = "/v1/admin/api-keys/{tok}", tag = "admin", operation_id = "revoke_api_key",
+#[utoipa::path(delete, path = urls::API_KEY, tag = "admin", operation_id = "revoke_api_key",
     responses((status = 200, description = "Revoked", body = RevokedKey)))]
 pub(crate) async fn revoke_key(State(app): State<App>, incoming: Incoming) -> Outcome {
     let token = incoming
@@ -344,7 +345,7 @@ pub(crate) async fn revoke_key(State(app): State<App>, incoming: Incoming) -> Ou
 ///
 /// Capability `retention.run`. The server does the same by itself every minute. `dry_run=true` counts
 /// what is due, and changes nothing.
-#[utoipa::path(post, path = "/v1/admin/retention/run", tag = "admin", operation_id = "run_retention",
+#[utoipa::path(post, path = urls::RETENTION_RUN, tag = "admin", operation_id = "run_retention",
     params(("dry_run" = Option<bool>, Query, description = "`true`: count, and change nothing")),
     responses((status = 200, description = "Done", body = RetentionRun)))]
 pub(crate) async fn run_retention(State(app): State<App>, incoming: Incoming) -> Outcome {

@@ -15,6 +15,7 @@ use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::shape::Shape;
 use crate::state::App;
+use crate::urls;
 
 /// A test on one field.
 #[derive(ToSchema)]
@@ -47,7 +48,7 @@ pub(crate) struct Answer {
 /// Test a value without learning it
 ///
 /// The role's `ask` list says which tests of which fields it may make.
-#[utoipa::path(post, path = "/v1/subjects/{s}/ask", tag = "records", operation_id = "ask",
+#[utoipa::path(post, path = urls::ASK, tag = "records", operation_id = "ask",
     request_body = AskRequest,
     responses((status = 200, description = "The answer", body = Answer)))]
 pub(crate) async fn ask(State(app): State<App>, incoming: Incoming) -> Outcome {

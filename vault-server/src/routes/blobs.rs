@@ -20,6 +20,7 @@ use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::routes::records::WrittenBody;
 use crate::state::App;
+use crate::urls;
 
 /// The bytes themselves.
 #[derive(ToSchema)]
@@ -262,7 +263,7 @@ async fn remove(app: App, incoming: Incoming, place: BlobPlace) -> Outcome {
 ///
 /// Streams the bytes. One `Range` of bytes is answered with 206; `If-Range` takes the revision. If
 /// the person is erased or consent ends meanwhile, so does the answer, and the connection is closed.
-#[utoipa::path(get, path = "/v1/subjects/{s}/blobs/{c}/{f}", tag = "blobs", operation_id = "read_blob",
+#[utoipa::path(get, path = urls::BLOB, tag = "blobs", operation_id = "read_blob",
     params(("Range" = Option<String>, Header, description = "One range, such as `bytes=0-1023`"),
            ("If-Range" = Option<String>, Header, description = "The revision of the part that is already there")),
     responses((status = 200, description = "All bytes", body = BytesBody, content_type = "application/octet-stream"),
@@ -276,7 +277,7 @@ pub(crate) async fn read(State(app): State<App>, streamed: Streamed) -> Result<R
 /// Size and media type of a blob of the one record of a person
 ///
 /// In the headers of an answer without a body. Whoever may see only the mask asks for the record.
-#[utoipa::path(head, path = "/v1/subjects/{s}/blobs/{c}/{f}", tag = "blobs", operation_id = "head_blob",
+#[utoipa::path(head, path = urls::BLOB, tag = "blobs", operation_id = "head_blob",
     responses((status = 200, description = "`Content-Length`, `Content-Type`, `ETag`")))]
 pub(crate) async fn head(State(app): State<App>, streamed: Streamed) -> Result<Response, Problem> {
     let place = single(&streamed.head);
@@ -288,7 +289,7 @@ pub(crate) async fn head(State(app): State<App>, streamed: Streamed) -> Result<R
 /// The body is the bytes, with a length or chunked; `Content-Type` one of the types that the field
 /// lists (parameters are dropped), else 415. More than its `bytes_max` is 413: before the body is
 /// read where a length was sent. Everything is checked again at the end; what breaks leaves nothing.
-#[utoipa::path(put, path = "/v1/subjects/{s}/blobs/{c}/{f}", tag = "blobs", operation_id = "put_blob",
+#[utoipa::path(put, path = urls::BLOB, tag = "blobs", operation_id = "put_blob",
     request_body(content = BytesBody, content_type = "application/octet-stream"),
     responses((status = 200, description = "Stored", body = BlobBody)))]
 pub(crate) async fn put(State(app): State<App>, streamed: Streamed) -> Outcome {
@@ -299,7 +300,7 @@ pub(crate) async fn put(State(app): State<App>, streamed: Streamed) -> Outcome {
 /// Remove a blob of the one record of a person
 ///
 /// `final_by` says until when its last trace is gone.
-#[utoipa::path(delete, path = "/v1/subjects/{s}/blobs/{c}/{f}", tag = "blobs", operation_id = "delete_blob",
+#[utoipa::path(delete, path = urls::BLOB, tag = "blobs", operation_id = "delete_blob",
     responses((status = 200, description = "Removed", body = WrittenBody)))]
 pub(crate) async fn delete(State(app): State<App>, incoming: Incoming) -> Outcome {
     let place = single(&incoming);
@@ -309,7 +310,7 @@ pub(crate) async fn delete(State(app): State<App>, incoming: Incoming) -> Outcom
 /// Read a blob of one record of many
 ///
 /// As for the one record of a person.
-#[utoipa::path(get, path = "/v1/subjects/{s}/blobs/{c}/{r}/{f}", tag = "blobs", operation_id = "read_record_blob",
+#[utoipa::path(get, path = urls::BLOB_OF_RECORD, tag = "blobs", operation_id = "read_record_blob",
     params(("Range" = Option<String>, Header, description = "One range, such as `bytes=0-1023`"),
            ("If-Range" = Option<String>, Header, description = "The revision of the part that is already there")),
     responses((status = 200, description = "All bytes", body = BytesBody, content_type = "application/octet-stream"),
@@ -326,7 +327,7 @@ pub(crate) async fn read_one(
 /// Size and media type of a blob of one record of many
 ///
 /// As for the one record of a person.
-#[utoipa::path(head, path = "/v1/subjects/{s}/blobs/{c}/{r}/{f}", tag = "blobs", operation_id = "head_record_blob",
+#[utoipa::path(head, path = urls::BLOB_OF_RECORD, tag = "blobs", operation_id = "head_record_blob",
     responses((status = 200, description = "`Content-Length`, `Content-Type`, `ETag`")))]
 pub(crate) async fn head_one(
     State(app): State<App>,
@@ -339,7 +340,7 @@ pub(crate) async fn head_one(
 /// Store a blob in one record of many
 ///
 /// As for the one record of a person. The record must be there: append it first.
-#[utoipa::path(put, path = "/v1/subjects/{s}/blobs/{c}/{r}/{f}", tag = "blobs", operation_id = "put_record_blob",
+#[utoipa::path(put, path = urls::BLOB_OF_RECORD, tag = "blobs", operation_id = "put_record_blob",
     request_body(content = BytesBody, content_type = "application/octet-stream"),
     responses((status = 200, description = "Stored", body = BlobBody)))]
 pub(crate) async fn put_one(State(app): State<App>, streamed: Streamed) -> Outcome {
@@ -350,7 +351,7 @@ pub(crate) async fn put_one(State(app): State<App>, streamed: Streamed) -> Outco
 /// Remove a blob of one record of many
 ///
 /// `final_by` says until when its last trace is gone.
-#[utoipa::path(delete, path = "/v1/subjects/{s}/blobs/{c}/{r}/{f}", tag = "blobs", operation_id = "delete_record_blob",
+#[utoipa::path(delete, path = urls::BLOB_OF_RECORD, tag = "blobs", operation_id = "delete_record_blob",
     responses((status = 200, description = "Removed", body = WrittenBody)))]
 pub(crate) async fn delete_one(State(app): State<App>, incoming: Incoming) -> Outcome {
     let place = one_of_many(&incoming);

@@ -26,6 +26,7 @@ use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::shape::Shape;
 use crate::state::App;
+use crate::urls;
 
 const NDJSON: &str = "application/x-ndjson";
 /// How long a client may take between two parts of a stream.
@@ -262,7 +263,7 @@ fn read_change(shape: &mut Shape) -> ChangeInput {
 /// and for each person in time order. The last line is `{"end": true, …}`: without it the stream is
 /// incomplete. People without a lawful basis for the purpose are left out and counted, and so are
 /// records that their own purposes keep from it.
-#[utoipa::path(post, path = "/v1/records/query", tag = "records", operation_id = "query_records",
+#[utoipa::path(post, path = urls::RECORDS_QUERY, tag = "bulk", operation_id = "query_records",
     request_body = QueryRequest,
     responses((status = 200, description = "Lines", content_type = "application/x-ndjson", body = LineBody)))]
 pub(crate) async fn query(State(app): State<App>, incoming: Incoming) -> Result<Response, Problem> {
@@ -395,7 +396,7 @@ fn make(vault: &Vault, query: &mut Query, wanted: Wanted) -> Option<()> {
 /// Capability `records.bulk`, and leave to write every field of the collection. Values are not
 /// touched; revisions change. Purposes only become fewer. Runs in commits of at most 1000 records: an
 /// error in the middle leaves what was committed, and the same call goes on.
-#[utoipa::path(post, path = "/v1/records/update", tag = "records", operation_id = "update_records",
+#[utoipa::path(post, path = urls::RECORDS_UPDATE, tag = "bulk", operation_id = "update_records",
     request_body = UpdateRequest,
     responses((status = 200, description = "Changed", body = UpdatedBody)))]
 pub(crate) async fn update(State(app): State<App>, incoming: Incoming) -> Outcome {
@@ -428,7 +429,7 @@ pub(crate) async fn update(State(app): State<App>, incoming: Incoming) -> Outcom
 /// Capability `records.purge`, and leave to write every field of the collection. What is deleted is
 /// gone for good when the answer comes, its keys destroyed: the receipt says so. Runs in commits, each
 /// person wholly in one: an error in the middle leaves what was committed, and the same call goes on.
-#[utoipa::path(post, path = "/v1/records/purge", tag = "records", operation_id = "purge_records",
+#[utoipa::path(post, path = urls::RECORDS_PURGE, tag = "bulk", operation_id = "purge_records",
     request_body = PurgeRequest,
     responses((status = 200, description = "Destroyed", body = PurgedBody)))]
 pub(crate) async fn purge(State(app): State<App>, incoming: Incoming) -> Outcome {

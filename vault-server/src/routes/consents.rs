@@ -15,6 +15,7 @@ use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::shape::Shape;
 use crate::state::App;
+use crate::urls;
 
 const CAPABILITY: &str = "consents.record";
 
@@ -134,7 +135,7 @@ const fn state_name(state: ConsentState) -> &'static str {
 /// Every consent of a person, with its history
 ///
 /// Capability `consents.record`.
-#[utoipa::path(get, path = "/v1/subjects/{s}/consents", tag = "consents", operation_id = "list_consents",
+#[utoipa::path(get, path = urls::CONSENTS, tag = "consents", operation_id = "list_consents",
     responses((status = 200, description = "The consents", body = ListBody)))]
 pub(crate) async fn list(State(app): State<App>, incoming: Incoming) -> Outcome {
     app.operate(incoming, &LIST).await
@@ -161,7 +162,7 @@ fn do_list(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
 /// Consent to one purpose
 ///
 /// Capability `consents.record`.
-#[utoipa::path(get, path = "/v1/subjects/{s}/consents/{purpose}", tag = "consents", operation_id = "read_consent",
+#[utoipa::path(get, path = urls::CONSENT, tag = "consents", operation_id = "read_consent",
     responses((status = 200, description = "The consent", body = ViewBody)))]
 pub(crate) async fn read(State(app): State<App>, incoming: Incoming) -> Outcome {
     app.operate(incoming, &READ).await
@@ -187,7 +188,7 @@ fn do_read(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
 /// Record that a person consents or refuses
 ///
 /// Capability `consents.record`.
-#[utoipa::path(put, path = "/v1/subjects/{s}/consents/{purpose}", tag = "consents", operation_id = "put_consent",
+#[utoipa::path(put, path = urls::CONSENT, tag = "consents", operation_id = "put_consent",
     request_body = ConsentRequest,
     responses((status = 200, description = "Recorded", body = EventBody)))]
 pub(crate) async fn put(State(app): State<App>, incoming: Incoming) -> Outcome {
@@ -214,7 +215,7 @@ fn do_put(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
 /// Withdraw consent
 ///
 /// As easy as giving it (Art. 7(3)). Capability `consents.record`.
-#[utoipa::path(delete, path = "/v1/subjects/{s}/consents/{purpose}", tag = "consents", operation_id = "withdraw_consent",
+#[utoipa::path(delete, path = urls::CONSENT, tag = "consents", operation_id = "withdraw_consent",
     responses((status = 200, description = "Withdrawn", body = EventBody)))]
 pub(crate) async fn withdraw(State(app): State<App>, incoming: Incoming) -> Outcome {
     app.operate(incoming, &WITHDRAW).await

@@ -19,6 +19,7 @@ use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::shape::Shape;
 use crate::state::App;
+use crate::urls;
 
 const AUDIT_READ: &str = "audit.read";
 const LAST_DEFAULT: usize = 100;
@@ -198,7 +199,7 @@ fn audit_query(query: &QueryMap) -> Result<AuditQuery, Problem> {
 ///
 /// Capability `audit.read`. Every condition that is given must hold. One call looks at 200,000
 /// entries at most: a page may be short, or empty, and still have a `next`.
-#[utoipa::path(get, path = "/v1/audit", tag = "evidence", operation_id = "read_audit",
+#[utoipa::path(get, path = urls::AUDIT, tag = "evidence", operation_id = "read_audit",
     params(("last" = Option<u32>, Query, description = "Most entries on the page, 1 to 1000; 100 by default"),
            ("before" = Option<u64>, Query, description = "Entries before this number: `next` of the page before"),
            ("since" = Option<String>, Query, description = "Not before this instant, RFC 3339"),
@@ -230,7 +231,7 @@ pub(crate) async fn audit(State(app): State<App>, incoming: Incoming) -> Outcome
 ///
 /// A C2SP vkey, `name+hash+key`, on one line. No secret, and shown to anybody: keep it where the
 /// vault's operator cannot change it.
-#[utoipa::path(get, path = "/v1/log/key", tag = "evidence", operation_id = "read_log_key", security(()),
+#[utoipa::path(get, path = urls::LOG_KEY, tag = "evidence", operation_id = "read_log_key", security(()),
     responses((status = 200, description = "The key", body = String, content_type = "text/plain")))]
 pub(crate) async fn key(State(app): State<App>, incoming: Incoming) -> Outcome {
     incoming.query(&[])?;
@@ -247,7 +248,7 @@ fn text(text: String) -> Reply {
 ///
 /// Capability `audit.read`. A C2SP tlog-checkpoint. One that is kept elsewhere is what nobody here
 /// can rewrite.
-#[utoipa::path(get, path = "/v1/log/checkpoint", tag = "evidence", operation_id = "read_checkpoint",
+#[utoipa::path(get, path = urls::LOG_CHECKPOINT, tag = "evidence", operation_id = "read_checkpoint",
     responses((status = 200, description = "A signed note", body = String, content_type = "text/plain")))]
 pub(crate) async fn checkpoint(State(app): State<App>, incoming: Incoming) -> Outcome {
     let query = incoming.query(&[]);
@@ -261,7 +262,7 @@ pub(crate) async fn checkpoint(State(app): State<App>, incoming: Incoming) -> Ou
 /// An entry, and the proof that it is in the log
 ///
 /// Capability `audit.read`.
-#[utoipa::path(get, path = "/v1/log/proof/{entry}", tag = "evidence", operation_id = "prove_entry",
+#[utoipa::path(get, path = urls::LOG_PROOF, tag = "evidence", operation_id = "prove_entry",
     responses((status = 200, description = "Entry and proof", body = InclusionBody)))]
 pub(crate) async fn proof(State(app): State<App>, incoming: Incoming) -> Outcome {
     let query = incoming.query(&[]);
@@ -279,7 +280,7 @@ pub(crate) async fn proof(State(app): State<App>, incoming: Incoming) -> Outcome
 /// The proof that the log only grew
 ///
 /// Capability `audit.read`. That the first `to` entries (all, by default) begin with the first `from`.
-#[utoipa::path(get, path = "/v1/log/consistency", tag = "evidence", operation_id = "prove_consistency",
+#[utoipa::path(get, path = urls::LOG_CONSISTENCY, tag = "evidence", operation_id = "prove_consistency",
     params(("from" = u64, Query, description = "Entries of the earlier checkpoint"),
            ("to" = Option<u64>, Query, description = "Entries of the later one")),
     responses((status = 200, description = "The proof", body = ProofBody)))]
@@ -300,7 +301,7 @@ pub(crate) async fn consistency(State(app): State<App>, incoming: Incoming) -> O
 /// Go over the whole log
 ///
 /// Capability `audit.read`. Holds it to its own checkpoints, and to those that you kept.
-#[utoipa::path(post, path = "/v1/log/verify", tag = "evidence", operation_id = "verify_log",
+#[utoipa::path(post, path = urls::LOG_VERIFY, tag = "evidence", operation_id = "verify_log",
     request_body = VerifyRequest,
     responses((status = 200, description = "The report, sound or not", body = LogReport)))]
 pub(crate) async fn verify(State(app): State<App>, incoming: Incoming) -> Outcome {
@@ -327,7 +328,7 @@ pub(crate) async fn verify(State(app): State<App>, incoming: Incoming) -> Outcom
 ///
 /// Capability `audit.read`. Says what was destroyed and not whose it was: that stands in the copy
 /// that whoever erased was given.
-#[utoipa::path(get, path = "/v1/receipts/{rcp}", tag = "evidence", operation_id = "read_receipt",
+#[utoipa::path(get, path = urls::RECEIPT, tag = "evidence", operation_id = "read_receipt",
     responses((status = 200, description = "Body and proof", body = ReceiptBody)))]
 pub(crate) async fn receipt(State(app): State<App>, incoming: Incoming) -> Outcome {
     let query = incoming.query(&[]);

@@ -15,6 +15,7 @@ use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::shape::Shape;
 use crate::state::App;
+use crate::urls;
 
 const CAPABILITY: &str = "keys.manage";
 
@@ -131,7 +132,7 @@ pub(crate) struct RemovedSlot {
 /// Every key slot
 ///
 /// Capability `keys.manage`.
-#[utoipa::path(get, path = "/v1/admin/key-slots", tag = "admin", operation_id = "list_key_slots",
+#[utoipa::path(get, path = urls::KEY_SLOTS, tag = "admin", operation_id = "list_key_slots",
     responses((status = 200, description = "The slots", body = SlotList)))]
 pub(crate) async fn list(State(app): State<App>, incoming: Incoming) -> Outcome {
     let query = incoming.query(&[]);
@@ -147,7 +148,7 @@ pub(crate) async fn list(State(app): State<App>, incoming: Incoming) -> Outcome 
 /// Add a key slot
 ///
 /// Capability `keys.manage`. A recovery key is shown in this answer and never again.
-#[utoipa::path(post, path = "/v1/admin/key-slots", tag = "admin", operation_id = "add_key_slot",
+#[utoipa::path(post, path = urls::KEY_SLOTS, tag = "admin", operation_id = "add_key_slot",
     request_body = AddSlotRequest,
     responses((status = 201, description = "Added", body = AddedSlot)))]
 pub(crate) async fn add(State(app): State<App>, incoming: Incoming) -> Outcome {
@@ -178,7 +179,7 @@ pub(crate) async fn add(State(app): State<App>, incoming: Incoming) -> Outcome {
 /// Remove a key slot
 ///
 /// Capability `keys.manage`. The vault keeps its last one.
-#[utoipa::path(delete, path = "/v1/admin/key-slots/{n}", tag = "admin", operation_id = "remove_key_slot",
+#[utoipa::path(delete, path = urls::KEY_SLOT, tag = "admin", operation_id = "remove_key_slot",
     responses((status = 200, description = "Removed", body = RemovedSlot)))]
 pub(crate) async fn remove(State(app): State<App>, incoming: Incoming) -> Outcome {
     let number = incoming
@@ -202,7 +203,7 @@ pub(crate) async fn remove(State(app): State<App>, incoming: Incoming) -> Outcom
 /// Which slot a secret opens
 ///
 /// Capability `keys.manage`. Changes nothing: a way to try a recovery key before it is needed.
-#[utoipa::path(post, path = "/v1/admin/key-slots/test", tag = "admin", operation_id = "test_key_slot",
+#[utoipa::path(post, path = urls::KEY_SLOT_TEST, tag = "admin", operation_id = "test_key_slot",
     request_body = UnlockRequest,
     responses((status = 200, description = "The slot, or null", body = SlotTest)))]
 pub(crate) async fn test(State(app): State<App>, incoming: Incoming) -> Outcome {

@@ -11,6 +11,7 @@ use crate::incoming::Incoming;
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::state::App;
+use crate::urls;
 
 /// A bearer for the admin socket. Shown once.
 #[derive(Serialize, ToSchema)]
@@ -35,7 +36,7 @@ pub(crate) struct EndedBody {
 /// Over the admin socket only. The bearer is good there for ten minutes and has the role
 /// `keyholder`; at most eight at a time, a ninth ends the oldest. Wrong secrets wait as at
 /// `POST /v1/unlock`, with which this shares its attempts.
-#[utoipa::path(post, path = "/v1/keyholder", tag = "state", operation_id = "begin_keyholder", security(()),
+#[utoipa::path(post, path = urls::KEYHOLDER, tag = "state", operation_id = "begin_keyholder", security(()),
     request_body = UnlockRequest,
     responses((status = 201, description = "The bearer", body = TokenBody)))]
 pub(crate) async fn begin(State(app): State<App>, incoming: Incoming) -> Outcome {
@@ -57,7 +58,7 @@ pub(crate) async fn begin(State(app): State<App>, incoming: Incoming) -> Outcome
 /// End the bearer that is shown
 ///
 /// Over the admin socket only.
-#[utoipa::path(delete, path = "/v1/keyholder", tag = "state", operation_id = "end_keyholder",
+#[utoipa::path(delete, path = urls::KEYHOLDER, tag = "state", operation_id = "end_keyholder",
     responses((status = 200, description = "Ended", body = EndedBody)))]
 pub(crate) async fn end(State(app): State<App>, incoming: Incoming) -> Outcome {
     incoming.demand_socket()?;

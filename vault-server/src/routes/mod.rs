@@ -17,6 +17,7 @@ mod policy;
 mod records;
 mod sessions;
 mod state;
+mod statement;
 mod subjects;
 
 use axum::Router;
@@ -85,7 +86,11 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(evidence::receipt))
         .routes(routes!(contract::document))
         .routes(routes!(contract::docs))
+        .routes(routes!(contract::problems))
         .routes(routes!(contract::problem))
+        .routes(routes!(statement::privacy))
+        .routes(routes!(statement::privacy_statement))
+        .routes(routes!(statement::processing_records))
 }
 
 /// The HTTP API over this state, for any listener. It must be served with

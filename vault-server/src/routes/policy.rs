@@ -12,6 +12,7 @@ use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::shape::Shape;
 use crate::state::App;
+use crate::urls;
 
 #[derive(Clone, Copy)]
 enum Form {
@@ -71,7 +72,7 @@ pub(crate) struct PolicyVersions {
 /// The policy in force
 ///
 /// Capability `policy.read`. `form=effective`: readable, with every default written out.
-#[utoipa::path(get, path = "/v1/admin/policy", tag = "admin", operation_id = "read_policy",
+#[utoipa::path(get, path = urls::POLICY, tag = "admin", operation_id = "read_policy",
     params(("form" = Option<String>, Query, description = "`source` (default) or `effective`, which is text")),
     responses((status = 200, description = "The policy", content(
         (PolicyView = "application/json"), (String = "text/plain")))))]
@@ -110,7 +111,7 @@ pub(crate) async fn read(State(app): State<App>, incoming: Incoming) -> Outcome 
 /// Check and apply a policy
 ///
 /// Capability `policy.apply`. Findings are 422, each with its line. `dry_run=true` applies nothing.
-#[utoipa::path(put, path = "/v1/admin/policy", tag = "admin", operation_id = "apply_policy",
+#[utoipa::path(put, path = urls::POLICY, tag = "admin", operation_id = "apply_policy",
     params(("dry_run" = Option<bool>, Query, description = "`true`: check, say what would change, apply nothing")),
     request_body(content((ApplyPolicyRequest = "application/json"), (String = "text/plain"))),
     responses((status = 200, description = "Applied, or checked", body = PolicyApplied)))]
@@ -152,7 +153,7 @@ pub(crate) async fn apply(State(app): State<App>, incoming: Incoming) -> Outcome
 /// Every policy that was applied
 ///
 /// Capability `policy.read`.
-#[utoipa::path(get, path = "/v1/admin/policy/versions", tag = "admin", operation_id = "policy_versions",
+#[utoipa::path(get, path = urls::POLICY_VERSIONS, tag = "admin", operation_id = "policy_versions",
     responses((status = 200, description = "The versions", body = PolicyVersions)))]
 pub(crate) async fn versions(State(app): State<App>, incoming: Incoming) -> Outcome {
     let query = incoming.query(&[]);

@@ -22,6 +22,7 @@ use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::shape::not_an_object;
 use crate::state::App;
+use crate::urls;
 
 const PARTS: [(&str, Part); 2] = [("with", Part::Fields), ("only", Part::MetaOnly)];
 const ORDERS: [(&str, Order); 2] = [("oldest", Order::Oldest), ("newest", Order::Newest)];
@@ -233,7 +234,7 @@ fn object(body: Value) -> Result<Map<String, Value>, Problem> {
 ///
 /// With one record a person (`kind = "single"`): a record, `{"fields": {}}` where nothing is
 /// stored. With many: a page. Asking by name for a field that may not be read is 403.
-#[utoipa::path(get, path = "/v1/subjects/{s}/records/{c}", tag = "records", operation_id = "read_records",
+#[utoipa::path(get, path = urls::RECORDS, tag = "records", operation_id = "read_records",
     params(("fields" = Option<String>, Query, description = "Names of fields, separated by commas; all readable ones by default"),
            ("meta" = Option<String>, Query, description = "`only`: what is known about the record, and no values"),
            ("limit" = Option<u32>, Query, description = "Of many: most records on the page, 1 to 1000; 100 by default"),
@@ -290,7 +291,7 @@ fn do_read(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
 ///
 /// Merge patch (RFC 7396) at its top level: a member sets a field, null removes it, others stay.
 /// `_meta` narrows purposes and sets what is known about the record.
-#[utoipa::path(patch, path = "/v1/subjects/{s}/records/{c}", tag = "records", operation_id = "patch_single",
+#[utoipa::path(patch, path = urls::RECORDS, tag = "records", operation_id = "patch_single",
     request_body(content((Object = "application/json"), (Object = "application/merge-patch+json"))),
     responses((status = 200, description = "Set", body = WrittenBody)))]
 pub(crate) async fn patch(State(app): State<App>, incoming: Incoming) -> Outcome {
@@ -324,7 +325,7 @@ fn do_patch(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
 /// Append records
 ///
 /// An object, or an array of 1 to 1000. Each may carry `occurred_at` and `_meta`. All or none.
-#[utoipa::path(post, path = "/v1/subjects/{s}/records/{c}", tag = "records", operation_id = "append_records",
+#[utoipa::path(post, path = urls::RECORDS, tag = "records", operation_id = "append_records",
     request_body(content((Object = "application/json"))),
     responses((status = 201, description = "Appended", body = AppendedBody)))]
 pub(crate) async fn append(State(app): State<App>, incoming: Incoming) -> Outcome {
@@ -383,7 +384,7 @@ fn do_append(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
     let record = ids.pop();
     let location = record
         .as_ref()
-        .map(|id| format!("/v1/subjects/{subject}/records/{collection}/{id}"));
+        .map(|id| urls::at(urls::RECORD, &[&subject, &collection, id]));
     let records = None;
     let reply = Reply::json(201, &AppendedBody { record, records });
     Ok(match location {
@@ -393,7 +394,7 @@ fn do_append(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
 }
 
 /// Read one record of many
-#[utoipa::path(get, path = "/v1/subjects/{s}/records/{c}/{r}", tag = "records", operation_id = "read_record",
+#[utoipa::path(get, path = urls::RECORD, tag = "records", operation_id = "read_record",
     params(("fields" = Option<String>, Query, description = "Names of fields, separated by commas; all readable ones by default"),
            ("meta" = Option<String>, Query, description = "`only`: what is known about the record, and no values")),
     responses((status = 200, description = "The record", body = RecordBody)))]
@@ -424,7 +425,7 @@ fn do_read_one(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
 /// Set fields of one record of many
 ///
 /// Merge patch, as for the one record of a person.
-#[utoipa::path(patch, path = "/v1/subjects/{s}/records/{c}/{r}", tag = "records", operation_id = "patch_record",
+#[utoipa::path(patch, path = urls::RECORD, tag = "records", operation_id = "patch_record",
     request_body(content((Object = "application/json"), (Object = "application/merge-patch+json"))),
     responses((status = 200, description = "Set", body = WrittenBody)))]
 pub(crate) async fn patch_one(State(app): State<App>, incoming: Incoming) -> Outcome {
@@ -454,7 +455,7 @@ fn do_patch_one(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
 /// Delete one record of many
 ///
 /// `final_by` says until when its last trace is gone.
-#[utoipa::path(delete, path = "/v1/subjects/{s}/records/{c}/{r}", tag = "records", operation_id = "delete_record",
+#[utoipa::path(delete, path = urls::RECORD, tag = "records", operation_id = "delete_record",
     responses((status = 200, description = "Deleted", body = WrittenBody)))]
 pub(crate) async fn delete_one(State(app): State<App>, incoming: Incoming) -> Outcome {
     app.operate(incoming, &DELETE_ONE).await

@@ -16,6 +16,7 @@ use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::shape::Shape;
 use crate::state::App;
+use crate::urls;
 
 /// What a session is to be good for.
 #[derive(ToSchema)]
@@ -124,7 +125,7 @@ pub(crate) struct EndedBody {
 /// Capability `sessions.create`. Its token reads and writes the named fields of this person, as
 /// `/v1/subjects/self/…`, and opens nothing else: what an injected prompt makes of it reaches nobody
 /// else. Every call counts; one that is refused does not.
-#[utoipa::path(post, path = "/v1/subjects/{s}/sessions", tag = "sessions",
+#[utoipa::path(post, path = urls::SESSIONS, tag = "sessions",
     operation_id = "begin_session", request_body = SessionRequest,
     responses((status = 201, description = "Begun", body = BegunBody)))]
 pub(crate) async fn begin(State(app): State<App>, incoming: Incoming) -> Outcome {
@@ -158,7 +159,7 @@ fn do_begin(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
 /// The sessions of a person
 ///
 /// Capability `sessions.create`.
-#[utoipa::path(get, path = "/v1/subjects/{s}/sessions", tag = "sessions",
+#[utoipa::path(get, path = urls::SESSIONS, tag = "sessions",
     operation_id = "list_sessions",
     responses((status = 200, description = "The sessions", body = ListBody)))]
 pub(crate) async fn list(State(app): State<App>, incoming: Incoming) -> Outcome {
@@ -175,7 +176,7 @@ pub(crate) async fn list(State(app): State<App>, incoming: Incoming) -> Outcome 
 /// End a session
 ///
 /// Capability `sessions.create`. From the answer on its token opens nothing.
-#[utoipa::path(delete, path = "/v1/subjects/{s}/sessions/{ses}", tag = "sessions",
+#[utoipa::path(delete, path = urls::SESSION, tag = "sessions",
     operation_id = "end_session",
     responses((status = 200, description = "Ended", body = EndedBody)))]
 pub(crate) async fn end(State(app): State<App>, incoming: Incoming) -> Outcome {

@@ -15,6 +15,7 @@ use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::shape::Shape;
 use crate::state::App;
+use crate::urls;
 
 /// Whether the server answers.
 #[derive(Serialize, ToSchema)]
@@ -152,14 +153,14 @@ fn vault_core_error(error: &vault_core::vault::RecoveryKeyError) -> String {
 /// Whether the server answers
 ///
 /// Says nothing of the vault.
-#[utoipa::path(get, path = "/healthz", tag = "state", operation_id = "healthz", security(()),
+#[utoipa::path(get, path = urls::HEALTHZ, tag = "state", operation_id = "healthz", security(()),
     responses((status = 200, description = "It does", body = Health)))]
 pub(crate) async fn healthz() -> Reply {
     Reply::json(200, &Health { status: "alive" })
 }
 
 /// Whether the vault is unlocked and writable
-#[utoipa::path(get, path = "/readyz", tag = "state", operation_id = "readyz", security(()),
+#[utoipa::path(get, path = urls::READYZ, tag = "state", operation_id = "readyz", security(()),
     responses((status = 200, description = "It is", body = Health)))]
 pub(crate) async fn readyz(State(app): State<App>) -> Outcome {
     if app.stopping() {
@@ -185,7 +186,7 @@ pub(crate) async fn readyz(State(app): State<App>) -> Outcome {
 /// State of the vault
 ///
 /// Without an API key, or while locked: state, id and version. With one: counts too.
-#[utoipa::path(get, path = "/v1/status", tag = "state", operation_id = "status", security((), ("api_key" = [])),
+#[utoipa::path(get, path = urls::STATUS, tag = "state", operation_id = "status", security((), ("api_key" = [])),
     responses((status = 200, description = "The state", body = StatusView)))]
 pub(crate) async fn status(State(app): State<App>, incoming: Incoming) -> Outcome {
     let bare = |app: &App| StatusView {
@@ -235,7 +236,7 @@ pub(crate) async fn status(State(app): State<App>, incoming: Incoming) -> Outcom
 ///
 /// From the vault's own machine only; needs no API key, because a locked vault knows none. One
 /// attempt at a time; after a wrong secret the next waits 1 s, 2 s, … up to 60 s.
-#[utoipa::path(post, path = "/v1/unlock", tag = "state", operation_id = "unlock", security(()),
+#[utoipa::path(post, path = urls::UNLOCK, tag = "state", operation_id = "unlock", security(()),
     request_body = UnlockRequest,
     responses((status = 200, description = "It is open", body = LockState)))]
 pub(crate) async fn unlock(State(app): State<App>, incoming: Incoming) -> Outcome {
@@ -253,7 +254,7 @@ pub(crate) async fn unlock(State(app): State<App>, incoming: Incoming) -> Outcom
 /// Forget all keys
 ///
 /// Capability `vault.lock`. Calls under way are refused as `locked`.
-#[utoipa::path(post, path = "/v1/lock", tag = "state", operation_id = "lock",
+#[utoipa::path(post, path = urls::LOCK, tag = "state", operation_id = "lock",
     responses((status = 200, description = "It is locked", body = LockState)))]
 pub(crate) async fn lock(State(app): State<App>, incoming: Incoming) -> Outcome {
     app.post(incoming, Remember::Again, None, |session| {

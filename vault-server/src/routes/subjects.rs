@@ -15,6 +15,7 @@ use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::shape::Shape;
 use crate::state::App;
+use crate::urls;
 
 /// Who writes to the bot: a channel and the person's id there.
 #[derive(ToSchema)]
@@ -134,7 +135,7 @@ pub(crate) struct Erasure {
 /// Get or create the person behind a channel's user
 ///
 /// Capability `subjects.create`.
-#[utoipa::path(post, path = "/v1/subjects", tag = "subjects", operation_id = "create_subject",
+#[utoipa::path(post, path = urls::SUBJECTS, tag = "subjects", operation_id = "create_subject",
     request_body = CreateSubjectRequest,
     responses((status = 200, description = "Known already", body = CreatedSubject),
               (status = 201, description = "New", body = CreatedSubject)))]
@@ -158,7 +159,7 @@ fn do_create(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
     let request = parsed(desk, "subjects.create", read)?;
     let (subject, created) = desk.create_subject(&request.channel, &request.user)?;
     let subject = subject.to_string();
-    let location = format!("/v1/subjects/{subject}");
+    let location = urls::at(urls::SUBJECT, &[&subject]);
     let reply = Reply::json(
         if created { 201 } else { 200 },
         &CreatedSubject { subject, created },
@@ -173,7 +174,7 @@ fn do_create(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
 /// Find a person
 ///
 /// Capability `subjects.lookup`. A value that fits several people is 409 `ambiguous`.
-#[utoipa::path(post, path = "/v1/subjects/lookup", tag = "subjects", operation_id = "lookup_subject",
+#[utoipa::path(post, path = urls::LOOKUP, tag = "subjects", operation_id = "lookup_subject",
     request_body = LookupRequest,
     responses((status = 200, description = "Found", body = FoundSubject)))]
 pub(crate) async fn lookup(State(app): State<App>, incoming: Incoming) -> Outcome {
@@ -208,7 +209,7 @@ fn do_lookup(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
 /// State, flags, collections and counts of a person; no values
 ///
 /// Capability `subjects.view`.
-#[utoipa::path(get, path = "/v1/subjects/{s}", tag = "subjects", operation_id = "view_subject",
+#[utoipa::path(get, path = urls::SUBJECT, tag = "subjects", operation_id = "view_subject",
     responses((status = 200, description = "The person", body = SubjectView)))]
 pub(crate) async fn view(State(app): State<App>, incoming: Incoming) -> Outcome {
     app.operate(incoming, &VIEW).await
@@ -251,7 +252,7 @@ fn do_view(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
 /// Erase a person, now and for good
 ///
 /// Capability `subjects.erase`. Afterwards every call with this id is 410 `erased`.
-#[utoipa::path(delete, path = "/v1/subjects/{s}", tag = "subjects", operation_id = "erase_subject",
+#[utoipa::path(delete, path = urls::SUBJECT, tag = "subjects", operation_id = "erase_subject",
     responses((status = 200, description = "Erased; the proof", body = Erasure)))]
 pub(crate) async fn erase(State(app): State<App>, incoming: Incoming) -> Outcome {
     let (subject, query) = (incoming.subject(), incoming.query(&[]));

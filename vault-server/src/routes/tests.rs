@@ -2,13 +2,17 @@
 //!
 //! No vault stands behind these; what needs one is in `tests/`.
 
+#[path = "../../tests/contract/mod.rs"]
+mod contract;
+
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{Request, Response, header};
+use contract::{Answered, Contract};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -56,16 +60,32 @@ pub(crate) fn closed_app_with(change: impl FnOnce(&mut AppSettings)) -> App {
     App::over(Box::new(Wall), None, settings)
 }
 
+static CONTRACT: LazyLock<Contract> = LazyLock::new(|| Contract::new(crate::openapi()));
+
 async fn send(mut request: Request<Body>, client: &str) -> (Response<()>, Vec<u8>) {
     let client: SocketAddr = client.parse().expect("an address");
     // As a listener puts it there.
     request.extensions_mut().insert(ConnectInfo(client));
+    let (method, path) = (request.method().to_string(), request.uri().to_string());
     let response = router(closed_app())
         .oneshot(request)
         .await
         .expect("infallible");
     let (parts, body) = response.into_parts();
     let bytes = axum::body::to_bytes(body, 1 << 24).await.expect("a body");
+    let headers: Vec<_> = parts
+        .headers
+        .iter()
+        .map(|(name, text)| (name.to_string(), text.to_str().expect("ASCII").to_owned()))
+        .collect();
+    let checked = CONTRACT.check(&Answered {
+        method: &method,
+        path: &path,
+        status: parts.status.as_u16(),
+        headers: &headers,
+        body: &bytes,
+    });
+    checked.expect("the contract describes this answer");
     (Response::from_parts(parts, ()), bytes.to_vec())
 }
 

@@ -26,6 +26,7 @@ use crate::incoming::Incoming;
 use crate::operation::{Changes, Operation, Repeat};
 use crate::reply::Reply;
 use crate::state::App;
+use crate::urls;
 use plan::Plan;
 
 /// Operations, at most 100, run in order.
@@ -124,7 +125,7 @@ fn allowed() -> &'static [Allowed] {
 /// Operations about one person, a new one too, are one commit: if one fails, none of them happens, its
 /// result says why, and the others are 424 `batch_failed`. Other people are not touched by that. Each
 /// needs what it needs alone, and leaves its own entry in the log.
-#[utoipa::path(post, path = "/v1/batch", tag = "batch", operation_id = "batch",
+#[utoipa::path(post, path = urls::BATCH, tag = "batch", operation_id = "batch",
     request_body = BatchRequest,
     responses((status = 200, description = "A result for each operation", body = BatchResults)))]
 pub(crate) async fn batch(State(app): State<App>, incoming: Incoming) -> Outcome {

@@ -1,0 +1,137 @@
+//! Every path of the API, written once: for the handlers, their description, clients and tests.
+//!
+//! Knows paths alone: not methods, not who may call.
+
+use std::fmt::{Display, Write as _};
+
+/// Whether the process answers.
+pub const HEALTHZ: &str = "/healthz";
+/// Whether the vault is unlocked and writable.
+pub const READYZ: &str = "/readyz";
+/// State of the vault.
+pub const STATUS: &str = "/v1/status";
+/// Open the vault.
+pub const UNLOCK: &str = "/v1/unlock";
+/// A bearer of the admin socket, for an unlock secret.
+pub const KEYHOLDER: &str = "/v1/keyholder";
+/// Entries of the log.
+pub const AUDIT: &str = "/v1/audit";
+/// The public key of the log.
+pub const LOG_KEY: &str = "/v1/log/key";
+/// A signed checkpoint of the log.
+pub const LOG_CHECKPOINT: &str = "/v1/log/checkpoint";
+/// That an entry is in the log.
+pub const LOG_PROOF: &str = "/v1/log/proof/{entry}";
+/// That the log only grew.
+pub const LOG_CONSISTENCY: &str = "/v1/log/consistency";
+/// Go over the whole log.
+pub const LOG_VERIFY: &str = "/v1/log/verify";
+/// A receipt of an erasure.
+pub const RECEIPT: &str = "/v1/receipts/{rcp}";
+/// Forget all keys.
+pub const LOCK: &str = "/v1/lock";
+/// People.
+pub const SUBJECTS: &str = "/v1/subjects";
+/// Find a person.
+pub const LOOKUP: &str = "/v1/subjects/lookup";
+/// One person.
+pub const SUBJECT: &str = "/v1/subjects/{s}";
+/// A collection of a person.
+pub const RECORDS: &str = "/v1/subjects/{s}/records/{c}";
+/// One record of many.
+pub const RECORD: &str = "/v1/subjects/{s}/records/{c}/{r}";
+/// A blob of the one record of a collection.
+pub const BLOB: &str = "/v1/subjects/{s}/blobs/{c}/{f}";
+/// A blob of one record of many.
+pub const BLOB_OF_RECORD: &str = "/v1/subjects/{s}/blobs/{c}/{r}/{f}";
+/// Records of many people.
+pub const RECORDS_QUERY: &str = "/v1/records/query";
+/// Change metadata of many records.
+pub const RECORDS_UPDATE: &str = "/v1/records/update";
+/// Destroy many records.
+pub const RECORDS_PURGE: &str = "/v1/records/purge";
+/// Many operations in one call.
+pub const BATCH: &str = "/v1/batch";
+/// Test a value without learning it.
+pub const ASK: &str = "/v1/subjects/{s}/ask";
+/// Sessions of a person.
+pub const SESSIONS: &str = "/v1/subjects/{s}/sessions";
+/// One session.
+pub const SESSION: &str = "/v1/subjects/{s}/sessions/{ses}";
+/// Consents of a person.
+pub const CONSENTS: &str = "/v1/subjects/{s}/consents";
+/// Consent to one purpose.
+pub const CONSENT: &str = "/v1/subjects/{s}/consents/{purpose}";
+/// The policy in force.
+pub const POLICY: &str = "/v1/admin/policy";
+/// Every policy that was applied.
+pub const POLICY_VERSIONS: &str = "/v1/admin/policy/versions";
+/// API keys.
+pub const API_KEYS: &str = "/v1/admin/api-keys";
+/// One API key.
+pub const API_KEY: &str = "/v1/admin/api-keys/{tok}";
+/// A new secret in the place of an API key.
+pub const API_KEY_ROTATE: &str = "/v1/admin/api-keys/{tok}/rotate";
+/// Key slots.
+pub const KEY_SLOTS: &str = "/v1/admin/key-slots";
+/// One key slot.
+pub const KEY_SLOT: &str = "/v1/admin/key-slots/{n}";
+/// Which slot a secret opens.
+pub const KEY_SLOT_TEST: &str = "/v1/admin/key-slots/test";
+/// Retention by hand.
+pub const RETENTION_RUN: &str = "/v1/admin/retention/run";
+/// The contract.
+pub const OPENAPI: &str = "/v1/openapi.json";
+/// The contract, readable.
+pub const DOCS: &str = "/docs";
+/// Every problem code.
+pub const PROBLEMS: &str = "/problems";
+/// One problem code.
+pub const PROBLEM: &str = "/problems/{code}";
+/// The public statement, for people.
+pub const PRIVACY: &str = "/privacy";
+/// The public statement as JSON.
+pub const PRIVACY_STATEMENT: &str = "/v1/privacy-statement";
+/// The records of processing (Art. 30).
+pub const PROCESSING_RECORDS: &str = "/v1/processing-records";
+
+/// A path with its parameters filled in, in their order. They are ids and names of the policy, which
+/// need no escaping; anything else does not belong in a path.
+///
+/// # Panics
+///
+/// Where the template has another number of parameters: a defect of the caller.
+#[must_use]
+pub fn at(template: &str, parameters: &[&dyn Display]) -> String {
+    let mut path = String::with_capacity(template.len() + 32);
+    let mut given = parameters.iter();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (_, after) = after.split_once('}').expect("a brace that opens closes");
+        let parameter = given.next().expect("a parameter for each brace");
+        write!(path, "{before}{parameter}").expect("a string takes all that is written to it");
+        rest = after;
+    }
+    assert!(given.next().is_none(), "{template} has fewer parameters");
+    path + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_its_template_with_the_parameters_in_their_order() {
+        assert_eq!(
+            at(RECORD, &[&"sub_1", &"messages", &"rec_2"]),
+            "/v1/subjects/sub_1/records/messages/rec_2"
+        );
+        assert_eq!(at(STATUS, &[]), STATUS);
+    }
+
+    #[test]
+    #[should_panic(expected = "fewer parameters")]
+    fn a_parameter_too_many_is_a_defect() {
+        let _ = at(SUBJECT, &[&"sub_1", &"sub_2"]);
+    }
+}
