@@ -234,6 +234,14 @@ impl RecordId {
         u32::from_be_bytes([self.0[0], self.0[1], self.0[2], self.0[3]])
     }
 
+    /// Appends the text of the id.
+    pub(crate) fn append_to(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"rec_");
+        let begin = out.len();
+        out.resize(begin + BASE32.encode_len(Self::BYTES), 0);
+        BASE32.encode_mut(&self.0, &mut out[begin..]);
+    }
+
     fn sequence(&self) -> u32 {
         u32::from_be_bytes([self.0[4], self.0[5], self.0[6], self.0[7]])
     }
@@ -289,5 +297,8 @@ mod tests {
         assert!(seen.is_sorted());
         assert_eq!(seen[4].hour(), 11);
         assert_eq!(seen[5].to_string().parse::<RecordId>(), Ok(seen[5]));
+        let mut text = b"a ".to_vec();
+        seen[5].append_to(&mut text);
+        assert_eq!(text, format!("a {}", seen[5]).into_bytes());
     }
 }

@@ -86,7 +86,7 @@ impl Group {
                 let done = run.all(desk, &resolve, before);
                 match done {
                     Ok(()) => Ok(run.answers(before)),
-                    Err((position, problem)) => Err(run.failed(position, problem)),
+                    Err((position, problem)) => Err(run.failed(position, *problem)),
                 }
             })?;
         Ok(done.unwrap_or_else(|failed| failed))
@@ -109,9 +109,11 @@ impl Run<'_> {
         desk: &mut Desk<'_, '_>,
         resolve: &impl Resolve,
         before: Option<&Answers>,
-    ) -> Result<(), (usize, Problem)> {
+    ) -> Result<(), (usize, Box<Problem>)> {
         if let (None, Some(person)) = (before, self.group.person) {
-            self.recalled = desk.recall(person).map_err(|refusal| (0, refusal.into()))?;
+            self.recalled = desk
+                .recall(person)
+                .map_err(|refusal| (0, Box::new(refusal.into())))?;
         }
         let group = self.group;
         for (position, step) in group.steps.iter().enumerate() {
@@ -126,7 +128,7 @@ impl Run<'_> {
             // What is changed is changed: a read that is refused now takes nothing of it back.
             let done = before.is_some() || self.recalled.is_some();
             match outcome {
-                Err(problem) if !done => return Err((position, problem)),
+                Err(problem) if !done => return Err((position, Box::new(problem))),
                 outcome => self.outcomes.push(outcome),
             }
         }
@@ -178,7 +180,7 @@ impl Run<'_> {
     }
 
     /// Remembers what is answered to the changes.
-    fn keep(&self, desk: &mut Desk<'_, '_>) -> Result<(), (usize, Problem)> {
+    fn keep(&self, desk: &mut Desk<'_, '_>) -> Result<(), (usize, Box<Problem>)> {
         let (None, Some(person)) = (&self.recalled, desk.person()) else {
             return Ok(());
         };
@@ -207,7 +209,7 @@ impl Run<'_> {
             .iter()
             .position(|step| step.index == last.0.index);
         desk.keep(person, answers)
-            .map_err(|refusal| (last.unwrap_or(0), refusal.into()))
+            .map_err(|refusal| (last.unwrap_or(0), Box::new(refusal.into())))
     }
 
     fn answers(self, before: Option<&Answers>) -> Answers {

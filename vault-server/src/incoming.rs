@@ -61,6 +61,12 @@ impl FromRequest<App> for Incoming {
         let mut incoming = Self::head(&mut parts).await?;
         incoming.media_type = media_type(&parts.headers)?;
         incoming.body = read(&parts.method, body, app.settings().body_bytes_max).await?;
+        let bytes = incoming.body.len() as u64;
+        incoming
+            .ticket
+            .noted
+            .bytes_in
+            .store(bytes, Ordering::Relaxed);
         Ok(incoming)
     }
 }
@@ -109,12 +115,6 @@ impl Incoming {
             body: Bytes::new(),
             method: parts.method.clone(),
         };
-        let bytes = incoming.body.len() as u64;
-        incoming
-            .ticket
-            .noted
-            .bytes_in
-            .store(bytes, Ordering::Relaxed);
         if incoming.idempotency_key.as_deref() == Some("") {
             return Err(malformed("`Idempotency-Key` is empty"));
         }

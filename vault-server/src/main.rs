@@ -89,6 +89,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let settings = Settings {
         accept_any_file_system: arguments.accept_any_file_system,
         confirm_clock: arguments.confirm_clock,
+        audit_durability: config.audit_durability,
         ..Settings::new(Arc::new(SystemClock))
     };
     let locked = LockedVault::open(&paths, settings)

@@ -174,6 +174,7 @@ pub(crate) struct State {
     pub(crate) building_from: Option<Id>,
     pub(crate) sweeper_at: Id,
     pub(crate) policy: u32,
+    pub(crate) checkpoint_at: i64,
 }
 
 pub(crate) fn state(bytes: &[u8]) -> State {
@@ -187,6 +188,7 @@ pub(crate) fn state(bytes: &[u8]) -> State {
         building_from: row.option(Row::array),
         sweeper_at: row.array(),
         policy: row.u32(),
+        checkpoint_at: row.int(),
     })
 }
 

@@ -24,6 +24,8 @@ pub(crate) const OCCURRED: i64 = 1_772_359_200_250;
 /// What the calls of the test answered.
 pub(crate) struct Story {
     pub(crate) kept: Person,
+    /// Their booking, of which only metadata was changed since.
+    pub(crate) booking: String,
     pub(crate) erased: Person,
     pub(crate) receipt: Value,
     pub(crate) recovery_key: String,
@@ -74,6 +76,15 @@ fn tell_story(scene: &Scene) -> Story {
     kept.profile["name"] = name["name"].clone();
     let late = json!({"text": "Hanna waits", "occurred_at": "2026-03-01T10:00:00.250Z"});
     scene.records("POST", &kept.subject, "messages", &late);
+    let bookings = scene.records("GET", &kept.subject, "bookings", &Value::Null);
+    let booking = bookings["records"][0]["record"].as_str().unwrap();
+    let desk = json!({
+        "collection": "bookings",
+        "where": {"subject": kept.subject},
+        "set": {"source": "desk"},
+    });
+    let updated = scene.call("bot", "POST", "records/update", &desk);
+    assert_eq!(updated["count"], 1);
     let slot = json!({"kind": "recovery_key", "label": "in the safe"});
     let slot = scene.call("keeper", "POST", "admin/key-slots", &slot);
     let key = json!({"role": "clerk", "label": "front desk", "channels": ["web"],
@@ -102,6 +113,7 @@ fn tell_story(scene: &Scene) -> Story {
     scene.records("GET", &kept.subject, "profile", &Value::Null);
     Story {
         kept,
+        booking: booking.to_owned(),
         erased,
         receipt,
         recovery_key: slot["recovery_key"].as_str().unwrap().to_owned(),

@@ -57,7 +57,7 @@ purposes = ["support", "newsletter"]
 read  = { "profile.*" = "full", "messages.*" = "full", "bookings.*" = "full" }
 write = ["profile.*", "messages.*", "bookings.*"]
 may   = ["subjects.create", "subjects.lookup", "sessions.create", "consents.record",
-         "records.purge"]
+         "records.bulk", "records.purge"]
 
 [roles.dpo]
 may = ["subjects.view", "subjects.erase"]

@@ -140,6 +140,14 @@ pub(crate) fn records(live: &mut Live, story: &Story, policy: &PolicyRow) {
     let expected = expected.map(|(name, text)| (fields.get(name), text.to_owned()));
     assert_eq!(booking.values, BTreeMap::from(expected));
     assert_eq!((booking.within, booking.expiry), ((1, 0), 0));
+    // Its values keep the revision and the policy that they were written at.
+    assert_eq!(booking.meta.source.as_deref(), Some("desk"));
+    let (revision, version) = booking.meta.values.unwrap();
+    assert_eq!(
+        (booking.meta.policy, version, &booking.meta.older[..]),
+        (2, 1, &[][..])
+    );
+    assert_ne!(booking.meta.revision, revision);
     assert_eq!(of_collection.len(), 3);
 }
 
@@ -367,11 +375,22 @@ pub(crate) fn evidence(log: &[Entry], story: &Story, live: &Live, tag: &Id, poli
         panic!("one erasure")
     };
     let body = &story.receipt["body"];
-    let hash = sha256(&serde_json::to_vec(body).unwrap());
+    // RFC 8785: members in the order of their names, those of its parts too.
+    let sorted: std::collections::BTreeMap<String, serde_json::Value> =
+        serde_json::from_value(body.clone()).unwrap();
+    let hash = sha256(&serde_json::to_vec(&sorted).unwrap());
     let receipt = bits(body["receipt"].as_str().unwrap());
     assert_eq!(erasure.receipt, Some((receipt, hash)));
     assert_eq!((&*erasure.role, erasure.tag), ("dpo", None));
     assert!(erasure.actor.is_some() && erasure.outcome == "ok");
+    let updates = of("records.update");
+    let [update] = updates[..] else {
+        panic!("one update of many")
+    };
+    let id = base32(story.booking.strip_prefix("rec_").unwrap());
+    assert_eq!(update.records, Some((1, sha256(&id))));
+    let counted = log.iter().filter(|entry| entry.records.is_some());
+    assert_eq!((counted.count(), update.tag), (1, None));
     let (profile, fields) = policy.collection("profile");
     let name = (profile, fields.get("name"));
     let change = log.iter().rfind(|entry| entry.fields == [name]).unwrap();

@@ -29,6 +29,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &ServeArguments) -> Result<(
         &paths,
         Settings {
             confirm_clock: arguments.confirm_clock,
+            audit_durability: config.audit_durability,
             ..crate::backend::settings()
         },
     )?;

@@ -25,7 +25,7 @@ use vault_core::policy::SAMPLE;
 use vault_core::vault::{
     Call, CreateError, LockedVault, Settings, UnlockSecret, Vault, VaultPaths,
 };
-use vault_server::config::ServerConfig;
+use vault_server::config::{ConnectionLimits, ServerConfig};
 use vault_server::cors::Origins;
 use vault_server::{AdminSocket, App, AppSettings, Limits, Server};
 use zeroize::Zeroizing;
@@ -285,6 +285,11 @@ fn serve_until(
     tokio::runtime::Runtime::new()?.block_on(async {
         let mut config = ServerConfig {
             listen: listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8200))),
+            // All clients are on this machine, and so have one address.
+            connections: ConnectionLimits {
+                connections_per_peer: 1024,
+                ..ConnectionLimits::default()
+            },
             ..ServerConfig::default()
         };
         let server = match Server::bind(&config, app.clone()).await {

@@ -107,7 +107,6 @@ impl Vault {
     }
 
     /// Runs calls over one snapshot; `None` if they want to change something.
-    #[expect(clippy::type_complexity, reason = "what the calls say, if they can")]
     fn read_together<R>(
         &self,
         context: &Context,

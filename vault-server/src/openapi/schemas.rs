@@ -348,6 +348,10 @@ mod tests {
             let mut requests = Vec::new();
             collect_references(&operation["requestBody"], &mut requests);
             for name in requests {
+                // Bytes have no members.
+                if schemas[&name]["type"] == "string" {
+                    continue;
+                }
                 let closed = schemas[&name]["additionalProperties"] == false;
                 assert_eq!(
                     closed,

@@ -91,6 +91,7 @@ pub(crate) struct Conditions {
 #[serde(untagged)]
 #[expect(
     dead_code,
+    clippy::large_enum_variant,
     reason = "only its schema is used; the core writes the lines"
 )]
 pub(crate) enum LineBody {

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value};
 
 use super::super::input::{error, instant, read_meta, text};
-use crate::policy::{Collection, Policy};
+use crate::policy::{Collection, Policy, nearest};
 use crate::record::{Ended, Filter, MetaPatch};
 use crate::refusal::{InputError, Refusal};
 
@@ -82,11 +82,13 @@ fn unknown(collection: &Collection, name: &str) -> InputError {
                  To find one person by a value, use `POST /v1/subjects/lookup`"
             ),
         ),
-        None => error(
-            "/where",
-            "unknown_member",
-            format!("known here: {CONDITIONS}"),
-        ),
+        None => {
+            let detail = match nearest(name, CONDITIONS.split(", ")) {
+                Some(near) => format!("not known here; did you mean `{near}`?"),
+                None => format!("known here: {CONDITIONS}"),
+            };
+            error("/where", "unknown_member", detail)
+        }
     }
 }
 

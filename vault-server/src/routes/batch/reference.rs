@@ -194,7 +194,7 @@ mod tests {
             ("$canary", "`$$`"),
         ] {
             let body = json!({"a": [1, text]});
-            let problem = replaced(&body, "/p", 3, &of).err().expect("refused");
+            let problem = replaced(&body, "/p", 3, &of).expect_err("refused");
             let id = vault_core::id::CallId::from_bytes([0; 16]);
             let document = String::from_utf8(problem.document(id)).expect("text");
             assert!(

@@ -102,8 +102,10 @@ may = ["records.bulk"]
 /// a call over many people does for each of them, while it holds a snapshot.
 struct Trap {
     clock: ManualClock,
-    set: Mutex<Option<(usize, Box<dyn FnOnce() + Send>)>>,
+    set: Mutex<Option<(usize, Spring)>>,
 }
+
+type Spring = Box<dyn FnOnce() + Send>;
 
 impl Trap {
     fn set(&self, turn: usize, spring: impl FnOnce() + Send + 'static) {

@@ -1,6 +1,8 @@
 //! Records of many, destroyed.
 
 use super::*;
+use crate::audit::checkpoint::VerifierKey;
+use crate::audit::receipt::Opened;
 
 #[test]
 fn a_purge_destroys_records_with_their_keys_and_yields_a_receipt() {
@@ -70,7 +72,7 @@ fn a_purge_destroys_records_with_their_keys_and_yields_a_receipt() {
             .iter()
             .all(|entry| entry.records == Some((2, digest)))
     );
-    let bytes = serde_json::to_vec(body).unwrap();
+    let bytes = audit::canonical::canonical(body).unwrap();
     let (id, hash) = entries[1].receipt.unwrap();
     assert_eq!(
         (json!(id.to_string()), hash),
@@ -83,13 +85,12 @@ fn a_purge_destroys_records_with_their_keys_and_yields_a_receipt() {
     assert_eq!(hex("records_sha256"), digest);
     let commitment = sha256(&[&hex("salt"), &digest]);
     assert_eq!(body["commitment"], audit::hex(&commitment));
-    let mut names: Vec<&String> = body.as_object().unwrap().keys().collect();
-    names.sort();
-    assert!(
-        names
-            .iter()
-            .eq(body.as_object().unwrap().keys().collect::<Vec<_>>().iter())
-    );
+    let key = VerifierKey::parse(&bench.vault.log_key().unwrap()).unwrap();
+    let verified = audit::receipt::verify(&receipt, &key).unwrap();
+    assert_eq!(verified.opened, Some(Opened::Records(digest)));
+    let mut fewer = receipt.clone();
+    fewer["body"]["records"] = json!(1);
+    assert!(audit::receipt::verify(&fewer, &key).is_err());
     // Sent again there is nothing left, and nothing to have a receipt for.
     let again = bench.vault.purge_records(&bench.support(), &input).unwrap();
     assert_eq!((again.count, again.receipt), (0, None));

@@ -71,6 +71,7 @@ fn input_that_does_not_fit_is_told_where_and_no_value_is_repeated() {
     assert_eq!((&*pointer, code), ("/where/text", "unknown_member"));
     assert!(detail.contains("purpose, source, shared_with, category, expired"));
     assert_eq!(refused(json!({"canary": 1})).0, "/where");
+    assert!(refused(json!({"sorce": "canary"})).2.contains("`source`"));
     assert_eq!(refused(json!({"purpose": "canary"})).1, "unknown_purpose");
     assert_eq!(refused(json!({"expired": "canary"})).1, "not_a_bool");
     assert_eq!(refused(json!({"created_after": "canary"})).1, "timestamp");
