@@ -57,9 +57,8 @@ impl Clock for Deadly {
 
 fn settings(clock: Arc<dyn Clock>) -> Settings {
     Settings {
-        clock,
         accept_any_file_system: true,
-        confirm_clock: false,
+        ..Settings::new(clock)
     }
 }
 

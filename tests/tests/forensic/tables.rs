@@ -358,6 +358,7 @@ pub(crate) fn log(live: &mut Live, state: &State) -> Vec<Entry> {
         log.extend(entries);
     }
     assert_eq!(log.len() as u64, state.next_entry);
+    assert!(state.checkpoint_at > 0 && state.checkpoint_at <= state.time);
     log
 }
 
