@@ -29,6 +29,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &ServeArguments) -> Result<(
         &paths,
         Settings {
             confirm_clock: arguments.confirm_clock,
+            accept_rollback: arguments.accept_rollback.is_some(),
             ..crate::backend::settings()
         },
     )?;
