@@ -326,6 +326,8 @@ pub(crate) enum RetentionCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
     /// Show the newest entries, the newest last
+    ///
+    /// Reads and refusals join the log with the next change: what happened since is not shown yet.
     #[command(after_help = examples::AUDIT_TAIL)]
     Tail(TailArguments),
     /// Go over the whole log, and hold it to its checkpoints and to yours
