@@ -141,7 +141,7 @@ pub(crate) enum Command {
     /// People: find, show without values, erase
     #[command(subcommand, after_help = examples::SUBJECT)]
     Subject(SubjectCommand),
-    /// The log: show, verify, export, and what others check it by
+    /// The log: show it, verify it, write it out, and what others check it by
     #[command(subcommand, after_help = examples::AUDIT)]
     Audit(AuditCommand),
     /// Receipts of erasures: verify without a vault, or fetch
