@@ -7,9 +7,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use vault_core::id::{SubjectId, TokenId};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use vault_core::id::{ReceiptId, SubjectId, TokenId};
 use vault_core::policy::Period;
 use vault_server::cors::{EXPECTED, Origins};
+use vault_server::rollback::Accepted;
 
 use crate::secret::SecretKind;
 use crate::terminal::When;
@@ -137,6 +141,12 @@ pub(crate) enum Command {
     /// People: find, show without values, erase
     #[command(subcommand, after_help = examples::SUBJECT)]
     Subject(SubjectCommand),
+    /// The log: show it, verify it, write it out, and what others check it by
+    #[command(subcommand, after_help = examples::AUDIT)]
+    Audit(AuditCommand),
+    /// Receipts of erasures: verify without a vault, or fetch
+    #[command(subcommand, after_help = examples::RECEIPT)]
+    Receipt(ReceiptCommand),
     /// What has expired: drop it now
     #[command(subcommand, after_help = examples::RETENTION)]
     Retention(RetentionCommand),
@@ -191,6 +201,11 @@ pub(crate) struct ServeArguments {
     /// Until then nothing expires, so that a clock that was set wrong destroys nothing.
     #[arg(long)]
     pub(crate) confirm_clock: bool,
+    /// Go on with a database that is older than its anchor's checkpoint; TEXT says what that means
+    ///
+    /// TEXT is exactly: what happened since is lost
+    #[arg(long, value_name = "TEXT", value_parser = vault_server::rollback::accepted)]
+    pub(crate) accept_rollback: Option<Accepted>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -306,6 +321,93 @@ pub(crate) enum RetentionCommand {
     /// Drop what has expired, to the end; the server does the same every minute
     #[command(after_help = examples::RETENTION_RUN)]
     Run,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Show the newest entries, the newest last
+    ///
+    /// Reads and refusals join the log with the next change: what happened since is not shown yet.
+    #[command(after_help = examples::AUDIT_TAIL)]
+    Tail(TailArguments),
+    /// Go over the whole log, and hold it to its checkpoints and to yours
+    #[command(after_help = examples::AUDIT_VERIFY)]
+    Verify {
+        /// A checkpoint that was kept elsewhere; may stand several times
+        #[arg(long = "checkpoint", value_name = "FILE")]
+        checkpoints: Vec<PathBuf>,
+    },
+    /// Write the whole log: one entry a line, then a checkpoint and the key
+    #[command(after_help = examples::AUDIT_EXPORT)]
+    Export {
+        /// A file that does not exist yet, instead of standard output
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+    },
+    /// The log's public key: keep it where nobody here can change it
+    #[command(after_help = examples::AUDIT_KEY)]
+    Key,
+    /// Size and root of the log, signed now: keep it elsewhere, too
+    #[command(after_help = examples::AUDIT_CHECKPOINT)]
+    Checkpoint,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct TailArguments {
+    /// How many, 1 to 10000
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub(crate) last: u16,
+    /// About this person, sub_…: their access ledger
+    #[arg(long, value_name = "SUBJECT")]
+    pub(crate) subject: Option<SubjectId>,
+    /// By this API key, tok_…
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) actor: Option<TokenId>,
+    /// This action, such as records.read
+    #[arg(long, value_parser = word)]
+    pub(crate) action: Option<String>,
+    /// `ok`, or the code of a refusal, such as role_denied
+    #[arg(long, value_parser = word)]
+    pub(crate) outcome: Option<String>,
+    /// Not before: a date or an instant, in UTC
+    #[arg(long, value_name = "WHEN", value_parser = since)]
+    pub(crate) since: Option<Timestamp>,
+}
+
+/// A word of the log; nothing in it means anything in a URL.
+fn word(text: &str) -> Result<String, &'static str> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b'.' | b'_');
+    match !text.is_empty() && text.len() <= 64 && text.bytes().all(plain) {
+        true => Ok(text.to_owned()),
+        false => Err("small letters, dots and underscores are expected, such as records.read"),
+    }
+}
+
+fn since(text: &str) -> Result<Timestamp, &'static str> {
+    let midnight = |date: Date| Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp());
+    let instant = text.parse().ok();
+    instant
+        .or_else(|| midnight(text.parse().ok()?))
+        .ok_or("a date such as 2030-01-31 or an instant such as 2030-01-31T12:00:00Z is expected")
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReceiptCommand {
+    /// Check a receipt against the log's public key; needs no vault and no secret
+    #[command(after_help = examples::RECEIPT_VERIFY)]
+    Verify {
+        /// The receipt, or the whole answer of the erasure; `-` for stdin
+        file: PathBuf,
+        /// The log's public key as `audit key` prints it, or a file that holds it
+        #[arg(long, value_name = "VKEY")]
+        key: String,
+    },
+    /// Fetch a receipt, proved anew; without what names the person
+    #[command(after_help = examples::RECEIPT_SHOW)]
+    Show {
+        /// Its id, rcp_…
+        receipt: ReceiptId,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,12 +7,16 @@ use std::io::Read;
 use std::path::Path;
 
 use serde_json::Value;
+use vault_core::limits::NOTE_BYTES_MAX;
 use vault_core::policy::POLICY_BYTES_MAX;
 
 use crate::failure::{Exit, Failure};
 
 /// Longest look-up on standard input, in bytes.
 const LOOKUP_BYTES_MAX: usize = 16 * 1024;
+
+/// Longest receipt, in bytes: a body, an entry and at most 64 hashes take a tenth of it.
+const RECEIPT_BYTES_MAX: usize = 1 << 20;
 
 /// Longest file of certificates, in bytes: a bundle of all public authorities has a quarter of it.
 const PEM_BYTES_MAX: usize = 1 << 20;
@@ -76,6 +80,16 @@ pub(crate) fn read_policy(path: &Path) -> Result<String, Failure> {
 /// The look-up on standard input.
 pub(crate) fn read_lookup() -> Result<LookUp, Failure> {
     LookUp::parse(&read_text(Path::new("-"), LOOKUP_BYTES_MAX)?)
+}
+
+/// The receipt in `path`, or the answer that holds it; `-` is standard input.
+pub(crate) fn read_receipt(path: &Path) -> Result<String, Failure> {
+    read_text(path, RECEIPT_BYTES_MAX)
+}
+
+/// The checkpoint or the log's key in `path`; `-` is standard input.
+pub(crate) fn read_note(path: &Path) -> Result<String, Failure> {
+    read_text(path, NOTE_BYTES_MAX)
 }
 
 /// Certificates in `path`.

@@ -71,6 +71,11 @@ fn every_command_answers_with_one_json_document_and_is_tried_here() {
     answer(&["token", "rotate", token, "--overlap", "PT0S"], "");
     answer(&["token", "revoke", token], "");
     answer(&["retention", "run"], "");
+    answer(&["audit", "tail", "--last", "3"], "");
+    answer(&["audit", "verify"], "");
+    answer(&["audit", "export", "--to", "log.ndjson"], "");
+    answer(&["audit", "key"], "");
+    answer(&["audit", "checkpoint"], "");
     let script = answer(&["completions", "bash"], "");
     assert!(script["script"].as_str().unwrap().contains("rotate"));
     tried.remove("completions bash");
@@ -79,11 +84,14 @@ fn every_command_answers_with_one_json_document_and_is_tried_here() {
     }
     let mut named = BTreeSet::new();
     commands(&bench, &[], &mut named);
-    // A person must be there for these, and a server for those: `tests/socket.rs`, `tests/vault.rs`.
+    // A person must be there for these, or a receipt, and a server for those: `tests/socket.rs`,
+    // `tests/vault.rs`, `tests/evidence.rs`.
     for elsewhere in [
         "subject find",
         "subject show",
         "subject erase",
+        "receipt verify",
+        "receipt show",
         "dev",
         "serve",
     ] {

@@ -114,6 +114,10 @@ fn the_drill_for_a_leaked_key_works_as_it_is_written() {
     // The log named the key, its calls and no person; the list named its label and its last use.
     assert!(said.contains("POST") && said.contains("/v1/subjects") && said.contains(token));
     assert!(said.contains("support-bot") && said.contains("today"));
+    // The vault's own log named the key beside what it did.
+    let did = |line: &str| line.contains(token) && line.contains("subjects.create");
+    assert!(said.lines().any(did), "{said}");
+    assert!(said.contains("the log is whole"));
     let keys = bench.on(&["token", "list"]).json();
     let keys = keys["api_keys"].as_array().unwrap();
     let old = keys.iter().find(|key| key["token"] == token).unwrap();

@@ -204,7 +204,8 @@ fn a_person_is_found_shown_and_erased_through_the_server_that_holds_the_vault() 
         "slot",
         "list",
     ]);
-    assert_eq!(held.code, 0, "through the socket: {}", held.err);
+    // Through the socket that `dev` has in its directory.
+    assert_eq!(held.code, 0, "{}", held.err);
     let outside = bench.run(&["--vault", "d", "--json", "status"]).json();
     assert_eq!(outside["state"], "held");
     let forged = bench.file("forged", &format!("vk_{}", "0".repeat(52)), 0o600);

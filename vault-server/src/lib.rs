@@ -31,6 +31,7 @@ pub mod problem;
 mod process;
 mod rate;
 mod reply;
+pub mod rollback;
 mod routes;
 mod sandbox;
 mod server;

@@ -12,6 +12,7 @@ use clap::Parser;
 use vault_core::clock::SystemClock;
 use vault_core::vault::{LockedVault, Settings, UnlockError, UnlockSecret, VaultPaths};
 use vault_server::config::ServerConfig;
+use vault_server::rollback::{Accepted, accepted};
 use vault_server::{App, AppSettings, Process, ServeError, logging, unlock};
 
 /// Serves an encrypted vault over HTTP: with TLS anywhere, without on loopback.
@@ -37,6 +38,10 @@ struct Arguments {
     /// commit: nothing expires until then.
     #[arg(long)]
     confirm_clock: bool,
+    /// Goes on with a database that is older than the checkpoint in its anchor. TEXT says what that
+    /// means, exactly: what happened since is lost
+    #[arg(long, value_name = "TEXT", value_parser = accepted)]
+    accept_rollback: Option<Accepted>,
 }
 
 /// What went wrong, and the exit code that says so.
@@ -90,6 +95,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         accept_any_file_system: arguments.accept_any_file_system,
         confirm_clock: arguments.confirm_clock,
         audit_durability: config.audit_durability,
+        accept_rollback: arguments.accept_rollback.is_some(),
         ..Settings::new(Arc::new(SystemClock))
     };
     let locked = LockedVault::open(&paths, settings)

@@ -133,6 +133,53 @@ Examples:
   vault-cli --vault /srv/vault subject erase sub_00000000000000000000000000 --dry-run
   vault-cli --vault /srv/vault subject erase sub_00000000000000000000000000 > receipt.json";
 
+pub(super) const AUDIT: &str = "\
+Examples:
+  vault-cli --vault /srv/vault audit tail
+  vault-cli --vault /srv/vault audit verify --checkpoint kept.checkpoint
+  vault-cli --vault /srv/vault audit export --to log.ndjson";
+
+pub(super) const AUDIT_TAIL: &str = "\
+Examples:
+  vault-cli --vault /srv/vault audit tail --last 50 --outcome role_denied
+  vault-cli --vault /srv/vault audit tail --subject sub_00000000000000000000000000
+  vault-cli --vault /srv/vault audit tail --action records.read --since 2030-01-31 --json";
+
+pub(super) const AUDIT_VERIFY: &str = "\
+Examples:
+  vault-cli --vault /srv/vault audit verify
+  vault-cli --vault /srv/vault audit verify --checkpoint january --checkpoint february";
+
+pub(super) const AUDIT_EXPORT: &str = "\
+Examples:
+  vault-cli --vault /srv/vault audit export --to log.ndjson
+  vault-cli --vault /srv/vault audit export > log.ndjson";
+
+pub(super) const AUDIT_KEY: &str = "\
+Examples:
+  vault-cli --vault /srv/vault audit key > vault.key
+  vault-cli --server https://vault.example.test --token-file auditor.token audit key --json";
+
+pub(super) const AUDIT_CHECKPOINT: &str = "\
+Examples:
+  vault-cli --vault /srv/vault audit checkpoint > kept.checkpoint
+  vault-cli --server https://vault.example.test --token-file auditor.token audit checkpoint";
+
+pub(super) const RECEIPT: &str = "\
+Examples:
+  vault-cli receipt verify receipt.json --key vault.key
+  vault-cli --vault /srv/vault receipt show rcp_00000000000000000000000000";
+
+pub(super) const RECEIPT_VERIFY: &str = "\
+Examples:
+  vault-cli receipt verify receipt.json --key vault.key
+  cat receipt.json | vault-cli receipt verify - --key vault.key --json";
+
+pub(super) const RECEIPT_SHOW: &str = "\
+Examples:
+  vault-cli --vault /srv/vault receipt show rcp_00000000000000000000000000
+  vault-cli --vault /srv/vault receipt show rcp_00000000000000000000000000 > receipt.json";
+
 pub(super) const RETENTION: &str = "\
 Examples:
   vault-cli --vault /srv/vault retention run --dry-run

@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use vault_core::audit::hex;
 use vault_core::clock::SystemClock;
 use vault_core::entropy::OsEntropy;
-use vault_core::id::{CallId, SubjectId, TokenId};
+use vault_core::id::{CallId, ReceiptId, SubjectId, TokenId};
 use vault_core::policy::Period;
 use vault_core::refusal::Refusal;
 use vault_core::vault::{
-    Call, LockedVault, Principal, Settings, SlotKind, SlotView, Sweep, TokenInput, TokenView,
-    UnlockSecret, Vault, VaultPaths,
+    AuditQuery, Call, LockedVault, Principal, Settings, SlotKind, SlotView, Sweep, TokenInput,
+    TokenView, UnlockSecret, Vault, VaultPaths,
 };
 
 use super::Backend;
@@ -211,6 +212,44 @@ impl Backend for Directory {
     fn erase(&self, subject: SubjectId) -> Result<Value, Failure> {
         let receipt = self.call(|call| self.vault.erase_subject(call, subject))?;
         Ok(json!({"receipt": receipt}))
+    }
+
+    fn audit(&self, query: &AuditQuery) -> Result<Value, Failure> {
+        let page = self.call(|call| self.vault.audit(call, query))?;
+        let entries = page.entries.into_iter().map(
+            |entry| json!({"number": entry.number, "hash": hex(&entry.hash), "entry": entry.entry}),
+        );
+        let entries: Vec<Value> = entries.collect();
+        Ok(json!({"entries": entries, "next": page.next, "size": page.size}))
+    }
+
+    fn log_key(&self) -> Result<String, Failure> {
+        Ok(self.vault.log_key()?)
+    }
+
+    fn log_checkpoint(&self) -> Result<String, Failure> {
+        self.call(|call| self.vault.log_checkpoint(call))
+    }
+
+    fn verify_log(
+        &self,
+        notes: &[String],
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Value, Failure> {
+        let report = self.call(|call| self.vault.verify_log(call, notes, progress))?;
+        let faults: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
+        Ok(json!({
+            "sound": report.sound(),
+            "entries": report.entries,
+            "root": hex(&report.root),
+            "checkpoints": report.checkpoints,
+            "faults": faults,
+            "faults_total": report.faults_total,
+        }))
+    }
+
+    fn receipt(&self, receipt: ReceiptId) -> Result<Value, Failure> {
+        self.call(|call| self.vault.receipt(call, receipt))
     }
 
     fn retention_due(&self) -> Result<Value, Failure> {

@@ -7,9 +7,9 @@ mod directory;
 mod remote;
 
 use serde_json::Value;
-use vault_core::id::{SubjectId, TokenId};
+use vault_core::id::{ReceiptId, SubjectId, TokenId};
 use vault_core::policy::Period;
-use vault_core::vault::TokenInput;
+use vault_core::vault::{AuditQuery, TokenInput};
 
 pub(crate) use directory::{Directory, locked_status, settings};
 pub(crate) use remote::{Remote, SOCKET};
@@ -51,6 +51,21 @@ pub(crate) trait Backend {
     fn view(&self, subject: SubjectId) -> Result<Value, Failure>;
     /// `{receipt}`.
     fn erase(&self, subject: SubjectId) -> Result<Value, Failure>;
+    /// A page of the log, the newest first: `{entries: [{number, hash, entry}], next, size}`.
+    fn audit(&self, query: &AuditQuery) -> Result<Value, Failure>;
+    /// The log's public key, on one line.
+    fn log_key(&self) -> Result<String, Failure>;
+    /// A checkpoint over the whole log, signed now.
+    fn log_checkpoint(&self) -> Result<String, Failure>;
+    /// Holds the log to its checkpoints and to `notes`: `{sound, entries, root, checkpoints, faults,
+    /// faults_total}`. `progress` may hear how many entries are done, of how many.
+    fn verify_log(
+        &self,
+        notes: &[String],
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Value, Failure>;
+    /// `{body, proof}`.
+    fn receipt(&self, receipt: ReceiptId) -> Result<Value, Failure>;
     /// What is due to go: `{people, records, keys, index}`.
     fn retention_due(&self) -> Result<Value, Failure>;
     /// Drops some of it: `{passes, more}`.

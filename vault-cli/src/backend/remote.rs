@@ -7,9 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use vault_core::id::{SubjectId, TokenId};
+use vault_core::id::{ReceiptId, SubjectId, TokenId};
 use vault_core::policy::Period;
-use vault_core::vault::{TokenInput, UnlockError};
+use vault_core::vault::{AuditQuery, TokenInput, UnlockError};
 use vault_server::urls;
 use zeroize::Zeroize;
 
@@ -21,8 +21,8 @@ use crate::secret::{SecretKind, SecretText, read_file};
 
 /// The name of the server's socket in the vault's directory.
 pub(crate) const SOCKET: &str = "admin.sock";
-/// Longest wait for a run of retention.
-const RETENTION_WAIT: Duration = Duration::from_secs(3600);
+/// Longest wait for a run of retention, and for a walk over the log.
+const LONG_WAIT: Duration = Duration::from_secs(3600);
 
 /// A server, and what proves who calls.
 pub(crate) struct Remote {
@@ -114,6 +114,13 @@ impl Remote {
         Ok(remote)
     }
 
+    fn text(&self, path: &str) -> Result<String, Failure> {
+        match self.send("GET", path, None)? {
+            Value::String(text) => Ok(text),
+            _ => Err(HttpError::Answer(self.client.url().to_owned()).into()),
+        }
+    }
+
     fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
         answer(self.client.call(method, path, None, body)?)
     }
@@ -179,6 +186,25 @@ fn refused(reply: &Reply) -> Failure {
         .chain(text("receipt").map(|receipt| format!("receipt {receipt}")))
         .collect();
     failure
+}
+
+/// Ids, instants and numbers stand in a URL as they are; so do the words of the log, which the
+/// command line checks.
+fn audit_path(query: &AuditQuery) -> String {
+    let mut path = format!("{}?last={}", urls::AUDIT, query.last);
+    let mut add = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            path.push_str(&format!("&{name}={value}"));
+        }
+    };
+    add("before", query.before.map(|number| number.to_string()));
+    add("since", query.since.map(|at| at.to_string()));
+    add("until", query.until.map(|at| at.to_string()));
+    add("actor", query.actor.map(|token| token.to_string()));
+    add("action", query.action.clone());
+    add("outcome", query.outcome.clone());
+    add("subject", query.subject.map(|subject| subject.to_string()));
+    path
 }
 
 impl Backend for Remote {
@@ -266,6 +292,32 @@ impl Backend for Remote {
         self.send("DELETE", &urls::at(urls::SUBJECT, &[&subject]), None)
     }
 
+    fn audit(&self, query: &AuditQuery) -> Result<Value, Failure> {
+        self.send("GET", &audit_path(query), None)
+    }
+
+    fn log_key(&self) -> Result<String, Failure> {
+        Ok(self.text(urls::LOG_KEY)?.trim().to_owned())
+    }
+
+    fn log_checkpoint(&self) -> Result<String, Failure> {
+        self.text(urls::LOG_CHECKPOINT)
+    }
+
+    fn verify_log(
+        &self,
+        notes: &[String],
+        _progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Value, Failure> {
+        let body = json!({"checkpoints": notes});
+        let client = &self.client;
+        answer(client.call_within(LONG_WAIT, "POST", urls::LOG_VERIFY, None, Some(&body))?)
+    }
+
+    fn receipt(&self, receipt: ReceiptId) -> Result<Value, Failure> {
+        self.send("GET", &urls::at(urls::RECEIPT, &[&receipt]), None)
+    }
+
     fn retention_due(&self) -> Result<Value, Failure> {
         let path = format!("{}?dry_run=true", urls::RETENTION_RUN);
         let mut answer = self.send("POST", &path, Some(&json!({})))?;
@@ -275,7 +327,7 @@ impl Backend for Remote {
     fn retention_pass(&self) -> Result<Value, Failure> {
         let path = urls::RETENTION_RUN;
         let client = &self.client;
-        answer(client.call_within(RETENTION_WAIT, "POST", path, None, Some(&json!({})))?)
+        answer(client.call_within(LONG_WAIT, "POST", path, None, Some(&json!({})))?)
     }
 }
 

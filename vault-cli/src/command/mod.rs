@@ -2,10 +2,12 @@
 //!
 //! Knows no keys. What destroys something asks first; `--dry-run` never changes anything.
 
+mod audit;
 mod completions;
 mod dev;
 mod init;
 mod policy;
+mod receipt;
 mod retention;
 mod serve;
 mod slot;
@@ -80,6 +82,8 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
         Command::Slot(command) => slot::run(&context, &command),
         Command::Token(command) => token::run(&context, &command),
         Command::Subject(command) => subject::run(&context, &command),
+        Command::Audit(command) => audit::run(&context, &command),
+        Command::Receipt(command) => receipt::run(&context, &command),
         Command::Retention(command) => retention::run(&context, &command),
         Command::Completions { shell } => {
             completions::run(&context, shell);

@@ -97,7 +97,7 @@ fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, HttpError> {
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
-    /// The body; `null` where there is none.
+    /// The body; `null` where there is none, a text where it is plain text.
     pub body: Value,
 }
 
@@ -236,6 +236,7 @@ impl Client {
         };
         let mut answer = answer.map_err(transport)?;
         let status = answer.status().as_u16();
+        let plain = answer.body().mime_type() == Some("text/plain");
         let bytes = answer
             .body_mut()
             .with_config()
@@ -244,6 +245,9 @@ impl Client {
             .map_err(transport)?;
         let body = if bytes.is_empty() {
             Value::Null
+        } else if plain {
+            let text = String::from_utf8(bytes);
+            Value::String(text.map_err(|_| HttpError::Answer(self.url.clone()))?)
         } else {
             // serde's text would quote the answer.
             serde_json::from_slice(&bytes).map_err(|_| HttpError::Answer(self.url.clone()))?
