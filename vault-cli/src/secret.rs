@@ -4,10 +4,11 @@
 //! Knows nothing of slots or tokens. One trailing newline is dropped, nothing else.
 
 use std::fs::File;
-use std::io::{ErrorKind, IsTerminal, Read};
+use std::io::{self, ErrorKind, IsTerminal, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use vault_core::limits::PASSPHRASE_CHARACTERS_MIN;
 use vault_core::vault::{Passphrase, RecoveryKey, UnlockSecret};
 use zeroize::{Zeroize, Zeroizing};
@@ -199,10 +200,31 @@ pub(crate) fn prompt(question: &str, instead: &str) -> Result<Zeroizing<String>,
     if !std::io::stdin().is_terminal() {
         return Err(nobody());
     }
+    let _silence = Silence::begin();
     match rpassword::prompt_password(question) {
         Ok(text) => Ok(Zeroizing::new(text)),
         Err(error) if error.kind() == ErrorKind::Interrupted => interrupt::wait(),
         Err(_) => Err(nobody()),
+    }
+}
+
+/// The echo is off while it lives. `rpassword` shows the question first and switches the echo off then,
+/// so that what is typed or pasted at once would be shown.
+struct Silence(Termios);
+
+impl Silence {
+    fn begin() -> Option<Self> {
+        let before = tcgetattr(io::stdin()).ok()?;
+        let mut silent = before.clone();
+        silent.local_modes -= LocalModes::ECHO;
+        tcsetattr(io::stdin(), OptionalActions::Now, &silent).ok()?;
+        Some(Self(before))
+    }
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
     }
 }
 

@@ -5,7 +5,7 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixDatagram, UnixStream};
@@ -29,6 +29,18 @@ struct Program {
     lines: Receiver<Value>,
 }
 
+/// Starts it. A copy of the program cannot be started while a child that another test forked in that
+/// moment still has it open for writing: that child is a few instructions from its own program.
+fn spawn(command: &mut Command) -> Child {
+    for _ in 0..100_000 {
+        match command.spawn() {
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+            child => return child.expect("starts"),
+        }
+    }
+    panic!("the program stays open for writing")
+}
+
 impl Program {
     /// Prepares a home with a vault and a passphrase, and starts the program there.
     fn start(prepare: impl FnOnce(&Path, &mut Command)) -> Self {
@@ -47,7 +59,7 @@ impl Program {
             .stdin(Stdio::null())
             .stderr(Stdio::piped());
         prepare(home.path(), &mut command);
-        let mut child = command.spawn().expect("starts");
+        let mut child = spawn(&mut command);
         let stderr = BufReader::new(child.stderr.take().expect("piped"));
         let (tell, lines) = channel();
         std::thread::spawn(move || {

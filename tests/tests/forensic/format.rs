@@ -12,8 +12,8 @@ use super::cipher::{Id, Key, mac, sha256};
 use super::form::{self, PolicyRow, State};
 use super::live::{Live, read_tables};
 use super::scene::{self, Image, POLICY, Person, Scene};
-use super::tables;
 use super::unlock::{Epoch, Root, anchor_slots, public_half, roots, slots};
+use super::{tables, tree};
 
 pub(crate) const HOUR: i64 = 3_600_000;
 
@@ -157,6 +157,7 @@ fn every_row_of_a_living_vault_reads_as_the_document_says() {
     tables::api_keys(&mut live, &story);
     let log = tables::log(&mut live, &state);
     tables::evidence(&log, &story, &live, &tag, &policy);
+    tree::stored(&mut live, &story, &log);
     tables::read_journal(&image.journal, &live, &state, &log);
     for (number, rows) in &live.tables {
         assert!(

@@ -11,7 +11,7 @@
 //!   keys.
 //! - `scene`: the vault under trial.
 //! - `erased`, `purged`, `swept`: what nobody may find; each with its control.
-//! - `format`, `live`, `tables`: the document itself, read against a living vault.
+//! - `format`, `live`, `tables`, `tree`: the document itself, read against a living vault.
 
 mod cipher;
 mod erased;
@@ -26,4 +26,5 @@ mod raw;
 mod scene;
 mod swept;
 mod tables;
+mod tree;
 mod unlock;

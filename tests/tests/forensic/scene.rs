@@ -299,10 +299,18 @@ pub(crate) fn channel_form(channel: &str, user: &str) -> Vec<u8> {
 }
 
 pub(crate) fn base32(text: &str) -> Vec<u8> {
+    crockford().decode(text.as_bytes()).unwrap()
+}
+
+fn crockford() -> data_encoding::Encoding {
     let mut base32 = data_encoding::Specification::new();
     base32.symbols.push_str("0123456789abcdefghjkmnpqrstvwxyz");
-    let base32 = base32.encoding().unwrap();
-    base32.decode(text.as_bytes()).unwrap()
+    base32.encoding().unwrap()
+}
+
+/// An identifier as the interface writes it.
+pub(crate) fn id_text(prefix: &str, id: &Id) -> String {
+    format!("{prefix}_{}", crockford().encode(id))
 }
 
 /// The bits of an identifier behind its prefix.
