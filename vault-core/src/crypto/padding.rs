@@ -11,7 +11,7 @@ pub(super) fn padded_len(length: usize) -> usize {
     usize::try_from(padded_bytes(length as u64)).expect("it was in memory, and grows by an eighth")
 }
 
-/// [`padded_len`] of what need not fit into memory.
+/// Length of the padded form of `length` bytes that need not fit into memory.
 #[must_use]
 pub fn padded_bytes(length: u64) -> u64 {
     bucket(length) + 1
