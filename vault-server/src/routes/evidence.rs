@@ -166,7 +166,12 @@ fn whole(query: &QueryMap, name: &'static str) -> Result<Option<u64>, Problem> {
     let Some(text) = query.text(name) else {
         return Ok(None);
     };
-    text.parse().map(Some).map_err(|_| {
+    // The contract says `int64`, and no log has more entries than that.
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| i64::try_from(*number).is_ok());
+    number.map(Some).ok_or_else(|| {
         let detail = format!("`{name}` is the number of an entry");
         Problem::invalid_at("", "out_of_range", detail)
     })
