@@ -4,6 +4,7 @@
 
 pub mod blobs;
 mod dialer;
+pub mod full_disk;
 mod memory;
 pub mod replay;
 pub mod server;
