@@ -3,5 +3,8 @@
 //! Here stands what several tests and programs share; the tests themselves are in `tests/`.
 
 pub mod blobs;
+mod dialer;
+mod memory;
 pub mod replay;
+pub mod server;
 pub mod soak;

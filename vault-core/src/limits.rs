@@ -147,3 +147,6 @@ pub const UPLOADS_PER_PERSON_MAX: usize = 4;
 pub const UPLOADS_MAX: usize = 32;
 /// Disk space that an upload leaves free, so that it cannot fill the disk by itself.
 pub const UPLOAD_FREE_BYTES_MIN: u64 = 64 << 20;
+/// What a vault keeps of its database in memory unless told. The system caches the file besides
+/// (docs/decisions/0007).
+pub const CACHE_BYTES_DEFAULT: usize = 16 << 20;

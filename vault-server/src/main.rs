@@ -95,6 +95,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         accept_any_file_system: arguments.accept_any_file_system,
         confirm_clock: arguments.confirm_clock,
         audit_durability: config.audit_durability,
+        cache_bytes: config.cache_bytes(),
         accept_rollback: arguments.accept_rollback.is_some(),
         ..Settings::new(Arc::new(SystemClock))
     };
