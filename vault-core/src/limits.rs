@@ -102,6 +102,10 @@ pub const ANSWER_HOURS: u32 = 24;
 pub const AUDIT_ROW_ENTRIES_MAX: usize = 16;
 /// Entries of the log in one answer.
 pub const AUDIT_PAGE_MAX: usize = 1_000;
+/// Entries of the log in one answer, unless asked for otherwise.
+pub const AUDIT_PAGE_DEFAULT: usize = 100;
+/// Checkpoints in the body of one verification.
+pub const AUDIT_NOTES_MAX: usize = 100;
 /// Entries of the log that one query looks at; the answer says where to go on.
 pub const AUDIT_SCAN_MAX: u64 = 200_000;
 /// Longest signed note that is read: a checkpoint with the signatures of many witnesses.
