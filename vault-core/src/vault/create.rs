@@ -458,26 +458,11 @@ impl LockedVault {
                 .map_err(|_| RecoverError::Damaged("the read journal"))
         })?;
         if engine.rolled_back() {
-            engine
-                .submit(|txn| {
-                    let entry = Entry {
-                        time: txn.now(),
-                        actor: Actor::Keyholder,
-                        role: KEYHOLDER.into(),
-                        purpose: None,
-                        action: "vault.accept_rollback".into(),
-                        subject: None,
-                        fields: Vec::new(),
-                        outcome: "ok".into(),
-                        session: None,
-                        request: CallId::generate(txn.entropy()),
-                        receipt: None,
-                        records: None,
-                    };
-                    txn.record(entry);
-                    Ok(())
-                })
-                .map_err(|_| UnlockError::Store(StoreError::OutcomeUnknown))?;
+            record(&engine, "vault.accept_rollback")?;
+        }
+        // Whoever broke it off, a crash or somebody, an entry of a read may be lost.
+        if engine.journal_cut() > 0 {
+            record(&engine, "journal.cut_off")?;
         }
         let damaged = |_: Refusal| UnlockError::Damaged("the policy");
         let snapshot = engine.snapshot().map_err(damaged)?;
@@ -530,6 +515,29 @@ impl LockedVault {
             bytes_on_disk: bytes_on_disk(paths),
         })
     }
+}
+
+/// Puts what was found at opening into the log.
+fn record(engine: &Engine, action: &'static str) -> Result<(), UnlockError> {
+    let recorded = engine.submit(move |txn| {
+        let entry = Entry {
+            time: txn.now(),
+            actor: Actor::Keyholder,
+            role: KEYHOLDER.into(),
+            purpose: None,
+            action: action.into(),
+            subject: None,
+            fields: Vec::new(),
+            outcome: "ok".into(),
+            session: None,
+            request: CallId::generate(txn.entropy()),
+            receipt: None,
+            records: None,
+        };
+        txn.record(entry);
+        Ok(())
+    });
+    recorded.map_err(|_| UnlockError::Store(StoreError::OutcomeUnknown))
 }
 
 fn check_created(paths: &VaultPaths) -> Result<(), OpenError> {
