@@ -3,5 +3,7 @@
 //! Here stands what several tests and programs share; the tests themselves are in `tests/`.
 
 pub mod blobs;
+pub mod canary;
+pub mod contract;
 pub mod replay;
 pub mod soak;
