@@ -7,6 +7,7 @@
 //! its caller what they asked for. Each search is first shown to find what was planted.
 
 mod attacks;
+mod core;
 mod debug;
 mod panics;
 mod people;
@@ -23,6 +24,8 @@ use people::{EMAIL, NAME, PHONE, USER, WORD};
 use server::{Server, Way, fed};
 use story::{FIRST, Made, again, headers, learn, ordered, parameter, read, recipe, request};
 
+/// The two tests make half of the bad calls each; both make all of them where this is set.
+const ALL: &str = "SILENCE_ALL";
 /// Successes of a route that takes something away, after which it is tried by who may not.
 const HARM_MAX: usize = 3;
 
@@ -34,10 +37,12 @@ struct Run {
     caught: Vec<String>,
     calls: usize,
     refused: usize,
+    /// Which half of the bad calls is made; see [`ALL`].
+    half: usize,
 }
 
 impl Run {
-    fn new(format: &str, tls: bool) -> Self {
+    fn new(format: &str, tls: bool, half: usize) -> Self {
         let server = Server::start(format, tls);
         let mut net = people::net();
         for (name, secret) in &server.secrets {
@@ -50,6 +55,7 @@ impl Run {
             caught: Vec::new(),
             calls: 0,
             refused: 0,
+            half,
         }
     }
 
@@ -109,7 +115,8 @@ impl Run {
             || ["lock", "purge_records", "rotate_api_key"].contains(&&*route.operation);
         let mut harm = 0;
         let mut attacks = self.attacks(route);
-        for index in 0..attacks.len() {
+        let (all, half) = (std::env::var_os(ALL).is_some(), self.half);
+        for index in (0..attacks.len()).filter(|index| all || index % 2 == half) {
             let (what, request) = std::mem::take(&mut attacks[index]);
             let request = match harm < HARM_MAX {
                 true => request,
@@ -261,8 +268,8 @@ fn commands(made: &Made) -> Vec<(Vec<String>, String)> {
     all
 }
 
-fn hears_nothing(format: &str, tls: bool) {
-    let mut run = Run::new(format, tls);
+fn hears_nothing(format: &str, tls: bool, half: usize) {
+    let mut run = Run::new(format, tls, half);
     let routes = ordered(routes());
     for route in &routes {
         run.call(route);
@@ -336,20 +343,15 @@ fn hears_nothing(format: &str, tls: bool) {
     );
 
     // That there was something to search: every call has its line, and most were refused.
-    let lines = log.split(|byte| *byte == b'\n').filter(|line| {
-        line.windows(20).any(|part| {
-            part == b"vault_server::call\",".as_slice()
-                || part == b" vault_server::call:".as_slice()
-        })
-    });
-    let lines = lines.count();
+    let call = |line: &&[u8]| line.windows(18).any(|part| part == b"vault_server::call");
+    let lines = log.split(|byte| *byte == b'\n').filter(call).count();
     assert!(
-        lines * 10 > run.calls * 8 && run.refused * 2 > run.calls,
+        lines * 10 > run.calls * 8 && run.refused * 5 > run.calls * 2,
         "{lines} of {}",
         run.calls
     );
     assert!(
-        found.len() > 6 && run.calls > 2000,
+        found.len() > 6 && run.calls > 1500,
         "{} {}",
         found.len(),
         run.calls
@@ -375,12 +377,12 @@ fn hears_nothing(format: &str, tls: bool) {
 
 #[test]
 fn no_log_in_json_metric_refusal_page_or_file_holds_a_value_or_a_secret_over_tls() {
-    hears_nothing("json", true);
+    hears_nothing("json", true, 0);
 }
 
 #[test]
 fn no_log_in_text_metric_refusal_page_or_file_holds_a_value_or_a_secret_in_clear() {
-    hears_nothing("text", false);
+    hears_nothing("text", false, 1);
 }
 
 #[test]

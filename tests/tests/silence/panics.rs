@@ -16,6 +16,10 @@ fn child() {
     match std::env::var(ORDERS).as_deref() {
         Ok("json") => logging::init(LogFormat::Json, tracing::Level::TRACE),
         Ok("text") => logging::init(LogFormat::Text, tracing::Level::TRACE),
+        Ok("tool") => {
+            let version = ["vault-cli".into(), "--version".into()];
+            let _ = vault_cli::run(version.into_iter());
+        }
         Ok("control") => {}
         _ => return,
     }
@@ -28,7 +32,7 @@ fn child() {
 }
 
 #[test]
-fn a_panic_in_the_server_prints_its_place_and_not_its_message() {
+fn a_panic_of_server_or_tool_prints_its_place_and_not_its_message() {
     let net = people::net();
     let printed = |orders: &str| {
         let output = Command::new(std::env::current_exe().unwrap())
@@ -52,6 +56,10 @@ fn a_panic_in_the_server_prints_its_place_and_not_its_message() {
         );
         assert!(net.caught(&printed).is_empty(), "{text}");
     }
+    let tool = printed("tool");
+    let text = String::from_utf8_lossy(&tool);
+    assert!(text.contains("a defect stopped this at ") && text.contains("panics.rs"));
+    assert!(net.caught(&tool).is_empty(), "{text}");
     assert!(
         !net.caught(&printed("control")).is_empty(),
         "without the hook it is printed"

@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
@@ -52,6 +53,15 @@ pub(crate) struct Server {
 impl Server {
     /// Makes the vault and serves it, over TLS or not, logging in this format.
     pub(crate) fn start(format: &str, tls: bool) -> Self {
+        Self::launch(format, tls, None)
+    }
+
+    /// The same as another user.
+    pub(crate) fn start_as(user: Option<u32>) -> Self {
+        Self::launch("json", false, user)
+    }
+
+    fn launch(format: &str, tls: bool, user: Option<u32>) -> Self {
         let home = tempfile::tempdir().unwrap();
         let paths = VaultPaths::beside(&home.path().join("vault"));
         let (keys, recovery) = make_vault(&paths);
@@ -76,7 +86,18 @@ impl Server {
         let manager = UnixDatagram::bind(home.path().join("notify")).unwrap();
         manager.set_read_timeout(Some(PATIENCE)).unwrap();
         let log = fs::File::create(home.path().join("log")).unwrap();
-        let child = Command::new(PROGRAM)
+        let program = match user {
+            // One that the other user reaches, too.
+            Some(user) => {
+                let program = home.path().join("program");
+                fs::copy(PROGRAM, &program).unwrap();
+                give(home.path(), user);
+                program
+            }
+            None => PROGRAM.into(),
+        };
+        let mut command = Command::new(program);
+        command
             .args(["vault-cli", "serve", "--vault"])
             .arg(&paths.dir)
             .arg("--passphrase-file")
@@ -87,9 +108,11 @@ impl Server {
             .current_dir(home.path().join("tmp"))
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+            .stderr(log);
+        if let Some(user) = user {
+            command.uid(user).gid(user);
+        }
+        let child = spawned(&mut command);
         let mut server = Self {
             child,
             address: metrics,
@@ -197,6 +220,30 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Starts it. A copy of a program cannot be started while a child that another test forked in that
+/// moment still has it open for writing: that child is a few instructions from its own program.
+pub(crate) fn spawned(command: &mut Command) -> Child {
+    for _ in 0..100_000 {
+        match command.spawn() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {
+                std::thread::yield_now();
+            }
+            child => return child.unwrap(),
+        }
+    }
+    panic!("the program stays open for writing")
+}
+
+/// Gives everything below a directory, and itself, to a user.
+fn give(path: &Path, user: u32) {
+    std::os::unix::fs::chown(path, Some(user), Some(user)).unwrap();
+    if path.is_dir() {
+        for entry in fs::read_dir(path).unwrap().flatten() {
+            give(&entry.path(), user);
+        }
     }
 }
 
