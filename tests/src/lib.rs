@@ -3,6 +3,8 @@
 //! Here stands what several tests and programs share; the tests themselves are in `tests/`.
 
 pub mod blobs;
+pub mod canary;
+pub mod contract;
 mod dialer;
 mod memory;
 pub mod replay;

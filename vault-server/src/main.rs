@@ -58,6 +58,7 @@ fn failed(code: u8, what: &str, error: &dyn std::error::Error) -> Failure {
 }
 
 fn main() -> ExitCode {
+    logging::hide_panics();
     match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure(code, text)) => {

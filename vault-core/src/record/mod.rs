@@ -243,11 +243,13 @@ pub(crate) fn remove(
     person.mark_dirty(txn, stored.compartment)
 }
 
+/// Members of a record's body that the vault itself understands.
+pub(crate) const META_MEMBERS: [&str; 2] = ["_meta", "occurred_at"];
+
 /// An object's members apart from those that the vault itself understands.
 pub(crate) fn split_meta(
     mut body: Map<String, Value>,
 ) -> (Map<String, Value>, Option<Value>, Option<Value>) {
-    let meta = body.remove("_meta");
-    let occurred_at = body.remove("occurred_at");
+    let [meta, occurred_at] = META_MEMBERS.map(|name| body.remove(name));
     (body, meta, occurred_at)
 }

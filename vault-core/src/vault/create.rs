@@ -13,7 +13,6 @@ use std::sync::atomic::AtomicBool;
 use parking_lot::Mutex;
 
 use super::secret::{Passphrase, RecoveryKey, UnlockSecret};
-use super::token::KEYHOLDER;
 use super::token_row::Uses;
 use super::{Settings, Vault, admin, blobs, figures, guard};
 use crate::audit::journal::Journal;
@@ -29,6 +28,7 @@ use crate::keys::anchor::{self, FileAnchor};
 use crate::keys::slots::{self, SlotFile, SlotKind, SlotTarget, SlotsError};
 use crate::keys::system::{Roots, SystemKeys};
 use crate::medium::{FileMedium, Medium, keeps_old_bytes};
+use crate::policy::KEYHOLDER;
 use crate::policy::{Draft, Finding};
 use crate::refusal::Refusal;
 use crate::store::{RedbStore, StoreError};
