@@ -46,6 +46,7 @@ pub mod urls;
 pub use connection::{AdminSocket, ConnectionFigures, SocketError};
 pub use metrics::MetricsListener;
 pub use openapi::openapi;
+pub use pages::receipt::html as receipt_page;
 pub use process::{Process, ServeError, hide_memory};
 pub use rate::Limits;
 pub use routes::router;

@@ -41,6 +41,15 @@ impl Noted {
     pub(super) fn person(&mut self, person: &Person, now: Timestamp) {
         self.subject = Some(subject_tag(&person.keyset.audit, now));
     }
+
+    /// What a refusal says: whom it was about, if it came as far as looking at them, and nothing of
+    /// what they have.
+    pub(super) fn refused(self) -> Self {
+        Self {
+            subject: self.subject,
+            ..Self::default()
+        }
+    }
 }
 
 impl Context {
@@ -284,8 +293,14 @@ impl Vault {
             let value = context
                 .principal
                 .check(&snapshot)
-                .and_then(|()| look(&snapshot, &policy, &context, &mut noted))
-                .inspect_err(|refusal| self.note_refusal(call, action, refusal))?;
+                .and_then(|()| look(&snapshot, &policy, &context, &mut noted));
+            let value = match value {
+                Ok(value) => value,
+                Err(refusal) => {
+                    self.note_refused(call, action, &refusal, noted);
+                    return Err(refusal);
+                }
+            };
             let entry = context.entry(&policy, snapshot.now(), action, noted, "ok");
             if let (Some(scope), false) = (context.principal.scope(), spent) {
                 let (subject, session) = (scope.subject, scope.session);
@@ -306,10 +321,14 @@ impl Vault {
         Err(Refusal::Overloaded)
     }
 
-    /// A refusal leaves an entry too: without a subject, whose key it may not have.
+    /// A refusal leaves an entry too: without a subject, whose key it does not have here.
     pub(super) fn note_refusal(&self, call: &Call<'_>, action: &'static str, refusal: &Refusal) {
+        self.note_refused(call, action, refusal, Noted::default());
+    }
+
+    fn note_refused(&self, call: &Call<'_>, action: &'static str, refusal: &Refusal, noted: Noted) {
         let policy = self.policy.lock().clone();
-        let noted = Noted::default();
+        let noted = noted.refused();
         let now = self.engine.now();
         let entry = Context::new(call).entry(&policy, now, action, noted, refusal.code());
         // The call is refused in any case; a journal that cannot be written refuses reads itself.

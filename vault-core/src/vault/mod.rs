@@ -4,6 +4,7 @@
 //! answers calls until it is closed. Each call is decided in the transaction or snapshot that it
 //! works on, and leaves an entry in the log whether it is granted or refused.
 
+mod access;
 mod admin;
 mod api_key;
 mod ask;
@@ -45,6 +46,7 @@ pub use crate::id::{CallId, ReceiptId, RecordId, SessionId, SubjectId, TokenId};
 pub use crate::keys::slots::SlotKind;
 pub use crate::policy::CollectionKind;
 pub use crate::refusal::{InputError, Refusal};
+pub use access::{Access, AccessAbout, AccessPage, AccessQuery};
 pub use admin::{PolicyApplied, PolicyView, SlotView, Status};
 pub use api_key::{Rotated, TokenInput};
 pub use blobs::{BlobPlace, BlobWritten, Download, Look, Upload};

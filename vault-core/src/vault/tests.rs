@@ -1,5 +1,6 @@
 //! The life of a vault in real directories: stored, given by need to know, forgotten.
 
+mod access;
 mod api_keys;
 
 use std::sync::Arc;

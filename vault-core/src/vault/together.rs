@@ -232,13 +232,13 @@ impl Vault {
     }
 
     /// Calls that were taken back leave entries too: without person and fields, since nothing of
-    /// theirs was shown or changed.
+    /// theirs was shown or changed. One that was refused itself keeps whom it was about.
     fn note_taken_back(&self, entries: Vec<Entry>, outcome: &'static str) {
         for mut entry in entries {
             if entry.outcome == "ok" {
                 entry.outcome = outcome.into();
+                entry.subject = None;
             }
-            entry.subject = None;
             entry.fields.clear();
             entry.receipt = None;
             // As for every refusal: a journal that cannot be written refuses reads itself.

@@ -230,20 +230,22 @@ impl Vault {
         let tied = sha256(&[tie, first.as_bytes()]);
         Ok(format!(
             "{}.{}",
-            cursor::sealed(&self.memory, view, tie, first),
-            cursor::sealed(&self.memory, view, &tied, second)
+            cursor::sealed(&self.memory, view, tie, first.as_bytes()),
+            cursor::sealed(&self.memory, view, &tied, second.as_bytes())
         ))
     }
 
     fn open_place(&self, view: &dyn View, tie: &[u8; 32], cursor: &str) -> Result<Place, Refusal> {
         let (first, second) = cursor.split_once('.').unwrap_or_default();
-        let first = cursor::open(&self.memory, view, tie, first)?;
-        let tied = sha256(&[tie, first.as_bytes()]);
-        let second = cursor::open(&self.memory, view, &tied, second)?;
-        let (tag, within) = first.as_bytes().split_at(16);
+        let first: [u8; RecordId::BYTES] = cursor::open(&self.memory, view, tie, first)?;
+        let tied = sha256(&[tie, &first]);
+        let second: [u8; RecordId::BYTES] = cursor::open(&self.memory, view, &tied, second)?;
+        let (tag, within) = first.split_at(16);
         Ok(Place {
             tag: tag.try_into().expect("sixteen of twenty-four"),
-            after: (within[0] != 0).then_some(second),
+            after: (within[0] != 0)
+                .then(|| RecordId::from_slice(&second))
+                .flatten(),
         })
     }
 }

@@ -183,10 +183,9 @@ impl<'a, 't> Desk<'a, 't> {
         noted: Noted,
         result: Result<T, Refusal>,
     ) -> Result<T, Refusal> {
-        // A refusal is noted without the person, whose key it may not have.
         let (noted, outcome) = match &result {
             Ok(_) => (noted, "ok"),
-            Err(refusal) => (Noted::default(), refusal.code()),
+            Err(refusal) => (noted.refused(), refusal.code()),
         };
         let now = self.ground.view().now();
         let entry = self
