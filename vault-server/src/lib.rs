@@ -5,6 +5,7 @@
 //! `reply` or `problem`. This crate decides nothing about people: who may see what is decided
 //! below, in the read's own transaction. It knows sockets, headers and status codes.
 
+mod alarm;
 mod asked;
 mod backoff;
 mod call;
@@ -42,6 +43,7 @@ mod tls;
 mod transfer;
 pub mod unlock;
 pub mod urls;
+pub mod webhook;
 
 pub use connection::{AdminSocket, ConnectionFigures, SocketError};
 pub use metrics::MetricsListener;

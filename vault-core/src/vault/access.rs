@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::call::{Context, Noted};
 use super::evidence::{LEEWAY, SLICE, Tags};
-use super::{Call, Vault, cursor};
+use super::{Call, Vault, cursor, honey};
 use crate::audit::{self, Entry};
 use crate::commit::{Snapshot, View};
 use crate::crypto::sha256;
@@ -204,6 +204,9 @@ impl Vault {
                     break 'log;
                 }
                 if entry.time < begin || query.to.is_some_and(|to| entry.time >= to) {
+                    continue;
+                }
+                if entry.action == honey::ACTION {
                     continue;
                 }
                 let about = match () {

@@ -18,6 +18,7 @@ mod desk;
 mod evidence;
 mod figures;
 mod guard;
+mod honey;
 mod input;
 mod reads;
 mod secret;
@@ -56,6 +57,7 @@ pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError
 pub use desk::Desk;
 pub use evidence::{AuditEntry, AuditPage, AuditQuery, LogProof};
 pub use figures::{Figures, Histogram};
+pub use honey::{Alarms, HoneyAlarm};
 pub use secret::{Passphrase, PassphraseError, RecoveryKey, RecoveryKeyError, UnlockSecret};
 pub use sessions::{SessionBegun, SessionInput, SessionView};
 pub use subjects::{CollectionCount, SubjectView};

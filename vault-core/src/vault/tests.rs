@@ -2,6 +2,7 @@
 
 mod access;
 mod api_keys;
+mod honey;
 
 use std::sync::Arc;
 
