@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use super::draft::{Content, DraftField, DraftRole, Pattern};
 use super::finding::{Findings, printable};
 use super::reader::{At, hint};
-use super::{RIGHTS, Recipient, role};
+use super::{RIGHTS, Recipient, honey, role};
 use crate::schema::FieldType;
 
 /// The European Economic Area, ISO 3166-1 alpha-2: the 27 Member States, and Iceland,
@@ -42,6 +42,7 @@ pub(super) fn check(content: &Content, findings: &mut Findings) {
     for role in &content.roles {
         check_role(role, &names, findings);
     }
+    honey::check(content, findings);
 }
 
 /// Everything that can be referred to.

@@ -116,6 +116,7 @@ pub(super) fn put(
     purpose: &str,
     input: &ConsentInput,
 ) -> Result<ConsentEvent, Refusal> {
+    noted.met = Some(subject);
     append(txn, policy, context, noted, subject, purpose, |_| {
         let mut errors = Vec::new();
         let texts = [
@@ -151,6 +152,7 @@ pub(super) fn withdraw(
     subject: SubjectId,
     purpose: &str,
 ) -> Result<ConsentEvent, Refusal> {
+    noted.met = Some(subject);
     append(txn, policy, context, noted, subject, purpose, |state| {
         state.ok_or(Refusal::NotFound("consent"))?;
         let input = ConsentInput {

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use super::secret::{Passphrase, RecoveryKey, UnlockSecret};
 use super::token_row::Uses;
-use super::{Settings, Vault, admin, blobs, figures, guard};
+use super::{Settings, Vault, admin, blobs, figures, guard, honey};
 use crate::audit::journal::Journal;
 use crate::audit::{Actor, Entry};
 use crate::commit::View as _;
@@ -482,11 +482,14 @@ impl LockedVault {
             memory: Arc::new(guard::Memory {
                 guard: guard::Guard::new(Secret::generate(&mut OsEntropy)),
                 asks: guard::Asks::default(),
+                honey: honey::Known::default(),
                 process_key: Secret::generate(&mut OsEntropy),
             }),
         });
         // What uploads left that a crash cut off. If it cannot be removed now the sweeper does it.
         let _ = vault.sweep_uploads();
+        // And people who do not exist: who is missing is made by the sweeper at the latest.
+        let _ = vault.plant_honey();
         Ok(vault)
     }
 

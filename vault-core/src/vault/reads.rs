@@ -209,14 +209,17 @@ pub(super) fn list(
         format!("{:?}", read.fields).as_bytes(),
     ]);
     let after = match &options.cursor {
-        Some(cursor) => Some(cursor::open(memory, view, &query, cursor)?),
+        Some(cursor) => {
+            let last: [u8; RecordId::BYTES] = cursor::open(memory, view, &query, cursor)?;
+            RecordId::from_slice(&last)
+        }
         None => None,
     };
     let limit = options.limit.clamp(1, PAGE_RECORDS_MAX);
     let (person, collection) = (&reader.person, &reader.collection);
     let (records, more) = record::list(view, person, collection, direction, after, limit)?;
     let next = match (more, records.last()) {
-        (true, Some(last)) => Some(cursor::sealed(memory, view, &query, last.id)),
+        (true, Some(last)) => Some(cursor::sealed(memory, view, &query, last.id.as_bytes())),
         _ => None,
     };
     let views: Result<Vec<RecordView>, Refusal> = records
