@@ -4,6 +4,7 @@
 //! everything wrong before it refuses, so that a developer corrects a call once.
 
 use serde_json::{Map, Value};
+use vault_core::limits::INPUT_ERRORS_MAX;
 use vault_core::refusal::InputError;
 
 use crate::nearest::nearest;
@@ -15,9 +16,20 @@ pub(crate) struct Shape {
     errors: Vec<InputError>,
 }
 
-/// The JSON pointer of a member of the body's top.
+/// Longest name of a member that is repeated.
+const NAME_BYTES_MAX: usize = 64;
+
+/// The JSON pointer of a member of the body's top. A name of another form than those known may itself
+/// be a value, and is not repeated: the pointer is that of the body.
 fn pointer(name: &str) -> String {
-    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
+    let plain = name.len() <= NAME_BYTES_MAX
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    match plain {
+        true => format!("/{name}"),
+        false => String::new(),
+    }
 }
 
 impl Shape {
@@ -33,6 +45,8 @@ impl Shape {
         let errors = members
             .keys()
             .filter(|name| !known.contains(&name.as_str()))
+            // One more than is told, so that it is told that there are more.
+            .take(INPUT_ERRORS_MAX + 1)
             .map(|name| InputError {
                 pointer: pointer(name),
                 code: "unknown_member",
@@ -219,13 +233,43 @@ mod tests {
             found,
             [
                 ("/chanel", "unknown_member"),
-                ("/a~1b~0c", "unknown_member"),
+                // No name of the form of ours: it may itself be a value.
+                ("", "unknown_member"),
                 ("/channel", "missing"),
                 ("/user", "not_a_text"),
             ]
         );
         assert!(places[0]["detail"].as_str().unwrap().contains("`channel`"));
         assert!(!places.to_string().contains("canary"));
+    }
+
+    #[test]
+    fn a_name_that_may_be_a_value_is_not_repeated_and_many_mistakes_are_not_all_told() {
+        let mut members = Map::new();
+        members.insert("anna.canary@example.test".into(), json!(true));
+        members.insert("x".repeat(65), json!(true));
+        let problem = Shape::of(Value::Object(members), &["user"]).expect("an object");
+        let problem = problem.finish(()).expect_err("unknown members");
+        let told = places(&problem).to_string();
+        assert!(!told.contains("canary") && !told.contains("xxx"), "{told}");
+
+        let of = |count: u32| {
+            let members = (0..count).map(|n| (format!("{n}"), json!(n))).collect();
+            let shape = Shape::of(Value::Object(members), &["user"]).expect("an object");
+            let problem = shape.finish(()).expect_err("unknown members");
+            (places(&problem).as_array().map(Vec::len), problem)
+        };
+        let first = "its first 100";
+        let (all, problem) = of(100);
+        assert_eq!(all, Some(100));
+        let says = |problem: &Problem| {
+            let document = problem.document(CallId::from_bytes([0; 16]));
+            String::from_utf8(document).expect("text").contains(first)
+        };
+        assert!(!says(&problem));
+        let (some, problem) = of(5_000);
+        assert_eq!(some, Some(100));
+        assert!(says(&problem));
     }
 
     #[test]
