@@ -141,7 +141,7 @@ fn evidence(write: Write<'_>) -> std::io::Result<()> {
         size: 42,
         root: [9; 32],
     };
-    let seed = Secret::take(&mut vault_fuzz::SIGNING_SEED.clone());
+    let seed = vault_fuzz::signing_seed();
     let note = checkpoint.sign(VAULT, &seed);
     write("note", "checkpoint", note.as_bytes())?;
     let witnessed = format!("{note}\u{2014} witness.example AAAAAAAA\n");

@@ -13,11 +13,15 @@ use vault_core::crypto::Secret;
 
 use crate::VAULT;
 
-/// The seed of the key that signs what the targets read.
-pub const SIGNING_SEED: [u8; 32] = [11; 32];
+const SIGNING_SEED: [u8; 32] = [11; 32];
 
-static KEY: LazyLock<VerifierKey> =
-    LazyLock::new(|| VerifierKey::of(VAULT, &Secret::take(&mut SIGNING_SEED.clone())));
+/// The seed of the key that signs what the targets read.
+#[must_use]
+pub fn signing_seed() -> Secret<32> {
+    Secret::take(&mut { SIGNING_SEED })
+}
+
+static KEY: LazyLock<VerifierKey> = LazyLock::new(|| VerifierKey::of(VAULT, &signing_seed()));
 
 /// The note of any text, signed as the vault signs.
 #[must_use]

@@ -253,6 +253,8 @@ fn make_journal() -> Vec<Value> {
         });
         parts.collect::<Vec<_>>().concat()
     };
+    // What was never acknowledged is dropped, whatever it is.
+    let torn = |vector| with(vector, "torn", true);
     let elsewhere = {
         let path = dir.path().join("other");
         let other = VaultId::from_bytes([0x12; 16]);
@@ -264,8 +266,12 @@ fn make_journal() -> Vec<Value> {
     };
     vec![
         valid("three frames", &whole, &gives(3)),
-        valid("the last frame cut off", &whole[..ends[3] - 1], &gives(2)),
-        valid(
+        torn(valid(
+            "the last frame cut off",
+            &whole[..ends[3] - 1],
+            &gives(2),
+        )),
+        torn(valid(
             "zeros for the last frame",
             &{
                 let mut bytes = whole.clone();
@@ -273,7 +279,7 @@ fn make_journal() -> Vec<Value> {
                 bytes
             },
             &gives(2),
-        ),
+        )),
         faulty("version 2", &[&whole[..8], &[2], &whole[9..]].concat()),
         faulty("another magic", &bent(&whole, 0)),
         faulty("another header", &bent(&whole, 24)),

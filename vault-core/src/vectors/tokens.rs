@@ -53,7 +53,7 @@ fn make() -> Vec<Value> {
         bad(
             "API key",
             "bits behind the last byte",
-            &api_key.replacen(&api_key[45..], "9", 1),
+            &format!("{}9", &api_key[..45]),
         ),
         bad(
             "API key",
