@@ -5,7 +5,9 @@ use std::sync::LazyLock;
 
 static PARSE: LazyLock<fn(&[u8])> = LazyLock::new(|| {
     let name = std::env::var("FUZZ_TARGET").expect("FUZZ_TARGET names a target");
-    let found = vault_fuzz::TARGETS.iter().find(|(target, _)| *target == name);
+    let found = vault_fuzz::TARGETS
+        .iter()
+        .find(|(target, _)| *target == name);
     found.expect("FUZZ_TARGET names a target").1
 });
 

@@ -102,7 +102,7 @@ pub fn seal_cursor(
         query,
         hour,
     };
-    tie.seal(last)
+    tie.seal(last.as_bytes())
 }
 
 /// Where a cursor goes on, in `hour`.
@@ -120,7 +120,7 @@ pub fn open_cursor(
         query,
         hour,
     };
-    tie.open(cursor)
+    RecordId::from_slice(&tie.open::<{ RecordId::BYTES }>(cursor)?)
 }
 
 /// Reads the body of one record of this collection, `_meta` and all.

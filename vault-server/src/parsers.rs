@@ -10,7 +10,8 @@ use vault_core::id::CallId;
 use crate::incoming::{self, QueryMap};
 use crate::problem::Problem;
 use crate::routes::{
-    admin, ask, batch, blobs, bulk, consents, evidence, key_slots, policy, sessions, state, subjects,
+    admin, ask, batch, blobs, bulk, consents, evidence, key_slots, policy, sessions, state,
+    subjects,
 };
 use crate::{json, negotiate};
 
@@ -29,7 +30,10 @@ fn read_batch(body: Value) -> Result<(), Vec<u8>> {
     let read = batch::read(body).inspect(|groups| {
         let mut all = groups.concat();
         all.sort_unstable();
-        assert!(all.into_iter().eq(0..count), "an operation is lost or twice");
+        assert!(
+            all.into_iter().eq(0..count),
+            "an operation is lost or twice"
+        );
     });
     told(read)
 }
@@ -45,11 +49,15 @@ pub const BODIES: [Body; 14] = [
     ("consent", |body| told(consents::read_request(body))),
     ("key slot", |body| told(key_slots::NewSlot::read(body))),
     ("unlock", |body| told(state::secret(body))),
-    ("subject", |body| told(subjects::CreateSubjectRequest::read(body))),
+    ("subject", |body| {
+        told(subjects::CreateSubjectRequest::read(body))
+    }),
     ("lookup", |body| told(subjects::Lookup::read(body))),
     ("API key", |body| told(admin::CreateKeyRequest::read(body))),
     ("rotation", |body| told(admin::RotateKeyRequest::read(body))),
-    ("checkpoints", |body| told(evidence::VerifyRequest::read(body))),
+    ("checkpoints", |body| {
+        told(evidence::VerifyRequest::read(body))
+    }),
 ];
 
 /// Reads the source of a policy out of its body.

@@ -62,7 +62,9 @@ impl Problem {
     #[must_use]
     pub fn invalid(mut errors: Vec<InputError>) -> Self {
         let detail = match errors.len() > INPUT_ERRORS_MAX {
-            true => format!("the input does not fit; its first {INPUT_ERRORS_MAX} mistakes are in `errors`"),
+            true => format!(
+                "the input does not fit; its first {INPUT_ERRORS_MAX} mistakes are in `errors`"
+            ),
             false => "the input does not fit; see `errors`".to_owned(),
         };
         errors.truncate(INPUT_ERRORS_MAX);
@@ -184,7 +186,7 @@ pub(crate) struct ProblemBody {
 /// One place in the body that does not fit.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ProblemPlace {
-    /// JSON pointer (RFC 6901) into the body; empty for the whole.
+    /// JSON pointer (RFC 6901) into the body; empty for the whole. It never holds a name that is not known.
     pointer: String,
     /// A stable code, such as `unknown_member`.
     code: String,

@@ -16,20 +16,9 @@ pub(crate) struct Shape {
     errors: Vec<InputError>,
 }
 
-/// Longest name of a member that is repeated.
-const NAME_BYTES_MAX: usize = 64;
-
-/// The JSON pointer of a member of the body's top. A name of another form than those known may itself
-/// be a value, and is not repeated: the pointer is that of the body.
+/// The JSON pointer of a member of the body's top: one of ours, which needs no escapes.
 fn pointer(name: &str) -> String {
-    let plain = name.len() <= NAME_BYTES_MAX
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-    match plain {
-        true => format!("/{name}"),
-        false => String::new(),
-    }
+    format!("/{name}")
 }
 
 impl Shape {
@@ -42,17 +31,23 @@ impl Shape {
         let Value::Object(members) = body else {
             return Err(not_an_object(""));
         };
-        let errors = members
-            .keys()
-            .filter(|name| !known.contains(&name.as_str()))
+        // A name that is not ours may itself be a value: its place is counted, and it is not repeated.
+        let errors = (1..)
+            .zip(members.keys())
+            .filter(|(_, name)| !known.contains(&name.as_str()))
             // One more than is told, so that it is told that there are more.
             .take(INPUT_ERRORS_MAX + 1)
-            .map(|name| InputError {
-                pointer: pointer(name),
+            .map(|(place, name)| InputError {
+                pointer: String::new(),
                 code: "unknown_member",
                 detail: match nearest(name, known.iter().copied()) {
-                    Some(near) => format!("not known here; did you mean `{near}`?"),
-                    None => format!("not known here; known: {}", known.join(", ")),
+                    Some(near) => {
+                        format!("member {place} is not known here; did you mean `{near}`?")
+                    }
+                    None => format!(
+                        "member {place} is not known here; known: {}",
+                        known.join(", ")
+                    ),
                 },
             })
             .collect();
@@ -213,7 +208,7 @@ mod tests {
 
     #[test]
     fn everything_wrong_is_told_at_once_and_no_value_is_repeated() {
-        let body = json!({"chanel": "web-canary", "user": 7, "a/b~c": 1});
+        let body = json!({"chanel": "web-canary", "user": 7, "canary": 1});
         let mut shape = Shape::of(body, &["channel", "user"]).expect("an object");
         let taken = (shape.text("channel"), shape.text("user"));
         let problem = shape.finish(taken).expect_err("three mistakes");
@@ -232,14 +227,16 @@ mod tests {
         assert_eq!(
             found,
             [
-                ("/chanel", "unknown_member"),
-                // No name of the form of ours: it may itself be a value.
+                ("", "unknown_member"),
                 ("", "unknown_member"),
                 ("/channel", "missing"),
                 ("/user", "not_a_text"),
             ]
         );
-        assert!(places[0]["detail"].as_str().unwrap().contains("`channel`"));
+        let told = |place: usize| places[place]["detail"].as_str().unwrap();
+        assert!(told(0).starts_with("member 1 ") && told(0).contains("`channel`"));
+        assert!(told(1).starts_with("member 3 "));
+        assert!(!places.to_string().contains("chanel"));
         assert!(!places.to_string().contains("canary"));
     }
 

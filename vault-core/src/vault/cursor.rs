@@ -9,7 +9,7 @@ use super::input;
 use crate::clock::hour_of;
 use crate::commit::View;
 use crate::crypto::{Location, Secret, seal, unseal};
-use crate::id::{RecordId, VaultId};
+use crate::id::VaultId;
 use crate::refusal::Refusal;
 
 /// The number that stands for a table in the associated data of a cursor.
@@ -28,9 +28,9 @@ pub(crate) struct Tie<'a> {
 }
 
 impl Tie<'_> {
-    /// A cursor that goes on after `last`.
-    pub(crate) fn seal(&self, last: RecordId) -> String {
-        let mut text = last.as_bytes().to_vec();
+    /// A cursor that goes on after `last`, which is of one length a list.
+    pub(crate) fn seal(&self, last: &[u8]) -> String {
+        let mut text = last.to_vec();
         text.extend_from_slice(&self.hour.to_be_bytes());
         let location = Location::row(self.vault, CURSOR, self.query);
         let sealed = seal(self.key, 0, &location, &text).expect("a cursor is short");
@@ -38,17 +38,17 @@ impl Tie<'_> {
     }
 
     /// Where a cursor goes on, unless it is another's or over.
-    pub(crate) fn open(&self, cursor: &str) -> Option<RecordId> {
+    pub(crate) fn open<const N: usize>(&self, cursor: &str) -> Option<[u8; N]> {
         if cursor.len() > CHARACTERS_MAX {
             return None;
         }
         let sealed = BASE64URL_NOPAD.decode(cursor.as_bytes()).ok()?;
         let location = Location::row(self.vault, CURSOR, self.query);
         let text = unseal(self.key, &location, &sealed).ok()?;
-        let (last, hour) = text.split_at_checked(RecordId::BYTES)?;
+        let (last, hour) = text.split_at_checked(N)?;
         let hour = u32::from_be_bytes(hour.try_into().ok()?);
         let young = self.hour.saturating_sub(hour) <= 1;
-        young.then(|| RecordId::from_slice(last)).flatten()
+        young.then(|| last.try_into().ok()).flatten()
     }
 }
 
@@ -61,18 +61,18 @@ fn tie<'a>(memory: &'a Memory, view: &dyn View, query: &'a [u8; 32]) -> Tie<'a> 
     }
 }
 
-/// A cursor that goes on after `last`.
-pub(super) fn sealed(memory: &Memory, view: &dyn View, query: &[u8; 32], last: RecordId) -> String {
+/// A cursor that goes on after `last`, which is of one length a list.
+pub(super) fn sealed(memory: &Memory, view: &dyn View, query: &[u8; 32], last: &[u8]) -> String {
     tie(memory, view, query).seal(last)
 }
 
 /// Where the cursor goes on.
-pub(super) fn open(
+pub(super) fn open<const N: usize>(
     memory: &Memory,
     view: &dyn View,
     query: &[u8; 32],
     cursor: &str,
-) -> Result<RecordId, Refusal> {
+) -> Result<[u8; N], Refusal> {
     let valid = tie(memory, view, query).open(cursor);
     valid.ok_or_else(|| {
         Refusal::Invalid(vec![input::error(

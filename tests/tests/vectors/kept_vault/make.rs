@@ -5,8 +5,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 use vault_core::schema::MediaType;
 use vault_core::vault::{
-    Call, ConsentInput, Created, Group, LockedVault, Once, Passphrase, ReadOptions, SessionInput,
-    VaultPaths,
+    Answer, Call, ConsentInput, Created, Group, LockedVault, Once, Passphrase, ReadOptions,
+    SessionInput, VaultPaths,
 };
 
 use super::{PASSPHRASE, at, members, photo, photo_of};
@@ -114,9 +114,15 @@ pub(super) fn vault(dir: &Path) -> Value {
     };
     let remembered = vault.together(&call(), group, move |desk, _: Option<&()>| {
         let body = members(json!({"text": "said once"}));
-        desk.append(anna, "messages", &[body])
-            .map(drop)
-            .map_err(drop)
+        desk.append(anna, "messages", &[body]).map_err(drop)?;
+        let answer = Answer {
+            operation: 0,
+            status: 201,
+            body: b"{}".to_vec(),
+            etag: None,
+            location: None,
+        };
+        desk.keep(anna, Some(vec![answer])).map_err(drop)
     });
     remembered.unwrap().unwrap();
     let dpo = vault.authenticate(&dpo_key).unwrap();
