@@ -58,20 +58,54 @@ fn change(bytes: &mut Vec<u8>, other: &[u8], random: &mut SeededEntropy) {
     }
 }
 
+/// The corpus of a target, changed as often as `more` says; how often that was.
+fn changed(target: &str, parse: fn(&[u8]), seed: u64, more: &dyn Fn(usize) -> bool) -> usize {
+    let corpus = corpus(target);
+    assert!(!corpus.is_empty(), "{target}");
+    corpus.iter().for_each(|bytes| parse(bytes));
+    let mut random = SeededEntropy::new(seed);
+    let mut round = 0;
+    while more(round) {
+        let mut bytes = corpus[round % corpus.len()].clone();
+        let other = &corpus[(round / corpus.len()) % corpus.len()];
+        change(&mut bytes, other, &mut random);
+        parse(&bytes);
+        round += 1;
+    }
+    round
+}
+
 #[test]
 fn no_parser_panics_on_its_corpus_or_on_changes_of_it() {
     for (target, parse) in vault_fuzz::TARGETS {
-        let corpus = corpus(target);
-        assert!(!corpus.is_empty(), "{target}");
-        corpus.iter().for_each(|bytes| parse(bytes));
-        let mut random = SeededEntropy::new(5);
-        for round in 0..CHANGES {
-            let mut bytes = corpus[round % corpus.len()].clone();
-            let other = &corpus[(round / corpus.len()) % corpus.len()];
-            change(&mut bytes, other, &mut random);
-            parse(&bytes);
-        }
+        changed(target, parse, 5, &|round| round < CHANGES);
     }
+}
+
+/// The long form, without a toolchain of its own: `PARSERS_SECONDS=60 cargo test -p vault-tests --test
+/// parsers -- --ignored --nocapture` gives each target so many seconds, two at a time. Another seed
+/// each minute of the day; it is printed.
+#[test]
+#[ignore = "takes minutes: see its documentation"]
+fn no_parser_panics_on_many_changes_of_its_corpus() {
+    let seconds = std::env::var("PARSERS_SECONDS").ok();
+    let seconds = seconds.map_or(10, |text| text.parse().expect("a number of seconds"));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let seed = now.expect("after 1970").as_secs() / 60;
+    let waiting = std::sync::Mutex::new(vault_fuzz::TARGETS.into_iter());
+    std::thread::scope(|threads| {
+        for _ in 0..2 {
+            threads.spawn(|| {
+                loop {
+                    let next = waiting.lock().expect("nobody panics with it").next();
+                    let Some((target, parse)) = next else { break };
+                    let end = Instant::now() + Duration::from_secs(seconds);
+                    let runs = changed(target, parse, seed, &|_| Instant::now() < end);
+                    println!("{target}: {runs} runs in {seconds} s, seed {seed}");
+                }
+            });
+        }
+    });
 }
 
 /// Long inputs of every shape that the corpus has: a parser whose work grows with the square of its

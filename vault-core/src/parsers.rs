@@ -120,8 +120,7 @@ pub fn open_cursor(
         query,
         hour,
     };
-    let last: [u8; RecordId::BYTES] = tie.open(cursor)?;
-    RecordId::from_slice(&last)
+    RecordId::from_slice(&tie.open::<{ RecordId::BYTES }>(cursor)?)
 }
 
 /// Reads the body of one record of this collection, `_meta` and all.

@@ -5,10 +5,14 @@
 //! there is never written again: a form that changes gets a version, and vectors of its own, beside
 //! those of the old one.
 
+mod chunks;
+mod derivations;
+mod envelopes;
 mod evidence;
 mod files;
+mod place;
+mod row_faults;
 mod rows;
-mod sealed;
 mod tokens;
 
 use std::collections::BTreeSet;
@@ -34,9 +38,9 @@ struct Set {
 
 const SETS: [Set; 10] = [
     rows::ROWS,
-    sealed::ENVELOPES,
-    sealed::CHUNKS,
-    sealed::DERIVATIONS,
+    envelopes::ENVELOPES,
+    chunks::CHUNKS,
+    derivations::DERIVATIONS,
     files::ANCHOR,
     files::SLOTS,
     files::JOURNAL,

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Set, faulty, valid, with};
+use super::{Set, faulty, row_faults, valid, with};
 use crate::answer::{Answer, AnswerRow};
 use crate::audit::{Actor, Entry};
 use crate::blob::Blob;
@@ -54,7 +54,7 @@ name = { type = "name", category = "user.name", purposes = ["support"] }
 "#;
 
 /// 2026-11-25T12:00:00Z in milliseconds.
-const NOW: i64 = 1_795_608_000_000;
+pub(super) const NOW: i64 = 1_795_608_000_000;
 
 pub(super) fn entry() -> Entry {
     Entry {
@@ -90,7 +90,7 @@ pub(super) fn short_entry() -> Entry {
     }
 }
 
-fn token() -> TokenRow {
+pub(super) fn token() -> TokenRow {
     TokenRow {
         token: TokenId::from_bytes([1; 16]),
         role: "bot".into(),
@@ -105,7 +105,7 @@ fn token() -> TokenRow {
     }
 }
 
-fn session() -> SessionRow {
+pub(super) fn session() -> SessionRow {
     SessionRow {
         secret_sha256: [1; 32],
         token: TokenId::from_bytes([2; 16]),
@@ -139,7 +139,7 @@ fn meta() -> MetaRow {
     }
 }
 
-fn system() -> SystemKeys {
+pub(super) fn system() -> SystemKeys {
     let entropy = &mut SeededEntropy::new(21);
     let slot = |number, kind, secret: &[u8], entropy: &mut SeededEntropy| {
         SlotTarget::new(number, kind, "slot".into(), 1_795_608_000, secret, entropy)
@@ -170,7 +170,7 @@ fn keyset() -> Keyset {
     keyset
 }
 
-fn policy() -> PolicyRow {
+pub(super) fn policy() -> PolicyRow {
     let policy = Draft::parse(POLICY).and_then(|draft| draft.assign(None, 7));
     PolicyRow {
         applied_at: NOW,
@@ -179,12 +179,12 @@ fn policy() -> PolicyRow {
 }
 
 /// A `Blob` is read through its checks; here it is written member by member.
-fn blob(size: u64, media_type: &str) -> Vec<u8> {
+pub(super) fn blob(size: u64, media_type: &str) -> Vec<u8> {
     let members = ([4u8; 16], [5u8; 32], [6u8; 19], size, media_type.to_owned());
     row::encode(&members).to_vec()
 }
 
-fn event() -> ConsentEvent {
+pub(super) fn event() -> ConsentEvent {
     ConsentEvent {
         consent: ConsentId::from_bytes([1; 16]),
         state: ConsentState::Given,
@@ -195,7 +195,7 @@ fn event() -> ConsentEvent {
     }
 }
 
-fn leaf(payload: usize, count: u8) -> Vec<u8> {
+pub(super) fn leaf(payload: usize, count: u8) -> Vec<u8> {
     let places = usize::from(count).next_power_of_two().max(8);
     let mut node = vec![2, count];
     for number in 0..count {
@@ -205,7 +205,7 @@ fn leaf(payload: usize, count: u8) -> Vec<u8> {
     node
 }
 
-fn inner() -> Vec<u8> {
+pub(super) fn inner() -> Vec<u8> {
     let keys = (1..=16u8).flat_map(|number| [number; 32]);
     std::iter::once(1).chain(keys).collect()
 }
@@ -352,149 +352,6 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     ]
 }
 
-/// The row's bytes with those from `old` on replaced.
-fn replaced(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
-    let at = bytes.windows(old.len()).position(|part| part == old);
-    let at = at.expect("they stand there");
-    [&bytes[..at], new, &bytes[at + old.len()..]].concat()
-}
-
-/// Faults that a form alone has.
-fn faults() -> Vec<(&'static str, &'static str, Vec<u8>)> {
-    let (token, session) = (row::encode(&token()), row::encode(&session()));
-    let (entry, subject) = (
-        entry().encode(),
-        SubjectRow {
-            created_at: NOW,
-            channel: "web".into(),
-            user: "visitor-42".into(),
-        },
-    );
-    let subject = row::encode(&subject);
-    let last = |bytes: &[u8], byte: u8| [&bytes[..bytes.len() - 1], &[byte]].concat();
-    let state = row::encode(&State::default());
-    let event = serde_json::to_vec(&event()).expect("a JSON form");
-    let policy = replaced(&row::encode(&policy()), b"contract", b"whatever");
-    let system = row::encode(&system());
-    vec![
-        (
-            "AnswerRow",
-            "a length beyond the row",
-            replaced(
-                &row::encode(&AnswerRow {
-                    fingerprint: [1; 32],
-                    at: NOW,
-                    answers: Some(Vec::new()),
-                }),
-                &[1, 0],
-                &[1, 250],
-            ),
-        ),
-        ("Blob", "a media type with capitals", blob(1, "Image/JPEG")),
-        (
-            "Blob",
-            "a media type with parameters",
-            blob(1, "image/jpeg; q=1"),
-        ),
-        (
-            "Blob",
-            "longer than a blob is",
-            blob((4 << 30) + 1, "image/jpeg"),
-        ),
-        (
-            "Entry",
-            "an actor of no kind",
-            replaced(&entry, &[1, 1, 1, 1, 1], &[2, 1, 1, 1, 1]),
-        ),
-        (
-            "Entry",
-            "a time beyond the calendar",
-            [&[1, 0xfd][..], &[0xff; 8], &entry[10..]].concat(),
-        ),
-        (
-            "SessionRow",
-            "a truth value that is none",
-            last(&session, 2),
-        ),
-        (
-            "State",
-            "an option that is none",
-            replaced(
-                &state,
-                &[0; 24],
-                &[[0; 5].as_slice(), &[2], &[0; 18]].concat(),
-            ),
-        ),
-        (
-            "SubjectRow",
-            "a text that is no UTF-8",
-            last(&subject, 0xff),
-        ),
-        (
-            "SystemKeys",
-            "a kind of slot that is none",
-            replaced(&system, b"\x02\x01\x04slot", b"\x02\x02\x04slot"),
-        ),
-        (
-            "TokenRow",
-            "an option that is none",
-            replaced(&token, &[1, 2, 2, 2, 2], &[2, 2, 2, 2, 2]),
-        ),
-        ("PolicyRow", "a basis that is none", policy),
-        (
-            "event",
-            "a state that is none",
-            replaced(&event, b"given", b"taken"),
-        ),
-        (
-            "event",
-            "an id of another kind",
-            replaced(&event, b"cns_", b"tok_"),
-        ),
-        (
-            "list of entries",
-            "a length of four gigabytes",
-            vec![1, 1, 0xfc, 0xff, 0xff, 0xff, 0xff],
-        ),
-        (
-            "node of the people map",
-            "a kind that is none",
-            [&[3][..], &leaf(48, 1)[1..]].concat(),
-        ),
-        (
-            "node of the people map",
-            "more entries than a leaf has",
-            leaf(48, 65),
-        ),
-        (
-            "node of the people map",
-            "an entry cut off",
-            [&[2, 9][..], &leaf(48, 8)[2..]].concat(),
-        ),
-        (
-            "node of the people map",
-            "fifteen children",
-            inner()[..inner().len() - 32].to_vec(),
-        ),
-        (
-            "node of the index map",
-            "an entry cut off",
-            leaf(64, 9)[..2 + 80 * 8].to_vec(),
-        ),
-        ("node of the index map", "nothing", Vec::new()),
-        (
-            "node of the people map",
-            "more padding than a leaf of its size has",
-            [leaf(48, 1), vec![0; 64]].concat(),
-        ),
-        (
-            "node of the people map",
-            "padding that is none",
-            last(&leaf(48, 1), 1),
-        ),
-    ]
-}
-
 fn make() -> Vec<Value> {
     let mut vectors = Vec::new();
     let mut last = "";
@@ -512,7 +369,7 @@ fn make() -> Vec<Value> {
         fault("a byte left over", &[&bytes[..], &[0]].concat());
         fault("another version", &[&[2][..], &bytes[1..]].concat());
     }
-    for (form, name, bytes) in faults() {
+    for (form, name, bytes) in row_faults::faults() {
         vectors.push(with(faulty(name, &bytes), "form", form));
     }
     vectors

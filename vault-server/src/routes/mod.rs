@@ -3,7 +3,7 @@
 //! A handler reads its input, names the call that it makes in the vault, and writes the answer.
 //! It decides nothing about people.
 
-pub(crate) mod access;
+mod access;
 pub(crate) mod admin;
 pub(crate) mod ask;
 pub(crate) mod batch;
