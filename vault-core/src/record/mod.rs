@@ -29,7 +29,7 @@ pub(crate) use blobs::put_blob;
 pub(crate) use filter::{Ended, Filter};
 pub(crate) use lookup::{mark, release};
 pub(crate) use many::{Known, MetaPatch, Page, Stretch, amend, purge, values};
-pub(crate) use stored::{Meta, Stored, period_hours};
+pub(crate) use stored::{Meta, MetaRow, Stored, period_hours};
 pub(crate) use upkeep::{ended, rekey, remove_rows};
 
 use lookup::change_lookup;
@@ -243,11 +243,13 @@ pub(crate) fn remove(
     person.mark_dirty(txn, stored.compartment)
 }
 
+/// Members of a record's body that the vault itself understands.
+pub(crate) const META_MEMBERS: [&str; 2] = ["_meta", "occurred_at"];
+
 /// An object's members apart from those that the vault itself understands.
 pub(crate) fn split_meta(
     mut body: Map<String, Value>,
 ) -> (Map<String, Value>, Option<Value>, Option<Value>) {
-    let meta = body.remove("_meta");
-    let occurred_at = body.remove("occurred_at");
+    let [meta, occurred_at] = META_MEMBERS.map(|name| body.remove(name));
     (body, meta, occurred_at)
 }

@@ -13,9 +13,8 @@ use std::sync::atomic::AtomicBool;
 use parking_lot::Mutex;
 
 use super::secret::{Passphrase, RecoveryKey, UnlockSecret};
-use super::token::KEYHOLDER;
 use super::token_row::Uses;
-use super::{Settings, Vault, admin, blobs, figures, guard};
+use super::{Settings, Vault, admin, blobs, figures, guard, honey};
 use crate::audit::journal::Journal;
 use crate::audit::{Actor, Entry};
 use crate::commit::View as _;
@@ -29,6 +28,7 @@ use crate::keys::anchor::{self, FileAnchor};
 use crate::keys::slots::{self, SlotFile, SlotKind, SlotTarget, SlotsError};
 use crate::keys::system::{Roots, SystemKeys};
 use crate::medium::{FileMedium, Medium, keeps_old_bytes};
+use crate::policy::KEYHOLDER;
 use crate::policy::{Draft, Finding};
 use crate::refusal::Refusal;
 use crate::store::{RedbStore, StoreError};
@@ -40,7 +40,6 @@ const JOURNAL: &str = "journal";
 const LOCK: &str = "lock";
 const ANCHOR: &str = "anchor";
 const SLOTS: &str = "slots";
-const CACHE_BYTES: usize = 64 << 20;
 /// Asks backup tools to leave the directory out. Source: <https://bford.info/cachedir/>.
 const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # This directory must not be backed up: a copy of it undoes erasures.\n";
@@ -338,7 +337,8 @@ impl LockedVault {
         let mut system = SystemKeys::generate(targets, entropy);
         admin::add_index_keys(&mut system, &policy, entropy);
         let unfinished = paths.dir.join(DATABASE_UNFINISHED);
-        let store = RedbStore::create(&unfinished, CACHE_BYTES).map_err(CreateError::Store)?;
+        let store =
+            RedbStore::create(&unfinished, settings.cache_bytes).map_err(CreateError::Store)?;
         let roots = Roots::derive(vault, 1, &root_key, &secret);
         let state = State {
             policy_version: 1,
@@ -440,7 +440,7 @@ impl LockedVault {
             vault,
             store: Box::new(RedbFactory {
                 path: self.paths.dir.join(DATABASE),
-                cache_bytes: CACHE_BYTES,
+                cache_bytes: self.settings.cache_bytes,
             }),
             anchor: Box::new(FileAnchor::new(vault, media, Box::new(OsEntropy))),
             root_keys: root_keys.collect(),
@@ -482,11 +482,14 @@ impl LockedVault {
             memory: Arc::new(guard::Memory {
                 guard: guard::Guard::new(Secret::generate(&mut OsEntropy)),
                 asks: guard::Asks::default(),
+                honey: honey::Known::default(),
                 process_key: Secret::generate(&mut OsEntropy),
             }),
         });
         // What uploads left that a crash cut off. If it cannot be removed now the sweeper does it.
         let _ = vault.sweep_uploads();
+        // And people who do not exist: who is missing is made by the sweeper at the latest.
+        let _ = vault.plant_honey();
         Ok(vault)
     }
 

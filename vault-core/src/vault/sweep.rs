@@ -117,6 +117,12 @@ impl Vault {
     /// the clock is not to be believed.
     pub fn sweep(&self, which: Sweep) -> Result<bool, Refusal> {
         self.believe_clock()?;
+        let more = self.sweep_all(which)?;
+        self.plant_honey()?;
+        Ok(more)
+    }
+
+    fn sweep_all(&self, which: Sweep) -> Result<bool, Refusal> {
         self.store_uses();
         let more = self.sweep_people(which)?;
         let more = self.sweep_orphans()? || more;

@@ -1,7 +1,9 @@
 //! The life of a vault in real directories: stored, given by need to know, forgotten.
 
+mod access;
 mod api_keys;
 mod ended;
+mod honey;
 
 use std::sync::Arc;
 

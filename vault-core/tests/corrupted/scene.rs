@@ -279,7 +279,7 @@ impl Scene {
     }
 
     fn secret(&self) -> UnlockSecret {
-        UnlockSecret::RecoveryKey(self.recovery.parse().ok().expect("a key"))
+        UnlockSecret::RecoveryKey(self.recovery.parse().expect("a key"))
     }
 
     pub(crate) fn open(&self, home: &Path) -> Result<(LockedVault, Arc<Vault>), Seen> {
@@ -384,8 +384,11 @@ impl Scene {
             .iter()
             .map(|key| format!("{} {} {}", key.token, key.role, key.state.name()))
             .collect();
-        let report =
-            vault.verify_log(&Call::new(&dpo), &[self.checkpoint.clone()], &mut |_, _| {})?;
+        let report = vault.verify_log(
+            &Call::new(&dpo),
+            std::slice::from_ref(&self.checkpoint),
+            &mut |_, _| {},
+        )?;
         if !report.sound() {
             return Err(Refusal::Internal("the log is damaged"));
         }

@@ -205,13 +205,13 @@ fn an_older_envelope_with_its_metadata_row_is_read_and_alone_is_not() {
     let new = Files::of(home.path());
     let place = |table: Table| {
         let now = rows(home.path());
-        let changed = old.iter().filter(|(place, value)| {
+        let mut changed = old.iter().filter(|(place, value)| {
             place.0 == table
                 && now
                     .iter()
                     .any(|(same, other)| same == place && other != value)
         });
-        changed.cloned().next().expect("it was changed")
+        changed.next().cloned().expect("it was changed")
     };
     let (values, meta) = (place(Table::Records), place(Table::RecordMeta));
     let changed = scene.see(home.path());

@@ -14,6 +14,8 @@
 //! It prints each history's seed, what happened in it, and of one that fails the shortest part that
 //! still does.
 
+#![expect(clippy::print_stdout, reason = "the figures are for whoever runs this")]
+
 mod ops;
 mod plain;
 mod play;

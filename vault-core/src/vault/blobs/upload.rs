@@ -275,7 +275,12 @@ impl Vault {
         if_match: Option<&str>,
     ) -> Result<Upload, Refusal> {
         self.check_open()?;
+        let subject = place.subject;
         let begun = self.begin(call, place, media_type, length, if_match);
+        let outcome = begun.as_ref().err().map_or("ok", Refusal::code);
+        if let Some(met) = self.met(Some(subject), WRITE, outcome) {
+            self.alarm(&Context::new(call), met);
+        }
         begun.inspect_err(|refusal| self.note_refusal(call, WRITE, refusal))
     }
 
