@@ -10,7 +10,8 @@ use vault_core::medium::{FileMedium, Medium};
 use vault_core::store::{Direction, KeyRange, MemoryDisk, RedbStore, Store, StoreError, Table};
 use vault_core::vault::UnlockSecret;
 
-use super::scene::{Files, Name, Scene, Seen};
+use super::read::Seen;
+use super::scene::{Files, Name, Scene};
 use super::{Random, all, in_parallel};
 
 /// What one try may take on a busy machine.

@@ -23,6 +23,7 @@
 )]
 
 mod flip;
+mod read;
 mod scene;
 mod swap;
 

@@ -8,7 +8,8 @@ use vault_core::entropy::SeededEntropy;
 use vault_core::id::VaultId;
 use vault_core::store::{Direction, KeyRange, RedbStore, Store, Table};
 
-use super::scene::{Files, Scene, Seen};
+use super::read::Seen;
+use super::scene::{Files, Scene};
 use super::{Random, all, in_parallel};
 
 type Place = (Table, Vec<u8>);

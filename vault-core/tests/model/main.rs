@@ -16,13 +16,19 @@
 
 #![expect(clippy::print_stdout, reason = "the figures are for whoever runs this")]
 
+mod access;
+mod evidence;
+mod many;
 mod ops;
+mod people;
 mod plain;
 mod play;
 mod policy;
+mod reads;
 mod records;
 mod shrink;
 mod state;
+mod together;
 mod world;
 
 use std::env;
