@@ -38,8 +38,8 @@ pub(crate) fn need(route: &Route) -> Need {
         "read_policy" | "policy_versions" => Need::May("policy.read"),
         "apply_policy" => Need::May("policy.apply"),
         "run_retention" => Need::May("retention.run"),
-        "read_audit" | "read_checkpoint" | "prove_consistency" | "prove_entry" | "verify_log"
-        | "processing_records" | "read_receipt" => Need::May("audit.read"),
+        "read_access" | "read_audit" | "read_checkpoint" | "prove_consistency" | "prove_entry"
+        | "verify_log" | "processing_records" | "read_receipt" => Need::May("audit.read"),
         "lock" => Need::May("vault.lock"),
         "query_records" | "update_records" => Need::May("records.bulk"),
         "purge_records" => Need::May("records.purge"),
@@ -62,7 +62,8 @@ pub(crate) fn need(route: &Route) -> Need {
 
 /// Whether a session's token is let in, to what it was given.
 pub(crate) fn of_sessions(route: &Route) -> bool {
-    need(route) == Need::Values || route.operation == "batch"
+    // Of who looked at its own person a session reads as much as its maker may.
+    need(route) == Need::Values || ["batch", "read_access"].contains(&&*route.operation)
 }
 
 /// A body that fits, about this person where it names one.

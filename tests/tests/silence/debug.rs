@@ -94,7 +94,7 @@ const KNOWN: &[(&str, Why)] = &[
     ("RootKey", Name),
     ("Roots", Name),
     ("ShredMap", Ids),
-    ("AdminSocket", Paths),
+    ("vault-server AdminSocket", Paths),
     ("AuditEntry", Ids),
     ("AuditQuery", Words),
     ("BlobPlace", Words),
@@ -114,7 +114,7 @@ const KNOWN: &[(&str, Why)] = &[
     ("Collection", Words),
     ("CollectionCount", Words),
     ("Complaint", Refusals),
-    ("ConfigError", Paths),
+    ("vault-server ConfigError", Paths),
     ("ConsentEvent", Instance(|| printed(&event()))),
     (
         "ConsentInput",
@@ -178,7 +178,7 @@ const KNOWN: &[(&str, Why)] = &[
     ("Missing", Words),
     ("OpenError", Paths),
     ("Opened", Ids),
-    ("Origins", Words),
+    ("vault-server Origins", Words),
     ("ParseIdError", Words),
     (
         "Passphrase",
@@ -194,7 +194,7 @@ const KNOWN: &[(&str, Why)] = &[
     ("PolicyApplied", Words),
     ("PolicyView", Words),
     ("Principal", Ids),
-    ("Problem", Refusals),
+    ("vault-server Problem", Refusals),
     ("Purged", Ids),
     ("Purpose", Words),
     (
@@ -220,8 +220,8 @@ const KNOWN: &[(&str, Why)] = &[
     ("Role", Words),
     ("RowHandle", Ids),
     ("Safeguard", Words),
-    ("SandboxError", Paths),
-    ("SandboxPaths", Paths),
+    ("vault-server SandboxError", Paths),
+    ("vault-server SandboxPaths", Paths),
     (
         "Secret",
         Instance(|| {
@@ -231,13 +231,13 @@ const KNOWN: &[(&str, Why)] = &[
             text
         }),
     ),
-    ("SecretError", Paths),
-    ("ServerConfig", Paths),
+    ("vault-server SecretError", Paths),
+    ("vault-server ServerConfig", Paths),
     ("SessionInput", Words),
     ("SessionView", Words),
     ("SlotTarget", Ids),
     ("SlotView", Words),
-    ("SocketError", Paths),
+    ("vault-server SocketError", Paths),
     ("State", Ids),
     ("StatedData", Words),
     ("StatedPurpose", Words),
@@ -254,12 +254,12 @@ const KNOWN: &[(&str, Why)] = &[
             printed(&Test::parse(&question).unwrap())
         }),
     ),
-    ("TlsError", Paths),
-    ("TlsFiles", Paths),
+    ("vault-server TlsError", Paths),
+    ("vault-server TlsFiles", Paths),
     ("TokenInput", Words),
     ("TokenView", Words),
     ("UnlockError", Words),
-    ("UnlockSource", Paths),
+    ("vault-server UnlockSource", Paths),
     ("VaultPaths", Paths),
     ("VerifierKey", Ids),
     ("Verified", Ids),
@@ -334,17 +334,22 @@ fn types(source: &str) -> Vec<(String, bool, BTreeSet<String>)> {
 }
 
 /// The names of public types that print room for a text, in all sources below a directory.
-fn roomy(dir: &Path, found: &mut BTreeMap<String, bool>) {
+fn roomy(package: &str, dir: &Path, found: &mut BTreeMap<String, usize>) {
     for entry in fs::read_dir(dir).unwrap().flatten() {
         let (path, name) = (entry.path(), entry.file_name());
         if path.is_dir() {
             if name != "tests" {
-                roomy(&path, found);
+                roomy(package, &path, found);
             }
         } else if path.extension().is_some_and(|kind| kind == "rs") && name != "tests.rs" {
             for (name, by_hand, words) in types(&fs::read_to_string(&path).unwrap()) {
                 if by_hand || ROOMY.iter().any(|word| words.contains(*word)) {
-                    found.insert(name, by_hand);
+                    // One of the vault itself stands for itself, one of the server behind its package.
+                    let name = match package {
+                        "vault-core" => name,
+                        _ => format!("{package} {name}"),
+                    };
+                    *found.entry(name).or_default() += 1;
                 }
             }
         }
@@ -358,8 +363,10 @@ fn debug_of_every_public_type_with_room_for_a_text_is_silent_about_people_and_se
         let dir = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("..")
             .join(package);
-        roomy(&dir.join("src"), &mut found);
+        roomy(package, &dir.join("src"), &mut found);
     }
+    let twice: Vec<_> = found.iter().filter(|(_, count)| **count > 1).collect();
+    assert!(twice.is_empty(), "one name for several types: {twice:?}");
     let known: BTreeSet<&str> = KNOWN.iter().map(|(name, _)| *name).collect();
     let of_source: BTreeSet<&str> = found.keys().map(String::as_str).collect();
     let new: Vec<_> = of_source.difference(&known).collect();
