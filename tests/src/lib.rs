@@ -3,5 +3,10 @@
 //! Here stands what several tests and programs share; the tests themselves are in `tests/`.
 
 pub mod blobs;
+pub mod canary;
+pub mod contract;
+mod dialer;
+mod memory;
 pub mod replay;
+pub mod server;
 pub mod soak;

@@ -108,6 +108,10 @@ pub const ANSWER_HOURS: u32 = 24;
 pub const AUDIT_ROW_ENTRIES_MAX: usize = 16;
 /// Entries of the log in one answer.
 pub const AUDIT_PAGE_MAX: usize = 1_000;
+/// Entries of the log in one answer, unless asked for otherwise.
+pub const AUDIT_PAGE_DEFAULT: usize = 100;
+/// Checkpoints in the body of one verification.
+pub const AUDIT_NOTES_MAX: usize = 100;
 /// Entries of the log that one query looks at; the answer says where to go on.
 pub const AUDIT_SCAN_MAX: u64 = 200_000;
 /// Longest signed note that is read: a checkpoint with the signatures of many witnesses.
@@ -149,3 +153,6 @@ pub const UPLOADS_PER_PERSON_MAX: usize = 4;
 pub const UPLOADS_MAX: usize = 32;
 /// Disk space that an upload leaves free, so that it cannot fill the disk by itself.
 pub const UPLOAD_FREE_BYTES_MIN: u64 = 64 << 20;
+/// What a vault keeps of its database in memory unless told. The system caches the file besides
+/// (docs/decisions/0007).
+pub const CACHE_BYTES_DEFAULT: usize = 16 << 20;

@@ -58,6 +58,7 @@ fn failed(code: u8, what: &str, error: &dyn std::error::Error) -> Failure {
 }
 
 fn main() -> ExitCode {
+    logging::hide_panics();
     match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure(code, text)) => {
@@ -95,6 +96,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         accept_any_file_system: arguments.accept_any_file_system,
         confirm_clock: arguments.confirm_clock,
         audit_durability: config.audit_durability,
+        cache_bytes: config.cache_bytes(),
         accept_rollback: arguments.accept_rollback.is_some(),
         ..Settings::new(Arc::new(SystemClock))
     };

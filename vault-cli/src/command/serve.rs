@@ -30,6 +30,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &ServeArguments) -> Result<(
         Settings {
             confirm_clock: arguments.confirm_clock,
             audit_durability: config.audit_durability,
+            cache_bytes: config.cache_bytes(),
             accept_rollback: arguments.accept_rollback.is_some(),
             ..crate::backend::settings()
         },

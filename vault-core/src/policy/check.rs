@@ -238,9 +238,11 @@ fn check_field(field: &DraftField, names: &Names<'_>, findings: &mut Findings) {
 }
 
 fn check_role(role: &DraftRole, names: &Names<'_>, findings: &mut Findings) {
-    if role::RESERVED
-        .iter()
-        .any(|(name, _)| *name == role.at.value)
+    let built_in = role::RESERVED.iter().map(|(name, _)| *name);
+    // Nor may a key be named in the log as whoever has an unlock secret is.
+    if built_in
+        .chain([role::KEYHOLDER])
+        .any(|name| name == role.at.value)
     {
         findings.report(role.at.line, &role.path, "reserved", None, || {
             "this role is built in and cannot be defined: choose another name".to_owned()

@@ -45,6 +45,7 @@ pub use model::{
 };
 pub use nearest::nearest;
 pub use period::{BadPeriod, PERIOD_HOURS_MAX, Period};
+pub(crate) use role::KEYHOLDER;
 pub use role::{Role, RoleOrigin};
 pub use show::show;
 pub use words::{

@@ -103,6 +103,10 @@ fn proof(snapshot: &Snapshot, id: ReceiptId) -> Result<Value, Refusal> {
     let [(_, entry)] = &found[..] else {
         return Err(DAMAGED);
     };
+    // The number stands in clear: moved to another receipt, it leads to an entry of another.
+    if entry.receipt.is_none_or(|(of, _)| of != id) {
+        return Err(DAMAGED);
+    }
     Ok(receipt::proof(entry, number, size, &hashes, &checkpoint))
 }
 

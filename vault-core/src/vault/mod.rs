@@ -70,6 +70,7 @@ pub use views::{
 };
 
 use crate::commit::Engine;
+use crate::limits::CACHE_BYTES_DEFAULT;
 use crate::policy::Policy;
 
 /// When the entry of a read has to be durable.
@@ -98,6 +99,8 @@ pub struct Settings {
     pub accept_rollback: bool,
     /// When the entry of a read has to be durable.
     pub audit_durability: AuditDurability,
+    /// Most bytes of the database that are kept in memory, beside what the system caches.
+    pub cache_bytes: usize,
 }
 
 impl Settings {
@@ -110,6 +113,7 @@ impl Settings {
             confirm_clock: false,
             accept_rollback: false,
             audit_durability: AuditDurability::default(),
+            cache_bytes: CACHE_BYTES_DEFAULT,
         }
     }
 }

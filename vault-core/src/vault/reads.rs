@@ -196,9 +196,13 @@ pub(super) fn list(
     };
     let read = &options.read;
     let reader = Reader::new(view, policy, context, noted, subject, collection, read)?;
-    let token = context.principal.token();
+    // A session has the name of its maker's key, whose cursors are none of its own.
+    let (token, session) = (context.principal.token(), context.principal.session());
     let query = sha256(&[
-        token.as_ref().map_or(&[], |token| token.as_bytes()),
+        token.as_ref().map_or(&[0; 16], |token| token.as_bytes()),
+        session
+            .as_ref()
+            .map_or(&[0; 16], |session| session.as_bytes()),
         subject.as_bytes(),
         &reader.collection.id.to_be_bytes(),
         &[u8::from(direction == Direction::Ascending)],

@@ -12,12 +12,10 @@ use crate::crypto::sha256;
 use crate::entropy::OsEntropy;
 use crate::id::{CallId, SessionId, SubjectId, TokenId};
 use crate::person::Person;
-use crate::policy::{Capability, Policy, RIGHTS, Role};
+use crate::policy::{Capability, KEYHOLDER, Policy, RIGHTS, Role};
 use crate::refusal::Refusal;
 use crate::session;
 
-/// The role of whoever has an unlock secret.
-pub(super) const KEYHOLDER: &str = "keyholder";
 const KEYHOLDER_MAY: [Capability; 10] = [
     Capability::ApiKeysManage,
     Capability::AuditRead,

@@ -225,6 +225,7 @@ pub(super) const KEYS: &[Key] = &[
     key("limits.in_flight", "VAULT_LIMITS_IN_FLIGHT", number!(in_flight_max, 1, 10_000, "")),
     // Each may hold a thread that blocks and a few megabytes.
     key("limits.transfers", "VAULT_LIMITS_TRANSFERS", number!(transfers_max, 1, 200, "")),
+    key("limits.cache_bytes", "VAULT_LIMITS_CACHE_BYTES", number!(cache_bytes, 1 << 20, 64 << 30, " bytes")),
     key("limits.waiting", "VAULT_LIMITS_WAITING", number!(limits.waiting, 1, 10_000, "")),
     key("limits.wait_milliseconds", "VAULT_LIMITS_WAIT_MILLISECONDS", number!(limits.wait_milliseconds, 1, 10_000, " milliseconds")),
     key("limits.reserve", "VAULT_LIMITS_RESERVE", number!(limits.reserve, 1, 100, "")),

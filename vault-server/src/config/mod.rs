@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub use limits::ConnectionLimits;
+use vault_core::limits::CACHE_BYTES_DEFAULT;
 use vault_core::vault::AuditDurability;
 
 use crate::cors::Origins;
@@ -101,6 +102,8 @@ pub struct ServerConfig {
     pub in_flight_max: usize,
     /// Most uploads and downloads of blobs at a time.
     pub transfers_max: usize,
+    /// Most bytes of the database in memory.
+    pub cache_bytes: u64,
     /// Where the secret comes from at the start; `None` is the credential `passphrase` where systemd
     /// gives one, else nowhere.
     pub unlock: Option<UnlockSource>,
@@ -149,6 +152,7 @@ impl Default for ServerConfig {
             body_bytes_max: 1 << 20,
             in_flight_max: 256,
             transfers_max: 64,
+            cache_bytes: CACHE_BYTES_DEFAULT as u64,
             unlock: None,
             sandbox: SandboxMode::BestEffort,
             tls_cert: None,
@@ -319,6 +323,12 @@ impl ServerConfig {
             key: self.tls_key.clone()?,
             client_ca: self.tls_client_ca.clone(),
         })
+    }
+
+    /// What the vault is to keep of its database in memory.
+    #[must_use]
+    pub fn cache_bytes(&self) -> usize {
+        usize::try_from(self.cache_bytes).unwrap_or(usize::MAX)
     }
 
     /// Blocking threads that a runtime needs for every place of a call.

@@ -9,6 +9,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use vault_core::audit::merkle::Hash;
 use vault_core::id::{ReceiptId, SubjectId, TokenId};
+use vault_core::limits::{AUDIT_NOTES_MAX, AUDIT_PAGE_DEFAULT, AUDIT_PAGE_MAX};
 use vault_core::vault::{AuditEntry, AuditQuery, LogProof};
 
 use crate::call::Outcome;
@@ -27,10 +28,6 @@ use crate::urls;
 const HTML: &str = "text/html";
 const JSON: &str = "application/json";
 const AUDIT_READ: &str = "audit.read";
-const LAST_DEFAULT: usize = 100;
-const LAST_MAX: usize = 1000;
-/// Checkpoints that one verification is held to.
-const NOTES_MAX: usize = 100;
 
 fn hex(hash: &Hash) -> String {
     HEXLOWER.encode(hash)
@@ -131,9 +128,9 @@ impl VerifyRequest {
         let checkpoints = shape.has("checkpoints").then(|| shape.texts("checkpoints"));
         if checkpoints
             .as_ref()
-            .is_some_and(|notes| notes.len() > NOTES_MAX)
+            .is_some_and(|notes| notes.len() > AUDIT_NOTES_MAX)
         {
-            let detail = format!("at most {NOTES_MAX} checkpoints are expected");
+            let detail = format!("at most {AUDIT_NOTES_MAX} checkpoints are expected");
             shape.refuse("checkpoints", "too_many", detail);
         }
         shape.finish(Self { checkpoints })
@@ -171,7 +168,12 @@ fn whole(query: &QueryMap, name: &'static str) -> Result<Option<u64>, Problem> {
     let Some(text) = query.text(name) else {
         return Ok(None);
     };
-    text.parse().map(Some).map_err(|_| {
+    // The contract says `int64`, and no log has more entries than that.
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| i64::try_from(*number).is_ok());
+    number.map(Some).ok_or_else(|| {
         let detail = format!("`{name}` is the number of an entry");
         Problem::invalid_at("", "out_of_range", detail)
     })
@@ -190,7 +192,7 @@ fn id<T: std::str::FromStr>(query: &QueryMap, name: &'static str) -> Result<Opti
 fn audit_query(query: &QueryMap) -> Result<AuditQuery, Problem> {
     Ok(AuditQuery {
         before: whole(query, "before")?,
-        last: query.number("last", 1, LAST_MAX, LAST_DEFAULT)?,
+        last: query.number("last", 1, AUDIT_PAGE_MAX, AUDIT_PAGE_DEFAULT)?,
         since: instant(query, "since")?,
         until: instant(query, "until")?,
         actor: id::<TokenId>(query, "actor")?,

@@ -223,8 +223,6 @@ fn put_into_field(
         ));
     }
     let now = txn.now();
-    let begin = || Stored::begin(collection, home.record, [0; 8], *schema, now);
-    let stored = stored.take().unwrap_or_else(begin);
     let mut budget = BLOB_CHUNKS_REMOVED_MAX;
     let outcome = record::put_blob(
         txn,
@@ -232,7 +230,8 @@ fn put_into_field(
         collection,
         *schema,
         grant,
-        stored,
+        stored.take(),
+        home.record,
         *field,
         blob,
         &mut budget,

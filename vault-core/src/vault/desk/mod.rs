@@ -169,7 +169,9 @@ impl<'a, 't> Desk<'a, 't> {
 
     fn wants_commit(&mut self) -> Refusal {
         self.left.wants_commit = true;
-        Refusal::Internal("a change met a state that cannot be changed")
+        // Nobody is answered with this: the calls begin again, in a transaction. An error of the
+        // vault's own would be logged as one for each new person.
+        Refusal::Overloaded
     }
 
     /// Counts a call of a session.
