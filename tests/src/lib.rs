@@ -3,5 +3,6 @@
 //! Here stands what several tests and programs share; the tests themselves are in `tests/`.
 
 pub mod blobs;
+pub mod forensic;
 pub mod replay;
 pub mod soak;

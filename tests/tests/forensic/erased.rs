@@ -147,7 +147,7 @@ pub(crate) fn texts(loot: &Loot, needles: &[&[u8]]) -> usize {
 pub(crate) fn tell(what: &str, raw: &Raw, loot: &Loot, of_the_gone: usize) {
     println!(
         "{what}: {} bytes, {} offsets, {} keys tried, {} texts opened, {of_the_gone} of them of what is gone",
-        raw.len(),
+        raw.size(),
         raw.places(),
         loot.keys_tried,
         loot.texts.len(),

@@ -17,7 +17,7 @@ const TEXT_MAX: usize = 5_377;
 const NUMBER_MAX: u32 = 4_096;
 
 /// Every byte of one or more database files.
-pub(crate) struct Raw {
+pub struct Raw {
     bytes: Vec<u8>,
     /// Where an envelope under each key number may begin.
     offsets: HashMap<u32, Vec<usize>>,
@@ -26,16 +26,17 @@ pub(crate) struct Raw {
 
 /// A place where a key makes a padded text of some length: an envelope, or chance.
 #[derive(Clone, Copy)]
-pub(crate) struct Hit {
-    pub(crate) at: usize,
+pub struct Hit {
+    /// Where it begins.
+    pub at: usize,
     length: usize,
     /// The text's first byte.
-    pub(crate) first: u8,
+    pub first: u8,
 }
 
 impl Raw {
     /// All of `files`. What an earlier file holds at the same place is looked at once.
-    pub(crate) fn new(files: &[&[u8]]) -> Self {
+    pub fn new(files: &[&[u8]]) -> Self {
         // Apart, so that nothing runs from the end of one into the next.
         let gap = vec![0; 2 * TEXT_MAX];
         let mut bytes = Vec::new();
@@ -63,24 +64,25 @@ impl Raw {
         }
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// Bytes of all files, and of the gaps between them.
+    pub fn size(&self) -> usize {
         self.bytes.len()
     }
 
     /// How many places an envelope may begin at.
-    pub(crate) fn places(&self) -> usize {
+    pub fn places(&self) -> usize {
         self.offsets.values().map(Vec::len).sum()
     }
 
     /// The four bytes before `at`.
-    pub(crate) fn before(&self, at: usize) -> [u8; 4] {
+    pub fn before(&self, at: usize) -> [u8; 4] {
         at.checked_sub(4)
             .map_or([0; 4], |start| self.bytes[start..at].try_into().unwrap())
     }
 
     /// Where `key` makes a padded text that begins as `begins` says, for every offset with this
     /// key number and every length. The tag is not looked at yet: it needs the place.
-    pub(crate) fn hits(&self, key: &Key, number: u32, begins: fn(u8) -> bool) -> Vec<Hit> {
+    pub fn hits(&self, key: &Key, number: u32, begins: fn(u8) -> bool) -> Vec<Hit> {
         let mut hits = Vec::new();
         let mut text = vec![0; TEXT_MAX];
         for &at in self.offsets.get(&number).map_or(&[][..], Vec::as_slice) {
@@ -108,20 +110,14 @@ impl Raw {
     }
 
     /// What lies at a hit, if it opens at this place.
-    pub(crate) fn open(
-        &self,
-        hit: Hit,
-        key: &Key,
-        vault: &Id,
-        place: &Place<'_>,
-    ) -> Option<Vec<u8>> {
+    pub fn open(&self, hit: Hit, key: &Key, vault: &Id, place: &Place<'_>) -> Option<Vec<u8>> {
         let envelope = &self.bytes[hit.at..hit.at + hit.length + OVERHEAD];
         open(key, vault, place, envelope)
     }
 
     /// What lies anywhere of a blob of one chunk. Its size is known, so its stream is too: it must make
     /// padding of the end, and then the tag decides.
-    pub(crate) fn content(&self, blob: &Blob, vault: &Id, place: &Place<'_>) -> Option<Vec<u8>> {
+    pub fn content(&self, blob: &Blob, vault: &Id, place: &Place<'_>) -> Option<Vec<u8>> {
         let size = usize::try_from(blob.size).unwrap();
         let length = padded(size);
         assert!(length <= CHUNK, "a blob of one chunk");
@@ -143,15 +139,12 @@ impl Raw {
     }
 
     /// The nonce at a hit: of an envelope that was opened, copies need no opening.
-    pub(crate) fn nonce(&self, hit: Hit) -> &[u8] {
+    pub fn nonce(&self, hit: Hit) -> &[u8] {
         &self.bytes[hit.at + 5..hit.at + HEADER]
     }
 
     /// What follows each of these handles anywhere: `N` bytes that may be the rest of a row's key.
-    pub(crate) fn after<const N: usize>(
-        &self,
-        handles: &HashSet<Id>,
-    ) -> HashMap<Id, BTreeSet<[u8; N]>> {
+    pub fn after<const N: usize>(&self, handles: &HashSet<Id>) -> HashMap<Id, BTreeSet<[u8; N]>> {
         let starts: HashSet<[u8; 2]> = handles
             .iter()
             .map(|handle| [handle[0], handle[1]])

@@ -37,13 +37,7 @@ struct Hunt<'a> {
 }
 
 /// Reads all that these files give.
-pub(crate) fn hunt(
-    raw: &Raw,
-    journal: &[u8],
-    anchor: &[u8],
-    roots: &[Root],
-    hints: &Hints,
-) -> Loot {
+pub fn hunt(raw: &Raw, journal: &[u8], anchor: &[u8], roots: &[Root], hints: &Hints) -> Loot {
     let mut hunt = Hunt {
         raw,
         vault: roots[0].vault,
