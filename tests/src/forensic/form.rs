@@ -339,6 +339,13 @@ pub fn policy_row(bytes: &[u8]) -> PolicyRow {
 }
 
 impl PolicyRow {
+    /// The highest numbers of collections, of fields and of purposes.
+    pub fn highest(&self) -> Vec<u16> {
+        let fields = self.fields.iter().map(|(_, fields)| fields.highest);
+        let others = [self.collections.highest, self.purposes.highest];
+        fields.chain(others).collect()
+    }
+
     /// The number of a collection and those of its fields.
     pub fn collection(&self, name: &str) -> (u16, &Numbers) {
         let number = self.collections.get(name);

@@ -2,10 +2,11 @@
 
 #![expect(missing_docs, reason = "members are named as in docs/format.md")]
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::cipher::{Id, Key, mac};
-use super::form::{Blob, Keyset, MetaRow, SubjectRow, SystemKeys};
+use super::form::{Blob, Entry, Keyset, MetaRow, PolicyRow, SubjectRow, SystemKeys, Tombstone};
+use super::needles::Needles;
 
 /// What the reader is told beside the files. A thief need not know it: a test helps him.
 #[derive(Clone, Default)]
@@ -14,6 +15,19 @@ pub struct Hints {
     pub handles: HashSet<Id>,
     /// Ids of people.
     pub subjects: Vec<Id>,
+    /// Nodes whose keys somebody kept.
+    pub nodes: Vec<Node>,
+    /// What is searched for in whatever a key makes of any offset's bytes, tag or no tag.
+    pub needles: Needles,
+}
+
+/// A node of a map, in one state of it.
+#[derive(Clone)]
+pub struct Node {
+    /// The key of its row: map, generation, nibbles.
+    pub row: Vec<u8>,
+    pub key: Key,
+    pub leaf: bool,
 }
 
 /// An entry of the people map.
@@ -54,7 +68,19 @@ pub struct Loot {
     pub answers: Vec<(Id, Vec<u8>)>,
     /// Every text that opened, whatever it was.
     pub texts: Vec<Vec<u8>>,
+    /// Sessions, as rows.
+    pub sessions: Vec<(Id, Vec<u8>)>,
+    pub entries: Vec<Entry>,
+    /// Bodies of receipts.
+    pub receipts: Vec<Vec<u8>>,
+    pub tombstones: Vec<Tombstone>,
+    pub policies: Vec<PolicyRow>,
+    pub nodes: Vec<Node>,
+    /// Numbers of the needles that stood in what a key made of the bytes at some offset.
+    pub words: BTreeSet<usize>,
     pub keys_tried: usize,
+    /// How often a key was tried at an offset.
+    pub tries: usize,
 }
 
 impl Loot {
@@ -72,5 +98,22 @@ impl Loot {
             }
         }
         positions
+    }
+
+    /// Whether any entry of the index stands where this normal form has its place.
+    ///
+    /// # Panics
+    ///
+    /// If there are no keys to compute a place with: then nothing is known.
+    #[must_use]
+    pub fn holds_position(&self, normal: &[u8]) -> bool {
+        let positions = self.positions(normal);
+        assert!(!positions.is_empty(), "there are keys to compute them with");
+        self.index.iter().any(|entry| {
+            let at = |(place, mark): &([u8; 8], [u8; 32])| {
+                entry.tag.starts_with(place) || entry.mark == *mark
+            };
+            positions.iter().any(at)
+        })
     }
 }

@@ -7,13 +7,19 @@
 //!
 //! - `cipher`, `unlock`, `form`, `journal`: the document's sections on envelopes, keys, rows and the
 //!   read journal.
-//! - `raw`, `hunt`, `loot`: the bytes of the disk, and everything they give to whoever has some
-//!   keys.
+//! - `files`, `raw`, `needles`: the bytes of the disk, where envelopes may begin in them, and words.
+//! - `hunt`, `people`, `loot`: everything that they give to whoever has some keys.
+//! - `list`, `search`: what is looked for, and what of it is found.
 
 pub mod cipher;
+pub mod files;
 pub mod form;
 pub mod hunt;
 pub mod journal;
+pub mod list;
 pub mod loot;
+pub mod needles;
+mod people;
 pub mod raw;
+pub mod search;
 pub mod unlock;

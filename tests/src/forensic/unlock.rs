@@ -6,6 +6,7 @@
 use x25519_dalek::{PublicKey, StaticSecret};
 
 use super::cipher::{Id, Key, Place, derive, open, sha256, stretch};
+use super::list::base32;
 
 /// A slot in one area of the slots file.
 pub struct Slot {
@@ -99,16 +100,49 @@ pub struct Root {
     pub key: Key,
 }
 
-/// Every root key that the passphrase opens.
-pub fn roots(file: &[u8], passphrase: &str) -> Vec<Root> {
+/// What opens a slot.
+#[derive(Clone)]
+pub enum Secret {
+    /// A passphrase, byte by byte.
+    Passphrase(String),
+    /// The twenty bytes of a recovery key.
+    RecoveryKey(Vec<u8>),
+}
+
+impl Secret {
+    /// A recovery key as it was shown; its checksum is not looked at.
+    #[must_use]
+    pub fn recovery_key(text: &str) -> Option<Self> {
+        let digits = text.trim().replace('-', "").to_lowercase();
+        let bytes = base32(digits.get(..32)?)?;
+        Some(Self::RecoveryKey(bytes))
+    }
+}
+
+/// Every root key that the secret opens; none, if it opens no slot.
+pub fn roots_of(file: &[u8], secret: &Secret) -> Vec<Root> {
+    let (kind, bytes) = match secret {
+        Secret::Passphrase(text) => (1, text.as_bytes()),
+        Secret::RecoveryKey(bytes) => (2, &bytes[..]),
+    };
     let mut roots = Vec::new();
-    for slot in slots(file).iter().filter(|slot| slot.kind() == 1) {
-        let private = slot.private_half(passphrase.as_bytes());
+    for slot in slots(file).iter().filter(|slot| slot.kind() == kind) {
+        let private = slot.private_half(bytes);
         roots.extend(slot.root_key(&private).map(|key| Root {
             vault: slot.vault,
             key,
         }));
     }
+    roots
+}
+
+/// Every root key that the passphrase opens.
+///
+/// # Panics
+///
+/// If there is none.
+pub fn roots(file: &[u8], passphrase: &str) -> Vec<Root> {
+    let roots = roots_of(file, &Secret::Passphrase(passphrase.to_owned()));
     assert!(!roots.is_empty(), "the passphrase opens a slot");
     roots
 }

@@ -6,13 +6,25 @@
 //! - `erased`, `purged`, `swept`: what nobody may find; each with its control.
 //! - `format`, `live`, `tables`, `tree`: the document itself, read against a living vault.
 
+mod bench;
+mod crowds;
+mod epochs;
 mod erased;
+mod expired;
 mod format;
+mod killed;
+mod lengths;
 mod live;
+mod named;
+mod person;
+mod program;
 mod purged;
+mod replaced;
+mod rotated;
 mod scene;
+mod sources;
 mod swept;
 mod tables;
 mod tree;
 
-use vault_tests::forensic::{cipher, form, hunt, journal, loot, raw, unlock};
+use vault_tests::forensic::{cipher, files, form, hunt, journal, list, loot, raw, search, unlock};
