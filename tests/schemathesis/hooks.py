@@ -21,6 +21,7 @@ HEADERS = {
 SUBJECT = re.compile(r"^(self|sub_[0-9a-hjkmnp-tv-z]{26})$")
 RECORD = re.compile(r"^rec_[0-9a-hjkmnp-tv-z]{39}$")
 SESSION = re.compile(r"^ses_[0-9a-hjkmnp-tv-z]{26}$")
+RECEIPT = re.compile(r"^rcp_[0-9a-hjkmnp-tv-z]{26}$")
 TOKEN = re.compile(r"^tok_[0-9a-hjkmnp-tv-z]{26}$")
 LANGUAGE = re.compile(r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
@@ -32,12 +33,16 @@ COLLECTIONS = {
     "patch_record": ["messages"],
     "delete_record": ["messages"],
 }
+# Of a blob the collection and the field, too.
+BLOBS = {"_blob": ("profile", "photo"), "_record_blob": ("messages", "voice")}
+BULK = ("query_records", "update_records", "purge_records")
 COUNT = 0
 
 
-def call(method, path, body):
-    data = json.dumps(body).encode()
-    request = urllib.request.Request(URL + path, data=data, headers=HEADERS, method=method)
+def call(method, path, body, **headers):
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    headers = {**HEADERS, **{name.replace("_", "-"): text for name, text in headers.items()}}
+    request = urllib.request.Request(URL + path, data=data, headers=headers, method=method)
     with urllib.request.urlopen(request) as answer:
         return json.load(answer)
 
@@ -52,6 +57,8 @@ def person():
     call("PATCH", path + "/records/profile", fields)
     record = call("POST", path + "/records/messages", {"text": "hello"})["record"]
     call("PUT", path + "/consents/newsletter", {"given": True, "notice": "v1"})
+    call("PUT", path + "/blobs/profile/photo", b"a face", Content_Type="image/png")
+    call("PUT", path + f"/blobs/messages/{record}/voice", b"a voice", Content_Type="audio/ogg")
     return subject, record
 
 
@@ -61,6 +68,7 @@ def session(subject):
 
 
 PEOPLE = [person() for _ in range(4)]
+RECEIPT_OF_ONE = call("DELETE", f"/v1/subjects/{person()[0]}", {})["receipt"]["body"]["receipt"]
 
 
 def pick(text, options):
@@ -92,6 +100,18 @@ def before_call(context, case, kwargs):
         path["c"] = pick(path["c"], COLLECTIONS.get(operation, both))
     if fits(path, "purpose", NAME):
         path["purpose"] = pick(path["purpose"], ["newsletter", "newsletter", "support"])
+    for ending, (collection, field) in BLOBS.items():
+        if operation in (verb + ending for verb in ("read", "put", "delete", "head")):
+            for name, text in (("c", collection), ("f", field)):
+                if fits(path, name, NAME):
+                    path[name] = text
+    if fits(path, "rcp", RECEIPT):
+        path["rcp"] = RECEIPT_OF_ONE
+    if operation in BULK and isinstance(case.body, dict) and fits(case.body, "collection", NAME):
+        # What is purged is nobody's: the others' records stay for the other calls.
+        case.body["collection"] = "messages"
+        if operation == "purge_records":
+            case.body["where"] = {"source": "nowhere"}
     headers = case.headers or {}
     if fits(headers, "Vault-Purpose", NAME):
         purposes = ["support", "support", "newsletter"]

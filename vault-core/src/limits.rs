@@ -64,6 +64,12 @@ pub const BULK_COMMIT_PEOPLE: usize = 256;
 pub const SWEEP_LEAVES_MAX: usize = 1_000;
 /// Records that one pass of the sweeper seals again or deletes.
 pub const SWEEP_ROWS_MAX: usize = 1_000;
+/// People who do not exist that a policy plants.
+pub const HONEY_PEOPLE_MAX: usize = 64;
+/// Records of one of them in a collection.
+pub const HONEY_RECORDS_MAX: usize = 100;
+/// Of those, erased ones among them, that are recognised.
+pub const HONEY_KNOWN_MAX: usize = 4_096;
 /// API keys of a vault.
 pub const API_KEYS_MAX: usize = 10_000;
 /// Channels that an API key may be bound to.
@@ -102,6 +108,10 @@ pub const ANSWER_HOURS: u32 = 24;
 pub const AUDIT_ROW_ENTRIES_MAX: usize = 16;
 /// Entries of the log in one answer.
 pub const AUDIT_PAGE_MAX: usize = 1_000;
+/// Entries of the log in one answer, unless asked for otherwise.
+pub const AUDIT_PAGE_DEFAULT: usize = 100;
+/// Checkpoints in the body of one verification.
+pub const AUDIT_NOTES_MAX: usize = 100;
 /// Entries of the log that one query looks at; the answer says where to go on.
 pub const AUDIT_SCAN_MAX: u64 = 200_000;
 /// Longest signed note that is read: a checkpoint with the signatures of many witnesses.
@@ -143,3 +153,6 @@ pub const UPLOADS_PER_PERSON_MAX: usize = 4;
 pub const UPLOADS_MAX: usize = 32;
 /// Disk space that an upload leaves free, so that it cannot fill the disk by itself.
 pub const UPLOAD_FREE_BYTES_MIN: u64 = 64 << 20;
+/// What a vault keeps of its database in memory unless told. The system caches the file besides
+/// (docs/decisions/0007).
+pub const CACHE_BYTES_DEFAULT: usize = 16 << 20;

@@ -58,6 +58,7 @@ fn failed(code: u8, what: &str, error: &dyn std::error::Error) -> Failure {
 }
 
 fn main() -> ExitCode {
+    logging::hide_panics();
     match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure(code, text)) => {
@@ -95,6 +96,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         accept_any_file_system: arguments.accept_any_file_system,
         confirm_clock: arguments.confirm_clock,
         audit_durability: config.audit_durability,
+        cache_bytes: config.cache_bytes(),
         accept_rollback: arguments.accept_rollback.is_some(),
         ..Settings::new(Arc::new(SystemClock))
     };
@@ -112,7 +114,11 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             })?)
         }
     };
-    let app = App::new(locked, vault, AppSettings::from(&config));
+    let settings = AppSettings {
+        alarm: process.alarm(),
+        ..AppSettings::from(&config)
+    };
+    let app = App::new(locked, vault, settings);
     process
         .serve(app, |address, tls| {
             tracing::info!(target: "vault_server::server", %address, tls, "listening");
@@ -124,7 +130,10 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn not_served(error: ServeError) -> Failure {
     let configuration = match &error {
         ServeError::Listen(_, source) => source.kind() == std::io::ErrorKind::InvalidInput,
-        ServeError::Sandbox(_) | ServeError::Socket(_) | ServeError::Tls(_) => true,
+        ServeError::Alarm(_)
+        | ServeError::Sandbox(_)
+        | ServeError::Socket(_)
+        | ServeError::Tls(_) => true,
         _ => false,
     };
     let code = if configuration { 2 } else { 1 };

@@ -178,7 +178,7 @@ pub(crate) struct ProblemBody {
 /// One place in the body that does not fit.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ProblemPlace {
-    /// JSON pointer (RFC 6901) into the body; empty for the whole.
+    /// JSON pointer (RFC 6901) into the body; empty for the whole. It never holds a name that is not known.
     pointer: String,
     /// A stable code, such as `unknown_member`.
     code: String,

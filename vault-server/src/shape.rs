@@ -15,9 +15,9 @@ pub(crate) struct Shape {
     errors: Vec<InputError>,
 }
 
-/// The JSON pointer of a member of the body's top.
+/// The JSON pointer of a member of the body's top: one of ours, which needs no escapes.
 fn pointer(name: &str) -> String {
-    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
+    format!("/{name}")
 }
 
 impl Shape {
@@ -30,15 +30,21 @@ impl Shape {
         let Value::Object(members) = body else {
             return Err(not_an_object(""));
         };
-        let errors = members
-            .keys()
-            .filter(|name| !known.contains(&name.as_str()))
-            .map(|name| InputError {
-                pointer: pointer(name),
+        // A name that is not ours may itself be a value: its place is counted, and it is not repeated.
+        let errors = (1..)
+            .zip(members.keys())
+            .filter(|(_, name)| !known.contains(&name.as_str()))
+            .map(|(place, name)| InputError {
+                pointer: String::new(),
                 code: "unknown_member",
                 detail: match nearest(name, known.iter().copied()) {
-                    Some(near) => format!("not known here; did you mean `{near}`?"),
-                    None => format!("not known here; known: {}", known.join(", ")),
+                    Some(near) => {
+                        format!("member {place} is not known here; did you mean `{near}`?")
+                    }
+                    None => format!(
+                        "member {place} is not known here; known: {}",
+                        known.join(", ")
+                    ),
                 },
             })
             .collect();
@@ -199,7 +205,7 @@ mod tests {
 
     #[test]
     fn everything_wrong_is_told_at_once_and_no_value_is_repeated() {
-        let body = json!({"chanel": "web-canary", "user": 7, "a/b~c": 1});
+        let body = json!({"chanel": "web-canary", "user": 7, "canary": 1});
         let mut shape = Shape::of(body, &["channel", "user"]).expect("an object");
         let taken = (shape.text("channel"), shape.text("user"));
         let problem = shape.finish(taken).expect_err("three mistakes");
@@ -218,13 +224,16 @@ mod tests {
         assert_eq!(
             found,
             [
-                ("/chanel", "unknown_member"),
-                ("/a~1b~0c", "unknown_member"),
+                ("", "unknown_member"),
+                ("", "unknown_member"),
                 ("/channel", "missing"),
                 ("/user", "not_a_text"),
             ]
         );
-        assert!(places[0]["detail"].as_str().unwrap().contains("`channel`"));
+        let told = |place: usize| places[place]["detail"].as_str().unwrap();
+        assert!(told(0).starts_with("member 1 ") && told(0).contains("`channel`"));
+        assert!(told(1).starts_with("member 3 "));
+        assert!(!places.to_string().contains("chanel"));
         assert!(!places.to_string().contains("canary"));
     }
 

@@ -1,6 +1,6 @@
-//! A server under a mixed load of good and hostile clients, with its memory watched.
+//! A server under a mixed load of good and hostile clients, with its memory and its counters watched.
 //!
-//! `soak --minutes 60`; one minute unless told. Exits 1 where anything was not as it must be. Sends
+//! `soak --minutes 60`; one minute over TLS unless told. Exits 1 where anything was not as it must be. Sends
 //! to 127.0.0.1 alone and ends by itself.
 
 use std::process::ExitCode;
@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use vault_tests::replay::complain;
-use vault_tests::soak::{self, AS_CLI, Options};
+use vault_tests::server::AS_CLI;
+use vault_tests::soak::{self, Options};
 
 /// Puts a server of its own under a mixed load of good and hostile clients, checks every answer and
 /// watches its memory.
@@ -26,12 +27,9 @@ struct Arguments {
     /// What the mix follows from
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Serve over TLS, with a certificate made for the run
+    /// Serve without TLS
     #[arg(long)]
-    tls: bool,
-    /// Compare the refusals that clients saw with those that the server counted, shown here
-    #[arg(long, value_name = "URL")]
-    metrics: Option<String>,
+    plain: bool,
 }
 
 fn main() -> ExitCode {
@@ -46,8 +44,7 @@ fn main() -> ExitCode {
         connections: usize::from(arguments.connections),
         hostile: usize::from(arguments.hostile),
         seed: arguments.seed,
-        tls: arguments.tls,
-        metrics: arguments.metrics,
+        tls: !arguments.plain,
     };
     match soak::run(&options) {
         Ok(true) => ExitCode::SUCCESS,

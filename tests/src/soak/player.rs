@@ -14,7 +14,8 @@ use serde_json::{Map, Value, json};
 
 use super::report::Tally;
 use super::rng::Rng;
-use super::wire::{Answer, Dialer, Link};
+use super::wire::{Answer, Link};
+use crate::dialer::Dialer;
 
 const PEOPLE_MAX: usize = 3;
 const MESSAGES_MAX: usize = 40;
@@ -45,10 +46,19 @@ pub(super) struct Player {
     people: Vec<Known>,
     met: u64,
     tally: Tally,
+    end: Instant,
+    /// Whether it waited for the server until the end.
+    over: bool,
 }
 
 impl Player {
-    pub(super) fn new(dialer: Arc<Dialer>, key: String, name: String, rng: Rng) -> Self {
+    pub(super) fn new(
+        dialer: Arc<Dialer>,
+        key: String,
+        name: String,
+        rng: Rng,
+        end: Instant,
+    ) -> Self {
         Self {
             link: Link::new(dialer),
             key,
@@ -57,14 +67,18 @@ impl Player {
             people: Vec::new(),
             met: 0,
             tally: Tally::default(),
+            end,
+            over: false,
         }
     }
 
-    /// Plays until `end`, or until something is not as it must be.
-    pub(super) async fn play(mut self, end: Instant) -> Tally {
-        while Instant::now() < end {
+    /// Plays until the end, or until something is not as it must be.
+    pub(super) async fn play(mut self) -> Tally {
+        while Instant::now() < self.end {
             if let Err(wrong) = self.step().await {
-                self.tally.wrong(format!("{}: {wrong}", self.name));
+                if !self.over {
+                    self.tally.wrong(format!("{}: {wrong}", self.name));
+                }
                 break;
             }
         }
@@ -325,6 +339,10 @@ impl Player {
             let answer = sent.map_err(|error| format!("{kind}: {error}"))?;
             if let (429 | 503, Some(seconds)) = (answer.status, answer.retry_after) {
                 self.tally.shed(answer.code());
+                self.over = Instant::now() >= self.end;
+                if self.over {
+                    return Err("told to come back later until the end".into());
+                }
                 tokio::time::sleep(Duration::from_secs(seconds.min(WAIT_MAX))).await;
                 continue;
             }

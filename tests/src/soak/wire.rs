@@ -1,9 +1,7 @@
-//! Connections to the server: plain or TLS, for HTTP or for raw bytes.
+//! HTTP over a connection to the server.
 //!
-//! Knows nothing of the vault. Everything goes to one address, which is of loopback.
+//! Knows nothing of the vault.
 
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,60 +10,15 @@ use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use rustls_pki_types::ServerName;
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
+
+use crate::dialer::Dialer;
 
 /// Longest wait for one answer: a server that sheds answers at once.
 const ANSWER_WAIT: Duration = Duration::from_secs(60);
 /// Connecting is tried this often in a row: a server under attack may shed connections too.
 const CONNECT_TRIES: u32 = 20;
-
-/// What bytes go over.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
-/// Opens connections to the server.
-pub(super) struct Dialer {
-    address: SocketAddr,
-    tls: Option<TlsConnector>,
-}
-
-impl Dialer {
-    pub(super) fn new(address: SocketAddr, tls: Option<TlsConnector>) -> Self {
-        assert!(
-            address.ip().is_loopback(),
-            "the soak attacks this machine alone"
-        );
-        Self { address, tls }
-    }
-
-    pub(super) fn is_tls(&self) -> bool {
-        self.tls.is_some()
-    }
-
-    /// A bare connection, whatever the server speaks.
-    pub(super) async fn tcp(&self) -> io::Result<TcpStream> {
-        let stream = TcpStream::connect(self.address).await?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
-    }
-
-    /// A connection that speaks what the server does.
-    pub(super) async fn stream(&self) -> io::Result<Box<dyn Stream>> {
-        let stream = self.tcp().await?;
-        match &self.tls {
-            None => Ok(Box::new(stream)),
-            Some(tls) => {
-                let name = ServerName::from(self.address.ip());
-                Ok(Box::new(tls.connect(name, stream).await?))
-            }
-        }
-    }
-}
 
 /// An answer to a well-behaved call.
 pub(super) struct Answer {

@@ -1,4 +1,4 @@
-//! What whoever holds a subject id can learn, and no more: docs/threat-model.md "Not promised".
+//! What whoever holds a subject id can learn, and no more: docs/threat-model.md "Not promised" and "What the log still says".
 //!
 //! Counts as failure: of an erased person anything but the tombstone under their id, and the entry of a bulk
 //! change of exactly the profiles whose people's ids are known; or either of them for whoever knows

@@ -9,15 +9,14 @@ use super::input;
 use crate::clock::hour_of;
 use crate::commit::View;
 use crate::crypto::{Location, seal, unseal};
-use crate::id::RecordId;
 use crate::refusal::Refusal;
 
 /// The number that stands for a table in the associated data of a cursor.
 const CURSOR: u8 = 0x83;
 
-/// A cursor that goes on after `last`.
-pub(super) fn sealed(memory: &Memory, view: &dyn View, query: &[u8; 32], last: RecordId) -> String {
-    let mut text = last.as_bytes().to_vec();
+/// A cursor that goes on after `last`, which is of one length a list.
+pub(super) fn sealed(memory: &Memory, view: &dyn View, query: &[u8; 32], last: &[u8]) -> String {
+    let mut text = last.to_vec();
     text.extend_from_slice(&hour_of(view.now()).to_be_bytes());
     let location = Location::row(view.vault(), CURSOR, query);
     let sealed = seal(&memory.process_key, 0, &location, &text).expect("a cursor is short");
@@ -25,24 +24,22 @@ pub(super) fn sealed(memory: &Memory, view: &dyn View, query: &[u8; 32], last: R
 }
 
 /// Where the cursor goes on.
-pub(super) fn open(
+pub(super) fn open<const N: usize>(
     memory: &Memory,
     view: &dyn View,
     query: &[u8; 32],
     cursor: &str,
-) -> Result<RecordId, Refusal> {
+) -> Result<[u8; N], Refusal> {
     let location = Location::row(view.vault(), CURSOR, query);
     let opened = BASE64URL_NOPAD
         .decode(cursor.as_bytes())
         .ok()
-        .and_then(|sealed| unseal(&memory.process_key, &location, &sealed).ok())
-        .filter(|text| text.len() == RecordId::BYTES + 4);
+        .and_then(|sealed| unseal(&memory.process_key, &location, &sealed).ok());
     let valid = opened.and_then(|text| {
-        let hour = u32::from_be_bytes(text[RecordId::BYTES..].try_into().ok()?);
+        let (last, hour) = text.split_at_checked(N)?;
+        let hour = u32::from_be_bytes(hour.try_into().ok()?);
         let young = hour_of(view.now()).saturating_sub(hour) <= 1;
-        young
-            .then(|| RecordId::from_slice(&text[..RecordId::BYTES]))
-            .flatten()
+        young.then(|| last.try_into().ok()).flatten()
     });
     valid.ok_or_else(|| {
         Refusal::Invalid(vec![input::error(

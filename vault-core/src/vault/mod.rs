@@ -4,6 +4,7 @@
 //! answers calls until it is closed. Each call is decided in the transaction or snapshot that it
 //! works on, and leaves an entry in the log whether it is granted or refused.
 
+mod access;
 mod admin;
 mod api_key;
 mod ask;
@@ -17,6 +18,7 @@ mod desk;
 mod evidence;
 mod figures;
 mod guard;
+mod honey;
 mod input;
 mod reads;
 mod secret;
@@ -45,6 +47,7 @@ pub use crate::id::{CallId, ReceiptId, RecordId, SessionId, SubjectId, TokenId};
 pub use crate::keys::slots::SlotKind;
 pub use crate::policy::CollectionKind;
 pub use crate::refusal::{InputError, Refusal};
+pub use access::{Access, AccessAbout, AccessPage, AccessQuery};
 pub use admin::{PolicyApplied, PolicyView, SlotView, Status};
 pub use api_key::{Rotated, TokenInput};
 pub use blobs::{BlobPlace, BlobWritten, Download, Look, Upload};
@@ -54,6 +57,7 @@ pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError
 pub use desk::Desk;
 pub use evidence::{AuditEntry, AuditPage, AuditQuery, LogProof};
 pub use figures::{Figures, Histogram};
+pub use honey::{Alarms, HoneyAlarm};
 pub use secret::{Passphrase, PassphraseError, RecoveryKey, RecoveryKeyError, UnlockSecret};
 pub use sessions::{SessionBegun, SessionInput, SessionView};
 pub use subjects::{CollectionCount, SubjectView};
@@ -66,6 +70,7 @@ pub use views::{
 };
 
 use crate::commit::Engine;
+use crate::limits::CACHE_BYTES_DEFAULT;
 use crate::policy::Policy;
 
 /// When the entry of a read has to be durable.
@@ -94,6 +99,8 @@ pub struct Settings {
     pub accept_rollback: bool,
     /// When the entry of a read has to be durable.
     pub audit_durability: AuditDurability,
+    /// Most bytes of the database that are kept in memory, beside what the system caches.
+    pub cache_bytes: usize,
 }
 
 impl Settings {
@@ -106,6 +113,7 @@ impl Settings {
             confirm_clock: false,
             accept_rollback: false,
             audit_durability: AuditDurability::default(),
+            cache_bytes: CACHE_BYTES_DEFAULT,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The life of a vault in real directories: stored, given by need to know, forgotten.
 
+mod access;
 mod api_keys;
+mod honey;
 
 use std::sync::Arc;
 

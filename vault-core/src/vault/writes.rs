@@ -69,6 +69,7 @@ fn writer<'p>(
     body: Map<String, Value>,
     base: &str,
 ) -> Result<Writer<'p>, Refusal> {
+    noted.met = Some(subject);
     let stated = context.purpose.as_deref().ok_or(Refusal::PurposeMissing)?;
     let role = &*context.role(policy)?;
     decision::may_write_any(collection, role)?;

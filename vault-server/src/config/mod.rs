@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub use limits::ConnectionLimits;
+use vault_core::limits::CACHE_BYTES_DEFAULT;
 use vault_core::vault::AuditDurability;
 
 use crate::cors::Origins;
@@ -101,6 +102,8 @@ pub struct ServerConfig {
     pub in_flight_max: usize,
     /// Most uploads and downloads of blobs at a time.
     pub transfers_max: usize,
+    /// Most bytes of the database in memory.
+    pub cache_bytes: u64,
     /// Where the secret comes from at the start; `None` is the credential `passphrase` where systemd
     /// gives one, else nowhere.
     pub unlock: Option<UnlockSource>,
@@ -124,6 +127,14 @@ pub struct ServerConfig {
     pub audit_durability: AuditDurability,
     /// Where traces go, `http://HOST:PORT` of an OTLP collector; with the feature `otel` alone.
     pub otel_endpoint: Option<String>,
+    /// Where alarms are told, an `https` URL.
+    pub alarm_webhook: Option<String>,
+    /// The file with the secret that signs them.
+    pub alarm_secret: Option<PathBuf>,
+    /// PEM file of the roots that vouch for the receiver, instead of the public ones.
+    pub alarm_ca: Option<PathBuf>,
+    /// Whether the receiver is in a private network.
+    pub alarm_private: bool,
     /// Limits of connections.
     pub connections: ConnectionLimits,
     /// The directory of credentials (`CREDENTIALS_DIRECTORY`), which systemd names; no key.
@@ -141,6 +152,7 @@ impl Default for ServerConfig {
             body_bytes_max: 1 << 20,
             in_flight_max: 256,
             transfers_max: 64,
+            cache_bytes: CACHE_BYTES_DEFAULT as u64,
             unlock: None,
             sandbox: SandboxMode::BestEffort,
             tls_cert: None,
@@ -152,6 +164,10 @@ impl Default for ServerConfig {
             cors: Origins::default(),
             audit_durability: AuditDurability::default(),
             otel_endpoint: None,
+            alarm_webhook: None,
+            alarm_secret: None,
+            alarm_ca: None,
+            alarm_private: false,
             connections: ConnectionLimits::default(),
             credentials: None,
         }
@@ -282,6 +298,15 @@ impl ServerConfig {
     /// What no single key can see.
     fn complete(self) -> Result<Self, ConfigError> {
         let alone = |key, needs| Err(ConfigError::Alone { key, needs });
+        match (&self.alarm_webhook, &self.alarm_secret, &self.alarm_ca) {
+            (Some(_), None, _) => return alone("alarm.webhook", "alarm.secret_file"),
+            (None, Some(_), _) => return alone("alarm.secret_file", "alarm.webhook"),
+            (None, None, Some(_)) => return alone("alarm.ca", "alarm.webhook"),
+            (None, None, None) if self.alarm_private => {
+                return alone("alarm.private", "alarm.webhook");
+            }
+            _ => {}
+        }
         match (&self.tls_cert, &self.tls_key, &self.tls_client_ca) {
             (Some(_), None, _) => alone("tls.cert", "tls.key"),
             (None, Some(_), _) => alone("tls.key", "tls.cert"),
@@ -298,6 +323,12 @@ impl ServerConfig {
             key: self.tls_key.clone()?,
             client_ca: self.tls_client_ca.clone(),
         })
+    }
+
+    /// What the vault is to keep of its database in memory.
+    #[must_use]
+    pub fn cache_bytes(&self) -> usize {
+        usize::try_from(self.cache_bytes).unwrap_or(usize::MAX)
     }
 
     /// Blocking threads that a runtime needs for every place of a call.

@@ -66,6 +66,7 @@ const MORE: &[(&str, &[Code])] = &[
     ("put_record_blob", &[Code::Conflict]),
     ("query_records", &[Code::NotFound]),
     ("purge_records", &[Code::NotFound]),
+    ("read_audit", &[Code::Erased, Code::NotFound]),
     ("read_blob", &[Code::Conflict, Code::RangeNotSatisfiable]),
     (
         "read_log_key",
@@ -425,7 +426,7 @@ mod tests {
                 lists("410"),
                 path.contains("{s}")
                     || id(operation) == "create_subject"
-                    || id(operation) == "lookup_subject",
+                    || ["lookup_subject", "read_audit"].contains(&id(operation)),
                 "{method} {path}"
             );
             if authenticated(operation) {

@@ -5,9 +5,10 @@
 
 use serde_json::{Map, Value, json};
 use vault_core::limits::{
-    APPEND_RECORDS_MAX, CHANNEL_USER_BYTES_MAX, LABEL_BYTES_MAX, META_ENTRIES_MAX,
-    META_TEXT_BYTES_MAX, PAGE_RECORDS_MAX, PASSPHRASE_BYTES_MAX, PASSPHRASE_CHARACTERS_MIN,
-    SESSION_CALLS_MAX, SESSION_FIELDS_MAX, SESSION_SECONDS_DEFAULT, SESSION_SECONDS_MAX,
+    APPEND_RECORDS_MAX, AUDIT_PAGE_DEFAULT, AUDIT_PAGE_MAX, CHANNEL_USER_BYTES_MAX,
+    LABEL_BYTES_MAX, META_ENTRIES_MAX, META_TEXT_BYTES_MAX, PAGE_RECORDS_MAX, PASSPHRASE_BYTES_MAX,
+    PASSPHRASE_CHARACTERS_MIN, SESSION_CALLS_MAX, SESSION_FIELDS_MAX, SESSION_SECONDS_DEFAULT,
+    SESSION_SECONDS_MAX,
 };
 
 use crate::code::Code;
@@ -172,7 +173,9 @@ fn parameter(name: &str, within: &str) -> Option<Value> {
         ("path", "ses") => id("ses"),
         ("path", "r") => record(),
         ("path", "tok") => id("tok"),
-        ("path", "c" | "purpose") | ("header", "Vault-Purpose") => {
+        ("path", "rcp") => id("rcp"),
+        ("path", "entry") => json!({"type": "integer", "minimum": 0, "maximum": i64::MAX}),
+        ("path", "c" | "f" | "purpose") | ("header", "Vault-Purpose") => {
             json!({"type": "string", "pattern": NAME})
         }
         ("path", "n") => json!({"type": "integer", "minimum": 0, "maximum": 255}),
@@ -187,6 +190,12 @@ fn parameter(name: &str, within: &str) -> Option<Value> {
         // Blanks around it are no part of a header's value.
         {
             json!({"type": "string", "pattern": "^[ -~]*[!-~][ -~]*$", "minLength": 1, "maxLength": 255})
+        }
+        ("query", "actor") => id("tok"),
+        ("query", "subject") => id("sub"),
+        ("query", "since" | "until") => json!({"type": "string", "format": "date-time"}),
+        ("query", "last") => {
+            json!({"type": "integer", "minimum": 1, "maximum": AUDIT_PAGE_MAX, "default": AUDIT_PAGE_DEFAULT})
         }
         ("query", "meta") => json!({"type": "string", "enum": ["with", "only"], "default": "with"}),
         ("query", "order") => {

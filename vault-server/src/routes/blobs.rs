@@ -266,8 +266,8 @@ async fn remove(app: App, incoming: Incoming, place: BlobPlace) -> Outcome {
 #[utoipa::path(get, path = urls::BLOB, tag = "blobs", operation_id = "read_blob",
     params(("Range" = Option<String>, Header, description = "One range, such as `bytes=0-1023`"),
            ("If-Range" = Option<String>, Header, description = "The revision of the part that is already there")),
-    responses((status = 200, description = "All bytes", body = BytesBody, content_type = "application/octet-stream"),
-              (status = 206, description = "The bytes of `Content-Range`", body = BytesBody, content_type = "application/octet-stream"),
+    responses((status = 200, description = "All bytes", body = BytesBody, content_type = "*/*"),
+              (status = 206, description = "The bytes of `Content-Range`", body = BytesBody, content_type = "*/*"),
               (status = 416, description = "The range begins behind the end; `Content-Range` has the size")))]
 pub(crate) async fn read(State(app): State<App>, streamed: Streamed) -> Result<Response, Problem> {
     let place = single(&streamed.head);
@@ -313,8 +313,8 @@ pub(crate) async fn delete(State(app): State<App>, incoming: Incoming) -> Outcom
 #[utoipa::path(get, path = urls::BLOB_OF_RECORD, tag = "blobs", operation_id = "read_record_blob",
     params(("Range" = Option<String>, Header, description = "One range, such as `bytes=0-1023`"),
            ("If-Range" = Option<String>, Header, description = "The revision of the part that is already there")),
-    responses((status = 200, description = "All bytes", body = BytesBody, content_type = "application/octet-stream"),
-              (status = 206, description = "The bytes of `Content-Range`", body = BytesBody, content_type = "application/octet-stream"),
+    responses((status = 200, description = "All bytes", body = BytesBody, content_type = "*/*"),
+              (status = 206, description = "The bytes of `Content-Range`", body = BytesBody, content_type = "*/*"),
               (status = 416, description = "The range begins behind the end; `Content-Range` has the size")))]
 pub(crate) async fn read_one(
     State(app): State<App>,

@@ -1,6 +1,7 @@
 //! Evidence: entries of the log, its key, checkpoints and proofs, and receipts.
 
 use axum::extract::State;
+use axum::http::header;
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -8,12 +9,15 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use vault_core::audit::merkle::Hash;
 use vault_core::id::{ReceiptId, SubjectId, TokenId};
+use vault_core::limits::{AUDIT_NOTES_MAX, AUDIT_PAGE_DEFAULT, AUDIT_PAGE_MAX};
 use vault_core::vault::{AuditEntry, AuditQuery, LogProof};
 
 use crate::call::Outcome;
 use crate::code::Code;
 use crate::idempotency::Remember;
 use crate::incoming::{Incoming, QueryMap};
+use crate::negotiate;
+use crate::pages;
 use crate::places::Class;
 use crate::problem::Problem;
 use crate::reply::Reply;
@@ -21,11 +25,9 @@ use crate::shape::Shape;
 use crate::state::App;
 use crate::urls;
 
+const HTML: &str = "text/html";
+const JSON: &str = "application/json";
 const AUDIT_READ: &str = "audit.read";
-const LAST_DEFAULT: usize = 100;
-const LAST_MAX: usize = 1000;
-/// Checkpoints that one verification is held to.
-const NOTES_MAX: usize = 100;
 
 fn hex(hash: &Hash) -> String {
     HEXLOWER.encode(hash)
@@ -126,9 +128,9 @@ impl VerifyRequest {
         let checkpoints = shape.has("checkpoints").then(|| shape.texts("checkpoints"));
         if checkpoints
             .as_ref()
-            .is_some_and(|notes| notes.len() > NOTES_MAX)
+            .is_some_and(|notes| notes.len() > AUDIT_NOTES_MAX)
         {
-            let detail = format!("at most {NOTES_MAX} checkpoints are expected");
+            let detail = format!("at most {AUDIT_NOTES_MAX} checkpoints are expected");
             shape.refuse("checkpoints", "too_many", detail);
         }
         shape.finish(Self { checkpoints })
@@ -152,7 +154,7 @@ pub(crate) struct LogReport {
     faults_total: u64,
 }
 
-fn instant(query: &QueryMap, name: &'static str) -> Result<Option<Timestamp>, Problem> {
+pub(super) fn instant(query: &QueryMap, name: &'static str) -> Result<Option<Timestamp>, Problem> {
     let Some(text) = query.text(name) else {
         return Ok(None);
     };
@@ -166,7 +168,12 @@ fn whole(query: &QueryMap, name: &'static str) -> Result<Option<u64>, Problem> {
     let Some(text) = query.text(name) else {
         return Ok(None);
     };
-    text.parse().map(Some).map_err(|_| {
+    // The contract says `int64`, and no log has more entries than that.
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| i64::try_from(*number).is_ok());
+    number.map(Some).ok_or_else(|| {
         let detail = format!("`{name}` is the number of an entry");
         Problem::invalid_at("", "out_of_range", detail)
     })
@@ -185,7 +192,7 @@ fn id<T: std::str::FromStr>(query: &QueryMap, name: &'static str) -> Result<Opti
 fn audit_query(query: &QueryMap) -> Result<AuditQuery, Problem> {
     Ok(AuditQuery {
         before: whole(query, "before")?,
-        last: query.number("last", 1, LAST_MAX, LAST_DEFAULT)?,
+        last: query.number("last", 1, AUDIT_PAGE_MAX, AUDIT_PAGE_DEFAULT)?,
         since: instant(query, "since")?,
         until: instant(query, "until")?,
         actor: id::<TokenId>(query, "actor")?,
@@ -327,10 +334,12 @@ pub(crate) async fn verify(State(app): State<App>, incoming: Incoming) -> Outcom
 /// A receipt, proved anew
 ///
 /// Capability `audit.read`. Says what was destroyed and not whose it was: that stands in the copy
-/// that whoever erased was given.
+/// that whoever erased was given. JSON, or by `Accept` a page to read and print.
 #[utoipa::path(get, path = urls::RECEIPT, tag = "evidence", operation_id = "read_receipt",
-    responses((status = 200, description = "Body and proof", body = ReceiptBody)))]
+    responses((status = 200, description = "Body and proof", content(
+        (ReceiptBody = "application/json"), (String = "text/html")))))]
 pub(crate) async fn receipt(State(app): State<App>, incoming: Incoming) -> Outcome {
+    let form = negotiate::media_type(incoming.accept.as_deref(), &[JSON, HTML]);
     let query = incoming.query(&[]);
     let id: Result<ReceiptId, _> = incoming.parameter("rcp").parse();
     let id = id.map_err(|_| Problem::new(Code::NotFound));
@@ -338,11 +347,15 @@ pub(crate) async fn receipt(State(app): State<App>, incoming: Incoming) -> Outco
         session.parsed(AUDIT_READ, query)?;
         let id = session.parsed(AUDIT_READ, id)?;
         let mut document = session.vault.receipt(&session.call(), id)?;
+        if form == HTML {
+            let page = pages::receipt::html(&document, Some(&session.vault.log_key()?));
+            return Ok(pages::reply(200, page).header(header::VARY, "Accept"));
+        }
         let body = ReceiptBody {
             body: document["body"].take(),
             proof: document["proof"].take(),
         };
-        Ok(Reply::json(200, &body))
+        Ok(Reply::json(200, &body).header(header::VARY, "Accept"))
     })
     .await
 }

@@ -61,9 +61,10 @@ pub(crate) async fn begin(State(app): State<App>, incoming: Incoming) -> Outcome
 #[utoipa::path(delete, path = urls::KEYHOLDER, tag = "state", operation_id = "end_keyholder",
     responses((status = 200, description = "Ended", body = EndedBody)))]
 pub(crate) async fn end(State(app): State<App>, incoming: Incoming) -> Outcome {
-    incoming.demand_socket()?;
+    let socket = incoming.demand_socket();
     let bearer = incoming.bearer.clone().unwrap_or_default();
     app.call(incoming, move |session| {
+        socket?;
         if !session.app.keyholders().end(&bearer) {
             return Err(Problem::new(Code::NotFound));
         }

@@ -3,6 +3,7 @@
 //! A handler reads its input, names the call that it makes in the vault, and writes the answer.
 //! It decides nothing about people.
 
+mod access;
 mod admin;
 mod ask;
 mod batch;
@@ -46,6 +47,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(subjects::create))
         .routes(routes!(subjects::lookup))
         .routes(routes!(subjects::view, subjects::erase))
+        .routes(routes!(access::access))
         .routes(routes!(records::read, records::patch, records::append))
         .routes(routes!(
             records::read_one,

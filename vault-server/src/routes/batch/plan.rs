@@ -12,7 +12,7 @@ use vault_core::id::SubjectId;
 use vault_core::limits::BATCH_OPERATIONS_MAX;
 
 use super::allowed;
-use super::reference::{self, Text};
+use super::reference::{self, Place, Text};
 use crate::asked::{self, Asked};
 use crate::call::Outcome;
 use crate::code::Code;
@@ -210,25 +210,29 @@ impl Planned {
         own: usize,
         of: impl Fn(usize) -> Option<&'o Outcome>,
     ) -> Result<Arc<Asked>, Problem> {
-        let at = format!("/operations/{own}/path");
+        let pointer = format!("/operations/{own}/path");
+        let at = Place {
+            pointer: &pointer,
+            number: None,
+        };
         let mut parameters = Vec::new();
         for (name, text) in &self.parameters {
             let text = match text {
                 Text::Itself(text) => text.clone(),
                 Text::Member { operation, .. } if *operation >= own => {
-                    return Err(reference::forward(&at));
+                    return Err(reference::forward(at));
                 }
                 Text::Member {
                     operation,
                     name: member,
-                } => match reference::member(&at, *operation, member, &of)? {
+                } => match reference::member(at, *operation, member, &of)? {
                     Value::String(text) => text,
                     _ => {
                         let detail = format!("that member of operation {operation} is no text");
-                        return Err(reference::refuse(&at, detail));
+                        return Err(reference::refuse(at, detail));
                     }
                 },
-                Text::Neither => return Err(reference::refuse(&at, reference::NEITHER)),
+                Text::Neither => return Err(reference::refuse(at, reference::NEITHER)),
             };
             parameters.push((name.clone(), text));
         }
