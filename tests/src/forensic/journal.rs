@@ -4,7 +4,7 @@ use super::cipher::{Id, Key, Place, open, sha256};
 
 /// Every frame of the file: its sequence number and its entry, the last without a byte left over.
 /// `None` if a frame does not open.
-pub(crate) fn frames(file: &[u8], vault: &Id, audit: &Key) -> Option<Vec<(u64, Vec<u8>)>> {
+pub fn frames(file: &[u8], vault: &Id, audit: &Key) -> Option<Vec<(u64, Vec<u8>)>> {
     assert_eq!(&file[..9], b"vlt-jrnl\x01");
     let (mut previous, mut rest) = (sha256(&file[..25]), &file[25..]);
     let mut frames = Vec::new();

@@ -1,36 +1,44 @@
 //! From an unlock secret and the files beside the database to the keys of every root, as
 //! docs/format.md "Key slots", "Anchor" and "Derivations" describe them.
 
+#![expect(missing_docs, reason = "members are named as in docs/format.md")]
+
 use x25519_dalek::{PublicKey, StaticSecret};
 
 use super::cipher::{Id, Key, Place, derive, open, sha256, stretch};
+use super::list::base32;
 
 /// A slot in one area of the slots file.
-pub(crate) struct Slot {
-    pub(crate) vault: Id,
-    pub(crate) generation: u64,
+pub struct Slot {
+    pub vault: Id,
+    pub generation: u64,
     bytes: Vec<u8>,
 }
 
 impl Slot {
-    pub(crate) fn number(&self) -> u8 {
+    /// Its number.
+    pub fn number(&self) -> u8 {
         self.bytes[0]
     }
 
-    pub(crate) fn kind(&self) -> u8 {
+    /// What opens it: 1 a passphrase, 2 a recovery key.
+    pub fn kind(&self) -> u8 {
         self.bytes[1]
     }
 
-    pub(crate) fn salt(&self) -> &[u8] {
+    /// Its salt.
+    pub fn salt(&self) -> &[u8] {
         &self.bytes[2..18]
     }
 
-    pub(crate) fn cost(&self) -> [u32; 3] {
+    /// Argon2id's memory in KiB, passes and lanes.
+    pub fn cost(&self) -> [u32; 3] {
         let part = |at: usize| u32::from_be_bytes(self.bytes[at..at + 4].try_into().unwrap());
         [part(18), part(22), part(26)]
     }
 
-    pub(crate) fn private_half(&self, secret: &[u8]) -> Key {
+    /// The private half that a secret stretches to.
+    pub fn private_half(&self, secret: &[u8]) -> Key {
         let stretched = match self.kind() {
             1 => stretch(secret, self.salt(), self.cost()),
             2 => derive(&[secret], self.salt(), "vault/1 recovery key", &[]),
@@ -40,7 +48,7 @@ impl Slot {
     }
 
     /// The root key, if the slot is sealed to this private half.
-    pub(crate) fn root_key(&self, private: &Key) -> Option<Key> {
+    pub fn root_key(&self, private: &Key) -> Option<Key> {
         let public = public_half(private);
         let private = StaticSecret::from(*private);
         let ephemeral: [u8; 32] = self.bytes[30..62].try_into().unwrap();
@@ -60,12 +68,12 @@ impl Slot {
 }
 
 /// The public half that belongs to a private one.
-pub(crate) fn public_half(private: &Key) -> Key {
+pub fn public_half(private: &Key) -> Key {
     PublicKey::from(&StaticSecret::from(*private)).to_bytes()
 }
 
 /// The slots in the areas that hold any.
-pub(crate) fn slots(file: &[u8]) -> Vec<Slot> {
+pub fn slots(file: &[u8]) -> Vec<Slot> {
     assert_eq!(file.len(), 128 << 10);
     let mut slots = Vec::new();
     for (index, area) in file.chunks(64 << 10).enumerate() {
@@ -87,35 +95,69 @@ pub(crate) fn slots(file: &[u8]) -> Vec<Slot> {
 
 /// A root key and the vault that it is of.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Root {
-    pub(crate) vault: Id,
-    pub(crate) key: Key,
+pub struct Root {
+    pub vault: Id,
+    pub key: Key,
 }
 
-/// Every root key that the passphrase opens.
-pub(crate) fn roots(file: &[u8], passphrase: &str) -> Vec<Root> {
+/// What opens a slot.
+#[derive(Clone)]
+pub enum Secret {
+    /// A passphrase, byte by byte.
+    Passphrase(String),
+    /// The twenty bytes of a recovery key.
+    RecoveryKey(Vec<u8>),
+}
+
+impl Secret {
+    /// A recovery key as it was shown; its checksum is not looked at.
+    #[must_use]
+    pub fn recovery_key(text: &str) -> Option<Self> {
+        let digits = text.trim().replace('-', "").to_lowercase();
+        let bytes = base32(digits.get(..32)?)?;
+        Some(Self::RecoveryKey(bytes))
+    }
+}
+
+/// Every root key that the secret opens; none, if it opens no slot.
+pub fn roots_of(file: &[u8], secret: &Secret) -> Vec<Root> {
+    let (kind, bytes) = match secret {
+        Secret::Passphrase(text) => (1, text.as_bytes()),
+        Secret::RecoveryKey(bytes) => (2, &bytes[..]),
+    };
     let mut roots = Vec::new();
-    for slot in slots(file).iter().filter(|slot| slot.kind() == 1) {
-        let private = slot.private_half(passphrase.as_bytes());
+    for slot in slots(file).iter().filter(|slot| slot.kind() == kind) {
+        let private = slot.private_half(bytes);
         roots.extend(slot.root_key(&private).map(|key| Root {
             vault: slot.vault,
             key,
         }));
     }
+    roots
+}
+
+/// Every root key that the passphrase opens.
+///
+/// # Panics
+///
+/// If there is none.
+pub fn roots(file: &[u8], passphrase: &str) -> Vec<Root> {
+    let roots = roots_of(file, &Secret::Passphrase(passphrase.to_owned()));
     assert!(!roots.is_empty(), "the passphrase opens a slot");
     roots
 }
 
 /// One of the two slots of an anchor, whatever lies there.
-pub(crate) struct AnchorSlot<'a> {
-    pub(crate) vault: &'a [u8],
-    pub(crate) epoch: u64,
-    pub(crate) secret: &'a [u8],
+pub struct AnchorSlot<'a> {
+    pub vault: &'a [u8],
+    pub epoch: u64,
+    pub secret: &'a [u8],
     /// Whether magic, version and hash are those of a slot in use.
-    pub(crate) whole: bool,
+    pub whole: bool,
 }
 
-pub(crate) fn anchor_slots(file: &[u8]) -> [AnchorSlot<'_>; 2] {
+/// Both slots of an anchor file, of the even epochs first.
+pub fn anchor_slots(file: &[u8]) -> [AnchorSlot<'_>; 2] {
     assert_eq!(file.len(), 1 << 20);
     [65_536, 589_824].map(|at| {
         let page = &file[at..at + 4096];
@@ -129,14 +171,15 @@ pub(crate) fn anchor_slots(file: &[u8]) -> [AnchorSlot<'_>; 2] {
 }
 
 /// The keys of the roots of one epoch.
-pub(crate) struct Epoch {
-    pub(crate) vault: Id,
-    pub(crate) epoch: u64,
+pub struct Epoch {
+    pub vault: Id,
+    pub epoch: u64,
     base: Key,
 }
 
 impl Epoch {
-    pub(crate) fn new(root: &Root, epoch: u64, secret: &[u8]) -> Self {
+    /// The keys that root key and secret give in this epoch.
+    pub fn new(root: &Root, epoch: u64, secret: &[u8]) -> Self {
         let context: [&[u8]; 1] = [&epoch.to_be_bytes()];
         let material: [&[u8]; 2] = [&root.key, secret];
         Self {
@@ -146,23 +189,26 @@ impl Epoch {
         }
     }
 
-    pub(crate) fn people(&self) -> Key {
+    /// Opens the root of the people map.
+    pub fn people(&self) -> Key {
         derive(&[&self.base], &[], "vault/1 people root", &[])
     }
 
-    pub(crate) fn index(&self, generation: u32) -> Key {
+    /// Opens the root of the index of this generation.
+    pub fn index(&self, generation: u32) -> Key {
         let context: [&[u8]; 1] = [&generation.to_be_bytes()];
         derive(&[&self.base], &[], "vault/1 index root", &context)
     }
 
-    pub(crate) fn system(&self) -> Key {
+    /// Opens the system keyset.
+    pub fn system(&self) -> Key {
         derive(&[&self.base], &[], "vault/1 system root", &[])
     }
 }
 
 /// The epochs that root keys and an anchor give. What a slot that is not in use holds is taken for
 /// a secret as well: of the epoch that it names, and of those beside the other slot's.
-pub(crate) fn epochs(roots: &[Root], anchor: &[u8]) -> Vec<Epoch> {
+pub fn epochs(roots: &[Root], anchor: &[u8]) -> Vec<Epoch> {
     let slots = anchor_slots(anchor);
     let used = slots.iter().filter(|slot| slot.whole);
     let beside: Vec<u64> = used

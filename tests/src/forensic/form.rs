@@ -3,17 +3,22 @@
 //! Every row is read to its last byte. What does not fit is a panic: it opened, so either the
 //! document or the vault is wrong.
 
+#![expect(
+    missing_docs,
+    reason = "names and meanings are those of the document's tables"
+)]
+
 use super::cipher::{Id, Key};
 
-pub(crate) type Field = (u16, u16);
-pub(crate) type Revision = [u8; 8];
+pub type Field = (u16, u16);
+pub type Revision = [u8; 8];
 
 /// What is left of a row.
-pub(crate) struct Row<'a>(&'a [u8]);
+pub struct Row<'a>(&'a [u8]);
 
 impl<'a> Row<'a> {
     /// Reads a row of version 1 with `read`, to its end.
-    pub(crate) fn read<T>(bytes: &'a [u8], read: impl FnOnce(&mut Self) -> T) -> T {
+    pub fn read<T>(bytes: &'a [u8], read: impl FnOnce(&mut Self) -> T) -> T {
         assert_eq!(bytes[0], 1, "the row's version");
         let mut row = Self(&bytes[1..]);
         let value = read(&mut row);
@@ -92,27 +97,27 @@ impl<'a> Row<'a> {
     }
 }
 
-pub(crate) struct SlotTarget {
-    pub(crate) number: u8,
-    pub(crate) kind: u64,
-    pub(crate) label: String,
-    pub(crate) created: i64,
-    pub(crate) salt: Id,
-    pub(crate) cost: [u32; 3],
-    pub(crate) public: Key,
+pub struct SlotTarget {
+    pub number: u8,
+    pub kind: u64,
+    pub label: String,
+    pub created: i64,
+    pub salt: Id,
+    pub cost: [u32; 3],
+    pub public: Key,
 }
 
-pub(crate) struct SystemKeys {
-    pub(crate) system: Key,
-    pub(crate) audit: Key,
-    pub(crate) signing: Key,
-    pub(crate) index: Vec<(Field, Key)>,
-    pub(crate) placements: Vec<(u32, Key)>,
-    pub(crate) slots: Vec<SlotTarget>,
-    pub(crate) next_slot: u8,
+pub struct SystemKeys {
+    pub system: Key,
+    pub audit: Key,
+    pub signing: Key,
+    pub index: Vec<(Field, Key)>,
+    pub placements: Vec<(u32, Key)>,
+    pub slots: Vec<SlotTarget>,
+    pub next_slot: u8,
 }
 
-pub(crate) fn system_keys(bytes: &[u8]) -> SystemKeys {
+pub fn system_keys(bytes: &[u8]) -> SystemKeys {
     Row::read(bytes, |row| SystemKeys {
         system: row.array(),
         audit: row.array(),
@@ -133,23 +138,23 @@ pub(crate) fn system_keys(bytes: &[u8]) -> SystemKeys {
 }
 
 #[derive(Clone)]
-pub(crate) struct Dek {
-    pub(crate) number: u32,
-    pub(crate) compartment: u16,
-    pub(crate) period: u32,
-    pub(crate) key: Key,
+pub struct Dek {
+    pub number: u32,
+    pub compartment: u16,
+    pub period: u32,
+    pub key: Key,
 }
 
 #[derive(Clone)]
-pub(crate) struct Keyset {
-    pub(crate) subject: Id,
-    pub(crate) audit: Key,
-    pub(crate) keys: Vec<Dek>,
-    pub(crate) lookups: Vec<(Field, [u8; 32])>,
-    pub(crate) next: u32,
+pub struct Keyset {
+    pub subject: Id,
+    pub audit: Key,
+    pub keys: Vec<Dek>,
+    pub lookups: Vec<(Field, [u8; 32])>,
+    pub next: u32,
 }
 
-pub(crate) fn keyset(bytes: &[u8]) -> Keyset {
+pub fn keyset(bytes: &[u8]) -> Keyset {
     Row::read(bytes, |row| Keyset {
         subject: row.array(),
         audit: row.array(),
@@ -164,20 +169,20 @@ pub(crate) fn keyset(bytes: &[u8]) -> Keyset {
     })
 }
 
-pub(crate) struct State {
-    pub(crate) time: i64,
-    pub(crate) next_entry: u64,
-    pub(crate) folded: u64,
-    pub(crate) people: u64,
-    pub(crate) erased: u64,
-    pub(crate) stale_since: Option<i64>,
-    pub(crate) building_from: Option<Id>,
-    pub(crate) sweeper_at: Id,
-    pub(crate) policy: u32,
-    pub(crate) checkpoint_at: i64,
+pub struct State {
+    pub time: i64,
+    pub next_entry: u64,
+    pub folded: u64,
+    pub people: u64,
+    pub erased: u64,
+    pub stale_since: Option<i64>,
+    pub building_from: Option<Id>,
+    pub sweeper_at: Id,
+    pub policy: u32,
+    pub checkpoint_at: i64,
 }
 
-pub(crate) fn state(bytes: &[u8]) -> State {
+pub fn state(bytes: &[u8]) -> State {
     Row::read(bytes, |row| State {
         time: row.int(),
         next_entry: row.uint(),
@@ -193,21 +198,21 @@ pub(crate) fn state(bytes: &[u8]) -> State {
 }
 
 #[derive(Clone)]
-pub(crate) struct MetaRow {
-    pub(crate) revision: Revision,
-    pub(crate) policy: u32,
-    pub(crate) created: i64,
-    pub(crate) occurred: Option<i64>,
-    pub(crate) purposes: Vec<u16>,
-    pub(crate) expires: Option<i64>,
-    pub(crate) source: Option<String>,
-    pub(crate) shared_with: Vec<String>,
-    pub(crate) category: Option<String>,
-    pub(crate) older: Vec<(u16, Revision, u32)>,
-    pub(crate) values: Option<(Revision, u32)>,
+pub struct MetaRow {
+    pub revision: Revision,
+    pub policy: u32,
+    pub created: i64,
+    pub occurred: Option<i64>,
+    pub purposes: Vec<u16>,
+    pub expires: Option<i64>,
+    pub source: Option<String>,
+    pub shared_with: Vec<String>,
+    pub category: Option<String>,
+    pub older: Vec<(u16, Revision, u32)>,
+    pub values: Option<(Revision, u32)>,
 }
 
-pub(crate) fn meta_row(bytes: &[u8]) -> MetaRow {
+pub fn meta_row(bytes: &[u8]) -> MetaRow {
     Row::read(bytes, |row| MetaRow {
         revision: row.array(),
         policy: row.u32(),
@@ -225,7 +230,7 @@ pub(crate) fn meta_row(bytes: &[u8]) -> MetaRow {
 
 impl MetaRow {
     /// The revision and policy version that a field's envelope was written at.
-    pub(crate) fn written_at(&self, field: u16) -> (Revision, u32) {
+    pub fn written_at(&self, field: u16) -> (Revision, u32) {
         let older = self.older.iter().find(|(number, _, _)| *number == field);
         let others = self.values.unwrap_or((self.revision, self.policy));
         older.map_or(others, |(_, revision, policy)| (*revision, *policy))
@@ -234,15 +239,15 @@ impl MetaRow {
 
 /// The value of a field of type `blob`.
 #[derive(Clone)]
-pub(crate) struct Blob {
-    pub(crate) id: Id,
-    pub(crate) key: Key,
-    pub(crate) prefix: [u8; 19],
-    pub(crate) size: u64,
-    pub(crate) media_type: String,
+pub struct Blob {
+    pub id: Id,
+    pub key: Key,
+    pub prefix: [u8; 19],
+    pub size: u64,
+    pub media_type: String,
 }
 
-pub(crate) fn blob(bytes: &[u8]) -> Blob {
+pub fn blob(bytes: &[u8]) -> Blob {
     Row::read(bytes, |row| Blob {
         id: row.array(),
         key: row.array(),
@@ -252,13 +257,13 @@ pub(crate) fn blob(bytes: &[u8]) -> Blob {
     })
 }
 
-pub(crate) struct SubjectRow {
-    pub(crate) created: i64,
-    pub(crate) channel: String,
-    pub(crate) user: String,
+pub struct SubjectRow {
+    pub created: i64,
+    pub channel: String,
+    pub user: String,
 }
 
-pub(crate) fn subject_row(bytes: &[u8]) -> SubjectRow {
+pub fn subject_row(bytes: &[u8]) -> SubjectRow {
     Row::read(bytes, |row| SubjectRow {
         created: row.int(),
         channel: row.text(),
@@ -266,20 +271,20 @@ pub(crate) fn subject_row(bytes: &[u8]) -> SubjectRow {
     })
 }
 
-pub(crate) struct TokenRow {
-    pub(crate) token: Id,
-    pub(crate) role: String,
-    pub(crate) created: i64,
-    pub(crate) maker: Option<Id>,
-    pub(crate) label: String,
-    pub(crate) channels: Vec<String>,
-    pub(crate) expires: Option<i64>,
-    pub(crate) revoked: Option<i64>,
-    pub(crate) replaces: Option<Id>,
-    pub(crate) used: Option<u32>,
+pub struct TokenRow {
+    pub token: Id,
+    pub role: String,
+    pub created: i64,
+    pub maker: Option<Id>,
+    pub label: String,
+    pub channels: Vec<String>,
+    pub expires: Option<i64>,
+    pub revoked: Option<i64>,
+    pub replaces: Option<Id>,
+    pub used: Option<u32>,
 }
 
-pub(crate) fn token_row(bytes: &[u8]) -> TokenRow {
+pub fn token_row(bytes: &[u8]) -> TokenRow {
     Row::read(bytes, |row| TokenRow {
         token: row.array(),
         role: row.text(),
@@ -295,9 +300,9 @@ pub(crate) fn token_row(bytes: &[u8]) -> TokenRow {
 }
 
 /// Names and their numbers, and the highest number ever given.
-pub(crate) struct Numbers {
-    pub(crate) highest: u16,
-    pub(crate) of: Vec<(String, u16)>,
+pub struct Numbers {
+    pub highest: u16,
+    pub of: Vec<(String, u16)>,
 }
 
 impl Numbers {
@@ -308,21 +313,21 @@ impl Numbers {
         }
     }
 
-    pub(crate) fn get(&self, name: &str) -> u16 {
+    pub fn get(&self, name: &str) -> u16 {
         self.of.iter().find(|(known, _)| known == name).unwrap().1
     }
 }
 
-pub(crate) struct PolicyRow {
-    pub(crate) applied: i64,
-    pub(crate) version: u32,
-    pub(crate) source: String,
-    pub(crate) collections: Numbers,
-    pub(crate) fields: Vec<(u16, Numbers)>,
-    pub(crate) purposes: Numbers,
+pub struct PolicyRow {
+    pub applied: i64,
+    pub version: u32,
+    pub source: String,
+    pub collections: Numbers,
+    pub fields: Vec<(u16, Numbers)>,
+    pub purposes: Numbers,
 }
 
-pub(crate) fn policy_row(bytes: &[u8]) -> PolicyRow {
+pub fn policy_row(bytes: &[u8]) -> PolicyRow {
     Row::read(bytes, |row| PolicyRow {
         applied: row.int(),
         version: row.u32(),
@@ -334,21 +339,28 @@ pub(crate) fn policy_row(bytes: &[u8]) -> PolicyRow {
 }
 
 impl PolicyRow {
+    /// The highest numbers of collections, of fields and of purposes.
+    pub fn highest(&self) -> Vec<u16> {
+        let fields = self.fields.iter().map(|(_, fields)| fields.highest);
+        let others = [self.collections.highest, self.purposes.highest];
+        fields.chain(others).collect()
+    }
+
     /// The number of a collection and those of its fields.
-    pub(crate) fn collection(&self, name: &str) -> (u16, &Numbers) {
+    pub fn collection(&self, name: &str) -> (u16, &Numbers) {
         let number = self.collections.get(name);
         let fields = self.fields.iter().find(|(of, _)| *of == number);
         (number, &fields.unwrap().1)
     }
 }
 
-pub(crate) struct Tombstone {
-    pub(crate) day: u32,
-    pub(crate) epoch: u64,
-    pub(crate) receipt: Id,
+pub struct Tombstone {
+    pub day: u32,
+    pub epoch: u64,
+    pub receipt: Id,
 }
 
-pub(crate) fn tombstone(bytes: &[u8]) -> Tombstone {
+pub fn tombstone(bytes: &[u8]) -> Tombstone {
     Row::read(bytes, |row| Tombstone {
         day: row.u32(),
         epoch: row.uint(),
@@ -356,20 +368,20 @@ pub(crate) fn tombstone(bytes: &[u8]) -> Tombstone {
     })
 }
 
-pub(crate) struct SessionRow {
-    pub(crate) secret: [u8; 32],
-    pub(crate) token: Id,
-    pub(crate) key: [u8; 32],
-    pub(crate) role: String,
-    pub(crate) purpose: String,
-    pub(crate) fields: Vec<Field>,
-    pub(crate) left: [u64; 2],
-    pub(crate) created: i64,
-    pub(crate) expires: i64,
-    pub(crate) revoked: bool,
+pub struct SessionRow {
+    pub secret: [u8; 32],
+    pub token: Id,
+    pub key: [u8; 32],
+    pub role: String,
+    pub purpose: String,
+    pub fields: Vec<Field>,
+    pub left: [u64; 2],
+    pub created: i64,
+    pub expires: i64,
+    pub revoked: bool,
 }
 
-pub(crate) fn session_row(bytes: &[u8]) -> SessionRow {
+pub fn session_row(bytes: &[u8]) -> SessionRow {
     Row::read(bytes, |row| SessionRow {
         secret: row.array(),
         token: row.array(),
@@ -384,17 +396,17 @@ pub(crate) fn session_row(bytes: &[u8]) -> SessionRow {
     })
 }
 
-pub(crate) struct AnswerRow {
-    pub(crate) fingerprint: [u8; 32],
-    pub(crate) at: i64,
+pub struct AnswerRow {
+    pub fingerprint: [u8; 32],
+    pub at: i64,
     /// Operation, status, body, etag, location.
-    pub(crate) answers: Option<Vec<Answer>>,
+    pub answers: Option<Vec<Answer>>,
 }
 
 /// Operation, status, body, etag, location.
-pub(crate) type Answer = (u64, u64, Vec<u8>, Option<String>, Option<String>);
+pub type Answer = (u64, u64, Vec<u8>, Option<String>, Option<String>);
 
-pub(crate) fn answer_row(bytes: &[u8]) -> AnswerRow {
+pub fn answer_row(bytes: &[u8]) -> AnswerRow {
     fn answer(row: &mut Row<'_>) -> Answer {
         let (operation, status) = (row.uint(), row.uint());
         let (body, etag) = (row.bytes(), row.option(Row::text));
@@ -407,23 +419,23 @@ pub(crate) fn answer_row(bytes: &[u8]) -> AnswerRow {
     })
 }
 
-pub(crate) struct Entry {
-    pub(crate) time: i64,
+pub struct Entry {
+    pub time: i64,
     /// An API key's id, or nobody's for a keyholder.
-    pub(crate) actor: Option<Id>,
-    pub(crate) role: String,
-    pub(crate) purpose: Option<String>,
-    pub(crate) action: String,
-    pub(crate) tag: Option<Id>,
-    pub(crate) fields: Vec<Field>,
-    pub(crate) outcome: String,
-    pub(crate) session: Option<Id>,
-    pub(crate) call: Id,
-    pub(crate) receipt: Option<(Id, [u8; 32])>,
-    pub(crate) records: Option<(u64, [u8; 32])>,
+    pub actor: Option<Id>,
+    pub role: String,
+    pub purpose: Option<String>,
+    pub action: String,
+    pub tag: Option<Id>,
+    pub fields: Vec<Field>,
+    pub outcome: String,
+    pub session: Option<Id>,
+    pub call: Id,
+    pub receipt: Option<(Id, [u8; 32])>,
+    pub records: Option<(u64, [u8; 32])>,
 }
 
-pub(crate) fn entry(bytes: &[u8]) -> Entry {
+pub fn entry(bytes: &[u8]) -> Entry {
     Row::read(bytes, |row| Entry {
         time: row.int(),
         actor: match row.uint() {
@@ -445,12 +457,12 @@ pub(crate) fn entry(bytes: &[u8]) -> Entry {
 }
 
 /// A row of table 11: its entries.
-pub(crate) fn entries(bytes: &[u8]) -> Vec<Entry> {
+pub fn entries(bytes: &[u8]) -> Vec<Entry> {
     let entries = Row::read(bytes, |row| row.list(Row::bytes));
     entries.iter().map(|bytes| entry(bytes)).collect()
 }
 
 /// A row of table 4: field numbers and envelopes.
-pub(crate) fn envelopes(bytes: &[u8]) -> Vec<(u16, Vec<u8>)> {
+pub fn envelopes(bytes: &[u8]) -> Vec<(u16, Vec<u8>)> {
     Row::read(bytes, |row| row.list(|row| (row.u16(), row.bytes())))
 }
