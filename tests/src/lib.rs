@@ -3,7 +3,11 @@
 //! Here stands what several tests and programs share; the tests themselves are in `tests/`.
 
 pub mod blobs;
+pub mod canary;
+pub mod contract;
+pub mod deadly;
 mod dialer;
+pub mod forensic;
 pub mod full_disk;
 mod memory;
 pub mod replay;

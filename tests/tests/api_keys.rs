@@ -230,11 +230,7 @@ fn what_does_not_fit_says_where() {
             json!({"role": "bot", "label": "x".repeat(200)}),
             "/label",
         ),
-        (
-            "admin/api-keys",
-            json!({"role": "bot", "lable": "x"}),
-            "/lable",
-        ),
+        ("admin/api-keys", json!({"role": "bot", "lable": "x"}), ""),
         (&rotate, json!({"overlap": "soon"}), "/overlap"),
         (&rotate, json!({"overlap": "P31D"}), "/overlap"),
     ] {

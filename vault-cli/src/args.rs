@@ -391,6 +391,24 @@ fn since(text: &str) -> Result<Timestamp, &'static str> {
         .ok_or("a date such as 2030-01-31 or an instant such as 2030-01-31T12:00:00Z is expected")
 }
 
+/// Where a receipt is.
+#[derive(Clone, Debug)]
+pub(crate) enum ReceiptSource {
+    /// In a file.
+    File(PathBuf),
+    /// In the vault.
+    Vault(ReceiptId),
+}
+
+impl std::str::FromStr for ReceiptSource {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let id = text.parse().map(Self::Vault);
+        Ok(id.unwrap_or_else(|_| Self::File(text.into())))
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum ReceiptCommand {
     /// Check a receipt against the log's public key; needs no vault and no secret
@@ -402,12 +420,33 @@ pub(crate) enum ReceiptCommand {
         #[arg(long, value_name = "VKEY")]
         key: String,
     },
-    /// Fetch a receipt, proved anew; without what names the person
+    /// Show a receipt: a file's, or by its id the vault's, proved anew and without what names the person
     #[command(after_help = examples::RECEIPT_SHOW)]
     Show {
-        /// Its id, rcp_…
-        receipt: ReceiptId,
+        /// A file, `-` for stdin, or an id, rcp_…
+        receipt: ReceiptSource,
+        /// Write a page to read and print into this file, which does not exist yet
+        #[arg(long, value_name = "OUT")]
+        html: Option<PathBuf>,
+        /// The log's public key, or a file that holds it: a file's receipt is checked against it
+        #[arg(long, value_name = "VKEY")]
+        key: Option<String>,
     },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct AccessArguments {
+    /// The person's id, sub_…; without it they are found as by `subject find`
+    pub(crate) subject: Option<SubjectId>,
+    /// Not before: a date or an instant, in UTC
+    #[arg(long, value_name = "WHEN", value_parser = since)]
+    pub(crate) from: Option<Timestamp>,
+    /// Before: a date or an instant, in UTC
+    #[arg(long, value_name = "WHEN", value_parser = since)]
+    pub(crate) to: Option<Timestamp>,
+    /// The newest N only, 1 to 10000
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub(crate) last: u16,
 }
 
 #[derive(Debug, Subcommand)]
@@ -421,6 +460,9 @@ pub(crate) enum SubjectCommand {
         /// The person's id, sub_…
         subject: SubjectId,
     },
+    /// Show who looked at a person, when and what for, the newest last
+    #[command(after_help = examples::SUBJECT_ACCESS)]
+    Access(AccessArguments),
     /// Erase a person
     #[command(after_help = examples::SUBJECT_ERASE)]
     Erase {

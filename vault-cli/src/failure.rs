@@ -106,6 +106,9 @@ const NO_DAMAGE_REPAIR: &str =
 
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
+        if let OpenError::Slots(_) = &error {
+            return Self::caused(Exit::Damaged, "damaged", &error, NO_DAMAGE_REPAIR);
+        }
         let (code, help) = match &error {
             OpenError::HalfCreated(_) => (
                 "half_created",
@@ -205,6 +208,10 @@ impl From<Refusal> for Failure {
             findings.push(format!("receipt {receipt}"));
         }
         let mut failure = Self::of_code(code_of(&refusal), what);
+        if refusal.is_damage() {
+            failure.exit = Exit::Damaged;
+            failure.help = NO_DAMAGE_REPAIR.into();
+        }
         failure.findings = findings;
         failure
     }
@@ -297,6 +304,7 @@ mod tests {
         let cases = [
             (OpenError::Held(PathBuf::from("v")).into(), Exit::Failed),
             (OpenError::NotFound(PathBuf::from("v")).into(), Exit::Failed),
+            (OpenError::Slots(PathBuf::from("v")).into(), Exit::Damaged),
             (UnlockError::NoSlotMatches.into(), Exit::Locked),
             (UnlockError::Damaged("a header").into(), Exit::Damaged),
             (
@@ -305,6 +313,8 @@ mod tests {
             ),
             (Refusal::RoleDenied("no".into()).into(), Exit::Refused),
             (Refusal::Locked.into(), Exit::Locked),
+            (Refusal::Internal("a row is damaged").into(), Exit::Damaged),
+            (Refusal::Internal("something else").into(), Exit::Failed),
             (Refusal::Unauthenticated.into(), Exit::Locked),
             (CreateError::Exists(PathBuf::from("v")).into(), Exit::Failed),
         ];

@@ -35,6 +35,14 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     // A core dump or a debugger of the same user would show passphrases and keys.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    // The message of a panic may quote what it met.
+    std::panic::set_hook(Box::new(|panic| {
+        use std::io::Write;
+        let place = panic.location().map_or_else(String::new, |place| {
+            format!(" at {}:{}", place.file(), place.line())
+        });
+        let _ = writeln!(std::io::stderr(), "error: a defect stopped this{place}");
+    }));
     let before = usage::before(&args);
     let grammar = Arguments::command().color(match before.coloured {
         true => ColorChoice::Always,

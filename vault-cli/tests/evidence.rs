@@ -432,3 +432,89 @@ fn an_older_database_is_refused_and_gone_on_with_by_the_exact_words_alone() {
     let said = bench.on(&said).json();
     assert_eq!(said["entries"].as_array().unwrap().len(), 1);
 }
+
+#[test]
+fn who_looked_is_shown_in_the_directory_and_through_the_server_and_not_of_the_erased() {
+    let bench = Bench::new();
+    let dev = Dev::start(&bench, "");
+    let bot = Client::new(dev.url(), dev.secret("bot")).unwrap();
+    let who = json!({"channel": "web", "user": CANARY});
+    let made = bot.call("POST", "/v1/subjects", None, Some(&who)).unwrap();
+    let subject = made.body["subject"].as_str().unwrap().to_owned();
+    let path = format!("/v1/subjects/{subject}/records/profile");
+    bot.call("GET", &path, Some("support"), None).unwrap();
+    let shown = through(&bench, &dev, "dpo", &["subject", "access", &subject]).json();
+    let actions = |shown: &Value| -> Vec<String> {
+        let all = shown["accesses"].as_array().unwrap().iter();
+        let text = |one: &Value| one["action"].as_str().unwrap().to_owned();
+        all.map(text).collect()
+    };
+    assert_eq!(actions(&shown), ["subjects.create", "records.read"]);
+    // By what a look-up finds, from standard input, and as a table for people.
+    let token = dev.token(&bench, "dpo");
+    let server = ["--server", dev.url(), "--token-file", &token];
+    let table = bench.feed(
+        &[&server[..], &["subject", "access", "--last", "2"]].concat(),
+        &who.to_string(),
+    );
+    assert_eq!(table.code, 0, "{}", table.err);
+    for said in ["time", "role", "bot", "support", "records.read", "ok"] {
+        assert!(table.out.contains(said), "{said} in {}", table.out);
+    }
+    assert!(!table.out.contains(CANARY));
+    through(&bench, &dev, "bot", &["subject", "access", &subject]).json_error(4, "role_denied");
+    through(
+        &bench,
+        &dev,
+        "dpo",
+        &["--yes", "subject", "erase", &subject],
+    )
+    .json();
+    through(&bench, &dev, "dpo", &["subject", "access", &subject]).json_error(1, "erased");
+    // Of the directory itself, by whoever has a secret of it.
+    bench.init();
+    let nobody = "sub_00000000000000000000000000";
+    bench
+        .on(&["subject", "access", nobody])
+        .json_error(1, "not_found");
+}
+
+#[test]
+fn a_receipt_becomes_a_page_that_says_so_only_of_one_that_stands() {
+    let bench = Bench::new();
+    let dev = Dev::start(&bench, "");
+    let answer = erased(&bench, &dev);
+    let key = through(&bench, &dev, "auditor", &["audit", "key"]).json();
+    let key = key["key"].as_str().unwrap();
+    let subject = answer["subject"].as_str().unwrap();
+    let id = answer["receipt"]["body"]["receipt"].as_str().unwrap();
+    let file = bench.file("receipt.json", &answer["receipt"].to_string(), 0o644);
+    let page = |name: &str| std::fs::read_to_string(bench.path(name)).unwrap();
+    let show = |from: &str, more: &[&str]| {
+        let show = ["--json", "receipt", "show", from];
+        bench.run(&[&show[..], more].concat())
+    };
+    // From a file, without a vault: it names whom it is about, for whoever has that copy.
+    show(&file, &["--key", key, "--html", "a.html"]).json();
+    assert!(page("a.html").contains(subject) && page("a.html").contains(key));
+    show(&file, &["--html", "b.html"]).json();
+    assert!(!page("b.html").contains(key));
+    // From the vault: it names nobody.
+    through(
+        &bench,
+        &dev,
+        "auditor",
+        &["receipt", "show", id, "--html", "c.html"],
+    )
+    .json();
+    assert!(page("c.html").contains(key) && !page("c.html").contains(subject));
+    // Never over a file, and no page of a receipt that does not stand.
+    show(&file, &["--html", "a.html"]).json_error(1, "exists");
+    let mut changed = answer["receipt"].clone();
+    changed["body"]["time"] = json!("2020-01-01T00:00:00Z");
+    let changed = bench.file("changed.json", &changed.to_string(), 0o644);
+    show(&changed, &["--key", key, "--html", "d.html"]).json_error(5, "receipt_does_not_verify");
+    assert!(!bench.path("d.html").exists());
+    show(&file, &["--html", "e.html", "--dry-run"]).json();
+    assert!(!bench.path("e.html").exists());
+}

@@ -30,7 +30,7 @@ pub enum ConsentState {
 }
 
 /// One event.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct ConsentEvent {
     /// Names the event.
     pub consent: ConsentId,
@@ -44,6 +44,17 @@ pub struct ConsentEvent {
     pub choice: Option<String>,
     /// The channel's message.
     pub message_id: Option<String>,
+}
+
+/// Silent about what was said of a person.
+impl std::fmt::Debug for ConsentEvent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConsentEvent")
+            .field("consent", &self.consent)
+            .field("state", &self.state)
+            .field("at", &self.at)
+            .finish_non_exhaustive()
+    }
 }
 
 fn row_key(person: &Person, purpose: u16, sequence: u32) -> Vec<u8> {

@@ -33,6 +33,8 @@ pub const BATCH_MAX: usize = 512;
 pub const ERASE_ROWS_MAX: usize = 10_000;
 /// Records in one append.
 pub const APPEND_RECORDS_MAX: usize = 1_000;
+/// Mistakes in one body that are told: whoever sends a megabyte of them is not sent as many back.
+pub const INPUT_ERRORS_MAX: usize = 100;
 /// Records in one page of a list.
 pub const PAGE_RECORDS_MAX: usize = 1_000;
 /// Bytes of one record's values together.
@@ -64,6 +66,12 @@ pub const BULK_COMMIT_PEOPLE: usize = 256;
 pub const SWEEP_LEAVES_MAX: usize = 1_000;
 /// Records that one pass of the sweeper seals again or deletes.
 pub const SWEEP_ROWS_MAX: usize = 1_000;
+/// People who do not exist that a policy plants.
+pub const HONEY_PEOPLE_MAX: usize = 64;
+/// Records of one of them in a collection.
+pub const HONEY_RECORDS_MAX: usize = 100;
+/// Of those, erased ones among them, that are recognised.
+pub const HONEY_KNOWN_MAX: usize = 4_096;
 /// API keys of a vault.
 pub const API_KEYS_MAX: usize = 10_000;
 /// Channels that an API key may be bound to.

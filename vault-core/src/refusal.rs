@@ -91,6 +91,12 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Whether the vault's files are not what it wrote. Nothing repairs that but a backup.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Internal(what) if what.ends_with("is damaged"))
+    }
+
     /// The stable code of the HTTP API and of the evidence log.
     #[must_use]
     pub fn code(&self) -> &'static str {

@@ -5,6 +5,7 @@
 //! `reply` or `problem`. This crate decides nothing about people: who may see what is decided
 //! below, in the read's own transaction. It knows sockets, headers and status codes.
 
+mod alarm;
 mod asked;
 mod backoff;
 mod call;
@@ -26,6 +27,8 @@ pub mod openapi;
 mod operation;
 mod otel;
 mod pages;
+#[doc(hidden)]
+pub mod parsers;
 mod places;
 pub mod problem;
 mod process;
@@ -42,10 +45,12 @@ mod tls;
 mod transfer;
 pub mod unlock;
 pub mod urls;
+pub mod webhook;
 
 pub use connection::{AdminSocket, ConnectionFigures, SocketError};
 pub use metrics::MetricsListener;
 pub use openapi::openapi;
+pub use pages::receipt::html as receipt_page;
 pub use process::{Process, ServeError, hide_memory};
 pub use rate::Limits;
 pub use routes::router;

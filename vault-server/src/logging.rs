@@ -82,8 +82,9 @@ pub fn init(format: LogFormat, level: tracing::Level) {
     hide_panics();
 }
 
-/// Replaces the panic message, which may quote a value, by its place in the source.
-fn hide_panics() {
+/// Replaces the panic message, which may quote a value, by its place in the source. Before the log is
+/// started it says nothing at all.
+pub fn hide_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let (file, line) = panic
             .location()

@@ -58,6 +58,7 @@ fn failed(code: u8, what: &str, error: &dyn std::error::Error) -> Failure {
 }
 
 fn main() -> ExitCode {
+    logging::hide_panics();
     match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure(code, text)) => {
@@ -113,7 +114,11 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             })?)
         }
     };
-    let app = App::new(locked, vault, AppSettings::from(&config));
+    let settings = AppSettings {
+        alarm: process.alarm(),
+        ..AppSettings::from(&config)
+    };
+    let app = App::new(locked, vault, settings);
     process
         .serve(app, |address, tls| {
             tracing::info!(target: "vault_server::server", %address, tls, "listening");
@@ -125,7 +130,10 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn not_served(error: ServeError) -> Failure {
     let configuration = match &error {
         ServeError::Listen(_, source) => source.kind() == std::io::ErrorKind::InvalidInput,
-        ServeError::Sandbox(_) | ServeError::Socket(_) | ServeError::Tls(_) => true,
+        ServeError::Alarm(_)
+        | ServeError::Sandbox(_)
+        | ServeError::Socket(_)
+        | ServeError::Tls(_) => true,
         _ => false,
     };
     let code = if configuration { 2 } else { 1 };

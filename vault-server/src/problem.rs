@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 use vault_core::id::{CallId, ReceiptId};
+use vault_core::limits::INPUT_ERRORS_MAX;
 use vault_core::refusal::{InputError, Refusal};
 
 use crate::code::Code;
@@ -57,12 +58,19 @@ impl Problem {
         }
     }
 
-    /// 422 with these places.
+    /// 422 with these places, the first of many.
     #[must_use]
-    pub fn invalid(errors: Vec<InputError>) -> Self {
+    pub fn invalid(mut errors: Vec<InputError>) -> Self {
+        let detail = match errors.len() > INPUT_ERRORS_MAX {
+            true => format!(
+                "the input does not fit; its first {INPUT_ERRORS_MAX} mistakes are in `errors`"
+            ),
+            false => "the input does not fit; see `errors`".to_owned(),
+        };
+        errors.truncate(INPUT_ERRORS_MAX);
         Self {
             errors,
-            ..Self::with_detail(Code::Invalid, "the input does not fit; see `errors`")
+            ..Self::with_detail(Code::Invalid, detail)
         }
     }
 
@@ -178,7 +186,7 @@ pub(crate) struct ProblemBody {
 /// One place in the body that does not fit.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ProblemPlace {
-    /// JSON pointer (RFC 6901) into the body; empty for the whole.
+    /// JSON pointer (RFC 6901) into the body; empty for the whole. It never holds a name that is not known.
     pointer: String,
     /// A stable code, such as `unknown_member`.
     code: String,

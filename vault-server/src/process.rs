@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::alarm::{self, AlarmError};
 use crate::config::ServerConfig;
 use crate::connection::{AdminSocket, SocketError};
 use crate::sandbox::{self, SandboxError, SandboxPaths, directories_of};
@@ -17,6 +18,7 @@ use crate::server::{OverError, Server, listener};
 use crate::state::App;
 use crate::systemd;
 use crate::tls::{Tls, TlsError};
+use crate::webhook::Webhook;
 
 /// Descriptors that the process needs beside its connections: store, journal, libraries.
 const FILES_BESIDE: u64 = 256;
@@ -40,6 +42,9 @@ pub enum ServeError {
     /// There is no admin socket.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// Alarms cannot be told.
+    #[error(transparent)]
+    Alarm(#[from] AlarmError),
     /// Threads or signals are not to be had.
     #[error("could not start")]
     Start(#[source] io::Error),
@@ -63,6 +68,7 @@ pub struct Process {
     listener: std::net::TcpListener,
     socket: Option<AdminSocket>,
     threads: usize,
+    alarm: Option<Webhook>,
 }
 
 impl Process {
@@ -85,6 +91,7 @@ impl Process {
             true => Some(AdminSocket::bind(dir)?),
             false => None,
         };
+        let alarm = alarm::webhook(config)?;
         // Afterwards the files that tell of them are out of reach.
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         sandbox::enter(config.sandbox, &within_reach(config, dir, anchor))?;
@@ -93,7 +100,14 @@ impl Process {
             listener,
             socket,
             threads,
+            alarm,
         })
+    }
+
+    /// Where alarms are told, for the settings of the app that is served.
+    #[must_use]
+    pub fn alarm(&self) -> Option<Webhook> {
+        self.alarm.clone()
     }
 
     /// The admin socket's path, if there is one.
@@ -132,8 +146,10 @@ impl Process {
                 listening(address, tls.is_some());
                 systemd::ready(app.vault().is_some());
                 let watchdog = tokio::spawn(systemd::watchdog(app.clone()));
+                let telling = self.alarm.map(|alarm| tokio::spawn(alarm.run()));
                 let ended = server.run(signals.stop(tls, app)).await;
                 watchdog.abort();
+                telling.inspect(tokio::task::JoinHandle::abort);
                 ended.map_err(ServeError::Run)
             })
     }
@@ -246,5 +262,6 @@ fn within_reach(config: &ServerConfig, dir: &Path, anchor: &Path) -> SandboxPath
         write: vec![dir.to_owned(), anchor.to_owned()],
         read,
         bind: config.metrics_listen.iter().map(SocketAddr::port).collect(),
+        connect: alarm::ports(config),
     }
 }

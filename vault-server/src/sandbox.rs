@@ -47,6 +47,8 @@ pub struct SandboxPaths {
     pub read: Vec<PathBuf>,
     /// Ports that may still be bound.
     pub bind: Vec<u16>,
+    /// Ports, of whatever machine, that may be connected to.
+    pub connect: Vec<u16>,
 }
 
 /// Why there is no sandbox where one is demanded.
@@ -92,7 +94,7 @@ pub(crate) fn enter(mode: SandboxMode, paths: &SandboxPaths) -> Result<(), Sandb
         SandboxMode::Require => CompatLevel::HardRequirement,
         _ => CompatLevel::BestEffort,
     };
-    let confined = confine(demand, writable, readable, &paths.bind);
+    let confined = confine(demand, writable, readable, paths);
     match confined {
         Ok(status) => {
             tell(&status);
@@ -115,25 +117,30 @@ fn confine(
     demand: CompatLevel,
     writable: Vec<PathBeneath<PathFd>>,
     readable: Vec<PathBeneath<PathFd>>,
-    bind: &[u16],
+    paths: &SandboxPaths,
 ) -> Result<RestrictionStatus, RulesetError> {
     let ruleset = Ruleset::default()
         .set_compatibility(demand)
         .handle_access(AccessFs::from_all(LEAST))?
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(KNOWN))?
-        // Connecting stays allowed: whoever must be told of an erasure is elsewhere.
-        .handle_access(AccessNet::BindTcp)?
+        // Whom there is to tell is named in the configuration; nobody else is connected to.
+        .handle_access(AccessNet::BindTcp | AccessNet::ConnectTcp)?
         .scope(Scope::Signal)?
         .create()?;
-    let ports = bind
-        .iter()
-        .map(|port| NetPort::new(*port, AccessNet::BindTcp));
+    let to = |ports: &[u16], access: AccessNet| -> Vec<NetPort> {
+        ports
+            .iter()
+            .map(|port| NetPort::new(*port, access))
+            .collect()
+    };
+    let mut ports = to(&paths.bind, AccessNet::BindTcp);
+    ports.extend(to(&paths.connect, AccessNet::ConnectTcp));
     let with = |ruleset: RulesetCreated, rules: Vec<PathBeneath<PathFd>>| {
         ruleset.add_rules(rules.into_iter().map(Ok::<_, RulesetError>))
     };
     with(with(ruleset, writable)?, readable)?
-        .add_rules(ports.map(Ok::<_, RulesetError>))?
+        .add_rules(ports.into_iter().map(Ok::<_, RulesetError>))?
         .restrict_self()
 }
 

@@ -4,6 +4,7 @@
 //! everything wrong before it refuses, so that a developer corrects a call once.
 
 use serde_json::{Map, Value};
+use vault_core::limits::INPUT_ERRORS_MAX;
 use vault_core::refusal::InputError;
 
 use crate::nearest::nearest;
@@ -15,9 +16,9 @@ pub(crate) struct Shape {
     errors: Vec<InputError>,
 }
 
-/// The JSON pointer of a member of the body's top.
+/// The JSON pointer of a member of the body's top: one of ours, which needs no escapes.
 fn pointer(name: &str) -> String {
-    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
+    format!("/{name}")
 }
 
 impl Shape {
@@ -30,15 +31,23 @@ impl Shape {
         let Value::Object(members) = body else {
             return Err(not_an_object(""));
         };
-        let errors = members
-            .keys()
-            .filter(|name| !known.contains(&name.as_str()))
-            .map(|name| InputError {
-                pointer: pointer(name),
+        // A name that is not ours may itself be a value: its place is counted, and it is not repeated.
+        let errors = (1..)
+            .zip(members.keys())
+            .filter(|(_, name)| !known.contains(&name.as_str()))
+            // One more than is told, so that it is told that there are more.
+            .take(INPUT_ERRORS_MAX + 1)
+            .map(|(place, name)| InputError {
+                pointer: String::new(),
                 code: "unknown_member",
                 detail: match nearest(name, known.iter().copied()) {
-                    Some(near) => format!("not known here; did you mean `{near}`?"),
-                    None => format!("not known here; known: {}", known.join(", ")),
+                    Some(near) => {
+                        format!("member {place} is not known here; did you mean `{near}`?")
+                    }
+                    None => format!(
+                        "member {place} is not known here; known: {}",
+                        known.join(", ")
+                    ),
                 },
             })
             .collect();
@@ -199,7 +208,7 @@ mod tests {
 
     #[test]
     fn everything_wrong_is_told_at_once_and_no_value_is_repeated() {
-        let body = json!({"chanel": "web-canary", "user": 7, "a/b~c": 1});
+        let body = json!({"chanel": "web-canary", "user": 7, "canary": 1});
         let mut shape = Shape::of(body, &["channel", "user"]).expect("an object");
         let taken = (shape.text("channel"), shape.text("user"));
         let problem = shape.finish(taken).expect_err("three mistakes");
@@ -218,14 +227,46 @@ mod tests {
         assert_eq!(
             found,
             [
-                ("/chanel", "unknown_member"),
-                ("/a~1b~0c", "unknown_member"),
+                ("", "unknown_member"),
+                ("", "unknown_member"),
                 ("/channel", "missing"),
                 ("/user", "not_a_text"),
             ]
         );
-        assert!(places[0]["detail"].as_str().unwrap().contains("`channel`"));
+        let told = |place: usize| places[place]["detail"].as_str().unwrap();
+        assert!(told(0).starts_with("member 1 ") && told(0).contains("`channel`"));
+        assert!(told(1).starts_with("member 3 "));
+        assert!(!places.to_string().contains("chanel"));
         assert!(!places.to_string().contains("canary"));
+    }
+
+    #[test]
+    fn a_name_that_may_be_a_value_is_not_repeated_and_many_mistakes_are_not_all_told() {
+        let mut members = Map::new();
+        members.insert("anna.canary@example.test".into(), json!(true));
+        members.insert("x".repeat(65), json!(true));
+        let problem = Shape::of(Value::Object(members), &["user"]).expect("an object");
+        let problem = problem.finish(()).expect_err("unknown members");
+        let told = places(&problem).to_string();
+        assert!(!told.contains("canary") && !told.contains("xxx"), "{told}");
+
+        let of = |count: u32| {
+            let members = (0..count).map(|n| (format!("{n}"), json!(n))).collect();
+            let shape = Shape::of(Value::Object(members), &["user"]).expect("an object");
+            let problem = shape.finish(()).expect_err("unknown members");
+            (places(&problem).as_array().map(Vec::len), problem)
+        };
+        let first = "its first 100";
+        let (all, problem) = of(100);
+        assert_eq!(all, Some(100));
+        let says = |problem: &Problem| {
+            let document = problem.document(CallId::from_bytes([0; 16]));
+            String::from_utf8(document).expect("text").contains(first)
+        };
+        assert!(!says(&problem));
+        let (some, problem) = of(5_000);
+        assert_eq!(some, Some(100));
+        assert!(says(&problem));
     }
 
     #[test]

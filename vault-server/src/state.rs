@@ -15,6 +15,7 @@ use vault_core::id::{CallId, VaultId};
 use vault_core::vault::{Call, LockedVault, Principal, UnlockError, UnlockSecret, Vault};
 use zeroize::Zeroizing;
 
+use crate::alarm;
 use crate::backoff::Backoff;
 use crate::code::Code;
 use crate::config::ServerConfig;
@@ -27,6 +28,7 @@ use crate::places::Places;
 use crate::problem::Problem;
 use crate::rate::{Limit, Limits, Rates};
 use crate::systemd;
+use crate::webhook::Webhook;
 
 /// Most streams at a time.
 const STREAMS_MAX: usize = 32;
@@ -48,6 +50,8 @@ pub struct AppSettings {
     pub sweep_every: Option<Duration>,
     /// Whose pages may call from a browser.
     pub cors: Origins,
+    /// Where alarms are told.
+    pub alarm: Option<Webhook>,
 }
 
 impl From<&ServerConfig> for AppSettings {
@@ -60,6 +64,7 @@ impl From<&ServerConfig> for AppSettings {
             limits: config.limits.clone(),
             sweep_every: Some(Duration::from_secs(60)),
             cors: config.cors.clone(),
+            alarm: None,
         }
     }
 }
@@ -114,6 +119,9 @@ impl App {
         vault: Option<Arc<Vault>>,
         settings: AppSettings,
     ) -> Self {
+        if let Some(vault) = &vault {
+            alarm::listen(vault, settings.alarm.as_ref());
+        }
         Self(Arc::new(Inner {
             door,
             vault: RwLock::new(vault),
@@ -173,6 +181,7 @@ impl App {
         }
         match self.0.door.unlock(secret) {
             Ok(vault) => {
+                alarm::listen(&vault, self.0.settings.alarm.as_ref());
                 *self.0.vault.write() = Some(vault);
                 backoff.succeeded();
                 systemd::state(true);

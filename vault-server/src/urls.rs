@@ -36,6 +36,8 @@ pub const SUBJECTS: &str = "/v1/subjects";
 pub const LOOKUP: &str = "/v1/subjects/lookup";
 /// One person.
 pub const SUBJECT: &str = "/v1/subjects/{s}";
+/// Who looked at a person.
+pub const SUBJECT_ACCESS: &str = "/v1/subjects/{s}/access";
 /// A collection of a person.
 pub const RECORDS: &str = "/v1/subjects/{s}/records/{c}";
 /// One record of many.

@@ -41,7 +41,7 @@ fn passed(output: &std::process::Output) {
 }
 
 #[test]
-fn outside_of_the_vault_nothing_is_opened_made_run_or_bound() {
+fn outside_of_the_vault_nothing_is_opened_made_run_bound_or_connected_to() {
     let home = tempfile::tempdir().expect("a directory");
     create(&VaultPaths::beside(&home.path().join("vault")));
     std::fs::write(home.path().join("outside"), "mine").expect("written");
@@ -49,6 +49,14 @@ fn outside_of_the_vault_nothing_is_opened_made_run_or_bound() {
     let left = std::fs::read_to_string(home.path().join("outside"));
     assert_eq!(left.expect("still there"), "mine");
     assert!(!home.path().join("made").exists());
+}
+
+#[test]
+fn with_an_alarm_webhook_its_port_is_connected_to_and_no_other() {
+    let home = tempfile::tempdir().expect("a directory");
+    create(&VaultPaths::beside(&home.path().join("vault")));
+    std::fs::write(home.path().join("outside"), "mine").expect("written");
+    passed(&run(home.path(), "alarm"));
 }
 
 #[test]
@@ -74,7 +82,19 @@ fn inside() {
     let home = Path::new(&home);
     let paths = VaultPaths::beside(&home.join("vault"));
     let target = TcpListener::bind("127.0.0.1:0").expect("before the sandbox");
+    let other = TcpListener::bind("127.0.0.1:0").expect("before the sandbox");
+    let told = part == "alarm";
+    let secret = home.join("secret");
+    if told {
+        let text = format!("whsec_{}", data_encoding::BASE64.encode(&[7; 32]));
+        std::fs::write(&secret, text).expect("written");
+        let owner = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&secret, owner).expect("set");
+    }
+    let receiver = target.local_addr().expect("bound");
     let config = ServerConfig {
+        alarm_webhook: told.then(|| format!("http://{receiver}/alarm")),
+        alarm_secret: told.then_some(secret),
         listen: "127.0.0.1:0".parse().expect("an address"),
         sandbox: SandboxMode::Require,
         ..ServerConfig::default()
@@ -84,12 +104,22 @@ fn inside() {
     match part.as_str() {
         "deny" => {
             denied(home, &paths);
-            let address = target.local_addr().expect("bound");
-            TcpStream::connect(address).expect("connecting stays allowed");
+            for one in [&target, &other] {
+                let refused = TcpStream::connect(one.local_addr().expect("bound"));
+                let kind = refused.expect_err("nobody is to be told").kind();
+                assert_eq!(kind, ErrorKind::PermissionDenied);
+            }
             // Threads that are started from here on are confined as well.
             let (home, paths) = (home.to_owned(), paths.clone());
             let thread = std::thread::spawn(move || denied(&home, &paths));
             thread.join().expect("denied there, too");
+        }
+        "alarm" => {
+            denied(home, &paths);
+            TcpStream::connect(receiver).expect("whom the configuration names");
+            let refused = TcpStream::connect(other.local_addr().expect("bound"));
+            let kind = refused.expect_err("nobody else").kind();
+            assert_eq!(kind, ErrorKind::PermissionDenied);
         }
         "crash" => {
             let vault = open(&locked);

@@ -128,6 +128,12 @@ Examples:
   vault-cli --vault /srv/vault subject show sub_00000000000000000000000000
   vault-cli --vault /srv/vault subject show sub_00000000000000000000000000 --json";
 
+pub(super) const SUBJECT_ACCESS: &str = "\
+Examples:
+  vault-cli --vault /srv/vault subject access sub_00000000000000000000000000
+  vault-cli --vault /srv/vault subject access sub_00000000000000000000000000 --from 2030-01-01
+  cat who.json | vault-cli --vault /srv/vault --passphrase-file p.txt subject access --json";
+
 pub(super) const SUBJECT_ERASE: &str = "\
 Examples:
   vault-cli --vault /srv/vault subject erase sub_00000000000000000000000000 --dry-run
@@ -178,7 +184,8 @@ Examples:
 pub(super) const RECEIPT_SHOW: &str = "\
 Examples:
   vault-cli --vault /srv/vault receipt show rcp_00000000000000000000000000
-  vault-cli --vault /srv/vault receipt show rcp_00000000000000000000000000 > receipt.json";
+  vault-cli --vault /srv/vault receipt show rcp_00000000000000000000000000 > receipt.json
+  vault-cli receipt show receipt.json --key vault.key --html receipt.html";
 
 pub(super) const RETENTION: &str = "\
 Examples:

@@ -13,8 +13,8 @@ use vault_core::id::{CallId, ReceiptId, SubjectId, TokenId};
 use vault_core::policy::Period;
 use vault_core::refusal::Refusal;
 use vault_core::vault::{
-    AuditQuery, Call, LockedVault, Principal, Settings, SlotKind, SlotView, Sweep, TokenInput,
-    TokenView, UnlockSecret, Vault, VaultPaths,
+    AccessQuery, AuditQuery, Call, LockedVault, Principal, Settings, SlotKind, SlotView, Sweep,
+    TokenInput, TokenView, UnlockSecret, Vault, VaultPaths,
 };
 
 use super::Backend;
@@ -207,6 +207,25 @@ impl Backend for Directory {
             "held": view.held,
             "collections": collections.collect::<Vec<_>>(),
         }))
+    }
+
+    fn access(&self, subject: SubjectId, query: &AccessQuery) -> Result<Value, Failure> {
+        let page = self.call(|call| self.vault.access(call, subject, query))?;
+        let accesses = page.accesses.iter().map(|access| {
+            json!({
+                "entry": access.entry,
+                "time": access.time.to_string(),
+                "role": access.role,
+                "purpose": access.purpose,
+                "action": access.action,
+                "fields": access.fields,
+                "outcome": access.outcome,
+                "request": access.request.to_string(),
+                "about": access.about.name(),
+            })
+        });
+        let accesses: Vec<Value> = accesses.collect();
+        Ok(json!({"accesses": accesses, "next": page.next}))
     }
 
     fn erase(&self, subject: SubjectId) -> Result<Value, Failure> {

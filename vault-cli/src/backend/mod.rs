@@ -9,7 +9,7 @@ mod remote;
 use serde_json::Value;
 use vault_core::id::{ReceiptId, SubjectId, TokenId};
 use vault_core::policy::Period;
-use vault_core::vault::{AuditQuery, TokenInput};
+use vault_core::vault::{AccessQuery, AuditQuery, TokenInput};
 
 pub(crate) use directory::{Directory, locked_status, settings};
 pub(crate) use remote::{Remote, SOCKET};
@@ -49,6 +49,8 @@ pub(crate) trait Backend {
     fn lookup(&self, lookup: &LookUp) -> Result<Value, Failure>;
     /// State and counts of a person.
     fn view(&self, subject: SubjectId) -> Result<Value, Failure>;
+    /// A page of who looked at a person, the newest first: `{accesses, next}`.
+    fn access(&self, subject: SubjectId, query: &AccessQuery) -> Result<Value, Failure>;
     /// `{receipt}`.
     fn erase(&self, subject: SubjectId) -> Result<Value, Failure>;
     /// A page of the log, the newest first: `{entries: [{number, hash, entry}], next, size}`.

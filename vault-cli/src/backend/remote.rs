@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use vault_core::id::{ReceiptId, SubjectId, TokenId};
 use vault_core::policy::Period;
-use vault_core::vault::{AuditQuery, TokenInput, UnlockError};
+use vault_core::vault::{AccessQuery, AuditQuery, TokenInput, UnlockError};
 use vault_server::urls;
 use zeroize::Zeroize;
 
@@ -207,6 +207,21 @@ fn audit_path(query: &AuditQuery) -> String {
     path
 }
 
+/// As [`audit_path`]; a cursor is of the letters of base64url.
+fn access_path(subject: SubjectId, query: &AccessQuery) -> String {
+    let path = urls::at(urls::SUBJECT_ACCESS, &[&subject]);
+    let mut path = format!("{path}?limit={}", query.limit);
+    let mut add = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            path.push_str(&format!("&{name}={value}"));
+        }
+    };
+    add("from", query.from.map(|at| at.to_string()));
+    add("to", query.to.map(|at| at.to_string()));
+    add("cursor", query.cursor.clone());
+    path
+}
+
 impl Backend for Remote {
     fn status(&self) -> Result<Value, Failure> {
         self.send("GET", urls::STATUS, None)
@@ -286,6 +301,10 @@ impl Backend for Remote {
 
     fn view(&self, subject: SubjectId) -> Result<Value, Failure> {
         self.send("GET", &urls::at(urls::SUBJECT, &[&subject]), None)
+    }
+
+    fn access(&self, subject: SubjectId, query: &AccessQuery) -> Result<Value, Failure> {
+        self.send("GET", &access_path(subject, query), None)
     }
 
     fn erase(&self, subject: SubjectId) -> Result<Value, Failure> {

@@ -2,33 +2,94 @@
 //!
 //! Verifying needs no vault and no secret: the document, and the log's public key from elsewhere.
 
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use serde_json::{Value, json};
 use vault_core::audit::checkpoint::VerifierKey;
 use vault_core::audit::hex;
 use vault_core::audit::receipt::{self, Opened, Verified};
+use vault_server::receipt_page;
 
 use super::{Context, status};
-use crate::args::ReceiptCommand;
+use crate::args::{ReceiptCommand, ReceiptSource};
 use crate::failure::{Exit, Failure};
 use crate::input;
 
 pub(super) fn run(context: &Context<'_>, command: &ReceiptCommand) -> Result<(), Failure> {
     match command {
         ReceiptCommand::Verify { file, key } => verify(context, file, key),
-        ReceiptCommand::Show { receipt } => {
-            let answer = context.backend()?.receipt(*receipt)?;
-            context.terminal.answer(&answer, |_| {
-                serde_json::to_string_pretty(&answer).unwrap_or_default()
-            });
-            Ok(())
+        ReceiptCommand::Show { receipt, html, key } => {
+            show(context, receipt, html.as_deref(), key.as_deref())
         }
     }
 }
 
-fn verify(context: &Context<'_>, file: &Path, key: &str) -> Result<(), Failure> {
-    let key = read_key(key)?;
+fn show(
+    context: &Context<'_>,
+    source: &ReceiptSource,
+    html: Option<&Path>,
+    key: Option<&str>,
+) -> Result<(), Failure> {
+    let mut key = key.map(read_key).transpose()?;
+    let document = match source {
+        ReceiptSource::File(file) => {
+            let document = read(file)?;
+            if let Some(key) = &key {
+                check(&document, key)?;
+            }
+            document
+        }
+        ReceiptSource::Vault(receipt) => {
+            let backend = context.backend()?;
+            let document = backend.receipt(*receipt)?;
+            if key.is_none() && html.is_some() {
+                key = VerifierKey::parse(&backend.log_key()?).ok();
+            }
+            document
+        }
+    };
+    let Some(out) = html else {
+        context.terminal.answer(&document, |_| {
+            serde_json::to_string_pretty(&document).unwrap_or_default()
+        });
+        return Ok(());
+    };
+    let file = out.display().to_string();
+    if context.globals.dry_run {
+        let answer = json!({"would_write": {"file": file}});
+        context
+            .terminal
+            .answer(&answer, |_| format!("would write {file}"));
+        return Ok(());
+    }
+    let page = receipt_page(&document, key.map(|key| key.to_string()).as_deref());
+    // It may name the person: for its owner, and never over another file.
+    let written = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(out)
+        .and_then(|mut file| file.write_all(page.as_bytes()));
+    written.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => Failure::new(
+            Exit::Failed,
+            "exists",
+            format!("{file} exists already"),
+            "name a file that does not exist yet; nothing was changed",
+        ),
+        _ => Failure::io(format!("could not write {file}"), &error),
+    })?;
+    context
+        .terminal
+        .answer(&json!({"file": file}), |_| format!("a page in {file}"));
+    Ok(())
+}
+
+/// The receipt in a file.
+fn read(file: &Path) -> Result<Value, Failure> {
     let text = input::read_receipt(file).map_err(unreadable)?;
     // serde's text would quote the document.
     let document: Value = serde_json::from_str(&text).map_err(|_| {
@@ -38,18 +99,28 @@ fn verify(context: &Context<'_>, file: &Path, key: &str) -> Result<(), Failure> 
         )
     })?;
     // An erasure answers with `{"receipt": {…}}`; whoever keeps the whole answer has a receipt too.
-    let document = match document.get("receipt") {
-        Some(inner) if inner.is_object() => inner,
-        _ => &document,
-    };
-    let verified = receipt::verify(document, &key).map_err(|error| {
+    Ok(match document.get("receipt") {
+        Some(inner) if inner.is_object() => inner.clone(),
+        _ => document,
+    })
+}
+
+/// Whether it stands.
+fn check(document: &Value, key: &VerifierKey) -> Result<Verified, Failure> {
+    receipt::verify(document, key).map_err(|error| {
         Failure::caused(
             Exit::Damaged,
             "receipt_does_not_verify",
             &error,
             "compare it with the copy that was given out, and the key with `vault-cli audit key`",
         )
-    })?;
+    })
+}
+
+fn verify(context: &Context<'_>, file: &Path, key: &str) -> Result<(), Failure> {
+    let key = read_key(key)?;
+    let document = read(file)?;
+    let verified = check(&document, &key)?;
     let answer = proved(&verified, &document["body"]);
     context.terminal.answer(&answer, |terminal| {
         format!(

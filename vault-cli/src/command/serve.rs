@@ -48,7 +48,11 @@ pub(super) fn run(context: &Context<'_>, arguments: &ServeArguments) -> Result<(
         Process::prepare(&config, &paths.dir, &paths.anchor).map_err(|error| not_served(&error))?;
     let vault = secret.map(|secret| locked.unlock(&secret)).transpose()?;
     let open = vault.is_some();
-    let app = App::new(locked, vault, AppSettings::from(&config));
+    let settings = AppSettings {
+        alarm: process.alarm(),
+        ..AppSettings::from(&config)
+    };
+    let app = App::new(locked, vault, settings);
     let socket = process.socket().map(|path| path.display().to_string());
     let listening = |address, tls| {
         let scheme = if tls { "https" } else { "http" };
@@ -89,6 +93,9 @@ fn secret(context: &Context<'_>, config: &ServerConfig) -> Result<Option<UnlockS
 
 fn not_served(error: &ServeError) -> Failure {
     let help = match error {
+        ServeError::Alarm(_) => {
+            "correct the keys `alarm.…` in vault.toml, or the files that they name"
+        }
         ServeError::Listen(..) => {
             "choose another address with --listen (without TLS loopback only), or stop what listens there"
         }

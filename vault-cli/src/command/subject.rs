@@ -1,13 +1,15 @@
-//! `subject find|show|erase`: people, without their values.
+//! `subject find|show|access|erase`: people, without their values.
 
 use std::io::IsTerminal;
 
 use serde_json::{Value, json};
 use vault_core::id::SubjectId;
+use vault_core::limits::AUDIT_PAGE_MAX;
+use vault_core::vault::AccessQuery;
 
 use super::{Context, cell, status};
-use crate::args::SubjectCommand;
-use crate::failure::Failure;
+use crate::args::{AccessArguments, SubjectCommand};
+use crate::failure::{Exit, Failure};
 use crate::input::{self, LookUp};
 use crate::terminal::{Column, Table, Terminal, Tone};
 
@@ -28,6 +30,7 @@ pub(super) fn run(context: &Context<'_>, command: &SubjectCommand) -> Result<(),
                 .answer(&answer, |terminal| text(terminal, &answer));
             Ok(())
         }
+        SubjectCommand::Access(arguments) => access(context, arguments),
         SubjectCommand::Erase { subject } => erase(context, *subject),
     }
 }
@@ -64,6 +67,96 @@ fn text(terminal: &Terminal, view: &Value) -> String {
     }
     let members = terminal.table(&status::members(view));
     format!("{members}\n\n{}", terminal.table(&table))
+}
+
+fn access(context: &Context<'_>, arguments: &AccessArguments) -> Result<(), Failure> {
+    // Asked for before the passphrase, as `subject find` does.
+    let who = match arguments.subject {
+        Some(subject) => Ok(subject),
+        None => Err(lookup(context)?),
+    };
+    let backend = context.backend()?;
+    let subject = match who {
+        Ok(subject) => subject,
+        Err(lookup) => found(&backend.lookup(&lookup)?)?,
+    };
+    let wanted = usize::from(arguments.last);
+    let mut query = AccessQuery {
+        from: arguments.from,
+        to: arguments.to,
+        ..AccessQuery::default()
+    };
+    let step = context.terminal.step("reading the log");
+    let mut accesses: Vec<Value> = Vec::new();
+    loop {
+        query.limit = (wanted - accesses.len()).min(AUDIT_PAGE_MAX);
+        let mut page = backend.access(subject, &query)?;
+        if let Value::Array(more) = page["accesses"].take() {
+            accesses.extend(more);
+        }
+        query.cursor = page["next"].as_str().map(ToOwned::to_owned);
+        if query.cursor.is_none() || accesses.len() >= wanted {
+            break;
+        }
+        step.say(format!("reading the log, {} calls found", accesses.len()));
+    }
+    drop(step);
+    accesses.reverse();
+    let answer = json!({"subject": subject.to_string(), "accesses": accesses});
+    context.terminal.answer(&answer, |terminal| {
+        match answer["accesses"].as_array().is_none_or(Vec::is_empty) {
+            true => "nobody looked".to_owned(),
+            false => terminal.table(&looked(&answer)),
+        }
+    });
+    Ok(())
+}
+
+fn found(answer: &Value) -> Result<SubjectId, Failure> {
+    let subject = answer["subject"].as_str().unwrap_or_default();
+    subject.parse().map_err(|_| {
+        Failure::new(
+            Exit::Failed,
+            "not_a_vault",
+            "the look-up was answered without an id",
+            "check that the address is that of a vault's server",
+        )
+    })
+}
+
+fn looked(answer: &Value) -> Table {
+    let mut table = Table::new(vec![
+        Column::new("time", 0),
+        Column::new("role", 0),
+        Column::new("purpose", 1),
+        Column::new("action", 0),
+        Column::new("fields", 2),
+        Column::new("about", 3),
+        Column::new("outcome", 0),
+        Column::new("request", 4),
+    ]);
+    for one in answer["accesses"].as_array().into_iter().flatten() {
+        let fields = one["fields"].as_array().into_iter().flatten().map(cell);
+        let fields: Vec<String> = fields.collect();
+        let plain = |value: &Value| (cell(value), Tone::Plain);
+        table.push(vec![
+            plain(&one["time"]),
+            plain(&one["role"]),
+            plain(&one["purpose"]),
+            plain(&one["action"]),
+            (fields.join(" "), Tone::Plain),
+            plain(&one["about"]),
+            (
+                cell(&one["outcome"]),
+                match one["outcome"] == "ok" {
+                    true => Tone::Good,
+                    false => Tone::Warn,
+                },
+            ),
+            plain(&one["request"]),
+        ]);
+    }
+    table
 }
 
 fn erase(context: &Context<'_>, subject: SubjectId) -> Result<(), Failure> {

@@ -13,14 +13,16 @@ use std::path::Path;
 
 use parking_lot::Mutex;
 
-use crate::crypto::{Location, Secret, seal, sha256, unseal};
+use crate::crypto::{ENVELOPE_OVERHEAD, Location, Secret, seal, sha256, unseal};
 use crate::entropy::Entropy;
 use crate::id::VaultId;
-use crate::limits::JOURNAL_BYTES_MAX;
+use crate::limits::{JOURNAL_BYTES_MAX, VALUE_BYTES_MAX};
 
 const MAGIC: &[u8; 8] = b"vlt-jrnl";
 const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 8 + 1 + 16;
+/// No entry is longer than a value.
+const FRAME_BYTES_MAX: usize = VALUE_BYTES_MAX + ENVELOPE_OVERHEAD;
 /// The number that stands for a table in the associated data of a frame.
 const TABLE: u8 = 0x82;
 
@@ -50,13 +52,15 @@ struct State {
     previous: [u8; 32],
     /// Frames that the log does not have yet.
     pending: Vec<(u64, Vec<u8>)>,
+    /// Bytes behind the last frame that opened, which were cut off when the file was opened.
+    cut: u64,
     /// A write failed and its half frame could not be cut off: nothing may follow it.
     broken: bool,
 }
 
 impl Journal {
     /// Opens the journal at `path`, or begins one. Frames up to number `folded` are in the log;
-    /// a last frame that was cut off is dropped, since its value never left.
+    /// a last frame that was cut off or does not open is dropped, and [`Journal::cut`] says so.
     ///
     /// # Errors
     ///
@@ -83,6 +87,7 @@ impl Journal {
             sequence: folded,
             previous: [0; 32],
             pending: Vec::new(),
+            cut: 0,
             broken: false,
         };
         if bytes.len() < HEADER_BYTES {
@@ -92,6 +97,7 @@ impl Journal {
                 return Err(JournalError::Damaged);
             }
             state.read(vault, &key, &bytes, folded)?;
+            state.cut = bytes.len() as u64 - state.length;
             state.file.set_len(state.length)?;
             seek_end(&mut state.file)?;
         }
@@ -137,6 +143,13 @@ impl Journal {
             newest,
             frames.iter().map(|(_, entry)| entry.clone()).collect(),
         )
+    }
+
+    /// Bytes that were cut off when the file was opened: of a frame that a crash broke off, or of one
+    /// that somebody changed.
+    #[must_use]
+    pub fn cut(&self) -> u64 {
+        self.state.lock().cut
     }
 
     /// Length in bytes, and how many frames the log does not have yet.
@@ -188,6 +201,10 @@ impl State {
         while let Some(head) = bytes.get(at..at + 12) {
             let length = u32::from_be_bytes(head[..4].try_into().expect("four")) as usize;
             let sequence = u64::from_be_bytes(head[4..].try_into().expect("eight"));
+            // No crash leaves a length that was never written; zeros it may.
+            if length > FRAME_BYTES_MAX && bytes[at..].iter().any(|byte| *byte != 0) {
+                return Err(JournalError::Damaged);
+            }
             let Some(envelope) = bytes.get(at + 12..(at + 12).saturating_add(length)) else {
                 break;
             };
@@ -285,15 +302,56 @@ mod tests {
         }
         drop(journal);
         let whole = std::fs::read(&path).unwrap();
+        let frame = (whole.len() - HEADER_BYTES) / 2;
         for length in HEADER_BYTES..whole.len() {
             std::fs::write(&path, &whole[..length]).unwrap();
-            assert!(texts(&open(&path, 0).unwrap()).len() < 2, "{length}");
+            let journal = open(&path, 0).unwrap();
+            assert!(texts(&journal).len() < 2, "{length}");
+            let over = (length - HEADER_BYTES) % frame;
+            assert_eq!(journal.cut(), over as u64, "what was dropped is told");
         }
-        let frame = (whole.len() - HEADER_BYTES) / 2;
+        // A length that reaches far beyond the end, in the middle: no crash does that.
+        for at in [HEADER_BYTES, HEADER_BYTES + 1] {
+            let mut longer = whole.clone();
+            longer[at] ^= 0x80;
+            std::fs::write(&path, &longer).unwrap();
+            assert!(matches!(open(&path, 0), Err(JournalError::Damaged)));
+        }
         let mut without_first = whole[..HEADER_BYTES].to_vec();
         without_first.extend_from_slice(&whole[HEADER_BYTES + frame..]);
         without_first.extend_from_slice(&whole[HEADER_BYTES..]);
         std::fs::write(&path, &without_first).unwrap();
         assert!(matches!(open(&path, 0), Err(JournalError::Damaged)));
+    }
+    /// What would be lost: a read that somebody made, of which a changed bit takes the entry away
+    /// without a word.
+    #[test]
+    fn a_changed_bit_is_damage_or_is_told_and_never_another_entry() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let journal = open(&path, 0).unwrap();
+        for entry in [b"one", b"two", b"six"] {
+            journal.append(entry).unwrap();
+        }
+        drop(journal);
+        let whole = std::fs::read(&path).unwrap();
+        let (mut damaged, mut told) = (0, 0);
+        for bit in 0..8 * whole.len() {
+            let mut changed = whole.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&path, &changed).unwrap();
+            match open(&path, 0) {
+                Err(JournalError::Damaged) => damaged += 1,
+                Err(error) => panic!("bit {bit}: {error}"),
+                Ok(journal) => {
+                    let texts = texts(&journal);
+                    assert!(texts.len() < 3 && journal.cut() > 0, "bit {bit}");
+                    let first = [&b"one"[..], b"two"].into_iter().take(texts.len());
+                    assert!(texts.iter().map(Vec::as_slice).eq(first), "bit {bit}");
+                    told += 1;
+                }
+            }
+        }
+        assert!(damaged > 0 && told > 0);
     }
 }

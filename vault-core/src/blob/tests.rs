@@ -110,9 +110,6 @@ fn upload(
         let field = &collection.fields[0];
         let grant = decision::write(collection, role, purpose, &[field], &[], None)?;
         let stored = Stored::load(txn, &person, collection, home.record)?;
-        let now = txn.now();
-        let begin = || Stored::begin(collection, home.record, [0; 8], 1, now);
-        let stored = stored.unwrap_or_else(begin);
         let budget = &mut 64;
         record::put_blob(
             txn,
@@ -121,6 +118,7 @@ fn upload(
             1,
             &grant,
             stored,
+            home.record,
             1,
             &blob,
             budget,

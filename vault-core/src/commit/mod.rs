@@ -247,6 +247,12 @@ impl Engine {
         self.rolled_back
     }
 
+    /// Bytes that were cut off the read journal when it was opened.
+    #[must_use]
+    pub fn journal_cut(&self) -> u64 {
+        self.journal.cut()
+    }
+
     /// Whether the disk is so full that nothing but erasures is committed.
     #[must_use]
     pub fn full(&self) -> bool {

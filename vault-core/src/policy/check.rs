@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use super::draft::{Content, DraftField, DraftRole, Pattern};
 use super::finding::{Findings, printable};
 use super::reader::{At, hint};
-use super::{RIGHTS, Recipient, role};
+use super::{RIGHTS, Recipient, honey, role};
 use crate::schema::FieldType;
 
 /// The European Economic Area, ISO 3166-1 alpha-2: the 27 Member States, and Iceland,
@@ -42,6 +42,7 @@ pub(super) fn check(content: &Content, findings: &mut Findings) {
     for role in &content.roles {
         check_role(role, &names, findings);
     }
+    honey::check(content, findings);
 }
 
 /// Everything that can be referred to.
@@ -237,9 +238,11 @@ fn check_field(field: &DraftField, names: &Names<'_>, findings: &mut Findings) {
 }
 
 fn check_role(role: &DraftRole, names: &Names<'_>, findings: &mut Findings) {
-    if role::RESERVED
-        .iter()
-        .any(|(name, _)| *name == role.at.value)
+    let built_in = role::RESERVED.iter().map(|(name, _)| *name);
+    // Nor may a key be named in the log as whoever has an unlock secret is.
+    if built_in
+        .chain([role::KEYHOLDER])
+        .any(|name| name == role.at.value)
     {
         findings.report(role.at.line, &role.path, "reserved", None, || {
             "this role is built in and cannot be defined: choose another name".to_owned()

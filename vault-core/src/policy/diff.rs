@@ -19,6 +19,7 @@ pub fn diff(old: &Policy, new: &Policy) -> Vec<String> {
     roles(old, new, &mut out);
     let gates = (old.gate.name(), new.gate.name());
     changed(&mut out, "notice", "gate", gates.0, gates.1);
+    honey(old, new, &mut out);
     out
 }
 
@@ -33,6 +34,36 @@ fn changed<T: PartialEq + Display>(
     if old != new {
         out.push(format!("{subject}: {what} {old} → {new}"));
     }
+}
+
+/// By name alone: what is invented of them is to look real, and is nobody's to read here.
+fn honey(old: &Policy, new: &Policy, out: &mut Vec<String>) {
+    let names = |policy: &Policy| -> BTreeSet<String> {
+        let people = policy.honey.people.iter();
+        people.map(|person| person.name.clone()).collect()
+    };
+    let (a, b) = (names(old), names(new));
+    out.extend(
+        a.difference(&b)
+            .map(|name| format!("honey {name}: removed, and erased")),
+    );
+    out.extend(
+        b.difference(&a)
+            .map(|name| format!("honey {name}: planted")),
+    );
+    for name in a.intersection(&b) {
+        let of = |policy: &'_ Policy| {
+            let mut people = policy.honey.people.iter();
+            people.find(|person| person.name == *name).cloned()
+        };
+        if of(old) != of(new) {
+            out.push(format!(
+                "honey {name}: changed; holds for the next planting"
+            ));
+        }
+    }
+    let hidden = |policy: &Policy| list(&policy.honey.left_out_for);
+    changed(out, "honey", "left_out_for", hidden(old), hidden(new));
 }
 
 fn or_none(text: Option<&str>) -> &str {

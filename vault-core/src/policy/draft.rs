@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::finding::{Finding, Findings};
+use super::honey::DraftHoney;
 use super::reader::At;
 use super::{
     Capability, CollectionKind, Controller, Field, NoticeGate, POLICY_BYTES_MAX, Period, Policy,
@@ -28,6 +29,7 @@ pub(super) struct Content {
     pub(super) collections: Vec<DraftCollection>,
     pub(super) roles: Vec<DraftRole>,
     pub(super) gate: NoticeGate,
+    pub(super) honey: DraftHoney,
 }
 
 impl Default for Content {
@@ -39,6 +41,7 @@ impl Default for Content {
             collections: Vec::new(),
             roles: Vec::new(),
             gate: NoticeGate::Off,
+            honey: DraftHoney::default(),
         }
     }
 }

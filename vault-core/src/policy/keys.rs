@@ -9,6 +9,7 @@ pub(super) const TOP: &[&str] = &[
     "collections",
     "roles",
     "notice",
+    "honey",
 ];
 pub(super) const CONTROLLER: &[&str] = &[
     "name",
@@ -45,6 +46,8 @@ pub(super) const FIELD: &[&str] = &[
 ];
 pub(super) const ROLE: &[&str] = &["purposes", "read", "write", "ask", "may"];
 pub(super) const NOTICE: &[&str] = &["gate"];
+pub(super) const HONEY: &[&str] = &["people", "left_out_for"];
+pub(super) const HONEY_PERSON: &[&str] = &["channel", "user", "values"];
 
 #[cfg(test)]
 mod tests {
@@ -65,6 +68,8 @@ mod tests {
         ("collections.NAME.fields.NAME.", FIELD),
         ("roles.NAME.", ROLE),
         ("notice.", NOTICE),
+        ("honey.", HONEY),
+        ("honey.people.NAME.", HONEY_PERSON),
     ];
 
     fn guide() -> String {

@@ -11,6 +11,7 @@ mod check;
 mod diff;
 mod draft;
 mod finding;
+mod honey;
 mod ids;
 mod keys;
 mod model;
@@ -37,12 +38,14 @@ pub use check::EEA;
 pub use diff::diff;
 pub use draft::Draft;
 pub use finding::Finding;
+pub use honey::{Honey, HoneyPerson};
 pub use ids::{IdTable, PolicyIds, StoredPolicy};
 pub use model::{
     BlobRule, Collection, Controller, Field, Purpose, Recipient, Retention, Safeguard,
 };
 pub use nearest::nearest;
 pub use period::{BadPeriod, PERIOD_HOURS_MAX, Period};
+pub(crate) use role::KEYHOLDER;
 pub use role::{Role, RoleOrigin};
 pub use show::show;
 pub use words::{
@@ -84,6 +87,7 @@ pub struct Policy {
     collections: Vec<Collection>,
     roles: BTreeMap<String, Role>,
     gate: NoticeGate,
+    honey: Honey,
     ids: PolicyIds,
     purpose_by_id: HashMap<u16, usize>,
     collection_by_name: HashMap<String, usize>,
@@ -143,6 +147,12 @@ impl Policy {
     #[must_use]
     pub fn controller(&self) -> &Controller {
         &self.controller
+    }
+
+    /// People who do not exist.
+    #[must_use]
+    pub fn honey(&self) -> &Honey {
+        &self.honey
     }
 
     /// Whether writing waits for a notice.
@@ -271,6 +281,7 @@ impl Policy {
                 .collect(),
             roles,
             gate: content.gate,
+            honey: content.honey.honey,
             purpose_by_id: places(purposes.iter().map(|item| item.id)),
             collection_by_id: places(collections.iter().map(|item| item.id)),
             collection_by_name: places(collections.iter().map(|item| item.name.clone())),

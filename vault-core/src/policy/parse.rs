@@ -13,7 +13,7 @@ use super::reader::{At, Section, text, word};
 use super::{
     Anchor, BlobRule, COLLECTIONS_MAX, Capability, CollectionKind, Controller, FIELDS_MAX, Field,
     LawfulBasis, NoticeGate, PURPOSES_MAX, Period, Purpose, RECIPIENTS_MAX, ROLES_MAX, Recipient,
-    Retention, Safeguard, SafeguardKind, View, keys,
+    Retention, Safeguard, SafeguardKind, View, honey, keys,
 };
 use crate::limits::{BLOB_BYTES_DEFAULT, BLOB_BYTES_MAX, MEDIA_TYPES_MAX};
 use crate::schema::{FieldType, MediaRange};
@@ -67,6 +67,7 @@ pub(super) fn read(source: &str, findings: &mut Findings) -> Content {
                     .word(findings, "gate", "unknown_word")
                     .unwrap_or(NoticeGate::Off)
             }),
+        honey: honey::read(&root, findings),
     }
 }
 

@@ -22,6 +22,9 @@ pub(super) const RESERVED: &[(&str, &[Capability])] = &[
     ),
 ];
 
+/// The role of whoever has an unlock secret, in the log: no role of a policy.
+pub(crate) const KEYHOLDER: &str = "keyholder";
+
 /// Roles that exist unless the policy defines them differently. They read no values either: which
 /// fields a bot may read, only a policy can know.
 pub(super) const DEFAULTS: &[(&str, &[Capability])] = &[

@@ -399,6 +399,13 @@ fn each_refusal_names_its_line_and_article() {
             "[roles.auditor]",
         ),
         (
+            "[roles.dpo]",
+            "[roles.keyholder]",
+            "reserved",
+            None,
+            "[roles.keyholder]",
+        ),
+        (
             "[recipients.carrier]",
             "[recipients.Carrier]",
             "bad_name",

@@ -1,10 +1,12 @@
 //! Fields of type `blob`: what a record holds of them, and how their content goes with them.
 
 use super::stored::Stored;
+use super::upkeep::end;
 use super::{Outcome, Revision, key_number};
 use crate::blob::{self, Blob};
 use crate::commit::{Txn, View};
 use crate::decision::{ContentGrant, WriteGrant};
+use crate::id::RecordId;
 use crate::person::{DAMAGED, Person};
 use crate::policy::Collection;
 use crate::refusal::Refusal;
@@ -67,12 +69,19 @@ pub(crate) fn put_blob(
     collection: &Collection,
     schema: u32,
     _grant: &WriteGrant,
-    stored: Stored,
+    stored: Option<Stored>,
+    id: RecordId,
     field: u16,
     blob: &Blob,
     budget: &mut usize,
 ) -> Result<Outcome, Refusal> {
-    let mut stored = stored;
+    let mut stored = match stored {
+        Some(stored) => stored,
+        None => {
+            end(txn, person, collection, id)?;
+            Stored::begin(collection, id, Revision::default(), schema, txn.now())
+        }
+    };
     let mut revision = Revision::default();
     txn.entropy().fill(&mut revision);
     stored.advance(revision, schema);

@@ -1,8 +1,11 @@
 //! Look-up values of records: the index follows the fields that are marked `lookup`.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
-use super::list;
+use super::many::marks_left;
+use super::{count, list};
 use crate::commit::{Txn, View};
 use crate::id::RecordId;
 use crate::keys::keyset::Lookup;
@@ -48,6 +51,38 @@ pub(super) fn change_lookup(
         person.add_lookup(txn, Lookup { field: name, mark })?;
     }
     person.store(txn)
+}
+
+/// Takes out of the index what no record of a collection has any more: after records went that nobody
+/// opened for it, because they had ended. `collection` is `None` where the policy has lost it, and
+/// then its values stay until its last record has gone.
+pub(crate) fn release(
+    txn: &mut Txn<'_>,
+    person: &mut Person,
+    id: u16,
+    collection: Option<&Collection>,
+) -> Result<(), Refusal> {
+    let of = |lookup: &&Lookup| lookup.field.0 == id;
+    let had: Vec<Lookup> = person.keyset.lookups.iter().filter(of).copied().collect();
+    if had.is_empty() {
+        return Ok(());
+    }
+    let left = match collection {
+        Some(collection) => marks_left(txn, person, collection)?,
+        None if count(txn, person, id)? > 0 => return Ok(()),
+        None => BTreeSet::new(),
+    };
+    let gone = had
+        .iter()
+        .filter(|had| !left.contains(&(had.field.1, had.mark)));
+    let gone: Vec<&Lookup> = gone.collect();
+    for lookup in &gone {
+        person.remove_lookup(txn, lookup);
+    }
+    match gone.is_empty() {
+        true => Ok(()),
+        false => person.store(txn),
+    }
 }
 
 /// Whether another record of the collection has the same look-up value.

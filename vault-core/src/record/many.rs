@@ -318,10 +318,14 @@ pub(crate) fn purge(
     Ok(gone)
 }
 
-type Marks = BTreeSet<(u16, [u8; 32])>;
+pub(super) type Marks = BTreeSet<(u16, [u8; 32])>;
 
 /// The look-up values of every record that is there.
-fn marks_left(txn: &Txn<'_>, person: &Person, collection: &Collection) -> Result<Marks, Refusal> {
+pub(super) fn marks_left(
+    txn: &Txn<'_>,
+    person: &Person,
+    collection: &Collection,
+) -> Result<Marks, Refusal> {
     let mut marks = Marks::new();
     let range = KeyRange::prefix(&prefix(person.entry.handle, collection.id));
     for (key, meta) in txn.range(Table::RecordMeta, &range, Direction::Ascending, usize::MAX)? {

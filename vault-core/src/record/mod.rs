@@ -27,13 +27,14 @@ use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
 
 pub(crate) use blobs::put_blob;
 pub(crate) use filter::{Ended, Filter};
-pub(crate) use lookup::mark;
+pub(crate) use lookup::{mark, release};
 pub(crate) use many::{Known, MetaPatch, Page, Stretch, amend, purge, values};
-pub(crate) use stored::{Meta, Stored, period_hours};
+pub(crate) use stored::{Meta, MetaRow, Stored, period_hours};
 pub(crate) use upkeep::{ended, rekey, remove_rows};
 
 use lookup::change_lookup;
 use stored::{prefix, row_key};
+use upkeep::end;
 
 /// Eight random bytes that name a state of a record.
 pub(crate) type Revision = [u8; 8];
@@ -79,25 +80,26 @@ pub(crate) fn list(
     let handle = person.entry.handle;
     let mut range = KeyRange::prefix(&prefix(handle, collection.id));
     if let Some(after) = after {
-        let key = row_key(handle, collection.id, after);
-        match direction {
-            Direction::Ascending => {
-                range.start = key;
-                range.start.push(0);
+        range.go_on(direction, &row_key(handle, collection.id, after));
+    }
+    let mut records = Vec::new();
+    // Those that have ended take no room on a page: one of them alone would look like the last.
+    loop {
+        let keys = view
+            .tx()
+            .keys(Table::RecordMeta, &range, direction, limit + 1)?;
+        for key in &keys {
+            if records.len() == limit {
+                return Ok((records, true));
             }
-            Direction::Descending => range.end = Some(key),
+            let id = RecordId::from_slice(&key[18..]).ok_or(DAMAGED)?;
+            records.extend(Stored::load(view, person, collection, id)?);
+        }
+        match keys.last() {
+            Some(last) if keys.len() > limit => range.go_on(direction, last),
+            _ => return Ok((records, false)),
         }
     }
-    let rows = view
-        .tx()
-        .range(Table::RecordMeta, &range, direction, limit + 1)?;
-    let more = rows.len() > limit;
-    let mut records = Vec::new();
-    for (key, _) in rows.iter().take(limit) {
-        let id = RecordId::from_slice(&key[18..]).ok_or(DAMAGED)?;
-        records.extend(Stored::load(view, person, collection, id)?);
-    }
-    Ok((records, more))
 }
 
 /// How many records a person has in a collection, those that have ended but still lie there
@@ -152,7 +154,13 @@ pub(crate) fn change(
     let mut revision = Revision::default();
     txn.entropy().fill(&mut revision);
     let now = txn.now();
-    let mut stored = stored.unwrap_or_else(|| Stored::begin(collection, id, revision, schema, now));
+    let mut stored = match stored {
+        Some(stored) => stored,
+        None => {
+            end(txn, person, collection, id)?;
+            Stored::begin(collection, id, revision, schema, now)
+        }
+    };
     stored.advance(revision, schema);
     if let Some(meta) = &patch.meta {
         stored.row.meta = meta.clone();
@@ -235,11 +243,13 @@ pub(crate) fn remove(
     person.mark_dirty(txn, stored.compartment)
 }
 
+/// Members of a record's body that the vault itself understands.
+pub(crate) const META_MEMBERS: [&str; 2] = ["_meta", "occurred_at"];
+
 /// An object's members apart from those that the vault itself understands.
 pub(crate) fn split_meta(
     mut body: Map<String, Value>,
 ) -> (Map<String, Value>, Option<Value>, Option<Value>) {
-    let meta = body.remove("_meta");
-    let occurred_at = body.remove("occurred_at");
+    let [meta, occurred_at] = META_MEMBERS.map(|name| body.remove(name));
     (body, meta, occurred_at)
 }

@@ -1,11 +1,14 @@
 //! What the sweeper does with records: new keys, and the end of what has expired.
 
+use super::lookup::release;
 use super::stored::{Stored, row_key};
 use crate::clock::hour_of;
 use crate::commit::{Txn, View};
 use crate::id::RecordId;
 use crate::keys::keyset::{Compartment, Dek};
+use crate::limits::BLOB_CHUNKS_REMOVED_MAX;
 use crate::person::{DAMAGED, Person};
+use crate::policy::Collection;
 use crate::refusal::Refusal;
 use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
 
@@ -77,8 +80,26 @@ pub(crate) fn ended(
     Ok(found)
 }
 
+/// Makes room for a record where one stands that has ended: that goes, with its look-up values, before
+/// another is written over it.
+pub(crate) fn end(
+    txn: &mut Txn<'_>,
+    person: &mut Person,
+    collection: &Collection,
+    id: RecordId,
+) -> Result<(), Refusal> {
+    let key = row_key(person.entry.handle, collection.id, id);
+    // No other record gets the id of one before it.
+    if id != RecordId::SINGLE || txn.get(Table::RecordMeta, &key)?.is_none() {
+        return Ok(());
+    }
+    let mut budget = BLOB_CHUNKS_REMOVED_MAX;
+    remove_rows(txn, person, collection.id, id, &mut budget)?;
+    release(txn, person, collection.id, Some(collection))
+}
+
 /// Removes the rows of a record that has ended, whatever its collection has become, and of its blobs
-/// as many chunks as `budget` allows.
+/// as many chunks as `budget` allows. Its look-up values stay until [`release`].
 pub(crate) fn remove_rows(
     txn: &mut Txn<'_>,
     person: &Person,

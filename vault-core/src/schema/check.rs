@@ -239,7 +239,7 @@ fn address(value: &Value) -> Result<(), Complaint> {
     if members.is_empty() || members.len() > ADDRESS_MEMBERS_MAX {
         return malformed("expected 1 to 32 members, such as street, postal_code, city, country");
     }
-    for (name, member) in members {
+    for (place, (name, member)) in (1..).zip(members) {
         let mut chars = name.chars();
         let named_well = name.len() <= 63
             && chars.next().is_some_and(|c| c.is_ascii_alphabetic())
@@ -250,7 +250,10 @@ fn address(value: &Value) -> Result<(), Complaint> {
         }
         text(member, SHORT_BYTES_MAX)
             .and_then(postal)
-            .map_err(|complaint| Complaint::below(name, complaint.code, complaint.detail))?;
+            .map_err(|complaint| {
+                let detail = format!("member {place}: {}", complaint.detail);
+                Complaint::new(complaint.code, detail)
+            })?;
     }
     Ok(())
 }
@@ -494,9 +497,11 @@ mod tests {
     }
 
     #[test]
-    fn a_complaint_about_a_member_points_at_it() {
-        let complaint = FieldType::Address.check(&json!({"street": 1})).unwrap_err();
-        assert_eq!(complaint.pointer, "/street");
+    fn a_complaint_about_a_member_counts_its_place_and_does_not_repeat_its_name() {
+        let address = json!({"city": "Utrecht", "canary": 1});
+        let complaint = FieldType::Address.check(&address).unwrap_err();
+        assert_eq!(complaint.pointer, "");
+        assert_eq!(complaint.detail, "member 2: expected a JSON string");
         assert_eq!(complaint.code, "wrong_type");
     }
 

@@ -128,7 +128,7 @@ impl FieldType {
 
 /// Why a value is not accepted: made to be shown to whoever sent it.
 ///
-/// Never quotes the value. The pointer may name a member that the sender chose.
+/// Quotes neither the value nor the name of a member that the sender chose.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct Complaint {
@@ -146,7 +146,8 @@ impl Complaint {
         Self::below("", code, detail)
     }
 
-    /// A complaint about the member `name` of the field, or the field itself if `name` is empty.
+    /// A complaint about the member `name` of a question, which is one of ours, or the whole if `name`
+    /// is empty.
     pub(crate) fn below(name: &str, code: &'static str, detail: impl Into<String>) -> Self {
         let pointer = if name.is_empty() {
             String::new()

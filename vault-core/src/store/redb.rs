@@ -1,7 +1,7 @@
 //! The store of a vault: one redb file.
 //!
 //! One writer process, any number of reading ones, two-phase commit, and an allocator state saved
-//! with every commit so that reopening after a crash is instant. No savepoints and no compaction:
+//! with every commit so that a crash leaves nothing to repair. No savepoints and no compaction:
 //! a savepoint brings deleted rows back, and compaction leaves them in the slack of live pages.
 //! Does not know whether a file is the newest one: that is what the anchor is for.
 //!
@@ -9,6 +9,7 @@
 
 use std::cell::OnceCell;
 use std::fs::{File, OpenOptions};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -71,12 +72,14 @@ impl RedbStore {
         cache_bytes: usize,
         check_integrity: bool,
     ) -> Result<Self, StoreError> {
-        let database = builder(cache_bytes, check_integrity)
-            .open(path)
-            .map_err(database_error)?;
-        let store = Self::new(database);
-        RedbRead::new(store.begin_read()?).open_all()?;
-        Ok(store)
+        guarded(|| {
+            let database = builder(cache_bytes, check_integrity)
+                .open(path)
+                .map_err(database_error)?;
+            let store = Self::new(database);
+            RedbRead::new(store.begin_read()?).open_all()?;
+            Ok(store)
+        })
     }
 
     /// Opens the store at `path` beside the process that holds it, for reading only.
@@ -86,12 +89,14 @@ impl RedbStore {
     /// [`StoreError::Unavailable`] if the file needs a repair, which only a writer may do;
     /// [`StoreError::NotFound`], [`StoreError::Corrupt`], [`StoreError::Io`].
     pub fn open_read_only(path: &Path) -> Result<RedbReader, StoreError> {
-        let database = builder(SMALL_CACHE_BYTES, false)
-            .open_read_only(path)
-            .map_err(database_error)?;
-        let reader = RedbReader { database };
-        RedbRead::new(reader.begin_read()?).open_all()?;
-        Ok(reader)
+        guarded(|| {
+            let database = builder(SMALL_CACHE_BYTES, false)
+                .open_read_only(path)
+                .map_err(database_error)?;
+            let reader = RedbReader { database };
+            RedbRead::new(reader.begin_read()?).open_all()?;
+            Ok(reader)
+        })
     }
 
     /// Opens the store in `backend`, or makes a new one if it is empty.
@@ -105,22 +110,24 @@ impl RedbStore {
         backend: impl StorageBackend,
         check_integrity: bool,
     ) -> Result<Self, StoreError> {
-        let database = builder(SMALL_CACHE_BYTES, check_integrity)
-            .create_with_backend(backend)
-            .map_err(database_error)?;
-        // A creation that was cut off has no table yet; one that was not has all of them, since
-        // they are made in one transaction. Anything between is not ours.
-        let empty = {
-            let transaction = database.begin_read().map_err(transaction_error)?;
-            let mut tables = transaction.list_tables().map_err(storage_error)?;
-            tables.next().is_none()
-        };
-        if empty {
-            return Self::with_tables(database);
-        }
-        let store = Self::new(database);
-        RedbRead::new(store.begin_read()?).open_all()?;
-        Ok(store)
+        guarded(|| {
+            let database = builder(SMALL_CACHE_BYTES, check_integrity)
+                .create_with_backend(backend)
+                .map_err(database_error)?;
+            // A creation that was cut off has no table yet; one that was not has all of them, since
+            // they are made in one transaction. Anything between is not ours.
+            let empty = {
+                let transaction = database.begin_read().map_err(transaction_error)?;
+                let mut tables = transaction.list_tables().map_err(storage_error)?;
+                tables.next().is_none()
+            };
+            if empty {
+                return Self::with_tables(database);
+            }
+            let store = Self::new(database);
+            RedbRead::new(store.begin_read()?).open_all()?;
+            Ok(store)
+        })
     }
 
     /// Closes the store and reports what dropping it would swallow. Snapshots end.
@@ -175,14 +182,15 @@ impl RedbStore {
     }
 
     fn commit(&self, transaction: WriteTransaction) -> Result<(), StoreError> {
-        transaction.commit().map_err(|error| match error {
+        match catch_unwind(AssertUnwindSafe(|| transaction.commit())) {
+            Ok(Ok(())) => Ok(()),
             // redb rolled it back, and goes on.
-            CommitError::TransactionPoisoned => StoreError::Aborted,
-            _ => {
+            Ok(Err(CommitError::TransactionPoisoned)) => Err(StoreError::Aborted),
+            Ok(Err(_)) | Err(_) => {
                 self.outcome_unknown.store(true, Ordering::Release);
-                StoreError::OutcomeUnknown
+                Err(StoreError::OutcomeUnknown)
             }
-        })
+        }
     }
 
     fn check(&self) -> Result<(), StoreError> {
@@ -267,6 +275,14 @@ pub fn drop_page_cache(path: &Path) -> Result<(), StoreError> {
     Ok(flushed?)
 }
 
+/// What redb does over pages that are not what it wrote: where it panics, that is damage and no more.
+/// Opening verifies every page, so this is for what happens to the file after that.
+///
+/// Source: <https://github.com/cberner/redb/issues/1334>.
+fn guarded<T>(f: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(f)).unwrap_or(Err(StoreError::Corrupt))
+}
+
 type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
 fn definition(table: Table) -> Definition {
@@ -323,8 +339,10 @@ impl RedbRead {
 
 impl ReadTx for RedbRead {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let value = self.table(table)?.get_owned(key).map_err(storage_error)?;
-        Ok(value.map(|value| value.value().to_vec()))
+        guarded(|| {
+            let value = self.table(table)?.get_owned(key).map_err(storage_error)?;
+            Ok(value.map(|value| value.value().to_vec()))
+        })
     }
 
     fn range(
@@ -334,7 +352,7 @@ impl ReadTx for RedbRead {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        rows(self.table(table)?, range, direction, limit)
+        guarded(|| rows(self.table(table)?, range, direction, limit))
     }
 
     fn keys(
@@ -344,7 +362,7 @@ impl ReadTx for RedbRead {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<Vec<u8>>, StoreError> {
-        keys(self.table(table)?, range, direction, limit)
+        guarded(|| keys(self.table(table)?, range, direction, limit))
     }
 }
 
@@ -379,8 +397,8 @@ impl<'t> RedbWrite<'t> {
             &mut redb::Table<'t, &'static [u8], &'static [u8]>,
         ) -> Result<(), StorageError>,
     ) -> Result<(), StoreError> {
-        let opened = self.table(table).map(drop);
-        let result = opened.and_then(|()| {
+        let result = guarded(|| {
+            self.table(table)?;
             let open = self.tables[table.index()].get_mut();
             change(open.expect("opened above")).map_err(storage_error)
         });
@@ -391,8 +409,10 @@ impl<'t> RedbWrite<'t> {
 
 impl ReadTx for RedbWrite<'_> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let value = self.table(table)?.get(key).map_err(storage_error)?;
-        Ok(value.map(|value| value.value().to_vec()))
+        guarded(|| {
+            let value = self.table(table)?.get(key).map_err(storage_error)?;
+            Ok(value.map(|value| value.value().to_vec()))
+        })
     }
 
     fn range(
@@ -402,7 +422,7 @@ impl ReadTx for RedbWrite<'_> {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        rows(self.table(table)?, range, direction, limit)
+        guarded(|| rows(self.table(table)?, range, direction, limit))
     }
 
     fn keys(
@@ -412,7 +432,7 @@ impl ReadTx for RedbWrite<'_> {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<Vec<u8>>, StoreError> {
-        keys(self.table(table)?, range, direction, limit)
+        guarded(|| keys(self.table(table)?, range, direction, limit))
     }
 }
 

@@ -156,6 +156,15 @@ impl KeyRange {
         }
     }
 
+    /// Leaves out `key` and what comes before it in `direction`.
+    pub fn go_on(&mut self, direction: Direction, key: &[u8]) {
+        match direction {
+            // The first key after another is that with a zero behind it.
+            Direction::Ascending => self.start = [key, &[0]].concat(),
+            Direction::Descending => self.end = Some(key.to_vec()),
+        }
+    }
+
     /// Whether `key` lies in the range.
     #[must_use]
     pub fn contains(&self, key: &[u8]) -> bool {

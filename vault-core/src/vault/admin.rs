@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::secret::Passphrase;
 use super::token::Call;
-use super::{RecoveryKey, SlotKind, UnlockSecret, Vault, create, input};
+use super::{RecoveryKey, SlotKind, UnlockSecret, Vault, create, honey, input};
 use crate::commit::View;
 use crate::crypto::{Location, MemoryLock, Secret, memory_lock, seal, unseal};
 use crate::entropy::{Entropy, OsEntropy};
@@ -93,9 +93,9 @@ impl From<&SlotTarget> for SlotView {
 }
 
 #[derive(Serialize, Deserialize)]
-struct PolicyRow {
-    applied_at: i64,
-    policy: StoredPolicy,
+pub(crate) struct PolicyRow {
+    pub(crate) applied_at: i64,
+    pub(crate) policy: StoredPolicy,
 }
 
 fn policy_row(view: &dyn View, version: u32) -> Result<PolicyRow, Refusal> {
@@ -314,7 +314,7 @@ impl Vault {
                 |applied| applied,
             );
         }
-        self.write(call, "policy.apply", move |txn, policy, context, _| {
+        let done = self.write(call, "policy.apply", move |txn, policy, context, _| {
             context.principal.require(policy, Capability::PolicyApply)?;
             let (next, applied) = assign(policy)?;
             let mut keys = txn.system().duplicate();
@@ -326,8 +326,12 @@ impl Vault {
             store_policy(txn, vault, &system, &next, now)?;
             txn.state_mut().policy_version = next.version();
             txn.revoke_all();
-            Ok(applied)
-        })
+            let planted = honey::apply(txn, context, policy, &next)?;
+            Ok((applied, planted))
+        });
+        let (applied, planted) = done?;
+        self.learn(planted);
+        Ok(applied)
     }
 
     /// The roles of the policy, the reserved ones among them.

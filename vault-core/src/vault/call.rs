@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 
 use super::token::{self, Call, Principal};
 use super::{AuditDurability, Vault, admin};
@@ -35,11 +36,24 @@ pub(super) struct Noted {
     pub(super) fields: Vec<(u16, u16)>,
     pub(super) receipt: Option<(ReceiptId, [u8; 32])>,
     pub(super) records: Option<(u64, [u8; 32])>,
+    /// Whom the call met; no part of the entry.
+    pub(super) met: Option<SubjectId>,
 }
 
 impl Noted {
     pub(super) fn person(&mut self, person: &Person, now: Timestamp) {
         self.subject = Some(subject_tag(&person.keyset.audit, now));
+        self.met = Some(person.subject);
+    }
+
+    /// What a refusal says: whom it was about, if it came as far as looking at them, and nothing of
+    /// what they have.
+    pub(super) fn refused(self) -> Self {
+        Self {
+            subject: self.subject,
+            met: self.met,
+            ..Self::default()
+        }
     }
 }
 
@@ -144,6 +158,7 @@ impl Context {
             fields,
             receipt,
             records,
+            met: _,
         } = noted;
         // A purpose that the policy does not know is the caller's text, and stays out of the log.
         let purpose = self
@@ -249,11 +264,15 @@ impl Vault {
         self.check_open()?;
         let at_hand = self.policy.lock().clone();
         let context = Context::new(call);
+        let met = Arc::new(Mutex::new(None));
+        let told = met.clone();
         let result = self.engine.submit(move |txn| {
             context.principal.check(txn)?;
             let policy = current(txn, &at_hand)?;
             let mut noted = Noted::default();
-            let value = f(txn, &policy, &context, &mut noted)?;
+            let value = f(txn, &policy, &context, &mut noted);
+            *told.lock() = noted.met;
+            let value = value?;
             if let Some(scope) = context.principal.scope() {
                 session::spend(txn, scope.subject, scope.session, true)?;
             }
@@ -261,6 +280,11 @@ impl Vault {
             txn.record(entry);
             Ok(value)
         });
+        let outcome = result.as_ref().err().map_or("ok", Refusal::code);
+        let met = *met.lock();
+        if let Some(met) = self.met(met, action, outcome) {
+            self.alarm(&Context::new(call), met);
+        }
         result.inspect_err(|refusal| self.note_refusal(call, action, refusal))
     }
 
@@ -275,7 +299,7 @@ impl Vault {
         hand_over: impl FnOnce(T) -> R,
     ) -> Result<R, Refusal> {
         let context = Context::new(call);
-        let mut spent = false;
+        let (mut spent, mut alarmed) = (false, false);
         for _ in 0..READ_TRIES {
             let ticket = self.engine.revocation().ticket(subject);
             let snapshot = self.snapshot()?;
@@ -284,8 +308,18 @@ impl Vault {
             let value = context
                 .principal
                 .check(&snapshot)
-                .and_then(|()| look(&snapshot, &policy, &context, &mut noted))
-                .inspect_err(|refusal| self.note_refusal(call, action, refusal))?;
+                .and_then(|()| look(&snapshot, &policy, &context, &mut noted));
+            let value = match value {
+                Ok(value) => value,
+                Err(refusal) => {
+                    if let Some(met) = self.met(noted.met.or(subject), action, refusal.code()) {
+                        self.alarm(&context, met);
+                    }
+                    self.note_refused(call, action, &refusal, noted);
+                    return Err(refusal);
+                }
+            };
+            let met = noted.met.or(subject);
             let entry = context.entry(&policy, snapshot.now(), action, noted, "ok");
             if let (Some(scope), false) = (context.principal.scope(), spent) {
                 let (subject, session) = (scope.subject, scope.session);
@@ -295,6 +329,10 @@ impl Vault {
                 spent = true;
             }
             self.engine.record_read(&entry)?;
+            if let (Some(met), false) = (self.met(met, action, "ok"), alarmed) {
+                self.alarm(&context, met);
+                alarmed = true;
+            }
             if self.audit_durability == AuditDurability::PowerSafe {
                 // The next commit takes what the journal holds into the log.
                 self.engine.submit(|_| Ok(()))?;
@@ -306,10 +344,14 @@ impl Vault {
         Err(Refusal::Overloaded)
     }
 
-    /// A refusal leaves an entry too: without a subject, whose key it may not have.
+    /// A refusal leaves an entry too: without a subject, whose key it does not have here.
     pub(super) fn note_refusal(&self, call: &Call<'_>, action: &'static str, refusal: &Refusal) {
+        self.note_refused(call, action, refusal, Noted::default());
+    }
+
+    fn note_refused(&self, call: &Call<'_>, action: &'static str, refusal: &Refusal, noted: Noted) {
         let policy = self.policy.lock().clone();
-        let noted = Noted::default();
+        let noted = noted.refused();
         let now = self.engine.now();
         let entry = Context::new(call).entry(&policy, now, action, noted, refusal.code());
         // The call is refused in any case; a journal that cannot be written refuses reads itself.

@@ -14,7 +14,7 @@ use crate::policy::{Capability, LawfulBasis, Policy, Purpose};
 use crate::refusal::Refusal;
 
 /// What a person said, as the bot tells it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ConsentInput {
     /// Yes or no.
     pub given: bool,
@@ -24,6 +24,15 @@ pub struct ConsentInput {
     pub choice: Option<String>,
     /// The channel's message.
     pub message_id: Option<String>,
+}
+
+/// Silent about what was said of a person.
+impl std::fmt::Debug for ConsentInput {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConsentInput")
+            .field("given", &self.given)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a person said about one purpose.
@@ -107,6 +116,7 @@ pub(super) fn put(
     purpose: &str,
     input: &ConsentInput,
 ) -> Result<ConsentEvent, Refusal> {
+    noted.met = Some(subject);
     append(txn, policy, context, noted, subject, purpose, |_| {
         let mut errors = Vec::new();
         let texts = [
@@ -142,6 +152,7 @@ pub(super) fn withdraw(
     subject: SubjectId,
     purpose: &str,
 ) -> Result<ConsentEvent, Refusal> {
+    noted.met = Some(subject);
     append(txn, policy, context, noted, subject, purpose, |state| {
         state.ok_or(Refusal::NotFound("consent"))?;
         let input = ConsentInput {

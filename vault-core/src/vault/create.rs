@@ -13,9 +13,8 @@ use std::sync::atomic::AtomicBool;
 use parking_lot::Mutex;
 
 use super::secret::{Passphrase, RecoveryKey, UnlockSecret};
-use super::token::KEYHOLDER;
 use super::token_row::Uses;
-use super::{Settings, Vault, admin, blobs, figures, guard};
+use super::{Settings, Vault, admin, blobs, figures, guard, honey};
 use crate::audit::journal::Journal;
 use crate::audit::{Actor, Entry};
 use crate::commit::View as _;
@@ -30,6 +29,7 @@ use crate::keys::anchor::{self, FileAnchor};
 use crate::keys::slots::{self, SlotFile, SlotKind, SlotTarget, SlotsError};
 use crate::keys::system::{Roots, SystemKeys};
 use crate::medium::{FileMedium, Medium, keeps_old_bytes};
+use crate::policy::KEYHOLDER;
 use crate::policy::{Draft, Finding};
 use crate::refusal::Refusal;
 use crate::store::{RedbStore, StoreError};
@@ -475,26 +475,11 @@ impl LockedVault {
                 .map_err(|_| RecoverError::Damaged("the read journal"))
         })?;
         if engine.rolled_back() {
-            engine
-                .submit(|txn| {
-                    let entry = Entry {
-                        time: txn.now(),
-                        actor: Actor::Keyholder,
-                        role: KEYHOLDER.into(),
-                        purpose: None,
-                        action: "vault.accept_rollback".into(),
-                        subject: None,
-                        fields: Vec::new(),
-                        outcome: "ok".into(),
-                        session: None,
-                        request: CallId::generate(txn.entropy()),
-                        receipt: None,
-                        records: None,
-                    };
-                    txn.record(entry);
-                    Ok(())
-                })
-                .map_err(|_| UnlockError::Store(StoreError::OutcomeUnknown))?;
+            record(&engine, "vault.accept_rollback")?;
+        }
+        // Whoever broke it off, a crash or somebody, an entry of a read may be lost.
+        if engine.journal_cut() > 0 {
+            record(&engine, "journal.cut_off")?;
         }
         let damaged = |_: Refusal| UnlockError::Damaged("the policy");
         let snapshot = engine.snapshot().map_err(damaged)?;
@@ -514,11 +499,14 @@ impl LockedVault {
             memory: Arc::new(guard::Memory {
                 guard: guard::Guard::new(Secret::generate(&mut OsEntropy)),
                 asks: guard::Asks::default(),
+                honey: honey::Known::default(),
                 process_key: Secret::generate(&mut OsEntropy),
             }),
         });
         // What uploads left that a crash cut off. If it cannot be removed now the sweeper does it.
         let _ = vault.sweep_uploads();
+        // And people who do not exist: who is missing is made by the sweeper at the latest.
+        let _ = vault.plant_honey();
         Ok(vault)
     }
 
@@ -547,6 +535,29 @@ impl LockedVault {
             bytes_on_disk: bytes_on_disk(paths),
         })
     }
+}
+
+/// Puts what was found at opening into the log.
+fn record(engine: &Engine, action: &'static str) -> Result<(), UnlockError> {
+    let recorded = engine.submit(move |txn| {
+        let entry = Entry {
+            time: txn.now(),
+            actor: Actor::Keyholder,
+            role: KEYHOLDER.into(),
+            purpose: None,
+            action: action.into(),
+            subject: None,
+            fields: Vec::new(),
+            outcome: "ok".into(),
+            session: None,
+            request: CallId::generate(txn.entropy()),
+            receipt: None,
+            records: None,
+        };
+        txn.record(entry);
+        Ok(())
+    });
+    recorded.map_err(|_| UnlockError::Store(StoreError::OutcomeUnknown))
 }
 
 fn check_created(paths: &VaultPaths) -> Result<(), OpenError> {

@@ -24,7 +24,7 @@ use crate::refusal::Refusal;
 use crate::store::Table;
 
 /// Entries that are read from the store at a time.
-const SLICE: u64 = 1_024;
+pub(super) const SLICE: u64 = 1_024;
 
 /// Which entries of the log are asked for. Every condition that is given must hold.
 #[derive(Clone, Debug, Default)]
@@ -103,6 +103,10 @@ fn proof(snapshot: &Snapshot, id: ReceiptId) -> Result<Value, Refusal> {
     let [(_, entry)] = &found[..] else {
         return Err(DAMAGED);
     };
+    // The number stands in clear: moved to another receipt, it leads to an entry of another.
+    if entry.receipt.is_none_or(|(of, _)| of != id) {
+        return Err(DAMAGED);
+    }
     Ok(receipt::proof(entry, number, size, &hashes, &checkpoint))
 }
 
@@ -124,20 +128,20 @@ fn fits(query: &AuditQuery, entry: &Entry, tags: &mut Option<Tags>) -> bool {
 }
 
 /// A person's tags, a day each.
-struct Tags {
+pub(super) struct Tags {
     key: Secret<32>,
     by_day: BTreeMap<u32, [u8; 16]>,
 }
 
 impl Tags {
-    fn of(person: &Person) -> Self {
+    pub(super) fn of(person: &Person) -> Self {
         Self {
             key: person.keyset.audit.duplicate(),
             by_day: BTreeMap::new(),
         }
     }
 
-    fn fit(&mut self, entry: &Entry) -> bool {
+    pub(super) fn fit(&mut self, entry: &Entry) -> bool {
         let Self { key, by_day } = self;
         let tag = by_day
             .entry(day_of(entry.time))
@@ -190,7 +194,7 @@ fn page(
 }
 
 /// Entries of reads join the log with the next commit, so their times may run back a little.
-const LEEWAY: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
+pub(super) const LEEWAY: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
 
 impl Vault {
     /// Puts its proof into a receipt. The erasure stands, whatever comes of the proof: that can be

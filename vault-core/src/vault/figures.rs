@@ -45,6 +45,8 @@ pub struct Figures {
     pub sweep_age_seconds: u64,
     /// Nothing but erasures is committed.
     pub disk_full: bool,
+    /// How often somebody met a person who does not exist, since the vault was opened.
+    pub honey_accesses: u64,
     /// The clock is too far ahead to be believed, and nothing expires by it.
     pub clock_leads: bool,
     /// Size of all files.
@@ -121,6 +123,7 @@ impl Vault {
             sweep_overdue_people: self.rounds.found.load(Ordering::Relaxed),
             sweep_age_seconds: seconds(self.engine.running() - ended),
             disk_full: self.engine.full(),
+            honey_accesses: self.honey_accesses(),
             clock_leads: self.engine.clock_leads(),
             bytes_on_disk: create::bytes_on_disk(&self.paths),
         }

@@ -15,6 +15,7 @@ use crate::refusal::Refusal;
 pub(super) struct Memory {
     pub(super) guard: Guard,
     pub(super) asks: Asks,
+    pub(super) honey: super::honey::Known,
     /// Seals cursors.
     pub(super) process_key: Secret<32>,
 }

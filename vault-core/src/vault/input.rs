@@ -4,9 +4,9 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::limits::{META_ENTRIES_MAX, META_TEXT_BYTES_MAX};
+use crate::limits::{INPUT_ERRORS_MAX, META_ENTRIES_MAX, META_TEXT_BYTES_MAX};
 use crate::policy::{Collection, Field, Policy, nearest};
-use crate::record::{Meta, Patch, split_meta};
+use crate::record::{META_MEMBERS, Meta, Patch, split_meta};
 use crate::refusal::{InputError, Refusal};
 
 pub(super) fn error(
@@ -80,9 +80,10 @@ pub(super) fn named<'p>(
 ) -> Result<Option<Vec<&'p Field>>, Refusal> {
     let Some(names) = names else { return Ok(None) };
     let fields: Option<Vec<&Field>> = names.iter().map(|name| collection.field(name)).collect();
-    fields
-        .map(Some)
-        .ok_or_else(|| Refusal::Invalid(vec![error("", "unknown_field", unknown(collection, ""))]))
+    fields.map(Some).ok_or_else(|| {
+        let detail = format!("a name is {}", unknown(collection, ""));
+        Refusal::Invalid(vec![error("", "unknown_field", detail)])
+    })
 }
 
 fn unknown(collection: &Collection, name: &str) -> String {
@@ -105,20 +106,30 @@ fn unknown(collection: &Collection, name: &str) -> String {
 }
 
 /// A body: what can be done with it, and everything that is wrong with it.
-pub(super) struct Body<'p> {
+pub(crate) struct Body<'p> {
     pub(super) patch: Patch,
     pub(super) set: Vec<&'p Field>,
     pub(super) removed: Vec<&'p Field>,
-    pub(super) errors: Vec<InputError>,
+    pub(crate) errors: Vec<InputError>,
 }
 
 /// Reads one record's body; `base` is where it stands in the whole one.
-pub(super) fn body<'p>(
+pub(crate) fn body<'p>(
     policy: &Policy,
     collection: &'p Collection,
     body: Map<String, Value>,
     base: &str,
 ) -> Body<'p> {
+    let errors = (1..)
+        .zip(body.keys())
+        .filter(|(_, name)| !META_MEMBERS.contains(&name.as_str()))
+        .filter(|(_, name)| collection.field(name).is_none())
+        .map(|(place, name)| {
+            // A name that is not the policy's may itself be a value: its place is counted.
+            let detail = format!("member {place} is {}", unknown(collection, name));
+            error(base, "unknown_field", detail)
+        })
+        .collect();
     let (members, meta, occurred_at) = split_meta(body);
     let mut read = Body {
         patch: Patch {
@@ -128,20 +139,13 @@ pub(super) fn body<'p>(
         },
         set: Vec::new(),
         removed: Vec::new(),
-        errors: Vec::new(),
+        errors,
     };
     for (name, value) in members {
+        if read.errors.len() >= INPUT_ERRORS_MAX {
+            break;
+        }
         let Some(field) = collection.field(&name) else {
-            // A name of another form may itself be a value, and is not repeated.
-            let plain =
-                name.len() < 64 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-            let pointer = if plain {
-                format!("{base}/{name}")
-            } else {
-                base.to_owned()
-            };
-            read.errors
-                .push(error(pointer, "unknown_field", unknown(collection, &name)));
             continue;
         };
         if value.is_null() {
@@ -199,6 +203,9 @@ pub(super) fn read_meta(
         return read;
     };
     for (name, value) in &members {
+        if errors.len() >= INPUT_ERRORS_MAX {
+            break;
+        }
         let pointer = format!("{base}/{name}");
         match name.as_str() {
             _ if value.is_null() => {}

@@ -196,23 +196,30 @@ pub(super) fn list(
     };
     let read = &options.read;
     let reader = Reader::new(view, policy, context, noted, subject, collection, read)?;
-    let token = context.principal.token();
+    // A session has the name of its maker's key, whose cursors are none of its own.
+    let (token, session) = (context.principal.token(), context.principal.session());
     let query = sha256(&[
-        token.as_ref().map_or(&[], |token| token.as_bytes()),
+        token.as_ref().map_or(&[0; 16], |token| token.as_bytes()),
+        session
+            .as_ref()
+            .map_or(&[0; 16], |session| session.as_bytes()),
         subject.as_bytes(),
         &reader.collection.id.to_be_bytes(),
         &[u8::from(direction == Direction::Ascending)],
         format!("{:?}", read.fields).as_bytes(),
     ]);
     let after = match &options.cursor {
-        Some(cursor) => Some(cursor::open(memory, view, &query, cursor)?),
+        Some(cursor) => {
+            let last: [u8; RecordId::BYTES] = cursor::open(memory, view, &query, cursor)?;
+            RecordId::from_slice(&last)
+        }
         None => None,
     };
     let limit = options.limit.clamp(1, PAGE_RECORDS_MAX);
     let (person, collection) = (&reader.person, &reader.collection);
     let (records, more) = record::list(view, person, collection, direction, after, limit)?;
     let next = match (more, records.last()) {
-        (true, Some(last)) => Some(cursor::sealed(memory, view, &query, last.id)),
+        (true, Some(last)) => Some(cursor::sealed(memory, view, &query, last.id.as_bytes())),
         _ => None,
     };
     let views: Result<Vec<RecordView>, Refusal> = records

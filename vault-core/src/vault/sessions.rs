@@ -120,6 +120,7 @@ pub(super) fn begin(
     subject: SubjectId,
     input: &SessionInput,
 ) -> Result<SessionBegun, Refusal> {
+    noted.met = Some(subject);
     context
         .principal
         .require(policy, Capability::SessionsCreate)?;
@@ -235,6 +236,7 @@ impl Vault {
         session: SessionId,
     ) -> Result<(), Refusal> {
         self.write(call, "sessions.end", move |txn, policy, context, noted| {
+            noted.met = Some(subject);
             context
                 .principal
                 .require(policy, Capability::SessionsCreate)?;

@@ -69,6 +69,7 @@ pub(super) fn known(
     view: &dyn View,
     policy: &Policy,
     context: &Context,
+    noted: &mut Noted,
     memory: &Memory,
     channel: &str,
     user: &str,
@@ -83,7 +84,8 @@ pub(super) fn known(
     if hits.is_empty() && memory.guard.refuses(&mark, view.now()) {
         return Err(Refusal::Erased { receipt: None });
     }
-    Ok(hits.first().map(|hit| hit.subject))
+    noted.met = hits.first().map(|hit| hit.subject);
+    Ok(noted.met)
 }
 
 /// The person known as `user` on `channel`, made if there is none; and whether they were.
@@ -101,6 +103,7 @@ pub(super) fn create(
     on_channel(context, channel)?;
     let mark = person::channel_mark(txn, channel, user)?;
     if let Some(hit) = txn.index_hits(&mark)?.first() {
+        noted.met = Some(hit.subject);
         return Ok((hit.subject, false));
     }
     let person = Person::create(txn, mark, channel, user)?;
@@ -113,6 +116,7 @@ pub(super) fn by_channel(
     view: &dyn View,
     policy: &Policy,
     context: &Context,
+    noted: &mut Noted,
     memory: &Memory,
     channel: &str,
     user: &str,
@@ -126,7 +130,10 @@ pub(super) fn by_channel(
     check_identity(channel, user)?;
     let mark = person::channel_mark(view, channel, user)?;
     match view.index_hits(&mark)?.first() {
-        Some(hit) => Ok(hit.subject),
+        Some(hit) => {
+            noted.met = Some(hit.subject);
+            Ok(hit.subject)
+        }
         None if memory.guard.refuses(&mark, view.now()) => Err(Refusal::Erased { receipt: None }),
         None => Err(Refusal::NotFound("person")),
     }
@@ -156,7 +163,10 @@ pub(super) fn by_field(
     let mark = record::mark(view, collection, field, value).ok_or(Refusal::NotFound("person"))?;
     match context.reachable(view, view.index_hits(&mark)?)?[..] {
         [] => Err(Refusal::NotFound("person")),
-        [subject] => Ok(subject),
+        [subject] => {
+            noted.met = Some(subject);
+            Ok(subject)
+        }
         _ => Err(Refusal::Ambiguous),
     }
 }
@@ -209,8 +219,16 @@ impl Vault {
             call,
             "subjects.create",
             None,
-            |snapshot, policy, context, _| {
-                known(snapshot, policy, context, &self.memory, channel, user)
+            |snapshot, policy, context, noted| {
+                known(
+                    snapshot,
+                    policy,
+                    context,
+                    noted,
+                    &self.memory,
+                    channel,
+                    user,
+                )
             },
             |found| found,
         )?;
@@ -240,8 +258,16 @@ impl Vault {
             call,
             "subjects.lookup",
             None,
-            |snapshot, policy, context, _| {
-                by_channel(snapshot, policy, context, &self.memory, channel, user)
+            |snapshot, policy, context, noted| {
+                by_channel(
+                    snapshot,
+                    policy,
+                    context,
+                    noted,
+                    &self.memory,
+                    channel,
+                    user,
+                )
             },
             |subject| subject,
         )
@@ -311,6 +337,7 @@ impl Vault {
             call,
             "subjects.erase",
             move |txn, policy, context, noted| {
+                noted.met = Some(subject);
                 context
                     .principal
                     .require(policy, Capability::SubjectsErase)?;

@@ -4,6 +4,7 @@
 //! Each pass is bounded and leaves its place in the running state, so that it goes on after a
 //! restart.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Vault;
@@ -116,6 +117,12 @@ impl Vault {
     /// the clock is not to be believed.
     pub fn sweep(&self, which: Sweep) -> Result<bool, Refusal> {
         self.believe_clock()?;
+        let more = self.sweep_all(which)?;
+        self.plant_honey()?;
+        Ok(more)
+    }
+
+    fn sweep_all(&self, which: Sweep) -> Result<bool, Refusal> {
         self.store_uses();
         let more = self.sweep_people(which)?;
         let more = self.sweep_orphans()? || more;
@@ -359,6 +366,11 @@ fn sweep_person(
     let records = record::ended(txn, &person, SWEEP_ROWS_MAX)?;
     for (collection, id) in &records {
         record::remove_rows(txn, &person, *collection, *id, &mut budget)?;
+    }
+    // What has ended must not be found by its look-up values either.
+    let touched: BTreeSet<u16> = records.iter().map(|(collection, _)| *collection).collect();
+    for id in touched {
+        record::release(txn, &mut person, id, policy.collection_by_id(id))?;
     }
     // Rows that are left for the next pass are opened then, to find the blobs in them.
     let ended = match records.len() < SWEEP_ROWS_MAX {

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use super::Vault;
 use super::call::{Context, READ_TRIES, current};
 use super::desk::{Desk, Ground};
+use super::honey::Met;
 use super::token::{Call, Principal};
 use crate::answer::CallName;
 use crate::audit::Entry;
@@ -68,6 +69,7 @@ struct Shared<F, R> {
     f: F,
     result: Option<Result<R, R>>,
     entries: Vec<Entry>,
+    met: Vec<Met>,
     ticket: Option<Ticket>,
 }
 
@@ -114,6 +116,7 @@ impl Vault {
         f: &mut impl FnMut(&mut Desk<'_, '_>, Option<&R>) -> Result<R, R>,
         before: Option<&R>,
     ) -> Result<Option<Result<R, R>>, Refusal> {
+        let mut alarmed = false;
         for _ in 0..READ_TRIES {
             let ticket = self.engine.revocation().ticket(subject);
             let snapshot = self.snapshot()?;
@@ -124,6 +127,12 @@ impl Vault {
             let left = desk.leave();
             if left.wants_commit {
                 return Ok(None);
+            }
+            if !alarmed {
+                alarmed = !left.met.is_empty();
+                left.met
+                    .into_iter()
+                    .for_each(|met| self.alarm(context, met));
             }
             if result.is_err() {
                 self.note_taken_back(left.entries, BATCH_FAILED);
@@ -154,6 +163,7 @@ impl Vault {
             f,
             result: None,
             entries: Vec::new(),
+            met: Vec::new(),
             ticket: None,
         }));
         let submitted = self.engine.submit({
@@ -169,6 +179,7 @@ impl Vault {
                 let result = (shared.f)(&mut desk, None);
                 let left = desk.leave();
                 shared.entries = left.entries;
+                shared.met = left.met;
                 if result.is_ok() && left.spoiled {
                     return Err(Refusal::Internal("a change that failed was passed over"));
                 }
@@ -185,6 +196,8 @@ impl Vault {
             }
         });
         let shared = &mut *shared.lock();
+        let met = std::mem::take(&mut shared.met);
+        met.into_iter().for_each(|met| self.alarm(context, met));
         let subject = match submitted {
             Ok(subject) => subject,
             Err(refusal) => {
@@ -232,13 +245,13 @@ impl Vault {
     }
 
     /// Calls that were taken back leave entries too: without person and fields, since nothing of
-    /// theirs was shown or changed.
+    /// theirs was shown or changed. One that was refused itself keeps whom it was about.
     fn note_taken_back(&self, entries: Vec<Entry>, outcome: &'static str) {
         for mut entry in entries {
             if entry.outcome == "ok" {
                 entry.outcome = outcome.into();
+                entry.subject = None;
             }
-            entry.subject = None;
             entry.fields.clear();
             entry.receipt = None;
             // As for every refusal: a journal that cannot be written refuses reads itself.

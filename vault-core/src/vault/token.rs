@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use data_encoding::BASE64URL_NOPAD;
+use zeroize::Zeroizing;
 
 use super::token_row::{self, TokenRow};
 use crate::audit::Actor;
@@ -12,12 +13,10 @@ use crate::crypto::sha256;
 use crate::entropy::OsEntropy;
 use crate::id::{CallId, SessionId, SubjectId, TokenId};
 use crate::person::Person;
-use crate::policy::{Capability, Policy, Role};
+use crate::policy::{Capability, KEYHOLDER, Policy, RIGHTS, Role};
 use crate::refusal::Refusal;
 use crate::session;
 
-/// The role of whoever has an unlock secret.
-pub(super) const KEYHOLDER: &str = "keyholder";
 const KEYHOLDER_MAY: [Capability; 10] = [
     Capability::ApiKeysManage,
     Capability::AuditRead,
@@ -170,6 +169,27 @@ impl Principal {
     }
 }
 
+impl Principal {
+    /// Whether the role may do any of these; of a session, about its own person: where its purpose is
+    /// the person's rights, or its maker's role may.
+    pub(super) fn require_own(&self, policy: &Policy, any: &[Capability]) -> Result<(), Refusal> {
+        if let Some(scope) = &self.session {
+            let role = policy.role(&self.role);
+            let may = role.is_some_and(|role| any.iter().any(|one| role.may(*one)));
+            if may || scope.purpose == RIGHTS {
+                return Ok(());
+            }
+        }
+        let (first, others) = any.split_first().expect("capabilities are named");
+        let denied = match self.require(policy, *first) {
+            Ok(()) => return Ok(()),
+            Err(denied) => denied,
+        };
+        let may = |one: &Capability| self.require(policy, *one).is_ok();
+        others.iter().any(may).then_some(()).ok_or(denied)
+    }
+}
+
 /// One call: who, what for, and its id in log and evidence.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'a> {
@@ -210,6 +230,13 @@ fn standing(view: &dyn View, hash: &[u8; 32]) -> Result<TokenRow, Refusal> {
         .ok_or(Refusal::Unauthenticated)
 }
 
+/// The hash of an API key, by which its row is found; `None` for any other text.
+pub(crate) fn api_key_sha256(bearer: &str) -> Option<[u8; 32]> {
+    let secret = bearer.strip_prefix("vk_")?;
+    let bytes = Zeroizing::new(BASE64URL_NOPAD.decode(secret.as_bytes()).ok()?);
+    (bytes.len() == 32).then(|| sha256(&[&bytes]))
+}
+
 /// The principal that a bearer token stands for.
 pub(super) fn authenticate(view: &dyn View, bearer: &str) -> Result<Principal, Refusal> {
     if let Some(bearer) = session::Bearer::parse(bearer) {
@@ -229,14 +256,7 @@ pub(super) fn authenticate(view: &dyn View, bearer: &str) -> Result<Principal, R
         principal.check(view)?;
         return Ok(principal);
     }
-    let secret = bearer.strip_prefix("vk_").ok_or(Refusal::Unauthenticated)?;
-    let bytes = BASE64URL_NOPAD
-        .decode(secret.as_bytes())
-        .map_err(|_| Refusal::Unauthenticated)?;
-    if bytes.len() != 32 {
-        return Err(Refusal::Unauthenticated);
-    }
-    let hash = sha256(&[&bytes]);
+    let hash = api_key_sha256(bearer).ok_or(Refusal::Unauthenticated)?;
     let row = standing(view, &hash)?;
     Ok(Principal {
         token: Some((row.token, hash)),
@@ -244,4 +264,20 @@ pub(super) fn authenticate(view: &dyn View, bearer: &str) -> Result<Principal, R
         channels: row.channels.into(),
         session: None,
     })
+}
+
+/// A session of a role for a purpose, of nobody, for tests of rules.
+#[cfg(test)]
+pub(super) fn tests_session(role: &str, purpose: &str) -> Principal {
+    Principal {
+        token: Some((TokenId::from_bytes([1; 16]), [2; 32])),
+        role: role.into(),
+        channels: Arc::default(),
+        session: Some(Arc::new(Scope {
+            subject: SubjectId::from_bytes([3; 16]),
+            session: SessionId::from_bytes([4; 16]),
+            purpose: purpose.into(),
+            fields: Vec::new(),
+        })),
+    }
 }

@@ -35,7 +35,7 @@ pub struct Withheld {
 }
 
 /// A record's metadata.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct MetaView {
     /// What the record may be used for, if that is less than the policy allows.
     pub purposes: Vec<String>,
@@ -47,6 +47,17 @@ pub struct MetaView {
     pub shared_with: Vec<String>,
     /// A category of the controller's.
     pub category: Option<String>,
+}
+
+/// Silent about what was said of a person.
+impl std::fmt::Debug for MetaView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MetaView")
+            .field("purposes", &self.purposes)
+            .field("expires_at", &self.expires_at)
+            .field("shared_with", &self.shared_with)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Which part of a record a read is to show.

@@ -14,7 +14,7 @@ use crate::commit::{Txn, View};
 use crate::consent;
 use crate::decision;
 use crate::id::{RecordId, SubjectId};
-use crate::limits::{APPEND_RECORDS_MAX, FINAL_WITHIN_HOURS};
+use crate::limits::{APPEND_RECORDS_MAX, FINAL_WITHIN_HOURS, INPUT_ERRORS_MAX};
 use crate::person::Person;
 use crate::policy::{Collection, CollectionKind, Policy};
 use crate::record::{self, Outcome, Stored};
@@ -69,6 +69,7 @@ fn writer<'p>(
     body: Map<String, Value>,
     base: &str,
 ) -> Result<Writer<'p>, Refusal> {
+    noted.met = Some(subject);
     let stated = context.purpose.as_deref().ok_or(Refusal::PurposeMissing)?;
     let role = &*context.role(policy)?;
     decision::may_write_any(collection, role)?;
@@ -181,7 +182,10 @@ pub(super) fn append(
             body,
             &base,
         )?;
-        errors.extend(writer.body.errors.clone());
+        // Every record is decided all the same: a refusal comes before what is wrong with the input.
+        if errors.len() < INPUT_ERRORS_MAX {
+            errors.extend(writer.body.errors.clone());
+        }
         ready.push(writer);
     }
     if !errors.is_empty() {

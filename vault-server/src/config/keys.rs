@@ -12,6 +12,7 @@ use vault_core::vault::AuditDurability;
 use super::{LogFormat, SandboxMode, ServerConfig, UnlockSource};
 use crate::cors::{self, Origins};
 use crate::metrics::private;
+use crate::webhook::Address;
 
 /// One key.
 pub(super) struct Key {
@@ -180,6 +181,17 @@ pub(super) const KEYS: &[Key] = &[
         },
         |config| config.otel_endpoint.clone(),
     )),
+    key("alarm.webhook", "VAULT_ALARM_WEBHOOK", Form::Text(
+        "an https:// URL (http:// to this machine alone), without user, password and fragment",
+        |config, text| {
+            config.alarm_webhook = Some(Address::parse(text, false).ok().map(|_| text.to_owned())?);
+            Some(())
+        },
+        |config| config.alarm_webhook.clone(),
+    )),
+    key("alarm.secret_file", "VAULT_ALARM_SECRET_FILE", path!("a file with a secret, whsec_…", optional alarm_secret)),
+    key("alarm.ca", "VAULT_ALARM_CA", path!("a file of PEM certificates", optional alarm_ca)),
+    key("alarm.private", "VAULT_ALARM_PRIVATE", Form::Switch(|config| &mut config.alarm_private)),
     key("log.format", "VAULT_LOG_FORMAT", Form::Text(
         "json or text",
         |config, text| {

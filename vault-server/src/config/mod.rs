@@ -127,6 +127,14 @@ pub struct ServerConfig {
     pub audit_durability: AuditDurability,
     /// Where traces go, `http://HOST:PORT` of an OTLP collector; with the feature `otel` alone.
     pub otel_endpoint: Option<String>,
+    /// Where alarms are told, an `https` URL.
+    pub alarm_webhook: Option<String>,
+    /// The file with the secret that signs them.
+    pub alarm_secret: Option<PathBuf>,
+    /// PEM file of the roots that vouch for the receiver, instead of the public ones.
+    pub alarm_ca: Option<PathBuf>,
+    /// Whether the receiver is in a private network.
+    pub alarm_private: bool,
     /// Limits of connections.
     pub connections: ConnectionLimits,
     /// The directory of credentials (`CREDENTIALS_DIRECTORY`), which systemd names; no key.
@@ -156,6 +164,10 @@ impl Default for ServerConfig {
             cors: Origins::default(),
             audit_durability: AuditDurability::default(),
             otel_endpoint: None,
+            alarm_webhook: None,
+            alarm_secret: None,
+            alarm_ca: None,
+            alarm_private: false,
             connections: ConnectionLimits::default(),
             credentials: None,
         }
@@ -286,6 +298,15 @@ impl ServerConfig {
     /// What no single key can see.
     fn complete(self) -> Result<Self, ConfigError> {
         let alone = |key, needs| Err(ConfigError::Alone { key, needs });
+        match (&self.alarm_webhook, &self.alarm_secret, &self.alarm_ca) {
+            (Some(_), None, _) => return alone("alarm.webhook", "alarm.secret_file"),
+            (None, Some(_), _) => return alone("alarm.secret_file", "alarm.webhook"),
+            (None, None, Some(_)) => return alone("alarm.ca", "alarm.webhook"),
+            (None, None, None) if self.alarm_private => {
+                return alone("alarm.private", "alarm.webhook");
+            }
+            _ => {}
+        }
         match (&self.tls_cert, &self.tls_key, &self.tls_client_ca) {
             (Some(_), None, _) => alone("tls.cert", "tls.key"),
             (None, Some(_), _) => alone("tls.key", "tls.cert"),

@@ -16,6 +16,7 @@ use super::process;
 use crate::connection::ConnectionFigures;
 use crate::places::Taken;
 use crate::state::App;
+use crate::webhook::{Webhook, WebhookFigures};
 
 const MICROSECONDS_PER_SECOND: f64 = 1e6;
 
@@ -139,6 +140,8 @@ pub(super) fn of(app: &App) -> Vec<Figure> {
     ];
     figures.extend(places(&app.places().taken()));
     figures.extend(of_connections(app.connections()));
+    let alarm = app.settings().alarm.as_ref();
+    figures.extend(webhook(alarm.map(Webhook::figures).unwrap_or_default()));
     if let Some(vault) = vault {
         figures.extend(of_vault(&vault.figures()));
     }
@@ -263,6 +266,37 @@ fn of_connections(connections: &ConnectionFigures) -> Vec<Figure> {
     figures
 }
 
+fn webhook(figures: WebhookFigures) -> Vec<Figure> {
+    let WebhookFigures {
+        delivered,
+        failed,
+        dead,
+        waiting,
+    } = figures;
+    vec![
+        Figure::counter(
+            "vault_webhook_delivered",
+            "Messages that the receiver of alarms took",
+            delivered,
+        ),
+        Figure::counter(
+            "vault_webhook_failures",
+            "Tries that the receiver of alarms did not take",
+            failed,
+        ),
+        Figure::counter(
+            "vault_webhook_dead_letters",
+            "Messages given up: nobody was told",
+            dead,
+        ),
+        Figure::gauge(
+            "vault_webhook_waiting",
+            "Messages that wait for a try",
+            waiting,
+        ),
+    ]
+}
+
 fn places(taken: &Taken) -> Vec<Figure> {
     let Taken {
         ordinary,
@@ -306,10 +340,16 @@ fn of_vault(vault: &VaultFigures) -> Vec<Figure> {
         sweep_overdue_people,
         sweep_age_seconds,
         disk_full,
+        honey_accesses,
         clock_leads,
         bytes_on_disk,
     } = vault;
     vec![
+        Figure::counter(
+            "vault_honey_accesses",
+            "Times that somebody met a person who does not exist",
+            *honey_accesses,
+        ),
         Figure::counter(
             "vault_commits",
             "Durable commits since the vault was opened",

@@ -6,6 +6,7 @@
 
 pub(crate) mod docs;
 pub(crate) mod problems;
+pub(crate) mod receipt;
 pub(crate) mod record;
 pub(crate) mod statement;
 
@@ -89,6 +90,7 @@ mod tests {
             .into_iter()
             .chain(problems)
             .chain([statement::unavailable("de")])
+            .chain([receipt::html(&receipt::tests::example(), None)])
             .collect()
     }
 

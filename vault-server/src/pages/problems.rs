@@ -142,9 +142,9 @@ const fn explained(code: Code) -> (&'static str, &'static str) {
 fn example(code: Code) -> Value {
     let problem = match code {
         Code::Invalid => Problem::invalid_at(
-            "/chanel",
+            "",
             "unknown_member",
-            "not known here; did you mean `channel`?",
+            "member 1 is not known here; did you mean `channel`?",
         ),
         Code::Erased => Problem::from(Refusal::Erased {
             receipt: Some(ReceiptId::from_bytes([7; 16])),

@@ -1,6 +1,7 @@
 //! Evidence: entries of the log, its key, checkpoints and proofs, and receipts.
 
 use axum::extract::State;
+use axum::http::header;
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -15,6 +16,8 @@ use crate::call::Outcome;
 use crate::code::Code;
 use crate::idempotency::Remember;
 use crate::incoming::{Incoming, QueryMap};
+use crate::negotiate;
+use crate::pages;
 use crate::places::Class;
 use crate::problem::Problem;
 use crate::reply::Reply;
@@ -22,6 +25,8 @@ use crate::shape::Shape;
 use crate::state::App;
 use crate::urls;
 
+const HTML: &str = "text/html";
+const JSON: &str = "application/json";
 const AUDIT_READ: &str = "audit.read";
 
 fn hex(hash: &Hash) -> String {
@@ -118,7 +123,7 @@ pub(crate) struct VerifyRequest {
 }
 
 impl VerifyRequest {
-    fn read(body: Value) -> Result<Self, Problem> {
+    pub(crate) fn read(body: Value) -> Result<Self, Problem> {
         let mut shape = Shape::of(body, &["checkpoints"])?;
         let checkpoints = shape.has("checkpoints").then(|| shape.texts("checkpoints"));
         if checkpoints
@@ -149,7 +154,7 @@ pub(crate) struct LogReport {
     faults_total: u64,
 }
 
-fn instant(query: &QueryMap, name: &'static str) -> Result<Option<Timestamp>, Problem> {
+pub(super) fn instant(query: &QueryMap, name: &'static str) -> Result<Option<Timestamp>, Problem> {
     let Some(text) = query.text(name) else {
         return Ok(None);
     };
@@ -329,10 +334,12 @@ pub(crate) async fn verify(State(app): State<App>, incoming: Incoming) -> Outcom
 /// A receipt, proved anew
 ///
 /// Capability `audit.read`. Says what was destroyed and not whose it was: that stands in the copy
-/// that whoever erased was given.
+/// that whoever erased was given. JSON, or by `Accept` a page to read and print.
 #[utoipa::path(get, path = urls::RECEIPT, tag = "evidence", operation_id = "read_receipt",
-    responses((status = 200, description = "Body and proof", body = ReceiptBody)))]
+    responses((status = 200, description = "Body and proof", content(
+        (ReceiptBody = "application/json"), (String = "text/html")))))]
 pub(crate) async fn receipt(State(app): State<App>, incoming: Incoming) -> Outcome {
+    let form = negotiate::media_type(incoming.accept.as_deref(), &[JSON, HTML]);
     let query = incoming.query(&[]);
     let id: Result<ReceiptId, _> = incoming.parameter("rcp").parse();
     let id = id.map_err(|_| Problem::new(Code::NotFound));
@@ -340,11 +347,15 @@ pub(crate) async fn receipt(State(app): State<App>, incoming: Incoming) -> Outco
         session.parsed(AUDIT_READ, query)?;
         let id = session.parsed(AUDIT_READ, id)?;
         let mut document = session.vault.receipt(&session.call(), id)?;
+        if form == HTML {
+            let page = pages::receipt::html(&document, Some(&session.vault.log_key()?));
+            return Ok(pages::reply(200, page).header(header::VARY, "Accept"));
+        }
         let body = ReceiptBody {
             body: document["body"].take(),
             proof: document["proof"].take(),
         };
-        Ok(Reply::json(200, &body))
+        Ok(Reply::json(200, &body).header(header::VARY, "Accept"))
     })
     .await
 }

@@ -3,22 +3,23 @@
 //! A handler reads its input, names the call that it makes in the vault, and writes the answer.
 //! It decides nothing about people.
 
-mod admin;
-mod ask;
-mod batch;
-mod blobs;
-mod bulk;
-mod consents;
+mod access;
+pub(crate) mod admin;
+pub(crate) mod ask;
+pub(crate) mod batch;
+pub(crate) mod blobs;
+pub(crate) mod bulk;
+pub(crate) mod consents;
 mod contract;
-mod evidence;
-mod key_slots;
+pub(crate) mod evidence;
+pub(crate) mod key_slots;
 mod keyholder;
-mod policy;
+pub(crate) mod policy;
 mod records;
-mod sessions;
-mod state;
+pub(crate) mod sessions;
+pub(crate) mod state;
 mod statement;
-mod subjects;
+pub(crate) mod subjects;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -46,6 +47,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(subjects::create))
         .routes(routes!(subjects::lookup))
         .routes(routes!(subjects::view, subjects::erase))
+        .routes(routes!(access::access))
         .routes(routes!(records::read, records::patch, records::append))
         .routes(routes!(
             records::read_one,

@@ -34,6 +34,22 @@ pub(crate) struct Answer {
     pub(crate) replayed: bool,
 }
 
+/// An answer that may be no JSON.
+#[allow(dead_code, reason = "each test binary uses a part")]
+pub(crate) struct Page {
+    pub(crate) status: u16,
+    headers: axum::http::HeaderMap,
+    pub(crate) text: String,
+}
+
+#[allow(dead_code, reason = "each test binary uses a part")]
+impl Page {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name);
+        value.map_or("none", |value| value.to_str().expect("ASCII"))
+    }
+}
+
 impl Answer {
     pub(crate) fn code(&self) -> (u16, &str) {
         (self.status, self.body["code"].as_str().unwrap_or("none"))
@@ -189,6 +205,26 @@ impl Bench {
                 status: head.status.as_u16(),
                 body: serde_json::from_slice(&bytes).expect("JSON"),
                 replayed: head.headers.contains_key("idempotent-replayed"),
+            }
+        })
+    }
+
+    /// What a browser with this key would get.
+    #[allow(dead_code, reason = "each test binary uses a part")]
+    pub(crate) fn page(&self, key: &str, path: &str, accept: &str) -> Page {
+        let request = Request::get(path)
+            .header("authorization", format!("Bearer {key}"))
+            .header("accept", accept)
+            .body(Body::empty())
+            .expect("a request");
+        self.runtime.block_on(async {
+            let response = self.router.clone().oneshot(request).await;
+            let (head, body) = response.expect("infallible").into_parts();
+            let bytes = axum::body::to_bytes(body, 1 << 26).await.expect("a body");
+            Page {
+                status: head.status.as_u16(),
+                headers: head.headers,
+                text: String::from_utf8(bytes.to_vec()).expect("UTF-8"),
             }
         })
     }

@@ -112,6 +112,7 @@ impl Vault {
     ) -> Result<Written, Refusal> {
         let if_match = if_match.map(str::to_owned);
         self.write(call, "blobs.delete", move |txn, policy, context, noted| {
+            noted.met = Some(place.subject);
             let stated = context.purpose.as_deref().ok_or(Refusal::PurposeMissing)?;
             let (collection, field, _) = place.find(policy)?;
             let role = &*context.role(policy)?;

@@ -223,8 +223,6 @@ fn put_into_field(
         ));
     }
     let now = txn.now();
-    let begin = || Stored::begin(collection, home.record, [0; 8], *schema, now);
-    let stored = stored.take().unwrap_or_else(begin);
     let mut budget = BLOB_CHUNKS_REMOVED_MAX;
     let outcome = record::put_blob(
         txn,
@@ -232,7 +230,8 @@ fn put_into_field(
         collection,
         *schema,
         grant,
-        stored,
+        stored.take(),
+        home.record,
         *field,
         blob,
         &mut budget,
@@ -276,7 +275,12 @@ impl Vault {
         if_match: Option<&str>,
     ) -> Result<Upload, Refusal> {
         self.check_open()?;
+        let subject = place.subject;
         let begun = self.begin(call, place, media_type, length, if_match);
+        let outcome = begun.as_ref().err().map_or("ok", Refusal::code);
+        if let Some(met) = self.met(Some(subject), WRITE, outcome) {
+            self.alarm(&Context::new(call), met);
+        }
         begun.inspect_err(|refusal| self.note_refusal(call, WRITE, refusal))
     }
 

@@ -44,6 +44,7 @@ struct Finder<'a> {
     portion: Portion,
     /// On the clock that nobody sets.
     ends_at: i64,
+    passed_by: &'a dyn Fn(SubjectId) -> bool,
 }
 
 impl Finder<'_> {
@@ -63,6 +64,10 @@ impl Finder<'_> {
             let filter = &self.admitted.filter;
             let People { people, next } = People::walk(self.snapshot, filter, place)?;
             for (subject, entry) in people {
+                // Who is named was looked for.
+                if filter.subject.is_none() && (self.passed_by)(subject) {
+                    continue;
+                }
                 let mut here = Place {
                     tag: *subject.as_bytes(),
                     after: place.after.filter(|_| place.tag == *subject.as_bytes()),
@@ -168,6 +173,8 @@ impl Vault {
         let snapshot = self.snapshot()?;
         let policy = self.policy_of(&snapshot)?;
         let running = || self.engine.running();
+        let passes_by = self.passes_by(&policy, &context);
+        let passed_by = |subject| passes_by && self.memory.honey.has(subject);
         let mut find = || {
             context.principal.check(&snapshot)?;
             let admitted = Admitted::to_change(&policy, &context, capability, input, ended)?;
@@ -177,12 +184,18 @@ impl Vault {
                 admitted: &admitted,
                 portion,
                 ends_at: running() + READ_TXN_MILLISECONDS_MAX / 2,
+                passed_by: &passed_by,
             };
             finder.gather(place, &running, &mut |subject, known| {
                 seen(&parsed, subject, known);
             })
         };
         let found = find().map_err(|refusal| self.or_locked(refusal));
+        let mut segments = found.iter().flat_map(|batch| &batch.segments);
+        let met = segments.find_map(|segment| self.met(Some(segment.subject), action, "ok"));
+        if let Some(met) = met {
+            self.alarm(&context, met);
+        }
         found.inspect_err(|refusal| self.note_refusal(call, action, refusal))
     }
 }

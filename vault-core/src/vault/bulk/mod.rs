@@ -33,6 +33,19 @@ use crate::policy::{Capability, Collection, Field, Policy, Purpose, Role};
 use crate::record::{Ended, Filter};
 use crate::refusal::Refusal;
 
+/// Reads conditions, and a change if there is one, for whoever only wants to know what is wrong.
+pub(crate) fn wanted_form(
+    policy: &Policy,
+    collection: &Collection,
+    conditions: &Value,
+    set: Option<&Value>,
+) -> Result<(), Refusal> {
+    wanted::filter(policy, collection, conditions, Ended::Out)?;
+    set.map_or(Ok(()), |set| {
+        wanted::patch(policy, collection, set).map(drop)
+    })
+}
+
 pub use purge::Purged;
 pub use query::{Query, Step};
 pub use update::Updated;
@@ -50,7 +63,7 @@ pub enum QueryPart {
 }
 
 /// Which records of many people are to be read, and what of them.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct QueryInput {
     /// The collection's name.
     pub collection: String,
@@ -67,7 +80,7 @@ pub struct QueryInput {
 }
 
 /// Which records of many people are to be changed or destroyed.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ChangeInput {
     /// The collection's name.
     pub collection: String,
@@ -75,6 +88,28 @@ pub struct ChangeInput {
     pub conditions: Value,
     /// Only count.
     pub dry_run: bool,
+}
+
+/// Silent about what was said of a person.
+impl std::fmt::Debug for QueryInput {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("QueryInput")
+            .field("collection", &self.collection)
+            .field("fields", &self.fields)
+            .field("part", &self.part)
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Silent about what was said of a person.
+impl std::fmt::Debug for ChangeInput {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChangeInput")
+            .field("collection", &self.collection)
+            .field("dry_run", &self.dry_run)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Where a walk goes on.

@@ -30,6 +30,8 @@ pub struct Query {
     room: usize,
     people_skipped: u64,
     ids: Ids,
+    /// Somebody who does not exist was handed over, and it was told: once a query.
+    alarmed: bool,
 }
 
 /// Whether a query goes on.
@@ -59,6 +61,7 @@ impl Query {
             room: input.limit.unwrap_or(usize::MAX),
             people_skipped: 0,
             ids: Ids::default(),
+            alarmed: false,
             context,
             input,
         }
@@ -136,7 +139,9 @@ impl Vault {
                 query.room.min(BULK_SLICE_RECORDS),
                 running() + READ_TXN_MILLISECONDS_MAX / 2,
             )?;
-            let mut slice = reader.gather(place, &running)?;
+            let passes_by = self.passes_by(&policy, &query.context);
+            let invented = |subject| passes_by && self.memory.honey.has(subject);
+            let mut slice = reader.gather(place, &running, &invented)?;
             drop(reader);
             drop(snapshot);
             let people = slice.people.iter().map(|segment| segment.subject);
@@ -162,6 +167,16 @@ impl Vault {
             query.room -= slice.records.len();
             query.people_skipped += slice.skipped;
             query.place = slice.place;
+            let mut end = 0;
+            let met = slice.people.iter().find_map(|segment| {
+                let shown = segment.records > end;
+                end = segment.records;
+                self.met(Some(segment.subject).filter(|_| shown), ACTION, "ok")
+            });
+            if let (Some(met), false) = (met, query.alarmed) {
+                self.alarm(&query.context, met);
+                query.alarmed = true;
+            }
             if !slice.lines.is_empty() {
                 hand_over(slice.lines);
             }
@@ -230,20 +245,22 @@ impl Vault {
         let tied = sha256(&[tie, first.as_bytes()]);
         Ok(format!(
             "{}.{}",
-            cursor::sealed(&self.memory, view, tie, first),
-            cursor::sealed(&self.memory, view, &tied, second)
+            cursor::sealed(&self.memory, view, tie, first.as_bytes()),
+            cursor::sealed(&self.memory, view, &tied, second.as_bytes())
         ))
     }
 
     fn open_place(&self, view: &dyn View, tie: &[u8; 32], cursor: &str) -> Result<Place, Refusal> {
         let (first, second) = cursor.split_once('.').unwrap_or_default();
-        let first = cursor::open(&self.memory, view, tie, first)?;
-        let tied = sha256(&[tie, first.as_bytes()]);
-        let second = cursor::open(&self.memory, view, &tied, second)?;
-        let (tag, within) = first.as_bytes().split_at(16);
+        let first: [u8; RecordId::BYTES] = cursor::open(&self.memory, view, tie, first)?;
+        let tied = sha256(&[tie, &first]);
+        let second: [u8; RecordId::BYTES] = cursor::open(&self.memory, view, &tied, second)?;
+        let (tag, within) = first.split_at(16);
         Ok(Place {
             tag: tag.try_into().expect("sixteen of twenty-four"),
-            after: (within[0] != 0).then_some(second),
+            after: (within[0] != 0)
+                .then(|| RecordId::from_slice(&second))
+                .flatten(),
         })
     }
 }

@@ -104,12 +104,17 @@ impl<'a> Reader<'a> {
         &self,
         mut place: Place,
         running: &dyn Fn() -> i64,
+        passed_by: &dyn Fn(SubjectId) -> bool,
     ) -> Result<Slice, Refusal> {
         let mut slice = Slice::default();
         loop {
             let People { people, next } =
                 People::walk(self.snapshot, &self.admitted.filter, place)?;
             for (subject, entry) in people {
+                // Who is named was looked for.
+                if self.admitted.filter.subject.is_none() && passed_by(subject) {
+                    continue;
+                }
                 let here = Place {
                     tag: *subject.as_bytes(),
                     after: place.after.filter(|_| place.tag == *subject.as_bytes()),

@@ -26,15 +26,16 @@ impl Desk<'_, '_> {
         let action = "subjects.create";
         let made = match self.ground {
             Ground::Snapshot(_) => {
-                let found = self.look(action, None, |view, policy, context, memory, _| {
-                    subjects::known(view, policy, context, memory, channel, user)
+                let found = self.look(action, None, |view, policy, context, memory, noted| {
+                    subjects::known(view, policy, context, noted, memory, channel, user)
                 })?;
                 let subject = found.ok_or_else(|| self.wants_commit())?;
                 (subject, false)
             }
             Ground::Transaction(_) => {
                 self.change(action, None, |txn, policy, context, memory, noted| {
-                    let found = subjects::known(txn, policy, context, memory, channel, user)?;
+                    let found =
+                        subjects::known(txn, policy, context, noted, memory, channel, user)?;
                     match found {
                         Some(subject) => Ok((subject, false)),
                         None => subjects::create(txn, policy, context, noted, channel, user),
@@ -53,8 +54,8 @@ impl Desk<'_, '_> {
     /// The same.
     pub fn lookup_channel(&mut self, channel: &str, user: &str) -> Result<SubjectId, Refusal> {
         let action = "subjects.lookup";
-        self.look(action, None, |view, policy, context, memory, _| {
-            subjects::by_channel(view, policy, context, memory, channel, user)
+        self.look(action, None, |view, policy, context, memory, noted| {
+            subjects::by_channel(view, policy, context, noted, memory, channel, user)
         })
     }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::call::{Context, Noted};
 use super::guard::Memory;
+use super::honey::Met;
 use super::input;
 use super::together::Once;
 use crate::answer::{self, Answer};
@@ -52,6 +53,8 @@ pub struct Desk<'a, 't> {
 pub(super) struct Left {
     /// The one person whom they are about, once that is known.
     pub(super) subject: Option<SubjectId>,
+    /// Whom they met who does not exist.
+    pub(super) met: Vec<Met>,
     /// Their entries, refusals among them, in order.
     pub(super) entries: Vec<Entry>,
     /// Whether anything was read.
@@ -139,6 +142,7 @@ impl<'a, 't> Desk<'a, 't> {
             .check(view)
             .and_then(|()| f(view, &self.policy, context, self.memory, &mut noted));
         let seen = seen.and_then(|seen| self.spend(false).map(|()| seen));
+        noted.met = noted.met.or(subject);
         self.note(action, noted, seen)
     }
 
@@ -159,6 +163,7 @@ impl<'a, 't> Desk<'a, 't> {
             .and_then(|()| f(txn, &self.policy, context, self.memory, &mut noted));
         let done = done.and_then(|done| self.spend(true).map(|()| done));
         self.left.spoiled |= done.is_err();
+        noted.met = noted.met.or(subject);
         self.note(action, noted, done)
     }
 
@@ -185,11 +190,17 @@ impl<'a, 't> Desk<'a, 't> {
         noted: Noted,
         result: Result<T, Refusal>,
     ) -> Result<T, Refusal> {
-        // A refusal is noted without the person, whose key it may not have.
         let (noted, outcome) = match &result {
             Ok(_) => (noted, "ok"),
-            Err(refusal) => (Noted::default(), refusal.code()),
+            Err(refusal) => (noted.refused(), refusal.code()),
         };
+        if let Some(person) = noted.met.and_then(|met| self.memory.honey.name(met)) {
+            self.left.met.push(Met {
+                person,
+                action,
+                outcome,
+            });
+        }
         let now = self.ground.view().now();
         let entry = self
             .context

@@ -3,6 +3,8 @@
 //! Knows nothing of paths or people. A text that begins with `$` is a reference or an error, and one
 //! that begins with `$$` is the text without the first of them.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::call::Outcome;
@@ -49,16 +51,30 @@ impl Text {
     }
 }
 
+/// Where a reference stands. Names of members may themselves be values, so that within a body
+/// references are counted.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'p> {
+    pub(super) pointer: &'p str,
+    /// The number of the reference in its body, from 1.
+    pub(super) number: Option<usize>,
+}
+
 /// A refusal of a reference. It repeats no text of the caller's but the number of an operation.
-pub(super) fn refuse(pointer: &str, detail: impl Into<String>) -> Problem {
-    Problem::invalid_at(pointer, "reference", detail)
+pub(super) fn refuse(place: Place<'_>, detail: impl Into<String>) -> Problem {
+    let detail = detail.into();
+    let detail = match place.number {
+        Some(number) => format!("reference {number} of this body: {detail}"),
+        None => detail,
+    };
+    Problem::invalid_at(place.pointer, "reference", detail)
 }
 
 pub(super) const NEITHER: &str = "a text that begins with `$` is a reference such as `$0.subject`; `$$` stands for a dollar sign";
 
 /// The member that `text` stands for; `of` gives earlier results.
 pub(super) fn member<'o>(
-    pointer: &str,
+    place: Place<'_>,
     operation: usize,
     name: &str,
     of: &impl Fn(usize) -> Option<&'o Outcome>,
@@ -69,12 +85,12 @@ pub(super) fn member<'o>(
             let found = body.as_ref().and_then(|body| body.get(name)).cloned();
             found.ok_or_else(|| {
                 let detail = format!("the result of operation {operation} has no such member");
-                refuse(pointer, detail)
+                refuse(place, detail)
             })
         }
-        Some(Err(_)) => Err(refuse(pointer, format!("operation {operation} failed"))),
+        Some(Err(_)) => Err(refuse(place, format!("operation {operation} failed"))),
         None => Err(refuse(
-            pointer,
+            place,
             format!(
                 "operation {operation} waits for another of this person; split the batch in two"
             ),
@@ -83,11 +99,11 @@ pub(super) fn member<'o>(
 }
 
 /// Every operation that a body refers to.
-pub(super) fn operations(body: &Value, found: &mut Vec<usize>) {
+pub(super) fn operations(body: &Value, found: &mut BTreeSet<usize>) {
     match body {
         Value::String(text) => {
             if let Text::Member { operation, .. } = Text::read(text) {
-                found.push(operation);
+                found.insert(operation);
             }
         }
         Value::Array(items) => items.iter().for_each(|item| operations(item, found)),
@@ -104,33 +120,40 @@ pub(super) fn replaced<'o>(
     own: usize,
     of: &impl Fn(usize) -> Option<&'o Outcome>,
 ) -> Result<Value, Problem> {
+    replace(body, pointer, own, of, &mut 0)
+}
+
+fn replace<'o>(
+    body: &Value,
+    pointer: &str,
+    own: usize,
+    of: &impl Fn(usize) -> Option<&'o Outcome>,
+    count: &mut usize,
+) -> Result<Value, Problem> {
     Ok(match body {
-        Value::String(text) => match Text::read(text) {
-            Text::Itself(text) => Value::String(text),
-            Text::Member { operation, .. } if operation >= own => {
-                return Err(forward(pointer));
+        Value::String(text) => {
+            let text = Text::read(text);
+            *count += usize::from(!matches!(text, Text::Itself(_)));
+            let number = Some(*count);
+            let place = Place { pointer, number };
+            match text {
+                Text::Itself(text) => Value::String(text),
+                Text::Member { operation, .. } if operation >= own => {
+                    return Err(forward(place));
+                }
+                Text::Member { operation, name } => member(place, operation, &name, of)?,
+                Text::Neither => return Err(refuse(place, NEITHER)),
             }
-            Text::Member { operation, name } => member(pointer, operation, &name, of)?,
-            Text::Neither => return Err(refuse(pointer, NEITHER)),
-        },
+        }
         Value::Array(items) => {
-            let items = items.iter().enumerate();
-            let items =
-                items.map(|(place, item)| replaced(item, &format!("{pointer}/{place}"), own, of));
+            let items = items
+                .iter()
+                .map(|item| replace(item, pointer, own, of, count));
             Value::Array(items.collect::<Result<_, _>>()?)
         }
         Value::Object(members) => {
             let members = members.iter().map(|(name, item)| {
-                // A name of another form may itself be a value, and is not repeated.
-                let plain = name.len() <= NAME_BYTES_MAX
-                    && name
-                        .bytes()
-                        .all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-                let place = match plain {
-                    true => format!("{pointer}/{name}"),
-                    false => pointer.to_owned(),
-                };
-                Ok::<_, Problem>((name.clone(), replaced(item, &place, own, of)?))
+                Ok::<_, Problem>((name.clone(), replace(item, pointer, own, of, count)?))
             });
             Value::Object(members.collect::<Result<_, _>>()?)
         }
@@ -139,9 +162,9 @@ pub(super) fn replaced<'o>(
 }
 
 /// A reference that leads to no earlier result.
-pub(super) fn forward(pointer: &str) -> Problem {
+pub(super) fn forward(place: Place<'_>) -> Problem {
     refuse(
-        pointer,
+        place,
         "a reference leads to the result of an earlier operation, counted from 0",
     )
 }
@@ -193,12 +216,14 @@ mod tests {
             ("$3.subject", "earlier operation"),
             ("$canary", "`$$`"),
         ] {
-            let body = json!({"a": [1, text]});
+            let body = json!({"canary": [1, "$0.subject", text]});
             let problem = replaced(&body, "/p", 3, &of).expect_err("refused");
             let id = vault_core::id::CallId::from_bytes([0; 16]);
             let document = String::from_utf8(problem.document(id)).expect("text");
             assert!(
-                document.contains("\"/p/a/1\"") && document.contains(told),
+                document.contains("\"/p\"")
+                    && document.contains("reference 2 of")
+                    && document.contains(told),
                 "{document}"
             );
             assert!(!document.contains("canary"), "{document}");

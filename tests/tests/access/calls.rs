@@ -1,0 +1,138 @@
+//! How each route of the contract is called about somebody, and what it takes to be let in. A route that
+//! is new stands in neither table, and that fails.
+
+use serde_json::{Value, json};
+use vault_tests::contract::Route;
+
+use super::bench::{PASSPHRASE, Person, Sent};
+
+/// What a caller needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Nothing.
+    Nothing,
+    /// A bearer that is good.
+    Bearer,
+    /// This capability of its role.
+    May(&'static str),
+    /// To read, write or ask the field.
+    Values,
+    /// The admin socket.
+    Socket,
+}
+
+pub(crate) fn need(route: &Route) -> Need {
+    match &*route.operation {
+        "docs" | "healthz" | "privacy" | "problem" | "problems" | "readyz" | "openapi"
+        | "privacy_statement" | "read_log_key" | "status" => Need::Nothing,
+        // It proves a secret instead, from the vault's own machine.
+        "unlock" => Need::Socket,
+        "begin_keyholder" | "end_keyholder" => Need::Socket,
+        "batch" => Need::Bearer,
+        "list_api_keys" | "create_api_key" | "revoke_api_key" | "rotate_api_key" => {
+            Need::May("api_keys.manage")
+        }
+        "list_key_slots" | "add_key_slot" | "test_key_slot" | "remove_key_slot" => {
+            Need::May("keys.manage")
+        }
+        "read_policy" | "policy_versions" => Need::May("policy.read"),
+        "apply_policy" => Need::May("policy.apply"),
+        "run_retention" => Need::May("retention.run"),
+        "read_access" | "read_audit" | "read_checkpoint" | "prove_consistency" | "prove_entry"
+        | "verify_log" | "processing_records" | "read_receipt" => Need::May("audit.read"),
+        "lock" => Need::May("vault.lock"),
+        "query_records" | "update_records" => Need::May("records.bulk"),
+        "purge_records" => Need::May("records.purge"),
+        "create_subject" => Need::May("subjects.create"),
+        "lookup_subject" => Need::May("subjects.lookup"),
+        "view_subject" => Need::May("subjects.view"),
+        "erase_subject" => Need::May("subjects.erase"),
+        "list_consents" | "read_consent" | "put_consent" | "withdraw_consent" => {
+            Need::May("consents.record")
+        }
+        "list_sessions" | "begin_session" | "end_session" => Need::May("sessions.create"),
+        "ask" | "read_blob" | "put_blob" | "delete_blob" | "head_blob" | "read_record_blob"
+        | "put_record_blob" | "delete_record_blob" | "head_record_blob" | "read_records"
+        | "append_records" | "patch_single" | "read_record" | "delete_record" | "patch_record" => {
+            Need::Values
+        }
+        new => panic!("the route `{new}` is new: say what a caller needs"),
+    }
+}
+
+/// Whether a session's token is let in, to what it was given.
+pub(crate) fn of_sessions(route: &Route) -> bool {
+    // Of who looked at its own person a session reads as much as its maker may.
+    need(route) == Need::Values || ["batch", "read_access"].contains(&&*route.operation)
+}
+
+/// A body that fits, about this person where it names one.
+pub(crate) fn body(route: &Route, person: &Person) -> Sent {
+    let json = Sent::Json;
+    let bulk = || json!({"collection": "messages", "where": {"subject": person.id}});
+    match &*route.operation {
+        "create_subject" => json(json!({"channel": person.channel, "user": person.user})),
+        "lookup_subject" => json(json!({"field": "profile.phone", "value": person.phone})),
+        "query_records" | "purge_records" => json(bulk()),
+        "update_records" => {
+            let mut body = bulk();
+            body["set"] = json!({"category": "changed"});
+            json(body)
+        }
+        "ask" => json(json!({"field": "profile.birth", "test": {"age_at_least": 18}})),
+        "put_blob" => Sent::Bytes("image/png", "other bytes".into()),
+        "put_record_blob" => Sent::Bytes("audio/ogg", "other bytes".into()),
+        "put_consent" => json(json!({"given": false, "notice": "n2"})),
+        "append_records" | "patch_record" => json(json!({"text": "changed"})),
+        "patch_single" => json(json!({"name": "Changed Example"})),
+        "begin_session" => {
+            json(json!({"purpose": "support", "fields": ["profile.name"], "reads": 1}))
+        }
+        "create_api_key" => json(json!({"role": "none"})),
+        "rotate_api_key" => json(json!({"overlap": "PT1H"})),
+        "add_key_slot" => json(json!({"kind": "recovery_key", "label": "x"})),
+        "test_key_slot" | "unlock" | "begin_keyholder" => json(json!({"passphrase": PASSPHRASE})),
+        "verify_log" => json(json!({})),
+        "apply_policy" => Sent::Bytes("text/plain", "[controller]\n".into()),
+        "batch" => json(json!({"operations": [operation(person)]})),
+        _ => {
+            assert!(
+                route.bodies.is_empty(),
+                "the route `{}` is new: say what its body is",
+                route.operation
+            );
+            Sent::Nothing
+        }
+    }
+}
+
+/// An operation of a batch about this person.
+pub(crate) fn operation(person: &Person) -> Value {
+    json!({"method": "GET", "path": format!("/v1/subjects/{}/records/profile", person.id),
+        "purpose": "support"})
+}
+
+/// The path of a route, with these in the place of its parameters.
+pub(crate) fn path(route: &Route, subject: &str, person: &Person) -> String {
+    let many = route.has("r") || route.operation == "append_records";
+    let path = route.at(|name| match name {
+        "s" => subject.to_owned(),
+        "r" => person.record.clone(),
+        "ses" => person.session.clone(),
+        "c" => if many { "messages" } else { "profile" }.to_owned(),
+        "f" => if many { "voice" } else { "photo" }.to_owned(),
+        "purpose" => "newsletter".to_owned(),
+        "tok" => "tok_00000000000000000000000000".to_owned(),
+        "rcp" => "rcp_00000000000000000000000000".to_owned(),
+        "n" => "7".to_owned(),
+        "entry" => "0".to_owned(),
+        "code" => "invalid".to_owned(),
+        new => panic!("the parameter `{new}` is new: say what stands for it"),
+    });
+    match &*route.operation {
+        "prove_consistency" => path + "?from=1",
+        "run_retention" | "apply_policy" => path + "?dry_run=true",
+        "read_audit" => format!("{path}?subject={subject}"),
+        _ => path,
+    }
+}

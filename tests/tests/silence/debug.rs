@@ -1,0 +1,448 @@
+//! `Debug` of every public type of the vault and its server: silent where the type may hold a value, a
+//! key or what was said.
+//!
+//! The sources are searched for public types that have `Debug` and a member in which a text or bytes
+//! can lie. Each must stand in [`KNOWN`], with an instance made of canaries, or with the reason why
+//! nothing of a person can be in it. A type that is new, or that gained such a member, fails.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::fs;
+use std::path::Path;
+
+use serde_json::json;
+use vault_core::consent::{ConsentEvent, ConsentState};
+use vault_core::crypto::Secret;
+use vault_core::entropy::SeededEntropy;
+use vault_core::id::ConsentId;
+use vault_core::policy::SAMPLE;
+use vault_core::schema::{MediaType, Test};
+use vault_core::store::KeyRange;
+use vault_core::vault::{
+    ChangeInput, ConsentInput, ConsentView, LockedVault, MetaView, Passphrase, QueryInput,
+    QueryPart, Settings, UnlockSecret, VaultPaths,
+};
+
+use vault_tests::canary::Net;
+
+use super::people::{self, EMAIL, NAME, PASSPHRASE};
+
+/// Why a type's `Debug` may be read by anybody.
+enum Why {
+    /// An instance, printed.
+    Instance(fn() -> String),
+    /// Its texts are names, numbers and words of a policy, a configuration or the code.
+    Words,
+    /// Its texts are ids, hashes and marks that the vault makes.
+    Ids,
+    /// Its texts are paths of the operator's.
+    Paths,
+    /// Its texts are made for whoever was refused, and hold no value by their own promise, which the
+    /// rest of this test tries.
+    Refusals,
+    /// Its `Debug` is written by hand and prints a name or counts, or its room is a [`Secret`]'s, which does.
+    Name,
+}
+
+use Why::{Ids, Instance, Name, Paths, Refusals, Words};
+
+fn printed(value: &impl Debug) -> String {
+    format!("{value:?} {value:#?}")
+}
+
+fn event() -> ConsentEvent {
+    ConsentEvent {
+        consent: ConsentId::from_bytes([1; 16]),
+        state: ConsentState::Given,
+        at: "2026-11-24T12:00:00Z".parse().unwrap(),
+        notice: people::consent()["notice"].clone(),
+        choice: Some(NAME.into()),
+        message_id: Some(EMAIL.into()),
+    }
+}
+
+/// One that a vault has made.
+fn recovery_key() -> String {
+    let home = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        accept_any_file_system: true,
+        ..Settings::default()
+    };
+    let passphrase = Passphrase::new(PASSPHRASE.into()).unwrap();
+    let paths = VaultPaths::beside(&home.path().join("v"));
+    let created = LockedVault::create(&paths, settings, &passphrase, SAMPLE).unwrap();
+    let printed = printed(&created.recovery_key);
+    let text = created.recovery_key.to_text();
+    let mut net = Net::default();
+    net.add("recovery key", text.as_bytes());
+    net.add(
+        "recovery key without separators",
+        text.replace('-', "").as_bytes(),
+    );
+    assert!(net.caught(text.as_bytes()).len() == 1 && net.caught(printed.as_bytes()).is_empty());
+    printed + &self::printed(&UnlockSecret::RecoveryKey(text.parse().unwrap()))
+}
+
+const KNOWN: &[(&str, Why)] = &[
+    ("Checkpoint", Ids),
+    ("Dek", Name),
+    ("Frontier", Ids),
+    ("Keyset", Name),
+    ("LogReport", Ids),
+    ("PersonEntry", Name),
+    ("Placement", Name),
+    ("RootKey", Name),
+    ("Roots", Name),
+    ("ShredMap", Ids),
+    ("vault-server AdminSocket", Paths),
+    ("AuditEntry", Ids),
+    ("AuditQuery", Words),
+    ("BlobPlace", Words),
+    ("BlobWritten", Ids),
+    ("Call", Words),
+    (
+        "ChangeInput",
+        Instance(|| {
+            printed(&ChangeInput {
+                collection: "messages".into(),
+                conditions: json!({"source": NAME}),
+                dry_run: true,
+            })
+        }),
+    ),
+    ("Changes", Name),
+    ("Collection", Words),
+    ("CollectionCount", Words),
+    ("Complaint", Refusals),
+    ("vault-server ConfigError", Paths),
+    ("ConsentEvent", Instance(|| printed(&event()))),
+    (
+        "ConsentInput",
+        Instance(|| {
+            printed(&ConsentInput {
+                given: true,
+                notice: json!(NAME),
+                choice: Some(NAME.into()),
+                message_id: Some(EMAIL.into()),
+            })
+        }),
+    ),
+    (
+        "ConsentView",
+        Instance(|| {
+            printed(&ConsentView {
+                purpose: "newsletter".into(),
+                state: ConsentState::Given,
+                history: vec![event()],
+            })
+        }),
+    ),
+    ("Controller", Words),
+    ("CreateError", Paths),
+    ("Draft", Words),
+    ("Entry", Ids),
+    ("FaultPlan", Name),
+    ("Field", Words),
+    ("Finding", Words),
+    ("Id", Ids),
+    ("IdTable", Words),
+    ("InputError", Refusals),
+    (
+        "KeyRange",
+        Instance(|| printed(&KeyRange::prefix(NAME.as_bytes()))),
+    ),
+    ("ListOptions", Words),
+    ("Location", Ids),
+    ("LogProof", Ids),
+    ("Lookup", Name),
+    ("MediaRange", Words),
+    (
+        "MediaType",
+        Instance(|| {
+            let text = "application/vnd.zyxwina-canary";
+            printed(&MediaType::parse(text).expect("a media type"))
+        }),
+    ),
+    ("MemoryDisk", Name),
+    ("MemoryDiskHandle", Name),
+    (
+        "MetaView",
+        Instance(|| {
+            printed(&MetaView {
+                source: Some(NAME.into()),
+                category: Some(EMAIL.into()),
+                ..MetaView::default()
+            })
+        }),
+    ),
+    ("Missing", Words),
+    ("OpenError", Paths),
+    ("Opened", Ids),
+    ("vault-server Origins", Words),
+    ("ParseIdError", Words),
+    (
+        "Passphrase",
+        Instance(|| {
+            let passphrase = || Passphrase::new(PASSPHRASE.into()).unwrap();
+            let secret = UnlockSecret::Passphrase(passphrase());
+            printed(&passphrase()) + &printed(&secret)
+        }),
+    ),
+    ("Period", Words),
+    ("Phrases", Words),
+    ("Policy", Words),
+    ("PolicyApplied", Words),
+    ("PolicyView", Words),
+    ("Principal", Ids),
+    ("vault-server Problem", Refusals),
+    ("Purged", Ids),
+    ("Purpose", Words),
+    (
+        "QueryInput",
+        Instance(|| {
+            printed(&QueryInput {
+                collection: "messages".into(),
+                fields: None,
+                conditions: json!({"source": NAME, "category": EMAIL}),
+                part: QueryPart::Both,
+                limit: None,
+                cursor: Some(NAME.into()),
+            })
+        }),
+    ),
+    ("ReadOptions", Words),
+    ("ReceiptError", Words),
+    ("Recipient", Words),
+    ("RecordId", Ids),
+    ("RecoverError", Words),
+    ("RecoveryKey", Instance(recovery_key)),
+    ("Refusal", Refusals),
+    ("Role", Words),
+    ("RowHandle", Ids),
+    ("Safeguard", Words),
+    ("vault-server SandboxError", Paths),
+    ("vault-server SandboxPaths", Paths),
+    (
+        "Secret",
+        Instance(|| {
+            let secret = Secret::<32>::generate(&mut SeededEntropy::new(7));
+            let text = printed(&secret);
+            assert_eq!(text, "Secret Secret");
+            text
+        }),
+    ),
+    ("vault-server SecretError", Paths),
+    ("vault-server ServerConfig", Paths),
+    ("SessionInput", Words),
+    ("SessionView", Words),
+    ("SlotTarget", Ids),
+    ("SlotView", Words),
+    ("vault-server SocketError", Paths),
+    ("State", Ids),
+    ("StatedData", Words),
+    ("StatedPurpose", Words),
+    ("StatedRecipient", Words),
+    ("StatedRight", Words),
+    ("Statement", Words),
+    ("StoredPolicy", Words),
+    ("SubjectView", Ids),
+    ("SystemKeys", Name),
+    (
+        "Test",
+        Instance(|| {
+            let question = json!({"equals": EMAIL});
+            printed(&Test::parse(&question).unwrap())
+        }),
+    ),
+    ("vault-server TlsError", Paths),
+    ("vault-server TlsFiles", Paths),
+    ("TokenInput", Words),
+    ("TokenView", Words),
+    ("UnlockError", Words),
+    ("vault-server UnlockSource", Paths),
+    ("VaultPaths", Paths),
+    ("VerifierKey", Ids),
+    ("Verified", Ids),
+    ("Withheld", Words),
+    ("Written", Ids),
+];
+
+/// Types in whose members a text or bytes can lie.
+const ROOMY: [&str; 12] = [
+    "String", "str", "Value", "Map", "Cow", "PathBuf", "Path", "Bytes", "u8", "Secret", "Hash",
+    "OsString",
+];
+
+/// The public types of a source that have `Debug`: whether it is written by hand, and the words of
+/// their members.
+fn types(source: &str) -> Vec<(String, bool, BTreeSet<String>)> {
+    let source = source.split("#[cfg(test)]\nmod tests {").next().unwrap();
+    let lines = source.lines().map(|line| line.split("//").next().unwrap());
+    let code: String = lines.collect::<Vec<_>>().join("\n");
+    let mut found = Vec::new();
+    for (at, _) in code
+        .match_indices("pub struct ")
+        .chain(code.match_indices("pub enum "))
+    {
+        let rest = code[at..]
+            .split_once(' ')
+            .unwrap()
+            .1
+            .split_once(' ')
+            .unwrap()
+            .1;
+        let name: String = rest
+            .chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+            .collect();
+        // The attributes stand above, up to what is no attribute; documentation has become empty lines.
+        let above = code[..at]
+            .lines()
+            .rev()
+            .skip(usize::from(!code[..at].ends_with('\n')));
+        let attributes = above.take_while(|line| {
+            let line = line.trim();
+            !line.is_empty() && !line.ends_with(['}', ';'])
+        });
+        let derived = attributes.into_iter().any(|line| line.contains("Debug"));
+        let by_hand = code.match_indices("Debug for ").any(|(at, text)| {
+            let of = &code[at + text.len()..];
+            of.strip_prefix(&*name)
+                .is_some_and(|next| !next.starts_with(|c: char| c.is_alphanumeric()))
+        });
+        if !derived && !by_hand {
+            continue;
+        }
+        let opens = rest.find(['{', '(', ';']).unwrap();
+        let body = match &rest[opens..=opens] {
+            ";" => "",
+            open => {
+                let close = if open == "{" { '}' } else { ')' };
+                let open = open.chars().next().unwrap();
+                let mut depth = 0;
+                let end = rest[opens..].find(|c| {
+                    depth += i32::from(c == open) - i32::from(c == close);
+                    depth == 0
+                });
+                &rest[opens..opens + end.unwrap()]
+            }
+        };
+        let words = body.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+        found.push((name, by_hand, words.map(str::to_owned).collect()));
+    }
+    found
+}
+
+/// The names of public types that print room for a text, in all sources below a directory.
+fn roomy(package: &str, dir: &Path, found: &mut BTreeMap<String, usize>) {
+    for entry in fs::read_dir(dir).unwrap().flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        if path.is_dir() {
+            if name != "tests" {
+                roomy(package, &path, found);
+            }
+        } else if path.extension().is_some_and(|kind| kind == "rs") && name != "tests.rs" {
+            for (name, by_hand, words) in types(&fs::read_to_string(&path).unwrap()) {
+                if by_hand || ROOMY.iter().any(|word| words.contains(*word)) {
+                    // One of the vault itself stands for itself, one of the server behind its package.
+                    let name = match package {
+                        "vault-core" => name,
+                        _ => format!("{package} {name}"),
+                    };
+                    *found.entry(name).or_default() += 1;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn debug_of_every_public_type_with_room_for_a_text_is_silent_about_people_and_secrets() {
+    let mut found = BTreeMap::new();
+    for package in ["vault-core", "vault-server"] {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("..")
+            .join(package);
+        roomy(package, &dir.join("src"), &mut found);
+    }
+    let twice: Vec<_> = found.iter().filter(|(_, count)| **count > 1).collect();
+    assert!(twice.is_empty(), "one name for several types: {twice:?}");
+    let known: BTreeSet<&str> = KNOWN.iter().map(|(name, _)| *name).collect();
+    let of_source: BTreeSet<&str> = found.keys().map(String::as_str).collect();
+    let new: Vec<_> = of_source.difference(&known).collect();
+    assert!(
+        new.is_empty(),
+        "say in KNOWN why these may be printed: {new:?}"
+    );
+    let gone: Vec<_> = known.difference(&of_source).collect();
+    assert!(
+        gone.is_empty(),
+        "no longer there, or silent by their members: {gone:?}"
+    );
+    let mut net = people::net();
+    net.add("a seeded secret", seeded().as_slice());
+    let mut instances = 0;
+    for (name, why) in KNOWN {
+        if let Instance(print) = why {
+            let text = print();
+            assert!(
+                net.caught(text.as_bytes()).is_empty(),
+                "{name} prints {text}"
+            );
+            instances += 1;
+        }
+    }
+    assert!(instances > 10);
+    // The control: what a derived `Debug` would print.
+    assert!(
+        !net.caught(printed(&json!({"choice": NAME})).as_bytes())
+            .is_empty()
+    );
+}
+
+/// The bytes of the secret above.
+fn seeded() -> [u8; 32] {
+    *Secret::<32>::generate(&mut SeededEntropy::new(7)).expose()
+}
+
+#[test]
+fn the_search_for_types_sees_what_it_must() {
+    let source = r#"
+        /// A note.
+        #[derive(Clone, Debug)]
+        pub struct Derived { pub text: Option<String> }
+        #[derive(Clone)]
+        pub struct Silent { text: String }
+        pub struct ByHand(Vec<u8>);
+        impl std::fmt::Debug for ByHand { }
+        #[derive(Debug)]
+        pub enum Choice { One(u32), Two { place: Box<str> } }
+        #[derive(Debug, thiserror::Error)]
+        #[error("expected {0}")]
+        pub struct Mistaken(String);
+        #[derive(Debug)]
+        pub struct Nothing;
+    "#;
+    let found: Vec<_> = types(source)
+        .into_iter()
+        .map(|(name, by_hand, words)| {
+            (
+                name,
+                by_hand,
+                ROOMY.iter().any(|word| words.contains(*word)),
+            )
+        })
+        .collect();
+    let expected = [
+        ("Derived", false, true),
+        ("ByHand", true, true),
+        ("Choice", false, true),
+        ("Mistaken", false, true),
+        ("Nothing", false, false),
+    ];
+    let named = |(name, by_hand, room): &(&str, bool, bool)| ((*name).to_owned(), *by_hand, *room);
+    assert_eq!(
+        BTreeSet::from_iter(found),
+        expected.iter().map(named).collect()
+    );
+}

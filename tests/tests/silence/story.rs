@@ -1,0 +1,297 @@
+//! One good call of every route of the contract, in an order in which they can be made. A route that
+//! is new has no recipe here, and that fails.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use vault_tests::contract::Route;
+
+use super::people::{
+    self, BLOB, CHANNEL, EMAIL, IDEMPOTENCY, PASSPHRASE, POLICY, SECOND_PASSPHRASE, USER,
+};
+use super::server::{Server, Way};
+
+/// A body as it is sent.
+#[derive(Clone)]
+pub(crate) enum Sent {
+    Nothing,
+    Json(Value),
+    Bytes(&'static str, Vec<u8>),
+}
+
+impl Sent {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::Json(value) => value.to_string().into_bytes(),
+            Self::Bytes(_, bytes) => bytes.clone(),
+        }
+    }
+
+    pub(crate) fn media_type(&self) -> Option<&'static str> {
+        match self {
+            Self::Nothing => None,
+            Self::Json(_) => Some("application/json"),
+            Self::Bytes(media_type, _) => Some(media_type),
+        }
+    }
+}
+
+/// How a route is called well.
+#[derive(Clone)]
+pub(crate) struct Recipe {
+    pub(crate) query: &'static str,
+    pub(crate) body: Sent,
+    pub(crate) bearer: String,
+    /// Whether a success hands out to the caller what was stored or made.
+    pub(crate) hands_out: bool,
+    /// Whether a body that fits costs a key derivation.
+    pub(crate) slow: bool,
+    /// Where it is answered.
+    pub(crate) way: Way,
+}
+
+/// What the calls have made so far, by the name of the parameter that takes it.
+pub(crate) type Made = BTreeMap<&'static str, String>;
+
+/// The order of the good calls: what is needed is made first, and what takes away comes last.
+pub(crate) const FIRST: [&str; 8] = [
+    "create_subject",
+    "patch_single",
+    "append_records",
+    "put_blob",
+    "put_record_blob",
+    "put_consent",
+    "begin_session",
+    "create_api_key",
+];
+const LAST: [&str; 15] = [
+    "delete_blob",
+    "delete_record_blob",
+    "delete_record",
+    "purge_records",
+    "rotate_api_key",
+    "revoke_api_key",
+    "end_session",
+    "withdraw_consent",
+    "add_key_slot",
+    "remove_key_slot",
+    "erase_subject",
+    "read_receipt",
+    "end_keyholder",
+    "lock",
+    "unlock",
+];
+
+/// All routes, in that order.
+pub(crate) fn ordered(mut routes: Vec<Route>) -> Vec<Route> {
+    let place = |route: &Route| {
+        let first = FIRST.iter().position(|one| *one == route.operation);
+        let last = LAST.iter().position(|one| *one == route.operation);
+        match (first, last) {
+            (Some(at), _) => (0, at),
+            (_, Some(at)) => (2, at),
+            _ => (1, 0),
+        }
+    };
+    routes.sort_by_key(place);
+    routes
+}
+
+pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
+    let recipe = Recipe {
+        query: "",
+        body: Sent::Nothing,
+        bearer: server.all.clone(),
+        hands_out: false,
+        slow: false,
+        way: Way::Listener,
+    };
+    let body = |value: Value| Recipe {
+        body: Sent::Json(value),
+        ..recipe.clone()
+    };
+    let hands_out = |recipe: Recipe| Recipe {
+        hands_out: true,
+        ..recipe
+    };
+    let slow = |recipe: Recipe| Recipe {
+        slow: true,
+        ..recipe
+    };
+    let secret = json!({"passphrase": PASSPHRASE});
+    let user = made.get("user").cloned().unwrap_or_else(|| USER.to_owned());
+    let bulk = || {
+        let conditions = json!({"source": "form of zyxwina", "subject": made.get("s")});
+        json!({"collection": "messages", "where": conditions})
+    };
+    match &*route.operation {
+        "docs" | "healthz" | "privacy" | "problem" | "problems" | "readyz" | "list_api_keys"
+        | "list_key_slots" | "remove_key_slot" | "policy_versions" | "read_access"
+        | "read_audit" | "read_checkpoint" | "read_log_key" | "prove_entry" | "openapi"
+        | "privacy_statement" | "processing_records" | "read_receipt" | "status"
+        | "view_subject" | "erase_subject" | "withdraw_consent" | "list_sessions"
+        | "end_session" | "delete_record" | "delete_blob" | "delete_record_blob" | "head_blob"
+        | "head_record_blob" | "lock" | "read_policy" | "revoke_api_key" => recipe,
+        "read_blob" | "read_record_blob" | "list_consents" | "read_consent" | "read_records"
+        | "read_record" => hands_out(recipe),
+        "prove_consistency" => Recipe {
+            query: "?from=1",
+            ..recipe
+        },
+        "run_retention" => Recipe {
+            query: "?dry_run=true",
+            ..recipe
+        },
+        "create_api_key" => hands_out(body(json!({"role": "none", "label": "a program"}))),
+        "rotate_api_key" => hands_out(body(json!({"overlap": "PT1H"}))),
+        "add_key_slot" => slow(body(
+            json!({"kind": "passphrase", "passphrase": SECOND_PASSPHRASE, "label": "second"}),
+        )),
+        "test_key_slot" | "unlock" => slow(body(secret)),
+        "begin_keyholder" => Recipe {
+            way: Way::Socket,
+            ..hands_out(slow(body(secret)))
+        },
+        "end_keyholder" => Recipe {
+            way: Way::Socket,
+            bearer: made.get("keyholder").cloned().unwrap_or_default(),
+            ..recipe
+        },
+        "apply_policy" => Recipe {
+            body: Sent::Bytes("text/plain", POLICY.into()),
+            ..recipe
+        },
+        "batch" => hands_out(body(json!({"operations": [
+            {"method": "POST", "path": "/v1/subjects", "body": {"channel": CHANNEL, "user": user}},
+            {"method": "PATCH", "path": "/v1/subjects/$0.subject/records/profile",
+             "body": {"name": people::NAME}, "purpose": "support"},
+            {"method": "GET", "path": "/v1/subjects/$0.subject/records/profile", "purpose": "support"},
+        ]}))),
+        "verify_log" => body(json!({"checkpoints": []})),
+        "purge_records" => body(bulk()),
+        "query_records" => {
+            let mut wanted = bulk();
+            wanted["meta"] = "with".into();
+            hands_out(body(wanted))
+        }
+        "update_records" => {
+            let mut wanted = bulk();
+            wanted["set"] = json!({"source": "form of zyxwina", "category": "category.zyxwina"});
+            body(wanted)
+        }
+        "create_subject" => body(json!({"channel": CHANNEL, "user": user})),
+        "lookup_subject" => body(json!({"field": "profile.email", "value": EMAIL})),
+        "ask" => body(json!({"field": "profile.email", "test": {"equals": EMAIL}})),
+        "put_blob" => Recipe {
+            body: Sent::Bytes("image/png", BLOB.into()),
+            ..recipe
+        },
+        "put_record_blob" => Recipe {
+            body: Sent::Bytes("audio/ogg", BLOB.into()),
+            ..recipe
+        },
+        "put_consent" => hands_out(body(people::consent())),
+        "append_records" => body(people::message()),
+        "patch_single" => body(people::profile()),
+        "patch_record" => body(people::message()),
+        "begin_session" => hands_out(body(
+            json!({"purpose": "support", "fields": ["profile.*"], "reads": 1000, "writes": 1000}),
+        )),
+        new => panic!("the route `{new}` is new: say how it is called well and what it hands out"),
+    }
+}
+
+/// What stands for a parameter of this route's path.
+pub(crate) fn parameter(route: &Route, name: &str, made: &Made) -> String {
+    let many = ["append_records", "query_records"].contains(&&*route.operation) || route.has("r");
+    match name {
+        "c" if many => "messages".into(),
+        "c" => "profile".into(),
+        "f" if many => "voice".into(),
+        "f" => "photo".into(),
+        "purpose" => "newsletter".into(),
+        "entry" => "0".into(),
+        "code" => "invalid".into(),
+        "s" | "r" | "ses" | "tok" | "n" | "rcp" => made.get(name).cloned().unwrap_or_default(),
+        new => panic!("the parameter `{new}` is new: say what stands for it"),
+    }
+}
+
+/// The headers of a good call.
+pub(crate) fn headers(recipe: &Recipe) -> Vec<(String, Vec<u8>)> {
+    let mut headers = vec![
+        ("host".to_owned(), b"v.example.test".to_vec()),
+        ("connection".to_owned(), b"close".to_vec()),
+        ("vault-purpose".to_owned(), b"support".to_vec()),
+    ];
+    if !recipe.bearer.is_empty() {
+        let bearer = format!("Bearer {}", recipe.bearer);
+        headers.push(("authorization".to_owned(), bearer.into_bytes()));
+    }
+    if let Some(media_type) = recipe.body.media_type() {
+        headers.push(("content-type".to_owned(), media_type.into()));
+    }
+    headers
+}
+
+/// A request in bytes; the length of its body is added unless the headers name one.
+pub(crate) fn request(
+    method: &[u8],
+    target: &[u8],
+    headers: &[(String, Vec<u8>)],
+    body: &[u8],
+) -> Vec<u8> {
+    let mut bytes = [method, b" ", target, b" HTTP/1.1\r\n"].concat();
+    for (name, value) in headers {
+        bytes.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
+    }
+    let framed = |(name, _): &(String, _)| name == "content-length" || name == "transfer-encoding";
+    if !headers.iter().any(framed) {
+        bytes.extend(format!("content-length: {}\r\n", body.len()).into_bytes());
+    }
+    [&bytes[..], b"\r\n", body].concat()
+}
+
+/// An answer: its status (0 where there is none), and its body as far as it is JSON.
+pub(crate) fn read(answer: &[u8]) -> (u16, Value) {
+    let status = answer.get(9..12).and_then(|text| {
+        let text = std::str::from_utf8(text).ok()?;
+        text.parse().ok()
+    });
+    let body = answer.windows(4).position(|end| end == b"\r\n\r\n");
+    let body = body.map_or(&[][..], |at| &answer[at + 4..]);
+    let json = serde_json::from_slice(body).unwrap_or(Value::Null);
+    (status.unwrap_or(0), json)
+}
+
+/// Notes what a good call has made.
+pub(crate) fn learn(route: &Route, body: &Value, made: &mut Made) {
+    let mut note = |name: &'static str, member: &Value| match member {
+        Value::String(text) => drop(made.insert(name, text.clone())),
+        Value::Number(number) => drop(made.insert(name, number.to_string())),
+        _ => panic!("{} made no {name}: {body}", route.operation),
+    };
+    match &*route.operation {
+        "create_subject" => note("s", &body["subject"]),
+        "append_records" => note("r", &body["record"]),
+        "begin_session" => {
+            note("ses", &body["session"]);
+            note("session token", &body["token"]);
+        }
+        "create_api_key" => {
+            note("tok", &body["token"]);
+            note("new API key", &body["secret"]);
+        }
+        "rotate_api_key" => note("next API key", &body["secret"]),
+        "begin_keyholder" => note("keyholder", &body["token"]),
+        "add_key_slot" => note("n", &body["slot"]),
+        "erase_subject" => note("rcp", &body["receipt"]["body"]["receipt"]),
+        _ => {}
+    }
+}
+
+/// The header by which a call may be sent again.
+pub(crate) fn again() -> (String, Vec<u8>) {
+    ("idempotency-key".into(), IDEMPOTENCY.into())
+}

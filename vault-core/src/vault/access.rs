@@ -1,0 +1,229 @@
+//! A person's own access ledger: who looked, when, and what for.
+//!
+//! Found by the person's tags, which only their audit key makes: whoever has erased them finds nothing
+//! here any more. Calls over many people carry no tag, so that the log cannot say whether this person
+//! was among them; those that may have met them are listed as such, and not left out.
+
+use jiff::Timestamp;
+
+use super::call::{Context, Noted};
+use super::evidence::{LEEWAY, SLICE, Tags};
+use super::{Call, Vault, cursor, honey};
+use crate::audit::{self, Entry};
+use crate::commit::{Snapshot, View};
+use crate::crypto::sha256;
+use crate::id::{CallId, SubjectId};
+use crate::limits::{AUDIT_PAGE_MAX, AUDIT_SCAN_MAX};
+use crate::person::instant;
+use crate::policy::{Capability, Policy};
+use crate::refusal::Refusal;
+
+/// Which part of a person's ledger is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct AccessQuery {
+    /// Not before this.
+    pub from: Option<Timestamp>,
+    /// Before this.
+    pub to: Option<Timestamp>,
+    /// At most so many, the newest; 1 to 1,000.
+    pub limit: usize,
+    /// Where the page before ended.
+    pub cursor: Option<String>,
+}
+
+/// Whom a call was about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessAbout {
+    /// Many people, of whom this person may have been one.
+    Many,
+    /// This person.
+    Person,
+}
+
+impl AccessAbout {
+    /// The word of the HTTP API.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Many => "many",
+            Self::Person => "person",
+        }
+    }
+}
+
+/// One call that met the person, or may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// The number of its entry in the log, by which it can be proved.
+    pub entry: u64,
+    /// When.
+    pub time: Timestamp,
+    /// In which role.
+    pub role: String,
+    /// What for, where values moved.
+    pub purpose: Option<String>,
+    /// What was done: `records.read` and so on.
+    pub action: String,
+    /// `collection.field`, of the policy in force; by number where that has it no more.
+    pub fields: Vec<String>,
+    /// `ok`, or the code of the refusal.
+    pub outcome: String,
+    /// The call's id.
+    pub request: CallId,
+    /// Whom it was about.
+    pub about: AccessAbout,
+}
+
+/// A page of the ledger, the newest first.
+#[derive(Clone, Debug)]
+pub struct AccessPage {
+    /// The calls.
+    pub accesses: Vec<Access>,
+    /// Where to go on; a page may be empty and have others behind it.
+    pub next: Option<String>,
+}
+
+/// Whether it was about records of many people, of which the log keeps how many and not whose. A query
+/// leaves an entry when it begins, which stands even where its end was lost, and another at its end.
+fn of_many(entry: &Entry) -> bool {
+    match &*entry.action {
+        "records.query" => entry.outcome == "ok" && entry.records.is_none(),
+        _ => entry.records.is_some(),
+    }
+}
+
+fn named(policy: &Policy, (collection, field): (u16, u16)) -> String {
+    let found = policy.collection_by_id(collection);
+    let found = found.and_then(|found| Some((found, found.field_by_id(field)?)));
+    match found {
+        Some((collection, field)) => format!("{}.{}", collection.name, field.name),
+        None => format!("{collection}.{field}"),
+    }
+}
+
+fn access(policy: &Policy, number: u64, entry: Entry, about: AccessAbout) -> Access {
+    let fields = entry.fields.into_iter().map(|field| named(policy, field));
+    Access {
+        entry: number,
+        time: entry.time,
+        role: entry.role,
+        purpose: entry.purpose,
+        action: entry.action.into_owned(),
+        fields: fields.collect(),
+        outcome: entry.outcome.into_owned(),
+        request: entry.request,
+        about,
+    }
+}
+
+/// What a cursor is good for: this caller, this person, this span.
+fn cursor_query(context: &Context, subject: SubjectId, query: &AccessQuery) -> [u8; 32] {
+    let token = context.principal.token();
+    let session = context.principal.session();
+    sha256(&[
+        b"access",
+        token.as_ref().map_or(&[], |token| token.as_bytes()),
+        session.as_ref().map_or(&[], |session| session.as_bytes()),
+        subject.as_bytes(),
+        format!("{:?} {:?}", query.from, query.to).as_bytes(),
+    ])
+}
+
+impl Vault {
+    /// The calls that met a person, the newest first.
+    ///
+    /// One call looks at 200,000 entries of the log at most and goes on by its cursor; it never goes
+    /// back beyond the person's creation. A session may read its own person's.
+    ///
+    /// What was refused before anybody looked at the person (a capability that lacks) is not theirs in
+    /// the log, and not here.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::RoleDenied`] without `subjects.export` or `audit.read`; [`Refusal::NotFound`],
+    /// [`Refusal::Erased`]; [`Refusal::Invalid`] for a cursor that is over or belongs to another list.
+    pub fn access(
+        &self,
+        call: &Call<'_>,
+        subject: SubjectId,
+        query: &AccessQuery,
+    ) -> Result<AccessPage, Refusal> {
+        if query.cursor.is_none() && self.engine.journal_figures().1 > 0 {
+            // Reads wait in the journal for the next commit: whoever asks who looked is told of the
+            // last second, too.
+            self.engine.submit(|_| Ok(()))?;
+        }
+        self.read(
+            call,
+            "subjects.access",
+            Some(subject),
+            |snapshot, policy, context, noted| {
+                self.access_page(snapshot, policy, context, noted, subject, query)
+            },
+            |page| page,
+        )
+    }
+
+    fn access_page(
+        &self,
+        snapshot: &Snapshot,
+        policy: &Policy,
+        context: &Context,
+        noted: &mut Noted,
+        subject: SubjectId,
+        query: &AccessQuery,
+    ) -> Result<AccessPage, Refusal> {
+        let any = [Capability::SubjectsExport, Capability::AuditRead];
+        context.principal.require_own(policy, &any)?;
+        let person = context.person(snapshot, subject)?;
+        noted.person(&person, snapshot.now());
+        let name = cursor_query(context, subject, query);
+        let size = snapshot.state().audit_next;
+        let mut end = match &query.cursor {
+            Some(text) => {
+                u64::from_be_bytes(cursor::open(&self.memory, snapshot, &name, text)?).min(size)
+            }
+            None => size,
+        };
+        let created = instant(person.row(snapshot)?.created_at);
+        let begin = query.from.map_or(created, |from| from.max(created));
+        let (limit, floor) = (
+            query.limit.clamp(1, AUDIT_PAGE_MAX),
+            end.saturating_sub(AUDIT_SCAN_MAX),
+        );
+        let mut tags = Tags::of(&person);
+        let mut accesses = Vec::new();
+        let (vault, key) = (snapshot.vault(), &snapshot.system().audit);
+        'log: while end > floor {
+            let start = end.saturating_sub(SLICE).max(floor);
+            let count = usize::try_from(end - start).expect("a slice");
+            let slice = audit::read(snapshot.tx(), vault, key, start, count)?;
+            for (number, entry) in slice.into_iter().rev() {
+                if entry.time < begin - LEEWAY {
+                    end = 0;
+                    break 'log;
+                }
+                if entry.time < begin || query.to.is_some_and(|to| entry.time >= to) {
+                    continue;
+                }
+                if entry.action == honey::ACTION {
+                    continue;
+                }
+                let about = match () {
+                    () if tags.fit(&entry) => AccessAbout::Person,
+                    () if of_many(&entry) => AccessAbout::Many,
+                    () => continue,
+                };
+                accesses.push(access(policy, number, entry, about));
+                if accesses.len() == limit {
+                    end = number;
+                    break 'log;
+                }
+            }
+            end = start;
+        }
+        let next =
+            (end > 0).then(|| cursor::sealed(&self.memory, snapshot, &name, &end.to_be_bytes()));
+        Ok(AccessPage { accesses, next })
+    }
+}

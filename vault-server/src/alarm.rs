@@ -1,0 +1,276 @@
+//! Alarms: what the vault noticed, told to the one address of the configuration.
+//!
+//! A message holds what happened, when, by which API key and role, and the call's id, by which the log
+//! has it; no value and no id of a person. Whoever goes on and on is told of once a minute an API key,
+//! and counted in the metrics and the log each time.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
+use rustls::RootCertStore;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use serde_json::json;
+use vault_core::clock::SystemClock;
+use vault_core::entropy::OsEntropy;
+use vault_core::id::TokenId;
+use vault_core::vault::{Alarms, HoneyAlarm, Vault};
+use zeroize::Zeroizing;
+
+use crate::config::ServerConfig;
+use crate::webhook::{Address, AddressError, Secret, SecretError, Target, Webhook};
+
+/// The kind of message for a person who does not exist.
+const HONEY: &str = "vault.honey.accessed";
+/// How often one API key is told of.
+const QUIET: SignedDuration = SignedDuration::from_mins(1);
+/// Longest file of certificates, in bytes.
+const CA_BYTES_MAX: u64 = 1 << 20;
+/// Longest file of a secret, in bytes.
+const SECRET_BYTES_MAX: u64 = 1_024;
+/// DNS, where an answer is too long for UDP.
+const DNS: u16 = 53;
+
+/// Why alarms cannot be told as the configuration says.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AlarmError {
+    /// The URL is none.
+    #[error("`alarm.webhook`: {0}")]
+    Address(#[from] AddressError),
+    /// `alarm.ca` holds no root.
+    #[error("`alarm.ca`, {0}, holds no PEM certificate that can be used as a root")]
+    Ca(PathBuf),
+    /// Others may read the secret.
+    #[error("`alarm.secret_file`, {path}, can be read by others (mode {mode:o}); chmod 600 it")]
+    Mode {
+        /// The file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// A file could not be read.
+    #[error("could not read {path} (`{key}`)")]
+    Read {
+        /// The key that names it.
+        key: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The secret is none.
+    #[error("`alarm.secret_file`: {0}")]
+    Secret(#[from] SecretError),
+}
+
+fn read(key: &'static str, path: &Path, most: u64) -> Result<Zeroizing<Vec<u8>>, AlarmError> {
+    use io::Read as _;
+    let failed = |source| AlarmError::Read {
+        key,
+        path: path.to_owned(),
+        source,
+    };
+    let mut bytes = Zeroizing::new(Vec::new());
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let read = file
+        .take(most + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    match u64::try_from(read).is_ok_and(|read| read <= most) {
+        true => Ok(bytes),
+        false => Err(failed(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("more than {most} bytes"),
+        ))),
+    }
+}
+
+/// The secret of a file that its owner alone may read; a credential of systemd is as systemd hands it out.
+fn secret(path: &Path, credentials: Option<&Path>) -> Result<Secret, AlarmError> {
+    let bytes = read("alarm.secret_file", path, SECRET_BYTES_MAX)?;
+    let mode = std::fs::metadata(path).map_or(0, |file| file.mode() & 0o777);
+    let handed = credentials.is_some_and(|dir| path.starts_with(dir));
+    if mode & 0o077 != 0 && !handed {
+        return Err(AlarmError::Mode {
+            path: path.to_owned(),
+            mode,
+        });
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|_| SecretError::Form)?;
+    Ok(Secret::parse(text)?)
+}
+
+fn roots(path: Option<&Path>) -> Result<RootCertStore, AlarmError> {
+    let Some(path) = path else {
+        return Ok(Target::public_roots());
+    };
+    let bytes = read("alarm.ca", path, CA_BYTES_MAX)?;
+    let mut roots = RootCertStore::empty();
+    let mut all = CertificateDer::pem_slice_iter(&bytes);
+    let added = all.try_for_each(|one| one.ok().and_then(|one| roots.add(one).ok()));
+    match added.is_some() && !roots.is_empty() {
+        true => Ok(roots),
+        false => Err(AlarmError::Ca(path.to_owned())),
+    }
+}
+
+/// The webhook of the configuration, if it names one. Reads its files.
+///
+/// # Errors
+///
+/// See [`AlarmError`].
+pub(crate) fn webhook(config: &ServerConfig) -> Result<Option<Webhook>, AlarmError> {
+    let (Some(url), Some(file)) = (&config.alarm_webhook, &config.alarm_secret) else {
+        return Ok(None);
+    };
+    let address = Address::parse(url, config.alarm_private)?;
+    let secret = secret(file, config.credentials.as_deref())?;
+    let target = Target::new(address, secret, roots(config.alarm_ca.as_deref())?);
+    let (clock, entropy) = (Arc::new(SystemClock), Box::new(OsEntropy));
+    Ok(Some(Webhook::new(target, clock, entropy)))
+}
+
+/// The ports that are connected to: of the webhook and, for its name, of DNS; of a collector of traces.
+pub(crate) fn ports(config: &ServerConfig) -> Vec<u16> {
+    let webhook = config.alarm_webhook.as_deref();
+    let webhook = webhook.and_then(|url| Address::parse(url, false).ok());
+    let traces = config.otel_endpoint.as_deref();
+    let traces = traces.map(|url| {
+        let authority = url.trim_start_matches("http://").split('/').next();
+        let port = authority.and_then(|authority| authority.rsplit_once(':'));
+        port.and_then(|(_, port)| port.parse().ok()).unwrap_or(80)
+    });
+    let own = webhook
+        .map(|address| address.port())
+        .into_iter()
+        .chain(traces);
+    let mut ports: Vec<u16> = own.collect();
+    if !ports.is_empty() {
+        ports.push(DNS);
+    }
+    ports
+}
+
+/// Has the vault tell of what it notices.
+pub(crate) fn listen(vault: &Vault, webhook: Option<&Webhook>) {
+    vault.on_alarm(Arc::new(Teller {
+        webhook: webhook.cloned(),
+        told: Mutex::default(),
+    }));
+}
+
+struct Teller {
+    webhook: Option<Webhook>,
+    /// When each API key was last told of; as many as there are keys at most.
+    told: Mutex<HashMap<Option<TokenId>, Timestamp>>,
+}
+
+impl Teller {
+    /// Whether an API key has not been told of for a while.
+    fn anew(&self, token: Option<TokenId>, now: Timestamp) -> bool {
+        let mut told = self.told.lock();
+        told.retain(|_, at| {
+            let since = now.duration_since(*at);
+            !since.is_negative() && since < QUIET
+        });
+        let anew = !told.contains_key(&token);
+        if anew {
+            told.insert(token, now);
+        }
+        anew
+    }
+}
+
+impl Alarms for Teller {
+    fn honey(&self, alarm: &HoneyAlarm) {
+        let token = alarm.token.map(|token| token.to_string());
+        let request = alarm.request.to_string();
+        tracing::error!(
+            target: "vault_server::alarm",
+            person = %alarm.person, action = alarm.action, outcome = alarm.outcome,
+            role = %alarm.role, token = token.as_deref().unwrap_or("keyholder"), request = %request,
+            "somebody met a person who does not exist"
+        );
+        let Some(webhook) = self.webhook.as_ref() else {
+            return;
+        };
+        if self.anew(alarm.token, alarm.time) {
+            let data = json!({
+                "person": alarm.person,
+                "action": alarm.action,
+                "outcome": alarm.outcome,
+                "purpose": alarm.purpose,
+                "role": alarm.role,
+                "token": token,
+                "request": request,
+            });
+            webhook.send(HONEY, alarm.time, &data);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_api_key_is_told_of_once_a_minute_and_another_at_once() {
+        let teller = Teller {
+            webhook: None,
+            told: Mutex::default(),
+        };
+        let at = |second| Timestamp::from_second(second).expect("in range");
+        let key = |byte| Some(TokenId::from_bytes([byte; 16]));
+        assert!(teller.anew(key(1), at(100)));
+        assert!(!teller.anew(key(1), at(159)));
+        assert!(teller.anew(key(2), at(159)));
+        assert!(teller.anew(None, at(159)));
+        assert!(teller.anew(key(1), at(160)));
+        // A clock that was set back silences nobody.
+        assert!(teller.anew(key(1), at(10)));
+    }
+
+    #[test]
+    fn ports_are_those_of_the_configuration_and_none_without() {
+        let of = |text: &str| ports(&ServerConfig::parse(text, []).expect("fits"));
+        assert!(of("").is_empty());
+        let alarm = |url| format!("[alarm]\nwebhook = \"{url}\"\nsecret_file = \"s\"");
+        assert_eq!(of(&alarm("https://hooks.example.test/x")), [443, DNS]);
+        assert_eq!(of(&alarm("http://localhost:9000/x")), [9000, DNS]);
+    }
+
+    #[test]
+    fn a_secret_that_others_may_read_or_that_is_none_is_refused_and_not_shown() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("secret");
+        let write = |text: &str, mode| {
+            std::fs::write(&path, text).expect("writes");
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).expect("sets");
+        };
+        let good = format!("whsec_{}\n", data_encoding::BASE64.encode(&[7; 32]));
+        write(&good, 0o600);
+        assert!(secret(&path, None).is_ok());
+        write(&good, 0o640);
+        assert!(matches!(
+            secret(&path, None),
+            Err(AlarmError::Mode { mode: 0o640, .. })
+        ));
+        assert!(
+            secret(&path, Some(dir.path())).is_ok(),
+            "as systemd hands it out"
+        );
+        write("whsec_canary", 0o600);
+        let refused = secret(&path, None).expect_err("none");
+        assert!(!refused.to_string().contains("canary"));
+        write(&"x".repeat(5_000), 0o600);
+        assert!(matches!(secret(&path, None), Err(AlarmError::Read { .. })));
+        assert!(matches!(roots(Some(&path)), Err(AlarmError::Ca(_))));
+    }
+}
