@@ -433,14 +433,13 @@ impl<'a> Story<'a> {
     }
 
     fn profile(&self, subject: SubjectId) -> Result<Value, Refusal> {
-        let read = self.opened.vault.read_single(
+        self.opened.vault.read_single(
             &call(self.bot()),
             subject,
             "profile",
             &ReadOptions::default(),
             |view, _| view.map_or(Value::Null, |view| Value::Object(view.fields.clone())),
-        );
-        read
+        )
     }
 
     /// Text, source and category of a person's notes.
