@@ -50,6 +50,10 @@ impl Dialer {
         }
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub(crate) fn is_tls(&self) -> bool {
         self.tls.is_some()
     }

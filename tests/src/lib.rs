@@ -8,6 +8,7 @@ pub mod contract;
 pub mod deadly;
 mod dialer;
 pub mod forensic;
+pub mod full_disk;
 mod memory;
 pub mod replay;
 pub mod server;

@@ -60,14 +60,13 @@ impl Watch {
 
     /// The most KiB so far; `None` where the system does not say.
     pub(crate) fn peak_kib(&self) -> Option<u64> {
-        let seen = self
-            .most
-            .load(Ordering::Relaxed)
-            .max(resident_kib(self.process)?);
-        match self.exact {
-            true => line(self.process, "VmHWM:").map(|peak| peak.max(seen)),
-            false => Some(seen),
-        }
+        let now = resident_kib(self.process)?;
+        let peak = match self.exact {
+            true => line(self.process, "VmHWM:")?.max(now),
+            false => now,
+        };
+        // The kernel sums up what its threads have counted, and may say a little less the next time.
+        Some(self.most.fetch_max(peak, Ordering::Relaxed).max(peak))
     }
 
     /// How the peak is known.

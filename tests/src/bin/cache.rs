@@ -39,7 +39,7 @@ may = ["subjects.create"]
 const PASSPHRASE: &str = "correct horse battery";
 const SIZES_MIB: [usize; 4] = [4, 16, 64, 256];
 const ROUNDS: usize = 5;
-const READS: usize = 20_000;
+const READS: usize = 5_000;
 
 /// Times single reads under several sizes of the page cache.
 #[derive(Parser)]

@@ -245,6 +245,7 @@ mod tests {
             vault_http_requests_total{method=\"PUT\",status=\"507\"} 3\n\
             vault_http_requests_abandoned_total 1\n";
         balance.must(ABANDONED, 1);
+        balance.may(BODIES_BROKEN, 1);
         assert_eq!(wrongs(&balance, metrics), 0);
         balance.must(CALLS, 1);
         assert_eq!(wrongs(&balance, metrics), 1);

@@ -31,6 +31,8 @@ const REOPEN_TRIES: u32 = 200;
 const REOPEN_PAUSE: Duration = Duration::from_millis(50);
 /// How long the anchor's checkpoint may lag behind a log that grows.
 const PUBLISH_EVERY_MILLISECONDS: i64 = 1_000;
+/// How often, on a full disk, a writer that has no quiet moment looks for room.
+const LOOK_AT_ROOM_MILLISECONDS: i64 = 1_000;
 
 /// The state that was committed last, as the writer knows it.
 struct Committed {
@@ -60,6 +62,8 @@ pub(super) struct Writer {
     running: i64,
     /// Size of the log in the anchor's checkpoint, and where that clock stood then.
     published: (u64, i64),
+    /// When it was last looked whether a full disk has room again.
+    looked_at_room: i64,
 }
 
 /// A closure that has run.
@@ -101,6 +105,7 @@ impl Writer {
         Self {
             running: shared.clock.running(),
             published: (u64::MAX, shared.clock.running()),
+            looked_at_room: 0,
             parts,
             shared,
             journal: None,
@@ -139,6 +144,19 @@ impl Writer {
     pub(super) fn restore_reserve(&mut self) {
         let held = self.parts.reserve.as_mut().is_none_or(|r| r.restore());
         self.shared.full.store(!held, Ordering::Release);
+    }
+
+    /// On a full disk, looks whether room has returned, at most once a second. Who waited for a quiet
+    /// moment to look would never find one while bots go on calling.
+    pub(super) fn look_at_room(&mut self) {
+        if !self.shared.full.load(Ordering::Acquire) {
+            return;
+        }
+        let now = self.shared.clock.running();
+        if now - self.looked_at_room >= LOOK_AT_ROOM_MILLISECONDS {
+            self.looked_at_room = now;
+            self.restore_reserve();
+        }
     }
 
     /// Gives the room for erasures free, once; whether that changed anything.

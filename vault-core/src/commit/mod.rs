@@ -334,6 +334,7 @@ fn run(writer: &mut batch::Writer, jobs: &mpsc::Receiver<Job>) {
         }
         last = batch.len();
         writer.take(last);
+        writer.look_at_room();
         writer.commit(batch);
         writer.publish(Publish::IfDue);
     }

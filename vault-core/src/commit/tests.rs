@@ -587,6 +587,33 @@ fn on_a_full_disk_people_can_be_forgotten_and_nothing_else_is_stored() {
 }
 
 #[test]
+fn a_vault_that_is_called_without_a_pause_notices_that_room_has_returned() {
+    let machine = Machine::new();
+    let cleared = Arc::new(Mutex::new(false));
+    *machine.reserve.lock() = Some(Box::new(Room {
+        plan: machine.plan.clone(),
+        held: true,
+        full: machine.full.clone(),
+        cleared: cleared.clone(),
+    }));
+    let engine = machine.open().unwrap();
+    create(&engine, 1).unwrap();
+    machine.plan().arm(Fault::DiskFullFrom(1));
+    *machine.full.lock() = true;
+    assert!(create(&engine, 2).is_err() && engine.full());
+    // Nothing changes while there is no room, however often it looks.
+    for _ in 0..3 {
+        machine.clock.advance(1_000);
+        assert!(matches!(create(&engine, 2), Err(Refusal::DiskFull)));
+    }
+    *cleared.lock() = true;
+    *machine.full.lock() = false;
+    machine.plan().disarm();
+    machine.clock.advance(1_000);
+    create(&engine, 2).unwrap();
+}
+
+#[test]
 fn a_clock_that_leaps_ahead_is_recorded_only_once_it_is_confirmed() {
     let machine = Machine::new();
     let day = 24 * 3_600_000;

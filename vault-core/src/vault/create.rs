@@ -19,7 +19,8 @@ use crate::audit::journal::Journal;
 use crate::audit::{Actor, Entry};
 use crate::commit::View as _;
 use crate::commit::{
-    Engine, FileReserve, Parts, RecoverError, RedbFactory, RootCandidate, State, initialise,
+    Engine, FileReserve, Parts, RecoverError, RedbFactory, RootCandidate, State, StoreFactory,
+    initialise,
 };
 use crate::crypto::{Secret, self_test};
 use crate::entropy::OsEntropy;
@@ -414,6 +415,25 @@ impl LockedVault {
         secret: &UnlockSecret,
         medium: &dyn Fn(FileMedium) -> Box<dyn Medium>,
     ) -> Result<Arc<Vault>, UnlockError> {
+        let store = RedbFactory {
+            path: self.paths.dir.join(DATABASE),
+            cache_bytes: self.settings.cache_bytes,
+        };
+        self.unlock_over(secret, medium, Box::new(store))
+    }
+
+    /// [`LockedVault::unlock_through`] with another store than the file in the directory, and so
+    /// everything but the read journal and the reserve on media of the caller's.
+    ///
+    /// # Errors
+    ///
+    /// See [`UnlockError`].
+    pub fn unlock_over(
+        &self,
+        secret: &UnlockSecret,
+        medium: &dyn Fn(FileMedium) -> Box<dyn Medium>,
+        store: Box<dyn StoreFactory>,
+    ) -> Result<Arc<Vault>, UnlockError> {
         if !self_test() {
             return Err(UnlockError::Damaged(
                 "this machine computes the cipher wrongly",
@@ -438,10 +458,7 @@ impl LockedVault {
         });
         let parts = Parts {
             vault,
-            store: Box::new(RedbFactory {
-                path: self.paths.dir.join(DATABASE),
-                cache_bytes: self.settings.cache_bytes,
-            }),
+            store,
             anchor: Box::new(FileAnchor::new(vault, media, Box::new(OsEntropy))),
             root_keys: root_keys.collect(),
             slots,
