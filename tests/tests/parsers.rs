@@ -133,7 +133,7 @@ fn no_parser_takes_the_square_of_its_input() {
 /// The control: work that is the square is noticed, and work that is not is not.
 #[test]
 fn work_that_grows_with_the_square_is_noticed() {
-    let (short, long) = (vec![1; SHORT / 8], vec![1; SHORT / 2]);
+    let (short, long) = (vec![1; SHORT / 16], vec![1; SHORT / 4]);
     let square = |bytes: &[u8]| {
         let pairs = bytes
             .iter()
