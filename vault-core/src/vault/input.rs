@@ -124,6 +124,8 @@ pub(crate) fn body<'p>(
         .zip(body.keys())
         .filter(|(_, name)| !META_MEMBERS.contains(&name.as_str()))
         .filter(|(_, name)| collection.field(name).is_none())
+        // One more than is told, so that it is told that there are more.
+        .take(INPUT_ERRORS_MAX + 1)
         .map(|(place, name)| {
             // A name that is not the policy's may itself be a value: its place is counted.
             let detail = format!("member {place} is {}", unknown(collection, name));
@@ -142,9 +144,6 @@ pub(crate) fn body<'p>(
         errors,
     };
     for (name, value) in members {
-        if read.errors.len() >= INPUT_ERRORS_MAX {
-            break;
-        }
         let Some(field) = collection.field(&name) else {
             continue;
         };
@@ -153,7 +152,10 @@ pub(crate) fn body<'p>(
             read.patch.fields.push((field.id, None));
             continue;
         }
-        if let Err(complaint) = field.kind.check(&value) {
+        // Every field is decided all the same: who may not write it is told that first.
+        if let Err(complaint) = field.kind.check(&value)
+            && read.errors.len() <= INPUT_ERRORS_MAX
+        {
             let pointer = format!("{base}/{name}{}", complaint.pointer);
             read.errors
                 .push(error(pointer, complaint.code, complaint.detail));

@@ -90,7 +90,8 @@ fn make_anchor() -> Vec<Value> {
     };
     let slot_of = |vector| with(vector, "form", "slot");
     let page_of = |vector| with(vector, "form", "public page");
-    let faults: [(&str, fn(&mut [u8])); 3] = [
+    type Change = fn(&mut [u8]);
+    let faults: [(&str, Change); 3] = [
         ("another magic", |body| body[0] = b'V'),
         ("version 2", |body| body[8] = 2),
         ("another vault's", |body| body[9] ^= 1),
