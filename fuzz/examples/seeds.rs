@@ -3,17 +3,20 @@
 use std::fs;
 use std::path::Path;
 
+use serde_json::json;
+use vault_core::audit::checkpoint::{Checkpoint, VerifierKey};
 use vault_core::audit::journal::Journal;
-use vault_core::audit::{Actor, Entry};
-use vault_core::crypto::{Location, Secret, seal};
+use vault_core::audit::{Actor, Entry, hex, receipt};
+use vault_core::crypto::{Location, Secret, seal, sha256};
 use vault_core::entropy::SeededEntropy;
-use vault_core::id::{CallId, SubjectId, VaultId};
+use vault_core::id::{CallId, ReceiptId, SubjectId, VaultId};
 use vault_core::keys::keyset::{Compartment, Keyset};
 use vault_core::keys::slots::{self, SlotKind, SlotTarget};
 use vault_core::keys::system::SystemKeys;
 use vault_core::keys::{anchor, keyset::Lookup};
 use vault_core::policy::{Draft, SAMPLE};
 use vault_core::row;
+use vault_server::config::ServerConfig;
 
 const VAULT: VaultId = VaultId::from_bytes([1; 16]);
 
@@ -105,5 +108,216 @@ fn main() -> std::io::Result<()> {
         seed[0] = kind;
         write("value", &format!("seed-{kind}"), &seed)?;
     }
+    rows(&write)?;
+    evidence(&write)?;
+    wire(&write)
+}
+
+/// A row of each form, as the kept vectors have them.
+fn rows(write: Write<'_>) -> std::io::Result<()> {
+    let kept = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../tests/data/vectors/own/rows.json"
+    );
+    let kept: Vec<serde_json::Value> = serde_json::from_slice(&fs::read(kept)?)?;
+    let opening = kept.iter().filter(|vector| vector.get("gives").is_some());
+    for (number, vector) in opening.enumerate() {
+        let text = vector["bytes"].as_str().expect("hexadecimal");
+        let bytes = data_encoding::HEXLOWER.decode(text.as_bytes());
+        write(
+            "row",
+            &format!("kept-{number:02}"),
+            &bytes.expect("hexadecimal"),
+        )?;
+    }
     Ok(())
+}
+
+type Write<'a> = &'a dyn Fn(&str, &str, &[u8]) -> std::io::Result<()>;
+
+/// Notes, receipts, proofs, canonical JSON.
+fn evidence(write: Write<'_>) -> std::io::Result<()> {
+    let checkpoint = Checkpoint {
+        size: 42,
+        root: [9; 32],
+    };
+    let seed = vault_fuzz::signing_seed();
+    let note = checkpoint.sign(VAULT, &seed);
+    write("note", "checkpoint", note.as_bytes())?;
+    let witnessed = format!("{note}\u{2014} witness.example AAAAAAAA\n");
+    write("note", "witnessed", witnessed.as_bytes())?;
+    let (text, _) = note.split_once("\n\n").expect("a note");
+    write("note", "extended", format!("{text}\nmore\n\n").as_bytes())?;
+    let key = VerifierKey::of(VAULT, &seed).to_string();
+    write("note", "key", key.as_bytes())?;
+
+    let (salt, subject) = ([7; 16], SubjectId::from_bytes([2; 16]));
+    let commitment = sha256(&[&salt, subject.as_bytes()]);
+    let body = json!({
+        "commitment": hex(&commitment), "destroyed": [{"compartment": 0, "key": 1}],
+        "epoch_after": 9, "epoch_before": 8, "erasure_horizon": "2026-11-25T12:00:00Z",
+        "kept": [], "lookup_horizon": "2026-11-26T12:00:00Z",
+        "receipt": ReceiptId::from_bytes([5; 16]).to_string(), "scope": "person",
+        "time": "2026-11-25T12:00:00Z", "unscrubbed_mirrors": [],
+        "vault": VAULT.to_string(), "version": 1,
+    });
+    let opening = json!({"salt": hex(&salt), "subject": subject.to_string()});
+    let document = json!({"body": body, "opening": opening, "proof": null});
+    let document = vault_fuzz::proved(&document).expect("a receipt");
+    receipt::verify(&document, &VerifierKey::of(VAULT, &seed)).expect("it stands");
+    write("receipt", "person", document.to_string().as_bytes())?;
+    let mut purge = document.clone();
+    purge["body"]["scope"] = json!("purge");
+    purge["body"]["collection"] = json!("messages");
+    purge["body"]["records"] = json!(70);
+    purge["opening"] = json!({"salt": hex(&salt), "records_sha256": hex(&[8; 32])});
+    purge["body"]["commitment"] = json!(hex(&sha256(&[&salt, &[8; 32]])));
+    let purge = vault_fuzz::proved(&purge).expect("a receipt");
+    receipt::verify(&purge, &VerifierKey::of(VAULT, &seed)).expect("it stands");
+    write("receipt", "purge", purge.to_string().as_bytes())?;
+
+    for (name, index, size, first, hashes) in [
+        ("inclusion", 5u64, 8u64, 0u64, 4),
+        ("consistency", 9, 8, 6, 4),
+        ("both", 2, 3, 2, 2),
+        ("large", 1 << 40, (1 << 41) + 5, (1 << 40) + 1, 43),
+    ] {
+        let numbers = [index, size, first].map(u64::to_be_bytes).concat();
+        let hashes = (0..hashes).flat_map(|hash: u8| [hash; 32]);
+        write(
+            "proof",
+            name,
+            &numbers.into_iter().chain(hashes).collect::<Vec<_>>(),
+        )?;
+    }
+    let texts = [
+        r#"{"b": [null, true, -5, 9007199254740992], "a": {}, "\u20ac": "\r\n", "\ud83d\ude00": ""}"#,
+        r#"[56, {"d": true, "10": null, "1": []}, 0.5, -0, 1e3]"#,
+    ];
+    for (number, text) in (0u8..).zip(texts) {
+        write("canonical", &format!("seed-{number}"), text.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Bodies, headers, tokens, configuration.
+fn wire(write: Write<'_>) -> std::io::Result<()> {
+    let bodies = [
+        r#"{"operations": [{"method": "POST", "path": "/v1/subjects", "body": {"channel": "web", "user": "canary@example.test"}}, {"method": "PATCH", "path": "/v1/subjects/$0.subject/records/profile", "body": {"name": "$$5"}, "purpose": "support", "if_match": "\"abc\""}, {"method": "GET", "path": "/v1/subjects/self/records/messages?limit=5"}]}"#,
+        r#"{"collection": "messages", "fields": ["text"], "where": {"purpose": "support"}, "meta": "with", "limit": 10, "cursor": "AAAA"}"#,
+        r#"{"collection": "messages", "where": {}, "set": {"source": "canary@example.test"}, "dry_run": true}"#,
+        r#"{"collection": "messages", "where": {"expired": true}, "canary@example.test": 1}"#,
+        r#"{"field": "profile.birth", "test": {"age_at_least": 18}}"#,
+        r#"{"purpose": "support", "fields": ["profile.name"], "reads": 5, "writes": 0, "expires_in": 900}"#,
+        r#"{"given": true, "notice": {"version": "3", "lang": "en"}, "choice": "yes", "message_id": null}"#,
+        r#"{"kind": "passphrase", "passphrase": "canary@example.test", "label": "spare"}"#,
+        r#"{"recovery_key": "0123-4567-89AB-CDEF-GHJK-MNPQ-RSTV-WXYZ-0000"}"#,
+        r#"{"channel": "web", "user": "canary@example.test"}"#,
+        r#"{"field": "profile.email", "value": "canary@example.test"}"#,
+        r#"{"role": "bot", "label": "chat", "expires_at": "2030-01-31T12:00:00Z", "channels": ["web"]}"#,
+        r#"{"overlap": "PT24H"}"#,
+        r#"{"checkpoints": ["vlt_0\n0\nAAAA\n"]}"#,
+    ];
+    for (call, text) in (0u8..).zip(bodies) {
+        let seed = [&[call][..], text.as_bytes()].concat();
+        write("body", &format!("seed-{call}"), &seed)?;
+    }
+    write("body", "many", &[&[0][..], many().as_bytes()].concat())?;
+    let records = [
+        r#"{"name": "Ann", "email": "canary@example.test", "slots": {"a": [1]}, "_meta": {"purposes": ["support"], "expires_at": "2030-01-01T00:00:00Z", "source": "form", "shared_with": ["carrier"], "category": "user.content"}}"#,
+        r#"{"from": "user", "text": "hello", "occurred_at": "2026-11-25T12:00:00Z", "_meta": null}"#,
+        r#"{"purpose": "support", "source": "form", "shared_with": "carrier", "category": "x", "expired": true, "created_after": "2026-01-01T00:00:00Z", "created_before": "2027-01-01T00:00:00Z", "expires_before": "2028-01-01T00:00:00Z", "subject": "sub_00000000000000000000000000"}"#,
+        r#"{"purposes": ["newsletter"], "expires_at": null, "source": "import", "shared_with": [], "canary@example.test": "canary@example.test"}"#,
+    ];
+    for (number, text) in (0u8..).zip(records) {
+        let seed = [&[number % 2][..], text.as_bytes()].concat();
+        write("record", &format!("seed-{number}"), &seed)?;
+    }
+    let jsons = [
+        r#"{"b": [1, -2, 3.5, true, null, "\u00e9\u0000"], "a": {"a": {}}}"#,
+        r#"{"a": 1, "\u0061": 2}"#,
+        r#"[[[[[[[[1e308]]]]]]], 1e-400, 18446744073709551616]"#,
+    ];
+    for (number, text) in (0u8..).zip(jsons) {
+        write("json", &format!("seed-{number}"), text.as_bytes())?;
+    }
+    let secret = data_encoding::BASE64URL_NOPAD.encode(&[7; 32]);
+    write(
+        "authorization",
+        "key",
+        format!("Bearer vk_{secret}").as_bytes(),
+    )?;
+    write("authorization", "bare", format!("vk_{secret}").as_bytes())?;
+    let token = data_encoding::BASE64URL_NOPAD.encode(&[[2; 32], [3; 32]].concat());
+    write(
+        "authorization",
+        "session",
+        format!("bearer vs_{token}").as_bytes(),
+    )?;
+    write("authorization", "token", format!("vs_{token}").as_bytes())?;
+    let cursor = data_encoding::BASE64URL_NOPAD.encode(&[1; 78]);
+    let head = [&[4; 24][..], &498_780u32.to_be_bytes()].concat();
+    write("cursor", "one", &[&head[..], cursor.as_bytes()].concat())?;
+    write("cursor", "none", &head)?;
+    write(
+        "config",
+        "default",
+        ServerConfig::default().print().as_bytes(),
+    )?;
+    let config = "listen = \"[::1]:9000\"\n[vault]\ndir = \"/srv/vault\"\n[log]\nformat = \"json\"\nlevel = \"warn\"\n[tls]\ncert = \"a.pem\"\nkey = \"b.pem\"\n";
+    write("config", "some", config.as_bytes())?;
+    for (name, text) in [
+        ("part", "bytes=5-7"),
+        ("open", "bytes=5-"),
+        ("suffix", "bytes=-3"),
+        ("long", "bytes=5-99999999999999999999999"),
+        ("two", "bytes=0-1,3-4"),
+    ] {
+        let seed = [&10u64.to_be_bytes()[..], text.as_bytes()].concat();
+        write("range", name, &seed)?;
+    }
+    for (name, text) in [
+        ("quoted", "\"abc\""),
+        ("star", "*"),
+        ("weak", "W/\"abc\""),
+        ("bare", "a b"),
+    ] {
+        write("precondition", name, text.as_bytes())?;
+    }
+    for (name, text) in [
+        ("json", "application/json; charset=\"UTF-8\""),
+        ("image", "Image/JPEG;q=1"),
+        ("length", "4294967296"),
+        ("accept", "text/*;q=0.3, text/html;q=0.7, */*;q=0.5"),
+        ("languages", "fr-CA, de;q=0.9, *;q=0.1, en;q=0"),
+    ] {
+        write("media", name, text.as_bytes())?;
+    }
+    for (name, text) in [
+        (
+            "page",
+            "fields=name,email&limit=10&order=newest&cursor=AAAA",
+        ),
+        ("unknown", "mail=canary%40example.test"),
+        ("twice", "limit=1&limit=2"),
+        ("bytes", "fields=%ff%00&&=&#"),
+    ] {
+        write("query", name, text.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// A batch whose operations refer to each other in every direction.
+fn many() -> String {
+    let operations: Vec<_> = (0..20)
+        .map(|number: usize| {
+            let references: Vec<String> =
+                (0..20).map(|other| format!("${other}.subject")).collect();
+            json!({
+                "method": "POST", "purpose": "support", "body": {"text": references},
+                "path": format!("/v1/subjects/${}.subject/records/messages", number / 2),
+            })
+        })
+        .collect();
+    json!({"operations": operations}).to_string()
 }

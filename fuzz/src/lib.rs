@@ -2,179 +2,45 @@
 //! without bound.
 //!
 //! The fuzz targets call them with what libFuzzer finds; a test of the workspace calls them with the
-//! corpus and with changes of it.
+//! corpus and with changes of it. Each asserts what must hold of whatever a parser accepts.
 
-use std::path::PathBuf;
-use std::sync::LazyLock;
+mod evidence;
+mod stored;
+mod wire;
 
-use serde_json::Value;
-use sha2::{Digest, Sha256};
-use vault_core::audit::Entry;
-use vault_core::audit::journal::Journal;
-use vault_core::crypto::{Location, Secret, key_number, unseal};
-use vault_core::entropy::SeededEntropy;
-use vault_core::id::{ReceiptId, RecordId, SubjectId, TokenId, VaultId};
-use vault_core::keys::anchor::{ANCHOR_BYTES, Anchor, FileAnchor};
-use vault_core::keys::keyset::Keyset;
-use vault_core::keys::slots::{SlotFile, SlotKind};
-use vault_core::keys::system::SystemKeys;
-use vault_core::medium::MemoryMedium;
-use vault_core::policy::{Draft, Period, Policy, StoredPolicy};
-use vault_core::row;
-use vault_core::schema::{FieldType, Test};
-use vault_core::vault::RecoveryKey;
+pub use evidence::*;
+pub use stored::*;
+pub use wire::*;
+
+use vault_core::id::VaultId;
 
 /// A parser's name, and what is done to it.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every one of them.
-pub const TARGETS: [Target; 8] = [
-    ("envelope", envelope),
-    ("row", row),
-    ("policy", policy),
-    ("slots", slots),
+pub const TARGETS: [Target; 22] = [
     ("anchor", anchor),
+    ("authorization", authorization),
+    ("body", body),
+    ("canonical", canonical),
+    ("config", config),
+    ("cursor", cursor),
+    ("envelope", envelope),
     ("journal", journal),
+    ("json", json),
+    ("media", media),
+    ("note", note),
+    ("policy", policy),
+    ("precondition", precondition),
+    ("proof", proof),
+    ("query", query),
+    ("range", range),
+    ("receipt", receipt),
+    ("record", record),
+    ("row", row),
+    ("slots", slots),
     ("text", text),
     ("value", value),
 ];
 
 const VAULT: VaultId = VaultId::from_bytes([1; 16]);
-
-/// Puts bytes into a file image at each of these offsets.
-fn image(length: usize, offsets: [usize; 2], data: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![0; length];
-    for offset in offsets {
-        let room = (length - offset).min(data.len());
-        bytes[offset..offset + room].copy_from_slice(&data[..room]);
-    }
-    bytes
-}
-
-/// An envelope, opened at a place.
-pub fn envelope(data: &[u8]) {
-    let key = Secret::take(&mut [7; 32]);
-    let _ = key_number(data);
-    let _ = unseal(&key, &Location::row(VAULT, 4, b"row"), data);
-}
-
-/// Rows that are structs of ours. The log's entry must come back as the same bytes.
-pub fn row(data: &[u8]) {
-    let _ = row::decode::<Keyset>(data);
-    let _ = row::decode::<SystemKeys>(data);
-    let _ = row::decode::<vault_core::commit::State>(data);
-    let _ = row::decode::<Vec<(u16, Vec<u8>)>>(data);
-    if let Ok(stored) = row::decode::<StoredPolicy>(data) {
-        let _ = Policy::from_stored(stored);
-    }
-    if let Ok(entry) = Entry::decode(data) {
-        let _ = entry.canonical();
-        assert_eq!(Entry::decode(&entry.encode()), Ok(entry));
-    }
-}
-
-/// A policy: parsed, and, if it is one, assigned its numbers, shown and stored.
-pub fn policy(data: &[u8]) {
-    let Ok(source) = std::str::from_utf8(data) else {
-        return;
-    };
-    let Ok(policy) = Draft::parse(source).and_then(|draft| draft.assign(None, 1)) else {
-        return;
-    };
-    let again = Policy::from_stored(policy.to_stored()).expect("what was stored reads back");
-    assert_eq!(again.sha256(), policy.sha256());
-}
-
-/// The slots file: as it is, and with the hash that it should have.
-pub fn slots(data: &[u8]) {
-    let mut bytes = data.to_vec();
-    for hashed in [false, true] {
-        if hashed {
-            let Some(count) = bytes.get(33).copied() else {
-                return;
-            };
-            let end = 34 + usize::from(count) * 192;
-            bytes.resize(end, 0);
-            let hash = Sha256::digest(&bytes);
-            bytes.extend_from_slice(&hash);
-        }
-        let medium = MemoryMedium::new(image(128 << 10, [0, 64 << 10], &bytes));
-        let vault = SlotFile::vault_of(&medium).unwrap_or(VAULT);
-        let file = SlotFile::new(vault, Box::new(medium));
-        let _ = file.generation();
-        let _ = file.open(SlotKind::RecoveryKey, b"twenty bytes of rand");
-    }
-}
-
-/// The anchor: as it is, and with the hash that it should have.
-pub fn anchor(data: &[u8]) {
-    let mut bytes = data.to_vec();
-    for hashed in [false, true] {
-        if hashed {
-            bytes.resize(65, 0);
-            let hash = Sha256::digest(&bytes);
-            bytes.extend_from_slice(&hash);
-        }
-        let medium = MemoryMedium::new(image(ANCHOR_BYTES, [64 << 10, 576 << 10], &bytes));
-        let entropy = Box::new(SeededEntropy::new(1));
-        let _ = FileAnchor::new(VAULT, vec![Box::new(medium)], entropy).current();
-    }
-}
-
-/// The read journal.
-pub fn journal(data: &[u8]) {
-    // In memory where there is such a file system: the target is the parser, not the disk.
-    static FILE: LazyLock<(tempfile::TempDir, PathBuf)> = LazyLock::new(|| {
-        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
-        let dir = dir.expect("a temporary directory");
-        let path = dir.path().join("journal");
-        (dir, path)
-    });
-    std::fs::write(&FILE.1, data).expect("a temporary file");
-    let key = Secret::take(&mut [9; 32]);
-    let _ = Journal::open(&FILE.1, VAULT, key, 0, &mut SeededEntropy::new(1));
-}
-
-/// Identifiers, periods and recovery keys: what reads must write itself the same way.
-pub fn text(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else {
-        return;
-    };
-    fn same<T: std::str::FromStr + std::fmt::Display>(text: &str) {
-        if let Ok(read) = text.parse::<T>() {
-            // Whoever types capitals means the same.
-            assert_eq!(read.to_string(), text.to_ascii_lowercase());
-        }
-    }
-    same::<SubjectId>(text);
-    same::<RecordId>(text);
-    same::<ReceiptId>(text);
-    same::<TokenId>(text);
-    let _ = text.parse::<RecoveryKey>();
-    let _ = Period::parse(text);
-}
-
-/// Values of every type: checked, normalised, masked, asked about. The first byte chooses the type.
-pub fn value(data: &[u8]) {
-    let Some((kind, json)) = data.split_first() else {
-        return;
-    };
-    let kind = FieldType::ALL[usize::from(*kind) % FieldType::ALL.len()];
-    let value = serde_json::from_slice::<Value>(json)
-        .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(json).into_owned()));
-    let whole = value.as_str().map(str::to_owned);
-    if kind.check(&value).is_ok() {
-        let masked = kind.mask(&value);
-        let shown = masked.as_str().zip(whole.as_deref());
-        assert!(
-            shown.is_none_or(|(mask, whole)| whole.contains('•')
-                || whole.is_empty()
-                || mask != whole)
-        );
-    }
-    let _ = kind.normalise(&value);
-    if let Ok(test) = Test::parse(&value) {
-        let day = jiff::civil::date(2028, 2, 29);
-        let _ = test.evaluate(kind, &value, day);
-    }
-}

@@ -5,7 +5,9 @@
 pub mod blobs;
 pub mod canary;
 pub mod contract;
+pub mod deadly;
 mod dialer;
+pub mod forensic;
 mod memory;
 pub mod replay;
 pub mod server;

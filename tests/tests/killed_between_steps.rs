@@ -7,77 +7,27 @@
 //! in a file that it wrote before going on.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use serde_json::{Map, Value, json};
 use vault_core::clock::SystemClock;
 use vault_core::entropy::OsEntropy;
 use vault_core::id::{CallId, SubjectId};
-use vault_core::medium::{FileMedium, Medium};
 use vault_core::policy::SAMPLE;
 use vault_core::refusal::Refusal;
 use vault_core::vault::{
     Call, LockedVault, Part, Passphrase, Principal, ReadOptions, Settings, UnlockSecret, Vault,
     VaultPaths,
 };
+use vault_tests::deadly::{Deadline, Deadly};
 
 /// Where the child finds its orders: directory, recovery key, API key, what to do, when to die, and
 /// the people.
 const ORDERS: &str = "KILLED_BETWEEN_STEPS";
-
-/// Ends this process at its turn, once armed.
-struct Deadline {
-    armed: AtomicBool,
-    turn: u32,
-    count: AtomicU32,
-}
-
-impl Deadline {
-    fn step(&self) {
-        if self.armed.load(Ordering::SeqCst)
-            && self.count.fetch_add(1, Ordering::SeqCst) + 1 == self.turn
-        {
-            let own = rustix::process::getpid();
-            rustix::process::kill_process(own, rustix::process::Signal::KILL).unwrap();
-            unreachable!("nobody survives SIGKILL");
-        }
-    }
-}
-
-struct Deadly(FileMedium, Arc<Deadline>);
-
-impl Medium for Deadly {
-    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
-        self.0.read_at(offset, bytes)
-    }
-
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.1.step();
-        // In two parts, so that dying between them leaves a torn slot.
-        let half = bytes.len().min(48);
-        self.0.write_at(offset, &bytes[..half])?;
-        self.1.step();
-        self.0.write_at(offset + half as u64, &bytes[half..])?;
-        self.1.step();
-        Ok(())
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.1.step();
-        self.0.sync()?;
-        self.1.step();
-        Ok(())
-    }
-
-    fn forget_cache(&self) -> io::Result<()> {
-        self.0.forget_cache()
-    }
-}
 
 fn settings() -> Settings {
     Settings {
@@ -134,11 +84,8 @@ fn child() {
     let orders: Value = serde_json::from_str(&orders).unwrap();
     let text = |name: &str| orders[name].as_str().unwrap();
     let paths = VaultPaths::beside(Path::new(text("dir")));
-    let deadline = Arc::new(Deadline {
-        armed: AtomicBool::new(false),
-        turn: u32::try_from(orders["turn"].as_u64().unwrap()).unwrap(),
-        count: AtomicU32::new(0),
-    });
+    let turn = u32::try_from(orders["turn"].as_u64().unwrap()).unwrap();
+    let deadline = Deadline::new(turn);
     let locked = LockedVault::open(&paths, settings()).unwrap();
     let secret = UnlockSecret::RecoveryKey(text("recovery").parse().unwrap());
     let vault = locked
@@ -153,7 +100,7 @@ fn child() {
     };
     rename(&vault, &bot, ben, "renamed");
     acknowledge("renamed ");
-    deadline.armed.store(true, Ordering::SeqCst);
+    deadline.arm();
     let keyholder = vault.keyholder();
     match text("what") {
         "erase" => drop(vault.erase_subject(&call(&keyholder, None), ann).unwrap()),
@@ -165,7 +112,7 @@ fn child() {
         other => panic!("no such order: {other}"),
     }
     acknowledge("done ");
-    deadline.armed.store(false, Ordering::SeqCst);
+    deadline.disarm();
     rename(&vault, &bot, ben, "afterwards");
     acknowledge("afterwards");
 }

@@ -4,11 +4,17 @@
 //! back.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use vault_core::entropy::{Entropy, SeededEntropy};
 
 /// Changes of the corpus that each parser gets.
 const CHANGES: usize = 1_500;
+/// Bytes of an input whose time is compared with that of one four times as long.
+const SHORT: usize = 32 << 10;
+/// What four times the input may take, in times of the shorter one: four, and room for a busy
+/// machine. Work that grows with the square takes sixteen.
+const GROWTH_MAX: u32 = 10;
 
 fn corpus(target: &str) -> Vec<Vec<u8>> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -52,20 +58,150 @@ fn change(bytes: &mut Vec<u8>, other: &[u8], random: &mut SeededEntropy) {
     }
 }
 
+/// The corpus of a target, changed as often as `more` says; how often that was.
+fn changed(target: &str, parse: fn(&[u8]), seed: u64, more: &dyn Fn(usize) -> bool) -> usize {
+    let corpus = corpus(target);
+    assert!(!corpus.is_empty(), "{target}");
+    corpus.iter().for_each(|bytes| parse(bytes));
+    let mut random = SeededEntropy::new(seed);
+    let mut round = 0;
+    while more(round) {
+        let mut bytes = corpus[round % corpus.len()].clone();
+        let other = &corpus[(round / corpus.len()) % corpus.len()];
+        change(&mut bytes, other, &mut random);
+        parse(&bytes);
+        round += 1;
+    }
+    round
+}
+
 #[test]
 fn no_parser_panics_on_its_corpus_or_on_changes_of_it() {
     for (target, parse) in vault_fuzz::TARGETS {
-        let corpus = corpus(target);
-        assert!(!corpus.is_empty(), "{target}");
-        corpus.iter().for_each(|bytes| parse(bytes));
-        let mut random = SeededEntropy::new(5);
-        for round in 0..CHANGES {
-            let mut bytes = corpus[round % corpus.len()].clone();
-            let other = &corpus[(round / corpus.len()) % corpus.len()];
-            change(&mut bytes, other, &mut random);
-            parse(&bytes);
+        changed(target, parse, 5, &|round| round < CHANGES);
+    }
+}
+
+/// The long form, without a toolchain of its own: `PARSERS_SECONDS=60 cargo test -p vault-tests --test
+/// parsers -- --ignored --nocapture` gives each target so many seconds, two at a time. Another seed
+/// each minute of the day; it is printed.
+#[test]
+#[ignore = "takes minutes: see its documentation"]
+fn no_parser_panics_on_many_changes_of_its_corpus() {
+    let seconds = std::env::var("PARSERS_SECONDS").ok();
+    let seconds = seconds.map_or(10, |text| text.parse().expect("a number of seconds"));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let seed = now.expect("after 1970").as_secs() / 60;
+    let waiting = std::sync::Mutex::new(vault_fuzz::TARGETS.into_iter());
+    std::thread::scope(|threads| {
+        for _ in 0..2 {
+            threads.spawn(|| {
+                loop {
+                    let next = waiting.lock().expect("nobody panics with it").next();
+                    let Some((target, parse)) = next else { break };
+                    let end = Instant::now() + Duration::from_secs(seconds);
+                    let runs = changed(target, parse, seed, &|_| Instant::now() < end);
+                    println!("{target}: {runs} runs in {seconds} s, seed {seed}");
+                }
+            });
+        }
+    });
+}
+
+/// Long inputs of every shape that the corpus has: a parser whose work grows with the square of its
+/// input is a way to stop a server with one call. Times are compared within one run, the least of
+/// several, and short ones say nothing.
+#[test]
+fn no_parser_takes_the_square_of_its_input() {
+    let mut slow = Vec::new();
+    for (target, parse) in vault_fuzz::TARGETS {
+        for seed in corpus(target) {
+            for shape in SHAPES {
+                let (Some(short), Some(long)) = (shape(&seed, SHORT), shape(&seed, 4 * SHORT))
+                else {
+                    continue;
+                };
+                if grows_too_fast(&|bytes: &[u8]| parse(bytes), &short, &long) {
+                    slow.push((target, seed.len()));
+                }
+            }
         }
     }
+    assert!(slow.is_empty(), "{slow:?}");
+}
+
+/// The control: work that is the square is noticed, and work that is not is not.
+#[test]
+fn work_that_grows_with_the_square_is_noticed() {
+    let (short, long) = (vec![1; SHORT / 8], vec![1; SHORT / 2]);
+    let square = |bytes: &[u8]| {
+        let pairs = bytes
+            .iter()
+            .flat_map(|one| bytes.iter().map(move |two| one ^ two));
+        std::hint::black_box(pairs.fold(0u8, u8::wrapping_add));
+    };
+    assert!(grows_too_fast(&square, &short, &long));
+    let straight = |bytes: &[u8]| {
+        for _ in 0..200 {
+            std::hint::black_box(
+                bytes
+                    .iter()
+                    .fold(0u8, |sum, byte| sum.rotate_left(1) ^ byte),
+            );
+        }
+    };
+    assert!(!grows_too_fast(&straight, &short, &long));
+}
+
+type Shape = fn(&[u8], usize) -> Option<Vec<u8>>;
+
+/// Ways to make a seed long: its middle byte over and over, and, of an object or list, its inside.
+const SHAPES: [Shape; 3] = [
+    |seed, length| {
+        let (head, tail) = seed.split_at(seed.len() / 2);
+        let byte = *head.last()?;
+        Some([head, &vec![byte; length], tail].concat())
+    },
+    |seed, length| {
+        let open = seed.iter().position(|byte| matches!(byte, b'{' | b'['))?;
+        let close = seed.iter().rposition(|byte| matches!(byte, b'}' | b']'))?;
+        let inside = seed.get(open + 1..close)?;
+        let mut bytes = seed[..close].to_vec();
+        let mut number = 0;
+        while bytes.len() < length {
+            // Members of an object need names that differ.
+            match seed[open] {
+                b'{' => bytes.extend_from_slice(format!(",\"m{number}\":0").as_bytes()),
+                _ => bytes.extend([b",", inside].concat()),
+            }
+            number += 1;
+        }
+        bytes.extend_from_slice(&seed[close..]);
+        Some(bytes)
+    },
+    |seed, length| {
+        let end = seed
+            .iter()
+            .rposition(|byte| matches!(byte, b'\n' | b'&' | b',' | b'-'))?;
+        let line = [&seed[end..=end], b"x"].concat();
+        let lines = line.iter().copied().cycle().take(length);
+        Some(seed[..end].iter().copied().chain(lines).collect())
+    },
+];
+
+fn grows_too_fast(parse: &dyn Fn(&[u8]), short: &[u8], long: &[u8]) -> bool {
+    let time = |bytes: &[u8]| {
+        let begin = Instant::now();
+        parse(bytes);
+        begin.elapsed()
+    };
+    let first = time(long);
+    // Below that nobody is kept waiting, and a clock tells little.
+    if first < Duration::from_millis(20) {
+        return false;
+    }
+    let least = |bytes: &[u8]| (0..5).map(|_| time(bytes)).min().expect("five times");
+    least(long) > GROWTH_MAX * least(short)
 }
 
 /// The corpus holds what is valid, so that changes of it reach what lies behind the first check.

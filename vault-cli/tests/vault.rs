@@ -236,3 +236,38 @@ fn serve_prints_its_configuration_and_refuses_what_is_no_vault() {
     assert!(printed.out.contains("listen"));
     bench.run(&["serve", "--vault", "absent"]).refused(1);
 }
+
+/// Damage is no failure like another: a script must not try again, and an operator must not tidy up.
+#[test]
+fn damaged_files_end_with_5_and_a_way_out_and_whole_ones_do_not() {
+    let bench = Bench::new();
+    bench.init();
+    assert_eq!(bench.on(&["token", "list"]).code, 0, "the control");
+    let files = [
+        // Behind the header, which says for itself where the newest commit is.
+        ("v/vault.redb", None),
+        ("v/journal", Some(0)),
+        ("v-anchor/anchor", Some((576 << 10) + 40)),
+        ("v-anchor/slots", Some((64 << 10) + 40)),
+    ];
+    for (name, at) in files {
+        let path = bench.path(name);
+        let whole = std::fs::read(&path).unwrap();
+        let mut changed = whole.clone();
+        match at {
+            Some(at) => changed[at] ^= 1,
+            // Every page but the header.
+            None => changed[4096..]
+                .iter_mut()
+                .step_by(512)
+                .for_each(|byte| *byte ^= 1),
+        }
+        std::fs::write(&path, &changed).unwrap();
+        let plain = ["--vault", "v", "--passphrase-file", "pass", "token", "list"];
+        let refused = bench.run(&plain);
+        refused.refused(5);
+        assert!(refused.err.contains("backup"), "{name}: {}", refused.err);
+        std::fs::write(&path, &whole).unwrap();
+    }
+    assert_eq!(bench.on(&["token", "list"]).code, 0, "put back, it opens");
+}

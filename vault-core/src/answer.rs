@@ -40,11 +40,11 @@ pub struct Answer {
 
 /// A row: which call it was, when, and what was answered, unless that may not be given again.
 #[derive(Serialize, Deserialize)]
-struct AnswerRow {
+pub(crate) struct AnswerRow {
     /// SHA-256 of the call. A body can be guessed, so its hash lies nowhere but in the envelope.
-    fingerprint: [u8; 32],
-    at: i64,
-    answers: Option<Vec<Answer>>,
+    pub(crate) fingerprint: [u8; 32],
+    pub(crate) at: i64,
+    pub(crate) answers: Option<Vec<Answer>>,
 }
 
 /// Which call may be sent again: what its caller names it by, and what it says.

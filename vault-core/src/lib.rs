@@ -56,6 +56,8 @@ pub mod id;
 pub mod keys;
 pub mod limits;
 pub mod medium;
+#[doc(hidden)]
+pub mod parsers;
 mod person;
 pub mod policy;
 mod record;
@@ -67,3 +69,5 @@ pub mod session;
 pub mod statement;
 pub mod store;
 pub mod vault;
+#[cfg(test)]
+mod vectors;

@@ -33,6 +33,8 @@ pub const BATCH_MAX: usize = 512;
 pub const ERASE_ROWS_MAX: usize = 10_000;
 /// Records in one append.
 pub const APPEND_RECORDS_MAX: usize = 1_000;
+/// Mistakes in one body that are told: whoever sends a megabyte of them is not sent as many back.
+pub const INPUT_ERRORS_MAX: usize = 100;
 /// Records in one page of a list.
 pub const PAGE_RECORDS_MAX: usize = 1_000;
 /// Bytes of one record's values together.

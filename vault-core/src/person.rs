@@ -47,8 +47,8 @@ pub(crate) struct Person {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct SubjectRow {
     pub(crate) created_at: i64,
-    channel: String,
-    user: String,
+    pub(crate) channel: String,
+    pub(crate) user: String,
 }
 
 impl SubjectRow {
@@ -59,10 +59,10 @@ impl SubjectRow {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Tombstone {
-    day: u32,
-    epoch: u64,
-    receipt: ReceiptId,
+pub(crate) struct Tombstone {
+    pub(crate) day: u32,
+    pub(crate) epoch: u64,
+    pub(crate) receipt: ReceiptId,
 }
 
 impl Person {

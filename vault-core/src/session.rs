@@ -25,7 +25,7 @@ const PREFIX: &str = "vs_";
 /// What a session may do, and how much of it is left.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SessionRow {
-    secret_sha256: [u8; 32],
+    pub(crate) secret_sha256: [u8; 32],
     /// The API key that made it, by name and by hash: the session ends with it.
     pub(crate) token: TokenId,
     pub(crate) key_sha256: [u8; 32],

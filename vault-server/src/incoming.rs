@@ -86,7 +86,7 @@ impl Incoming {
         let from_loopback = peer.is_some_and(|info| info.0.ip().to_canonical().is_loopback())
             && !forwarded(&parts.headers);
         let headers = &parts.headers;
-        let incoming = Self {
+        Ok(Self {
             ticket,
             bearer: bearer(headers)?,
             purpose: plain(
@@ -94,12 +94,7 @@ impl Incoming {
                 "vault-purpose",
                 "`Vault-Purpose` is one name in visible ASCII, at most 255 characters",
             )?,
-            idempotency_key: plain(
-                headers,
-                "idempotency-key",
-                "`Idempotency-Key` is one text of visible ASCII, at most 255 characters",
-            )?
-            .map(|key| unquoted(&key).to_owned()),
+            idempotency_key: idempotency_key(headers)?,
             if_match: if_match(headers)?,
             through_socket,
             network,
@@ -114,11 +109,7 @@ impl Incoming {
             path: parts.uri.path().to_owned(),
             body: Bytes::new(),
             method: parts.method.clone(),
-        };
-        if incoming.idempotency_key.as_deref() == Some("") {
-            return Err(malformed("`Idempotency-Key` is empty"));
-        }
-        Ok(incoming)
+        })
     }
 }
 
@@ -218,13 +209,24 @@ fn plain(
     }
 }
 
+/// The call's name, quoted or bare.
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    const DETAIL: &str = "`Idempotency-Key` is one text of visible ASCII, at most 255 characters";
+    let key = plain(headers, "idempotency-key", DETAIL)?;
+    let key = key.map(|key| unquoted(&key).to_owned());
+    match key.as_deref() {
+        Some("") => Err(malformed("`Idempotency-Key` is empty")),
+        _ => Ok(key),
+    }
+}
+
 fn unquoted(text: &str) -> &str {
     text.strip_prefix('"')
         .and_then(|text| text.strip_suffix('"'))
         .unwrap_or(text)
 }
 
-fn if_match(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+pub(crate) fn if_match(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     const DETAIL: &str = "`If-Match` is one revision, as `ETag` gave it, or `*`";
     let Some(text) = plain(headers, "if-match", DETAIL)? else {
         return Ok(None);
@@ -253,7 +255,7 @@ fn wishes(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
 }
 
 /// The bearer; `None` where there is none, or none of the form `Bearer …`: both are 401.
-fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else {
         return Ok(None);
@@ -271,7 +273,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 }
 
 /// The media type in lower case, without parameters.
-fn media_type(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+pub(crate) fn media_type(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else {
         return Ok(None);
     };

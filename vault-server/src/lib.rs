@@ -27,6 +27,8 @@ pub mod openapi;
 mod operation;
 mod otel;
 mod pages;
+#[doc(hidden)]
+pub mod parsers;
 mod places;
 pub mod problem;
 mod process;

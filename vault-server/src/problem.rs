@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 use vault_core::id::{CallId, ReceiptId};
+use vault_core::limits::INPUT_ERRORS_MAX;
 use vault_core::refusal::{InputError, Refusal};
 
 use crate::code::Code;
@@ -57,12 +58,19 @@ impl Problem {
         }
     }
 
-    /// 422 with these places.
+    /// 422 with these places, the first of many.
     #[must_use]
-    pub fn invalid(errors: Vec<InputError>) -> Self {
+    pub fn invalid(mut errors: Vec<InputError>) -> Self {
+        let detail = match errors.len() > INPUT_ERRORS_MAX {
+            true => format!(
+                "the input does not fit; its first {INPUT_ERRORS_MAX} mistakes are in `errors`"
+            ),
+            false => "the input does not fit; see `errors`".to_owned(),
+        };
+        errors.truncate(INPUT_ERRORS_MAX);
         Self {
             errors,
-            ..Self::with_detail(Code::Invalid, "the input does not fit; see `errors`")
+            ..Self::with_detail(Code::Invalid, detail)
         }
     }
 

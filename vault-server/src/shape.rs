@@ -4,6 +4,7 @@
 //! everything wrong before it refuses, so that a developer corrects a call once.
 
 use serde_json::{Map, Value};
+use vault_core::limits::INPUT_ERRORS_MAX;
 use vault_core::refusal::InputError;
 
 use crate::nearest::nearest;
@@ -34,6 +35,8 @@ impl Shape {
         let errors = (1..)
             .zip(members.keys())
             .filter(|(_, name)| !known.contains(&name.as_str()))
+            // One more than is told, so that it is told that there are more.
+            .take(INPUT_ERRORS_MAX + 1)
             .map(|(place, name)| InputError {
                 pointer: String::new(),
                 code: "unknown_member",
@@ -235,6 +238,35 @@ mod tests {
         assert!(told(1).starts_with("member 3 "));
         assert!(!places.to_string().contains("chanel"));
         assert!(!places.to_string().contains("canary"));
+    }
+
+    #[test]
+    fn a_name_that_may_be_a_value_is_not_repeated_and_many_mistakes_are_not_all_told() {
+        let mut members = Map::new();
+        members.insert("anna.canary@example.test".into(), json!(true));
+        members.insert("x".repeat(65), json!(true));
+        let problem = Shape::of(Value::Object(members), &["user"]).expect("an object");
+        let problem = problem.finish(()).expect_err("unknown members");
+        let told = places(&problem).to_string();
+        assert!(!told.contains("canary") && !told.contains("xxx"), "{told}");
+
+        let of = |count: u32| {
+            let members = (0..count).map(|n| (format!("{n}"), json!(n))).collect();
+            let shape = Shape::of(Value::Object(members), &["user"]).expect("an object");
+            let problem = shape.finish(()).expect_err("unknown members");
+            (places(&problem).as_array().map(Vec::len), problem)
+        };
+        let first = "its first 100";
+        let (all, problem) = of(100);
+        assert_eq!(all, Some(100));
+        let says = |problem: &Problem| {
+            let document = problem.document(CallId::from_bytes([0; 16]));
+            String::from_utf8(document).expect("text").contains(first)
+        };
+        assert!(!says(&problem));
+        let (some, problem) = of(5_000);
+        assert_eq!(some, Some(100));
+        assert!(says(&problem));
     }
 
     #[test]

@@ -19,10 +19,12 @@ use std::sync::Barrier;
 use serde_json::{Value, json};
 
 use super::cipher::Id;
-use super::hunt::hunt;
+use super::files::Image;
+use super::hunt::{QUIETLY, hunt};
 use super::loot::{Hints, Loot};
+use super::person::Person;
 use super::raw::Raw;
-use super::scene::{Image, Person, Scene};
+use super::scene::Scene;
 use super::unlock::roots;
 
 /// How much was found of a person, by kind.
@@ -38,6 +40,7 @@ pub(crate) struct Sum {
     rows: usize,
     consents: usize,
     answers: usize,
+    sessions: usize,
     /// Entries of the index that name them.
     index: usize,
     /// Look-up values at whose position an entry was found.
@@ -84,6 +87,7 @@ fn everything_of(person: &Person, handle: &Id, loot: &Loot) {
         sum.index - 3,
         sum.texts,
         sum.answers,
+        sum.sessions,
     ];
     assert!(least.iter().all(|count| *count > 0), "{name}: {sum:?}");
 }
@@ -92,17 +96,7 @@ fn sum(person: &Person, handle: Option<&Id>, loot: &Loot) -> Sum {
     let (id, handle) = (person.id(), handle.copied());
     let of = |other: &Id| Some(*other) == handle;
     let positions = person.normal_forms();
-    let found = positions.iter().filter(|normal| {
-        let positions = loot.positions(normal);
-        assert!(!positions.is_empty(), "there are keys to compute them with");
-        let entries = &mut loot.index.iter();
-        entries.any(|entry| {
-            let at = |(place, mark): &([u8; 8], [u8; 32])| {
-                entry.tag.starts_with(place) || entry.mark == *mark
-            };
-            positions.iter().any(at)
-        })
-    });
+    let found = positions.iter().filter(|form| loot.holds_position(form));
     let canaries = person.canaries();
     let mut needles: Vec<&[u8]> = canaries.iter().map(|text| text.as_bytes()).collect();
     needles.push(&id);
@@ -123,6 +117,7 @@ fn sum(person: &Person, handle: Option<&Id>, loot: &Loot) -> Sum {
         contents: loot.contents.iter().filter(|(h, _)| of(h)).count(),
         rows: loot.subjects.iter().filter(|(h, _)| of(h)).count(),
         consents: loot.consents.iter().filter(|(h, _)| of(h)).count(),
+        sessions: loot.sessions.iter().filter(|(h, _)| of(h)).count(),
         answers: loot.answers.iter().filter(|(h, _)| of(h)).count(),
         index: loot
             .index
@@ -147,7 +142,7 @@ pub(crate) fn texts(loot: &Loot, needles: &[&[u8]]) -> usize {
 pub(crate) fn tell(what: &str, raw: &Raw, loot: &Loot, of_the_gone: usize) {
     println!(
         "{what}: {} bytes, {} offsets, {} keys tried, {} texts opened, {of_the_gone} of them of what is gone",
-        raw.len(),
+        raw.size(),
         raw.places(),
         loot.keys_tried,
         loot.texts.len(),
@@ -179,7 +174,8 @@ impl Trial<'_> {
     fn hunt(&self, what: &str, raw: &Raw, anchor: &[u8], hints: &Hints) -> Loot {
         let roots = roots(&self.after.slots, self.passphrase);
         assert!(roots == self::roots(&self.before.slots, self.passphrase));
-        let loot = hunt(raw, &self.after.journal, anchor, &roots, hints);
+        let journals: [&[u8]; 1] = [&self.after.journal];
+        let loot = hunt(raw, &journals, &[anchor], &roots, hints, QUIETLY);
         let needles: Vec<String> = self.erased.iter().flat_map(|p| p.canaries()).collect();
         let needles: Vec<&[u8]> = needles.iter().map(|text| text.as_bytes()).collect();
         tell(
@@ -266,6 +262,7 @@ fn after_an_erasure_no_key_that_can_be_derived_opens_anything_of_the_person_at_a
     scene.crowd();
     let names = ["Alida", "Bertus", "Cornelia", "Dirkje", "Evert"];
     let mut people = names.map(|name| scene.person(name));
+    people.iter().for_each(|person| scene.converse(person));
     let first = scene.image();
     people.iter_mut().for_each(|person| correct(&scene, person));
     let [alone, a, b, c, stays] = &people;
@@ -283,7 +280,7 @@ fn after_an_erasure_no_key_that_can_be_derived_opens_anything_of_the_person_at_a
     });
     // The end of the server may cut free pages off the file, so the control reads it before.
     let after = scene.image();
-    let passphrase = &*scene.running.passphrase.clone();
+    let passphrase = &*scene.passphrase.clone();
     let (stopped, _kept) = scene.stop();
     assert!(stopped.anchor == after.anchor);
     let one = Trial {

@@ -9,9 +9,11 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::cipher::{Id, Key, mac, sha256};
+use super::files::Image;
 use super::form::{self, PolicyRow, State};
 use super::live::{Live, read_tables};
-use super::scene::{self, Image, POLICY, Person, Scene};
+use super::person::{self, Person};
+use super::scene::{POLICY, Scene};
 use super::unlock::{Epoch, Root, anchor_slots, public_half, roots, slots};
 use super::{tables, tree};
 
@@ -52,7 +54,7 @@ fn tell_story(scene: &Scene) -> Story {
     let mut kept = scene.person("Hanna");
     let erased = scene.person("Ineke");
     // Two chunks; the one of before leaves nothing but freed pages.
-    let photograph = scene::photograph("Hanna", 300_000);
+    let photograph = person::photograph("Hanna", 300_000);
     scene.photo("PUT", &kept.subject, &photograph);
     // The index is built anew, so its generation is 1.
     let path = format!("messages/{}", kept.message);
@@ -94,7 +96,7 @@ fn tell_story(scene: &Scene) -> Story {
     scene.call("keeper", "DELETE", &path, &Value::Null);
     let path = format!("subjects/{}", erased.subject);
     let receipt = scene.call("dpo", "DELETE", &path, &Value::Null)["receipt"].clone();
-    let tokens = scene.running.tokens.iter();
+    let tokens = scene.tokens.iter();
     let mut keys: Vec<_> = tokens
         .map(|(role, key)| (role.clone(), key.to_string()))
         .collect();
@@ -130,8 +132,8 @@ fn tell_story(scene: &Scene) -> Story {
 fn every_row_of_a_living_vault_reads_as_the_document_says() {
     let scene = Scene::open();
     let story = tell_story(&scene);
-    let passphrase = scene.running.passphrase.clone();
-    let dir = scene.running.dir.clone();
+    let passphrase = scene.passphrase.clone();
+    let dir = scene.dir.clone();
     let (image, _parent) = scene.stop();
     let (root, recovery) = slots_file(&image, &passphrase, &story.recovery_key);
     let used: Vec<_> = anchor_slots(&image.anchor)
@@ -171,10 +173,10 @@ fn every_row_of_a_living_vault_reads_as_the_document_says() {
 fn slots_file(image: &Image, passphrase: &str, recovery_key: &str) -> (Root, Key) {
     let by_passphrase = roots(&image.slots, passphrase);
     let digits = recovery_key.replace('-', "").to_lowercase();
-    let secret = scene::base32(&digits[..32]);
+    let secret = person::base32(&digits[..32]);
     let hash = sha256(&[b"vault/1 recovery checksum", &secret[..]].concat());
     // Five bytes are eight digits, of which four are twenty bits.
-    let sum = scene::base32(&format!("{}0000", &digits[32..]));
+    let sum = person::base32(&format!("{}0000", &digits[32..]));
     assert_eq!((&sum[..2], sum[2] >> 4), (&hash[..2], hash[2] >> 4));
     let recovery = slots(&image.slots);
     let recovery = recovery.iter().filter(|slot| slot.kind() == 2);

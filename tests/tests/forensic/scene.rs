@@ -1,11 +1,22 @@
 //! A vault that is served, people whose every value is known, and copies of its files.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
-use vault_cli::dev::{DevOptions, Running, start};
+use vault_cli::dev::{DevOptions, start};
+use vault_core::clock::ManualClock;
+use vault_core::entropy::OsEntropy;
+use vault_core::id::CallId;
+use vault_core::vault::{Call, Created, LockedVault, Passphrase, Settings, VaultPaths};
+use vault_server::config::ServerConfig;
+use vault_server::{App, AppSettings, Limits, Server};
+use zeroize::Zeroizing;
 
-use super::cipher::Id;
+use super::files::Image;
+use super::person::{Person, photograph};
 
 pub(crate) const POLICY: &str = r#"
 [controller]
@@ -66,29 +77,16 @@ may = ["subjects.view", "subjects.erase"]
 may = ["api_keys.manage", "audit.read", "keys.manage", "policy.apply", "policy.read", "retention.run"]
 "#;
 
-/// A vault's files at one moment.
-pub(crate) struct Image {
-    pub(crate) database: Vec<u8>,
-    pub(crate) anchor: Vec<u8>,
-    pub(crate) slots: Vec<u8>,
-    pub(crate) journal: Vec<u8>,
-}
-
-impl Image {
-    pub(crate) fn of(dir: &Path, anchor: &Path) -> Self {
-        let read = |path: &Path| std::fs::read(path).unwrap();
-        Self {
-            database: read(&dir.join("vault.redb")),
-            anchor: read(&anchor.join("anchor")),
-            slots: read(&anchor.join("slots")),
-            journal: read(&dir.join("journal")),
-        }
-    }
-}
-
 pub(crate) struct Scene {
-    pub(crate) running: Running,
-    pub(crate) parent: tempfile::TempDir,
+    pub(crate) url: String,
+    /// Each role's API key.
+    pub(crate) tokens: BTreeMap<String, Zeroizing<String>>,
+    pub(crate) passphrase: String,
+    pub(crate) dir: PathBuf,
+    anchor: PathBuf,
+    parent: tempfile::TempDir,
+    /// Ends the server and the vault.
+    end: Box<dyn FnOnce() + Send + Sync>,
 }
 
 impl Scene {
@@ -101,11 +99,65 @@ impl Scene {
             ..DevOptions::default()
         };
         let running = start(options).map_err(|_| "dev does not start").unwrap();
-        Self { running, parent }
+        Self {
+            url: running.url.clone(),
+            tokens: running.tokens.clone(),
+            passphrase: running.passphrase.to_string(),
+            dir: running.dir.clone(),
+            anchor: running.anchor.clone(),
+            parent,
+            end: Box::new(|| running.stop().map_err(|_| "dev does not stop").unwrap()),
+        }
+    }
+
+    /// A scene whose clock the test moves, and whose sweeper runs when it is told.
+    pub(crate) fn open_at(clock: &Arc<ManualClock>) -> Self {
+        let parent = tempfile::tempdir().unwrap();
+        let paths = VaultPaths::beside(&parent.path().join("vault"));
+        let settings = Settings {
+            accept_any_file_system: true,
+            ..Settings::new(clock.clone())
+        };
+        let passphrase = "correct horse battery".to_owned();
+        let secret = Passphrase::new(passphrase.clone()).unwrap();
+        let Created { locked, vault, .. } =
+            LockedVault::create(&paths, settings, &secret, POLICY).unwrap();
+        let keyholder = vault.keyholder();
+        let token = |role: String| {
+            let call = Call {
+                principal: &keyholder,
+                purpose: None,
+                id: CallId::generate(&mut OsEntropy),
+            };
+            let (_, token) = vault.create_token(&call, &role, None).unwrap();
+            (role, Zeroizing::new(token))
+        };
+        let tokens = vault.role_names().into_iter().map(token).collect();
+        let settings = AppSettings {
+            clock: clock.clone(),
+            sweep_every: None,
+            limits: Limits::widest(),
+            ..AppSettings::from(&ServerConfig::default())
+        };
+        let app = App::new(locked, Some(vault), settings);
+        let (address, end) = serve(app);
+        Self {
+            url: format!("http://{address}"),
+            tokens,
+            passphrase,
+            dir: paths.dir,
+            anchor: paths.anchor,
+            parent,
+            end: Box::new(end),
+        }
+    }
+
+    pub(crate) fn token(&self, role: &str) -> &str {
+        &self.tokens[role]
     }
 
     pub(crate) fn call(&self, role: &str, method: &str, path: &str, body: &Value) -> Value {
-        self.call_as(self.running.token(role), method, path, body)
+        self.call_as(self.token(role), method, path, body)
     }
 
     /// A call with this bearer, which must succeed.
@@ -124,7 +176,7 @@ impl Scene {
     ) -> Value {
         let mut request = ureq::http::Request::builder()
             .method(method)
-            .uri(format!("{}/v1/{path}", self.running.url))
+            .uri(format!("{}/v1/{path}", self.url))
             .header("Authorization", format!("Bearer {bearer}"))
             .header("Vault-Purpose", "support")
             .header("Content-Type", "application/json");
@@ -143,11 +195,8 @@ impl Scene {
         let path = format!("subjects/{person}/blobs/profile/photo");
         let request = ureq::http::Request::builder()
             .method(method)
-            .uri(format!("{}/v1/{path}", self.running.url))
-            .header(
-                "Authorization",
-                format!("Bearer {}", self.running.token("bot")),
-            )
+            .uri(format!("{}/v1/{path}", self.url))
+            .header("Authorization", format!("Bearer {}", self.token("bot")))
             .header("Vault-Purpose", "support")
             .header("Content-Type", "image/jpeg");
         let answer = match method {
@@ -198,13 +247,13 @@ impl Scene {
         self.records("PATCH", &subject, "profile", &profile);
         self.photo("PUT", &subject, &photograph(name, 3_100));
         let (bot, path) = (
-            self.running.token("bot"),
+            self.token("bot"),
             format!("subjects/{subject}/records/messages"),
         );
         let messages = self.call_once(bot, "POST", &path, Some(&format!("k-{low}")), &messages);
         self.records("POST", &subject, "bookings", &booking);
         let consent = format!("subjects/{subject}/consents/newsletter");
-        let said = json!({"given": true, "notice": "v1", "message_id": format!("m-{low}")});
+        let said = json!({"given": true, "notice": "v1", "message_id": format!("m-{low}-said")});
         self.call("bot", "PUT", &consent, &said);
         self.call("bot", "DELETE", &consent, &Value::Null);
         let record = messages["records"][0].as_str().unwrap();
@@ -217,103 +266,47 @@ impl Scene {
         }
     }
 
+    /// A conversation with this person: a session that makes one read.
+    pub(crate) fn converse(&self, person: &Person) {
+        let session = json!({"purpose": "support", "fields": ["profile.name"], "reads": 3});
+        let path = format!("subjects/{}/sessions", person.subject);
+        let session = self.call("bot", "POST", &path, &session);
+        let token = session["token"].as_str().unwrap();
+        let profile = "subjects/self/records/profile";
+        self.call_as(token, "GET", profile, &Value::Null);
+    }
+
     /// The files as they are now. Nothing is being written: every call has been answered.
     pub(crate) fn image(&self) -> Image {
-        Image::of(&self.running.dir, &self.running.anchor)
+        Image::read(&self.dir, &self.anchor).unwrap()
     }
 
     /// The files after the end.
     pub(crate) fn stop(self) -> (Image, tempfile::TempDir) {
-        let (dir, anchor) = (self.running.dir.clone(), self.running.anchor.clone());
-        self.running
-            .stop()
-            .map_err(|_| "dev does not stop")
-            .unwrap();
-        (Image::of(&dir, &anchor), self.parent)
+        (self.end)();
+        (Image::read(&self.dir, &self.anchor).unwrap(), self.parent)
     }
 }
 
-/// A person and what was stored of them.
-pub(crate) struct Person {
-    pub(crate) name: String,
-    user: String,
-    pub(crate) subject: String,
-    pub(crate) profile: Value,
-    /// Their first message.
-    pub(crate) message: String,
-}
-
-impl Person {
-    pub(crate) fn id(&self) -> Id {
-        bits(&self.subject)
-    }
-
-    /// Every value as it is stored now.
-    pub(crate) fn values(&self) -> Vec<String> {
-        let profile = self.profile.as_object().unwrap().values();
-        let mut values: Vec<String> = profile.map(Value::to_string).collect();
-        values.push(format!("\"{} lost a suitcase\"", self.name));
-        values.push(format!("\"{} found it again\"", self.name));
-        values.push(format!("\"bk-{}\"", self.name.to_lowercase()));
-        values
-    }
-
-    /// Their photograph, where it was not replaced.
-    pub(crate) fn photograph(&self) -> Vec<u8> {
-        photograph(&self.name, 3_100)
-    }
-
-    /// The normal forms of what they can be looked up by.
-    pub(crate) fn normal_forms(&self) -> Vec<Vec<u8>> {
-        let digits = self.profile["phone"].as_str().unwrap().replace(' ', "");
-        vec![
-            channel_form("web", &self.user),
-            self.profile["email"].as_str().unwrap().into(),
-            digits.into_bytes(),
-            format!("bk-{}", self.name.to_lowercase()).into_bytes(),
-        ]
-    }
-
-    /// Texts that stand in their values and in no other's.
-    pub(crate) fn canaries(&self) -> Vec<String> {
-        let low = self.name.to_lowercase();
-        vec![self.name.clone(), low, self.subject.clone()]
-    }
-}
-
-/// A photograph that shows nothing but a name, over and over.
-pub(crate) fn photograph(name: &str, length: usize) -> Vec<u8> {
-    let of = format!(" {name} in a photograph,");
-    let text = of.bytes().cycle();
-    [0xff, 0xd8, 0xff]
-        .into_iter()
-        .chain(text)
-        .take(length)
-        .collect()
-}
-
-/// The normal form of `{channel, user}`.
-pub(crate) fn channel_form(channel: &str, user: &str) -> Vec<u8> {
-    let length = u32::to_be_bytes(channel.len() as u32);
-    [&length, channel.as_bytes(), user.as_bytes()].concat()
-}
-
-pub(crate) fn base32(text: &str) -> Vec<u8> {
-    crockford().decode(text.as_bytes()).unwrap()
-}
-
-fn crockford() -> data_encoding::Encoding {
-    let mut base32 = data_encoding::Specification::new();
-    base32.symbols.push_str("0123456789abcdefghjkmnpqrstvwxyz");
-    base32.encoding().unwrap()
-}
-
-/// An identifier as the interface writes it.
-pub(crate) fn id_text(prefix: &str, id: &Id) -> String {
-    format!("{prefix}_{}", crockford().encode(id))
-}
-
-/// The bits of an identifier behind its prefix.
-pub(crate) fn bits(id: &str) -> Id {
-    base32(id.split_once('_').unwrap().1).try_into().unwrap()
+fn serve(app: App) -> (SocketAddr, impl FnOnce() + Send + Sync) {
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let (bound, address) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        let config = ServerConfig {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            ..ServerConfig::default()
+        };
+        let run = async {
+            let server = Server::bind(&config, app).await.unwrap();
+            bound.send(server.local_addr().unwrap()).unwrap();
+            let stopped = async move { drop(stopped.await) };
+            server.run(stopped).await.unwrap();
+        };
+        tokio::runtime::Runtime::new().unwrap().block_on(run);
+    });
+    let end = move || {
+        drop(stop);
+        thread.join().unwrap();
+    };
+    (address.recv().unwrap(), end)
 }

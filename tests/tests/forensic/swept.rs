@@ -10,12 +10,13 @@
 
 use serde_json::{Value, json};
 
-use super::cipher::Id;
 use super::erased::{tell, texts};
-use super::hunt::hunt;
+use super::files::Image;
+use super::hunt::{QUIETLY, hunt};
 use super::loot::{Hints, Loot};
+use super::person::Person;
 use super::raw::Raw;
-use super::scene::{Image, Person, Scene};
+use super::scene::Scene;
 use super::unlock::roots;
 
 /// What was stored and is to be gone.
@@ -47,12 +48,7 @@ fn values(loot: &Loot, wanted: &[&str]) -> usize {
 }
 
 fn positions(loot: &Loot) -> usize {
-    let there = |normal: &&&str| {
-        let positions = loot.positions(normal.as_bytes());
-        assert!(!positions.is_empty(), "there are keys to compute them with");
-        let at = |tag: &Id| positions.iter().any(|(place, _)| tag.starts_with(place));
-        loot.index.iter().any(|entry| at(&entry.tag))
-    };
+    let there = |normal: &&&str| loot.holds_position(normal.as_bytes());
     POSITIONS.iter().filter(there).count()
 }
 
@@ -83,7 +79,7 @@ fn after_a_run_of_the_sweeper_what_was_deleted_or_replaced_opens_nowhere() {
     let run = scene.call("keeper", "POST", "admin/retention/run", &json!({}));
     assert_eq!(run["more"], false);
     let after = scene.image();
-    let passphrase = scene.running.passphrase.clone();
+    let passphrase = scene.passphrase.clone();
     let photographs = |loot: &Loot| {
         let there = |person: &Person| {
             let wanted = person.photograph();
@@ -95,7 +91,15 @@ fn after_a_run_of_the_sweeper_what_was_deleted_or_replaced_opens_nowhere() {
         let files: Vec<&[u8]> = files.iter().map(|image| &*image.database).collect();
         let raw = Raw::new(&files);
         let roots = roots(&keys.slots, &passphrase);
-        let loot = hunt(&raw, &keys.journal, &keys.anchor, &roots, &Hints::default());
+        let (journals, anchors): ([&[u8]; 1], [&[u8]; 1]) = ([&keys.journal], [&keys.anchor]);
+        let loot = hunt(
+            &raw,
+            &journals,
+            &anchors,
+            &roots,
+            &Hints::default(),
+            QUIETLY,
+        );
         let plain: Vec<&[u8]> = GONE.iter().map(|text| text.as_bytes()).collect();
         tell(what, &raw, &loot, texts(&loot, &plain));
         loot

@@ -11,7 +11,7 @@ use super::form::{self, Blob, Entry, MetaRow, PolicyRow, State};
 use super::format::{EXPIRES, HOUR, OCCURRED, Story};
 use super::journal;
 use super::live::Live;
-use super::scene::{base32, bits};
+use super::person::{base32, bits};
 
 /// A record as it was read: metadata, expiry hour, values by field, compartment and period.
 struct Record {
@@ -212,7 +212,7 @@ pub(crate) fn rest_of_people(live: &mut Live, story: &Story, policy: &PolicyRow)
         events.push(said.map(|value| value.as_str().map(str::to_owned)));
     }
     let text = |text: &str| Some(text.to_owned());
-    let given = [text("given"), text("v1"), text("m-hanna")];
+    let given = [text("given"), text("v1"), text("m-hanna-said")];
     assert_eq!(events, [given, [text("withdrawn"), None, None]]);
     // The name was replaced after the run of the sweeper: the general compartment waits for a key.
     let marked: Vec<_> = live.rows(12).into_iter().collect();

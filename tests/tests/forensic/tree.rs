@@ -11,7 +11,7 @@ use super::cipher::{Id, sha256};
 use super::form::Entry;
 use super::format::Story;
 use super::live::Live;
-use super::scene::{bits, id_text};
+use super::person::{bits, id_text};
 
 fn leaf(entry: &Entry) -> [u8; 32] {
     let id = |prefix: &str, id: &Id| json!(id_text(prefix, id));

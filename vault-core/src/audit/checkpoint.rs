@@ -52,6 +52,11 @@ pub struct Checkpoint {
     pub root: Hash,
 }
 
+/// A name of a key in a note: no blanks, no plus.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '+')
+}
+
 fn key_hash(name: &str, key: &VerifyingKey) -> [u8; 4] {
     let hash = sha256(&[name.as_bytes(), b"\n", &[ED25519], key.as_bytes()]);
     hash[..4].try_into().expect("four of thirty-two")
@@ -86,8 +91,7 @@ impl VerifierKey {
         };
         let key = key.and_then(|key| VerifyingKey::from_bytes(&key).ok());
         let key = key.ok_or(CheckpointError::Key)?;
-        let fits = !name.is_empty() && !name.contains(char::is_whitespace);
-        if !fits || super::hex(&key_hash(name, &key)) != hash {
+        if !is_name(name) || super::hex(&key_hash(name, &key)) != hash {
             return Err(CheckpointError::Key);
         }
         Ok(Self {
@@ -133,12 +137,16 @@ impl Checkpoint {
     ///
     /// [`CheckpointError`], except `Key`.
     pub fn open(note: &str, key: &VerifierKey) -> Result<Self, CheckpointError> {
-        if note.len() > NOTE_BYTES_MAX {
+        // Every other reader of notes refuses control characters, and none may read another text here.
+        if note.len() > NOTE_BYTES_MAX || note.bytes().any(|byte| byte < b' ' && byte != b'\n') {
             return Err(CheckpointError::Form);
         }
         // The text ends with the line before the last empty one.
         let (text, signatures) = note.rsplit_once("\n\n").ok_or(CheckpointError::Form)?;
         let text = format!("{text}\n");
+        if text.lines().any(str::is_empty) {
+            return Err(CheckpointError::Form);
+        }
         let mut lines = text.lines();
         let (origin, size, root) = (lines.next(), lines.next(), lines.next());
         let (Some(origin), Some(size), Some(root)) = (origin, size, root) else {
@@ -160,9 +168,15 @@ impl Checkpoint {
         if !signatures.ends_with('\n') {
             return Err(CheckpointError::Form);
         }
-        let signed = signatures
-            .lines()
-            .any(|line| key.signed(line, text.as_bytes()));
+        let mut signed = false;
+        for line in signatures.lines() {
+            match key.signed(line, text.as_bytes())? {
+                None => {}
+                Some(true) => signed = true,
+                // The key's own, and wrong: somebody has changed the note.
+                Some(false) => return Err(CheckpointError::Signature),
+            }
+        }
         signed
             .then_some(Self { size, root })
             .ok_or(CheckpointError::Signature)
@@ -170,20 +184,23 @@ impl Checkpoint {
 }
 
 impl VerifierKey {
-    fn signed(&self, line: &str, text: &[u8]) -> bool {
-        let bytes = line
+    /// Whether a line is a valid signature by this key; nothing for another key's.
+    fn signed(&self, line: &str, text: &[u8]) -> Result<Option<bool>, CheckpointError> {
+        let parts = line
             .strip_prefix("\u{2014} ")
             .and_then(|line| line.split_once(' '))
-            .filter(|(name, _)| *name == self.name)
-            .and_then(|(_, bytes)| BASE64.decode(bytes.as_bytes()).ok());
-        let Some(bytes) = bytes else { return false };
-        let Some((hash, signature)) = bytes.split_at_checked(4) else {
-            return false;
-        };
-        let Ok(signature) = Signature::from_slice(signature) else {
-            return false;
-        };
-        hash == key_hash(&self.name, &self.key) && self.key.verify_strict(text, &signature).is_ok()
+            .filter(|(name, _)| is_name(name));
+        let (name, bytes) = parts.ok_or(CheckpointError::Form)?;
+        let bytes = BASE64.decode(bytes.as_bytes()).ok();
+        let bytes = bytes.filter(|bytes| bytes.len() > 4);
+        let bytes = bytes.ok_or(CheckpointError::Form)?;
+        let (hash, signature) = bytes.split_at(4);
+        if name != self.name || hash != key_hash(&self.name, &self.key) {
+            return Ok(None);
+        }
+        let signature = Signature::from_slice(signature).ok();
+        let valid = signature.is_some_and(|it| self.key.verify_strict(text, &it).is_ok());
+        Ok(Some(valid))
     }
 }
 
@@ -207,8 +224,58 @@ mod tests {
         let text = "If you think cryptography is the answer to your problem,\n\
                     then you don't know what your problem is.\n";
         let line = "\u{2014} PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=";
-        assert!(key.signed(line, text.as_bytes()));
-        assert!(!key.signed(line, &text.as_bytes()[1..]));
+        assert_eq!(key.signed(line, text.as_bytes()), Ok(Some(true)));
+        assert_eq!(key.signed(line, &text.as_bytes()[1..]), Ok(Some(false)));
+    }
+
+    /// The tree of Go's checksum database at 20,852,163 entries, signed by its log: the example that
+    /// `tlog-checkpoint` shows under another name.
+    #[test]
+    fn a_checkpoint_of_another_log_verifies_by_its_own_key() {
+        let key = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8";
+        let key = VerifierKey::parse(key).unwrap();
+        let text = "go.sum database tree\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n";
+        let line = "\u{2014} sum.golang.org Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=";
+        assert_eq!(key.signed(line, text.as_bytes()), Ok(Some(true)));
+        let bent = text.replace("20852163", "20852164");
+        assert_eq!(key.signed(line, bent.as_bytes()), Ok(Some(false)));
+        // A log whose origin is not its key's name is none of a vault.
+        let note = format!("{text}\n{line}\n");
+        assert_eq!(Checkpoint::open(&note, &key), Err(CheckpointError::Origin));
+    }
+
+    /// What `signed-note` says of notes and clients, each rule with the nearest violation.
+    #[test]
+    fn a_note_that_other_readers_refuse_is_refused() {
+        let key = VerifierKey::of(VAULT, &seed(1));
+        let note = Checkpoint {
+            size: 42,
+            root: [9; 32],
+        }
+        .sign(VAULT, &seed(1));
+        let resigned = |text: &str| {
+            let signature = SigningKey::from_bytes(seed(1).expose()).sign(text.as_bytes());
+            let bytes = [&key_hash(&key.name, &key.key)[..], &signature.to_bytes()].concat();
+            format!("{text}\n\u{2014} {} {}\n", key.name, BASE64.encode(&bytes))
+        };
+        let (text, own) = note.split_once("\n\n").unwrap();
+        let open = |note: &str| Checkpoint::open(note, &key).map(|read| read.size);
+        assert_eq!(open(&resigned(&format!("{text}\n"))), Ok(42), "the control");
+        assert_eq!(open(&resigned(&format!("{text}\nmore\n"))), Ok(42));
+        let form = Err(CheckpointError::Form);
+        assert_eq!(open(&resigned(&format!("{text}\r\n"))), form);
+        assert_eq!(open(&resigned(&text.replacen('\n', "\r\n", 1))), form);
+        assert_eq!(open(&resigned(&format!("{text}\n\u{1}\n"))), form);
+        assert_eq!(open(&resigned(&format!("{text}\n\nmore\n"))), form);
+        assert_eq!(open(&format!("{note}no signature\n")), form);
+        assert_eq!(open(&format!("{note}\u{2014} w AAAA\n")), form);
+        assert_eq!(open(&format!("{note}\u{2014} w AAAAAAAA\n")), Ok(42));
+        // A signature by the key that does not fit, before or behind one that does.
+        let wrong = resigned(&format!("{text}\nmore\n"));
+        let (_, wrong) = wrong.rsplit_once("\n\n").unwrap();
+        let signature = Err(CheckpointError::Signature);
+        assert_eq!(open(&format!("{note}{wrong}")), signature);
+        assert_eq!(open(&format!("{text}\n\n{wrong}{own}")), signature);
     }
 
     #[test]

@@ -323,4 +323,35 @@ mod tests {
         std::fs::write(&path, &without_first).unwrap();
         assert!(matches!(open(&path, 0), Err(JournalError::Damaged)));
     }
+    /// What would be lost: a read that somebody made, of which a changed bit takes the entry away
+    /// without a word.
+    #[test]
+    fn a_changed_bit_is_damage_or_is_told_and_never_another_entry() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let journal = open(&path, 0).unwrap();
+        for entry in [b"one", b"two", b"six"] {
+            journal.append(entry).unwrap();
+        }
+        drop(journal);
+        let whole = std::fs::read(&path).unwrap();
+        let (mut damaged, mut told) = (0, 0);
+        for bit in 0..8 * whole.len() {
+            let mut changed = whole.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&path, &changed).unwrap();
+            match open(&path, 0) {
+                Err(JournalError::Damaged) => damaged += 1,
+                Err(error) => panic!("bit {bit}: {error}"),
+                Ok(journal) => {
+                    let texts = texts(&journal);
+                    assert!(texts.len() < 3 && journal.cut() > 0, "bit {bit}");
+                    let first = [&b"one"[..], b"two"].into_iter().take(texts.len());
+                    assert!(texts.iter().map(Vec::as_slice).eq(first), "bit {bit}");
+                    told += 1;
+                }
+            }
+        }
+        assert!(damaged > 0 && told > 0);
+    }
 }

@@ -12,9 +12,13 @@ mod pages;
 mod pool;
 mod secret;
 mod stream;
+#[cfg(test)]
+mod wycheproof;
 
 pub use aead::self_test;
 pub use derive::{Argon2Params, Sha256Stream, argon2id, hkdf, hmac, sha256};
+#[cfg(test)]
+pub(crate) use envelope::seal_padded;
 pub use envelope::{ENVELOPE_OVERHEAD, Location, SealError, UnsealError, key_number, seal, unseal};
 pub use padding::padded_bytes;
 pub use pool::{MemoryLock, memory_lock};

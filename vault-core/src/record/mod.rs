@@ -29,7 +29,7 @@ pub(crate) use blobs::put_blob;
 pub(crate) use filter::{Ended, Filter};
 pub(crate) use lookup::{mark, release};
 pub(crate) use many::{Known, MetaPatch, Page, Stretch, amend, purge, values};
-pub(crate) use stored::{Meta, Stored, period_hours};
+pub(crate) use stored::{Meta, MetaRow, Stored, period_hours};
 pub(crate) use upkeep::{ended, rekey, remove_rows};
 
 use lookup::change_lookup;

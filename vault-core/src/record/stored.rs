@@ -40,15 +40,15 @@ pub(crate) struct Meta {
 pub(crate) struct MetaRow {
     pub(crate) revision: Revision,
     /// The policy version that the record was last written at.
-    schema: u32,
+    pub(crate) schema: u32,
     pub(crate) created_at: i64,
     pub(crate) occurred_at: Option<i64>,
     pub(crate) meta: Meta,
     /// Fields whose envelopes were written at an earlier revision: id, revision, policy version.
-    older: Vec<(u16, Revision, u32)>,
+    pub(crate) older: Vec<(u16, Revision, u32)>,
     /// The revision and policy version that the other fields' envelopes were written at, where only
     /// the metadata has changed since: so it changes without a look at them.
-    values: Option<(Revision, u32)>,
+    pub(crate) values: Option<(Revision, u32)>,
 }
 
 /// A record as stored.

@@ -1,7 +1,7 @@
 //! The store of a vault: one redb file.
 //!
 //! One writer process, any number of reading ones, two-phase commit, and an allocator state saved
-//! with every commit so that reopening after a crash is instant. No savepoints and no compaction:
+//! with every commit so that a crash leaves nothing to repair. No savepoints and no compaction:
 //! a savepoint brings deleted rows back, and compaction leaves them in the slack of live pages.
 //! Does not know whether a file is the newest one: that is what the anchor is for.
 //!

@@ -93,9 +93,9 @@ impl From<&SlotTarget> for SlotView {
 }
 
 #[derive(Serialize, Deserialize)]
-struct PolicyRow {
-    applied_at: i64,
-    policy: StoredPolicy,
+pub(crate) struct PolicyRow {
+    pub(crate) applied_at: i64,
+    pub(crate) policy: StoredPolicy,
 }
 
 fn policy_row(view: &dyn View, version: u32) -> Result<PolicyRow, Refusal> {

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::limits::{META_ENTRIES_MAX, META_TEXT_BYTES_MAX};
+use crate::limits::{INPUT_ERRORS_MAX, META_ENTRIES_MAX, META_TEXT_BYTES_MAX};
 use crate::policy::{Collection, Field, Policy, nearest};
 use crate::record::{META_MEMBERS, Meta, Patch, split_meta};
 use crate::refusal::{InputError, Refusal};
@@ -106,15 +106,15 @@ fn unknown(collection: &Collection, name: &str) -> String {
 }
 
 /// A body: what can be done with it, and everything that is wrong with it.
-pub(super) struct Body<'p> {
+pub(crate) struct Body<'p> {
     pub(super) patch: Patch,
     pub(super) set: Vec<&'p Field>,
     pub(super) removed: Vec<&'p Field>,
-    pub(super) errors: Vec<InputError>,
+    pub(crate) errors: Vec<InputError>,
 }
 
 /// Reads one record's body; `base` is where it stands in the whole one.
-pub(super) fn body<'p>(
+pub(crate) fn body<'p>(
     policy: &Policy,
     collection: &'p Collection,
     body: Map<String, Value>,
@@ -142,6 +142,9 @@ pub(super) fn body<'p>(
         errors,
     };
     for (name, value) in members {
+        if read.errors.len() >= INPUT_ERRORS_MAX {
+            break;
+        }
         let Some(field) = collection.field(&name) else {
             continue;
         };
@@ -200,6 +203,9 @@ pub(super) fn read_meta(
         return read;
     };
     for (name, value) in &members {
+        if errors.len() >= INPUT_ERRORS_MAX {
+            break;
+        }
         let pointer = format!("{base}/{name}");
         match name.as_str() {
             _ if value.is_null() => {}

@@ -48,22 +48,28 @@ pub use crate::keys::slots::SlotKind;
 pub use crate::policy::CollectionKind;
 pub use crate::refusal::{InputError, Refusal};
 pub use access::{Access, AccessAbout, AccessPage, AccessQuery};
+pub(crate) use admin::PolicyRow;
 pub use admin::{PolicyApplied, PolicyView, SlotView, Status};
 pub use api_key::{Rotated, TokenInput};
 pub use blobs::{BlobPlace, BlobWritten, Download, Look, Upload};
+pub(crate) use bulk::wanted_form;
 pub use bulk::{ChangeInput, Purged, Query, QueryInput, QueryPart, Step, Updated};
 pub use consents::{ConsentInput, ConsentView};
 pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError, VaultPaths};
+pub(crate) use cursor::Tie;
 pub use desk::Desk;
 pub use evidence::{AuditEntry, AuditPage, AuditQuery, LogProof};
 pub use figures::{Figures, Histogram};
 pub use honey::{Alarms, HoneyAlarm};
+pub(crate) use input::body as body_form;
 pub use secret::{Passphrase, PassphraseError, RecoveryKey, RecoveryKeyError, UnlockSecret};
 pub use sessions::{SessionBegun, SessionInput, SessionView};
 pub use subjects::{CollectionCount, SubjectView};
 pub use sweep::{Sweep, SweepDue};
 pub use together::{Group, Once};
+pub(crate) use token::api_key_sha256;
 pub use token::{Call, Principal};
+pub(crate) use token_row::TokenRow;
 pub use token_row::{TokenState, TokenView};
 pub use views::{
     ListOptions, MetaView, Order, Part, ReadOptions, RecordPage, RecordView, Withheld, Written,

@@ -2,6 +2,7 @@
 
 mod access;
 mod api_keys;
+mod ended;
 mod honey;
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use super::*;
 use crate::audit::checkpoint::{Checkpoint, VerifierKey};
 use crate::audit::merkle;
 use crate::audit::receipt::{self, Opened, ReceiptError};
-use crate::clock::ManualClock;
+use crate::clock::{Clock, ManualClock};
 use crate::entropy::OsEntropy;
 use crate::id::{CallId, SubjectId};
 use crate::policy::SAMPLE;

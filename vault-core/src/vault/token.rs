@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use data_encoding::BASE64URL_NOPAD;
+use zeroize::Zeroizing;
 
 use super::token_row::{self, TokenRow};
 use crate::audit::Actor;
@@ -229,6 +230,13 @@ fn standing(view: &dyn View, hash: &[u8; 32]) -> Result<TokenRow, Refusal> {
         .ok_or(Refusal::Unauthenticated)
 }
 
+/// The hash of an API key, by which its row is found; `None` for any other text.
+pub(crate) fn api_key_sha256(bearer: &str) -> Option<[u8; 32]> {
+    let secret = bearer.strip_prefix("vk_")?;
+    let bytes = Zeroizing::new(BASE64URL_NOPAD.decode(secret.as_bytes()).ok()?);
+    (bytes.len() == 32).then(|| sha256(&[&bytes]))
+}
+
 /// The principal that a bearer token stands for.
 pub(super) fn authenticate(view: &dyn View, bearer: &str) -> Result<Principal, Refusal> {
     if let Some(bearer) = session::Bearer::parse(bearer) {
@@ -248,14 +256,7 @@ pub(super) fn authenticate(view: &dyn View, bearer: &str) -> Result<Principal, R
         principal.check(view)?;
         return Ok(principal);
     }
-    let secret = bearer.strip_prefix("vk_").ok_or(Refusal::Unauthenticated)?;
-    let bytes = BASE64URL_NOPAD
-        .decode(secret.as_bytes())
-        .map_err(|_| Refusal::Unauthenticated)?;
-    if bytes.len() != 32 {
-        return Err(Refusal::Unauthenticated);
-    }
-    let hash = sha256(&[&bytes]);
+    let hash = api_key_sha256(bearer).ok_or(Refusal::Unauthenticated)?;
     let row = standing(view, &hash)?;
     Ok(Principal {
         token: Some((row.token, hash)),

@@ -77,18 +77,18 @@ impl TokenState {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct TokenRow {
-    pub(super) token: TokenId,
-    pub(super) role: String,
-    pub(super) created_at: i64,
-    pub(super) created_by: Option<TokenId>,
-    pub(super) label: String,
-    pub(super) channels: Vec<String>,
-    pub(super) expires_at: Option<i64>,
-    pub(super) revoked_at: Option<i64>,
-    pub(super) replaces: Option<TokenId>,
+pub(crate) struct TokenRow {
+    pub(crate) token: TokenId,
+    pub(crate) role: String,
+    pub(crate) created_at: i64,
+    pub(crate) created_by: Option<TokenId>,
+    pub(crate) label: String,
+    pub(crate) channels: Vec<String>,
+    pub(crate) expires_at: Option<i64>,
+    pub(crate) revoked_at: Option<i64>,
+    pub(crate) replaces: Option<TokenId>,
     /// Hours since 1970.
-    pub(super) used: Option<u32>,
+    pub(crate) used: Option<u32>,
 }
 
 impl TokenRow {

@@ -14,7 +14,7 @@ use crate::commit::{Txn, View};
 use crate::consent;
 use crate::decision;
 use crate::id::{RecordId, SubjectId};
-use crate::limits::{APPEND_RECORDS_MAX, FINAL_WITHIN_HOURS};
+use crate::limits::{APPEND_RECORDS_MAX, FINAL_WITHIN_HOURS, INPUT_ERRORS_MAX};
 use crate::person::Person;
 use crate::policy::{Collection, CollectionKind, Policy};
 use crate::record::{self, Outcome, Stored};
@@ -182,7 +182,10 @@ pub(super) fn append(
             body,
             &base,
         )?;
-        errors.extend(writer.body.errors.clone());
+        // Every record is decided all the same: a refusal comes before what is wrong with the input.
+        if errors.len() < INPUT_ERRORS_MAX {
+            errors.extend(writer.body.errors.clone());
+        }
         ready.push(writer);
     }
     if !errors.is_empty() {

@@ -8,7 +8,8 @@ use vault_core::entropy::SeededEntropy;
 use vault_core::id::VaultId;
 use vault_core::store::{Direction, KeyRange, RedbStore, Store, Table};
 
-use super::scene::{Files, Scene, Seen};
+use super::read::Seen;
+use super::scene::{Files, Scene};
 use super::{Random, all, in_parallel};
 
 type Place = (Table, Vec<u8>);
@@ -205,13 +206,13 @@ fn an_older_envelope_with_its_metadata_row_is_read_and_alone_is_not() {
     let new = Files::of(home.path());
     let place = |table: Table| {
         let now = rows(home.path());
-        let changed = old.iter().filter(|(place, value)| {
+        let mut changed = old.iter().filter(|(place, value)| {
             place.0 == table
                 && now
                     .iter()
                     .any(|(same, other)| same == place && other != value)
         });
-        changed.cloned().next().expect("it was changed")
+        changed.next().cloned().expect("it was changed")
     };
     let (values, meta) = (place(Table::Records), place(Table::RecordMeta));
     let changed = scene.see(home.path());

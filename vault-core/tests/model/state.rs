@@ -1,5 +1,7 @@
 //! Everything that can be seen, compared.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 use vault_core::refusal::Refusal;
 use vault_core::vault::Call;
@@ -33,6 +35,12 @@ impl Player {
             (figures.people, figures.erased),
             (living, erased),
         )
+    }
+
+    /// Every look-up value that the model knows of, and a few that nobody has.
+    pub(crate) fn values(&self) -> BTreeSet<(u8, u8)> {
+        let emails = (0..10).flat_map(|value| [(0, value), (2, value)]);
+        emails.chain((0..6).map(|value| (1, value))).collect()
     }
 
     fn compare_person(&mut self, who: usize) -> Result<(), String> {

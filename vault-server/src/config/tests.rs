@@ -19,6 +19,9 @@ fn sample(key: &str) -> &'static str {
         "vault.dir" | "vault.anchor" => "/v \"x\"",
         "tls.cert" | "tls.key" | "tls.client_ca" => "/tls.pem",
         "admin.socket" => "false",
+        "alarm.webhook" => "https://hooks.example.test/vault",
+        "alarm.secret_file" | "alarm.ca" => "/alarm",
+        "alarm.private" => "true",
         "metrics.listen" => "10.0.0.1:9464",
         "log.format" => "json",
         "log.level" => "debug",
@@ -150,6 +153,46 @@ fn a_collector_needs_the_feature_and_an_address_without_credentials() {
         assert_eq!(
             told.expect_err("built without it"),
             "`VAULT_OTEL_ENDPOINT` needs a server built with `--features otel`"
+        );
+    }
+}
+
+#[test]
+fn the_keys_of_alarms_go_together_and_the_url_is_not_repeated() {
+    let both = "[alarm]\nwebhook = 'https://hooks.example.test/x'\nsecret_file = '/etc/s'";
+    let config = with(both, &[]).expect("fits");
+    assert!(config.print().contains("secret_file = \"/etc/s\""));
+    for (text, said) in [
+        (
+            "webhook = 'https://hooks.example.test/x'",
+            "`alarm.webhook` needs `alarm.secret_file` too",
+        ),
+        (
+            "secret_file = '/etc/s'",
+            "`alarm.secret_file` needs `alarm.webhook` too",
+        ),
+        ("ca = '/etc/s'", "`alarm.ca` needs `alarm.webhook` too"),
+        (
+            "private = true",
+            "`alarm.private` needs `alarm.webhook` too",
+        ),
+        (
+            "webhok = 'x'",
+            "unknown key `alarm.webhok`; did you mean `alarm.webhook`?",
+        ),
+    ] {
+        let error = with(&format!("[alarm]\n{text}"), &[]).expect_err(text);
+        assert_eq!(error.to_string(), said);
+    }
+    for url in [
+        "http://canary.example.test/",
+        "https://canary:word@hooks.example.test/",
+    ] {
+        let text = format!("[alarm]\nwebhook = '{url}'\nsecret_file = '/etc/s'");
+        let error = with(&text, &[]).expect_err(url).to_string();
+        assert!(
+            error.contains("`alarm.webhook` must be") && !error.contains("canary"),
+            "{error}"
         );
     }
 }

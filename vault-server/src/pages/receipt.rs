@@ -17,7 +17,7 @@ pub fn html(document: &Value, key: Option<&str>) -> String {
     let (body, proof) = (&document["body"], &document["proof"]);
     let content = html! {
         h1 { "Receipt of an erasure" }
-        p .lead { (summary(body)) }
+        p { (summary(body)) }
         dl .pairs {
             dt { "What was erased" } dd { (scope(body)) }
             dt { "When" } dd { (instant(&body["time"])) }
@@ -49,12 +49,16 @@ pub fn html(document: &Value, key: Option<&str>) -> String {
         h2 { "How to check this" }
         p { "This page is for reading. What proves the erasure is the receipt as a file: it holds a statement that the \
             vault's log signed, and it can be checked on any computer, offline and without asking the vault:" }
-        pre { code { (command(key)) } }
+        pre { code { "vault-cli receipt verify receipt.json --key vault.key" } }
         @match key {
-            Some(key) => p { "The log's public key is " code { (key) } ". It came from the vault itself: compare it \
-                with a copy from elsewhere, such as one that was published earlier." },
-            None => p { "KEY stands for the log's public key, which whoever runs the vault publishes. A receipt never \
-                brings its own." },
+            Some(key) => {
+                p { "The file vault.key holds the log's public key:" }
+                pre .wrap { code { (key) } }
+                p { "It came from the vault itself: compare it with a copy from elsewhere, such as one that was \
+                    published earlier." }
+            }
+            None => p { "The file vault.key holds the log's public key, which whoever runs the vault publishes. A \
+                receipt never brings its own." },
         }
         (proved(body, proof))
     };
@@ -228,13 +232,6 @@ fn kept(value: &Value) -> Markup {
     }
 }
 
-fn command(key: Option<&str>) -> String {
-    format!(
-        "vault-cli receipt verify receipt.json --key '{}'",
-        key.unwrap_or("KEY")
-    )
-}
-
 fn proved(body: &Value, proof: &Value) -> Markup {
     html! {
         @if proof.is_object() {
@@ -244,8 +241,8 @@ fn proved(body: &Value, proof: &Value) -> Markup {
                 dt { "Commitment to whom it is about" }
                 dd { code { (word(&body["commitment"])) } }
                 dt { "What the log signed" }
+                dd { pre .wrap { code { (word(&proof["checkpoint"]).trim_end()) } } }
             }
-            pre tabindex="0" { code { (word(&proof["checkpoint"]).trim_end()) } }
         } @else {
             p { strong { "This copy has no proof yet." } " Whoever runs the vault can fetch it again with one." }
         }
@@ -286,7 +283,8 @@ pub(super) mod tests {
             "3 keys of records of collection 1",
             "4–5, 7",
             "Entry 7 of the 9",
-            "--key 'vlt_x+1+2'",
+            "<code>vlt_x+1+2</code>",
+            "--key vault.key",
         ] {
             assert!(text.contains(said), "{said} in {text}");
         }
@@ -299,7 +297,7 @@ pub(super) mod tests {
             "Until 25 December 2026",
             "law: Art. 17(3)(b)",
             "/mnt/mirror",
-            "--key 'KEY'",
+            "A receipt never brings its own",
         ] {
             assert!(text.contains(said), "{said} in {text}");
         }

@@ -42,7 +42,7 @@ pub(crate) struct CreateKeyRequest {
 }
 
 impl CreateKeyRequest {
-    fn read(body: Value) -> Result<Self, Problem> {
+    pub(crate) fn read(body: Value) -> Result<Self, Problem> {
         let mut shape = Shape::of(body, &["role", "label", "expires_at", "channels"])?;
         let role = shape.text("role");
         let label = shape.optional_text("label").unwrap_or_default();
@@ -105,7 +105,7 @@ pub(crate) struct RotateKeyRequest {
 }
 
 impl RotateKeyRequest {
-    fn read(body: Value) -> Result<Self, Problem> {
+    pub(crate) fn read(body: Value) -> Result<Self, Problem> {
         let mut shape = Shape::of(body, &["overlap"])?;
         let text = shape.optional_text("overlap");
         let overlap = Period::parse(text.as_deref().unwrap_or(OVERLAP)).unwrap_or_else(|_| {

@@ -28,7 +28,7 @@ pub(crate) struct AskRequest {
 }
 
 impl AskRequest {
-    fn read(body: Value) -> Result<Self, Problem> {
+    pub(crate) fn read(body: Value) -> Result<Self, Problem> {
         let mut shape = Shape::of(body, &["field", "test"])?;
         let request = Self {
             field: shape.text("field"),

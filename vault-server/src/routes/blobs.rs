@@ -64,7 +64,7 @@ fn one_of_many(incoming: &Incoming) -> BlobPlace {
 }
 
 /// The announced length. One that no field could take is refused before anybody asks who calls.
-fn length(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+pub(crate) fn length(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let Some(length) = headers.get(header::CONTENT_LENGTH) else {
         return Ok(None);
     };
@@ -79,7 +79,7 @@ fn length(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     Ok(Some(length))
 }
 
-fn media_type(headers: &HeaderMap) -> Result<MediaType, Problem> {
+pub(crate) fn media_type(headers: &HeaderMap) -> Result<MediaType, Problem> {
     let text = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
@@ -120,7 +120,7 @@ async fn receive(app: App, streamed: Streamed, place: BlobPlace) -> Outcome {
 
 /// Which bytes a `Range` asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Range {
+pub(crate) enum Range {
     /// All: there is no range, or none that is understood (RFC 9110 §14.2 lets it be ignored).
     Whole,
     /// From the first up to the second, which is not one of them.
@@ -129,7 +129,7 @@ enum Range {
     Outside,
 }
 
-fn range(text: &str, size: u64) -> Range {
+pub(crate) fn range(text: &str, size: u64) -> Range {
     let Some(one) = text.trim().strip_prefix("bytes=") else {
         return Range::Whole;
     };

@@ -223,7 +223,7 @@ pub(crate) struct PurgedBody {
     receipt: Option<Value>,
 }
 
-fn read_query(body: Value) -> Result<QueryInput, Problem> {
+pub(crate) fn read_query(body: Value) -> Result<QueryInput, Problem> {
     const KNOWN: [&str; 6] = ["collection", "fields", "where", "meta", "limit", "cursor"];
     let mut shape = Shape::of(body, &KNOWN)?;
     let fields = shape.has("fields").then(|| shape.texts("fields"));
@@ -256,6 +256,18 @@ fn read_change(shape: &mut Shape) -> ChangeInput {
         conditions: shape.value("where"),
         dry_run: shape.has("dry_run") && shape.flag("dry_run"),
     }
+}
+
+pub(crate) fn read_update(body: Value) -> Result<(ChangeInput, Value), Problem> {
+    let mut shape = Shape::of(body, &["collection", "where", "set", "dry_run"])?;
+    let request = (read_change(&mut shape), shape.value("set"));
+    shape.finish(request)
+}
+
+pub(crate) fn read_purge(body: Value) -> Result<ChangeInput, Problem> {
+    let mut shape = Shape::of(body, &["collection", "where", "dry_run"])?;
+    let input = read_change(&mut shape);
+    shape.finish(input)
 }
 
 /// Read records of many people
@@ -404,12 +416,7 @@ pub(crate) async fn update(State(app): State<App>, incoming: Incoming) -> Outcom
     incoming.demand_purpose()?;
     let body = incoming.json()?;
     app.post(incoming, Remember::Reply, None, move |session| {
-        let parsed = Shape::of(body, &["collection", "where", "set", "dry_run"]);
-        let parsed = parsed.and_then(|mut shape| {
-            let request = (read_change(&mut shape), shape.value("set"));
-            shape.finish(request)
-        });
-        let (input, set) = session.parsed("records.bulk", parsed)?;
+        let (input, set) = session.parsed("records.bulk", read_update(body))?;
         let updated = session
             .vault
             .update_records(&session.call(), &input, &set)?;
@@ -437,12 +444,7 @@ pub(crate) async fn purge(State(app): State<App>, incoming: Incoming) -> Outcome
     incoming.demand_purpose()?;
     let body = incoming.json()?;
     app.post(incoming, Remember::Reply, None, move |session| {
-        let parsed = Shape::of(body, &["collection", "where", "dry_run"]);
-        let parsed = parsed.and_then(|mut shape| {
-            let input = read_change(&mut shape);
-            shape.finish(input)
-        });
-        let input = session.parsed("records.purge", parsed)?;
+        let input = session.parsed("records.purge", read_purge(body))?;
         let purged = session.vault.purge_records(&session.call(), &input)?;
         Ok(Reply::json(
             200,

@@ -38,7 +38,7 @@ pub(crate) struct ConsentRequest {
     message_id: Option<String>,
 }
 
-fn read_request(body: Value) -> Result<ConsentInput, Problem> {
+pub(crate) fn read_request(body: Value) -> Result<ConsentInput, Problem> {
     let mut shape = Shape::of(body, &["given", "notice", "choice", "message_id"])?;
     let input = ConsentInput {
         given: shape.flag("given"),

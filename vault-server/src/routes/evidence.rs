@@ -123,7 +123,7 @@ pub(crate) struct VerifyRequest {
 }
 
 impl VerifyRequest {
-    fn read(body: Value) -> Result<Self, Problem> {
+    pub(crate) fn read(body: Value) -> Result<Self, Problem> {
         let mut shape = Shape::of(body, &["checkpoints"])?;
         let checkpoints = shape.has("checkpoints").then(|| shape.texts("checkpoints"));
         if checkpoints

@@ -32,13 +32,13 @@ pub(crate) struct AddSlotRequest {
     label: String,
 }
 
-enum NewSlot {
+pub(crate) enum NewSlot {
     Passphrase(Passphrase, String),
     RecoveryKey(String),
 }
 
 impl NewSlot {
-    fn read(body: Value) -> Result<Self, Problem> {
+    pub(crate) fn read(body: Value) -> Result<Self, Problem> {
         let mut shape = Shape::of(body, &["kind", "passphrase", "label"])?;
         let (kind, label) = (shape.text("kind"), shape.text("label"));
         match kind.as_str() {

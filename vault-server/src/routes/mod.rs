@@ -4,22 +4,22 @@
 //! It decides nothing about people.
 
 mod access;
-mod admin;
-mod ask;
-mod batch;
-mod blobs;
-mod bulk;
-mod consents;
+pub(crate) mod admin;
+pub(crate) mod ask;
+pub(crate) mod batch;
+pub(crate) mod blobs;
+pub(crate) mod bulk;
+pub(crate) mod consents;
 mod contract;
-mod evidence;
-mod key_slots;
+pub(crate) mod evidence;
+pub(crate) mod key_slots;
 mod keyholder;
-mod policy;
+pub(crate) mod policy;
 mod records;
-mod sessions;
-mod state;
+pub(crate) mod sessions;
+pub(crate) mod state;
 mod statement;
-mod subjects;
+pub(crate) mod subjects;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;

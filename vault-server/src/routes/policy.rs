@@ -108,6 +108,14 @@ pub(crate) async fn read(State(app): State<App>, incoming: Incoming) -> Outcome 
     .await
 }
 
+pub(crate) fn read_source(body: serde_json::Value) -> Result<String, Problem> {
+    let mut shape = Shape::of(body, &["source"])?;
+    let request = ApplyPolicyRequest {
+        source: shape.text("source"),
+    };
+    shape.finish(request).map(|request| request.source)
+}
+
 /// Check and apply a policy
 ///
 /// Capability `policy.apply`. Findings are 422, each with its line. `dry_run=true` applies nothing.
@@ -122,12 +130,7 @@ pub(crate) async fn apply(State(app): State<App>, incoming: Incoming) -> Outcome
         Ok(text.to_owned())
     } else {
         let body = incoming.json()?;
-        Shape::of(body, &["source"]).and_then(|mut shape| {
-            let request = ApplyPolicyRequest {
-                source: shape.text("source"),
-            };
-            shape.finish(request).map(|request| request.source)
-        })
+        read_source(body)
     };
     let dry_run = incoming
         .query(&["dry_run"])

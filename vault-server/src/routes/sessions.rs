@@ -40,7 +40,7 @@ pub(crate) struct SessionRequest {
     expires_in: Option<u32>,
 }
 
-fn read(body: Value) -> Result<SessionInput, Problem> {
+pub(crate) fn read(body: Value) -> Result<SessionInput, Problem> {
     let known = ["purpose", "fields", "reads", "writes", "expires_in"];
     let mut shape = Shape::of(body, &known)?;
     let input = SessionInput {

@@ -108,7 +108,7 @@ pub(crate) struct UnlockRequest {
 }
 
 /// Reads a secret of a key slot.
-pub(super) fn secret(body: Value) -> Result<UnlockSecret, Problem> {
+pub(crate) fn secret(body: Value) -> Result<UnlockSecret, Problem> {
     let mut shape = Shape::of(body, &["passphrase", "recovery_key"])?;
     if shape.has("passphrase") == shape.has("recovery_key") {
         shape.refuse(

@@ -27,7 +27,7 @@ pub(crate) struct CreateSubjectRequest {
 }
 
 impl CreateSubjectRequest {
-    fn read(body: Value) -> Result<Self, Problem> {
+    pub(crate) fn read(body: Value) -> Result<Self, Problem> {
         let mut shape = Shape::of(body, &["channel", "user"])?;
         let request = Self {
             channel: shape.text("channel"),
@@ -62,13 +62,13 @@ pub(crate) struct LookupRequest {
     value: Option<Value>,
 }
 
-enum Lookup {
+pub(crate) enum Lookup {
     Channel(CreateSubjectRequest),
     Field(String, Value),
 }
 
 impl Lookup {
-    fn read(body: Value) -> Result<Self, Problem> {
+    pub(crate) fn read(body: Value) -> Result<Self, Problem> {
         let mut shape = Shape::of(body, &["channel", "user", "field", "value"])?;
         let by_field = shape.has("field") || shape.has("value");
         if by_field && (shape.has("channel") || shape.has("user")) {

@@ -37,6 +37,12 @@ pub type Tag = [u8; 16];
 /// Entries as they are read out of a map.
 pub type Entries<const P: usize> = Vec<(Tag, Zeroizing<[u8; P]>)>;
 
+/// The text of a node of a map with payloads of `P` bytes, read and written again; `None` for one
+/// that is no node.
+pub(crate) fn reread<const P: usize>(node: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    Node::<P>::decode(node).map(|node| node.encode())
+}
+
 /// The key of a map's root, and the epoch it belongs to.
 #[derive(Debug)]
 pub struct RootKey {

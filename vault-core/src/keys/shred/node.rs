@@ -53,7 +53,7 @@ impl<const P: usize> Node<P> {
         Self::decode(&bytes)
     }
 
-    fn encode(&self) -> Zeroizing<Vec<u8>> {
+    pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
         match self {
             Self::Inner(keys) => {
                 let mut bytes = Zeroizing::new(Vec::with_capacity(1 + FAN_OUT * 32));
@@ -64,8 +64,7 @@ impl<const P: usize> Node<P> {
                 bytes
             }
             Self::Leaf(entries) => {
-                let places = entries.len().next_power_of_two().max(ENTRIES_MIN);
-                let size = 2 + places * (16 + P);
+                let size = 2 + places(entries.len()) * (16 + P);
                 let mut bytes = Zeroizing::new(Vec::with_capacity(size));
                 bytes.push(LEAF);
                 bytes.push(u8::try_from(entries.len()).expect("at most 64 entries"));
@@ -79,7 +78,7 @@ impl<const P: usize> Node<P> {
         }
     }
 
-    fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let (&kind, body) = bytes.split_first()?;
         match kind {
             INNER if body.len() == FAN_OUT * 32 => {
@@ -93,10 +92,15 @@ impl<const P: usize> Node<P> {
             LEAF => {
                 let (&count, body) = body.split_first()?;
                 let count = usize::from(count);
-                if count > LEAF_ENTRIES_MAX || body.len() < count * (16 + P) {
+                let padded = places(count) * (16 + P);
+                if count > LEAF_ENTRIES_MAX || body.len() != padded {
                     return None;
                 }
-                let entries = body.chunks_exact(16 + P).take(count).map(|entry| {
+                let (entries, padding) = body.split_at(count * (16 + P));
+                if padding.iter().any(|byte| *byte != 0) {
+                    return None;
+                }
+                let entries = entries.chunks_exact(16 + P).map(|entry| {
                     let mut payload = Zeroizing::new([0; P]);
                     payload.copy_from_slice(&entry[16..]);
                     (entry[..16].try_into().expect("sixteen bytes"), payload)
@@ -106,6 +110,11 @@ impl<const P: usize> Node<P> {
             _ => None,
         }
     }
+}
+
+/// How many entries a leaf of `count` has room for.
+fn places(count: usize) -> usize {
+    count.next_power_of_two().max(ENTRIES_MIN)
 }
 
 fn place<'a>(vault: VaultId, row: &'a [u8], revision: &'a Option<[u8; 8]>) -> Location<'a> {

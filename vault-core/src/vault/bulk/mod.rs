@@ -33,6 +33,19 @@ use crate::policy::{Capability, Collection, Field, Policy, Purpose, Role};
 use crate::record::{Ended, Filter};
 use crate::refusal::Refusal;
 
+/// Reads conditions, and a change if there is one, for whoever only wants to know what is wrong.
+pub(crate) fn wanted_form(
+    policy: &Policy,
+    collection: &Collection,
+    conditions: &Value,
+    set: Option<&Value>,
+) -> Result<(), Refusal> {
+    wanted::filter(policy, collection, conditions, Ended::Out)?;
+    set.map_or(Ok(()), |set| {
+        wanted::patch(policy, collection, set).map(drop)
+    })
+}
+
 pub use purge::Purged;
 pub use query::{Query, Step};
 pub use update::Updated;

@@ -5,6 +5,7 @@
 use serde_json::{Map, Value};
 
 use super::super::input::{error, instant, read_meta, text};
+use crate::limits::INPUT_ERRORS_MAX;
 use crate::policy::{Collection, Policy, nearest};
 use crate::record::{Ended, Filter, MetaPatch};
 use crate::refusal::{InputError, Refusal};
@@ -33,6 +34,9 @@ pub(super) fn filter(
     };
     let mut errors = Vec::new();
     for (name, value) in object(conditions, "/where")? {
+        if errors.len() >= INPUT_ERRORS_MAX {
+            break;
+        }
         let pointer = format!("/where/{name}");
         match name.as_str() {
             "purpose" => match value.as_str().and_then(|name| policy.purpose(name)) {

@@ -24,6 +24,7 @@ use crate::group::{Group, Step};
 use crate::idempotency::Remember;
 use crate::incoming::Incoming;
 use crate::operation::{Changes, Operation, Repeat};
+use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::state::App;
 use crate::urls;
@@ -118,6 +119,11 @@ fn allowed() -> &'static [Allowed] {
             allowed_of::<consents::__path_withdraw>(&consents::WITHDRAW),
         ]
     })
+}
+
+/// Reads a batch, and puts its operations in order.
+pub(crate) fn read(body: Value) -> Result<Vec<Vec<usize>>, Problem> {
+    Plan::read(body, None).map(|plan| plan.groups())
 }
 
 /// Many operations in one call

@@ -3,6 +3,7 @@
 //! Knows nothing of a vault. What is wrong with the form of a batch refuses it whole, before anything
 //! is run; a reference that leads nowhere is its operation's own failure.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::Query;
@@ -44,6 +45,8 @@ enum Whom {
 pub(super) struct Plan {
     pub(super) operations: Vec<Planned>,
     whom: Vec<Whom>,
+    /// Of each, those before it that it refers to.
+    needs: Vec<BTreeSet<usize>>,
 }
 
 impl Plan {
@@ -88,9 +91,12 @@ impl Plan {
         let mut plan = Self {
             operations,
             whom: Vec::new(),
+            needs: Vec::new(),
         };
         for index in 0..plan.operations.len() {
             plan.whom.push(plan.whom_of(index));
+            // Once: a body may be a megabyte of references, and is looked at for every group else.
+            plan.needs.push(plan.refers_to(index));
         }
         Ok(plan)
     }
@@ -121,9 +127,9 @@ impl Plan {
         let mut ordered: Vec<Vec<usize>> = Vec::new();
         while !waiting.is_empty() {
             let ready = waiting.iter().position(|(_, group)| {
-                let needs = group.iter().flat_map(|&index| self.refers_to(index));
+                let needs = group.iter().flat_map(|&index| &self.needs[index]);
                 let mut others = needs.filter(|needed| !group.contains(needed));
-                others.all(|needed| ordered.iter().any(|done| done.contains(&needed)))
+                others.all(|needed| ordered.iter().any(|done| done.contains(needed)))
             });
             // Groups that wait for each other: the first runs, and what it lacks is its failure.
             ordered.push(waiting.remove(ready.unwrap_or(0)).1);
@@ -132,12 +138,12 @@ impl Plan {
     }
 
     /// The operations before this one that it refers to.
-    fn refers_to(&self, index: usize) -> Vec<usize> {
+    fn refers_to(&self, index: usize) -> BTreeSet<usize> {
         let planned = &self.operations[index];
-        let mut found = Vec::new();
+        let mut found = BTreeSet::new();
         for (_, text) in &planned.parameters {
             if let Text::Member { operation, .. } = text {
-                found.push(*operation);
+                found.insert(*operation);
             }
         }
         reference::operations(&planned.body, &mut found);

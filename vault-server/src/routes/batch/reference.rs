@@ -3,6 +3,8 @@
 //! Knows nothing of paths or people. A text that begins with `$` is a reference or an error, and one
 //! that begins with `$$` is the text without the first of them.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::call::Outcome;
@@ -97,11 +99,11 @@ pub(super) fn member<'o>(
 }
 
 /// Every operation that a body refers to.
-pub(super) fn operations(body: &Value, found: &mut Vec<usize>) {
+pub(super) fn operations(body: &Value, found: &mut BTreeSet<usize>) {
     match body {
         Value::String(text) => {
             if let Text::Member { operation, .. } = Text::read(text) {
-                found.push(operation);
+                found.insert(operation);
             }
         }
         Value::Array(items) => items.iter().for_each(|item| operations(item, found)),

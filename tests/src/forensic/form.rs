@@ -1,0 +1,468 @@
+//! Rows, as docs/format.md "Rows" describes them.
+//!
+//! Every row is read to its last byte. What does not fit is a panic: it opened, so either the
+//! document or the vault is wrong.
+
+#![expect(
+    missing_docs,
+    reason = "names and meanings are those of the document's tables"
+)]
+
+use super::cipher::{Id, Key};
+
+pub type Field = (u16, u16);
+pub type Revision = [u8; 8];
+
+/// What is left of a row.
+pub struct Row<'a>(&'a [u8]);
+
+impl<'a> Row<'a> {
+    /// Reads a row of version 1 with `read`, to its end.
+    pub fn read<T>(bytes: &'a [u8], read: impl FnOnce(&mut Self) -> T) -> T {
+        assert_eq!(bytes[0], 1, "the row's version");
+        let mut row = Self(&bytes[1..]);
+        let value = read(&mut row);
+        assert!(row.0.is_empty(), "{} bytes are left over", row.0.len());
+        value
+    }
+
+    fn take(&mut self, length: usize) -> &'a [u8] {
+        let (taken, rest) = self.0.split_at(length);
+        self.0 = rest;
+        taken
+    }
+
+    fn array<const N: usize>(&mut self) -> [u8; N] {
+        self.take(N).try_into().unwrap()
+    }
+
+    fn byte(&mut self) -> u8 {
+        self.take(1)[0]
+    }
+
+    fn uint(&mut self) -> u64 {
+        let length = match self.byte() {
+            small @ 0..=250 => return small.into(),
+            251 => 2,
+            252 => 4,
+            253 => 8,
+            other => panic!("no integer begins with {other}"),
+        };
+        let bytes = self.take(length);
+        bytes
+            .iter()
+            .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+    }
+
+    fn u16(&mut self) -> u16 {
+        self.uint().try_into().unwrap()
+    }
+
+    fn u32(&mut self) -> u32 {
+        self.uint().try_into().unwrap()
+    }
+
+    fn int(&mut self) -> i64 {
+        let zigzag = self.uint();
+        (zigzag >> 1) as i64 ^ -((zigzag & 1) as i64)
+    }
+
+    fn truth(&mut self) -> bool {
+        match self.byte() {
+            0 => false,
+            1 => true,
+            other => panic!("{other} is no truth value"),
+        }
+    }
+
+    fn option<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        self.truth().then(|| read(self))
+    }
+
+    fn list<T>(&mut self, mut read: impl FnMut(&mut Self) -> T) -> Vec<T> {
+        (0..self.uint()).map(|_| read(self)).collect()
+    }
+
+    fn bytes(&mut self) -> Vec<u8> {
+        let length = self.uint().try_into().unwrap();
+        self.take(length).to_vec()
+    }
+
+    fn text(&mut self) -> String {
+        String::from_utf8(self.bytes()).unwrap()
+    }
+
+    fn field(&mut self) -> Field {
+        (self.u16(), self.u16())
+    }
+}
+
+pub struct SlotTarget {
+    pub number: u8,
+    pub kind: u64,
+    pub label: String,
+    pub created: i64,
+    pub salt: Id,
+    pub cost: [u32; 3],
+    pub public: Key,
+}
+
+pub struct SystemKeys {
+    pub system: Key,
+    pub audit: Key,
+    pub signing: Key,
+    pub index: Vec<(Field, Key)>,
+    pub placements: Vec<(u32, Key)>,
+    pub slots: Vec<SlotTarget>,
+    pub next_slot: u8,
+}
+
+pub fn system_keys(bytes: &[u8]) -> SystemKeys {
+    Row::read(bytes, |row| SystemKeys {
+        system: row.array(),
+        audit: row.array(),
+        signing: row.array(),
+        index: row.list(|row| (row.field(), row.array())),
+        placements: row.list(|row| (row.u32(), row.array())),
+        slots: row.list(|row| SlotTarget {
+            number: row.byte(),
+            kind: row.uint(),
+            label: row.text(),
+            created: row.int(),
+            salt: row.array(),
+            cost: std::array::from_fn(|_| row.u32()),
+            public: row.array(),
+        }),
+        next_slot: row.byte(),
+    })
+}
+
+#[derive(Clone)]
+pub struct Dek {
+    pub number: u32,
+    pub compartment: u16,
+    pub period: u32,
+    pub key: Key,
+}
+
+#[derive(Clone)]
+pub struct Keyset {
+    pub subject: Id,
+    pub audit: Key,
+    pub keys: Vec<Dek>,
+    pub lookups: Vec<(Field, [u8; 32])>,
+    pub next: u32,
+}
+
+pub fn keyset(bytes: &[u8]) -> Keyset {
+    Row::read(bytes, |row| Keyset {
+        subject: row.array(),
+        audit: row.array(),
+        keys: row.list(|row| Dek {
+            number: row.u32(),
+            compartment: row.u16(),
+            period: row.u32(),
+            key: row.array(),
+        }),
+        lookups: row.list(|row| (row.field(), row.array())),
+        next: row.u32(),
+    })
+}
+
+pub struct State {
+    pub time: i64,
+    pub next_entry: u64,
+    pub folded: u64,
+    pub people: u64,
+    pub erased: u64,
+    pub stale_since: Option<i64>,
+    pub building_from: Option<Id>,
+    pub sweeper_at: Id,
+    pub policy: u32,
+    pub checkpoint_at: i64,
+}
+
+pub fn state(bytes: &[u8]) -> State {
+    Row::read(bytes, |row| State {
+        time: row.int(),
+        next_entry: row.uint(),
+        folded: row.uint(),
+        people: row.uint(),
+        erased: row.uint(),
+        stale_since: row.option(Row::int),
+        building_from: row.option(Row::array),
+        sweeper_at: row.array(),
+        policy: row.u32(),
+        checkpoint_at: row.int(),
+    })
+}
+
+#[derive(Clone)]
+pub struct MetaRow {
+    pub revision: Revision,
+    pub policy: u32,
+    pub created: i64,
+    pub occurred: Option<i64>,
+    pub purposes: Vec<u16>,
+    pub expires: Option<i64>,
+    pub source: Option<String>,
+    pub shared_with: Vec<String>,
+    pub category: Option<String>,
+    pub older: Vec<(u16, Revision, u32)>,
+    pub values: Option<(Revision, u32)>,
+}
+
+pub fn meta_row(bytes: &[u8]) -> MetaRow {
+    Row::read(bytes, |row| MetaRow {
+        revision: row.array(),
+        policy: row.u32(),
+        created: row.int(),
+        occurred: row.option(Row::int),
+        purposes: row.list(Row::u16),
+        expires: row.option(Row::int),
+        source: row.option(Row::text),
+        shared_with: row.list(Row::text),
+        category: row.option(Row::text),
+        older: row.list(|row| (row.u16(), row.array(), row.u32())),
+        values: row.option(|row| (row.array(), row.u32())),
+    })
+}
+
+impl MetaRow {
+    /// The revision and policy version that a field's envelope was written at.
+    pub fn written_at(&self, field: u16) -> (Revision, u32) {
+        let older = self.older.iter().find(|(number, _, _)| *number == field);
+        let others = self.values.unwrap_or((self.revision, self.policy));
+        older.map_or(others, |(_, revision, policy)| (*revision, *policy))
+    }
+}
+
+/// The value of a field of type `blob`.
+#[derive(Clone)]
+pub struct Blob {
+    pub id: Id,
+    pub key: Key,
+    pub prefix: [u8; 19],
+    pub size: u64,
+    pub media_type: String,
+}
+
+pub fn blob(bytes: &[u8]) -> Blob {
+    Row::read(bytes, |row| Blob {
+        id: row.array(),
+        key: row.array(),
+        prefix: row.array(),
+        size: row.uint(),
+        media_type: row.text(),
+    })
+}
+
+pub struct SubjectRow {
+    pub created: i64,
+    pub channel: String,
+    pub user: String,
+}
+
+pub fn subject_row(bytes: &[u8]) -> SubjectRow {
+    Row::read(bytes, |row| SubjectRow {
+        created: row.int(),
+        channel: row.text(),
+        user: row.text(),
+    })
+}
+
+pub struct TokenRow {
+    pub token: Id,
+    pub role: String,
+    pub created: i64,
+    pub maker: Option<Id>,
+    pub label: String,
+    pub channels: Vec<String>,
+    pub expires: Option<i64>,
+    pub revoked: Option<i64>,
+    pub replaces: Option<Id>,
+    pub used: Option<u32>,
+}
+
+pub fn token_row(bytes: &[u8]) -> TokenRow {
+    Row::read(bytes, |row| TokenRow {
+        token: row.array(),
+        role: row.text(),
+        created: row.int(),
+        maker: row.option(Row::array),
+        label: row.text(),
+        channels: row.list(Row::text),
+        expires: row.option(Row::int),
+        revoked: row.option(Row::int),
+        replaces: row.option(Row::array),
+        used: row.option(Row::u32),
+    })
+}
+
+/// Names and their numbers, and the highest number ever given.
+pub struct Numbers {
+    pub highest: u16,
+    pub of: Vec<(String, u16)>,
+}
+
+impl Numbers {
+    fn read(row: &mut Row<'_>) -> Self {
+        Self {
+            highest: row.u16(),
+            of: row.list(|row| (row.text(), row.u16())),
+        }
+    }
+
+    pub fn get(&self, name: &str) -> u16 {
+        self.of.iter().find(|(known, _)| known == name).unwrap().1
+    }
+}
+
+pub struct PolicyRow {
+    pub applied: i64,
+    pub version: u32,
+    pub source: String,
+    pub collections: Numbers,
+    pub fields: Vec<(u16, Numbers)>,
+    pub purposes: Numbers,
+}
+
+pub fn policy_row(bytes: &[u8]) -> PolicyRow {
+    Row::read(bytes, |row| PolicyRow {
+        applied: row.int(),
+        version: row.u32(),
+        source: row.text(),
+        collections: Numbers::read(row),
+        fields: row.list(|row| (row.u16(), Numbers::read(row))),
+        purposes: Numbers::read(row),
+    })
+}
+
+impl PolicyRow {
+    /// The highest numbers of collections, of fields and of purposes.
+    pub fn highest(&self) -> Vec<u16> {
+        let fields = self.fields.iter().map(|(_, fields)| fields.highest);
+        let others = [self.collections.highest, self.purposes.highest];
+        fields.chain(others).collect()
+    }
+
+    /// The number of a collection and those of its fields.
+    pub fn collection(&self, name: &str) -> (u16, &Numbers) {
+        let number = self.collections.get(name);
+        let fields = self.fields.iter().find(|(of, _)| *of == number);
+        (number, &fields.unwrap().1)
+    }
+}
+
+pub struct Tombstone {
+    pub day: u32,
+    pub epoch: u64,
+    pub receipt: Id,
+}
+
+pub fn tombstone(bytes: &[u8]) -> Tombstone {
+    Row::read(bytes, |row| Tombstone {
+        day: row.u32(),
+        epoch: row.uint(),
+        receipt: row.array(),
+    })
+}
+
+pub struct SessionRow {
+    pub secret: [u8; 32],
+    pub token: Id,
+    pub key: [u8; 32],
+    pub role: String,
+    pub purpose: String,
+    pub fields: Vec<Field>,
+    pub left: [u64; 2],
+    pub created: i64,
+    pub expires: i64,
+    pub revoked: bool,
+}
+
+pub fn session_row(bytes: &[u8]) -> SessionRow {
+    Row::read(bytes, |row| SessionRow {
+        secret: row.array(),
+        token: row.array(),
+        key: row.array(),
+        role: row.text(),
+        purpose: row.text(),
+        fields: row.list(Row::field),
+        left: [row.uint(), row.uint()],
+        created: row.int(),
+        expires: row.int(),
+        revoked: row.truth(),
+    })
+}
+
+pub struct AnswerRow {
+    pub fingerprint: [u8; 32],
+    pub at: i64,
+    /// Operation, status, body, etag, location.
+    pub answers: Option<Vec<Answer>>,
+}
+
+/// Operation, status, body, etag, location.
+pub type Answer = (u64, u64, Vec<u8>, Option<String>, Option<String>);
+
+pub fn answer_row(bytes: &[u8]) -> AnswerRow {
+    fn answer(row: &mut Row<'_>) -> Answer {
+        let (operation, status) = (row.uint(), row.uint());
+        let (body, etag) = (row.bytes(), row.option(Row::text));
+        (operation, status, body, etag, row.option(Row::text))
+    }
+    Row::read(bytes, |row| AnswerRow {
+        fingerprint: row.array(),
+        at: row.int(),
+        answers: row.option(|row| row.list(answer)),
+    })
+}
+
+pub struct Entry {
+    pub time: i64,
+    /// An API key's id, or nobody's for a keyholder.
+    pub actor: Option<Id>,
+    pub role: String,
+    pub purpose: Option<String>,
+    pub action: String,
+    pub tag: Option<Id>,
+    pub fields: Vec<Field>,
+    pub outcome: String,
+    pub session: Option<Id>,
+    pub call: Id,
+    pub receipt: Option<(Id, [u8; 32])>,
+    pub records: Option<(u64, [u8; 32])>,
+}
+
+pub fn entry(bytes: &[u8]) -> Entry {
+    Row::read(bytes, |row| Entry {
+        time: row.int(),
+        actor: match row.uint() {
+            0 => None,
+            1 => Some(row.array()),
+            other => panic!("no actor of kind {other}"),
+        },
+        role: row.text(),
+        purpose: row.option(Row::text),
+        action: row.text(),
+        tag: row.option(Row::array),
+        fields: row.list(Row::field),
+        outcome: row.text(),
+        session: row.option(Row::array),
+        call: row.array(),
+        receipt: row.option(|row| (row.array(), row.array())),
+        records: row.option(|row| (row.uint(), row.array())),
+    })
+}
+
+/// A row of table 11: its entries.
+pub fn entries(bytes: &[u8]) -> Vec<Entry> {
+    let entries = Row::read(bytes, |row| row.list(Row::bytes));
+    entries.iter().map(|bytes| entry(bytes)).collect()
+}
+
+/// A row of table 4: field numbers and envelopes.
+pub fn envelopes(bytes: &[u8]) -> Vec<(u16, Vec<u8>)> {
+    Row::read(bytes, |row| row.list(|row| (row.u16(), row.bytes())))
+}
