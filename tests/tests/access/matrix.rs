@@ -180,9 +180,15 @@ fn reading_changes_no_row_but_what_a_session_has_left() {
             assert!(done, "{method} {path} {answer:?}");
             read += 1;
         }
-        let changed = differences(&before, &bench.database());
+        let after = bench.database();
+        let changed = match &*route.operation {
+            // It takes what was read meanwhile into the log first, so that the ledger is whole.
+            "read_access" => done(&before, &after),
+            _ => differences(&before, &after),
+        };
         assert_eq!(changed, Vec::<String>::new(), "{} {path}", route.method);
         if route.is_safe() && need(&route) == Need::Values {
+            let before = bench.database();
             let own = super::calls::path(&route, "self", &ann);
             let answer = bench.send(&ann.token, &route.method, &own, &[], &Sent::Nothing);
             assert_eq!(answer.status, 200, "{own} {answer:?}");

@@ -224,7 +224,7 @@ fn a_session_that_was_ended_or_made_for_another_opens_nothing_again() {
     // A token is person, session and secret: none goes with another's.
     let decode = |token: &str| {
         data_encoding::BASE64URL_NOPAD
-            .decode(token[3..].as_bytes())
+            .decode(&token.as_bytes()[3..])
             .unwrap()
     };
     let (of_ann, of_eve) = (decode(&ann.token), decode(&eve.token));

@@ -50,6 +50,10 @@ fn readable(process: u32, dir: &Path) -> bool {
 }
 
 #[test]
+#[expect(
+    clippy::print_stdout,
+    reason = "says what this machine does not let it try"
+)]
 fn a_server_that_is_made_to_end_leaves_no_core_and_shows_its_memory_to_nobody() {
     // What an administrator may have set for every process of the machine.
     let limit = getrlimit(Resource::Core);

@@ -35,7 +35,7 @@ enum Why {
     Words,
     /// Its texts are ids, hashes and marks that the vault makes.
     Ids,
-    /// Its texts are paths of the operator's.
+    /// Its texts are paths and addresses of the operator's configuration.
     Paths,
     /// Its texts are made for whoever was refused, and hold no value by their own promise, which the
     /// rest of this test tries.
@@ -84,6 +84,15 @@ fn recovery_key() -> String {
 }
 
 const KNOWN: &[(&str, Why)] = &[
+    ("Access", Words),
+    ("AccessPage", Words),
+    ("AccessQuery", Words),
+    ("Honey", Words),
+    ("HoneyAlarm", Words),
+    ("HoneyPerson", Words),
+    ("vault-server Address", Paths),
+    ("vault-server AlarmError", Paths),
+    ("vault-server Secret", Name),
     ("Checkpoint", Ids),
     ("Dek", Name),
     ("Frontier", Ids),

@@ -268,6 +268,7 @@ fn commands(made: &Made) -> Vec<(Vec<String>, String)> {
     all
 }
 
+#[expect(clippy::print_stdout, reason = "says how much was tried")]
 fn hears_nothing(format: &str, tls: bool, half: usize) {
     let mut run = Run::new(format, tls, half);
     let routes = ordered(routes());

@@ -25,8 +25,7 @@ fn child() {
     }
     // In a thread of its own, as in a handler: the process goes on.
     let handler = std::thread::spawn(|| {
-        let refused: Result<(), String> = Err(EMAIL.into());
-        refused.expect("a value that is quoted");
+        panic!("a value that is quoted: {EMAIL}");
     });
     assert!(handler.join().is_err());
 }
