@@ -6,6 +6,11 @@
 //! the features that the vault uses, and one test ties the two together. The cipher's own set runs
 //! beside it, in `vault-core/src/crypto/wycheproof.rs`; sources: `tests/data/vectors/README.md`.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "how much was tried is for whoever runs this"
+)]
+
 mod bridge;
 mod kept_vault;
 mod rfc;
