@@ -4,7 +4,7 @@
 //! Failure is: an answer to a good client that is not what it wrote (being told to come back later
 //! is none); a hostile client that is taken for a good one, or an error of the server's own; memory
 //! that is not flat; a counter that says anything else than what the clients did and saw
-//! ([`balance`]), or a refusal that nobody provoked; an error in its log; a server that does not end as
+//! (`balance`), or a refusal that nobody provoked; an error in its log; a server that does not end as
 //! it was told. A slow
 //! answer is no failure.
 //!
