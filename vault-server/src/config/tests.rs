@@ -26,6 +26,7 @@ fn sample(key: &str) -> &'static str {
         "log.format" => "json",
         "log.level" => "debug",
         "limits.body_bytes" | "limits.body_bytes_per_second" | "limits.header_bytes" => "4096",
+        "limits.cache_bytes" => "2097152",
         "cors.origins" => "https://chat.example.test,http://localhost:3000",
         "audit.durability" => "power-safe",
         "otel.endpoint" => "http://[::1]:4318",
