@@ -102,18 +102,19 @@ fn records(
         return records;
     };
     for (name, value) in values.entries(findings) {
-        let read = match json(value) {
-            Value::Object(record) => vec![record],
-            Value::Array(all) => all
-                .into_iter()
-                .filter_map(|one| match one {
-                    Value::Object(record) => Some(record),
-                    _ => None,
-                })
-                .collect(),
-            _ => Vec::new(),
+        let objects = match json(value) {
+            Value::Array(all) => all,
+            one => vec![one],
         };
-        if read.is_empty() || read.len() > HONEY_RECORDS_MAX {
+        let count = objects.len();
+        let read: Vec<_> = objects
+            .into_iter()
+            .filter_map(|one| match one {
+                Value::Object(record) => Some(record),
+                _ => None,
+            })
+            .collect();
+        if read.len() < count || !(1..=HONEY_RECORDS_MAX).contains(&count) {
             findings.report(name.line, &values.at(name.value), "wrong_type", None, || {
                 format!("expected fields and their values, or a list of 1 to {HONEY_RECORDS_MAX} of such")
             });

@@ -48,7 +48,7 @@ impl Noted {
 
     /// What a refusal says: whom it was about, if it came as far as looking at them, and nothing of
     /// what they have.
-    pub(super) fn refused(self) -> Self {
+    pub(super) fn refused(&self) -> Self {
         Self {
             subject: self.subject,
             met: self.met,
@@ -264,14 +264,14 @@ impl Vault {
         self.check_open()?;
         let at_hand = self.policy.lock().clone();
         let context = Context::new(call);
-        let met = Arc::new(Mutex::new(None));
-        let told = met.clone();
+        let noted = Arc::new(Mutex::new(Noted::default()));
+        let told = noted.clone();
         let result = self.engine.submit(move |txn| {
             context.principal.check(txn)?;
             let policy = current(txn, &at_hand)?;
             let mut noted = Noted::default();
             let value = f(txn, &policy, &context, &mut noted);
-            *told.lock() = noted.met;
+            *told.lock() = noted.refused();
             let value = value?;
             if let Some(scope) = context.principal.scope() {
                 session::spend(txn, scope.subject, scope.session, true)?;
@@ -281,11 +281,11 @@ impl Vault {
             Ok(value)
         });
         let outcome = result.as_ref().err().map_or("ok", Refusal::code);
-        let met = *met.lock();
-        if let Some(met) = self.met(met, action, outcome) {
+        let noted = std::mem::take(&mut *noted.lock());
+        if let Some(met) = self.met(noted.met, action, outcome) {
             self.alarm(&Context::new(call), met);
         }
-        result.inspect_err(|refusal| self.note_refusal(call, action, refusal))
+        result.inspect_err(|refusal| self.note_refused(call, action, refusal, &noted))
     }
 
     /// Runs a read over a snapshot, writes its entry, and hands the value over if nothing that
@@ -315,7 +315,7 @@ impl Vault {
                     if let Some(met) = self.met(noted.met.or(subject), action, refusal.code()) {
                         self.alarm(&context, met);
                     }
-                    self.note_refused(call, action, &refusal, noted);
+                    self.note_refused(call, action, &refusal, &noted);
                     return Err(refusal);
                 }
             };
@@ -346,14 +346,19 @@ impl Vault {
 
     /// A refusal leaves an entry too: without a subject, whose key it does not have here.
     pub(super) fn note_refusal(&self, call: &Call<'_>, action: &'static str, refusal: &Refusal) {
-        self.note_refused(call, action, refusal, Noted::default());
+        self.note_refused(call, action, refusal, &Noted::default());
     }
 
-    fn note_refused(&self, call: &Call<'_>, action: &'static str, refusal: &Refusal, noted: Noted) {
+    fn note_refused(
+        &self,
+        call: &Call<'_>,
+        action: &'static str,
+        refusal: &Refusal,
+        noted: &Noted,
+    ) {
         let policy = self.policy.lock().clone();
-        let noted = noted.refused();
         let now = self.engine.now();
-        let entry = Context::new(call).entry(&policy, now, action, noted, refusal.code());
+        let entry = Context::new(call).entry(&policy, now, action, noted.refused(), refusal.code());
         // The call is refused in any case; a journal that cannot be written refuses reads itself.
         let _ = self.engine.record_read(&entry);
     }

@@ -95,6 +95,30 @@ fn a_person_is_told_who_looked_in_which_role_for_what_and_at_which_fields_also_i
 }
 
 #[test]
+fn a_write_that_was_refused_at_the_person_is_told_and_one_refused_before_is_nobodys() {
+    let bench = Bench::new();
+    let (ann, _) = scene(&bench);
+    let before = told(&ledger(&bench, &bench.role("dpo"), ann, 100).unwrap());
+    let write = |role: &str| {
+        let body = object(json!({"card": "no card"}));
+        let by = bench.role(role);
+        let call = call(&by, Some("support"));
+        bench.vault.patch_single(&call, ann, "profile", body, None)
+    };
+    assert!(matches!(write("bot"), Err(Refusal::Invalid(_))));
+    assert!(matches!(write("agent"), Err(Refusal::RoleDenied(_))));
+    let after = told(&ledger(&bench, &bench.role("dpo"), ann, 100).unwrap());
+    let (old, new) = after.split_at(before.len());
+    assert_eq!(
+        (old, new),
+        (
+            &before[..],
+            &["bot support records.patch [] invalid".to_owned()][..]
+        )
+    );
+}
+
+#[test]
 fn pages_of_one_give_the_same_ledger_and_a_cursor_serves_its_own_list_alone() {
     let bench = Bench::new();
     let (ann, ben) = scene(&bench);

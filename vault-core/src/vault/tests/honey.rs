@@ -462,6 +462,7 @@ fn a_policy_whose_invented_people_do_not_fit_is_refused_without_their_values() {
         ("birth = \"1991-05-06\"", "birth = \"canary\"", "bad_value"),
         ("name = \"Lena", "nmae = \"Lena", "unknown_field"),
         ("messages = [{", "massages = [{", "unknown_collection"),
+        ("messages = [{", "messages = [\"canary\", {", "wrong_type"),
         ("profile = {", "profile = [{", "syntax"),
         (
             "left_out_for = [\"nightly\"]",
