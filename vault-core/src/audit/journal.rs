@@ -133,6 +133,12 @@ impl Journal {
         Ok(())
     }
 
+    /// From now on nothing can be written, as after a write whose half could not be cut off.
+    #[cfg(test)]
+    pub(crate) fn break_off(&self) {
+        self.state.lock().broken = true;
+    }
+
     /// The number of the newest of at most `limit` frames to fold into the log, and their entries.
     #[must_use]
     pub fn pending(&self, limit: usize) -> (Option<u64>, Vec<Vec<u8>>) {

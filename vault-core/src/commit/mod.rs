@@ -241,6 +241,12 @@ impl Engine {
             .map_err(|_| Refusal::Internal("the read journal cannot be written"))
     }
 
+    /// From now on no entry of a read can be written.
+    #[cfg(test)]
+    pub(crate) fn break_journal(&self) {
+        self.journal.break_off();
+    }
+
     /// Whether the vault was opened with a log that does not go on from the anchor's checkpoint.
     #[must_use]
     pub fn rolled_back(&self) -> bool {

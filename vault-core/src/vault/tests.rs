@@ -4,6 +4,7 @@ mod access;
 mod api_keys;
 mod ended;
 mod honey;
+mod journal_first;
 
 use std::sync::Arc;
 
