@@ -3,6 +3,7 @@
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
+use vault_core::limits::{AUDIT_PAGE_DEFAULT, AUDIT_PAGE_MAX};
 use vault_core::vault::{Access, AccessQuery};
 
 use super::evidence::instant;
@@ -12,9 +13,6 @@ use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::state::App;
 use crate::urls;
-
-const LIMIT_DEFAULT: usize = 100;
-const LIMIT_MAX: usize = 1000;
 
 /// A call that met the person.
 #[derive(Serialize, ToSchema)]
@@ -71,7 +69,7 @@ fn access_query(query: &QueryMap) -> Result<AccessQuery, Problem> {
     Ok(AccessQuery {
         from: instant(query, "from")?,
         to: instant(query, "to")?,
-        limit: query.number("limit", 1, LIMIT_MAX, LIMIT_DEFAULT)?,
+        limit: query.number("limit", 1, AUDIT_PAGE_MAX, AUDIT_PAGE_DEFAULT)?,
         cursor: query.text("cursor").map(str::to_owned),
     })
 }
