@@ -243,7 +243,10 @@ pub(crate) fn read_file(path: &Path) -> Result<Zeroizing<String>, Failure> {
                 Exit::Failed,
                 "readable_secret",
                 format!("other users may read {}", path.display()),
-                format!("run: chmod 600 {}", path.display()),
+                format!(
+                    "if it is the secret's own file, run: chmod 600 {}",
+                    path.display()
+                ),
             ));
         }
     }

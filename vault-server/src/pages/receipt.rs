@@ -183,7 +183,9 @@ fn numbers(keys: &[u64]) -> String {
 
 fn erasure_horizon(body: &Value) -> String {
     if body["erasure_horizon"] == body["time"] {
-        return "No backup held these keys: the erasure was complete at that moment.".to_owned();
+        // A copy of the anchor that somebody made by themselves is nothing that the vault can know of.
+        return "The vault knows of no backup with these keys: the erasure was complete at that moment."
+            .to_owned();
     }
     format!(
         "Until {} a backup of keys may still bring the data back; after that nothing does.",
@@ -278,7 +280,7 @@ pub(super) mod tests {
         for said in [
             "25 November 2026, 12:00:00 UTC",
             "Until 26 November 2026, 12:00:00 UTC",
-            "No backup held these keys",
+            "The vault knows of no backup with these keys",
             "Nothing of the person",
             "3 keys of records of collection 1",
             "4–5, 7",
@@ -301,7 +303,7 @@ pub(super) mod tests {
         ] {
             assert!(text.contains(said), "{said} in {text}");
         }
-        assert!(!text.contains("Nothing of the person") && !text.contains("No backup held"));
+        assert!(!text.contains("Nothing of the person") && !text.contains("knows of no backup"));
     }
 
     #[test]
