@@ -53,6 +53,7 @@ pub mod crypto;
 mod decision;
 pub mod entropy;
 pub mod id;
+pub mod jobs;
 pub mod keys;
 pub mod limits;
 pub mod medium;

@@ -158,3 +158,7 @@ pub const UPLOAD_FREE_BYTES_MIN: u64 = 64 << 20;
 /// What a vault keeps of its database in memory unless told. The system caches the file besides
 /// (docs/decisions/0007).
 pub const CACHE_BYTES_DEFAULT: usize = 16 << 20;
+/// Jobs under way at a time.
+pub const JOBS_RUNNING_MAX: usize = 8;
+/// Jobs that have ended and are still shown.
+pub const JOBS_KEPT_MAX: usize = 64;

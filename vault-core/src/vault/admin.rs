@@ -13,6 +13,7 @@ use crate::commit::View;
 use crate::crypto::{Location, MemoryLock, Secret, memory_lock, seal, unseal};
 use crate::entropy::{Entropy, OsEntropy};
 use crate::id::VaultId;
+use crate::jobs::Jobs;
 use crate::keys::slots::SlotTarget;
 use crate::keys::system::SystemKeys;
 use crate::limits::{LABEL_BYTES_MAX, SLOTS_MAX};
@@ -168,8 +169,15 @@ impl Vault {
     pub fn close(&self) {
         if !self.closed.swap(true, Ordering::AcqRel) {
             self.store_uses();
+            self.jobs.cancel_all();
         }
         self.engine.close();
+    }
+
+    /// Long work under way, and the last that ended.
+    #[must_use]
+    pub fn jobs(&self) -> &Jobs {
+        &self.jobs
     }
 
     /// Whether calls are answered.

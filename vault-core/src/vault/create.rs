@@ -25,6 +25,7 @@ use crate::commit::{
 use crate::crypto::{Secret, self_test};
 use crate::entropy::OsEntropy;
 use crate::id::{CallId, VaultId};
+use crate::jobs::Jobs;
 use crate::keys::anchor::{self, FileAnchor};
 use crate::keys::slots::{self, SlotFile, SlotKind, SlotTarget, SlotsError};
 use crate::keys::system::{Roots, SystemKeys};
@@ -489,6 +490,7 @@ impl LockedVault {
         let rounds = figures::Rounds::from(engine.running());
         let vault = Arc::new(Vault {
             rounds,
+            jobs: Jobs::new(self.settings.clock.clone()),
             engine,
             paths: self.paths.clone(),
             closed: AtomicBool::new(false),

@@ -76,6 +76,7 @@ pub use views::{
 };
 
 use crate::commit::Engine;
+use crate::jobs::Jobs;
 use crate::limits::CACHE_BYTES_DEFAULT;
 use crate::policy::Policy;
 
@@ -143,5 +144,6 @@ pub struct Vault {
     uploads: blobs::Uploads,
     uses: Arc<token_row::Uses>,
     rounds: figures::Rounds,
+    jobs: Jobs,
     memory: Arc<guard::Memory>,
 }
