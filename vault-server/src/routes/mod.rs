@@ -6,7 +6,7 @@
 mod access;
 pub(crate) mod admin;
 pub(crate) mod ask;
-pub mod backups;
+pub(crate) mod backups;
 pub(crate) mod batch;
 pub(crate) mod blobs;
 pub(crate) mod bulk;
