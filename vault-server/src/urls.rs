@@ -80,6 +80,10 @@ pub const KEY_SLOTS: &str = "/v1/admin/key-slots";
 pub const KEY_SLOT: &str = "/v1/admin/key-slots/{n}";
 /// Which slot a secret opens.
 pub const KEY_SLOT_TEST: &str = "/v1/admin/key-slots/test";
+/// Long work.
+pub const JOBS: &str = "/v1/admin/jobs";
+/// One job.
+pub const JOB: &str = "/v1/admin/jobs/{n}";
 /// Retention by hand.
 pub const RETENTION_RUN: &str = "/v1/admin/retention/run";
 /// The contract.

@@ -10,11 +10,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
+use vault_core::jobs::JobCounts;
 use vault_core::vault::{Figures as VaultFigures, Histogram};
 
 use super::process;
 use crate::connection::ConnectionFigures;
 use crate::places::Taken;
+use crate::policy_file::PolicyReloads;
 use crate::state::App;
 use crate::webhook::{Webhook, WebhookFigures};
 
@@ -28,6 +30,8 @@ pub(super) struct Figure {
     value: Value,
 }
 
+type Labelled = Vec<(Vec<(&'static str, &'static str)>, u64)>;
+
 #[derive(Debug)]
 enum Value {
     Counter(u64),
@@ -39,6 +43,10 @@ enum Value {
         count: u64,
         buckets: Vec<(f64, u64)>,
     },
+    /// One for each set of labels, whose values are closed sets.
+    Gauges(Labelled),
+    /// The same of numbers that only grow.
+    Counters(Labelled),
     /// Always 1; the label says what.
     Info(&'static str, &'static str),
 }
@@ -91,8 +99,8 @@ impl Figure {
     fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let Self { name, help, value } = self;
         let metric_type = match value {
-            Value::Counter(_) | Value::CounterOf(_) => MetricType::Counter,
-            Value::Gauge(_) => MetricType::Gauge,
+            Value::Counter(_) | Value::CounterOf(_) | Value::Counters(_) => MetricType::Counter,
+            Value::Gauge(_) | Value::Gauges(_) => MetricType::Gauge,
             Value::Histogram { .. } => MetricType::Histogram,
             Value::Info(..) => MetricType::Info,
         };
@@ -106,6 +114,15 @@ impl Figure {
                 count,
                 buckets,
             } => metric.encode_histogram::<NoLabelSet>(*sum, *count, buckets, None),
+            Value::Gauges(rows) => rows.iter().try_for_each(|(labels, value)| {
+                #[expect(clippy::cast_precision_loss, reason = "as for a gauge")]
+                let value = *value as f64;
+                metric.encode_family(labels)?.encode_gauge(&value)
+            }),
+            Value::Counters(rows) => rows.iter().try_for_each(|(labels, value)| {
+                let mut one = metric.encode_family(labels)?;
+                one.encode_counter::<NoLabelSet, _, u64>(value, None)
+            }),
             Value::Info(label, said) => metric.encode_info(&[(*label, *said)]),
         }
     }
@@ -142,8 +159,10 @@ pub(super) fn of(app: &App) -> Vec<Figure> {
     figures.extend(of_connections(app.connections()));
     let alarm = app.settings().alarm.as_ref();
     figures.extend(webhook(alarm.map(Webhook::figures).unwrap_or_default()));
+    figures.extend(policy_file(app.policy_reloads()));
     if let Some(vault) = vault {
         figures.extend(of_vault(&vault.figures()));
+        figures.extend(jobs(&vault.jobs().counts()));
     }
     figures.extend(process::figures());
     let started = app.metrics().started.as_second();
@@ -294,6 +313,52 @@ fn webhook(figures: WebhookFigures) -> Vec<Figure> {
             "Messages that wait for a try",
             waiting,
         ),
+    ]
+}
+
+fn policy_file(reloads: &PolicyReloads) -> Vec<Figure> {
+    let PolicyReloads { applied, failed } = reloads;
+    vec![
+        Figure::counter(
+            "vault_policy_reloads",
+            "Policies that were put in force from vault.policy",
+            applied.load(Ordering::Relaxed),
+        ),
+        Figure::counter(
+            "vault_policy_reload_failures",
+            "Reloads of vault.policy that left the policy before in force",
+            failed.load(Ordering::Relaxed),
+        ),
+    ]
+}
+
+fn jobs(counts: &[JobCounts]) -> Vec<Figure> {
+    let kind = |count: &JobCounts| ("kind", count.kind.name());
+    let running = counts
+        .iter()
+        .map(|count| (vec![kind(count)], count.running));
+    let ended = counts.iter().flat_map(|count| {
+        let JobCounts {
+            kind: _,
+            running: _,
+            done,
+            cancelled,
+            failed,
+        } = *count;
+        let ways = [("done", done), ("cancelled", cancelled), ("failed", failed)];
+        ways.map(|(way, number)| (vec![kind(count), ("result", way)], number))
+    });
+    vec![
+        Figure {
+            name: "vault_jobs_running",
+            help: "Long work under way, by kind",
+            value: Value::Gauges(running.collect()),
+        },
+        Figure {
+            name: "vault_jobs_ended",
+            help: "Long work that ended since the vault was opened, by kind and result",
+            value: Value::Counters(ended.collect()),
+        },
     ]
 }
 
