@@ -212,7 +212,10 @@ fn finish(terminal: &Terminal, seen: Seen) -> Result<(), Failure> {
     let [damage, error, ..] = counts.map(|(_, count)| count);
     let summary = || {
         let some = counts.iter().filter(|(_, count)| *count > 0);
-        let parts = some.map(|(severity, count)| format!("{count} {}", severity.name()));
+        let parts = some.map(|(severity, count)| match (*severity, *count) {
+            (Severity::Damage, _) | (_, 1) => format!("{count} {}", severity.name()),
+            _ => format!("{count} {}s", severity.name()),
+        });
         parts.collect::<Vec<_>>().join(", ")
     };
     let help = "do what stands below each finding, then run `vault-cli doctor` again";

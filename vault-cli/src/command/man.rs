@@ -56,9 +56,29 @@ fn collect(command: &clap::Command, pages: &mut Vec<(String, String)>) {
 }
 
 fn page(command: &clap::Command) -> String {
+    // What the short help leaves out belongs on the page.
+    let command = command.clone().mut_args(|arg| arg.hide_short_help(false));
     let mut page = Vec::new();
-    clap_mangen::Man::new(command.clone())
+    clap_mangen::Man::new(command)
         .render(&mut page)
         .expect("memory takes all that is written to it");
-    String::from_utf8_lossy(&page).into_owned()
+    examples(&String::from_utf8_lossy(&page))
+}
+
+/// The examples under a heading of their own, each on its line: a reader copies them whole.
+fn examples(page: &str) -> String {
+    let Some((before, rest)) = page.split_once(".SH EXTRA\n") else {
+        return page.to_owned();
+    };
+    let (lines, after) = rest.split_once("\n.SH ").unwrap_or((rest, ""));
+    let lines = lines.lines().filter(|line| *line != "Examples:");
+    let lines: Vec<&str> = lines.map(str::trim).collect();
+    let after = match after.is_empty() {
+        true => String::new(),
+        false => format!(".SH {after}"),
+    };
+    format!(
+        "{before}.SH EXAMPLES\n.nf\n{}\n.fi\n{after}",
+        lines.join("\n")
+    )
 }
