@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use vault_core::doctor::{self, Facts, Finding, Inside, PolicyFile, Severity, gdpr};
+use vault_core::doctor::{
+    self, Backups, Facts, Finding, Inside, PolicyFile, Severity, Tested, gdpr,
+};
 use vault_core::policy::Draft;
 use vault_core::vault::{LockedVault, OpenError, VaultPaths};
 
@@ -165,6 +167,11 @@ fn inside(
             .unwrap_or(0),
         index_stale_hours: None,
     });
+    seen.facts.backups = backups(&status);
+    // Beside a server elsewhere the clock of this machine is held to what it says; that is what it is for.
+    if seen.facts.machine.clock.now == Timestamp::UNIX_EPOCH {
+        seen.facts.machine.clock.now = Timestamp::now();
+    }
     if !arguments.gdpr && policy_file.is_none() {
         return Ok(());
     }
@@ -182,6 +189,21 @@ fn inside(
         seen.findings.extend(gdpr::of_source(in_force));
     }
     Ok(())
+}
+
+/// What a vault with a registry of backups tells of it. One that tells nothing has none: then nothing is
+/// known.
+fn backups(status: &Value) -> Option<Backups> {
+    let told = status.get("backups").filter(|told| told.is_object())?;
+    let time = |name: &str| told[name].as_str().and_then(|text| text.parse().ok());
+    Some(Backups {
+        last: time("last_completed_at"),
+        tested: told.get("last_tested_at").map(|_| Tested {
+            last: time("last_tested_at"),
+        }),
+        horizon: time("erasure_horizon"),
+        overdue: told["key_parts_overdue"].as_u64().unwrap_or(0),
+    })
 }
 
 fn finish(terminal: &Terminal, seen: Seen) -> Result<(), Failure> {
@@ -259,4 +281,23 @@ fn text(terminal: &Terminal, findings: &[Finding]) -> String {
         ));
     }
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_that_is_told_of_is_looked_at_and_none_is_no_finding() {
+        assert_eq!(backups(&json!({"state": "open"})), None);
+        assert_eq!(backups(&json!({"backups": null})), None);
+        let status = json!({"backups": {"erasure_horizon": "2030-02-01T00:00:00Z", "key_parts": 1,
+            "key_parts_overdue": 1, "last_completed_at": null}});
+        let told = backups(&status).expect("it is told of");
+        assert_eq!((told.last, told.tested, told.overdue), (None, None, 1));
+        assert_eq!(told.horizon, "2030-02-01T00:00:00Z".parse().ok());
+        let status = json!({"backups": {"last_completed_at": "2030-01-01T00:00:00Z", "last_tested_at": null}});
+        let told = backups(&status).expect("it is told of");
+        assert!(told.last.is_some() && told.tested == Some(Tested { last: None }));
+    }
 }

@@ -11,7 +11,7 @@ use std::time::UNIX_EPOCH;
 
 use jiff::Timestamp;
 use vault_core::doctor::{ClockFacts, Configuration, Machine, SlotFact};
-use vault_core::vault::{LockedVault, OpenError, SlotKind, VaultPaths};
+use vault_core::vault::{LockedVault, OpenError, VaultPaths};
 use vault_server::config::ServerConfig;
 
 pub(crate) use directories::files;
@@ -116,11 +116,7 @@ pub(crate) fn slots(paths: &VaultPaths) -> Option<Vec<SlotFact>> {
                 .into_iter()
                 .map(|slot| SlotFact {
                     number: slot.number,
-                    kind: match slot.kind {
-                        SlotKind::Passphrase => "passphrase",
-                        SlotKind::RecoveryKey => "recovery_key",
-                    }
-                    .into(),
+                    kind: slot.kind.name().to_owned(),
                     cost: slot.cost,
                 })
                 .collect(),

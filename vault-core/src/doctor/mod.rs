@@ -13,7 +13,7 @@ mod machine;
 
 use std::fmt;
 
-pub use backups::Backups;
+pub use backups::{Backups, Tested};
 pub use configuration::{Configuration, PolicyFile};
 pub use files::{FileFact, FileKind, Files, Room};
 pub use keys::{Inside, SlotFact};

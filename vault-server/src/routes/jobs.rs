@@ -118,15 +118,20 @@ pub(crate) async fn read(State(app): State<App>, incoming: Incoming) -> Outcome 
 /// End a job
 ///
 /// The capability that a job of its kind is begun with: `backups.manage`, `keys.manage` or `retention.run`. It ends
-/// at its next step; what it did stays done. 409 where it has ended.
+/// at its next step; what it did stays done. One that has ended stays as it is.
 #[utoipa::path(delete, path = urls::JOB, tag = "admin", operation_id = "cancel_job",
-    responses((status = 202, description = "It was asked to end: the job as it stood", body = JobBody)))]
+    responses((status = 200, description = "It had ended", body = JobBody),
+        (status = 202, description = "It was asked to end: the job as it stood", body = JobBody)))]
 pub(crate) async fn cancel(State(app): State<App>, incoming: Incoming) -> Outcome {
     let number = number(&incoming);
     app.call(incoming, move |session| {
         let number = parsed(session, number)?;
         let job = session.vault.cancel_job(&session.call(), number)?;
-        Ok(Reply::json(202, &JobBody::from(job)))
+        let status = match job.state {
+            JobState::Running => 202,
+            _ => 200,
+        };
+        Ok(Reply::json(status, &JobBody::from(job)))
     })
     .await
 }
