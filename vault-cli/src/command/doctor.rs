@@ -21,6 +21,9 @@ use crate::place::{self, Place};
 use crate::terminal::{BOLD, DIM, RED, Terminal, YELLOW};
 use crate::{gather, input};
 
+/// A directory that is none of a vault, or half of one.
+const UNREADABLE: &str = "unreadable";
+
 pub(super) fn run(context: &Context<'_>, arguments: &DoctorArguments) -> Result<(), Failure> {
     let mut seen = Seen::default();
     let asked = match &arguments.policy {
@@ -45,7 +48,12 @@ pub(super) fn run(context: &Context<'_>, arguments: &DoctorArguments) -> Result<
         Place::Directory(dir) => {
             outside(context, arguments, &dir, &mut policy_file, &mut seen)?;
             let given = place::sources(&context.globals, &context.environment).given()?;
-            if given.is_some() || (arguments.gdpr && policy_file.is_none()) {
+            let asks = given.is_some() || (arguments.gdpr && policy_file.is_none());
+            // What cannot even be held has its findings already.
+            if seen.state == UNREADABLE {
+                return finish(context.terminal, seen);
+            }
+            if asks {
                 match context.backend() {
                     Ok(backend) => {
                         inside(&*backend, arguments, policy_file.as_ref(), &mut seen)?;
@@ -111,10 +119,12 @@ fn outside(
             seen.state = if peek.held { "held" } else { "locked" };
             peek.held
         }
-        Err(error @ OpenError::NotFound(_)) if !dir.exists() => return Err(error.into()),
+        Err(error @ OpenError::NotFound(_)) if !dir.exists() || !paths.anchor.exists() => {
+            return Err(error.into());
+        }
         // What is wrong shows in the files.
         Err(_) => {
-            seen.state = "unreadable";
+            seen.state = UNREADABLE;
             false
         }
     };

@@ -10,13 +10,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
-use vault_core::jobs::JobCounts;
 use vault_core::vault::{Figures as VaultFigures, Histogram};
 
-use super::process;
+use super::{operating, process};
 use crate::connection::ConnectionFigures;
 use crate::places::Taken;
-use crate::policy_file::PolicyReloads;
 use crate::state::App;
 use crate::webhook::{Webhook, WebhookFigures};
 
@@ -30,7 +28,8 @@ pub(super) struct Figure {
     value: Value,
 }
 
-type Labelled = Vec<(Vec<(&'static str, &'static str)>, u64)>;
+/// Labels, and the number for them.
+pub(super) type Labelled = Vec<(Vec<(&'static str, &'static str)>, u64)>;
 
 #[derive(Debug)]
 enum Value {
@@ -75,6 +74,18 @@ impl Figure {
     /// 1 where it is so, else 0.
     pub(super) fn flag(name: &'static str, help: &'static str, so: bool) -> Self {
         Self::gauge(name, help, so.into())
+    }
+
+    /// A number that goes up and down, for each of these labels.
+    pub(super) fn gauges(name: &'static str, help: &'static str, rows: Labelled) -> Self {
+        let value = Value::Gauges(rows);
+        Self { name, help, value }
+    }
+
+    /// A number that only grows, for each of these labels; `name` without its `_total`.
+    pub(super) fn counters(name: &'static str, help: &'static str, rows: Labelled) -> Self {
+        let value = Value::Counters(rows);
+        Self { name, help, value }
     }
 
     /// How a quantity is spread, so many of whose units make one of the metric's.
@@ -159,10 +170,10 @@ pub(super) fn of(app: &App) -> Vec<Figure> {
     figures.extend(of_connections(app.connections()));
     let alarm = app.settings().alarm.as_ref();
     figures.extend(webhook(alarm.map(Webhook::figures).unwrap_or_default()));
-    figures.extend(policy_file(app.policy_reloads()));
+    figures.extend(operating::policy_file(app.policy_reloads()));
     if let Some(vault) = vault {
         figures.extend(of_vault(&vault.figures()));
-        figures.extend(jobs(&vault.jobs().counts()));
+        figures.extend(operating::jobs(&vault.jobs().counts()));
     }
     figures.extend(process::figures());
     let started = app.metrics().started.as_second();
@@ -313,52 +324,6 @@ fn webhook(figures: WebhookFigures) -> Vec<Figure> {
             "Messages that wait for a try",
             waiting,
         ),
-    ]
-}
-
-fn policy_file(reloads: &PolicyReloads) -> Vec<Figure> {
-    let PolicyReloads { applied, failed } = reloads;
-    vec![
-        Figure::counter(
-            "vault_policy_reloads",
-            "Policies that were put in force from vault.policy",
-            applied.load(Ordering::Relaxed),
-        ),
-        Figure::counter(
-            "vault_policy_reload_failures",
-            "Reloads of vault.policy that left the policy before in force",
-            failed.load(Ordering::Relaxed),
-        ),
-    ]
-}
-
-fn jobs(counts: &[JobCounts]) -> Vec<Figure> {
-    let kind = |count: &JobCounts| ("kind", count.kind.name());
-    let running = counts
-        .iter()
-        .map(|count| (vec![kind(count)], count.running));
-    let ended = counts.iter().flat_map(|count| {
-        let JobCounts {
-            kind: _,
-            running: _,
-            done,
-            cancelled,
-            failed,
-        } = *count;
-        let ways = [("done", done), ("cancelled", cancelled), ("failed", failed)];
-        ways.map(|(way, number)| (vec![kind(count), ("result", way)], number))
-    });
-    vec![
-        Figure {
-            name: "vault_jobs_running",
-            help: "Long work under way, by kind",
-            value: Value::Gauges(running.collect()),
-        },
-        Figure {
-            name: "vault_jobs_ended",
-            help: "Long work that ended since the vault was opened, by kind and result",
-            value: Value::Counters(ended.collect()),
-        },
     ]
 }
 
