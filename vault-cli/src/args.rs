@@ -129,6 +129,12 @@ pub(crate) enum Command {
     /// The state of the vault
     #[command(after_help = examples::STATUS)]
     Status,
+    /// What is wrong with a vault, its machine or its policy, and what to do about it
+    ///
+    /// Exit codes: 0 nothing is wrong, 1 something is (findings of severity error), 5 damage. Without a secret it
+    /// looks from outside, on a locked vault as beside a running server; with one it asks the vault, too.
+    #[command(after_help = examples::DOCTOR)]
+    Doctor(DoctorArguments),
     /// Check, apply and read the policy
     #[command(subcommand, after_help = examples::POLICY)]
     Policy(PolicyCommand),
@@ -156,6 +162,26 @@ pub(crate) enum Command {
         /// Which shell
         shell: clap_complete::Shell,
     },
+    /// Print the manual page, or write a page for each command
+    #[command(after_help = examples::MAN)]
+    Man {
+        /// A directory for the pages, NAME.1 each; made if it is missing
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DoctorArguments {
+    /// Look at the policy, too, article by article of the GDPR
+    #[arg(long)]
+    pub(crate) gdpr: bool,
+    /// A policy file, to be held against the policy in force; with --gdpr alone no vault is needed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    /// The server's configuration, where it is not DIR/vault.toml
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

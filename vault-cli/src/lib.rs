@@ -10,6 +10,7 @@ mod backend;
 mod command;
 pub mod dev;
 pub mod failure;
+mod gather;
 pub mod http;
 mod input;
 mod interrupt;

@@ -52,6 +52,7 @@ pub mod commit;
 pub mod consent;
 pub mod crypto;
 mod decision;
+pub mod doctor;
 pub mod entropy;
 pub mod id;
 pub mod jobs;

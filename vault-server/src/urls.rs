@@ -84,6 +84,10 @@ pub const KEY_SLOT_TEST: &str = "/v1/admin/key-slots/test";
 pub const BACKUPS: &str = "/v1/admin/backups";
 /// A part of a backup is gone.
 pub const BACKUP_DELETED: &str = "/v1/admin/backups/{b}/deleted";
+/// Long work.
+pub const JOBS: &str = "/v1/admin/jobs";
+/// One job.
+pub const JOB: &str = "/v1/admin/jobs/{n}";
 /// Retention by hand.
 pub const RETENTION_RUN: &str = "/v1/admin/retention/run";
 /// The contract.

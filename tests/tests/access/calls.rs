@@ -15,6 +15,8 @@ pub(crate) enum Need {
     Bearer,
     /// This capability of its role.
     May(&'static str),
+    /// One of these capabilities.
+    Any(&'static [&'static str]),
     /// To read, write or ask the field.
     Values,
     /// The admin socket.
@@ -39,6 +41,9 @@ pub(crate) fn need(route: &Route) -> Need {
         "read_policy" | "policy_versions" => Need::May("policy.read"),
         "apply_policy" => Need::May("policy.apply"),
         "run_retention" => Need::May("retention.run"),
+        "list_jobs" | "read_job" | "cancel_job" => {
+            Need::Any(&["backups.manage", "keys.manage", "retention.run"])
+        }
         "read_access" | "read_audit" | "read_checkpoint" | "prove_consistency" | "prove_entry"
         | "verify_log" | "processing_records" | "read_receipt" => Need::May("audit.read"),
         "lock" => Need::May("vault.lock"),

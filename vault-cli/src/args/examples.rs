@@ -30,6 +30,17 @@ Examples:
   vault-cli --vault /srv/vault status --passphrase-file /run/secrets/vault
   vault-cli --server https://vault.example.test --token-file operator.token status --json";
 
+pub(super) const DOCTOR: &str = "\
+Examples:
+  vault-cli --vault /srv/vault doctor
+  vault-cli --vault /srv/vault doctor --gdpr --passphrase-file /run/secrets/vault --json
+  vault-cli doctor --gdpr --policy policy.toml";
+
+pub(super) const MAN: &str = "\
+Examples:
+  vault-cli man | man -l -
+  vault-cli man --to ~/.local/share/man/man1";
+
 pub(super) const POLICY: &str = "\
 Examples:
   vault-cli policy check policy.toml

@@ -287,8 +287,8 @@ impl Backend for Directory {
 
     fn retention_pass(&self) -> Result<Value, Failure> {
         self.call(|call| self.vault.require(call, "retention.run"))?;
-        let more = self.vault.sweep(Sweep::All)?;
-        Ok(json!({"passes": 1, "more": more}))
+        let run = self.vault.sweep_run(Sweep::All, 1)?;
+        Ok(json!({"passes": run.passes, "more": run.more}))
     }
 }
 

@@ -5,7 +5,9 @@
 mod audit;
 mod completions;
 mod dev;
+mod doctor;
 mod init;
+mod man;
 mod policy;
 mod receipt;
 mod retention;
@@ -78,6 +80,7 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
         Command::Init(arguments) => init::run(&context, &arguments),
         Command::Serve(arguments) => serve::run(&context, &arguments),
         Command::Status => status::run(&context),
+        Command::Doctor(arguments) => doctor::run(&context, &arguments),
         Command::Policy(command) => policy::run(&context, &command),
         Command::Slot(command) => slot::run(&context, &command),
         Command::Token(command) => token::run(&context, &command),
@@ -89,6 +92,7 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
             completions::run(&context, shell);
             Ok(())
         }
+        Command::Man { to } => man::run(&context, to.as_deref()),
     }
 }
 

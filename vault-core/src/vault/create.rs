@@ -29,7 +29,7 @@ use crate::entropy::OsEntropy;
 use crate::id::{CallId, VaultId};
 use crate::jobs::Jobs;
 use crate::keys::anchor::{self, FileAnchor};
-use crate::keys::slots::{self, SlotFile, SlotKind, SlotTarget, SlotsError};
+use crate::keys::slots::{self, SeenSlot, SlotFile, SlotKind, SlotTarget, SlotsError};
 use crate::keys::system::{Roots, SystemKeys};
 use crate::medium::{FileMedium, Medium, keeps_old_bytes};
 use crate::policy::KEYHOLDER;
@@ -378,6 +378,22 @@ impl LockedVault {
             locked,
             vault,
             recovery_key,
+        })
+    }
+
+    /// The slots as their file shows them, without a secret and beside whoever holds the vault.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Slots`] for a damaged file, [`OpenError::Io`].
+    pub fn slots_seen(paths: &VaultPaths) -> Result<Vec<SeenSlot>, OpenError> {
+        let (file, _) = slot_file(paths)?;
+        file.seen().map_err(|error| match error {
+            SlotsError::Damaged => OpenError::Slots(paths.anchor.clone()),
+            SlotsError::Io(source) => OpenError::Io {
+                path: paths.anchor.clone(),
+                source,
+            },
         })
     }
 

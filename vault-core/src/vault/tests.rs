@@ -6,6 +6,7 @@ mod backups;
 mod ended;
 mod honey;
 mod journal_first;
+mod operating;
 
 use std::sync::Arc;
 

@@ -13,6 +13,7 @@ pub(crate) mod bulk;
 pub(crate) mod consents;
 mod contract;
 pub(crate) mod evidence;
+mod jobs;
 pub(crate) mod key_slots;
 mod keyholder;
 pub(crate) mod policy;
@@ -77,6 +78,8 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(admin::revoke_key))
         .routes(routes!(admin::rotate_key))
         .routes(routes!(admin::run_retention))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::read, jobs::cancel))
         .routes(routes!(key_slots::list, key_slots::add))
         .routes(routes!(key_slots::remove))
         .routes(routes!(key_slots::test))
