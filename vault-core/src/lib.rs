@@ -52,6 +52,7 @@ pub mod consent;
 pub mod crypto;
 mod decision;
 pub mod entropy;
+pub mod export;
 pub mod id;
 pub mod jobs;
 pub mod keys;

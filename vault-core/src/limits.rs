@@ -162,3 +162,11 @@ pub const CACHE_BYTES_DEFAULT: usize = 16 << 20;
 pub const JOBS_RUNNING_MAX: usize = 8;
 /// Jobs that have ended and are still shown.
 pub const JOBS_KEPT_MAX: usize = 64;
+/// Lines of a file in one call of an import.
+pub const IMPORT_LINES_MAX: usize = 200;
+/// Mistakes of one line that are told.
+pub const IMPORT_ERRORS_PER_LINE_MAX: usize = 4;
+/// People of one call of an import who are written at a time: their commits become one.
+pub const IMPORT_WRITERS: usize = 16;
+/// How long an import that says nothing stands in the way of another.
+pub const IMPORT_IDLE_SECONDS: i64 = 60;

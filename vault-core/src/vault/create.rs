@@ -491,6 +491,7 @@ impl LockedVault {
         let vault = Arc::new(Vault {
             rounds,
             jobs: Jobs::new(self.settings.clock.clone()),
+            imports: super::import::Imports::default(),
             engine,
             paths: self.paths.clone(),
             closed: AtomicBool::new(false),

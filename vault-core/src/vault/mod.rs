@@ -16,9 +16,11 @@ mod create;
 mod cursor;
 mod desk;
 mod evidence;
+mod export;
 mod figures;
 mod guard;
 mod honey;
+mod import;
 mod input;
 mod reads;
 mod secret;
@@ -58,9 +60,13 @@ pub use consents::{ConsentInput, ConsentView};
 pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError, VaultPaths};
 pub(crate) use cursor::Tie;
 pub use desk::Desk;
+pub use export::{Export, ExportStep};
 pub use evidence::{AuditEntry, AuditPage, AuditQuery, LogProof};
 pub use figures::{Figures, Histogram};
 pub use honey::{Alarms, HoneyAlarm};
+pub use import::{
+    ImportBatch, ImportError, ImportLine, ImportWhat, Imported, ImportedLine,
+};
 pub(crate) use input::body as body_form;
 pub use secret::{Passphrase, PassphraseError, RecoveryKey, RecoveryKeyError, UnlockSecret};
 pub use sessions::{SessionBegun, SessionInput, SessionView};
@@ -145,5 +151,6 @@ pub struct Vault {
     uses: Arc<token_row::Uses>,
     rounds: figures::Rounds,
     jobs: Jobs,
+    imports: import::Imports,
     memory: Arc<guard::Memory>,
 }
