@@ -54,6 +54,7 @@ mod decision;
 pub mod entropy;
 pub mod export;
 pub mod id;
+pub mod import;
 pub mod jobs;
 pub mod keys;
 pub mod limits;

@@ -9,7 +9,6 @@ use crate::consent::ConsentEvent;
 use crate::policy::CollectionKind;
 use crate::schema::FieldType;
 use crate::statement::Statement;
-use crate::vault::Access;
 
 /// The name of the form, in every package and manifest.
 pub(super) const FORMAT: &str = "personal-data-package";
@@ -60,6 +59,19 @@ pub(crate) struct HeadField {
     pub(crate) necessity: Option<&'static str>,
     /// What it is, in the package's language.
     pub(crate) words: &'static str,
+}
+
+/// A call that met the person, or may have.
+pub(crate) struct Looked {
+    pub(crate) entry: u64,
+    pub(crate) time: Timestamp,
+    pub(crate) role: String,
+    pub(crate) purpose: Option<String>,
+    pub(crate) action: String,
+    pub(crate) fields: Vec<String>,
+    pub(crate) outcome: String,
+    /// Whether it was about many people, of whom this may have been one.
+    pub(crate) many: bool,
 }
 
 /// What the person said about a purpose.
@@ -278,7 +290,7 @@ fn separator(first: bool) -> Vec<u8> {
 
 /// Calls of the ledger. `first` is whether they are the first: then what separates records and ledger
 /// comes before them.
-pub(crate) fn accesses(list: &[Access], first: bool, any_before: bool) -> Vec<u8> {
+pub(crate) fn accesses(list: &[Looked], first: bool, any_before: bool) -> Vec<u8> {
     let mut text = match first {
         true => b"\n  ],\n  \"accesses\": [".to_vec(),
         false => Vec::new(),
@@ -292,7 +304,7 @@ pub(crate) fn accesses(list: &[Access], first: bool, any_before: bool) -> Vec<u8
             "action": one.action,
             "fields": one.fields,
             "outcome": one.outcome,
-            "about": one.about.name(),
+            "about": if one.many { "many" } else { "person" },
         });
         text.extend(separator(index == 0 && !any_before));
         serde_json::to_writer(&mut text, &value).expect("texts have a JSON form");

@@ -6,13 +6,12 @@ use data_encoding::BASE64;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 
-use super::document::{Head, HeadCollection};
+use super::document::{Head, HeadCollection, Looked};
 use super::words::Words;
 use super::{Cell, Item, Right};
 use crate::consent::{ConsentEvent, ConsentState};
 use crate::crypto::sha256;
 use crate::schema::FieldType;
-use crate::vault::{Access, AccessAbout};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -308,7 +307,7 @@ impl<'a> Page<'a> {
     }
 
     /// Calls of the ledger.
-    pub(crate) fn accesses(&self, list: &[Access]) -> Vec<u8> {
+    pub(crate) fn accesses(&self, list: &[Looked]) -> Vec<u8> {
         let words = self.words;
         let did = |action: &str| match action.split_once('.') {
             Some(("subjects", "export" | "access")) => words.did_export,
@@ -326,7 +325,7 @@ impl<'a> Page<'a> {
                     (minute(one.time)) ": " strong { (one.role) } ", " (did(&one.action))
                     @if let Some(purpose) = &one.purpose { ", " (self.titles(std::slice::from_ref(purpose))) }
                     @if one.outcome != "ok" { " " span .tag { (words.refused_call) } }
-                    @if one.about == AccessAbout::Many { " " span .tag { (words.of_many) } }
+                    @if one.many { " " span .tag { (words.of_many) } }
                     @if !one.fields.is_empty() { " " span .dim.small { (one.fields.join(", ")) } }
                 }
             }

@@ -4,7 +4,7 @@
 //! it. Knows nothing of the store, and does not decide what may be in it: `vault::export` does, slice by
 //! slice. The order of everything is that of the policy and of the records.
 //!
-//! Source: GDPR Art. 15(1) and (3), 20(1); docs/decisions/0011.
+//! Source: GDPR Art. 15(1) and (3), 20(1); docs/decisions/0015.
 
 mod csv;
 mod document;
@@ -21,7 +21,7 @@ use crate::schema::words::words;
 
 pub(crate) use self::csv::{header as csv_header, row as csv_row};
 pub(crate) use document::{
-    Head, HeadCollection, HeadConsents, HeadField, HeadSession, accesses as json_accesses,
+    Head, HeadCollection, HeadConsents, HeadField, HeadSession, Looked, accesses as json_accesses,
     head as json_head, record as json_record, tail as json_tail,
 };
 pub(crate) use html::Page;

@@ -4,7 +4,7 @@
 //! else the field's `source`, else from the person: a vault holds what people tell a bot. Inferred values
 //! and those of third parties stay out, and so does what rests on another basis alone.
 //!
-//! Source: GDPR Art. 20(1); Article 29 Working Party, WP 242 rev.01, part III. docs/decisions/0011.
+//! Source: GDPR Art. 20(1); Article 29 Working Party, WP 242 rev.01, part III. docs/decisions/0015.
 
 use crate::policy::{Field, LawfulBasis, Origin, Policy};
 

@@ -86,7 +86,7 @@ pub(crate) fn read_export(body: Value) -> Result<ExportInput, Problem> {
 /// Make a package of a person's own data
 ///
 /// Capability `subjects.export`; a session, as `self`, where its maker's role has it. For the built-in
-/// purpose `rights`: `Vault-Purpose` may say so or be left out. Values are those that the role reads;
+/// purpose `rights`, whatever `Vault-Purpose` says. Values are those that the role reads;
 /// `withheld` in the package names the others, and `complete` is then false. The answer is the package
 /// itself, streamed, with a file name that says nothing of the person. A stream that breaks off is no
 /// package. Not remembered for `Idempotency-Key`.

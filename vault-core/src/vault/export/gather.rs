@@ -5,7 +5,7 @@ use crate::blob::{self, Blob, Home};
 use crate::commit::{Snapshot, View};
 use crate::decision;
 use crate::export::{
-    self, Cell, File, HeadCollection, Item, ItemMeta, Page, Right, portable,
+    self, Cell, File, HeadCollection, Item, ItemMeta, Looked, Page, Right, portable,
 };
 use crate::limits::{BULK_SLICE_BYTES, BULK_SLICE_RECORDS};
 use crate::person::{DAMAGED, Person, instant};
@@ -14,7 +14,7 @@ use crate::record::{self, Seen, Stored};
 use crate::refusal::Refusal;
 use crate::schema::FieldType;
 use crate::store::Direction;
-use crate::vault::access;
+use crate::vault::access::{self, Access, AccessAbout};
 
 /// Records that are opened at a time: each may be a megabyte.
 const RECORDS_AT_A_TIME: usize = 8;
@@ -275,6 +275,7 @@ impl Export {
         let span = (self.head.created_at, None);
         let most = (ACCESSES, ENTRIES);
         let next = access::ledger(snapshot, policy, person, span, before, most, &mut list)?;
+        let list: Vec<Looked> = list.into_iter().map(looked).collect();
         let mut bytes = match part {
             Part::Json => export::json_accesses(&list, false, self.begun),
             _ => Page::new(&self.head).accesses(&list),
@@ -504,6 +505,19 @@ impl Export {
             gathered,
             ..Made::new(At::Scan(spot, next), Vec::new())
         })
+    }
+}
+
+fn looked(access: Access) -> Looked {
+    Looked {
+        entry: access.entry,
+        time: access.time,
+        role: access.role,
+        purpose: access.purpose,
+        action: access.action,
+        fields: access.fields,
+        outcome: access.outcome,
+        many: access.about == AccessAbout::Many,
     }
 }
 

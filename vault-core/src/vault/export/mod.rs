@@ -6,6 +6,8 @@
 
 mod begin;
 mod gather;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::sync::Arc;
@@ -344,7 +346,7 @@ impl Vault {
     /// # Errors
     ///
     /// In this order: [`Refusal::RoleDenied`] without `subjects.export`, [`Refusal::NotFound`],
-    /// [`Refusal::Erased`], [`Refusal::PurposeDenied`] where another purpose is stated.
+    /// [`Refusal::Erased`].
     pub fn export(
         self: &Arc<Self>,
         call: &Call<'_>,
