@@ -110,7 +110,10 @@ pub fn fill(dir: &Path, plan: Plan) -> Result<String, ExportsError> {
     let numbers: Vec<usize> = (0..plan.messages).collect();
     for part in numbers.chunks(1_000) {
         let body = |number: &usize| -> Map<String, Value> {
-            let text = format!("{number:08} {}", "a longer sentence, as people write. ".repeat(5));
+            let text = format!(
+                "{number:08} {}",
+                "a longer sentence, as people write. ".repeat(5)
+            );
             Map::from_iter([("text".to_owned(), json!(text))])
         };
         vault.append(&call(), person, "messages", part.iter().map(body).collect())?;
@@ -124,7 +127,9 @@ pub fn fill(dir: &Path, plan: Plan) -> Result<String, ExportsError> {
         };
         let media_type = MediaType::parse("video/mp4").expect("a media type");
         let mut upload = vault.begin_upload(&call(), place, media_type, Some(plan.blob), None)?;
-        let part: Vec<u8> = (0..1_u32 << 20).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let part: Vec<u8> = (0..1_u32 << 20)
+            .map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8)
+            .collect();
         let mut left = plan.blob;
         while left > 0 {
             let now = usize::try_from(left.min(part.len() as u64)).expect("a megabyte");
@@ -151,7 +156,9 @@ fn export(
         language: None,
         seal,
     };
-    let person = person.parse().map_err(|_| ExportsError::Wrong("no person".into()))?;
+    let person = person
+        .parse()
+        .map_err(|_| ExportsError::Wrong("no person".into()))?;
     let mut export = vault.export(&Call::new(clerk), person, input)?;
     let mut bytes = 0;
     loop {
@@ -174,7 +181,9 @@ pub fn run(dir: &Path, told: &str, plan: Plan) -> Result<Vec<String>, ExportsErr
     let (person, key) = told.split_once(' ').unwrap_or_default();
     let paths = VaultPaths::beside(&dir.join("vault"));
     let locked = LockedVault::open(&paths, settings()).map_err(opened)?;
-    let vault = locked.unlock(&UnlockSecret::Passphrase(passphrase())).map_err(opened)?;
+    let vault = locked
+        .unlock(&UnlockSecret::Passphrase(passphrase()))
+        .map_err(opened)?;
     let clerk = vault.authenticate(key)?;
     let mut said = Vec::new();
     let process = std::process::id();
@@ -187,8 +196,10 @@ pub fn run(dir: &Path, told: &str, plan: Plan) -> Result<Vec<String>, ExportsErr
     ] {
         let mut file = tempfile::tempfile_in(dir)?;
         let seal = match sealed {
-            true => Seal::recipient("age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p")
-                .map_err(|error| ExportsError::Wrong(error.to_string()))?,
+            true => {
+                Seal::recipient("age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p")
+                    .map_err(|error| ExportsError::Wrong(error.to_string()))?
+            }
             false => Seal::None,
         };
         let before = resident_kib(process).unwrap_or(0);
@@ -222,7 +233,9 @@ fn check(file: &mut std::fs::File, plan: Plan) -> Result<(), ExportsError> {
         .map_err(|error| ExportsError::Wrong(error.to_string()))?;
     let (mut records, mut blob) = (0, 0);
     {
-        let document = archive.member("data.json").map_err(|error| ExportsError::Wrong(error.to_string()))?;
+        let document = archive
+            .member("data.json")
+            .map_err(|error| ExportsError::Wrong(error.to_string()))?;
         let mut take = |piece| {
             if let vault_core::import::Piece::Line(_, files) = piece {
                 records += 1;
@@ -236,12 +249,17 @@ fn check(file: &mut std::fs::File, plan: Plan) -> Result<(), ExportsError> {
     // The person, the profile where there is a blob, the messages.
     let wanted = 1 + usize::from(plan.blob > 0) + plan.messages;
     if records != wanted || blob != plan.blob {
-        return Err(ExportsError::Wrong(format!("{records} pieces of {wanted}, {blob} bytes of files")));
+        return Err(ExportsError::Wrong(format!(
+            "{records} pieces of {wanted}, {blob} bytes of files"
+        )));
     }
     let mut rest = Vec::new();
-    let manifest = archive.member("manifest.json").map_err(|error| ExportsError::Wrong(error.to_string()))?;
+    let manifest = archive
+        .member("manifest.json")
+        .map_err(|error| ExportsError::Wrong(error.to_string()))?;
     { manifest }.read_to_end(&mut rest)?;
-    let manifest: Value = serde_json::from_slice(&rest).map_err(|error| ExportsError::Wrong(error.to_string()))?;
+    let manifest: Value =
+        serde_json::from_slice(&rest).map_err(|error| ExportsError::Wrong(error.to_string()))?;
     match manifest["same_state"] == true {
         true => Ok(()),
         false => Err(ExportsError::Wrong("it says that somebody wrote".into())),

@@ -51,7 +51,13 @@ fn call(dev: &Dev, method: &str, path: &str, purpose: &str, body: (&str, Vec<u8>
 }
 
 fn send(dev: &Dev, method: &str, path: &str, purpose: &str, body: Value) -> Value {
-    call(dev, method, path, purpose, ("application/json", body.to_string().into_bytes()))
+    call(
+        dev,
+        method,
+        path,
+        purpose,
+        ("application/json", body.to_string().into_bytes()),
+    )
 }
 
 fn photo() -> Vec<u8> {
@@ -60,25 +66,59 @@ fn photo() -> Vec<u8> {
 
 /// Somebody with one of everything.
 fn somebody(dev: &Dev) -> String {
-    let made = send(dev, "POST", "subjects", "support", json!({"channel": "web", "user": CANARY}));
+    let made = send(
+        dev,
+        "POST",
+        "subjects",
+        "support",
+        json!({"channel": "web", "user": CANARY}),
+    );
     let ann = made["subject"].as_str().unwrap().to_owned();
     let at = |rest: &str| format!("subjects/{ann}/{rest}");
-    send(dev, "PATCH", &at("records/profile"), "support", json!({
+    send(
+        dev,
+        "PATCH",
+        &at("records/profile"),
+        "support",
+        json!({
         "name": "Ann \"Quote\" Exämple\n<b>", "email": CANARY, "slots": {"deep": [1, {"x": null}, 1.5e300]},
-        "_meta": {"source": "form", "shared_with": ["carrier"], "category": "c1"}}));
-    send(dev, "PUT", &at("consents/newsletter"), "support",
-        json!({"given": true, "notice": {"version": "3"}, "choice": "Yes", "message_id": "m1"}));
+        "_meta": {"source": "form", "shared_with": ["carrier"], "category": "c1"}}),
+    );
+    send(
+        dev,
+        "PUT",
+        &at("consents/newsletter"),
+        "support",
+        json!({"given": true, "notice": {"version": "3"}, "choice": "Yes", "message_id": "m1"}),
+    );
     for number in 0..230 {
-        send(dev, "POST", &at("records/messages"), "support",
-            json!({"from": "user", "text": format!("=text {number}"), "occurred_at": "2026-01-02T03:04:05.678Z"}));
+        send(
+            dev,
+            "POST",
+            &at("records/messages"),
+            "support",
+            json!({"from": "user", "text": format!("=text {number}"), "occurred_at": "2026-01-02T03:04:05.678Z"}),
+        );
     }
     let paper = json!({"title": "t", "_meta": {"purposes": ["support"], "expires_at": "2031-01-01T00:00:00Z"}});
     let paper = send(dev, "POST", &at("records/papers"), "support", paper);
     let paper = paper["record"].as_str().unwrap();
     let scan = at(&format!("blobs/papers/{paper}/scan"));
     call(dev, "PUT", &scan, "support", ("image/png", photo()));
-    send(dev, "POST", &at("records/papers"), "newsletter", json!({"tip": "only by consent"}));
-    send(dev, "DELETE", &at("consents/newsletter"), "support", Value::Null);
+    send(
+        dev,
+        "POST",
+        &at("records/papers"),
+        "newsletter",
+        json!({"tip": "only by consent"}),
+    );
+    send(
+        dev,
+        "DELETE",
+        &at("consents/newsletter"),
+        "support",
+        Value::Null,
+    );
     ann
 }
 
@@ -126,8 +166,17 @@ fn data(path: &std::path::Path) -> Value {
 /// An empty vault in `v` under the policy of the server, and a file with the token of a role.
 fn empty(bench: &Bench) -> String {
     bench.file("pass", support::PASSPHRASE, 0o600);
-    let made = bench.run(&["init", "--vault", "v", "--passphrase-file", "pass", "--accept-file-system",
-        "--policy", "dev.toml", "--json"]);
+    let made = bench.run(&[
+        "init",
+        "--vault",
+        "v",
+        "--passphrase-file",
+        "pass",
+        "--accept-file-system",
+        "--policy",
+        "dev.toml",
+        "--json",
+    ]);
     made.json();
     let made = bench.on(&["token", "create", "--role", "clerk"]).json();
     bench.file("v.token", made["secret"].as_str().unwrap(), 0o600)
@@ -140,21 +189,33 @@ fn a_package_goes_from_one_vault_into_another_without_loss() {
     let ann = somebody(&dev);
     let clerk = dev.token(&bench, "clerk");
     let through = ["--server", dev.url(), "--token-file", &clerk, "--json"];
-    let export = |more: &[&str]| bench.run(&[&through, &["subject", "export", &ann], more].concat());
+    let export =
+        |more: &[&str]| bench.run(&[&through[..], &["subject", "export", &ann], more].concat());
     let told = export(&["--to", "ann.zip"]).json();
     assert_eq!(told["encrypted"], false);
-    let mode = std::fs::metadata(bench.path("ann.zip")).unwrap().permissions().mode();
+    let mode = std::fs::metadata(bench.path("ann.zip"))
+        .unwrap()
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o600);
     export(&["--to", "ann.zip"]).json_error(1, "exists");
     let first = data(&bench.path("ann.zip"));
     assert_eq!(first["records"].as_array().unwrap().len(), 1 + 230 + 2);
 
     let token = empty(&bench);
-    let on = |more: &[&str]| bench.on(&[&["--token-file", &token], more].concat());
+    let on = |more: &[&str]| bench.on(&[&["--token-file", &token][..], more].concat());
     let dry = on(&["import", "ann.zip", "--dry-run"]).json();
     assert_eq!(dry["would_write"], 1 + 1 + 233 + 1);
     let nobody = bench.feed(
-        &["--vault", "v", "--passphrase-file", "pass", "--json", "subject", "find"],
+        &[
+            "--vault",
+            "v",
+            "--passphrase-file",
+            "pass",
+            "--json",
+            "subject",
+            "find",
+        ],
         &json!({"channel": "web", "user": CANARY}).to_string(),
     );
     nobody.json_error(1, "not_found");
@@ -163,7 +224,15 @@ fn a_package_goes_from_one_vault_into_another_without_loss() {
     // Once more writes nothing.
     assert_eq!(on(&["import", "ann.zip"]).json()["imported_before"], true);
     let found = bench.feed(
-        &["--vault", "v", "--passphrase-file", "pass", "--json", "subject", "find"],
+        &[
+            "--vault",
+            "v",
+            "--passphrase-file",
+            "pass",
+            "--json",
+            "subject",
+            "find",
+        ],
         &json!({"channel": "web", "user": CANARY}).to_string(),
     );
     let there = found.json()["subject"].as_str().unwrap().to_owned();
@@ -177,9 +246,20 @@ fn a_package_goes_from_one_vault_into_another_without_loss() {
     // The other form of the same, and the other right; what is lost without the ZIP is said.
     let plain = export(&["--to", "ann.json", "--format", "json"]).json();
     assert_eq!(plain["complete"], Value::Null);
-    let portable = export(&["--to", "p.json", "--format", "json", "--right", "portability"]);
+    let portable = export(&[
+        "--to",
+        "p.json",
+        "--format",
+        "json",
+        "--right",
+        "portability",
+    ]);
     portable.json();
-    for (right, form) in [("access", "html"), ("portability", "csv"), ("access", "csv")] {
+    for (right, form) in [
+        ("access", "html"),
+        ("portability", "csv"),
+        ("access", "csv"),
+    ] {
         let name = format!("{right}.{form}");
         export(&["--to", &name, "--format", form, "--right", right]).json();
     }
@@ -194,29 +274,73 @@ fn a_package_is_of_a_role_and_names_what_the_role_does_not_see() {
     let ann = somebody(&dev);
     let of = |role: &str, more: &[&str]| {
         let token = dev.token(&bench, role);
-        let start = ["--server", dev.url(), "--token-file", &token, "--json", "subject", "export", &ann];
-        bench.run(&[&start, more].concat())
+        let start = [
+            "--server",
+            dev.url(),
+            "--token-file",
+            &token,
+            "--json",
+            "subject",
+            "export",
+            &ann,
+        ];
+        bench.run(&[&start[..], more].concat())
     };
     of("bot", &["--to", "x"]).json_error(4, "role_denied");
     assert!(!bench.path("x").exists());
     of("half", &["--to", "half.json", "--format", "json"]).json();
-    let half: Value = serde_json::from_slice(&std::fs::read(bench.path("half.json")).unwrap()).unwrap();
+    let half: Value =
+        serde_json::from_slice(&std::fs::read(bench.path("half.json")).unwrap()).unwrap();
     assert_eq!(half["complete"], false);
     assert!(!half.to_string().contains("=text"));
-    let none = bench.run(&["--server", dev.url(), "--json", "subject", "export", &ann, "--to", "y"]);
+    let none = bench.run(&[
+        "--server",
+        dev.url(),
+        "--json",
+        "subject",
+        "export",
+        &ann,
+        "--to",
+        "y",
+    ]);
     none.json_error(2, "usage");
     // The directory's server, by its socket: no passphrase is asked for.
     let token = dev.token(&bench, "dpo");
-    bench.run(&["--vault", "d", "--token-file", &token, "--json", "subject", "export", &ann, "--to", "s.zip"]).json();
+    bench
+        .run(&[
+            "--vault",
+            "d",
+            "--token-file",
+            &token,
+            "--json",
+            "subject",
+            "export",
+            &ann,
+            "--to",
+            "s.zip",
+        ])
+        .json();
     assert_eq!(data(&bench.path("s.zip"))["complete"], true);
     // Encrypted.
     let wrong = of("dpo", &["--to", "e", "--recipient", "age1nonsense"]);
     wrong.json_error(2, "usage");
     bench.file("words", "correct horse battery", 0o600);
-    of("dpo", &["--to", "e.age", "--package-passphrase-file", "words"]).json();
+    of(
+        "dpo",
+        &["--to", "e.age", "--package-passphrase-file", "words"],
+    )
+    .json();
     let sealed = std::fs::read(bench.path("e.age")).unwrap();
     assert!(sealed.starts_with(b"age-encryption.org/v1"));
-    let refused = bench.run(&["--server", dev.url(), "--token-file", &token, "--json", "import", "e.age"]);
+    let refused = bench.run(&[
+        "--server",
+        dev.url(),
+        "--token-file",
+        &token,
+        "--json",
+        "import",
+        "e.age",
+    ]);
     refused.json_error(1, "encrypted");
 }
 
@@ -236,7 +360,11 @@ source = "crm"
 #[test]
 fn lines_of_somebody_elses_file_are_checked_told_by_column_and_written() {
     let bench = Bench::new();
-    bench.file("dev.toml", &format!("{}\n{MORE}", vault_core::policy::SAMPLE), 0o644);
+    bench.file(
+        "dev.toml",
+        &format!("{}\n{MORE}", vault_core::policy::SAMPLE),
+        0o644,
+    );
     let token = empty(&bench);
     let rows = format!(
         "Kunde,E-Mail,Geboren,Notiz\n1,{CANARY},28.2.1990,hello\n2,not a mail {CANARY},,x\n3,c@example.test,31.2.1990,\n,d@example.test,,\n5,,soon {CANARY},\n6,,,\"two\nlines\"\n"
@@ -244,38 +372,89 @@ fn lines_of_somebody_elses_file_are_checked_told_by_column_and_written() {
     bench.file("people.csv", &rows, 0o644);
     bench.file("map.toml", MAPPING, 0o644);
     let import = |more: &[&str]| {
-        let start = ["--token-file", &token, "import", "people.csv", "--mapping", "map.toml"];
-        bench.on(&[&start, more].concat())
+        let start = [
+            "--token-file",
+            &token,
+            "import",
+            "people.csv",
+            "--mapping",
+            "map.toml",
+        ];
+        bench.on(&[&start[..], more].concat())
     };
     let dry = import(&["--dry-run"]);
     dry.json_error(1, "lines_refused");
     let error: Value = serde_json::from_str(&dry.err).unwrap();
     let text = error.to_string();
     assert!(text.contains("4 of 6 lines would not be written"), "{text}");
-    assert!(text.contains("line 2, E-Mail") && text.contains("line 5, Geboren"), "{text}");
+    assert!(
+        text.contains("line 2, E-Mail") && text.contains("line 5, Geboren"),
+        "{text}"
+    );
     assert!(!text.contains("canary"));
-    assert!(std::fs::read_dir(&bench.root).unwrap().all(|one| {
-        !one.unwrap().file_name().to_string_lossy().contains(".import-")
-    }), "a dry run leaves nothing");
+    assert!(
+        std::fs::read_dir(&bench.root).unwrap().all(|one| {
+            !one.unwrap()
+                .file_name()
+                .to_string_lossy()
+                .contains(".import-")
+        }),
+        "a dry run leaves nothing"
+    );
     let real = import(&["--errors", "refused.jsonl"]);
     real.json_error(1, "lines_refused");
     let refused = std::fs::read_to_string(bench.path("refused.jsonl")).unwrap();
-    let mut seen: Vec<(u64, String)> = refused.lines().map(|line| {
-        let one: Value = serde_json::from_str(line).unwrap();
-        (one["line"].as_u64().unwrap(), one["column"].as_str().unwrap().to_owned())
-    }).collect();
+    let mut seen: Vec<(u64, String)> = refused
+        .lines()
+        .map(|line| {
+            let one: Value = serde_json::from_str(line).unwrap();
+            (
+                one["line"].as_u64().unwrap(),
+                one["column"].as_str().unwrap().to_owned(),
+            )
+        })
+        .collect();
     seen.sort();
     let expected = [(2, "E-Mail"), (3, "Geboren"), (4, "Kunde"), (5, "Geboren")];
-    assert_eq!(seen, expected.map(|(line, column)| (line, column.to_owned())));
-    assert!(!refused.contains("canary"));
-    let find = |user: &str| bench.feed(
-        &["--vault", "v", "--passphrase-file", "pass", "--json", "subject", "find"],
-        &json!({"channel": "web", "user": user}).to_string(),
+    assert_eq!(
+        seen,
+        expected.map(|(line, column)| (line, column.to_owned()))
     );
+    assert!(!refused.contains("canary"));
+    let find = |user: &str| {
+        bench.feed(
+            &[
+                "--vault",
+                "v",
+                "--passphrase-file",
+                "pass",
+                "--json",
+                "subject",
+                "find",
+            ],
+            &json!({"channel": "web", "user": user}).to_string(),
+        )
+    };
     let one = find("1").json()["subject"].as_str().unwrap().to_owned();
-    bench.on(&["--token-file", &token, "subject", "export", &one, "--to", "one.json", "--format", "json"]).json();
-    let package: Value = serde_json::from_slice(&std::fs::read(bench.path("one.json")).unwrap()).unwrap();
-    assert_eq!(package["records"][0]["fields"], json!({"email": CANARY, "birth": "1990-02-28"}));
+    bench
+        .on(&[
+            "--token-file",
+            &token,
+            "subject",
+            "export",
+            &one,
+            "--to",
+            "one.json",
+            "--format",
+            "json",
+        ])
+        .json();
+    let package: Value =
+        serde_json::from_slice(&std::fs::read(bench.path("one.json")).unwrap()).unwrap();
+    assert_eq!(
+        package["records"][0]["fields"],
+        json!({"email": CANARY, "birth": "1990-02-28"})
+    );
     assert_eq!(package["records"][1]["_meta"]["source"], "crm");
     find("3").json_error(1, "not_found");
     // A file that has changed since is another import.
@@ -290,14 +469,20 @@ fn a_package_that_was_changed_or_cut_is_refused_before_anything_is_written() {
     let ann = somebody(&dev);
     let clerk = dev.token(&bench, "clerk");
     let start = ["--server", dev.url(), "--token-file", &clerk, "--json"];
-    bench.run(&[&start[..], &["subject", "export", &ann, "--to", "a.zip"]].concat()).json();
+    bench
+        .run(&[&start[..], &["subject", "export", &ann, "--to", "a.zip"]].concat())
+        .json();
     let token = empty(&bench);
     let mut members = zip(&bench.path("a.zip"));
-    let text = String::from_utf8(members["data.json"].clone()).unwrap().replacen("=text 7\"", "=text 8\"", 1);
+    let text = String::from_utf8(members["data.json"].clone())
+        .unwrap()
+        .replacen("=text 7\"", "=text 8\"", 1);
     members.insert("data.json".into(), text.into_bytes());
     let mut writer = zip::ZipWriter::new(std::fs::File::create(bench.path("changed.zip")).unwrap());
     for (name, bytes) in &members {
-        writer.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        writer
+            .start_file(name, zip::write::SimpleFileOptions::default())
+            .unwrap();
         std::io::Write::write_all(&mut writer, bytes).unwrap();
     }
     writer.finish().unwrap();

@@ -42,8 +42,19 @@ impl Scene {
     }
 
     fn start(&self) -> Child {
-        let args = ["--vault", "v", "--passphrase-file", "pass", "--json", "--token-file", &self.token,
-            "import", "in.csv", "--mapping", "map"];
+        let args = [
+            "--vault",
+            "v",
+            "--passphrase-file",
+            "pass",
+            "--json",
+            "--token-file",
+            &self.token,
+            "import",
+            "in.csv",
+            "--mapping",
+            "map",
+        ];
         self.bench
             .command(&args)
             .stdout(Stdio::piped())
@@ -68,7 +79,8 @@ impl Scene {
     }
 
     fn line(&self) -> u64 {
-        self.position().map_or(0, |position| position["line"].as_u64().unwrap())
+        self.position()
+            .map_or(0, |position| position["line"].as_u64().unwrap())
     }
 
     /// Runs until the position says `line`, and a while; then kills. Whether there was anything to kill.
@@ -92,35 +104,48 @@ impl Scene {
 
     fn finish(&self) -> Value {
         let output = self.start().wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
     /// How often each text is there.
     fn there(&self) -> BTreeMap<String, usize> {
-        let settings = Settings { accept_any_file_system: true, ..Settings::default() };
+        let settings = Settings {
+            accept_any_file_system: true,
+            ..Settings::default()
+        };
         let paths = VaultPaths::beside(&self.bench.path("v"));
         let locked = LockedVault::open(&paths, settings).unwrap();
         let secret = UnlockSecret::Passphrase(Passphrase::new(PASSPHRASE.into()).unwrap());
         let vault = locked.unlock(&secret).unwrap();
-        let bot = vault.authenticate(&std::fs::read_to_string(&self.token).unwrap()).unwrap();
+        let bot = vault
+            .authenticate(&std::fs::read_to_string(&self.token).unwrap())
+            .unwrap();
         let mut all = BTreeMap::new();
         for person in 0..PEOPLE {
             let call = Call::new(&bot).with_purpose("support");
-            let Ok(subject) = vault.lookup_channel(&call, "web", &format!("p{person}")) else { continue };
+            let Ok(subject) = vault.lookup_channel(&call, "web", &format!("p{person}")) else {
+                continue;
+            };
             let options = ListOptions {
                 read: ReadOptions::default(),
                 limit: 1_000,
                 order: Order::Oldest,
                 cursor: None,
             };
-            vault.list(&call, subject, "messages", &options, |page| {
-                assert!(page.next.is_none());
-                for record in &page.records {
-                    let text = record.fields["text"].as_str().unwrap().to_owned();
-                    *all.entry(text).or_default() += 1;
-                }
-            }).unwrap();
+            vault
+                .list(&call, subject, "messages", &options, |page| {
+                    assert!(page.next.is_none());
+                    for record in &page.records {
+                        let text = record.fields["text"].as_str().unwrap().to_owned();
+                        *all.entry(text).or_default() += 1;
+                    }
+                })
+                .unwrap();
         }
         vault.close();
         all
@@ -128,7 +153,9 @@ impl Scene {
 }
 
 fn once() -> BTreeMap<String, usize> {
-    (1..=LINES).map(|line| (format!("line {line}"), 1)).collect()
+    (1..=LINES)
+        .map(|line| (format!("line {line}"), 1))
+        .collect()
 }
 
 #[test]
@@ -144,7 +171,10 @@ fn an_import_that_is_killed_at_any_moment_and_repeated_writes_each_line_once() {
         let line = (round * LINES as u64 / 22).min(scene.line() + random % 200);
         killed += u32::from(scene.kill_after(line, random % 3_000));
     }
-    assert!(killed >= 10, "only {killed} were under way when they were killed");
+    assert!(
+        killed >= 10,
+        "only {killed} were under way when they were killed"
+    );
     scene.finish();
     assert_eq!(scene.there(), once());
     // And repeated when it is whole.
@@ -169,7 +199,10 @@ fn what_was_written_and_not_noted_is_not_written_again_and_without_its_name_it_w
     assert!(scene.kill_after(192, 0));
     let file = scene.position_file().unwrap();
     let kept = std::fs::read_to_string(&file).unwrap();
-    let name = scene.position().unwrap()["import"].as_str().unwrap().to_owned();
+    let name = scene.position().unwrap()["import"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let early = scene.line();
     scene.kill_after(early + 400, 0);
     std::fs::write(&file, kept.replace(&name, "another")).unwrap();

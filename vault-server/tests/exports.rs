@@ -26,8 +26,18 @@ fn jane(bench: &Bench) -> String {
     let at = |rest: &str| format!("/v1/subjects/{jane}/{rest}");
     let profile = json!({"email": CANARY, "name": "Jane Canary", "_meta": {"source": "form"}});
     bench.call(&bot, "PATCH", &at("records/profile"), profile);
-    bench.call(&bot, "POST", &at("records/messages"), json!({"from": "user", "text": "hello"}));
-    bench.call(&bot, "PUT", &at("consents/newsletter"), json!({"given": true, "notice": "v1"}));
+    bench.call(
+        &bot,
+        "POST",
+        &at("records/messages"),
+        json!({"from": "user", "text": "hello"}),
+    );
+    bench.call(
+        &bot,
+        "PUT",
+        &at("consents/newsletter"),
+        json!({"given": true, "notice": "v1"}),
+    );
     let session = json!({"purpose": "support", "fields": ["profile.name"], "reads": 1});
     bench.call(&bot, "POST", &at("sessions"), session);
     jane
@@ -60,7 +70,12 @@ fn every_package_is_what_the_published_schema_says() {
         }
     }
     // The control: the schema sees what is missing, and what is too much.
-    let whole = bench.call(&bench.key("dpo"), "POST", &path, json!({"right": "access", "format": "json"}));
+    let whole = bench.call(
+        &bench.key("dpo"),
+        "POST",
+        &path,
+        json!({"right": "access", "format": "json"}),
+    );
     for (name, value) in [("left_out", json!([])), ("more", json!(1))] {
         let mut body = whole.body.clone();
         body[name] = value;
@@ -80,10 +95,26 @@ fn the_answer_is_a_file_that_is_not_kept_and_whose_name_says_nothing_of_the_pers
     let path = format!("/v1/subjects/{jane}/export");
     let contract = Contract::new(vault_server::openapi());
     for (format, media_type, name) in [
-        ("json", "application/json", "personal-data-access-2027-01-15.json"),
-        ("html", "text/html; charset=utf-8", "personal-data-access-2027-01-15.html"),
-        ("csv", "application/zip", "personal-data-access-2027-01-15.zip"),
-        ("zip", "application/zip", "personal-data-access-2027-01-15.zip"),
+        (
+            "json",
+            "application/json",
+            "personal-data-access-2027-01-15.json",
+        ),
+        (
+            "html",
+            "text/html; charset=utf-8",
+            "personal-data-access-2027-01-15.html",
+        ),
+        (
+            "csv",
+            "application/zip",
+            "personal-data-access-2027-01-15.zip",
+        ),
+        (
+            "zip",
+            "application/zip",
+            "personal-data-access-2027-01-15.zip",
+        ),
     ] {
         let body = json!({"right": "access", "format": format});
         let (status, headers, bytes) = bench.raw(&key, "POST", &path, &body);
@@ -99,10 +130,21 @@ fn the_answer_is_a_file_that_is_not_kept_and_whose_name_says_nothing_of_the_pers
         assert!(format != "html" || header("content-security-policy").contains("sandbox"));
         let mut headers = headers.clone();
         if !headers.iter().any(|(name, _)| name == "request-id") {
-            headers.push(("request-id".into(), "call_00000000000000000000000000".into()));
+            headers.push((
+                "request-id".into(),
+                "call_00000000000000000000000000".into(),
+            ));
         }
-        let answered = Answered { method: "POST", path: &path, status, headers: &headers, body: &bytes };
-        contract.check(&answered).unwrap_or_else(|error| panic!("{format}: {error}"));
+        let answered = Answered {
+            method: "POST",
+            path: &path,
+            status,
+            headers: &headers,
+            body: &bytes,
+        };
+        contract
+            .check(&answered)
+            .unwrap_or_else(|error| panic!("{format}: {error}"));
     }
 }
 
@@ -123,17 +165,29 @@ fn only_who_may_gets_a_package_and_the_input_is_checked_after_that() {
     for (body, code) in [
         (json!({"right": "all", "format": "json"}), "unknown_word"),
         (json!({"right": "access", "format": "xml"}), "unknown_word"),
-        (json!({"right": "access", "format": "json", "recipient": "age1x"}), "not_a_recipient"),
-        (json!({"right": "access", "format": "json", "passphrase": "short"}), "length"),
+        (
+            json!({"right": "access", "format": "json", "recipient": "age1x"}),
+            "not_a_recipient",
+        ),
+        (
+            json!({"right": "access", "format": "json", "passphrase": "short"}),
+            "length",
+        ),
     ] {
         let refused = bench.call(&dpo, "POST", &path(&jane), body);
         assert_eq!(refused.status, 422);
         assert_eq!(refused.body["errors"][0]["code"], code);
     }
     let nobody = path("sub_00000000000000000000000000");
-    assert_eq!(bench.call(&dpo, "POST", &nobody, good()).code(), (404, "not_found"));
+    assert_eq!(
+        bench.call(&dpo, "POST", &nobody, good()).code(),
+        (404, "not_found")
+    );
     bench.call(&dpo, "DELETE", &format!("/v1/subjects/{jane}"), Value::Null);
-    assert_eq!(bench.call(&dpo, "POST", &path(&jane), good()).code(), (410, "erased"));
+    assert_eq!(
+        bench.call(&dpo, "POST", &path(&jane), good()).code(),
+        (410, "erased")
+    );
 }
 
 #[test]
@@ -155,28 +209,48 @@ fn lines_are_written_once_and_what_is_wrong_with_one_is_told_and_spoils_no_other
     let mut dry = body.clone();
     dry["dry_run"] = json!(true);
     let would = bench.call(&bot, "POST", "/v1/import", dry);
-    assert_eq!((would.status, &would.body["written"]), (200, &json!(4)), "{}", would.body);
+    assert_eq!(
+        (would.status, &would.body["written"]),
+        (200, &json!(4)),
+        "{}",
+        would.body
+    );
     let look = json!({"channel": "web", "user": "ben"});
     let none = bench.call(&bot, "POST", "/v1/subjects/lookup", look);
     assert_eq!(none.code(), (404, "not_found"), "a dry run writes nothing");
     let done = bench.call(&bot, "POST", "/v1/import", body.clone());
-    assert_eq!((&done.body["written"], &done.body["repeated"]), (&json!(4), &json!(0)));
+    assert_eq!(
+        (&done.body["written"], &done.body["repeated"]),
+        (&json!(4), &json!(0))
+    );
     let errors = &done.body["errors"];
-    assert_eq!((&errors[0]["line"], &errors[0]["pointer"]), (&json!(2), &json!("/email")));
+    assert_eq!(
+        (&errors[0]["line"], &errors[0]["pointer"]),
+        (&json!(2), &json!("/email"))
+    );
     assert!(!done.body.to_string().contains("canary"));
     let again = bench.call(&bot, "POST", "/v1/import", body.clone());
-    assert_eq!((&again.body["written"], &again.body["repeated"]), (&json!(4), &json!(4)));
+    assert_eq!(
+        (&again.body["written"], &again.body["repeated"]),
+        (&json!(4), &json!(4))
+    );
     assert_eq!(again.body["records"], done.body["records"]);
     let ann = bench.person(&bot, "ann");
     assert_eq!(bench.messages(&bot, &ann), ["three", "one"]);
     // The same name for other lines is another call.
     let mut other = body.clone();
     other["lines"][0]["record"]["text"] = json!("other");
-    assert_eq!(bench.call(&bot, "POST", "/v1/import", other).code(), (409, "idempotency_mismatch"));
+    assert_eq!(
+        bench.call(&bot, "POST", "/v1/import", other).code(),
+        (409, "idempotency_mismatch")
+    );
     // One at a time; one that says no more stands in nobody's way for ever.
     let mut next = body.clone();
     next["import"] = json!("b");
-    assert_eq!(bench.call(&bot, "POST", "/v1/import", next.clone()).code(), (409, "conflict"));
+    assert_eq!(
+        bench.call(&bot, "POST", "/v1/import", next.clone()).code(),
+        (409, "conflict")
+    );
     let mut last = body;
     last["last"] = json!(true);
     assert_eq!(bench.call(&bot, "POST", "/v1/import", last).status, 200);
@@ -184,7 +258,12 @@ fn lines_are_written_once_and_what_is_wrong_with_one_is_told_and_spoils_no_other
     next["last"] = json!(true);
     assert_eq!(bench.call(&bot, "POST", "/v1/import", next).status, 200);
     let jobs = bench.vault.jobs().list();
-    assert_eq!(jobs.iter().filter(|job| job.kind.name() == "import").count(), 2);
+    assert_eq!(
+        jobs.iter()
+            .filter(|job| job.kind.name() == "import")
+            .count(),
+        2
+    );
     // A role writes what it may write.
     let agent = bench.key("agent");
     let refused = json!({"import": "c", "last": true, "lines": [record(1, "cy", "messages", json!({"text": "x"}))]});

@@ -40,7 +40,10 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
         return Ok(());
     }
     let home = tempfile::tempdir()?;
-    let dir = arguments.dir.clone().unwrap_or_else(|| home.path().to_owned());
+    let dir = arguments
+        .dir
+        .clone()
+        .unwrap_or_else(|| home.path().to_owned());
     let filled = Command::new(std::env::current_exe()?)
         .args(["--fill", "--messages", &plan.messages.to_string()])
         .args(["--blob", &plan.blob.to_string(), "--dir"])
@@ -50,7 +53,11 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
         return Err(String::from_utf8_lossy(&filled.stderr).into());
     }
     let told = String::from_utf8(filled.stdout)?;
-    writeln!(out, "{} messages and a blob of {} bytes", plan.messages, plan.blob)?;
+    writeln!(
+        out,
+        "{} messages and a blob of {} bytes",
+        plan.messages, plan.blob
+    )?;
     for line in exports::run(&dir, told.trim(), plan)? {
         writeln!(out, "{line}")?;
     }

@@ -7,9 +7,7 @@ use serde_json::Value;
 use vault_core::id::SubjectId;
 use vault_core::refusal::Refusal;
 use vault_core::schema::MediaType;
-use vault_core::vault::{
-    BlobPlace, Call, ExportStep, LockedVault, Principal, UnlockSecret, Vault,
-};
+use vault_core::vault::{BlobPlace, Call, ExportStep, LockedVault, Principal, UnlockSecret, Vault};
 
 use super::{BlobOf, Caller, Packed};
 use crate::failure::{Exit, Failure};
@@ -125,6 +123,9 @@ impl Caller for Directory {
             }
             upload.write(&part[..read])?;
         }
-        upload.finish().map(drop).map_err(|refusal: Refusal| refusal.into())
+        upload
+            .finish()
+            .map(drop)
+            .map_err(|refusal: Refusal| refusal.into())
     }
 }

@@ -51,13 +51,17 @@ impl Remote {
     /// Makes a call, again after a while where the server has too much to do.
     fn patient(&self, path: &str, body: &Value) -> Result<Reply, Failure> {
         for _ in 1..TRIES {
-            let reply = self.0.call_within(LONG_WAIT, "POST", path, None, Some(body))?;
+            let reply = self
+                .0
+                .call_within(LONG_WAIT, "POST", path, None, Some(body))?;
             match (reply.status, reply.code()) {
                 (429, _) | (503, "overloaded") => std::thread::sleep(Duration::from_secs(1)),
                 _ => return Ok(reply),
             }
         }
-        Ok(self.0.call_within(LONG_WAIT, "POST", path, None, Some(body))?)
+        Ok(self
+            .0
+            .call_within(LONG_WAIT, "POST", path, None, Some(body))?)
     }
 }
 
@@ -83,7 +87,10 @@ impl Caller for Remote {
             to.write_all(part)
         })?;
         match reply {
-            Ok(()) => Ok(Packed { bytes, complete: None }),
+            Ok(()) => Ok(Packed {
+                bytes,
+                complete: None,
+            }),
             Err(reply) => Err(refused(&reply)),
         }
     }

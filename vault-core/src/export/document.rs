@@ -223,9 +223,9 @@ pub(crate) fn head(head: &Head) -> Vec<u8> {
             })
         });
         add("sessions", sessions.collect());
-        let rights = statement.rights.iter().map(|right| {
-            json!({"article": right.article, "title": right.title, "words": right.words})
-        });
+        let rights = statement.rights.iter().map(
+            |right| json!({"article": right.article, "title": right.title, "words": right.words}),
+        );
         add("rights", rights.collect());
         let to = statement.complain_to();
         let words = [to.as_deref(), Some(statement.phrases.complain)];

@@ -56,7 +56,9 @@ impl<'a> Page<'a> {
             Right::Portability => (words.title_portable, words.lead_portable),
         };
         let hash = BASE64.encode(&sha256(&[STYLE.as_bytes()]));
-        let policy = format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'");
+        let policy = format!(
+            "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'"
+        );
         let top = html! {
             (DOCTYPE)
             (PreEscaped(format!("<html lang=\"{}\">", phrases.tag)))
@@ -200,7 +202,10 @@ impl<'a> Page<'a> {
         let title = |name: &String| {
             let mut known = self.head.recipients.iter();
             let found = known.find(|one| one["name"] == **name);
-            found.and_then(|one| one["legal_name"].as_str()).unwrap_or(name).to_owned()
+            found
+                .and_then(|one| one["legal_name"].as_str())
+                .unwrap_or(name)
+                .to_owned()
         };
         names.iter().map(title).collect::<Vec<_>>().join("; ")
     }
@@ -280,7 +285,10 @@ impl<'a> Page<'a> {
         for collection in &self.head.collections {
             for field in &collection.fields {
                 if field.purposes.iter().any(|name| name == purpose) {
-                    names.push(format!("{} ({}.{})", field.words, collection.name, field.name));
+                    names.push(format!(
+                        "{} ({}.{})",
+                        field.words, collection.name, field.name
+                    ));
                 }
             }
         }
@@ -314,9 +322,11 @@ impl<'a> Page<'a> {
             Some((_, "read" | "list" | "query" | "head" | "view")) => words.did_read,
             Some((_, "lookup")) => words.did_find,
             Some((_, "ask")) => words.did_ask,
-            Some((_, "create" | "append" | "patch" | "put" | "delete" | "write" | "update" | "withdraw" | "purge")) => {
-                words.did_write
-            }
+            Some((
+                _,
+                "create" | "append" | "patch" | "put" | "delete" | "write" | "update" | "withdraw"
+                | "purge",
+            )) => words.did_write,
             _ => words.did_other,
         };
         bytes(html! {

@@ -65,7 +65,9 @@ impl Seal {
     pub fn passphrase(text: String) -> Result<Self, SealError> {
         let length = text.chars().count();
         let secret = SecretString::from(text);
-        if length < CHARACTERS_MIN || age::secrecy::ExposeSecret::expose_secret(&secret).len() > PASSPHRASE_BYTES_MAX {
+        if length < CHARACTERS_MIN
+            || age::secrecy::ExposeSecret::expose_secret(&secret).len() > PASSPHRASE_BYTES_MAX
+        {
             return Err(SealError::Passphrase);
         }
         Ok(Self::Passphrase(secret))

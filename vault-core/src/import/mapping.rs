@@ -111,7 +111,9 @@ impl Mapping {
     #[must_use]
     pub fn column_of(&self, field: &str) -> Option<&str> {
         let mut columns = self.columns.iter();
-        columns.find(|column| column.field == field).map(|column| &*column.name)
+        columns
+            .find(|column| column.field == field)
+            .map(|column| &*column.name)
     }
 
     /// Reads a mapping.
@@ -250,12 +252,16 @@ mod tests {
 
     #[test]
     fn a_mapping_says_what_is_wrong_with_it() {
-        let good = "[identity]\nchannel = \"web\"\nuser = \"id\"\n[columns]\nMail = \"profile.email\"\n";
+        let good =
+            "[identity]\nchannel = \"web\"\nuser = \"id\"\n[columns]\nMail = \"profile.email\"\n";
         assert!(Mapping::parse(good).is_ok());
         for (wrong, told) in [
             (good.replace("channel =", "chanel ="), "unknown field"),
             (good.replace("profile.email", "email"), "collection.field"),
-            (good.replace("\"profile.email\"", "{ to = \"a.b\", as = \"int\" }"), "is one of"),
+            (
+                good.replace("\"profile.email\"", "{ to = \"a.b\", as = \"int\" }"),
+                "is one of",
+            ),
             (good.replace("channel = \"web\"\n", ""), "channel_column"),
             (format!("format = \"xml\"\n{good}"), "csv, jsonl"),
             (format!("delimiter = \"ab\"\n{good}"), "one character"),

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::io::{self, Read, Seek};
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::{Map, Value};
 
 use super::{Attachment, Piece, ReadError, Taker, text, without_nulls};
@@ -69,12 +71,12 @@ struct State<'t, 'f> {
 /// The events up to the last that gives, in the order of time; and those after it.
 fn split(consents: &mut Vec<(String, Value)>) -> Vec<(String, Value)> {
     let last_given = |purpose: &str, all: &[(String, Value)]| {
-        all.iter().rposition(|(of, event)| of == purpose && event["state"] == "given")
+        all.iter()
+            .rposition(|(of, event)| of == purpose && event["state"] == "given")
     };
     let all = std::mem::take(consents);
-    let (before, after) = (0..all.len()).partition::<Vec<_>, _>(|at| {
-        last_given(&all[*at].0, &all).is_some_and(|last| *at <= last)
-    });
+    let (before, after) = (0..all.len())
+        .partition::<Vec<_>, _>(|at| last_given(&all[*at].0, &all).is_some_and(|last| *at <= last));
     consents.extend(after.into_iter().map(|at| all[at].clone()));
     before.into_iter().map(|at| all[at].clone()).collect()
 }
@@ -115,12 +117,16 @@ impl State<'_, '_> {
     fn begin(&mut self) -> bool {
         let before = split(&mut self.consents);
         self.give(ImportWhat::Person, Vec::new())
-            && before.into_iter().all(|(purpose, event)| self.consent(purpose, event))
+            && before
+                .into_iter()
+                .all(|(purpose, event)| self.consent(purpose, event))
     }
 
     fn rest(&mut self) {
         let rest = std::mem::take(&mut self.consents);
-        let _ = rest.into_iter().all(|(purpose, event)| self.consent(purpose, event));
+        let _ = rest
+            .into_iter()
+            .all(|(purpose, event)| self.consent(purpose, event));
     }
 
     fn purpose_of(&self, collection: &str, field: &str) -> Option<String> {
@@ -146,7 +152,12 @@ impl State<'_, '_> {
             return false;
         };
         let masked = record.remove("masked").unwrap_or_default();
-        let masked: Vec<&str> = masked.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let masked: Vec<&str> = masked
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
         let (mut body, mut files) = (Map::new(), Vec::new());
         for (name, value) in fields {
             if masked.contains(&&*name) {
@@ -211,7 +222,8 @@ impl State<'_, '_> {
                 for one in value.as_array().into_iter().flatten() {
                     let purpose = text(one, "purpose").unwrap_or_default();
                     let events = one["events"].as_array().into_iter().flatten();
-                    self.consents.extend(events.map(|event| (purpose.clone(), event.clone())));
+                    self.consents
+                        .extend(events.map(|event| (purpose.clone(), event.clone())));
                 }
                 // By time; the sort keeps the order of those at one instant.
                 self.consents.sort_by(|a, b| {
@@ -328,16 +340,22 @@ impl<R: Read + Seek> Archive<R> {
     pub fn open(from: R) -> Result<Self, ArchiveError> {
         let mut zip = zip::ZipArchive::new(from).map_err(|_| ArchiveError::NotOurs)?;
         let manifest: Value = {
-            let member = zip.by_name("manifest.json").map_err(|_| ArchiveError::NotOurs)?;
-            serde_json::from_reader(member.take(MANIFEST_BYTES_MAX)).map_err(|_| ArchiveError::NotOurs)?
+            let member = zip
+                .by_name("manifest.json")
+                .map_err(|_| ArchiveError::NotOurs)?;
+            serde_json::from_reader(member.take(MANIFEST_BYTES_MAX))
+                .map_err(|_| ArchiveError::NotOurs)?
         };
-        let members = manifest["members"].as_array().ok_or(ArchiveError::NotOurs)?;
+        let members = manifest["members"]
+            .as_array()
+            .ok_or(ArchiveError::NotOurs)?;
         let mut document = false;
         for one in members {
             let name = one["name"].as_str().ok_or(ArchiveError::NotOurs)?;
             document |= name == "data.json";
             let mut member = zip.by_name(name).map_err(|_| ArchiveError::Damaged)?;
-            let (mut digest, mut bytes, mut part) = (Sha256Stream::default(), 0_u64, vec![0; 64 << 10]);
+            let (mut digest, mut bytes, mut part) =
+                (Sha256Stream::default(), 0_u64, vec![0; 64 << 10]);
             let wanted = one["bytes"].as_u64().unwrap_or(u64::MAX);
             loop {
                 let read = member.read(&mut part).map_err(|_| ArchiveError::Damaged)?;

@@ -38,7 +38,11 @@ fn give(
 ) -> bool {
     let wrong = |column: &str, code| {
         let column = column.to_owned();
-        Piece::Wrong(LineError { line: number, column, code })
+        Piece::Wrong(LineError {
+            line: number,
+            column,
+            code,
+        })
     };
     let word = |column: &str| match cell(column) {
         Some(Value::String(text)) if !text.is_empty() => Some(text),
@@ -151,7 +155,11 @@ fn csv_rows(mapping: &Mapping, from: impl Read, take: &mut Taker<'_>) -> Result<
             Ok(true) => {}
             Err(error) if matches!(error.kind(), csv::ErrorKind::Utf8 { .. }) => {
                 let column = String::new();
-                let wrong = LineError { line: number, column, code: "not_text" };
+                let wrong = LineError {
+                    line: number,
+                    column,
+                    code: "not_text",
+                };
                 if !take(Piece::Wrong(wrong)) {
                     return Ok(());
                 }
@@ -215,10 +223,15 @@ mod tests {
         read_rows(&mapping, text.as_bytes(), &mut |piece| {
             seen.push(match piece {
                 Piece::Wrong(error) => (error.line, format!("{}:{}", error.column, error.code)),
-                Piece::Line(line, _) => (line.line, match line.what {
-                    ImportWhat::Record { collection, body, .. } => format!("{collection} {}", Value::Object(body)),
-                    _ => line.user,
-                }),
+                Piece::Line(line, _) => (
+                    line.line,
+                    match line.what {
+                        ImportWhat::Record {
+                            collection, body, ..
+                        } => format!("{collection} {}", Value::Object(body)),
+                        _ => line.user,
+                    },
+                ),
                 Piece::Skipped => (0, String::new()),
             });
             true
@@ -231,19 +244,32 @@ mod tests {
     fn a_row_becomes_a_line_a_collection_and_what_is_wrong_is_named_by_column() {
         let text = "\u{feff}id,Mail,Born,Said\n1,a@b.test,28.2.1990,hi\n2,,,\n3,c@d.test,never,\n,x@y.test,,\n";
         let seen = all(MAPPING, text);
-        assert_eq!(seen, [
-            (1, r#"messages {"text":"hi","_meta":{"source":"crm"}}"#.to_owned()),
-            (1, r#"profile {"birth":"1990-02-28","email":"a@b.test","_meta":{"source":"crm"}}"#.to_owned()),
-            (2, "2".to_owned()),
-            (3, "Born:date".to_owned()),
-            (4, "id:missing".to_owned()),
-        ]);
+        assert_eq!(
+            seen,
+            [
+                (
+                    1,
+                    r#"messages {"text":"hi","_meta":{"source":"crm"}}"#.to_owned()
+                ),
+                (
+                    1,
+                    r#"profile {"birth":"1990-02-28","email":"a@b.test","_meta":{"source":"crm"}}"#
+                        .to_owned()
+                ),
+                (2, "2".to_owned()),
+                (3, "Born:date".to_owned()),
+                (4, "id:missing".to_owned()),
+            ]
+        );
     }
 
     #[test]
     fn lines_of_json_keep_their_types() {
         let mapping = format!("format = \"jsonl\"\n{MAPPING}");
-        let seen = all(&mapping, "{\"id\": 7, \"Mail\": \"a@b.test\", \"Said\": null}\n\nnot json\n");
+        let seen = all(
+            &mapping,
+            "{\"id\": 7, \"Mail\": \"a@b.test\", \"Said\": null}\n\nnot json\n",
+        );
         assert_eq!(seen.len(), 2);
         assert!(seen[0].1.starts_with("profile {\"email\""));
         assert_eq!(seen[1], (3, ":json".to_owned()));
@@ -252,7 +278,9 @@ mod tests {
     #[test]
     fn a_column_that_is_not_there_is_told_before_anything_is_written() {
         let mapping = Mapping::parse(MAPPING).unwrap();
-        let read = read_rows(&mapping, "id,Mail\n1,a@b.test\n".as_bytes(), &mut |_| panic!("a line"));
+        let read = read_rows(&mapping, "id,Mail\n1,a@b.test\n".as_bytes(), &mut |_| {
+            panic!("a line")
+        });
         assert!(matches!(read, Err(ReadError::NoColumn(name)) if name == "Born"));
     }
 }

@@ -229,10 +229,21 @@ impl Vault {
             None => size,
         };
         let created = instant(person.row(snapshot)?.created_at);
-        let span = (query.from.map_or(created, |from| from.max(created)), query.to);
+        let span = (
+            query.from.map_or(created, |from| from.max(created)),
+            query.to,
+        );
         let limit = query.limit.clamp(1, AUDIT_PAGE_MAX);
         let mut accesses = Vec::new();
-        end = ledger(snapshot, policy, &person, span, end, (limit, AUDIT_SCAN_MAX), &mut accesses)?;
+        end = ledger(
+            snapshot,
+            policy,
+            &person,
+            span,
+            end,
+            (limit, AUDIT_SCAN_MAX),
+            &mut accesses,
+        )?;
         let next =
             (end > 0).then(|| cursor::sealed(&self.memory, snapshot, &name, &end.to_be_bytes()));
         Ok(AccessPage { accesses, next })

@@ -225,7 +225,13 @@ fn errors_of(line: u64, refusal: &Refusal) -> Vec<ImportError> {
         Refusal::Invalid(errors) => errors
             .iter()
             .take(IMPORT_ERRORS_PER_LINE_MAX)
-            .map(|InputError { pointer, code, detail }| one(pointer.clone(), code, detail.clone()))
+            .map(
+                |InputError {
+                     pointer,
+                     code,
+                     detail,
+                 }| one(pointer.clone(), code, detail.clone()),
+            )
             .collect(),
         other => vec![one(String::new(), other.code(), other.to_string())],
     }
@@ -239,7 +245,10 @@ fn purposes<'p>(
     names: impl Iterator<Item = &'p String>,
 ) -> Vec<(String, Vec<&'p String>)> {
     let by_consent = |basis| basis == LawfulBasis::Consent;
-    let fallback = policy.purposes().iter().find(|purpose| role.serves(purpose.id));
+    let fallback = policy
+        .purposes()
+        .iter()
+        .find(|purpose| role.serves(purpose.id));
     let mut parts: Vec<(String, Vec<&String>)> = Vec::new();
     for name in names {
         let field = collection.field(name);
@@ -261,7 +270,10 @@ fn purposes<'p>(
         }
     }
     if parts.is_empty() {
-        parts.push((fallback.map_or_else(String::new, |one| one.name.clone()), Vec::new()));
+        parts.push((
+            fallback.map_or_else(String::new, |one| one.name.clone()),
+            Vec::new(),
+        ));
     }
     parts
 }
@@ -370,9 +382,10 @@ fn attempt(
     let (subject, created) = made.map_err(|refusal| all_fail(&refusal))?;
     if !created && !dry_run {
         let before = desk.recall(subject).map_err(|refusal| all_fail(&refusal))?;
-        if let Some(kept) = before.as_deref().and_then(|answers| {
-            serde_json::from_slice(&answers.first()?.body).ok()
-        }) {
+        if let Some(kept) = before
+            .as_deref()
+            .and_then(|answers| serde_json::from_slice(&answers.first()?.body).ok())
+        {
             return Ok(Attempt::Done {
                 repeated: true,
                 kept,
@@ -464,10 +477,12 @@ impl Vault {
         let mut groups: Vec<Vec<ImportLine>> = Vec::new();
         let mut places: HashMap<(&str, &str), usize> = HashMap::new();
         for line in &batch.lines {
-            let place = places.entry((&line.channel, &line.user)).or_insert_with(|| {
-                groups.push(Vec::new());
-                groups.len() - 1
-            });
+            let place = places
+                .entry((&line.channel, &line.user))
+                .or_insert_with(|| {
+                    groups.push(Vec::new());
+                    groups.len() - 1
+                });
             groups[*place].push(line.clone());
         }
         let queue = Mutex::new(groups.into_iter());
@@ -559,7 +574,10 @@ impl Vault {
         let now = self.engine.running();
         let mut running = self.imports.0.lock();
         let idle = |one: &Running| now - one.seen_at > IMPORT_IDLE_SECONDS * 1_000;
-        if running.as_ref().is_some_and(|one| one.name != batch.import && idle(one)) {
+        if running
+            .as_ref()
+            .is_some_and(|one| one.name != batch.import && idle(one))
+        {
             // Whoever ran it is gone: it has failed, and can be begun again.
             *running = None;
         }
@@ -622,4 +640,3 @@ fn told(repeated: bool, kept: Remembered, subject: SubjectId) -> Imported {
         errors: kept.errors,
     }
 }
-

@@ -60,13 +60,11 @@ pub use consents::{ConsentInput, ConsentView};
 pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError, VaultPaths};
 pub(crate) use cursor::Tie;
 pub use desk::Desk;
-pub use export::{Export, ExportStep};
 pub use evidence::{AuditEntry, AuditPage, AuditQuery, LogProof};
+pub use export::{Export, ExportStep};
 pub use figures::{Figures, Histogram};
 pub use honey::{Alarms, HoneyAlarm};
-pub use import::{
-    ImportBatch, ImportError, ImportLine, ImportWhat, Imported, ImportedLine,
-};
+pub use import::{ImportBatch, ImportError, ImportLine, ImportWhat, Imported, ImportedLine};
 pub(crate) use input::body as body_form;
 pub use secret::{Passphrase, PassphraseError, RecoveryKey, RecoveryKeyError, UnlockSecret};
 pub use sessions::{SessionBegun, SessionInput, SessionView};

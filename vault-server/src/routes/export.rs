@@ -28,7 +28,10 @@ const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbo
 
 /// Which package is to be made.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "only its schema is used; the members are read one by one")]
+#[expect(
+    dead_code,
+    reason = "only its schema is used; the members are read one by one"
+)]
 pub(crate) struct ExportRequest {
     /// `access`: everything (Art. 15). `portability`: what the person provided (Art. 20).
     right: String,
@@ -53,10 +56,18 @@ pub(crate) fn read_export(body: Value) -> Result<ExportInput, Problem> {
         shape.optional_text("passphrase"),
     );
     if shape.finds_no_fault() && Right::parse(&right).is_none() {
-        shape.refuse("right", "unknown_word", "`right` is one of: access, portability");
+        shape.refuse(
+            "right",
+            "unknown_word",
+            "`right` is one of: access, portability",
+        );
     }
     if shape.finds_no_fault() && Form::parse(&form).is_none() {
-        shape.refuse("format", "unknown_word", "`format` is one of: json, csv, html, zip");
+        shape.refuse(
+            "format",
+            "unknown_word",
+            "`format` is one of: json, csv, html, zip",
+        );
     }
     let seal = match (recipient, passphrase) {
         (Some(_), Some(_)) => {
@@ -99,7 +110,10 @@ pub(crate) fn read_export(body: Value) -> Result<ExportInput, Problem> {
             (String = "application/zip"),
             (String = "application/octet-stream"))),
     ))]
-pub(crate) async fn export(State(app): State<App>, incoming: Incoming) -> Result<Response, Problem> {
+pub(crate) async fn export(
+    State(app): State<App>,
+    incoming: Incoming,
+) -> Result<Response, Problem> {
     let body = incoming.json()?;
     let subject = incoming.subject();
     let place = Arc::clone(app.streams()).try_acquire_owned();

@@ -21,7 +21,10 @@ use crate::urls;
 
 /// Lines that come together.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "only its schema is used; the members are read one by one")]
+#[expect(
+    dead_code,
+    reason = "only its schema is used; the members are read one by one"
+)]
 pub(crate) struct ImportRequest {
     /// Names the import, of your own choice. The same lines under the same name are written once within
     /// a day.
@@ -42,7 +45,10 @@ pub(crate) struct ImportRequest {
 /// One line: a record, a consent, or a person alone.
 #[derive(ToSchema)]
 #[schema(as = ImportLine)]
-#[expect(dead_code, reason = "only its schema is used; the members are read one by one")]
+#[expect(
+    dead_code,
+    reason = "only its schema is used; the members are read one by one"
+)]
 pub(crate) struct ImportLineRequest {
     /// Its number in the file.
     line: u64,
@@ -64,7 +70,10 @@ pub(crate) struct ImportLineRequest {
 
 /// What a person said about a purpose.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "only its schema is used; the members are read one by one")]
+#[expect(
+    dead_code,
+    reason = "only its schema is used; the members are read one by one"
+)]
 pub(crate) struct ImportConsent {
     /// Name of a purpose of the policy.
     purpose: String,
@@ -222,7 +231,11 @@ pub(crate) fn read_import(body: Value) -> Result<ImportBatch, Problem> {
     let lines = match shape.value("lines") {
         Value::Array(lines) if lines.len() <= IMPORT_LINES_MAX => lines,
         _ => {
-            shape.refuse("lines", "length", format!("a list of at most {IMPORT_LINES_MAX}"));
+            shape.refuse(
+                "lines",
+                "length",
+                format!("a list of at most {IMPORT_LINES_MAX}"),
+            );
             Vec::new()
         }
     };

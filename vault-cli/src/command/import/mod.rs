@@ -2,7 +2,7 @@
 
 mod position;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -42,7 +42,8 @@ pub(super) fn run(context: &Context<'_>, arguments: &ImportArguments) -> Result<
     let archive = match is_zip {
         true => {
             // A file of its own: clones of one share their place in it.
-            let again = File::open(&arguments.file).map_err(|error| unreadable(&arguments.file, &error))?;
+            let again =
+                File::open(&arguments.file).map_err(|error| unreadable(&arguments.file, &error))?;
             Some(Archive::open(again).map_err(|error| damaged(&error))?)
         }
         false => None,
@@ -55,7 +56,9 @@ pub(super) fn run(context: &Context<'_>, arguments: &ImportArguments) -> Result<
         None => begin(sha256),
     };
     if position.done {
-        context.terminal.note("this file was imported before; nothing was written again");
+        context
+            .terminal
+            .note("this file was imported before; nothing was written again");
         return answer(context, &position, 0, true);
     }
     if position.too_old(Timestamp::now()) && !arguments.accept_doubles {
@@ -80,6 +83,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &ImportArguments) -> Result<
         errors,
         batch: Vec::new(),
         batch_bytes: 0,
+        said: BTreeMap::new(),
         failure: None,
         shown: Vec::new(),
         skipped: 0,
@@ -109,7 +113,8 @@ pub(super) fn run(context: &Context<'_>, arguments: &ImportArguments) -> Result<
         context.terminal.note(&note);
     }
     if missing_files > 0 {
-        let note = format!("{missing_files} files are not in this form of the package; its ZIP has them");
+        let note =
+            format!("{missing_files} files are not in this form of the package; its ZIP has them");
         context.terminal.note(&note);
     }
     if position.refused == 0 {
@@ -147,8 +152,15 @@ fn answer(
         "imported_before": before,
     });
     context.terminal.answer(&answer, |_| {
-        let would = if dry_run { "would be written" } else { "are written" };
-        format!("{} lines {would}, {} files", position.written, position.files)
+        let would = if dry_run {
+            "would be written"
+        } else {
+            "are written"
+        };
+        format!(
+            "{} lines {would}, {} files",
+            position.written, position.files
+        )
     });
     Ok(())
 }
@@ -193,7 +205,9 @@ fn open(path: &Path, mapping: Option<&Path>) -> Result<(File, String, u64), Fail
     let mut add = |file: &mut File, path: &Path| -> Result<u64, Failure> {
         let mut all = 0;
         loop {
-            let read = file.read(&mut part).map_err(|error| unreadable(path, &error))?;
+            let read = file
+                .read(&mut part)
+                .map_err(|error| unreadable(path, &error))?;
             if read == 0 {
                 return Ok(all);
             }
@@ -214,7 +228,9 @@ fn open(path: &Path, mapping: Option<&Path>) -> Result<(File, String, u64), Fail
 /// Whether it is a ZIP; what cannot be imported is told at once.
 fn refuse_foreign(file: &mut File, path: &Path, mapped: bool) -> Result<bool, Failure> {
     let mut head = [0; 32];
-    let read = file.read(&mut head).map_err(|error| unreadable(path, &error))?;
+    let read = file
+        .read(&mut head)
+        .map_err(|error| unreadable(path, &error))?;
     let start = file.seek(SeekFrom::Start(0));
     start.map_err(|error| unreadable(path, &error))?;
     let head = &head[..read];
@@ -226,7 +242,10 @@ fn refuse_foreign(file: &mut File, path: &Path, mapped: bool) -> Result<bool, Fa
             "decrypt it first: age --decrypt -i KEY -o FILE",
         ));
     }
-    let (zip, json) = (head.starts_with(b"PK"), head.trim_ascii_start().starts_with(b"{"));
+    let (zip, json) = (
+        head.starts_with(b"PK"),
+        head.trim_ascii_start().starts_with(b"{"),
+    );
     if !mapped && !zip && !json {
         return Err(Failure::usage(
             format!("{} is no package of ours", path.display()),
@@ -260,6 +279,8 @@ struct Import<'a> {
     errors: Option<File>,
     batch: Vec<(ImportLine, Vec<Attachment>)>,
     batch_bytes: usize,
+    /// What was said last about each purpose: a dry run, of which no batch stands, says it again.
+    said: BTreeMap<String, ImportLine>,
     /// What ended the reading.
     failure: Option<Failure>,
     shown: Vec<String>,
@@ -318,10 +339,14 @@ impl Import<'_> {
             return Ok(());
         }
         let bytes = line_body(&line).to_string().len();
-        let another = self.batch.last().is_some_and(|(last, _)| last.line != line.line);
+        let another = self
+            .batch
+            .last()
+            .is_some_and(|(last, _)| last.line != line.line);
         // What one row comes to stays together: it is known by its number.
         if another
-            && (self.batch.len() + 8 > IMPORT_LINES_MAX || self.batch_bytes + bytes > BATCH_BYTES_MAX)
+            && (self.batch.len() + self.said.len() + 8 > IMPORT_LINES_MAX
+                || self.batch_bytes + bytes > BATCH_BYTES_MAX)
         {
             self.flush(false)?;
         }
@@ -339,7 +364,13 @@ impl Import<'_> {
         self.refused(error.line, &error.column, error.code, "")
     }
 
-    fn refused(&mut self, line: u64, column: &str, code: &str, detail: &str) -> Result<(), Failure> {
+    fn refused(
+        &mut self,
+        line: u64,
+        column: &str,
+        code: &str,
+        detail: &str,
+    ) -> Result<(), Failure> {
         if let Some(file) = &mut self.errors {
             let text = json!({"line": line, "column": column, "code": code});
             writeln!(file, "{text}")
@@ -365,7 +396,10 @@ impl Import<'_> {
             return Ok(());
         }
         if self.patience.asked() {
-            let said = format!("stopped after line {}; the same command goes on there", self.position.line);
+            let said = format!(
+                "stopped after line {}; the same command goes on there",
+                self.position.line
+            );
             return Err(interrupt::failure(&said));
         }
         let batch = std::mem::take(&mut self.batch);
@@ -373,7 +407,16 @@ impl Import<'_> {
         if let Some((first, _)) = batch.first() {
             self.begun.get_or_insert(first.line);
         }
-        let lines: Vec<Value> = batch.iter().map(|(line, _)| line_body(line)).collect();
+        let own: HashSet<u64> = batch.iter().map(|(line, _)| line.line).collect();
+        let before = self.said.values().map(line_body);
+        let lines: Vec<Value> = before
+            .chain(batch.iter().map(|(line, _)| line_body(line)))
+            .collect();
+        for (line, _) in batch.iter().filter(|_| self.dry_run) {
+            if let ImportWhat::Consent { purpose, .. } = &line.what {
+                self.said.insert(purpose.clone(), line.clone());
+            }
+        }
         let body = json!({
             "import": self.position.import,
             "lines": lines,
@@ -385,6 +428,9 @@ impl Import<'_> {
         let mut refused: HashMap<u64, bool> = HashMap::new();
         for error in answer["errors"].as_array().into_iter().flatten() {
             let line = error["line"].as_u64().unwrap_or_default();
+            if !own.contains(&line) {
+                continue;
+            }
             let text = |name: &str| error[name].as_str().unwrap_or_default();
             let column = self.column(text("pointer"));
             refused.insert(line, true);
@@ -402,7 +448,8 @@ impl Import<'_> {
         }
         self.save(false)?;
         let (line, size) = (self.position.line, self.size);
-        self.step.say(format!("importing: {line} lines of {size} bytes done"));
+        self.step
+            .say(format!("importing: {line} lines of {size} bytes done"));
         Ok(())
     }
 
@@ -422,7 +469,11 @@ impl Import<'_> {
 
     /// The column that a field came from, where there is a mapping; else the field.
     fn column(&self, pointer: &str) -> String {
-        let field = pointer.trim_start_matches('/').split('/').next().unwrap_or_default();
+        let field = pointer
+            .trim_start_matches('/')
+            .split('/')
+            .next()
+            .unwrap_or_default();
         let column = self.mapping.and_then(|mapping| mapping.column_of(field));
         column.unwrap_or(field).to_owned()
     }

@@ -4,12 +4,13 @@
 //! this file that says so, a kill leaves a batch in doubt: it is sent again under the same name, and the
 //! vault, which remembers for a day, does not write it twice. After a day it could not know.
 
+use std::fs::OpenOptions;
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
 use vault_core::limits::ANSWER_HOURS;
 
 use crate::failure::{Exit, Failure};
@@ -54,7 +55,10 @@ impl PositionFile {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => {
-                return Err(Failure::io(format!("could not read {}", self.path.display()), &error));
+                return Err(Failure::io(
+                    format!("could not read {}", self.path.display()),
+                    &error,
+                ));
             }
         };
         let other = |what| {
@@ -69,23 +73,25 @@ impl PositionFile {
             .map_err(|_| other("does not say how far an import is"))?;
         match position.sha256 == sha256 {
             true => Ok(Some(position)),
-            false => Err(other("is of another content of this file, or another mapping")),
+            false => Err(other(
+                "is of another content of this file, or another mapping",
+            )),
         }
     }
 
     /// Writes it anew, whole or not at all.
     pub(super) fn write(&self, position: &Position) -> Result<(), Failure> {
-        let dir = match self.path.parent() {
-            Some(dir) if dir != Path::new("") => dir,
-            _ => Path::new("."),
-        };
         let failed = |error: io::Error| unwritable(&self.path, &error);
-        let mut file = NamedTempFile::new_in(dir).map_err(failed)?;
+        // Always the same name, so that kills leave one such file and not many.
+        let mut new = self.path.as_os_str().to_owned();
+        new.push(".new");
+        let mut options = OpenOptions::new();
+        let options = options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = options.open(&new).map_err(failed)?;
         let text = serde_json::to_vec(position).expect("numbers and texts have a JSON form");
         file.write_all(&text).map_err(failed)?;
-        file.as_file().sync_all().map_err(failed)?;
-        file.persist(&self.path).map_err(|error| failed(error.error))?;
-        Ok(())
+        file.sync_all().map_err(failed)?;
+        std::fs::rename(&new, &self.path).map_err(failed)
     }
 }
 
@@ -122,6 +128,12 @@ mod tests {
         assert_eq!(file.read("b").unwrap_err().code, "other_import");
         let later = |hours| at + SignedDuration::from_hours(hours);
         assert!(!position.too_old(later(22)) && position.too_old(later(24)));
-        assert!(!Position { done: true, ..position }.too_old(later(999)));
+        assert!(
+            !Position {
+                done: true,
+                ..position
+            }
+            .too_old(later(999))
+        );
     }
 }

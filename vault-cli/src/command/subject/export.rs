@@ -1,6 +1,8 @@
 //! A package of a person's own data, into a file that only its owner reads.
 
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, ErrorKind, Seek, SeekFrom, Write};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
@@ -20,8 +22,9 @@ pub(super) fn run(context: &Context<'_>, arguments: &ExportArguments) -> Result<
         wanted.insert("language".into(), json!(language));
     }
     if let Some(recipient) = &arguments.recipient {
-        vault_core::export::Seal::recipient(recipient)
-            .map_err(|error| Failure::usage(error.to_string(), "give it as age-keygen printed it"))?;
+        vault_core::export::Seal::recipient(recipient).map_err(|error| {
+            Failure::usage(error.to_string(), "give it as age-keygen printed it")
+        })?;
         wanted.insert("recipient".into(), json!(recipient));
     }
     if let Some(path) = &arguments.package_passphrase_file {
@@ -68,25 +71,24 @@ pub(super) fn run(context: &Context<'_>, arguments: &ExportArguments) -> Result<
     if to.try_exists().unwrap_or(false) {
         return Err(exists());
     }
-    // Beside the file, which gets its name when all is there: there is never half a package. A temporary
-    // file is its owner's alone, and stays so.
+    // A file without a name, which it gets when all is there: there is never half a package, and a kill
+    // leaves nothing. It is its owner's alone from the start.
     let dir = match to.parent() {
         Some(dir) if dir != Path::new("") => dir,
         _ => Path::new("."),
     };
     let unwritable = |error: io::Error| Failure::io(format!("could not write {file}"), &error);
     let caller = context.caller()?;
-    let mut out = BufWriter::new(NamedTempFile::new_in(dir).map_err(unwritable)?);
+    let mut out = BufWriter::new(tempfile::tempfile_in(dir).map_err(unwritable)?);
     let step = terminal.step("making the package");
     let packed = caller.export(arguments.subject, &wanted, &mut out)?;
     drop(step);
     let out = out.into_inner().map_err(|error| unwritable(error.into()))?;
-    out.as_file().sync_all().map_err(unwritable)?;
-    out.persist_noclobber(to)
-        .map_err(|error| match error.error.kind() {
-            ErrorKind::AlreadyExists => exists(),
-            _ => unwritable(error.error),
-        })?;
+    out.sync_all().map_err(unwritable)?;
+    named(out, dir, to).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => exists(),
+        _ => unwritable(error),
+    })?;
     incomplete(context, packed.complete);
     let answer = json!({
         "file": file,
@@ -95,10 +97,40 @@ pub(super) fn run(context: &Context<'_>, arguments: &ExportArguments) -> Result<
         "complete": packed.complete,
     });
     terminal.answer(&answer, |_| {
-        let how = if sealed { "encrypted" } else { "in clear, readable by you alone" };
+        let how = if sealed {
+            "encrypted"
+        } else {
+            "in clear, readable by you alone"
+        };
         format!("{} bytes in {file}, {how}", packed.bytes)
     });
     Ok(())
+}
+
+/// Gives the file its name, unless there is one of that name.
+fn named(mut file: File, dir: &Path, to: &Path) -> io::Result<()> {
+    let place = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let linked = rustix::fs::linkat(
+        rustix::fs::CWD,
+        place,
+        rustix::fs::CWD,
+        to,
+        rustix::fs::AtFlags::SYMLINK_FOLLOW,
+    );
+    match linked {
+        Ok(()) => Ok(()),
+        Err(rustix::io::Errno::EXIST) => Err(ErrorKind::AlreadyExists.into()),
+        // Some file systems have no files without a name.
+        Err(_) => {
+            let mut copy = NamedTempFile::new_in(dir)?;
+            file.seek(SeekFrom::Start(0))?;
+            io::copy(&mut file, &mut copy)?;
+            copy.as_file().sync_all()?;
+            copy.persist_noclobber(to)
+                .map(drop)
+                .map_err(|error| error.error)
+        }
+    }
 }
 
 fn incomplete(context: &Context<'_>, complete: Option<bool>) {

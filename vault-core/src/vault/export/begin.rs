@@ -66,7 +66,10 @@ fn look(
     let mut blobs = false;
     for collection in policy.collections() {
         let shown = self::collection(policy, role, collection, &mut head);
-        blobs |= shown.fields.iter().any(|field| field.kind == FieldType::Blob);
+        blobs |= shown
+            .fields
+            .iter()
+            .any(|field| field.kind == FieldType::Blob);
         let shown_ids = shown.fields.iter().map(|field| (collection.id, field.id));
         noted.fields.extend(shown_ids);
         head.collections.push(shown);

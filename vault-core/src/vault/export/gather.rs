@@ -92,14 +92,13 @@ impl Export {
             };
             let rule = collection.field_by_id(field.id).ok_or(DAMAGED)?;
             let source = meta.source.as_deref();
-            if self.right == Right::Portability
-                && !portable(policy, rule, source, &meta.purposes)
-            {
+            if self.right == Right::Portability && !portable(policy, rule, source, &meta.purposes) {
                 continue;
             }
             let file = match field.kind {
                 FieldType::Blob if !masked => {
-                    let known = self.file(snapshot, person, role, collection, (place, index), stored)?;
+                    let known =
+                        self.file(snapshot, person, role, collection, (place, index), stored)?;
                     gathered.changed |= known.is_none();
                     known.map(|of| of.file.clone())
                 }
@@ -190,7 +189,14 @@ impl Export {
                 seen.extend(state_of(stored.id, &stored.row.revision));
                 let of = (place, head);
                 let item = self.item(
-                    snapshot, policy, person, role, of, collection, stored, &mut gathered,
+                    snapshot,
+                    policy,
+                    person,
+                    role,
+                    of,
+                    collection,
+                    stored,
+                    &mut gathered,
                 )?;
                 let Some(item) = item else { continue };
                 gathered.records += 1;
@@ -387,7 +393,8 @@ impl Export {
         for _ in 0..BULK_SLICE_RECORDS / RECORDS_AT_A_TIME {
             let stretch = self.stretch(snapshot, person, collection, spot)?;
             for stored in &stretch.records {
-                let mut found = self.files_of(snapshot, policy, person, role, spot.collection, stored)?;
+                let mut found =
+                    self.files_of(snapshot, policy, person, role, spot.collection, stored)?;
                 if found.is_empty() {
                     continue;
                 }

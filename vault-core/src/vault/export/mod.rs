@@ -208,12 +208,7 @@ impl Export {
         }
     }
 
-    fn make(
-        &self,
-        snapshot: &Snapshot,
-        policy: &Policy,
-        person: &Person,
-    ) -> Result<Made, Refusal> {
+    fn make(&self, snapshot: &Snapshot, policy: &Policy, person: &Person) -> Result<Made, Refusal> {
         match &self.at {
             At::Scan(spot, hashing) => self.scan(snapshot, policy, person, *spot, hashing.clone()),
             At::Begin(index) => match self.members.get(*index) {
@@ -223,12 +218,20 @@ impl Export {
                     ..Made::new(At::Done, Vec::new())
                 }),
             },
-            At::Records(index, spot) => {
-                self.make_records(snapshot, policy, person, (*index, self.members[*index]), *spot)
-            }
-            At::Ledger(index, before) => {
-                self.make_ledger(snapshot, policy, person, (*index, self.members[*index]), *before)
-            }
+            At::Records(index, spot) => self.make_records(
+                snapshot,
+                policy,
+                person,
+                (*index, self.members[*index]),
+                *spot,
+            ),
+            At::Ledger(index, before) => self.make_ledger(
+                snapshot,
+                policy,
+                person,
+                (*index, self.members[*index]),
+                *before,
+            ),
             At::Content(index, from) => self.make_content(snapshot, policy, person, *index, *from),
             At::Done => Ok(Made::new(At::Done, Vec::new())),
         }
@@ -236,10 +239,16 @@ impl Export {
 
     fn begin_part(&self, index: usize, part: Part) -> Made {
         let (name, media_type, bytes) = match part {
-            Part::Json => ("data.json".to_owned(), "application/json", export::json_head(&self.head)),
-            Part::Html => {
-                ("data.html".to_owned(), "text/html", Page::new(&self.head).begin())
-            }
+            Part::Json => (
+                "data.json".to_owned(),
+                "application/json",
+                export::json_head(&self.head),
+            ),
+            Part::Html => (
+                "data.html".to_owned(),
+                "text/html",
+                Page::new(&self.head).begin(),
+            ),
             Part::Csv(at) => {
                 let collection = &self.head.collections[at];
                 let name = format!("csv/{}.csv", collection.name);
@@ -249,11 +258,17 @@ impl Export {
                 let file = &self.files[at];
                 let name = file.file.name.clone().unwrap_or_default();
                 let begins = Some((name, file.media_type.clone(), false));
-                return Made { begins, ..Made::new(At::Content(index, 0), Vec::new()) };
+                return Made {
+                    begins,
+                    ..Made::new(At::Content(index, 0), Vec::new())
+                };
             }
             Part::Manifest => {
                 let begins = Some(("manifest.json".into(), "application/json".into(), true));
-                return Made { begins, ..Made::new(At::Begin(index + 1), Vec::new()) };
+                return Made {
+                    begins,
+                    ..Made::new(At::Begin(index + 1), Vec::new())
+                };
             }
         };
         let spot = Spot {
@@ -277,7 +292,11 @@ impl Export {
         } = made;
         if let Some((name, media_type, packed)) = begins {
             let manifest = name == "manifest.json";
-            let members = if manifest { self.pipe.manifest() } else { Vec::new() };
+            let members = if manifest {
+                self.pipe.manifest()
+            } else {
+                Vec::new()
+            };
             self.pipe.begin(&name, &media_type, packed)?;
             self.begun = false;
             self.records = 0;
@@ -330,7 +349,13 @@ impl Export {
     }
 
     /// The name that a file gets.
-    fn named(&self, number: usize, collection: usize, field: usize, media_type: &str) -> Option<String> {
+    fn named(
+        &self,
+        number: usize,
+        collection: usize,
+        field: usize,
+        media_type: &str,
+    ) -> Option<String> {
         let collection = &self.head.collections[collection];
         let field = &collection.fields[field].name;
         let name = || file_name(number + 1, &collection.name, field, media_type);

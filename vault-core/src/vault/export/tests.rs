@@ -62,8 +62,12 @@ fn people(bench: &Bench) -> (SubjectId, SubjectId) {
     let writer = bench.role("writer");
     let vault = &bench.vault;
     let support = call(&writer, Some("support"));
-    let (ann, _) = vault.create_subject(&support, "web", "canary-user-ann").unwrap();
-    let (bob, _) = vault.create_subject(&support, "web", "canary-user-bob").unwrap();
+    let (ann, _) = vault
+        .create_subject(&support, "web", "canary-user-ann")
+        .unwrap();
+    let (bob, _) = vault
+        .create_subject(&support, "web", "canary-user-bob")
+        .unwrap();
     let body = object(json!({
         "name": "<script>alert('canary-name')</script>",
         "email": "canary-mail@example.test",
@@ -71,25 +75,44 @@ fn people(bench: &Bench) -> (SubjectId, SubjectId) {
         "score": 17,
         "_meta": {"source": "form", "shared_with": ["carrier"]},
     }));
-    vault.patch_single(&support, ann, "profile", body, None).unwrap();
+    vault
+        .patch_single(&support, ann, "profile", body, None)
+        .unwrap();
     let duty = call(&writer, Some("duty"));
-    let body = object(json!({"vip": true, "_meta": {"source": "form", "shared_with": ["carrier"]}}));
-    vault.patch_single(&duty, ann, "profile", body, None).unwrap();
+    let body =
+        object(json!({"vip": true, "_meta": {"source": "form", "shared_with": ["carrier"]}}));
+    vault
+        .patch_single(&duty, ann, "profile", body, None)
+        .unwrap();
     for number in 0..20 {
         let text = format!("=canary-text-{number:02}");
-        let body = object(json!({"from": "user", "text": text, "occurred_at": "2026-01-02T03:04:05Z"}));
+        let body =
+            object(json!({"from": "user", "text": text, "occurred_at": "2026-01-02T03:04:05Z"}));
         vault.append(&support, ann, "messages", vec![body]).unwrap();
     }
-    let inferred = object(json!({"text": "canary-inferred", "_meta": {"source": "inferred", "purposes": ["support"]}}));
-    vault.append(&support, ann, "messages", vec![inferred]).unwrap();
+    let inferred = object(
+        json!({"text": "canary-inferred", "_meta": {"source": "inferred", "purposes": ["support"]}}),
+    );
+    vault
+        .append(&support, ann, "messages", vec![inferred])
+        .unwrap();
     let consent = ConsentInput {
         given: true,
         notice: json!("canary-notice"),
         choice: Some("Yes".into()),
         message_id: None,
     };
-    vault.put_consent(&call(&writer, None), ann, "newsletter", consent).unwrap();
-    vault.append(&support, bob, "messages", vec![object(json!({"text": "canary-of-bob"}))]).unwrap();
+    vault
+        .put_consent(&call(&writer, None), ann, "newsletter", consent)
+        .unwrap();
+    vault
+        .append(
+            &support,
+            bob,
+            "messages",
+            vec![object(json!({"text": "canary-of-bob"}))],
+        )
+        .unwrap();
     (ann, bob)
 }
 
@@ -151,8 +174,14 @@ fn a_copy_of_everything_has_every_value_of_the_person_and_none_of_anybody_else()
     assert_eq!(data["complete"], true);
     assert_eq!(data["end"]["records"], 22);
     assert_eq!(data["records"].as_array().unwrap().len(), 22);
-    assert_eq!(data["records"][0]["_meta"]["shared_with"], json!(["carrier"]));
-    assert!(data["records"][1]["ends_at"].is_string(), "messages end after 90 days");
+    assert_eq!(
+        data["records"][0]["_meta"]["shared_with"],
+        json!(["carrier"])
+    );
+    assert!(
+        data["records"][1]["ends_at"].is_string(),
+        "messages end after 90 days"
+    );
     let accesses = data["accesses"].as_array().unwrap();
     assert_eq!(accesses[0]["action"], "subjects.export");
     assert_eq!(accesses[0]["purpose"], "rights");
@@ -166,7 +195,10 @@ fn what_may_be_taken_along_is_what_the_person_provided_on_a_basis_that_allows_it
     let data = json_of(&bench, &bench.role("desk"), ann, Right::Portability);
     let profile = &data["records"][0]["fields"];
     assert_eq!(profile["email"], "canary-mail@example.test");
-    assert_eq!((&profile["score"], &profile["vip"]), (&Value::Null, &Value::Null));
+    assert_eq!(
+        (&profile["score"], &profile["vip"]),
+        (&Value::Null, &Value::Null)
+    );
     let text = data.to_string();
     assert!(text.contains("canary-text-19") && !text.contains("canary-inferred"));
     assert!(data.get("accesses").is_none() && data.get("consents").is_none());
@@ -189,8 +221,13 @@ fn a_package_shows_what_the_role_sees_and_names_the_rest() {
     assert_ne!(profile["fields"]["email"], "canary-mail@example.test");
     assert_eq!(data["complete"], false);
     let withheld = data["withheld"].as_array().unwrap();
-    assert!(withheld.contains(&json!({"collection": "profile", "field": "email", "code": "masked"})));
-    assert!(withheld.contains(&json!({"collection": "messages", "field": "text", "code": "role_denied"})));
+    assert!(
+        withheld.contains(&json!({"collection": "profile", "field": "email", "code": "masked"}))
+    );
+    assert!(
+        withheld
+            .contains(&json!({"collection": "messages", "field": "text", "code": "role_denied"}))
+    );
     for form in [Form::Json, Form::Html, Form::Csv, Form::Zip] {
         let blind = package(&bench, &bench.role("blind"), ann, Right::Access, form);
         let parts = match form.is_archive() {
@@ -220,7 +257,10 @@ fn only_who_may_export_exports_and_only_whom_they_reach() {
         assert_eq!(refused.code(), "role_denied", "{role}");
     }
     let keyholder = bench.vault.keyholder();
-    assert_eq!(begin(&keyholder, None, ann).unwrap_err().code(), "role_denied");
+    assert_eq!(
+        begin(&keyholder, None, ann).unwrap_err().code(),
+        "role_denied"
+    );
     let desk = bench.role("desk");
     begin(&desk, Some("rights"), ann).unwrap();
     let nobody = SubjectId::from_bytes([7; 16]);
@@ -235,17 +275,26 @@ fn only_who_may_export_exports_and_only_whom_they_reach() {
             writes: 0,
             expires_in: None,
         };
-        let begun = bench.vault.begin_session(&call(&maker, None), ann, input).unwrap();
+        let begun = bench
+            .vault
+            .begin_session(&call(&maker, None), ann, input)
+            .unwrap();
         bench.vault.authenticate(&begun.token).unwrap()
     };
-    assert_eq!(begin(&session("writer"), None, ann).unwrap_err().code(), "role_denied");
+    assert_eq!(
+        begin(&session("writer"), None, ann).unwrap_err().code(),
+        "role_denied"
+    );
     let kiosk = session("kiosk");
     assert_eq!(begin(&kiosk, None, bob).unwrap_err().code(), "not_found");
     let data = json_of(&bench, &kiosk, ann, Right::Access);
     assert_eq!(data["records"][0]["fields"].as_object().unwrap().len(), 1);
     // Erased.
     let writer = bench.role("writer");
-    bench.vault.erase_subject(&call(&writer, None), ann).unwrap();
+    bench
+        .vault
+        .erase_subject(&call(&writer, None), ann)
+        .unwrap();
     assert_eq!(begin(&desk, None, ann).unwrap_err().code(), "erased");
 }
 
@@ -257,7 +306,10 @@ fn an_erasure_ends_a_package_that_is_under_way_and_nothing_more_of_it_leaves() {
     let input = input(Right::Access, Form::Zip);
     let mut export = bench.vault.export(&call(&desk, None), ann, input).unwrap();
     export.step(&mut |_| {}).unwrap();
-    bench.vault.erase_subject(&call(&writer, None), ann).unwrap();
+    bench
+        .vault
+        .erase_subject(&call(&writer, None), ann)
+        .unwrap();
     let refused = export.step(&mut |_| panic!("a part left after the erasure"));
     assert_eq!(refused.unwrap_err().code(), "erased");
 }
@@ -290,11 +342,22 @@ fn a_page_shows_markup_as_text_and_closes_what_it_opens() {
         let page = String::from_utf8(package(&bench, &desk, ann, right, Form::Html)).unwrap();
         assert!(!page.contains("<script"));
         assert!(page.contains("&lt;script&gt;alert('canary-name')&lt;/script&gt;"));
-        for tag in ["html", "body", "main", "section", "dl", "dt", "dd", "ul", "li", "p", "h2", "h3"] {
-            let opened = page.matches(&format!("<{tag}>")).count() + page.matches(&format!("<{tag} ")).count();
+        for tag in [
+            "html", "body", "main", "section", "dl", "dt", "dd", "ul", "li", "p", "h2", "h3",
+        ] {
+            let opened = page.matches(&format!("<{tag}>")).count()
+                + page.matches(&format!("<{tag} ")).count();
             assert_eq!(opened, page.matches(&format!("</{tag}>")).count(), "{tag}");
         }
-        for forbidden in [" src=", "http://", "url(", "javascript:", " style=", "<form", "<iframe"] {
+        for forbidden in [
+            " src=",
+            "http://",
+            "url(",
+            "javascript:",
+            " style=",
+            "<form",
+            "<iframe",
+        ] {
             assert!(!page.contains(forbidden), "{forbidden}");
         }
     }
@@ -309,14 +372,24 @@ fn a_zip_holds_all_forms_and_the_files_and_a_manifest_that_fits_them() {
     let desk = bench.role("desk");
     let all = members(package(&bench, &desk, ann, Right::Access, Form::Zip));
     let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, [
-        "data.json", "data.html", "csv/profile.csv", "csv/messages.csv",
-        "files/000001-profile-photo.png", "manifest.json",
-    ]);
+    assert_eq!(
+        names,
+        [
+            "data.json",
+            "data.html",
+            "csv/profile.csv",
+            "csv/messages.csv",
+            "files/000001-profile-photo.png",
+            "manifest.json",
+        ]
+    );
     let part = |name: &str| &all.iter().find(|(one, _)| one == name).unwrap().1;
     assert_eq!(part("files/000001-profile-photo.png"), &content);
     let manifest: Value = serde_json::from_slice(part("manifest.json")).unwrap();
-    assert_eq!((&manifest["complete"], &manifest["same_state"]), (&json!(true), &json!(true)));
+    assert_eq!(
+        (&manifest["complete"], &manifest["same_state"]),
+        (&json!(true), &json!(true))
+    );
     for member in manifest["members"].as_array().unwrap() {
         let bytes = part(member["name"].as_str().unwrap());
         assert_eq!(member["bytes"], bytes.len());
@@ -332,7 +405,14 @@ fn a_zip_holds_all_forms_and_the_files_and_a_manifest_that_fits_them() {
     // The same again, but for what must differ.
     bench.clock.advance(0);
     let again = members(package(&bench, &desk, ann, Right::Access, Form::Zip));
-    assert_eq!(again.iter().find(|(one, _)| one == "csv/messages.csv").unwrap().1, *part("csv/messages.csv"));
+    assert_eq!(
+        again
+            .iter()
+            .find(|(one, _)| one == "csv/messages.csv")
+            .unwrap()
+            .1,
+        *part("csv/messages.csv")
+    );
 }
 
 #[test]
@@ -340,7 +420,9 @@ fn a_zip_that_was_made_while_somebody_wrote_says_so() {
     let bench = Bench::of(&policy());
     let (ann, _) = people(&bench);
     let (desk, writer) = (bench.role("desk"), bench.role("writer"));
-    let export = bench.vault.export(&call(&desk, None), ann, input(Right::Access, Form::Zip));
+    let export = bench
+        .vault
+        .export(&call(&desk, None), ann, input(Right::Access, Form::Zip));
     let mut export = export.unwrap();
     let mut all = Vec::new();
     let mut steps = 0;
@@ -351,7 +433,15 @@ fn a_zip_that_was_made_while_somebody_wrote_says_so() {
         steps += 1;
         if matches!(export.at, At::Begin(1)) {
             let support = call(&writer, Some("support"));
-            bench.vault.append(&support, ann, "messages", vec![object(json!({"text": "late"}))]).unwrap();
+            bench
+                .vault
+                .append(
+                    &support,
+                    ann,
+                    "messages",
+                    vec![object(json!({"text": "late"}))],
+                )
+                .unwrap();
         }
         if step == ExportStep::Done {
             break;
@@ -371,7 +461,10 @@ fn an_encrypted_package_opens_for_its_recipient_and_nobody_else() {
     let identity = age::x25519::Identity::generate();
     let stranger = age::x25519::Identity::generate();
     let sealed = |seal| {
-        let input = ExportInput { seal, ..input(Right::Access, Form::Json) };
+        let input = ExportInput {
+            seal,
+            ..input(Right::Access, Form::Json)
+        };
         let export = bench.vault.export(&call(&desk, None), ann, input).unwrap();
         assert!(export.file_name().ends_with(".json.age"));
         run(export).unwrap()
@@ -385,7 +478,11 @@ fn an_encrypted_package_opens_for_its_recipient_and_nobody_else() {
         { reader }.read_to_string(&mut text).ok()?;
         Some(text)
     };
-    assert!(open(&package, &identity).unwrap().contains("canary-text-07"));
+    assert!(
+        open(&package, &identity)
+            .unwrap()
+            .contains("canary-text-07")
+    );
     assert!(open(&package, &stranger).is_none());
     let package = sealed(Seal::passphrase("correct horse battery".into()).unwrap());
     let right = age::scrypt::Identity::new("correct horse battery".to_owned().into());
@@ -397,7 +494,11 @@ fn an_encrypted_package_opens_for_its_recipient_and_nobody_else() {
 
 #[test]
 fn a_package_is_said_in_every_language_of_the_statement() {
-    let text = policy().replacen("languages = [\"en\", \"de\"]", "languages = [\"en\", \"de\", \"fr\", \"es\", \"it\", \"nl\", \"pl\", \"pt\"]", 1);
+    let text = policy().replacen(
+        "languages = [\"en\", \"de\"]",
+        "languages = [\"en\", \"de\", \"fr\", \"es\", \"it\", \"nl\", \"pl\", \"pt\"]",
+        1,
+    );
     let mut titled = String::new();
     for line in text.lines() {
         titled.push_str(line);
@@ -411,9 +512,21 @@ fn a_package_is_said_in_every_language_of_the_statement() {
     let bench = Bench::of(&titled);
     let (ann, _) = people(&bench);
     let desk = bench.role("desk");
-    for (tag, heading) in [("de", "Ihre Daten"), ("fr", "Vos données"), ("es", "Sus datos"), ("it", "I Suoi dati"),
-        ("nl", "Uw gegevens"), ("pl", "Twoje dane"), ("pt", "Os seus dados"), ("en", "Your data"), ("xx", "Your data")] {
-        let input = ExportInput { language: Some(tag.into()), ..input(Right::Access, Form::Html) };
+    for (tag, heading) in [
+        ("de", "Ihre Daten"),
+        ("fr", "Vos données"),
+        ("es", "Sus datos"),
+        ("it", "I Suoi dati"),
+        ("nl", "Uw gegevens"),
+        ("pl", "Twoje dane"),
+        ("pt", "Os seus dados"),
+        ("en", "Your data"),
+        ("xx", "Your data"),
+    ] {
+        let input = ExportInput {
+            language: Some(tag.into()),
+            ..input(Right::Access, Form::Html)
+        };
         let export = bench.vault.export(&call(&desk, None), ann, input).unwrap();
         let page = String::from_utf8(run(export).unwrap()).unwrap();
         assert!(page.contains(&format!("<h1>{heading}</h1>")), "{tag}");
