@@ -72,6 +72,20 @@ fn every_command_answers_with_one_json_document_and_is_tried_here() {
         answer(&["token", "list"], "")["warnings"][0]["code"],
         "no_end"
     );
+    let bot = answer(&["token", "create", "--role", "bot"], "");
+    bench.file("bot.token", bot["secret"].as_str().unwrap(), 0o600);
+    bench.file("in.csv", "who\nu-1\n", 0o600);
+    let mapping = "[identity]\nchannel = \"web\"\nuser = \"who\"\n[columns]\n";
+    bench.file("map.toml", mapping, 0o600);
+    let import = [
+        "import",
+        "in.csv",
+        "--mapping",
+        "map.toml",
+        "--token-file",
+        "bot.token",
+    ];
+    assert_eq!(answer(&import, "")["written"], 1);
     answer(&["token", "rotate", token, "--overlap", "PT0S"], "");
     answer(&["token", "revoke", token], "");
     answer(&["retention", "run"], "");
@@ -92,12 +106,13 @@ fn every_command_answers_with_one_json_document_and_is_tried_here() {
     let mut named = BTreeSet::new();
     commands(&bench, &[], &mut named);
     // A person must be there for these, or a receipt, and a server for those: `tests/socket.rs`,
-    // `tests/vault.rs`, `tests/evidence.rs`.
+    // `tests/vault.rs`, `tests/evidence.rs`, `tests/exports.rs`.
     for elsewhere in [
         "subject find",
         "subject show",
         "subject erase",
         "subject access",
+        "subject export",
         "receipt verify",
         "receipt show",
         "dev",

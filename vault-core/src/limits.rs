@@ -174,3 +174,11 @@ pub const LEDGER_HEAD_HOURS: i64 = 1;
 pub const BACKUPS_MAX: usize = 100_000;
 /// Longest text that says where a backup goes.
 pub const BACKUP_TARGET_BYTES_MAX: usize = 1_024;
+/// Lines of a file in one call of an import.
+pub const IMPORT_LINES_MAX: usize = 200;
+/// Mistakes of one line that are told.
+pub const IMPORT_ERRORS_PER_LINE_MAX: usize = 4;
+/// People of one call of an import who are written at a time: their commits become one.
+pub const IMPORT_WRITERS: usize = 16;
+/// How long an import that says nothing stands in the way of another.
+pub const IMPORT_IDLE_SECONDS: i64 = 60;

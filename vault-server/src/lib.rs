@@ -8,6 +8,7 @@
 mod alarm;
 mod asked;
 mod backoff;
+pub mod bodies;
 mod call;
 pub mod code;
 pub mod config;

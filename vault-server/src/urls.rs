@@ -36,6 +36,10 @@ pub const SUBJECTS: &str = "/v1/subjects";
 pub const LOOKUP: &str = "/v1/subjects/lookup";
 /// One person.
 pub const SUBJECT: &str = "/v1/subjects/{s}";
+/// A package of a person's own data.
+pub const SUBJECT_EXPORT: &str = "/v1/subjects/{s}/export";
+/// People and records from a file.
+pub const IMPORT: &str = "/v1/import";
 /// Who looked at a person.
 pub const SUBJECT_ACCESS: &str = "/v1/subjects/{s}/access";
 /// A collection of a person.

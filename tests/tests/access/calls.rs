@@ -53,6 +53,9 @@ pub(crate) fn need(route: &Route) -> Need {
         "lookup_subject" => Need::May("subjects.lookup"),
         "view_subject" => Need::May("subjects.view"),
         "erase_subject" => Need::May("subjects.erase"),
+        "export_subject" => Need::May("subjects.export"),
+        // What its lines need is asked of each line, and told there.
+        "import_lines" => Need::Bearer,
         "list_consents" | "read_consent" | "put_consent" | "withdraw_consent" => {
             Need::May("consents.record")
         }
@@ -69,7 +72,8 @@ pub(crate) fn need(route: &Route) -> Need {
 /// Whether a session's token is let in, to what it was given.
 pub(crate) fn of_sessions(route: &Route) -> bool {
     // Of who looked at its own person a session reads as much as its maker may.
-    need(route) == Need::Values || ["batch", "read_access"].contains(&&*route.operation)
+    need(route) == Need::Values
+        || ["batch", "export_subject", "read_access"].contains(&&*route.operation)
 }
 
 /// A body that fits, about this person where it names one.
@@ -101,6 +105,9 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
         "backup_deleted" => json(json!({"part": "keys"})),
         "verify_log" => json(json!({})),
         "apply_policy" => Sent::Bytes("text/plain", "[controller]\n".into()),
+        "export_subject" => json(json!({"right": "access", "format": "json"})),
+        "import_lines" => json(json!({"import": "i", "last": true, "lines": [
+            {"line": 1, "channel": person.channel, "user": person.user}]})),
         "batch" => json(json!({"operations": [operation(person)]})),
         _ => {
             assert!(

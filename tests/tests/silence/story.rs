@@ -169,6 +169,11 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
             {"method": "GET", "path": "/v1/subjects/$0.subject/records/profile", "purpose": "support"},
         ]}))),
         "backup_deleted" => body(json!({"part": "data"})),
+        "export_subject" => hands_out(body(json!({"right": "access", "format": "json"}))),
+        "import_lines" => body(json!({"import": "i", "last": true, "lines": [
+            {"line": 1, "channel": CHANNEL, "user": user, "collection": "messages",
+             "record": people::message(), "purpose": "support"},
+        ]})),
         "verify_log" => body(json!({"checkpoints": []})),
         "purge_records" => body(bulk()),
         "query_records" => {

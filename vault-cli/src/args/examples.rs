@@ -145,6 +145,18 @@ Examples:
   vault-cli --vault /srv/vault subject access sub_00000000000000000000000000 --from 2030-01-01
   cat who.json | vault-cli --vault /srv/vault --passphrase-file p.txt subject access --json";
 
+pub(super) const SUBJECT_EXPORT: &str = "\
+Examples:
+  vault-cli --vault /srv/vault --token-file dpo.token subject export sub_00000000000000000000000000 --to ann.zip
+  vault-cli --server https://vault.example.test --token-file dpo.token subject export sub_00000000000000000000000000 --right portability --format json --to ann.json
+  vault-cli --vault /srv/vault --token-file dpo.token subject export sub_00000000000000000000000000 --to ann.zip.age --recipient age1…";
+
+pub(super) const IMPORT: &str = "\
+Examples:
+  vault-cli --vault /srv/vault --token-file bot.token import ann.zip
+  vault-cli --vault /srv/vault --token-file bot.token import people.csv --mapping people.toml --dry-run
+  vault-cli --server https://vault.example.test --token-file bot.token import people.csv --mapping people.toml --errors refused.jsonl";
+
 pub(super) const SUBJECT_ERASE: &str = "\
 Examples:
   vault-cli --vault /srv/vault subject erase sub_00000000000000000000000000 --dry-run

@@ -12,7 +12,7 @@ use vault_core::policy::Period;
 use vault_core::vault::{AccessQuery, AuditQuery, TokenInput};
 
 pub(crate) use directory::{Directory, locked_status, settings};
-pub(crate) use remote::{Remote, SOCKET};
+pub(crate) use remote::{Remote, SOCKET, refused};
 
 use crate::failure::Failure;
 use crate::input::LookUp;

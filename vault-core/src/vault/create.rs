@@ -518,6 +518,7 @@ impl LockedVault {
             rounds,
             jobs: Jobs::new(self.settings.clock.clone()),
             backups: Mutex::new(backups),
+            imports: super::import::Imports::default(),
             engine,
             paths: self.paths.clone(),
             closed: AtomicBool::new(false),

@@ -17,9 +17,11 @@ mod create;
 mod cursor;
 mod desk;
 mod evidence;
+mod export;
 mod figures;
 mod guard;
 mod honey;
+mod import;
 mod input;
 mod jobs;
 mod reads;
@@ -67,8 +69,10 @@ pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError
 pub(crate) use cursor::Tie;
 pub use desk::Desk;
 pub use evidence::{AuditEntry, AuditPage, AuditQuery, LogProof};
+pub use export::{Export, ExportStep};
 pub use figures::{Figures, Histogram};
 pub use honey::{Alarms, HoneyAlarm};
+pub use import::{ImportBatch, ImportError, ImportLine, ImportWhat, Imported, ImportedLine};
 pub(crate) use input::body as body_form;
 pub use jobs::SweepRun;
 pub use secret::{Passphrase, PassphraseError, RecoveryKey, RecoveryKeyError, UnlockSecret};
@@ -157,5 +161,6 @@ pub struct Vault {
     jobs: Jobs,
     /// The registry's summary as it was looked at last: after each change of it.
     backups: Mutex<SummaryRow>,
+    imports: import::Imports,
     memory: Arc<guard::Memory>,
 }

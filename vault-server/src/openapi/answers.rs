@@ -114,6 +114,8 @@ const NEVER_REPLAYED: &[&str] = &[
     "begin_keyholder",
     "begin_session",
     "create_api_key",
+    "export_subject",
+    "import_lines",
     "lock",
     "lookup_subject",
     "purge_records",

@@ -14,6 +14,8 @@ pub(crate) mod consents;
 mod contract;
 pub(crate) mod evidence;
 mod jobs;
+pub(crate) mod export;
+pub(crate) mod import;
 pub(crate) mod key_slots;
 mod keyholder;
 pub(crate) mod policy;
@@ -50,6 +52,8 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(subjects::lookup))
         .routes(routes!(subjects::view, subjects::erase))
         .routes(routes!(access::access))
+        .routes(routes!(export::export))
+        .routes(routes!(import::import))
         .routes(routes!(records::read, records::patch, records::append))
         .routes(routes!(
             records::read_one,
