@@ -162,3 +162,13 @@ pub const CACHE_BYTES_DEFAULT: usize = 16 << 20;
 pub const JOBS_RUNNING_MAX: usize = 8;
 /// Jobs that have ended and are still shown.
 pub const JOBS_KEPT_MAX: usize = 64;
+/// Rows of a person that one commit of a rotation of keys seals again.
+pub const ROTATION_COMMIT_ROWS: usize = 1_000;
+/// Bytes of them, after which the commit ends with the row at hand.
+pub const ROTATION_COMMIT_BYTES: usize = 4 << 20;
+/// Rows that a rotation reads at a time.
+pub const ROTATION_PAGE_ROWS: usize = 64;
+/// Rows of a person over which keys are counted in one snapshot.
+pub const ROTATION_SURVEY_ROWS: usize = 4_096;
+/// Leaves of the people map whose people get new keys in one step of a rotation.
+pub const ROTATION_LEAVES: usize = 1;
