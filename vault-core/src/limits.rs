@@ -16,6 +16,12 @@ pub const KEYS_PER_PERSON_MAX: usize = 4_096;
 pub const LEAF_ENTRIES_MAX: usize = 64;
 /// Key slots of a vault.
 pub const SLOTS_MAX: usize = 16;
+/// Shares of one slot.
+pub const SHARES_MAX: usize = 15;
+/// Shortest content of a key file: as many bits as a key has.
+pub const KEY_FILE_BYTES_MIN: usize = 32;
+/// Longest content of a key file.
+pub const KEY_FILE_BYTES_MAX: usize = 8_192;
 /// Shortest passphrase, in characters.
 pub const PASSPHRASE_CHARACTERS_MIN: usize = 12;
 /// Longest passphrase.

@@ -342,7 +342,10 @@ mod tests {
         for table in [TABLES.len() + 1, 255] {
             assert_eq!(Mark::decode(&mark(table, None).encode()), None);
         }
-        assert_eq!(Mark::decode(&mark(TABLES.len(), Some(vec![1])).encode()), None);
+        assert_eq!(
+            Mark::decode(&mark(TABLES.len(), Some(vec![1])).encode()),
+            None
+        );
         assert_eq!(Mark::decode(&[&good[..], &[1]].concat()), None);
     }
 }

@@ -16,6 +16,7 @@ use crate::config::ServerConfig;
 use crate::connection::{AdminSocket, House, accept, accept_socket};
 use crate::logging;
 use crate::metrics::MetricsListener;
+use crate::rotation;
 use crate::routes::router;
 use crate::state::App;
 use crate::tls::{Tls, TlsError, warn_of_end};
@@ -258,8 +259,11 @@ async fn sweep(app: App) {
     let mut interval = tokio::time::interval(every);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     interval.tick().await;
+    // What a restart cut off does not wait.
+    rotation::go_on(&app);
     loop {
         interval.tick().await;
+        rotation::go_on(&app);
         for _ in 0..PASSES_MAX {
             let Some(vault) = app.vault() else { break };
             match tokio::task::spawn_blocking(move || vault.sweep(Sweep::Due)).await {

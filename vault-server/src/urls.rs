@@ -80,6 +80,12 @@ pub const KEY_SLOTS: &str = "/v1/admin/key-slots";
 pub const KEY_SLOT: &str = "/v1/admin/key-slots/{n}";
 /// Which slot a secret opens.
 pub const KEY_SLOT_TEST: &str = "/v1/admin/key-slots/test";
+/// Shares for a key slot.
+pub const KEY_SLOT_SHARES: &str = "/v1/admin/key-slots/shares";
+/// The vault's own keys.
+pub const KEYS: &str = "/v1/admin/keys";
+/// New keys in their place.
+pub const KEYS_ROTATE: &str = "/v1/admin/keys/rotate";
 /// Retention by hand.
 pub const RETENTION_RUN: &str = "/v1/admin/retention/run";
 /// The contract.

@@ -37,6 +37,10 @@ pub enum SlotKind {
     Passphrase,
     /// 160 random bits, through HKDF.
     RecoveryKey,
+    /// The content of a file, through HKDF.
+    KeyFile,
+    /// A secret that some of several shares give, through HKDF.
+    Shares,
 }
 
 impl SlotKind {
@@ -44,6 +48,19 @@ impl SlotKind {
         match self {
             Self::Passphrase => 1,
             Self::RecoveryKey => 2,
+            Self::KeyFile => 3,
+            Self::Shares => 4,
+        }
+    }
+
+    /// The name, in answers.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Passphrase => "passphrase",
+            Self::RecoveryKey => "recovery_key",
+            Self::KeyFile => "key_file",
+            Self::Shares => "shares",
         }
     }
 
@@ -51,6 +68,8 @@ impl SlotKind {
         match byte {
             1 => Some(Self::Passphrase),
             2 => Some(Self::RecoveryKey),
+            3 => Some(Self::KeyFile),
+            4 => Some(Self::Shares),
             _ => None,
         }
     }
@@ -276,6 +295,8 @@ fn private_half(
     let stretched = match kind {
         SlotKind::Passphrase => argon2id(secret, salt, cost)?,
         SlotKind::RecoveryKey => hkdf(&[secret], salt, "vault/1 recovery key", &[]),
+        SlotKind::KeyFile => hkdf(&[secret], salt, "vault/1 key file", &[]),
+        SlotKind::Shares => hkdf(&[secret], salt, "vault/1 shares", &[]),
     };
     let private = hkdf(
         &[stretched.expose()],

@@ -379,7 +379,8 @@ impl Vault {
         passphrase: &Passphrase,
         label: &str,
     ) -> Result<SlotView, Refusal> {
-        self.add_slot(call, SlotKind::Passphrase, passphrase.bytes(), label)
+        let kind = SlotKind::Passphrase;
+        self.put_slot(call, kind, passphrase.bytes(), label, None)
     }
 
     /// Adds a slot that a new recovery key opens.
@@ -393,16 +394,32 @@ impl Vault {
         label: &str,
     ) -> Result<(SlotView, RecoveryKey), Refusal> {
         let key = RecoveryKey::generate(&mut OsEntropy);
-        let slot = self.add_slot(call, SlotKind::RecoveryKey, key.bytes(), label)?;
+        let slot = self.put_slot(call, SlotKind::RecoveryKey, key.bytes(), label, None)?;
         Ok((slot, key))
     }
 
-    fn add_slot(
+    /// Adds a slot that this secret opens. A slot that it takes the place of goes in the same commit.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Vault::add_passphrase_slot`]; [`Refusal::NotFound`] where there is none to replace.
+    pub fn add_slot(
+        &self,
+        call: &Call<'_>,
+        secret: &UnlockSecret,
+        label: &str,
+        replaces: Option<u8>,
+    ) -> Result<SlotView, Refusal> {
+        self.put_slot(call, secret.kind(), secret.bytes(), label, replaces)
+    }
+
+    fn put_slot(
         &self,
         call: &Call<'_>,
         kind: SlotKind,
         secret: &[u8],
         label: &str,
+        replaces: Option<u8>,
     ) -> Result<SlotView, Refusal> {
         self.require(call, Capability::KeysManage.name())?;
         if label.len() > LABEL_BYTES_MAX {
@@ -419,6 +436,13 @@ impl Vault {
             context.principal.require(policy, Capability::KeysManage)?;
             let mut keys = txn.system().duplicate();
             let number = keys.next_slot;
+            if let Some(replaced) = replaces {
+                let before = keys.slots.len();
+                keys.slots.retain(|slot| slot.number != replaced);
+                if keys.slots.len() == before {
+                    return Err(Refusal::NotFound("key slot"));
+                }
+            }
             let next = number
                 .checked_add(1)
                 .filter(|_| keys.slots.len() < SLOTS_MAX);
@@ -436,12 +460,16 @@ impl Vault {
     }
 
     /// Removes a slot: its secret opens nothing from the answer on, not even together with an
-    /// older copy of the slots file and today's database.
+    /// older copy of the slots file and today's database. What is left to look at, if anything is.
     ///
     /// # Errors
     ///
     /// [`Refusal::NotFound`]; [`Refusal::Conflict`] for the last one; [`Refusal::RoleDenied`].
-    pub fn remove_slot(&self, call: &Call<'_>, number: u8) -> Result<(), Refusal> {
+    pub fn remove_slot(
+        &self,
+        call: &Call<'_>,
+        number: u8,
+    ) -> Result<Option<&'static str>, Refusal> {
         self.write(call, "key_slots.remove", move |txn, policy, context, _| {
             context.principal.require(policy, Capability::KeysManage)?;
             let mut keys = txn.system().duplicate();
@@ -450,13 +478,16 @@ impl Vault {
             }
             if keys.slots.len() == 1 {
                 return Err(Refusal::Conflict(
-                    "this is the last slot; add another first".into(),
+                    "this is the last slot, and without it nothing opens the vault: add another \
+                     (`slot add`), try it (`slot test`), then remove this one"
+                        .into(),
                 ));
             }
             keys.slots.retain(|slot| slot.number != number);
+            let warning = only_recovery_keys(keys.slots.iter().map(|slot| slot.kind));
             txn.replace_system(keys);
             txn.ask_for_new_root_key();
-            Ok(())
+            Ok(warning)
         })
     }
 
@@ -474,6 +505,16 @@ impl Vault {
             .map_err(|_| Refusal::Internal("the key slots cannot be read"))?;
         Ok(opened.first().map(|slot| slot.number))
     }
+}
+
+/// What to say of a vault with slots of these kinds.
+#[must_use]
+pub fn only_recovery_keys(mut kinds: impl Iterator<Item = SlotKind>) -> Option<&'static str> {
+    let alone = kinds.all(|kind| kind == SlotKind::RecoveryKey);
+    alone.then_some(
+        "recovery keys alone open the vault now: each start needs one; add a passphrase, a key file or \
+         shares with `slot add`",
+    )
 }
 
 /// How many rows a table has, for the sweeper's bounded look.

@@ -321,37 +321,38 @@ impl Vault {
         call: &Call<'_>,
         deep: bool,
     ) -> Result<(RotationView, bool), Refusal> {
-        let (row, resumed) = self.write(call, "keys.rotate_all", move |txn, policy, context, _| {
-            context.principal.require(policy, Capability::KeysManage)?;
-            let mut row = RotationRow::load(txn)?;
-            let resumed = row.stage != Stage::Ended;
-            if resumed && row.deep != deep {
-                let kind = if row.deep { "with" } else { "without" };
-                return Err(Refusal::Conflict(format!(
-                    "a rotation {kind} --deep is under way: let it end first"
-                )));
-            }
-            let now = txn.now().as_millisecond();
-            row.paused = false;
-            if !resumed {
-                row = RotationRow {
-                    root_at: row.root_at,
-                    number: row.number + 1,
-                    deep,
-                    stage: Stage::People,
-                    begun_at: now,
-                    total: txn.state().people,
-                    placement: newest_placement(txn),
-                    ..RotationRow::default()
-                };
-                if deep {
-                    row.root_at = Some(now);
-                    txn.ask_for_new_root_key();
+        let (row, resumed) =
+            self.write(call, "keys.rotate_all", move |txn, policy, context, _| {
+                context.principal.require(policy, Capability::KeysManage)?;
+                let mut row = RotationRow::load(txn)?;
+                let resumed = row.stage != Stage::Ended;
+                if resumed && row.deep != deep {
+                    let kind = if row.deep { "with" } else { "without" };
+                    return Err(Refusal::Conflict(format!(
+                        "a rotation {kind} --deep is under way: let it end first"
+                    )));
                 }
-            }
-            row.store(txn)?;
-            Ok((row, resumed))
-        })?;
+                let now = txn.now().as_millisecond();
+                row.paused = false;
+                if !resumed {
+                    row = RotationRow {
+                        root_at: row.root_at,
+                        number: row.number + 1,
+                        deep,
+                        stage: Stage::People,
+                        begun_at: now,
+                        total: txn.state().people,
+                        placement: newest_placement(txn),
+                        ..RotationRow::default()
+                    };
+                    if deep {
+                        row.root_at = Some(now);
+                        txn.ask_for_new_root_key();
+                    }
+                }
+                row.store(txn)?;
+                Ok((row, resumed))
+            })?;
         let view = row.view(self.rotates()).ok_or(DAMAGED)?;
         Ok((view, resumed))
     }

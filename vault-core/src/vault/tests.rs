@@ -5,6 +5,7 @@ mod api_keys;
 mod ended;
 mod honey;
 mod journal_first;
+mod rotation;
 
 use std::sync::Arc;
 

@@ -14,6 +14,7 @@ mod contract;
 pub(crate) mod evidence;
 pub(crate) mod key_slots;
 mod keyholder;
+pub(crate) mod keys;
 pub(crate) mod policy;
 mod records;
 pub(crate) mod sessions;
@@ -79,6 +80,9 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(key_slots::list, key_slots::add))
         .routes(routes!(key_slots::remove))
         .routes(routes!(key_slots::test))
+        .routes(routes!(key_slots::shares_of))
+        .routes(routes!(keys::list))
+        .routes(routes!(keys::rotate))
         .routes(routes!(evidence::audit))
         .routes(routes!(evidence::key))
         .routes(routes!(evidence::checkpoint))
