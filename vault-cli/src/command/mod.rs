@@ -6,10 +6,12 @@ mod audit;
 mod completions;
 mod dev;
 mod init;
+mod key;
 mod policy;
 mod receipt;
 mod retention;
 mod serve;
+mod shares;
 mod slot;
 mod status;
 mod subject;
@@ -79,6 +81,7 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
         Command::Serve(arguments) => serve::run(&context, &arguments),
         Command::Status => status::run(&context),
         Command::Policy(command) => policy::run(&context, &command),
+        Command::Key(command) => key::run(&context, &command),
         Command::Slot(command) => slot::run(&context, &command),
         Command::Token(command) => token::run(&context, &command),
         Command::Subject(command) => subject::run(&context, &command),
