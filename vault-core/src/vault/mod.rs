@@ -64,6 +64,7 @@ pub use evidence::{AuditEntry, AuditPage, AuditQuery, LogProof};
 pub use figures::{Figures, Histogram};
 pub use honey::{Alarms, HoneyAlarm};
 pub(crate) use input::body as body_form;
+pub(crate) use rotation::RotationRow;
 pub use rotation::{KeyView, KeysView, Onwards, RootRotated, RotationState, RotationView, Stage};
 pub use secret::{
     KeyFile, KeyFileError, Passphrase, PassphraseError, RecoveryKey, RecoveryKeyError, UnlockSecret,

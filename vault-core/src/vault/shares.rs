@@ -263,7 +263,7 @@ impl SharedSecret {
         }
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         self.0.expose()
     }
 }
