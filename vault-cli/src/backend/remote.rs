@@ -97,6 +97,10 @@ impl Remote {
             client,
             lent: false,
         };
+        if matches!(secret.kind, SecretKind::KeyFile | SecretKind::Shares) {
+            // What can open no slot is told here, with its own exit code, and is not sent.
+            secret.parse()?;
+        }
         let body = secret_body(secret);
         let given = remote.send("POST", "/v1/keyholder", Some(&body.0));
         let given = given.map_err(|failure| match failure.code.as_str() {

@@ -32,6 +32,7 @@ const TABLE: u8 = 0x81;
 
 /// How a slot's secret becomes a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "StoredKind", try_from = "StoredKind")]
 pub enum SlotKind {
     /// A passphrase, through Argon2id.
     Passphrase,
@@ -41,6 +42,42 @@ pub enum SlotKind {
     KeyFile,
     /// A secret that some of several shares give, through HKDF.
     Shares,
+}
+
+/// The kinds by their numbers in a row. The third has been a fault for as long as there are vectors,
+/// which stay true: it never becomes a kind.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+enum StoredKind {
+    Passphrase,
+    RecoveryKey,
+    None,
+    KeyFile,
+    Shares,
+}
+
+impl From<SlotKind> for StoredKind {
+    fn from(kind: SlotKind) -> Self {
+        match kind {
+            SlotKind::Passphrase => Self::Passphrase,
+            SlotKind::RecoveryKey => Self::RecoveryKey,
+            SlotKind::KeyFile => Self::KeyFile,
+            SlotKind::Shares => Self::Shares,
+        }
+    }
+}
+
+impl TryFrom<StoredKind> for SlotKind {
+    type Error = &'static str;
+
+    fn try_from(kind: StoredKind) -> Result<Self, &'static str> {
+        match kind {
+            StoredKind::Passphrase => Ok(Self::Passphrase),
+            StoredKind::RecoveryKey => Ok(Self::RecoveryKey),
+            StoredKind::None => Err("no kind of slot"),
+            StoredKind::KeyFile => Ok(Self::KeyFile),
+            StoredKind::Shares => Ok(Self::Shares),
+        }
+    }
 }
 
 impl SlotKind {

@@ -431,7 +431,8 @@ mod tests {
                 lists("410"),
                 path.contains("{s}")
                     || id(operation) == "create_subject"
-                    || ["lookup_subject", "read_audit"].contains(&id(operation)),
+                    || ["list_keys", "lookup_subject", "read_audit", "rotate_keys"]
+                        .contains(&id(operation)),
                 "{method} {path}"
             );
             if authenticated(operation) {
