@@ -68,6 +68,7 @@ pub mod policy;
 mod record;
 pub mod refusal;
 pub mod revocation;
+mod rotation;
 pub mod row;
 pub mod schema;
 pub mod session;

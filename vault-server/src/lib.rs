@@ -37,6 +37,7 @@ mod process;
 mod rate;
 mod reply;
 pub mod rollback;
+mod rotation;
 mod routes;
 mod sandbox;
 mod server;

@@ -18,6 +18,7 @@ use crate::config::ServerConfig;
 use crate::connection::{AdminSocket, House, accept, accept_socket};
 use crate::logging;
 use crate::metrics::MetricsListener;
+use crate::rotation;
 use crate::routes::router;
 use crate::state::App;
 use crate::tls::{Tls, TlsError, warn_of_end};
@@ -261,8 +262,11 @@ async fn sweep(app: App) {
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     interval.tick().await;
     let mut reminder = Reminder::default();
+    // What a restart cut off does not wait.
+    rotation::go_on(&app);
     loop {
         interval.tick().await;
+        rotation::go_on(&app);
         let Some(vault) = app.vault() else { continue };
         reminder.look(&vault.figures());
         let work = move || vault.sweep_run(Sweep::Due, PASSES_MAX);

@@ -35,9 +35,8 @@ pub(crate) fn need(route: &Route) -> Need {
             Need::May("api_keys.manage")
         }
         "list_backups" | "backup_deleted" => Need::May("backups.manage"),
-        "list_key_slots" | "add_key_slot" | "test_key_slot" | "remove_key_slot" => {
-            Need::May("keys.manage")
-        }
+        "list_key_slots" | "add_key_slot" | "test_key_slot" | "remove_key_slot"
+        | "make_key_shares" | "list_keys" | "rotate_keys" => Need::May("keys.manage"),
         "read_policy" | "policy_versions" => Need::May("policy.read"),
         "apply_policy" => Need::May("policy.apply"),
         "run_retention" => Need::May("retention.run"),

@@ -148,6 +148,9 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
         "add_key_slot" => slow(body(
             json!({"kind": "passphrase", "passphrase": SECOND_PASSPHRASE, "label": "second"}),
         )),
+        "list_keys" => recipe,
+        "make_key_shares" => hands_out(body(json!({"threshold": 2, "shares": 3}))),
+        "rotate_keys" => body(json!({"scope": "root"})),
         "test_key_slot" | "unlock" => slow(body(secret)),
         "begin_keyholder" => Recipe {
             way: Way::Socket,

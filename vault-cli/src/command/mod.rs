@@ -8,11 +8,13 @@ mod dev;
 mod doctor;
 mod import;
 mod init;
+mod key;
 mod man;
 mod policy;
 mod receipt;
 mod retention;
 mod serve;
+mod shares;
 mod slot;
 mod status;
 mod subject;
@@ -112,6 +114,7 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
         Command::Status => status::run(&context),
         Command::Doctor(arguments) => doctor::run(&context, &arguments),
         Command::Policy(command) => policy::run(&context, &command),
+        Command::Key(command) => key::run(&context, &command),
         Command::Slot(command) => slot::run(&context, &command),
         Command::Token(command) => token::run(&context, &command),
         Command::Subject(command) => subject::run(&context, &command),

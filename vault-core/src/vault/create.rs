@@ -163,7 +163,7 @@ pub enum UnlockError {
     #[error(transparent)]
     Ledger(LedgerError),
     /// No slot opens with this secret.
-    #[error("no key slot opens with this passphrase or key")]
+    #[error("no key slot opens with this passphrase, key, key file or set of shares")]
     NoSlotMatches,
     /// The log does not go on from the checkpoint in the anchor: the database is older, or another.
     #[error(
@@ -564,6 +564,28 @@ impl LockedVault {
             held,
             bytes_on_disk: bytes_on_disk(paths),
         })
+    }
+}
+
+impl LockedVault {
+    /// The slot that a secret opens, looked up in the key slots alone: the vault may be locked, or held
+    /// by another process, and stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`].
+    pub fn test_slot(paths: &VaultPaths, secret: &UnlockSecret) -> Result<Option<u8>, OpenError> {
+        check_created(paths)?;
+        let (slots, _) = slot_file(paths)?;
+        let opened = slots.open(secret.kind(), secret.bytes());
+        let opened = opened.map_err(|error| match error {
+            SlotsError::Damaged => OpenError::Slots(paths.anchor.clone()),
+            SlotsError::Io(source) => OpenError::Io {
+                path: paths.anchor.join(SLOTS),
+                source,
+            },
+        })?;
+        Ok(opened.first().map(|slot| slot.number))
     }
 }
 

@@ -7,6 +7,7 @@ mod ended;
 mod honey;
 mod journal_first;
 mod operating;
+mod rotation;
 
 use std::sync::Arc;
 

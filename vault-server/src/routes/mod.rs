@@ -18,6 +18,7 @@ pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod key_slots;
 mod keyholder;
+pub(crate) mod keys;
 pub(crate) mod policy;
 mod records;
 pub(crate) mod sessions;
@@ -87,6 +88,9 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(key_slots::list, key_slots::add))
         .routes(routes!(key_slots::remove))
         .routes(routes!(key_slots::test))
+        .routes(routes!(key_slots::shares_of))
+        .routes(routes!(keys::list))
+        .routes(routes!(keys::rotate))
         .routes(routes!(backups::list))
         .routes(routes!(backups::deleted))
         .routes(routes!(evidence::audit))
