@@ -101,15 +101,6 @@ impl SlotKind {
         }
     }
 
-    /// The name, in answers.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Passphrase => "passphrase",
-            Self::RecoveryKey => "recovery_key",
-        }
-    }
-
     fn from_byte(byte: u8) -> Option<Self> {
         match byte {
             1 => Some(Self::Passphrase),
