@@ -7,6 +7,7 @@
 
 mod args;
 mod backend;
+mod caller;
 mod command;
 pub mod dev;
 pub mod failure;

@@ -45,6 +45,7 @@
 
 mod answer;
 pub mod audit;
+pub mod backup;
 mod blob;
 pub mod clock;
 pub mod commit;
@@ -53,7 +54,9 @@ pub mod crypto;
 mod decision;
 pub mod doctor;
 pub mod entropy;
+pub mod export;
 pub mod id;
+pub mod import;
 pub mod jobs;
 pub mod keys;
 pub mod limits;
@@ -65,6 +68,7 @@ pub mod policy;
 mod record;
 pub mod refusal;
 pub mod revocation;
+mod rotation;
 pub mod row;
 pub mod schema;
 pub mod session;

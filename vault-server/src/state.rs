@@ -252,10 +252,7 @@ impl App {
     fn wrong_secret(&self, backoff: &mut Backoff) -> Problem {
         backoff.failed(self.0.settings.clock.now());
         tracing::warn!(target: "vault_server::unlock", "a wrong unlock secret was refused");
-        Problem::with_detail(
-            Code::Unauthenticated,
-            "no key slot opens with this passphrase or key",
-        )
+        Problem::with_detail(Code::Unauthenticated, "no key slot opens with this secret")
     }
 
     /// Whom a bearer stands for. A keyholder's is good through the admin socket alone.

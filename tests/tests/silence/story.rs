@@ -67,7 +67,8 @@ pub(crate) const FIRST: [&str; 9] = [
     // Leaves a job to look at, and to end.
     "run_retention",
 ];
-const LAST: [&str; 15] = [
+const LAST: [&str; 16] = [
+    "backup_deleted",
     "delete_blob",
     "delete_record_blob",
     "delete_record",
@@ -129,8 +130,8 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
     };
     match &*route.operation {
         "docs" | "healthz" | "privacy" | "problem" | "problems" | "readyz" | "list_api_keys"
-        | "list_jobs" | "read_job" | "cancel_job" | "run_retention" | "list_key_slots"
-        | "remove_key_slot" | "policy_versions" | "read_access" | "read_audit"
+        | "list_jobs" | "read_job" | "cancel_job" | "run_retention" | "list_backups"
+        | "list_key_slots" | "remove_key_slot" | "policy_versions" | "read_access" | "read_audit"
         | "read_checkpoint" | "read_log_key" | "prove_entry" | "openapi" | "privacy_statement"
         | "processing_records" | "read_receipt" | "status" | "view_subject" | "erase_subject"
         | "withdraw_consent" | "list_sessions" | "end_session" | "delete_record"
@@ -147,6 +148,9 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
         "add_key_slot" => slow(body(
             json!({"kind": "passphrase", "passphrase": SECOND_PASSPHRASE, "label": "second"}),
         )),
+        "list_keys" => recipe,
+        "make_key_shares" => hands_out(body(json!({"threshold": 2, "shares": 3}))),
+        "rotate_keys" => body(json!({"scope": "root"})),
         "test_key_slot" | "unlock" => slow(body(secret)),
         "begin_keyholder" => Recipe {
             way: Way::Socket,
@@ -167,6 +171,12 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
              "body": {"name": people::NAME}, "purpose": "support"},
             {"method": "GET", "path": "/v1/subjects/$0.subject/records/profile", "purpose": "support"},
         ]}))),
+        "backup_deleted" => body(json!({"part": "data"})),
+        "export_subject" => hands_out(body(json!({"right": "access", "format": "json"}))),
+        "import_lines" => body(json!({"import": "i", "last": true, "lines": [
+            {"line": 1, "channel": CHANNEL, "user": user, "collection": "messages",
+             "record": people::message(), "purpose": "support"},
+        ]})),
         "verify_log" => body(json!({"checkpoints": []})),
         "purge_records" => body(bulk()),
         "query_records" => {
@@ -213,7 +223,9 @@ pub(crate) fn parameter(route: &Route, name: &str, made: &Made) -> String {
         "entry" => "0".into(),
         "code" => "invalid".into(),
         "n" if route.path.contains("/jobs/") => "1".into(),
-        "s" | "r" | "ses" | "tok" | "n" | "rcp" => made.get(name).cloned().unwrap_or_default(),
+        "s" | "r" | "ses" | "tok" | "n" | "rcp" | "b" => {
+            made.get(name).cloned().unwrap_or_default()
+        }
         new => panic!("the parameter `{new}` is new: say what stands for it"),
     }
 }
@@ -285,6 +297,7 @@ pub(crate) fn learn(route: &Route, body: &Value, made: &mut Made) {
         }
         "rotate_api_key" => note("next API key", &body["secret"]),
         "begin_keyholder" => note("keyholder", &body["token"]),
+        "list_backups" => note("b", &body["backups"][0]["backup"]),
         "add_key_slot" => note("n", &body["slot"]),
         "erase_subject" => note("rcp", &body["receipt"]["body"]["receipt"]),
         _ => {}

@@ -40,6 +40,10 @@ pub enum UnlockSource {
     Credential(String),
     /// A file with a passphrase, for its owner alone.
     File(PathBuf),
+    /// A key file, for its owner alone.
+    KeyFile(PathBuf),
+    /// A credential of this name that is a key file.
+    KeyFileCredential(String),
     /// Nowhere: the server starts locked and waits for `POST /v1/unlock`.
     Wait,
 }
