@@ -93,6 +93,7 @@ fn what_others_may_read_or_was_left_or_cut_is_found_with_its_exit_code() {
     assert!(found.has("warning", "leftover"));
     assert!(found.has("error", "configuration") && found.1 == 1);
     fs::remove_file(bench.path("v/vault.toml")).unwrap();
+    fs::remove_file(bench.path("v/backup.unfinished")).unwrap();
     // A key slot whose file is cut is damage, and what the vault itself says of damage is, too.
     let slots = fs::read(bench.path("v-anchor/slots")).unwrap();
     fs::write(bench.path("v-anchor/slots"), &slots[..1000]).unwrap();

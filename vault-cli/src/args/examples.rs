@@ -38,7 +38,7 @@ Examples:
 
 pub(super) const MAN: &str = "\
 Examples:
-  vault-cli man | man -l -
+  vault-cli man > vault-cli.1
   vault-cli man --to ~/.local/share/man/man1";
 
 pub(super) const POLICY: &str = "\
