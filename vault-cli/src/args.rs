@@ -86,10 +86,36 @@ pub(crate) struct Globals {
         long,
         global = true,
         value_name = "FILE",
-        conflicts_with = "passphrase_file",
+        conflicts_with_all = ["passphrase_file", "key_file"],
         hide_short_help = true
     )]
     pub(crate) recovery_key_file: Option<PathBuf>,
+    /// A key file, `-` for stdin [env: VAULT_KEY_FILE]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        conflicts_with = "passphrase_file",
+        hide_short_help = true
+    )]
+    pub(crate) key_file: Option<PathBuf>,
+    /// A file with a share, or one a line; stands once for each file
+    #[arg(
+        long = "share-file",
+        global = true,
+        value_name = "FILE",
+        conflicts_with_all = ["passphrase_file", "recovery_key_file", "key_file"],
+        hide_short_help = true
+    )]
+    pub(crate) share_files: Vec<PathBuf>,
+    /// Ask for shares instead of a passphrase
+    #[arg(
+        long,
+        global = true,
+        conflicts_with_all = ["passphrase_file", "recovery_key_file", "key_file"],
+        hide_short_help = true
+    )]
+    pub(crate) ask_shares: bool,
     /// Print the answer as one JSON document, and errors as JSON on stderr
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -129,12 +155,21 @@ pub(crate) enum Command {
     /// The state of the vault
     #[command(after_help = examples::STATUS)]
     Status,
+    /// What is wrong with a vault, its machine or its policy, and what to do about it
+    ///
+    /// Exit codes: 0 nothing is wrong, 1 something is (findings of severity error), 5 damage. Without a secret it
+    /// looks from outside, on a locked vault as beside a running server; with one it asks the vault, too.
+    #[command(after_help = examples::DOCTOR)]
+    Doctor(DoctorArguments),
     /// Check, apply and read the policy
     #[command(subcommand, after_help = examples::POLICY)]
     Policy(PolicyCommand),
-    /// What opens the vault: passphrases and recovery keys
+    /// What opens the vault: passphrases, recovery keys, key files, shares
     #[command(subcommand, after_help = examples::SLOT)]
     Slot(SlotCommand),
+    /// The vault's own keys: their state, and new ones in their place
+    #[command(subcommand, after_help = examples::KEY)]
+    Key(KeyCommand),
     /// API keys: make, list, replace, revoke
     #[command(subcommand, after_help = examples::TOKEN)]
     Token(TokenCommand),
@@ -162,6 +197,26 @@ pub(crate) enum Command {
         /// Which shell
         shell: clap_complete::Shell,
     },
+    /// Print the manual page, or write a page for each command
+    #[command(after_help = examples::MAN)]
+    Man {
+        /// A directory for the pages, NAME.1 each; made if it is missing
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DoctorArguments {
+    /// Look at the policy, too, article by article of the GDPR
+    #[arg(long)]
+    pub(crate) gdpr: bool,
+    /// A policy file, to be held against the policy in force; with --gdpr alone no vault is needed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    /// The server's configuration, where it is not DIR/vault.toml
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -250,7 +305,7 @@ pub(crate) enum SlotCommand {
     /// List the slots
     #[command(after_help = examples::SLOT_LIST)]
     List,
-    /// Add a passphrase, or make a recovery key
+    /// Add a passphrase or a key file, or make a recovery key or shares
     #[command(after_help = examples::SLOT_ADD)]
     Add {
         /// What opens the new slot
@@ -259,9 +314,21 @@ pub(crate) enum SlotCommand {
         /// A name for it
         #[arg(long, default_value = "")]
         label: String,
-        /// A file with the new passphrase, instead of a prompt
+        /// A file with the new passphrase, instead of a prompt; or the key file
         #[arg(long, value_name = "FILE")]
         secret_file: Option<PathBuf>,
+        /// A slot that goes once the new one is there
+        #[arg(long, value_name = "NUMBER")]
+        replaces: Option<u8>,
+        /// How many shares open the vault together, from 2
+        #[arg(long, value_name = "K", required_if_eq("kind", "shares"))]
+        threshold: Option<u8>,
+        /// How many shares are made, to 15
+        #[arg(long, value_name = "N", required_if_eq("kind", "shares"))]
+        shares: Option<u8>,
+        /// Write the shares into this new directory, a file each, instead of showing them
+        #[arg(long, value_name = "DIR", requires = "shares")]
+        to: Option<PathBuf>,
     },
     /// Remove a slot: its secret opens the vault no more
     #[command(after_help = examples::SLOT_REMOVE)]
@@ -269,15 +336,56 @@ pub(crate) enum SlotCommand {
         /// Its number in `slot list`
         number: u8,
     },
-    /// Say which slot a secret opens
+    /// Say which slot a secret opens, without opening the vault
     #[command(after_help = examples::SLOT_TEST)]
     Test {
         /// What the secret is
         #[arg(long, value_enum, default_value = "passphrase")]
         kind: SecretKind,
-        /// A file with the secret; without it the one that opens the vault, or a prompt
+        /// A file with the secret, of shares one a line; without it the one that opens the vault, or a
+        /// prompt
         #[arg(long, value_name = "FILE")]
         secret_file: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Show the state of the keys; of a person, how many values lie under each
+    #[command(after_help = examples::KEY_STATUS)]
+    Status {
+        /// The person, sub_…
+        subject: Option<SubjectId>,
+    },
+    /// Put new keys in the place of old ones
+    #[command(subcommand, after_help = examples::KEY_ROTATE)]
+    Rotate(RotateCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RotateCommand {
+    /// The root key, at once: for a secret that leaked alone
+    #[command(after_help = examples::KEY_ROTATE_ROOT)]
+    Root {
+        /// Files or anchor may have been copied with it: everybody's keys, too (as `all --deep`)
+        #[arg(long)]
+        deep: bool,
+    },
+    /// Every key of one person
+    #[command(after_help = examples::KEY_ROTATE_SUBJECT)]
+    Subject {
+        /// The person, sub_…
+        subject: SubjectId,
+    },
+    /// Every key of everybody; goes on after a crash or a restart
+    #[command(after_help = examples::KEY_ROTATE_ALL)]
+    All {
+        /// The root key first, and the key that places the index last
+        #[arg(long)]
+        deep: bool,
+        /// Say how far it is, and do nothing
+        #[arg(long, conflicts_with = "deep")]
+        status: bool,
     },
 }
 

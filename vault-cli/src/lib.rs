@@ -11,6 +11,7 @@ mod caller;
 mod command;
 pub mod dev;
 pub mod failure;
+mod gather;
 pub mod http;
 mod input;
 mod interrupt;

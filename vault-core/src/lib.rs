@@ -45,12 +45,14 @@
 
 mod answer;
 pub mod audit;
+pub mod backup;
 mod blob;
 pub mod clock;
 pub mod commit;
 pub mod consent;
 pub mod crypto;
 mod decision;
+pub mod doctor;
 pub mod entropy;
 pub mod export;
 pub mod id;
@@ -66,6 +68,7 @@ pub mod policy;
 mod record;
 pub mod refusal;
 pub mod revocation;
+mod rotation;
 pub mod row;
 pub mod schema;
 pub mod session;

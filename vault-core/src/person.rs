@@ -2,21 +2,26 @@
 //!
 //! Knows nothing of policies or roles: whoever calls has decided already.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::audit::canonical::canonical;
 use crate::audit::hex;
+use crate::backup::ledger::LedgerEvent;
+use crate::backup::registry;
 use crate::clock::{day_of, hour_of};
 use crate::commit::{IndexHit, Txn, View};
 use crate::crypto::{Location, Secret, key_number, seal, sha256, unseal};
 use crate::entropy::Entropy;
-use crate::id::{ReceiptId, SubjectId};
+use crate::id::{ReceiptId, RecordId, RowHandle, SubjectId};
 use crate::keys::keyset::{Compartment, Dek, Keyset, Lookup, PersonEntry};
 use crate::keys::system::CHANNEL_FIELD;
 use crate::limits::{
-    BLOB_CHUNKS_REMOVED_MAX, ERASE_ROWS_MAX, LOOKUPS_PER_PERSON_MAX, SHARED_LOOKUP_MAX,
+    BLOB_CHUNKS_REMOVED_MAX, ERASE_ROWS_MAX, LEDGER_RECORDS_MAX, LOOKUPS_PER_PERSON_MAX,
+    SHARED_LOOKUP_MAX,
 };
 use crate::refusal::Refusal;
 use crate::row;
@@ -163,6 +168,30 @@ impl Person {
         added.ok_or_else(|| Refusal::TooLarge("this person has too many periods of records".into()))
     }
 
+    /// The number of the compartment's key above `up_to`, which is opened if there is none; the keyset
+    /// is then to be stored.
+    pub(crate) fn successor(
+        &mut self,
+        compartment: Compartment,
+        up_to: u32,
+        entropy: &mut dyn Entropy,
+    ) -> u32 {
+        match self.keyset.newest(compartment) {
+            Some(dek) if dek.number > up_to => dek.number,
+            _ => self.keyset.succeed(compartment, entropy),
+        }
+    }
+
+    /// Opens a key above `up_to` for every compartment that has one up to there.
+    pub(crate) fn open_successors(&mut self, up_to: u32, entropy: &mut dyn Entropy) {
+        let keys = self.keyset.keys.iter();
+        let old = keys.filter(|dek| dek.number <= up_to);
+        let compartments: BTreeSet<Compartment> = old.map(|dek| dek.compartment).collect();
+        for compartment in compartments {
+            self.successor(compartment, up_to, entropy);
+        }
+    }
+
     fn dek(&self, number: u32) -> Result<&Dek, Refusal> {
         self.keyset.key(number).ok_or(DAMAGED)
     }
@@ -260,6 +289,18 @@ impl Person {
     }
 }
 
+/// The person's own row under another key.
+pub(crate) fn seal_again(
+    view: &dyn View,
+    person: &Person,
+    sealed: &[u8],
+    number: u32,
+) -> Result<Vec<u8>, Refusal> {
+    let handle = person.entry.handle.as_bytes();
+    let location = Location::row(view.vault(), Table::Subjects.number(), handle);
+    person.seal(number, &location, &person.unseal(&location, sealed)?)
+}
+
 pub(crate) const DAMAGED: Refusal = Refusal::Internal("a row is damaged");
 
 /// The inner mark of `{channel, user}`.
@@ -329,6 +370,12 @@ pub(crate) fn erase(txn: &mut Txn<'_>, person: &Person) -> Result<Receipt, Refus
     let sealed =
         seal(&txn.system().system, 0, &location, &row::encode(&tombstone)).map_err(|_| DAMAGED)?;
     txn.put(Table::Tombstones, &key, &sealed)?;
+    txn.keep_in_ledger(LedgerEvent::Erased {
+        handle: person.entry.handle,
+        subject_sha256: key,
+        receipt,
+        epoch: after,
+    });
     txn.revoke(person.subject);
     let state = txn.state_mut();
     state.people = state.people.saturating_sub(1);
@@ -346,6 +393,22 @@ pub(crate) fn erase(txn: &mut Txn<'_>, person: &Person) -> Result<Receipt, Refus
         more: Vec::new(),
     };
     erasure.receipt(txn, receipt)
+}
+
+/// Notes that records are gone, so that no backup brings them back.
+pub(crate) fn keep_destroyed(
+    txn: &mut Txn<'_>,
+    handle: RowHandle,
+    collection: u16,
+    records: &[RecordId],
+) {
+    for records in records.chunks(LEDGER_RECORDS_MAX) {
+        txn.keep_in_ledger(LedgerEvent::RecordsDestroyed {
+            handle,
+            collection,
+            records: records.iter().map(|record| *record.as_bytes()).collect(),
+        });
+    }
 }
 
 /// Deletes the rows under a handle, at most `rows` of them and few enough chunks that the commit stays
@@ -402,13 +465,14 @@ impl Erasure<'_> {
         let salt = Secret::<16>::generate(txn.entropy());
         let commitment = sha256(&[salt.expose(), about]);
         let now = txn.now();
+        let erasure_horizon = registry::erasure_horizon(txn, now)?;
         let lookup_horizon = now + jiff::SignedDuration::from_hours(24);
         let common = [
             ("commitment", json!(hex(&commitment))),
             ("destroyed", Value::Array(destroyed)),
             ("epoch_after", json!(after)),
             ("epoch_before", json!(before)),
-            ("erasure_horizon", json!(now.to_string())),
+            ("erasure_horizon", json!(erasure_horizon.to_string())),
             ("kept", json!([])),
             ("lookup_horizon", json!(lookup_horizon.to_string())),
             ("receipt", json!(id.to_string())),

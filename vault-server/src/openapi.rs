@@ -59,7 +59,10 @@ const TAGS: &[(&str, &str)] = &[
         "evidence",
         "What was done, by whom and what for, and the proof that it was not rewritten",
     ),
-    ("admin", "Policy, API keys, key slots, retention"),
+    (
+        "admin",
+        "Policy, API keys, key slots, rotation of keys, retention",
+    ),
     ("contract", "This API, described by itself"),
 ];
 

@@ -84,6 +84,20 @@ pub const KEY_SLOTS: &str = "/v1/admin/key-slots";
 pub const KEY_SLOT: &str = "/v1/admin/key-slots/{n}";
 /// Which slot a secret opens.
 pub const KEY_SLOT_TEST: &str = "/v1/admin/key-slots/test";
+/// Backups.
+pub const BACKUPS: &str = "/v1/admin/backups";
+/// A part of a backup is gone.
+pub const BACKUP_DELETED: &str = "/v1/admin/backups/{b}/deleted";
+/// Long work.
+pub const JOBS: &str = "/v1/admin/jobs";
+/// One job.
+pub const JOB: &str = "/v1/admin/jobs/{n}";
+/// Shares for a key slot.
+pub const KEY_SLOT_SHARES: &str = "/v1/admin/key-slots/shares";
+/// The vault's own keys.
+pub const KEYS: &str = "/v1/admin/keys";
+/// New keys in their place.
+pub const KEYS_ROTATE: &str = "/v1/admin/keys/rotate";
 /// Retention by hand.
 pub const RETENTION_RUN: &str = "/v1/admin/retention/run";
 /// The contract.

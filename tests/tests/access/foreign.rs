@@ -222,6 +222,7 @@ fn a_bound_key_finds_nobody_on_another_channel_where_no_path_names_them() {
                         need(&route),
                         Need::Nothing
                             | Need::Socket
+                            | Need::Any(_)
                             | Need::May(
                                 "policy.read"
                                     | "policy.apply"

@@ -5,12 +5,16 @@
 mod audit;
 mod completions;
 mod dev;
+mod doctor;
 mod import;
 mod init;
+mod key;
+mod man;
 mod policy;
 mod receipt;
 mod retention;
 mod serve;
+mod shares;
 mod slot;
 mod status;
 mod subject;
@@ -108,7 +112,9 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
         Command::Init(arguments) => init::run(&context, &arguments),
         Command::Serve(arguments) => serve::run(&context, &arguments),
         Command::Status => status::run(&context),
+        Command::Doctor(arguments) => doctor::run(&context, &arguments),
         Command::Policy(command) => policy::run(&context, &command),
+        Command::Key(command) => key::run(&context, &command),
         Command::Slot(command) => slot::run(&context, &command),
         Command::Token(command) => token::run(&context, &command),
         Command::Subject(command) => subject::run(&context, &command),
@@ -120,6 +126,7 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
             completions::run(&context, shell);
             Ok(())
         }
+        Command::Man { to } => man::run(&context, to.as_deref()),
     }
 }
 

@@ -8,6 +8,7 @@ mod access;
 mod admin;
 mod api_key;
 mod ask;
+mod backups;
 mod blobs;
 mod bulk;
 mod call;
@@ -22,9 +23,14 @@ mod guard;
 mod honey;
 mod import;
 mod input;
+mod jobs;
 mod reads;
+mod reload;
+mod rotation;
 mod secret;
 mod sessions;
+mod shares;
+mod slots;
 mod statement;
 mod subjects;
 mod sweep;
@@ -42,17 +48,22 @@ use std::sync::atomic::AtomicBool;
 use parking_lot::Mutex;
 
 pub use crate::answer::Answer;
+pub use crate::backup::registry::{
+    BackupBegin, BackupFacts, BackupSummary, BackupView, KeyPartView, Part as BackupPart, PartView,
+    ReceiptStatus,
+};
 // What callers of a vault meet beside it, so that one `use` is enough for a program that holds one.
 pub use crate::clock::{Clock, SystemClock};
 pub use crate::consent::{ConsentEvent, ConsentState};
-pub use crate::id::{CallId, ReceiptId, RecordId, SessionId, SubjectId, TokenId};
+pub use crate::id::{BackupId, CallId, ReceiptId, RecordId, SessionId, SubjectId, TokenId};
 pub use crate::keys::slots::SlotKind;
 pub use crate::policy::CollectionKind;
 pub use crate::refusal::{InputError, Refusal};
 pub use access::{Access, AccessAbout, AccessPage, AccessQuery};
 pub(crate) use admin::PolicyRow;
-pub use admin::{PolicyApplied, PolicyView, SlotView, Status};
+pub use admin::{PolicyApplied, PolicyView, Status};
 pub use api_key::{Rotated, TokenInput};
+pub use backups::{LedgerCopied, LedgerCopyError};
 pub use blobs::{BlobPlace, BlobWritten, Download, Look, Upload};
 pub(crate) use bulk::wanted_form;
 pub use bulk::{ChangeInput, Purged, Query, QueryInput, QueryPart, Step, Updated};
@@ -66,8 +77,15 @@ pub use figures::{Figures, Histogram};
 pub use honey::{Alarms, HoneyAlarm};
 pub use import::{ImportBatch, ImportError, ImportLine, ImportWhat, Imported, ImportedLine};
 pub(crate) use input::body as body_form;
-pub use secret::{Passphrase, PassphraseError, RecoveryKey, RecoveryKeyError, UnlockSecret};
+pub use jobs::SweepRun;
+pub(crate) use rotation::RotationRow;
+pub use rotation::{KeyView, KeysView, Onwards, RootRotated, RotationState, RotationView, Stage};
+pub use secret::{
+    KeyFile, KeyFileError, Passphrase, PassphraseError, RecoveryKey, RecoveryKeyError, UnlockSecret,
+};
 pub use sessions::{SessionBegun, SessionInput, SessionView};
+pub use shares::{Share, ShareError, SharedSecret};
+pub use slots::{SlotView, only_recovery_keys};
 pub use subjects::{CollectionCount, SubjectView};
 pub use sweep::{Sweep, SweepDue};
 pub use together::{Group, Once};
@@ -79,6 +97,7 @@ pub use views::{
     ListOptions, MetaView, Order, Part, ReadOptions, RecordPage, RecordView, Withheld, Written,
 };
 
+use crate::backup::registry::SummaryRow;
 use crate::commit::Engine;
 use crate::jobs::Jobs;
 use crate::limits::CACHE_BYTES_DEFAULT;
@@ -149,6 +168,8 @@ pub struct Vault {
     uses: Arc<token_row::Uses>,
     rounds: figures::Rounds,
     jobs: Jobs,
+    /// The registry's summary as it was looked at last: after each change of it.
+    backups: Mutex<SummaryRow>,
     imports: import::Imports,
     memory: Arc<guard::Memory>,
 }

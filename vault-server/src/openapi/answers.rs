@@ -23,6 +23,7 @@ const OPENING: &[Code] = &[
 /// What an operation may answer beyond what follows from its path, method and body.
 const MORE: &[(&str, &[Code])] = &[
     ("ask", &[Code::RateLimited]),
+    ("backup_deleted", &[Code::Conflict]),
     ("begin_keyholder", OPENING),
     ("begin_session", &[Code::PurposeDenied]),
     ("create_subject", &[Code::Erased]),
@@ -30,7 +31,10 @@ const MORE: &[(&str, &[Code])] = &[
         "lookup_subject",
         &[Code::Ambiguous, Code::Erased, Code::NotFound],
     ),
+    ("add_key_slot", &[Code::NotFound]),
     ("end_keyholder", &[Code::NotFound]),
+    ("list_keys", &[Code::Erased, Code::NotFound]),
+    ("rotate_keys", &[Code::Erased, Code::NotFound]),
     ("delete_blob", &[Code::Conflict]),
     ("delete_record_blob", &[Code::Conflict]),
     ("head_blob", &[Code::Conflict, Code::RangeNotSatisfiable]),
@@ -99,10 +103,11 @@ const MORE: &[(&str, &[Code])] = &[
 /// Answered from what is at hand, without reading a header.
 const PLAIN: [&str; 5] = ["docs", "healthz", "openapi", "problems", "readyz"];
 /// POST that changes nothing on the disk.
-const ASKING: [&str; 5] = [
+const ASKING: [&str; 6] = [
     "end_keyholder",
     "lock",
     "lookup_subject",
+    "make_key_shares",
     "test_key_slot",
     "verify_log",
 ];
@@ -117,6 +122,7 @@ const NEVER_REPLAYED: &[&str] = &[
     "import_lines",
     "lock",
     "lookup_subject",
+    "make_key_shares",
     "purge_records",
     "query_records",
     "rotate_api_key",
@@ -428,7 +434,8 @@ mod tests {
                 lists("410"),
                 path.contains("{s}")
                     || id(operation) == "create_subject"
-                    || ["lookup_subject", "read_audit"].contains(&id(operation)),
+                    || ["list_keys", "lookup_subject", "read_audit", "rotate_keys"]
+                        .contains(&id(operation)),
                 "{method} {path}"
             );
             if authenticated(operation) {

@@ -69,6 +69,14 @@ fn examples(operation: &str) -> Option<(Value, Value)> {
             json!({"slot": 2, "kind": "recovery_key", "label": "safe",
                 "created_at": "2026-11-25T12:00:00Z", "recovery_key": "…"}),
         ),
+        "make_key_shares" => (
+            json!({"threshold": 2, "shares": 3}),
+            json!({"threshold": 2, "shares": ["…", "…", "…"]}),
+        ),
+        "rotate_keys" => (
+            json!({"scope": "root"}),
+            json!({"scope": "root", "epoch_before": 7, "epoch_after": 8}),
+        ),
         "test_key_slot" => (
             json!({"passphrase": "correct horse battery staple"}),
             json!({"slot": 1}),

@@ -6,16 +6,19 @@
 mod access;
 pub(crate) mod admin;
 pub(crate) mod ask;
+pub(crate) mod backups;
 pub(crate) mod batch;
 pub(crate) mod blobs;
 pub(crate) mod bulk;
 pub(crate) mod consents;
 mod contract;
 pub(crate) mod evidence;
+mod jobs;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod key_slots;
 mod keyholder;
+pub(crate) mod keys;
 pub(crate) mod policy;
 mod records;
 pub(crate) mod sessions;
@@ -80,9 +83,16 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(admin::revoke_key))
         .routes(routes!(admin::rotate_key))
         .routes(routes!(admin::run_retention))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::read, jobs::cancel))
         .routes(routes!(key_slots::list, key_slots::add))
         .routes(routes!(key_slots::remove))
         .routes(routes!(key_slots::test))
+        .routes(routes!(key_slots::shares_of))
+        .routes(routes!(keys::list))
+        .routes(routes!(keys::rotate))
+        .routes(routes!(backups::list))
+        .routes(routes!(backups::deleted))
         .routes(routes!(evidence::audit))
         .routes(routes!(evidence::key))
         .routes(routes!(evidence::checkpoint))
