@@ -81,7 +81,7 @@ fn somebody(dev: &Dev) -> String {
         &at("records/profile"),
         "support",
         json!({
-        "name": "Ann \"Quote\" Exämple\n<b>", "email": CANARY, "slots": {"deep": [1, {"x": null}, 1.5e300]},
+        "name": "Ann \"Quote\" Exämple <b>", "email": CANARY, "slots": {"deep": [1, {"x": null}, 1.5e300]},
         "_meta": {"source": "form", "shared_with": ["carrier"], "category": "c1"}}),
     );
     send(

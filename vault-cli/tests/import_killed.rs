@@ -68,7 +68,7 @@ impl Scene {
         entries.find_map(|entry| {
             let path = entry.ok()?.path();
             let name = path.file_name()?.to_str()?;
-            name.starts_with("in.csv.import-").then(|| path.clone())
+            (name.starts_with("in.csv.import-") && !name.ends_with(".new")).then(|| path.clone())
         })
     }
 

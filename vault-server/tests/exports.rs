@@ -135,12 +135,14 @@ fn the_answer_is_a_file_that_is_not_kept_and_whose_name_says_nothing_of_the_pers
                 "call_00000000000000000000000000".into(),
             ));
         }
+        // A ZIP is no text, and the contract says no more of it than that.
+        let body = String::from_utf8_lossy(&bytes).into_owned();
         let answered = Answered {
             method: "POST",
             path: &path,
             status,
             headers: &headers,
-            body: &bytes,
+            body: body.as_bytes(),
         };
         contract
             .check(&answered)
@@ -236,7 +238,7 @@ fn lines_are_written_once_and_what_is_wrong_with_one_is_told_and_spoils_no_other
     );
     assert_eq!(again.body["records"], done.body["records"]);
     let ann = bench.person(&bot, "ann");
-    assert_eq!(bench.messages(&bot, &ann), ["three", "one"]);
+    assert_eq!(bench.messages(&bot, &ann), ["one", "three"]);
     // The same name for other lines is another call.
     let mut other = body.clone();
     other["lines"][0]["record"]["text"] = json!("other");
