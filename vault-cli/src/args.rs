@@ -155,6 +155,12 @@ pub(crate) enum Command {
     /// The state of the vault
     #[command(after_help = examples::STATUS)]
     Status,
+    /// What is wrong with a vault, its machine or its policy, and what to do about it
+    ///
+    /// Exit codes: 0 nothing is wrong, 1 something is (findings of severity error), 5 damage. Without a secret it
+    /// looks from outside, on a locked vault as beside a running server; with one it asks the vault, too.
+    #[command(after_help = examples::DOCTOR)]
+    Doctor(DoctorArguments),
     /// Check, apply and read the policy
     #[command(subcommand, after_help = examples::POLICY)]
     Policy(PolicyCommand),
@@ -176,6 +182,12 @@ pub(crate) enum Command {
     /// Receipts of erasures: verify without a vault, or fetch
     #[command(subcommand, after_help = examples::RECEIPT)]
     Receipt(ReceiptCommand),
+    /// Take people and records from a file: our own package, or CSV and JSON Lines with a mapping
+    ///
+    /// Runs with the role of --token-file. A file FILE.import-VAULT beside it says how far it is: the same
+    /// command goes on where it was stopped, and writes nothing twice.
+    #[command(after_help = examples::IMPORT)]
+    Import(ImportArguments),
     /// What has expired: drop it now
     #[command(subcommand, after_help = examples::RETENTION)]
     Retention(RetentionCommand),
@@ -185,6 +197,26 @@ pub(crate) enum Command {
         /// Which shell
         shell: clap_complete::Shell,
     },
+    /// Print the manual page, or write a page for each command
+    #[command(after_help = examples::MAN)]
+    Man {
+        /// A directory for the pages, NAME.1 each; made if it is missing
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DoctorArguments {
+    /// Look at the policy, too, article by article of the GDPR
+    #[arg(long)]
+    pub(crate) gdpr: bool,
+    /// A policy file, to be held against the policy in force; with --gdpr alone no vault is needed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    /// The server's configuration, where it is not DIR/vault.toml
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -398,6 +430,45 @@ pub(crate) struct TokenArguments {
     pub(crate) channels: Vec<String>,
 }
 
+#[derive(Args, Debug)]
+pub(crate) struct ImportArguments {
+    /// A package (JSON or ZIP), or with --mapping a file of CSV or JSON Lines
+    pub(crate) file: PathBuf,
+    /// Which column goes where, in TOML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mapping: Option<PathBuf>,
+    /// Append each line that was not written here: {"line", "column", "code"}, never a value
+    #[arg(long, value_name = "FILE")]
+    pub(crate) errors: Option<PathBuf>,
+    /// Go on with an import that was stopped more than a day ago, though some lines may be written twice
+    #[arg(long)]
+    pub(crate) accept_doubles: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ExportArguments {
+    /// The person's id, sub_…
+    pub(crate) subject: SubjectId,
+    /// Which right it answers: everything, or what the person provided
+    #[arg(long, value_name = "RIGHT", default_value = "access", value_parser = ["access", "portability"])]
+    pub(crate) right: String,
+    /// The form
+    #[arg(long, value_name = "FORM", default_value = "zip", value_parser = ["json", "csv", "html", "zip"])]
+    pub(crate) format: String,
+    /// Write it here; `-` for standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: PathBuf,
+    /// The language of what is said in it, such as de
+    #[arg(long, value_name = "TAG")]
+    pub(crate) language: Option<String>,
+    /// Encrypt it for the holder of this key of age, age1…
+    #[arg(long, value_name = "AGE")]
+    pub(crate) recipient: Option<String>,
+    /// Encrypt it with the passphrase in this file, as age does
+    #[arg(long, value_name = "FILE", conflicts_with = "recipient")]
+    pub(crate) package_passphrase_file: Option<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum RetentionCommand {
     /// Drop what has expired, to the end; the server does the same every minute
@@ -545,6 +616,9 @@ pub(crate) enum SubjectCommand {
     /// Show who looked at a person, when and what for, the newest last
     #[command(after_help = examples::SUBJECT_ACCESS)]
     Access(AccessArguments),
+    /// Write a package of a person's own data to a file (needs --token-file: values are read by a role)
+    #[command(after_help = examples::SUBJECT_EXPORT)]
+    Export(ExportArguments),
     /// Erase a person
     #[command(after_help = examples::SUBJECT_ERASE)]
     Erase {

@@ -74,6 +74,20 @@ fn every_command_answers_with_one_json_document_and_is_tried_here() {
         answer(&["token", "list"], "")["warnings"][0]["code"],
         "no_end"
     );
+    let bot = answer(&["token", "create", "--role", "bot"], "");
+    bench.file("bot.token", bot["secret"].as_str().unwrap(), 0o600);
+    bench.file("in.csv", "who\nu-1\n", 0o600);
+    let mapping = "[identity]\nchannel = \"web\"\nuser = \"who\"\n[columns]\n";
+    bench.file("map.toml", mapping, 0o600);
+    let import = [
+        "import",
+        "in.csv",
+        "--mapping",
+        "map.toml",
+        "--token-file",
+        "bot.token",
+    ];
+    assert_eq!(answer(&import, "")["written"], 1);
     answer(&["token", "rotate", token, "--overlap", "PT0S"], "");
     answer(&["token", "revoke", token], "");
     answer(&["key", "status"], "");
@@ -85,22 +99,26 @@ fn every_command_answers_with_one_json_document_and_is_tried_here() {
     answer(&["audit", "export", "--to", "log.ndjson"], "");
     answer(&["audit", "key"], "");
     answer(&["audit", "checkpoint"], "");
+    let page = answer(&["man"], "");
+    assert!(page["page"].as_str().unwrap().contains(".SH EXAMPLES"));
     let script = answer(&["completions", "bash"], "");
     assert!(script["script"].as_str().unwrap().contains("rotate"));
     tried.remove("completions bash");
-    for done in ["completions", "init"] {
+    // Whether it finds an error depends on the machine: `tests/doctor.rs` tries it.
+    for done in ["completions", "init", "doctor"] {
         tried.insert(done.to_owned());
     }
     let mut named = BTreeSet::new();
     commands(&bench, &[], &mut named);
     // A person must be there for these, or a receipt, and a server for those: `tests/socket.rs`,
-    // `tests/vault.rs`, `tests/evidence.rs`, `tests/keys.rs`.
+    // `tests/vault.rs`, `tests/evidence.rs`, `tests/exports.rs`, `tests/keys.rs`.
     for elsewhere in [
         "key rotate subject",
         "subject find",
         "subject show",
         "subject erase",
         "subject access",
+        "subject export",
         "receipt verify",
         "receipt show",
         "dev",

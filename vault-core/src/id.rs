@@ -61,6 +61,8 @@ kinds! {
     TokenKind, TokenId, "tok_";
     /// A session of one conversation.
     SessionKind, SessionId, "ses_";
+    /// A backup.
+    BackupKind, BackupId, "bak_";
     /// One call to the vault.
     CallKind, CallId, "call_";
     /// A vault.

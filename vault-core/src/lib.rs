@@ -45,14 +45,18 @@
 
 mod answer;
 pub mod audit;
+pub mod backup;
 mod blob;
 pub mod clock;
 pub mod commit;
 pub mod consent;
 pub mod crypto;
 mod decision;
+pub mod doctor;
 pub mod entropy;
+pub mod export;
 pub mod id;
+pub mod import;
 pub mod jobs;
 pub mod keys;
 pub mod limits;

@@ -168,6 +168,26 @@ pub const CACHE_BYTES_DEFAULT: usize = 16 << 20;
 pub const JOBS_RUNNING_MAX: usize = 8;
 /// Jobs that have ended and are still shown.
 pub const JOBS_KEPT_MAX: usize = 64;
+/// Records that one entry of the erasure ledger names.
+pub const LEDGER_RECORDS_MAX: usize = 1_000;
+/// Entries of the ledger that are read from its table at a time.
+pub const LEDGER_PAGE_ROWS: usize = 256;
+/// Bytes of the ledger's file that are written at a time when it is made anew.
+pub const LEDGER_WRITE_BYTES: usize = 256 << 10;
+/// How old the newest head in the ledger's file becomes while nothing is destroyed.
+pub const LEDGER_HEAD_HOURS: i64 = 1;
+/// Backups in the registry, those that are gone among them.
+pub const BACKUPS_MAX: usize = 100_000;
+/// Longest text that says where a backup goes.
+pub const BACKUP_TARGET_BYTES_MAX: usize = 1_024;
+/// Lines of a file in one call of an import.
+pub const IMPORT_LINES_MAX: usize = 200;
+/// Mistakes of one line that are told.
+pub const IMPORT_ERRORS_PER_LINE_MAX: usize = 4;
+/// People of one call of an import who are written at a time: their commits become one.
+pub const IMPORT_WRITERS: usize = 16;
+/// How long an import that says nothing stands in the way of another.
+pub const IMPORT_IDLE_SECONDS: i64 = 60;
 /// Rows of a person that one commit of a rotation of keys seals again.
 pub const ROTATION_COMMIT_ROWS: usize = 1_000;
 /// Bytes of them, after which the commit ends with the row at hand.

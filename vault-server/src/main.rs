@@ -116,6 +116,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let settings = AppSettings {
         alarm: process.alarm(),
+        policy_file: process.policy_file(),
         ..AppSettings::from(&config)
     };
     let app = App::new(locked, vault, settings);
@@ -131,6 +132,7 @@ fn not_served(error: ServeError) -> Failure {
     let configuration = match &error {
         ServeError::Listen(_, source) => source.kind() == std::io::ErrorKind::InvalidInput,
         ServeError::Alarm(_)
+        | ServeError::Policy(_)
         | ServeError::Sandbox(_)
         | ServeError::Socket(_)
         | ServeError::Tls(_) => true,

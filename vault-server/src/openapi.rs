@@ -194,6 +194,9 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         ));
         operation["security"] = json!([{"api_key": []}, {"session": []}]);
     }
+    if path == urls::SUBJECT_EXPORT {
+        operation["security"] = json!([{"api_key": []}, {"session": []}]);
+    }
     let guarded = path.contains("/records/{") && matches!(method, "patch" | "delete");
     if guarded || path.contains("/blobs/") && matches!(method, "put" | "delete") {
         parameters.push(parameter(

@@ -8,9 +8,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
-use vault_core::vault::Sweep;
+use vault_core::refusal::Refusal;
+use vault_core::vault::{Figures, Sweep};
 
 use crate::config::ServerConfig;
 use crate::connection::{AdminSocket, House, accept, accept_socket};
@@ -259,27 +261,65 @@ async fn sweep(app: App) {
     let mut interval = tokio::time::interval(every);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     interval.tick().await;
+    let mut reminder = Reminder::default();
     // What a restart cut off does not wait.
     rotation::go_on(&app);
     loop {
         interval.tick().await;
         rotation::go_on(&app);
-        for _ in 0..PASSES_MAX {
-            let Some(vault) = app.vault() else { break };
-            match tokio::task::spawn_blocking(move || vault.sweep(Sweep::Due)).await {
-                Ok(Ok(true)) => {}
-                Ok(Ok(false)) => break,
-                Ok(Err(error)) => {
-                    tracing::error!(target: "vault_server::sweep", %error, "the sweeper was refused");
-                    break;
-                }
-                Err(_) => {
-                    tracing::error!(target: "vault_server::sweep", "the sweeper met a defect");
-                    break;
-                }
+        let Some(vault) = app.vault() else { continue };
+        reminder.look(&vault.figures());
+        let work = move || vault.sweep_run(Sweep::Due, PASSES_MAX);
+        match tokio::task::spawn_blocking(work).await {
+            Ok(Ok(_)) => {}
+            // Somebody's run of everything is under way: it does this, too.
+            Ok(Err(Refusal::Conflict(_))) if !clock_leads(&app) => {}
+            Ok(Err(error)) => {
+                tracing::error!(target: "vault_server::sweep", %error, "the sweeper was refused");
+            }
+            Err(_) => {
+                tracing::error!(target: "vault_server::sweep", "the sweeper met a defect");
             }
         }
     }
+}
+
+/// Says once a day that keys are left in backups for longer than was promised.
+#[derive(Default)]
+struct Reminder {
+    said: Option<Timestamp>,
+}
+
+impl Reminder {
+    fn look(&mut self, figures: &Figures) {
+        let overdue = figures.backups.overdue;
+        if self.due(figures.now, overdue) {
+            tracing::warn!(
+                target: "vault_server::backups",
+                overdue,
+                "key parts of backups should be gone by now: destroy them at their targets and say so (POST /v1/admin/backups/{{b}}/deleted); until then receipts stay open"
+            );
+        }
+    }
+
+    /// Whether it is to be said now.
+    fn due(&mut self, now: Timestamp, overdue: usize) -> bool {
+        if overdue == 0 {
+            self.said = None;
+            return false;
+        }
+        let day = |said: Timestamp| now.duration_since(said).as_hours().abs() >= 24;
+        let due = self.said.is_none_or(day);
+        if due {
+            self.said = Some(now);
+        }
+        due
+    }
+}
+
+/// Whether a conflict is about the clock, which somebody has to look at.
+fn clock_leads(app: &App) -> bool {
+    app.vault().is_some_and(|vault| vault.figures().clock_leads)
 }
 
 #[cfg(test)]
@@ -305,6 +345,20 @@ mod tests {
             .await
             .expect("loopback");
         assert_ne!(server.local_addr().expect("bound").port(), 0);
+    }
+
+    #[test]
+    fn keys_that_are_overdue_are_said_at_once_and_then_once_a_day() {
+        let hour =
+            |hour: i64| Timestamp::from_second(1_800_000_000 + 3600 * hour).expect("in range");
+        let mut reminder = Reminder::default();
+        assert!(!reminder.due(hour(0), 0));
+        assert!(reminder.due(hour(1), 1));
+        assert!(!reminder.due(hour(2), 1) && !reminder.due(hour(24), 2));
+        assert!(reminder.due(hour(25), 1));
+        // Gone, and overdue again: that is another matter.
+        assert!(!reminder.due(hour(26), 0));
+        assert!(reminder.due(hour(27), 1));
     }
 
     #[tokio::test]

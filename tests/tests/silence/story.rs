@@ -55,7 +55,7 @@ pub(crate) struct Recipe {
 pub(crate) type Made = BTreeMap<&'static str, String>;
 
 /// The order of the good calls: what is needed is made first, and what takes away comes last.
-pub(crate) const FIRST: [&str; 8] = [
+pub(crate) const FIRST: [&str; 9] = [
     "create_subject",
     "patch_single",
     "append_records",
@@ -64,8 +64,11 @@ pub(crate) const FIRST: [&str; 8] = [
     "put_consent",
     "begin_session",
     "create_api_key",
+    // Leaves a job to look at, and to end.
+    "run_retention",
 ];
-const LAST: [&str; 15] = [
+const LAST: [&str; 16] = [
+    "backup_deleted",
     "delete_blob",
     "delete_record_blob",
     "delete_record",
@@ -127,6 +130,7 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
     };
     match &*route.operation {
         "docs" | "healthz" | "privacy" | "problem" | "problems" | "readyz" | "list_api_keys"
+        | "list_jobs" | "read_job" | "cancel_job" | "run_retention" | "list_backups"
         | "list_key_slots" | "remove_key_slot" | "policy_versions" | "read_access"
         | "read_audit" | "read_checkpoint" | "read_log_key" | "prove_entry" | "openapi"
         | "privacy_statement" | "processing_records" | "read_receipt" | "status"
@@ -137,10 +141,6 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
         | "read_record" => hands_out(recipe),
         "prove_consistency" => Recipe {
             query: "?from=1",
-            ..recipe
-        },
-        "run_retention" => Recipe {
-            query: "?dry_run=true",
             ..recipe
         },
         "create_api_key" => hands_out(body(json!({"role": "none", "label": "a program"}))),
@@ -171,6 +171,12 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
              "body": {"name": people::NAME}, "purpose": "support"},
             {"method": "GET", "path": "/v1/subjects/$0.subject/records/profile", "purpose": "support"},
         ]}))),
+        "backup_deleted" => body(json!({"part": "data"})),
+        "export_subject" => hands_out(body(json!({"right": "access", "format": "json"}))),
+        "import_lines" => body(json!({"import": "i", "last": true, "lines": [
+            {"line": 1, "channel": CHANNEL, "user": user, "collection": "messages",
+             "record": people::message(), "purpose": "support"},
+        ]})),
         "verify_log" => body(json!({"checkpoints": []})),
         "purge_records" => body(bulk()),
         "query_records" => {
@@ -216,7 +222,10 @@ pub(crate) fn parameter(route: &Route, name: &str, made: &Made) -> String {
         "purpose" => "newsletter".into(),
         "entry" => "0".into(),
         "code" => "invalid".into(),
-        "s" | "r" | "ses" | "tok" | "n" | "rcp" => made.get(name).cloned().unwrap_or_default(),
+        "n" if route.path.contains("/jobs/") => "1".into(),
+        "s" | "r" | "ses" | "tok" | "n" | "rcp" | "b" => {
+            made.get(name).cloned().unwrap_or_default()
+        }
         new => panic!("the parameter `{new}` is new: say what stands for it"),
     }
 }
@@ -288,6 +297,7 @@ pub(crate) fn learn(route: &Route, body: &Value, made: &mut Made) {
         }
         "rotate_api_key" => note("next API key", &body["secret"]),
         "begin_keyholder" => note("keyholder", &body["token"]),
+        "list_backups" => note("b", &body["backups"][0]["backup"]),
         "add_key_slot" => note("n", &body["slot"]),
         "erase_subject" => note("rcp", &body["receipt"]["body"]["receipt"]),
         _ => {}

@@ -103,6 +103,7 @@ impl Backend for Directory {
                 "unlocked_bytes": status.memory_lock.unlocked_bytes,
                 "limit": status.memory_lock.limit,
             },
+            "backups": vault_server::backup_summary(status.backups),
         }))
     }
 
@@ -324,7 +325,9 @@ impl Backend for Directory {
     }
 
     fn receipt(&self, receipt: ReceiptId) -> Result<Value, Failure> {
-        self.call(|call| self.vault.receipt(call, receipt))
+        let (mut document, status) = self.call(|call| self.vault.receipt(call, receipt))?;
+        document["status"] = vault_server::receipt_status(status);
+        Ok(document)
     }
 
     fn retention_due(&self) -> Result<Value, Failure> {
@@ -340,8 +343,8 @@ impl Backend for Directory {
 
     fn retention_pass(&self) -> Result<Value, Failure> {
         self.call(|call| self.vault.require(call, "retention.run"))?;
-        let more = self.vault.sweep(Sweep::All)?;
-        Ok(json!({"passes": 1, "more": more}))
+        let run = self.vault.sweep_run(Sweep::All, 1)?;
+        Ok(json!({"passes": run.passes, "more": run.more}))
     }
 }
 

@@ -12,7 +12,7 @@ use vault_core::policy::Period;
 use vault_core::vault::{AccessQuery, AuditQuery, TokenInput};
 
 pub(crate) use directory::{Directory, locked_status, settings};
-pub(crate) use remote::{Remote, SOCKET};
+pub(crate) use remote::{Remote, SOCKET, refused};
 
 use crate::failure::Failure;
 use crate::input::LookUp;
@@ -92,7 +92,7 @@ pub(crate) trait Backend {
         notes: &[String],
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Value, Failure>;
-    /// `{body, proof}`.
+    /// `{body, proof, status}`.
     fn receipt(&self, receipt: ReceiptId) -> Result<Value, Failure>;
     /// What is due to go: `{people, records, keys, index}`.
     fn retention_due(&self) -> Result<Value, Failure>;

@@ -180,7 +180,7 @@ fn answer(reply: Reply) -> Result<Value, Failure> {
 
 /// The failure that a problem document stands for. Its `detail` names fields and limits, never
 /// a value: the server promises that.
-fn refused(reply: &Reply) -> Failure {
+pub(crate) fn refused(reply: &Reply) -> Failure {
     let text = |name: &str| reply.body[name].as_str();
     let code = text("code").unwrap_or("internal");
     let what = text("detail").or(text("title")).map_or_else(

@@ -50,6 +50,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &ServeArguments) -> Result<(
     let open = vault.is_some();
     let settings = AppSettings {
         alarm: process.alarm(),
+        policy_file: process.policy_file(),
         ..AppSettings::from(&config)
     };
     let app = App::new(locked, vault, settings);
@@ -97,6 +98,9 @@ fn not_served(error: &ServeError) -> Failure {
         }
         ServeError::Listen(..) => {
             "choose another address with --listen (without TLS loopback only), or stop what listens there"
+        }
+        ServeError::Policy(_) => {
+            "move the file out, and correct `vault.policy` in vault.toml (VAULT_POLICY)"
         }
         ServeError::Sandbox(_) => "correct `sandbox` in vault.toml (VAULT_SANDBOX)",
         ServeError::Socket(_) => "correct `admin.socket` in vault.toml (VAULT_ADMIN_SOCKET)",

@@ -101,6 +101,15 @@ impl SlotKind {
         }
     }
 
+    /// The name, in answers.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Passphrase => "passphrase",
+            Self::RecoveryKey => "recovery_key",
+        }
+    }
+
     fn from_byte(byte: u8) -> Option<Self> {
         match byte {
             1 => Some(Self::Passphrase),
@@ -178,6 +187,18 @@ pub struct OpenedSlot {
     pub root_key: Secret<32>,
 }
 
+/// What a slot shows without its secret. Whoever can write the file could have written this: it is
+/// good for advice and for nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeenSlot {
+    /// Its number.
+    pub number: u8,
+    /// How its secret becomes a key.
+    pub kind: SlotKind,
+    /// Of Argon2id, for a passphrase: memory in KiB, passes, lanes.
+    pub cost: [u32; 3],
+}
+
 /// The slots file.
 pub struct SlotFile {
     vault: VaultId,
@@ -252,6 +273,32 @@ impl SlotFile {
             }
         }
         Ok(opened)
+    }
+
+    /// The slots of the newest area, as anybody who can read the file sees them.
+    ///
+    /// # Errors
+    ///
+    /// As for [`SlotFile::open`].
+    pub fn seen(&self) -> Result<Vec<SeenSlot>, SlotsError> {
+        let mut newest: Option<Area> = None;
+        for index in 0..2 {
+            let area = Area::read(&*self.medium, index)?.filter(|area| area.vault == self.vault);
+            if let Some(area) = area
+                && newest
+                    .as_ref()
+                    .is_none_or(|before| before.generation < area.generation)
+            {
+                newest = Some(area);
+            }
+        }
+        let slots = newest.ok_or(SlotsError::Damaged)?.slots.into_iter();
+        let seen = slots.map(|slot| SeenSlot {
+            number: slot.number,
+            kind: slot.kind,
+            cost: slot.cost,
+        });
+        Ok(seen.collect())
     }
 
     /// The newest generation in the file.

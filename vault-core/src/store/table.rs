@@ -44,11 +44,15 @@ pub enum Table {
     Checkpoints = 18,
     /// Receipts of erasures, and where in the log they stand.
     Receipts = 19,
+    /// The registry of backups.
+    Backups = 20,
+    /// Entries of the erasure ledger.
+    Ledger = 21,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::System,
         Self::Nodes,
         Self::Keysets,
@@ -68,6 +72,8 @@ impl Table {
         Self::Tree,
         Self::Checkpoints,
         Self::Receipts,
+        Self::Backups,
+        Self::Ledger,
     ];
 
     /// The number, as used in associated data.
@@ -100,6 +106,8 @@ impl Table {
             Self::Tree => "t17",
             Self::Checkpoints => "t18",
             Self::Receipts => "t19",
+            Self::Backups => "t20",
+            Self::Ledger => "t21",
         }
     }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::token::Call;
 use super::{Vault, create, honey};
+use crate::backup::registry::{self, BackupSummary};
 use crate::commit::View;
 use crate::crypto::{Location, MemoryLock, Secret, memory_lock, seal, unseal};
 use crate::entropy::Entropy;
@@ -43,6 +44,8 @@ pub struct Status {
     pub bytes_on_disk: u64,
     /// The process's pages for keys, and which of them may be swapped out.
     pub memory_lock: MemoryLock,
+    /// What there is of backups.
+    pub backups: BackupSummary,
 }
 
 /// A policy as applied.
@@ -138,6 +141,19 @@ fn findings(findings: Vec<Finding>) -> Refusal {
     Refusal::Invalid(errors.collect())
 }
 
+/// The policy in `source` as the one after `current`, and what that changes.
+fn assign(current: &Policy, source: &str) -> Result<(Policy, PolicyApplied), Refusal> {
+    let draft = Draft::parse(source).map_err(findings)?;
+    let next = draft
+        .assign(Some(current), current.version() + 1)
+        .map_err(findings)?;
+    let applied = PolicyApplied {
+        version: next.version(),
+        changes: policy::diff(current, &next),
+    };
+    Ok((next, applied))
+}
+
 impl Vault {
     /// Ends the vault: what is queued is committed, then every key is forgotten.
     pub fn close(&self) {
@@ -192,6 +208,7 @@ impl Vault {
             audit_entries: state.audit_next,
             bytes_on_disk: create::bytes_on_disk(&self.paths),
             memory_lock: memory_lock(),
+            backups: registry::summary(&snapshot, snapshot.now())?,
         })
     }
 
@@ -273,17 +290,6 @@ impl Vault {
         dry_run: bool,
     ) -> Result<PolicyApplied, Refusal> {
         let source = source.to_owned();
-        let assign = move |current: &Policy| {
-            let draft = Draft::parse(&source).map_err(findings)?;
-            let next = draft
-                .assign(Some(current), current.version() + 1)
-                .map_err(findings)?;
-            let applied = PolicyApplied {
-                version: next.version(),
-                changes: policy::diff(current, &next),
-            };
-            Ok((next, applied))
-        };
         if dry_run {
             return self.read(
                 call,
@@ -291,14 +297,24 @@ impl Vault {
                 None,
                 |_, policy, context, _| {
                     context.principal.require(policy, Capability::PolicyApply)?;
-                    assign(policy).map(|(_, applied)| applied)
+                    assign(policy, &source).map(|(_, applied)| applied)
                 },
                 |applied| applied,
             );
         }
-        let done = self.write(call, "policy.apply", move |txn, policy, context, _| {
+        self.put_in_force(call, "policy.apply", source)
+    }
+
+    /// Applies a policy, under this name in the log.
+    pub(super) fn put_in_force(
+        &self,
+        call: &Call<'_>,
+        action: &'static str,
+        source: String,
+    ) -> Result<PolicyApplied, Refusal> {
+        let done = self.write(call, action, move |txn, policy, context, _| {
             context.principal.require(policy, Capability::PolicyApply)?;
-            let (next, applied) = assign(policy)?;
+            let (next, applied) = assign(policy, &source)?;
             let mut keys = txn.system().duplicate();
             if add_index_keys(&mut keys, &next, txn.entropy()) {
                 txn.replace_system(keys);

@@ -17,6 +17,8 @@ use super::token_row::Uses;
 use super::{Settings, Vault, admin, blobs, figures, guard, honey};
 use crate::audit::journal::Journal;
 use crate::audit::{Actor, Entry};
+use crate::backup::ledger::{FileTape, LedgerError, LedgerFile};
+use crate::backup::registry;
 use crate::commit::View as _;
 use crate::commit::{
     Engine, FileReserve, Parts, RecoverError, RedbFactory, RootCandidate, State, StoreFactory,
@@ -27,7 +29,7 @@ use crate::entropy::OsEntropy;
 use crate::id::{CallId, VaultId};
 use crate::jobs::Jobs;
 use crate::keys::anchor::{self, FileAnchor};
-use crate::keys::slots::{self, SlotFile, SlotKind, SlotTarget, SlotsError};
+use crate::keys::slots::{self, SeenSlot, SlotFile, SlotKind, SlotTarget, SlotsError};
 use crate::keys::system::{Roots, SystemKeys};
 use crate::medium::{FileMedium, Medium, keeps_old_bytes};
 use crate::policy::KEYHOLDER;
@@ -39,6 +41,7 @@ const DATABASE: &str = "vault.redb";
 const DATABASE_UNFINISHED: &str = "vault.redb.unfinished";
 const RESERVE: &str = "reserve";
 const JOURNAL: &str = "journal";
+const LEDGER: &str = "ledger";
 const LOCK: &str = "lock";
 const ANCHOR: &str = "anchor";
 const SLOTS: &str = "slots";
@@ -156,6 +159,9 @@ pub enum UnlockError {
     /// The operating system refused.
     #[error("could not read the vault's files")]
     Io(#[source] io::Error),
+    /// The erasure ledger and the database contradict each other, or it could not be read or written.
+    #[error(transparent)]
+    Ledger(LedgerError),
     /// No slot opens with this secret.
     #[error("no key slot opens with this passphrase, key, key file or set of shares")]
     NoSlotMatches,
@@ -179,6 +185,7 @@ impl From<RecoverError> for UnlockError {
         match error {
             RecoverError::Anchor(anchor::AnchorError::Io(error)) => Self::Io(error),
             RecoverError::Damaged(what) => Self::Damaged(what),
+            RecoverError::Ledger(error) => Self::Ledger(error),
             RecoverError::NoAnchor => Self::Anchor,
             RecoverError::Rollback { log, checkpoint } => Self::Rollback { log, checkpoint },
             RecoverError::Slots(SlotsError::Io(error)) => Self::Io(error),
@@ -374,6 +381,22 @@ impl LockedVault {
         })
     }
 
+    /// The slots as their file shows them, without a secret and beside whoever holds the vault.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Slots`] for a damaged file, [`OpenError::Io`].
+    pub fn slots_seen(paths: &VaultPaths) -> Result<Vec<SeenSlot>, OpenError> {
+        let (file, _) = slot_file(paths)?;
+        file.seen().map_err(|error| match error {
+            SlotsError::Damaged => OpenError::Slots(paths.anchor.clone()),
+            SlotsError::Io(source) => OpenError::Io {
+                path: paths.anchor.clone(),
+                source,
+            },
+        })
+    }
+
     /// Holds the directory of an existing vault.
     ///
     /// # Errors
@@ -463,6 +486,7 @@ impl LockedVault {
             anchor: Box::new(FileAnchor::new(vault, media, Box::new(OsEntropy))),
             root_keys: root_keys.collect(),
             slots,
+            ledger: LedgerFile::new(vault, Box::new(FileTape::new(self.paths.dir.join(LEDGER)))),
             clock: self.settings.clock.clone(),
             entropy: Box::new(OsEntropy),
             reserve: Some(Box::new(FileReserve::new(self.paths.dir.join(RESERVE)))),
@@ -486,11 +510,15 @@ impl LockedVault {
         let snapshot = engine.snapshot().map_err(damaged)?;
         let version = snapshot.state().policy_version;
         let (policy, _) = admin::load_policy(&snapshot, version).map_err(damaged)?;
+        let backups = registry::summary_row(&snapshot)
+            .map_err(|_| UnlockError::Damaged("the registry of backups"))?;
         drop(snapshot);
         let rounds = figures::Rounds::from(engine.running());
         let vault = Arc::new(Vault {
             rounds,
             jobs: Jobs::new(self.settings.clock.clone()),
+            backups: Mutex::new(backups),
+            imports: super::import::Imports::default(),
             engine,
             paths: self.paths.clone(),
             closed: AtomicBool::new(false),

@@ -8,6 +8,7 @@ mod access;
 mod admin;
 mod api_key;
 mod ask;
+mod backups;
 mod blobs;
 mod bulk;
 mod call;
@@ -16,11 +17,15 @@ mod create;
 mod cursor;
 mod desk;
 mod evidence;
+mod export;
 mod figures;
 mod guard;
 mod honey;
+mod import;
 mod input;
+mod jobs;
 mod reads;
+mod reload;
 mod rotation;
 mod secret;
 mod sessions;
@@ -43,10 +48,14 @@ use std::sync::atomic::AtomicBool;
 use parking_lot::Mutex;
 
 pub use crate::answer::Answer;
+pub use crate::backup::registry::{
+    BackupBegin, BackupFacts, BackupSummary, BackupView, KeyPartView, Part as BackupPart, PartView,
+    ReceiptStatus,
+};
 // What callers of a vault meet beside it, so that one `use` is enough for a program that holds one.
 pub use crate::clock::{Clock, SystemClock};
 pub use crate::consent::{ConsentEvent, ConsentState};
-pub use crate::id::{CallId, ReceiptId, RecordId, SessionId, SubjectId, TokenId};
+pub use crate::id::{BackupId, CallId, ReceiptId, RecordId, SessionId, SubjectId, TokenId};
 pub use crate::keys::slots::SlotKind;
 pub use crate::policy::CollectionKind;
 pub use crate::refusal::{InputError, Refusal};
@@ -54,6 +63,7 @@ pub use access::{Access, AccessAbout, AccessPage, AccessQuery};
 pub(crate) use admin::PolicyRow;
 pub use admin::{PolicyApplied, PolicyView, Status};
 pub use api_key::{Rotated, TokenInput};
+pub use backups::{LedgerCopied, LedgerCopyError};
 pub use blobs::{BlobPlace, BlobWritten, Download, Look, Upload};
 pub(crate) use bulk::wanted_form;
 pub use bulk::{ChangeInput, Purged, Query, QueryInput, QueryPart, Step, Updated};
@@ -62,9 +72,12 @@ pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError
 pub(crate) use cursor::Tie;
 pub use desk::Desk;
 pub use evidence::{AuditEntry, AuditPage, AuditQuery, LogProof};
+pub use export::{Export, ExportStep};
 pub use figures::{Figures, Histogram};
 pub use honey::{Alarms, HoneyAlarm};
+pub use import::{ImportBatch, ImportError, ImportLine, ImportWhat, Imported, ImportedLine};
 pub(crate) use input::body as body_form;
+pub use jobs::SweepRun;
 pub(crate) use rotation::RotationRow;
 pub use rotation::{KeyView, KeysView, Onwards, RootRotated, RotationState, RotationView, Stage};
 pub use secret::{
@@ -84,6 +97,7 @@ pub use views::{
     ListOptions, MetaView, Order, Part, ReadOptions, RecordPage, RecordView, Withheld, Written,
 };
 
+use crate::backup::registry::SummaryRow;
 use crate::commit::Engine;
 use crate::jobs::Jobs;
 use crate::limits::CACHE_BYTES_DEFAULT;
@@ -154,5 +168,8 @@ pub struct Vault {
     uses: Arc<token_row::Uses>,
     rounds: figures::Rounds,
     jobs: Jobs,
+    /// The registry's summary as it was looked at last: after each change of it.
+    backups: Mutex<SummaryRow>,
+    imports: import::Imports,
     memory: Arc<guard::Memory>,
 }

@@ -141,6 +141,7 @@ pub(super) const KEYS: &[Key] = &[
     )),
     key("vault.dir", "VAULT_DIR", path!("a directory", vault_dir)),
     key("vault.anchor", "VAULT_ANCHOR", path!("a directory", optional vault_anchor)),
+    key("vault.policy", "VAULT_POLICY", path!("a policy file outside of the vault's directories", optional policy_file)),
     key("tls.cert", "VAULT_TLS_CERT", path!("a file of PEM certificates, the server's own first", optional tls_cert)),
     key("tls.key", "VAULT_TLS_KEY", path!("a file with a PEM private key", optional tls_key)),
     key("tls.client_ca", "VAULT_TLS_CLIENT_CA", path!("a file of PEM certificates", optional tls_client_ca)),

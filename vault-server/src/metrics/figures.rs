@@ -7,12 +7,13 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use jiff::Timestamp;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use vault_core::vault::{Figures as VaultFigures, Histogram};
 
-use super::process;
+use super::{operating, process};
 use crate::connection::ConnectionFigures;
 use crate::places::Taken;
 use crate::state::App;
@@ -28,6 +29,9 @@ pub(super) struct Figure {
     value: Value,
 }
 
+/// Labels, and the number for them.
+pub(super) type Labelled = Vec<(Vec<(&'static str, &'static str)>, u64)>;
+
 #[derive(Debug)]
 enum Value {
     Counter(u64),
@@ -39,6 +43,10 @@ enum Value {
         count: u64,
         buckets: Vec<(f64, u64)>,
     },
+    /// One for each set of labels, whose values are closed sets.
+    Gauges(Labelled),
+    /// The same of numbers that only grow.
+    Counters(Labelled),
     /// Always 1; the label says what.
     Info(&'static str, &'static str),
 }
@@ -69,6 +77,18 @@ impl Figure {
         Self::gauge(name, help, so.into())
     }
 
+    /// A number that goes up and down, for each of these labels.
+    pub(super) fn gauges(name: &'static str, help: &'static str, rows: Labelled) -> Self {
+        let value = Value::Gauges(rows);
+        Self { name, help, value }
+    }
+
+    /// A number that only grows, for each of these labels; `name` without its `_total`.
+    pub(super) fn counters(name: &'static str, help: &'static str, rows: Labelled) -> Self {
+        let value = Value::Counters(rows);
+        Self { name, help, value }
+    }
+
     /// How a quantity is spread, so many of whose units make one of the metric's.
     pub(super) fn histogram(
         name: &'static str,
@@ -91,8 +111,8 @@ impl Figure {
     fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let Self { name, help, value } = self;
         let metric_type = match value {
-            Value::Counter(_) | Value::CounterOf(_) => MetricType::Counter,
-            Value::Gauge(_) => MetricType::Gauge,
+            Value::Counter(_) | Value::CounterOf(_) | Value::Counters(_) => MetricType::Counter,
+            Value::Gauge(_) | Value::Gauges(_) => MetricType::Gauge,
             Value::Histogram { .. } => MetricType::Histogram,
             Value::Info(..) => MetricType::Info,
         };
@@ -106,6 +126,15 @@ impl Figure {
                 count,
                 buckets,
             } => metric.encode_histogram::<NoLabelSet>(*sum, *count, buckets, None),
+            Value::Gauges(rows) => rows.iter().try_for_each(|(labels, value)| {
+                #[expect(clippy::cast_precision_loss, reason = "as for a gauge")]
+                let value = *value as f64;
+                metric.encode_family(labels)?.encode_gauge(&value)
+            }),
+            Value::Counters(rows) => rows.iter().try_for_each(|(labels, value)| {
+                let mut one = metric.encode_family(labels)?;
+                one.encode_counter::<NoLabelSet, _, u64>(value, None)
+            }),
             Value::Info(label, said) => metric.encode_info(&[(*label, *said)]),
         }
     }
@@ -142,8 +171,10 @@ pub(super) fn of(app: &App) -> Vec<Figure> {
     figures.extend(of_connections(app.connections()));
     let alarm = app.settings().alarm.as_ref();
     figures.extend(webhook(alarm.map(Webhook::figures).unwrap_or_default()));
+    figures.extend(operating::policy_file(app.policy_reloads()));
     if let Some(vault) = vault {
         figures.extend(of_vault(&vault.figures()));
+        figures.extend(operating::jobs(&vault.jobs().counts()));
     }
     figures.extend(process::figures());
     let started = app.metrics().started.as_second();
@@ -343,7 +374,13 @@ fn of_vault(vault: &VaultFigures) -> Vec<Figure> {
         honey_accesses,
         clock_leads,
         bytes_on_disk,
+        backups,
+        now,
     } = vault;
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    let seconds = |number: i64| u64::try_from(number).unwrap_or(0);
+    let horizon = backups.erasure_horizon.duration_since(*now).as_secs();
+    let completed = backups.last_completed_at.map_or(0, Timestamp::as_second);
     vec![
         Figure::counter(
             "vault_honey_accesses",
@@ -437,6 +474,26 @@ fn of_vault(vault: &VaultFigures) -> Vec<Figure> {
             "vault_store_bytes",
             "Size of all files of the vault",
             *bytes_on_disk,
+        ),
+        Figure::gauge(
+            "vault_backup_last_completed_timestamp_seconds",
+            "When a backup with a data part was last whole; 0 where none ever was",
+            seconds(completed),
+        ),
+        Figure::gauge(
+            "vault_backup_key_parts",
+            "Key parts of backups that are not verified deleted",
+            count(backups.key_parts),
+        ),
+        Figure::gauge(
+            "vault_backup_key_parts_overdue",
+            "Key parts of backups that should be gone by now and are not verified deleted",
+            count(backups.overdue),
+        ),
+        Figure::gauge(
+            "vault_erasure_horizon_seconds",
+            "For how long somebody erased now could still be brought back from a backup; 0 where not",
+            seconds(horizon),
         ),
     ]
 }

@@ -23,6 +23,7 @@ const OPENING: &[Code] = &[
 /// What an operation may answer beyond what follows from its path, method and body.
 const MORE: &[(&str, &[Code])] = &[
     ("ask", &[Code::RateLimited]),
+    ("backup_deleted", &[Code::Conflict]),
     ("begin_keyholder", OPENING),
     ("begin_session", &[Code::PurposeDenied]),
     ("create_subject", &[Code::Erased]),
@@ -117,6 +118,8 @@ const NEVER_REPLAYED: &[&str] = &[
     "begin_keyholder",
     "begin_session",
     "create_api_key",
+    "export_subject",
+    "import_lines",
     "lock",
     "lookup_subject",
     "make_key_shares",
