@@ -16,7 +16,7 @@ use vault_core::medium::MemoryMedium;
 use vault_core::parsers::FORMS;
 use vault_core::policy::{Draft, Period, Policy};
 use vault_core::schema::{FieldType, Test};
-use vault_core::vault::RecoveryKey;
+use vault_core::vault::{RecoveryKey, Share, SharedSecret};
 
 use crate::VAULT;
 
@@ -132,7 +132,7 @@ pub fn journal(data: &[u8]) {
     let _ = Journal::open(&FILE.1, VAULT, key, 0, &mut SeededEntropy::new(1));
 }
 
-/// Identifiers, periods and recovery keys: what reads must write itself the same way.
+/// Identifiers, periods, recovery keys and shares: what reads must write itself the same way.
 pub fn text(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
@@ -148,6 +148,8 @@ pub fn text(data: &[u8]) {
     same::<ReceiptId>(text);
     same::<TokenId>(text);
     let _ = text.parse::<RecoveryKey>();
+    let shares: Vec<Share> = text.lines().filter_map(|line| line.parse().ok()).collect();
+    let _ = SharedSecret::join(&shares);
     let _ = Period::parse(text);
 }
 

@@ -5,7 +5,7 @@
 //! nothing.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, IsTerminal, Read};
+use std::io::{self, ErrorKind, IsTerminal, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -194,7 +194,7 @@ pub(crate) fn prompt_shares(
             Err(failure) if wrong == 2 => return Err(failure),
             Err(failure) => {
                 wrong += 1;
-                eprintln!("{}; once more", failure.what);
+                let _ = writeln!(io::stderr().lock(), "{}; once more", failure.what);
             }
         }
     }

@@ -29,7 +29,7 @@ use crate::schema::NORMALISER_VERSION;
 use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
 
 /// Tables whose keys begin with a row handle, but for that of the sweeper's work.
-const OWN_TABLES: [Table; 9] = [
+pub(crate) const OWN_TABLES: [Table; 9] = [
     Table::Keysets,
     Table::Records,
     Table::RecordMeta,

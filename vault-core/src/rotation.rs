@@ -320,6 +320,19 @@ pub(crate) fn survey(
 mod tests {
     use super::*;
 
+    /// A table that is new, and gone through by nobody, would lose what lies in it with the old key.
+    #[test]
+    fn every_table_of_a_person_is_gone_through_or_holds_nothing_under_their_keys() {
+        for table in person::OWN_TABLES {
+            let elsewhere = match table {
+                // Under the KEK; with the metadata; nothing sealed; under keys of their own.
+                Table::Keysets | Table::Records | Table::Uploads | Table::Blobs => true,
+                _ => false,
+            };
+            assert_ne!(TABLES.contains(&table), elsewhere, "{table:?}");
+        }
+    }
+
     #[test]
     fn a_mark_reads_back_and_what_is_none_is_refused() {
         let mark = |table, after| Mark {

@@ -131,12 +131,12 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
     match &*route.operation {
         "docs" | "healthz" | "privacy" | "problem" | "problems" | "readyz" | "list_api_keys"
         | "list_jobs" | "read_job" | "cancel_job" | "run_retention" | "list_backups"
-        | "list_key_slots" | "remove_key_slot" | "policy_versions" | "read_access" | "read_audit"
-        | "read_checkpoint" | "read_log_key" | "prove_entry" | "openapi" | "privacy_statement"
-        | "processing_records" | "read_receipt" | "status" | "view_subject" | "erase_subject"
-        | "withdraw_consent" | "list_sessions" | "end_session" | "delete_record"
-        | "delete_blob" | "delete_record_blob" | "head_blob" | "head_record_blob" | "lock"
-        | "read_policy" | "revoke_api_key" => recipe,
+        | "list_key_slots" | "remove_key_slot" | "policy_versions" | "read_access"
+        | "read_audit" | "read_checkpoint" | "read_log_key" | "prove_entry" | "openapi"
+        | "privacy_statement" | "processing_records" | "read_receipt" | "status"
+        | "view_subject" | "erase_subject" | "withdraw_consent" | "list_sessions"
+        | "end_session" | "delete_record" | "delete_blob" | "delete_record_blob" | "head_blob"
+        | "head_record_blob" | "lock" | "read_policy" | "revoke_api_key" => recipe,
         "read_blob" | "read_record_blob" | "list_consents" | "read_consent" | "read_records"
         | "read_record" => hands_out(recipe),
         "prove_consistency" => Recipe {
