@@ -409,7 +409,7 @@ impl<'a> Story<'a> {
             }
             Step::Purge => vault.purge_records(&call, &wanted("purged")).map(drop),
             Step::AddSlot => vault.add_recovery_slot(&as_keyholder, "second").map(drop),
-            Step::RemoveSlot => vault.remove_slot(&as_keyholder, self.base.slot),
+            Step::RemoveSlot => vault.remove_slot(&as_keyholder, self.base.slot).map(drop),
             Step::Erase => vault.erase_subject(&call, ben).map(drop),
             Step::Sweep => {
                 self.opened.clock.advance(13 * HOUR);
