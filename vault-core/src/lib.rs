@@ -45,6 +45,7 @@
 
 mod answer;
 pub mod audit;
+pub mod backup;
 mod blob;
 pub mod clock;
 pub mod commit;

@@ -1,0 +1,22 @@
+//! Copies that outlive the vault's own files, and what must not come back with them.
+//!
+//! [`write`] copies a vault that goes on being written, [`restore`] makes a vault of a copy,
+//! [`verify`] says whether it could. A copy has two parts: data, which opens nothing, and keys, sealed
+//! to somebody whose secret the vault never sees.
+
+mod error;
+mod format;
+mod keys;
+mod manifest;
+mod open;
+pub(crate) mod read;
+pub mod replay;
+pub mod restore;
+pub mod target;
+pub mod verify;
+pub mod write;
+
+pub use error::BackupError;
+pub use keys::{Identity, Recipients};
+pub use manifest::{Head, KeyPart, KeysOf, Manifest, Object, Signature, list};
+pub use open::Counts;
