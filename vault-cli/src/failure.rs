@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::fmt::Write as _;
 
+use vault_core::backup::ledger::LedgerError;
 use vault_core::refusal::Refusal;
 use vault_core::store::StoreError;
 use vault_core::vault::{CreateError, OpenError, UnlockError};
@@ -139,6 +140,18 @@ impl From<UnlockError> for Failure {
             UnlockError::Damaged(_) | UnlockError::Store(StoreError::Corrupt) => {
                 (Exit::Damaged, "damaged", NO_DAMAGE_REPAIR)
             }
+            UnlockError::Ledger(LedgerError::Ahead { .. }) => (
+                Exit::Damaged,
+                "rollback",
+                "put the newest database back; if there is none, what happened since the one that is here is lost, erasures among it: \
+                 `serve --accept-rollback \"what happened since is lost\"` goes on with it, and the log says so",
+            ),
+            UnlockError::Ledger(LedgerError::Damaged { .. } | LedgerError::Table { .. }) => (
+                Exit::Damaged,
+                "ledger_damaged",
+                "keep a copy of the file `ledger` for whoever looks into it, compare it with the copies at your backup targets, \
+                 and move it away: it is written anew from the database. Where the table is damaged, restore a backup",
+            ),
             UnlockError::NoSlotMatches => (
                 Exit::Locked,
                 "wrong_secret",

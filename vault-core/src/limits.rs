@@ -184,3 +184,15 @@ pub const RESTORE_PEOPLE_MAX: usize = 64 << 10;
 pub const RESTORE_BYTES_MAX: usize = 64 << 20;
 /// Public keys that one key part is sealed to.
 pub const RECIPIENTS_MAX: usize = 32;
+/// Records that one entry of the erasure ledger names.
+pub const LEDGER_RECORDS_MAX: usize = 1_000;
+/// Entries of the ledger that are read from its table at a time.
+pub const LEDGER_PAGE_ROWS: usize = 256;
+/// Bytes of the ledger's file that are written at a time when it is made anew.
+pub const LEDGER_WRITE_BYTES: usize = 256 << 10;
+/// How old the newest head in the ledger's file becomes while nothing is destroyed.
+pub const LEDGER_HEAD_HOURS: i64 = 1;
+/// Backups in the registry, those that are gone among them.
+pub const BACKUPS_MAX: usize = 100_000;
+/// Longest text that says where a backup goes.
+pub const BACKUP_TARGET_BYTES_MAX: usize = 1_024;

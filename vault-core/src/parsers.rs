@@ -9,6 +9,8 @@ use serde_json::Value;
 
 use crate::answer::AnswerRow;
 use crate::audit::Entry;
+use crate::backup::ledger::LedgerEntry;
+use crate::backup::registry::{BackupRow, SummaryRow};
 use crate::blob::Blob;
 use crate::commit::State;
 use crate::consent::ConsentEvent;
@@ -30,11 +32,14 @@ use crate::vault::{self, PolicyRow, Tie, TokenRow};
 pub type Form = (&'static str, fn(&[u8]) -> Option<Vec<u8>>);
 
 /// Every form that lies in an envelope or as a row.
-pub const FORMS: [Form; 17] = [
+pub const FORMS: [Form; 20] = [
     ("AnswerRow", again::<AnswerRow>),
+    ("BackupRow", again::<BackupRow>),
+    ("Backups", again::<SummaryRow>),
     ("Blob", |bytes| Some(Blob::decode(bytes)?.encode().to_vec())),
     ("Entry", |bytes| Some(Entry::decode(bytes).ok()?.encode())),
     ("Keyset", again::<Keyset>),
+    ("LedgerEntry", again::<LedgerEntry>),
     ("MetaRow", again::<MetaRow>),
     ("PolicyRow", |bytes| {
         let row: PolicyRow = row::decode(bytes).ok()?;

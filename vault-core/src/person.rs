@@ -8,15 +8,18 @@ use serde_json::{Map, Value, json};
 
 use crate::audit::canonical::canonical;
 use crate::audit::hex;
+use crate::backup::ledger::LedgerEvent;
+use crate::backup::registry;
 use crate::clock::{day_of, hour_of};
 use crate::commit::{IndexHit, Txn, View};
 use crate::crypto::{Location, Secret, key_number, seal, sha256, unseal};
 use crate::entropy::Entropy;
-use crate::id::{ReceiptId, SubjectId};
+use crate::id::{ReceiptId, RecordId, RowHandle, SubjectId};
 use crate::keys::keyset::{Compartment, Dek, Keyset, Lookup, PersonEntry};
 use crate::keys::system::CHANNEL_FIELD;
 use crate::limits::{
-    BLOB_CHUNKS_REMOVED_MAX, ERASE_ROWS_MAX, LOOKUPS_PER_PERSON_MAX, SHARED_LOOKUP_MAX,
+    BLOB_CHUNKS_REMOVED_MAX, ERASE_ROWS_MAX, LEDGER_RECORDS_MAX, LOOKUPS_PER_PERSON_MAX,
+    SHARED_LOOKUP_MAX,
 };
 use crate::refusal::Refusal;
 use crate::row;
@@ -330,6 +333,12 @@ pub(crate) fn erase(txn: &mut Txn<'_>, person: &Person) -> Result<Receipt, Refus
     let sealed =
         seal(&txn.system().system, 0, &location, &row::encode(&tombstone)).map_err(|_| DAMAGED)?;
     txn.put(Table::Tombstones, &key, &sealed)?;
+    txn.keep_in_ledger(LedgerEvent::Erased {
+        handle: person.entry.handle,
+        subject_sha256: key,
+        receipt,
+        epoch: after,
+    });
     txn.revoke(person.subject);
     let state = txn.state_mut();
     state.people = state.people.saturating_sub(1);
@@ -347,6 +356,22 @@ pub(crate) fn erase(txn: &mut Txn<'_>, person: &Person) -> Result<Receipt, Refus
         more: Vec::new(),
     };
     erasure.receipt(txn, receipt)
+}
+
+/// Notes that records are gone, so that no backup brings them back.
+pub(crate) fn keep_destroyed(
+    txn: &mut Txn<'_>,
+    handle: RowHandle,
+    collection: u16,
+    records: &[RecordId],
+) {
+    for records in records.chunks(LEDGER_RECORDS_MAX) {
+        txn.keep_in_ledger(LedgerEvent::RecordsDestroyed {
+            handle,
+            collection,
+            records: records.iter().map(|record| *record.as_bytes()).collect(),
+        });
+    }
 }
 
 /// Deletes the rows under a handle, at most `rows` of them and few enough chunks that the commit stays
@@ -403,13 +428,14 @@ impl Erasure<'_> {
         let salt = Secret::<16>::generate(txn.entropy());
         let commitment = sha256(&[salt.expose(), about]);
         let now = txn.now();
+        let erasure_horizon = registry::erasure_horizon(txn, now)?;
         let lookup_horizon = now + jiff::SignedDuration::from_hours(24);
         let common = [
             ("commitment", json!(hex(&commitment))),
             ("destroyed", Value::Array(destroyed)),
             ("epoch_after", json!(after)),
             ("epoch_before", json!(before)),
-            ("erasure_horizon", json!(now.to_string())),
+            ("erasure_horizon", json!(erasure_horizon.to_string())),
             ("kept", json!([])),
             ("lookup_horizon", json!(lookup_horizon.to_string())),
             ("receipt", json!(id.to_string())),

@@ -268,7 +268,7 @@ impl Backend for Directory {
     }
 
     fn receipt(&self, receipt: ReceiptId) -> Result<Value, Failure> {
-        self.call(|call| self.vault.receipt(call, receipt))
+        self.call(|call| self.vault.receipt(call, receipt).map(|(document, _)| document))
     }
 
     fn retention_due(&self) -> Result<Value, Failure> {

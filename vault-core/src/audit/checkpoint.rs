@@ -155,11 +155,7 @@ impl Checkpoint {
     /// The signed note.
     #[must_use]
     pub fn sign(&self, vault: VaultId, seed: &Secret<32>) -> String {
-        let key = VerifierKey::of(vault, seed);
-        let text = self.text(&key.name);
-        let signature = SigningKey::from_bytes(seed.expose()).sign(text.as_bytes());
-        let bytes = [&key_hash(&key.name, &key.key)[..], &signature.to_bytes()].concat();
-        format!("{text}\n\u{2014} {} {}\n", key.name, BASE64.encode(&bytes))
+        sign_note(&self.text(&vault.to_string()), vault, seed)
     }
 
     /// The checkpoint in a note, once this key has signed it. Signatures of others (witnesses) and
@@ -169,17 +165,8 @@ impl Checkpoint {
     ///
     /// [`CheckpointError`], except `Key`.
     pub fn open(note: &str, key: &VerifierKey) -> Result<Self, CheckpointError> {
-        // Every other reader of notes refuses control characters, and none may read another text here.
-        if note.len() > NOTE_BYTES_MAX || note.bytes().any(|byte| byte < b' ' && byte != b'\n') {
-            return Err(CheckpointError::Form);
-        }
-        // The text ends with the line before the last empty one.
-        let (text, signatures) = note.rsplit_once("\n\n").ok_or(CheckpointError::Form)?;
-        let text = format!("{text}\n");
-        if text.lines().any(str::is_empty) {
-            return Err(CheckpointError::Form);
-        }
-        let mut lines = text.lines();
+        let note = Note::parse(note)?;
+        let mut lines = note.text().lines();
         let (origin, size, root) = (lines.next(), lines.next(), lines.next());
         let (Some(origin), Some(size), Some(root)) = (origin, size, root) else {
             return Err(CheckpointError::Form);
@@ -197,21 +184,69 @@ impl Checkpoint {
         let (Some(size), Some(root)) = (size, root) else {
             return Err(CheckpointError::Form);
         };
-        if !signatures.ends_with('\n') {
+        note.verify(key)?;
+        Ok(Self { size, root })
+    }
+}
+
+/// Signs a text, whose every line ends, with a vault's key.
+pub(crate) fn sign_note(text: &str, vault: VaultId, seed: &Secret<32>) -> String {
+    let key = VerifierKey::of(vault, seed);
+    let signature = SigningKey::from_bytes(seed.expose()).sign(text.as_bytes());
+    let bytes = [&key_hash(&key.name, &key.key)[..], &signature.to_bytes()].concat();
+    format!("{text}\n\u{2014} {} {}\n", key.name, BASE64.encode(&bytes))
+}
+
+/// A note in its two parts.
+pub(crate) struct Note<'n> {
+    text: String,
+    signatures: &'n str,
+}
+
+impl<'n> Note<'n> {
+    /// Takes a note apart. Says nothing of who signed it.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::Form`].
+    pub(crate) fn parse(note: &'n str) -> Result<Self, CheckpointError> {
+        // Every other reader of notes refuses control characters, and none may read another text here.
+        if note.len() > NOTE_BYTES_MAX || note.bytes().any(|byte| byte < b' ' && byte != b'\n') {
+            return Err(CheckpointError::Form);
+        }
+        // The text ends with the line before the last empty one.
+        let (text, signatures) = note.rsplit_once("\n\n").ok_or(CheckpointError::Form)?;
+        let text = format!("{text}\n");
+        if text.lines().any(str::is_empty) {
+            return Err(CheckpointError::Form);
+        }
+        Ok(Self { text, signatures })
+    }
+
+    /// What was signed.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// That this key has signed the text. Signatures of others are let stand.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::Form`], [`CheckpointError::Signature`].
+    pub(crate) fn verify(&self, key: &VerifierKey) -> Result<(), CheckpointError> {
+        if !self.signatures.ends_with('\n') {
             return Err(CheckpointError::Form);
         }
         let mut signed = false;
-        for line in signatures.lines() {
-            match key.signed(line, text.as_bytes())? {
+        for line in self.signatures.lines() {
+            match key.signed(line, self.text.as_bytes())? {
                 None => {}
                 Some(true) => signed = true,
                 // The key's own, and wrong: somebody has changed the note.
                 Some(false) => return Err(CheckpointError::Signature),
             }
         }
-        signed
-            .then_some(Self { size, root })
-            .ok_or(CheckpointError::Signature)
+        signed.then_some(()).ok_or(CheckpointError::Signature)
     }
 }
 

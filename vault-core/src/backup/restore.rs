@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::error::BackupError;
 use super::open::{self, Counts};
 use super::read::{OpenSource, People};
-use super::replay::{Erased, Replay};
+use super::ledger::{Erased, Replay};
 use super::verify::{Tell, keyset_of, missing_keys};
 use crate::clock::day_of;
 use crate::commit::{State, initialise, store_state};

@@ -9,7 +9,7 @@ use super::keys::Identity;
 use super::manifest::{Manifest, Object, Signature, hash_text, head_bytes, missing};
 use super::open::{self, Counts, Missing};
 use super::read::{OpenSource, People, Source};
-use super::replay::Replay;
+use super::ledger::Replay;
 use super::target::Target;
 use super::write::share_of;
 use crate::audit::checkpoint::VerifierKey;

@@ -16,11 +16,12 @@ use crate::audit::checkpoint::Checkpoint;
 use crate::audit::journal::Journal;
 use crate::audit::merkle::Frontier;
 use crate::audit::tree;
+use crate::backup::ledger::{self, Head, LedgerEntry, Tip};
 use crate::crypto::Secret;
 use crate::entropy::reseed_nonces;
 use crate::keys::anchor::Flush;
 use crate::keys::system::{Roots, SystemKeys};
-use crate::limits::{CHECKPOINT_HOURS, CLOCK_LEAD_HOURS_MAX};
+use crate::limits::{CHECKPOINT_HOURS, CLOCK_LEAD_HOURS_MAX, LEDGER_HEAD_HOURS};
 use crate::refusal::Refusal;
 use crate::store::{Changes, Overlay, Store, StoreError, Table, WriteTx};
 
@@ -42,12 +43,14 @@ struct Committed {
     state: State,
     /// The edge of the tree over the log.
     log: Frontier,
+    /// The end of the erasure ledger.
+    ledger: Tip,
 }
 
-/// Which checkpoints are to be put into the anchor.
+/// Which checkpoints are to be put into the anchor, and heads into the ledger's file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Publish {
-    /// One a second.
+    /// One a second; a head one an hour.
     IfDue,
     /// Whatever is not there.
     Now,
@@ -71,6 +74,8 @@ struct Ran {
     job: Job,
     outcome: Result<(), Refusal>,
     shreds: bool,
+    /// Whether the ledger's file has to have something of it before it is acknowledged.
+    in_ledger: bool,
 }
 
 /// A batch that is ready to be committed.
@@ -80,6 +85,9 @@ struct Prepared {
     row: EpochRow,
     state: State,
     log: Frontier,
+    ledger: Tip,
+    /// What the ledger's file gains.
+    ledger_frames: Vec<u8>,
     /// The keys after the commit, if it changes any.
     keys: Option<Arc<Keys>>,
     /// For an anchor pass: the next secret.
@@ -193,6 +201,7 @@ impl Writer {
                 &*self.parts.store,
                 &mut *self.parts.anchor,
                 &self.parts.slots,
+                &mut self.parts.ledger,
                 &self.parts.root_keys,
                 after_error,
                 self.parts.accept_rollback,
@@ -231,6 +240,7 @@ impl Writer {
             row: recovered.row,
             state: recovered.state,
             log: recovered.log,
+            ledger: recovered.ledger,
         });
         Ok(recovered.rolled_back)
     }
@@ -396,6 +406,7 @@ impl Writer {
             let mut outcome = run_caught(&mut job.run, &mut txn);
             let (changes, own) = txn.finish();
             let shreds = outcome.is_ok() && own.shreds();
+            let in_ledger = outcome.is_ok() && !own.ledger.is_empty();
             if full && !shreds {
                 outcome = outcome.and(Err(Refusal::DiskFull));
             }
@@ -407,6 +418,7 @@ impl Writer {
                 job,
                 outcome,
                 shreds,
+                in_ledger,
             });
         }
         let result = merge(
@@ -507,29 +519,33 @@ impl Writer {
             // If it cannot be begun anew it refuses entries, and reads say so.
             let _ = journal.folded(folded, &mut *self.parts.entropy);
         }
-        let (shredding, others): (Vec<_>, Vec<_>) = ran.into_iter().partition(|ran| ran.shreds);
+        committed.ledger = prepared.ledger;
+        let waits = |ran: &Ran| ran.shreds || ran.in_ledger;
+        let (waiting, others): (Vec<_>, Vec<_>) = ran.into_iter().partition(waits);
         for ran in others {
             (ran.job.done)(ran.outcome);
         }
-        if prepared.secret.is_none() {
-            return;
-        }
-        self.publish_with(Flush::WithNext);
-        let mut ended = self.parts.anchor.retire(prepared.row.epoch).is_ok();
-        if let (true, Some(candidate)) = (ended, prepared.root_key) {
-            let entropy = &mut *self.parts.entropy;
-            ended = self
-                .parts
-                .slots
-                .scrub_all_but(candidate.generation, entropy)
-                .is_ok();
-            if ended {
-                self.parts.root_keys = vec![candidate];
+        // Before any secret is ended, so that what stands in the file is never less than what is gone.
+        let mut ended = self.extend_ledger(&prepared.ledger_frames);
+        if prepared.secret.is_some() {
+            self.publish_with(Flush::WithNext);
+            ended &= self.parts.anchor.retire(prepared.row.epoch).is_ok();
+            if let (true, Some(candidate)) = (ended, prepared.root_key) {
+                let entropy = &mut *self.parts.entropy;
+                ended = self
+                    .parts
+                    .slots
+                    .scrub_all_but(candidate.generation, entropy)
+                    .is_ok();
+                if ended {
+                    self.parts.root_keys = vec![candidate];
+                }
             }
         }
-        // Recovery ends the old secret as well, or says that it cannot.
+        // Recovery ends the old secret as well, and appends what the ledger's file lacks, or says that
+        // it cannot.
         let gone = ended || self.recover_with_room().is_ok();
-        for ran in shredding {
+        for ran in waiting {
             let verdict = if gone {
                 Ok(())
             } else {
@@ -537,6 +553,46 @@ impl Writer {
             };
             (ran.job.done)(ran.outcome.and(verdict));
         }
+    }
+
+    /// Puts the entries of a commit into the ledger's file; whether they are on the medium.
+    fn extend_ledger(&mut self, frames: &[u8]) -> bool {
+        if frames.is_empty() {
+            return true;
+        }
+        let committed = self.committed.as_ref().expect("just written");
+        let head = Head {
+            tip: committed.ledger,
+            time: Timestamp::from_millisecond(committed.state.time).unwrap_or_default(),
+        };
+        let system = &committed.keys.system;
+        let (signing, key) = (&system.signing, &system.ledger);
+        let ledger = &mut self.parts.ledger;
+        ledger.extend(frames, &head, signing, key).is_ok()
+    }
+
+    /// Puts a head into the ledger's file where the last is old, so that a copy says until when it is
+    /// complete though nothing was destroyed for long.
+    pub(super) fn note_in_ledger(&mut self, which: Publish) {
+        if self.committed.is_none() || self.shared.full.load(Ordering::Acquire) {
+            return;
+        }
+        let time = self.look_at_clock();
+        let committed = self.committed.as_ref().expect("looked above");
+        let last = self.parts.ledger.head_at();
+        let age = last.map(|last| time.duration_since(last));
+        let due = age.is_none_or(|age| age.as_hours() >= LEDGER_HEAD_HOURS);
+        if !due && (which == Publish::IfDue || age.is_some_and(|age| !age.is_positive())) {
+            return;
+        }
+        let head = Head {
+            tip: committed.ledger,
+            time,
+        };
+        let system = &committed.keys.system;
+        // Without it the file says less, and nothing is lost: the next attempt is a second away.
+        let ledger = &mut self.parts.ledger;
+        let _ = ledger.note(&head, &system.signing, &system.ledger);
     }
 }
 
@@ -659,6 +715,18 @@ fn merge(
     if let Some(folded) = folded {
         state.journal_folded = folded;
     }
+    // By a clock that is not believed, a copy would call itself complete until then.
+    let at = recorded.as_millisecond();
+    let events = wishes.ledger.iter().cloned();
+    let events: Vec<_> = events.map(|event| LedgerEntry { at, event }).collect();
+    let (ledger, ledger_frames) = ledger::extend(
+        &mut merged,
+        vault,
+        &system.ledger,
+        committed.ledger,
+        &events,
+    )?;
+    state.ledger = ledger.position;
     let changes_keys = roots.is_some() || wishes.system.is_some();
     if changes_keys {
         row.serial += 1;
@@ -688,6 +756,8 @@ fn merge(
         row,
         state,
         log,
+        ledger,
+        ledger_frames,
         keys: next_keys,
         secret,
         root_key,

@@ -30,6 +30,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::audit::Entry;
 use crate::audit::journal::Journal;
+use crate::backup::ledger::LedgerFile;
 use crate::clock::Clock;
 use crate::entropy::Entropy;
 use crate::id::VaultId;
@@ -68,6 +69,8 @@ pub struct Parts {
     pub anchor: Box<dyn Anchor>,
     /// Keeps the root key.
     pub slots: SlotFile,
+    /// The erasure ledger's file.
+    pub(crate) ledger: LedgerFile,
     /// The root keys that a slot has yielded.
     pub root_keys: Vec<RootCandidate>,
     /// The present.
@@ -329,6 +332,7 @@ fn run(writer: &mut batch::Writer, jobs: &mpsc::Receiver<Job>) {
             Err(RecvTimeoutError::Timeout) => {
                 writer.fold();
                 writer.publish(Publish::IfDue);
+                writer.note_in_ledger(Publish::IfDue);
                 continue;
             }
             Err(RecvTimeoutError::Disconnected) => break,
@@ -349,9 +353,11 @@ fn run(writer: &mut batch::Writer, jobs: &mpsc::Receiver<Job>) {
         writer.look_at_room();
         writer.commit(batch);
         writer.publish(Publish::IfDue);
+        writer.note_in_ledger(Publish::IfDue);
     }
     writer.fold();
     writer.publish(Publish::Now);
+    writer.note_in_ledger(Publish::Now);
 }
 
 impl From<StoreError> for Refusal {

@@ -7,10 +7,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::state::{EpochRow, State};
 use crate::audit::checkpoint::{Checkpoint, VerifierKey};
 use crate::audit::merkle::{self, Frontier};
 use crate::audit::tree::StoredTree;
+use crate::backup::ledger::{LedgerError, LedgerFile, Rows, Tip};
 use crate::crypto::Secret;
 use crate::entropy::Entropy;
 use crate::id::VaultId;
@@ -18,7 +21,7 @@ use crate::keys::anchor::{Anchor, AnchorError};
 use crate::keys::shred::ShredError;
 use crate::keys::slots::{SlotFile, SlotsError};
 use crate::keys::system::{Roots, SystemKeys};
-use crate::store::{RedbStore, Store, StoreError, WriteTx, drop_page_cache};
+use crate::store::{RedbStore, Store, StoreError, Table, WriteTx, drop_page_cache};
 
 /// Opens the store of a vault, as often as needed.
 pub trait StoreFactory: Send {
@@ -77,6 +80,9 @@ pub enum RecoverError {
     /// A row that must be there is not, or does not open.
     #[error("the vault's files are damaged: {0}")]
     Damaged(&'static str),
+    /// The erasure ledger contradicts the database, or could not be read or written.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     /// No slot of the anchor opens the roots: anchor and database do not belong together.
     #[error("the anchor does not open this database")]
     NoAnchor,
@@ -115,6 +121,8 @@ pub(super) struct Recovered {
     pub(super) system: SystemKeys,
     pub(super) state: State,
     pub(super) log: Frontier,
+    /// The end of the erasure ledger.
+    pub(super) ledger: Tip,
     /// The log does not go on from the anchor's checkpoint, which was accepted.
     pub(super) rolled_back: bool,
     /// Which of the candidates is the root key.
@@ -129,6 +137,7 @@ pub(super) fn recover(
     factory: &dyn StoreFactory,
     anchor: &mut dyn Anchor,
     slots: &SlotFile,
+    ledger: &mut LedgerFile,
     root_keys: &[RootCandidate],
     after_error: bool,
     accept_rollback: bool,
@@ -154,7 +163,7 @@ pub(super) fn recover(
         }
     }
     let (root_key, roots, system) = found.ok_or(RecoverError::NoAnchor)?;
-    let state = State::load(vault, &*snapshot, &system.system)?;
+    let mut state = State::load(vault, &*snapshot, &system.system)?;
     let mut tree = StoredTree::new(&*snapshot, vault, &system.audit);
     let log = Frontier::load(state.audit_next, &mut tree)?;
     let key = VerifierKey::of(vault, &system.signing);
@@ -172,9 +181,27 @@ pub(super) fn recover(
             });
         }
     }
+    let opened = ledger.open(&Rows {
+        tx: &*snapshot,
+        end: state.ledger,
+        key: &system.ledger,
+        signing: &system.signing,
+        time: Timestamp::from_millisecond(state.time).unwrap_or_default(),
+        accept_older: accept_rollback,
+    })?;
     drop(snapshot);
     row.recoveries += 1;
-    store.write(&mut |tx| row.store(tx))?;
+    state.ledger = opened.tip.position;
+    store.write(&mut |tx| {
+        // What an older database does not know was destroyed all the same.
+        for (sequence, entry) in &opened.missing {
+            tx.put(Table::Ledger, &sequence.to_be_bytes(), entry)?;
+        }
+        if !opened.missing.is_empty() {
+            state.store(vault, tx, &system.system)?;
+        }
+        row.store(tx)
+    })?;
     anchor.retire(row.epoch)?;
     slots.scrub_all_but(root_keys[root_key].generation, entropy)?;
     Ok(Recovered {
@@ -184,6 +211,7 @@ pub(super) fn recover(
         system,
         state,
         log,
+        ledger: opened.tip,
         rolled_back,
         root_key,
     })

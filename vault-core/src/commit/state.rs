@@ -36,6 +36,8 @@ pub struct State {
     pub policy_version: u32,
     /// When the newest checkpoint in the log's table was made.
     pub checkpoint_at: i64,
+    /// Entries of the erasure ledger.
+    pub ledger: u64,
 }
 
 impl State {

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::audit::journal::Journal;
+use crate::backup::ledger::tests::MemoryTape;
 use crate::clock::ManualClock;
 use crate::crypto::Secret;
 use crate::entropy::SeededEntropy;
@@ -35,6 +36,7 @@ pub(crate) struct Machine {
     disk: MemoryDisk,
     anchor: MemoryMedium,
     slots: MemoryMedium,
+    pub(crate) ledger: MemoryTape,
     dir: tempfile::TempDir,
     plan: Arc<Mutex<Option<FaultPlan>>>,
     /// Whether the store refuses to be opened again.
@@ -83,6 +85,7 @@ impl Machine {
             disk: MemoryDisk::from_bytes(Vec::new()),
             anchor: MemoryMedium::new(anchor::image(VAULT, 1, &secret, entropy)),
             slots: MemoryMedium::new(slots::image(VAULT, &root_key, &targets, entropy)),
+            ledger: MemoryTape::default(),
             dir: tempfile::tempdir().unwrap(),
             plan: Arc::default(),
             stuck: Arc::default(),
@@ -136,6 +139,7 @@ impl Machine {
             )),
             root_keys: root_keys.collect(),
             slots,
+            ledger: LedgerFile::new(VAULT, Box::new(self.ledger.clone())),
             clock: self.clock.clone(),
             entropy: Box::new(crate::entropy::OsEntropy),
             reserve: self.reserve.lock().take(),

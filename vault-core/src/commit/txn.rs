@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::Keys;
 use super::state::State;
 use crate::audit::Entry;
+use crate::backup::ledger::LedgerEvent;
 use crate::entropy::Entropy;
 use crate::id::{RowHandle, SubjectId, VaultId};
 use crate::keys::keyset::{PersonEntry, people_tag};
@@ -79,6 +80,7 @@ pub(super) struct Wishes {
     pub(super) system: Option<Arc<SystemKeys>>,
     pub(super) state: Option<State>,
     pub(super) audit: Vec<Entry>,
+    pub(super) ledger: Vec<LedgerEvent>,
     /// How many closures end the readers of each person: a closure knows its own share.
     pub(super) revoked: BTreeMap<SubjectId, u64>,
     /// Whose keysets are written: who copies the vault finds their keys by it.
@@ -108,6 +110,7 @@ impl Wishes {
             system,
             state,
             audit,
+            ledger,
             revoked,
             keysets,
             policy_changed,
@@ -127,6 +130,7 @@ impl Wishes {
         self.system = system.or(self.system.take());
         self.state = state.or(self.state.take());
         self.audit.extend(audit);
+        self.ledger.extend(ledger);
         for (subject, times) in revoked {
             *self.revoked.entry(subject).or_default() += times;
         }
@@ -313,6 +317,12 @@ impl<'a> Txn<'a> {
     /// Adds an entry to the log.
     pub fn record(&mut self, entry: Entry) {
         self.own.audit.push(entry);
+    }
+
+    /// Puts into the erasure ledger what a restored backup must not undo. The change is acknowledged
+    /// once the ledger's file has it.
+    pub fn keep_in_ledger(&mut self, event: LedgerEvent) {
+        self.own.ledger.push(event);
     }
 
     /// Ends the readers of this person before the commit is acknowledged.

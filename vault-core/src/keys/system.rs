@@ -178,6 +178,8 @@ pub struct SystemKeys {
     pub audit: Secret<32>,
     /// Seed of the key that signs checkpoints.
     pub signing: Secret<32>,
+    /// Seals the erasure ledger; every key part of a backup holds it.
+    pub ledger: Secret<32>,
     index: BTreeMap<(u16, u16), Secret<32>>,
     /// One, or two while the index is being built anew: writes go to all, look-ups to the first.
     pub placements: Vec<Placement>,
@@ -198,6 +200,7 @@ impl SystemKeys {
             system: Secret::generate(entropy),
             audit: Secret::generate(entropy),
             signing: Secret::generate(entropy),
+            ledger: Secret::generate(entropy),
             index: BTreeMap::new(),
             placements: vec![Placement::generate(0, entropy)],
             slots,
@@ -235,6 +238,7 @@ impl SystemKeys {
             system: self.system.duplicate(),
             audit: self.audit.duplicate(),
             signing: self.signing.duplicate(),
+            ledger: self.ledger.duplicate(),
             index: self
                 .index
                 .iter()

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::secret::Passphrase;
 use super::token::Call;
 use super::{RecoveryKey, SlotKind, UnlockSecret, Vault, create, honey, input};
+use crate::backup::registry::{self, BackupSummary};
 use crate::commit::View;
 use crate::crypto::{Location, MemoryLock, Secret, memory_lock, seal, unseal};
 use crate::entropy::{Entropy, OsEntropy};
@@ -45,6 +46,8 @@ pub struct Status {
     pub bytes_on_disk: u64,
     /// The process's pages for keys, and which of them may be swapped out.
     pub memory_lock: MemoryLock,
+    /// What there is of backups.
+    pub backups: BackupSummary,
 }
 
 /// A policy as applied.
@@ -218,6 +221,7 @@ impl Vault {
             audit_entries: state.audit_next,
             bytes_on_disk: create::bytes_on_disk(&self.paths),
             memory_lock: memory_lock(),
+            backups: registry::summary(&snapshot, snapshot.now())?,
         })
     }
 

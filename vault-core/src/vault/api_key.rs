@@ -11,6 +11,7 @@ use super::Vault;
 use super::input::{self, check_text};
 use super::token::Call;
 use super::token_row::{self, TokenRow, TokenView};
+use crate::backup::ledger::LedgerEvent;
 use crate::commit::View;
 use crate::id::TokenId;
 use crate::limits::{API_KEY_CHANNELS_MAX, LABEL_BYTES_MAX, OVERLAP_DAYS_MAX};
@@ -252,7 +253,10 @@ impl Vault {
             let rows = token_row::all(txn)?;
             let found = rows.into_iter().find(|(_, row)| row.token == token);
             let (hash, mut row) = found.ok_or(Refusal::NotFound("API key"))?;
-            row.revoked_at.get_or_insert(txn.now().as_millisecond());
+            if row.revoked_at.is_none() {
+                row.revoked_at = Some(txn.now().as_millisecond());
+                txn.keep_in_ledger(LedgerEvent::ApiKeyRevoked { token });
+            }
             row.store(txn, &hash)?;
             txn.revoke_all();
             Ok(())

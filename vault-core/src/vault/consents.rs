@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::call::{Context, Noted};
 use super::input::check_text;
 use super::{Call, Vault};
+use crate::backup::ledger::LedgerEvent;
 use crate::commit::{Txn, View};
 use crate::consent::{self, ConsentEvent, ConsentState};
 use crate::id::{ConsentId, SubjectId};
@@ -87,7 +88,8 @@ fn append(
     let mut person = context.person(txn, subject)?;
     noted.person(&person, txn.now());
     let purpose = consent_purpose(policy, purpose)?;
-    let (state, input) = make(consent::state(txn, &person, purpose.id)?)?;
+    let before = consent::state(txn, &person, purpose.id)?;
+    let (state, input) = make(before)?;
     let ConsentInput {
         given: _,
         notice,
@@ -103,6 +105,13 @@ fn append(
         message_id,
     };
     consent::append(txn, &mut person, purpose.id, &event)?;
+    // Refusing what one agreed to before is withdrawing it.
+    if before == Some(ConsentState::Given) && state != ConsentState::Given {
+        txn.keep_in_ledger(LedgerEvent::ConsentWithdrawn {
+            handle: person.entry.handle,
+            purpose: purpose.id,
+        });
+    }
     Ok(event)
 }
 

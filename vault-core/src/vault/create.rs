@@ -18,6 +18,7 @@ use super::token_row::Uses;
 use super::{Settings, Vault, admin, blobs, figures, guard, honey};
 use crate::audit::journal::Journal;
 use crate::audit::{Actor, Entry};
+use crate::backup::ledger::{FileTape, LedgerError, LedgerFile};
 use crate::commit::View as _;
 use crate::commit::{
     Engine, FileReserve, Parts, RecoverError, RedbFactory, RootCandidate, State, StoreFactory,
@@ -40,6 +41,7 @@ pub(super) const DATABASE: &str = "vault.redb";
 const DATABASE_UNFINISHED: &str = "vault.redb.unfinished";
 const RESERVE: &str = "reserve";
 const JOURNAL: &str = "journal";
+const LEDGER: &str = "ledger";
 const LOCK: &str = "lock";
 const ANCHOR: &str = "anchor";
 const SLOTS: &str = "slots";
@@ -157,6 +159,9 @@ pub enum UnlockError {
     /// The operating system refused.
     #[error("could not read the vault's files")]
     Io(#[source] io::Error),
+    /// The erasure ledger and the database contradict each other, or it could not be read or written.
+    #[error(transparent)]
+    Ledger(LedgerError),
     /// No slot opens with this secret.
     #[error("no key slot opens with this passphrase or key")]
     NoSlotMatches,
@@ -180,6 +185,7 @@ impl From<RecoverError> for UnlockError {
         match error {
             RecoverError::Anchor(anchor::AnchorError::Io(error)) => Self::Io(error),
             RecoverError::Damaged(what) => Self::Damaged(what),
+            RecoverError::Ledger(error) => Self::Ledger(error),
             RecoverError::NoAnchor => Self::Anchor,
             RecoverError::Rollback { log, checkpoint } => Self::Rollback { log, checkpoint },
             RecoverError::Slots(SlotsError::Io(error)) => Self::Io(error),
@@ -488,6 +494,7 @@ impl LockedVault {
             anchor: Box::new(FileAnchor::new(vault, media, Box::new(OsEntropy))),
             root_keys: root_keys.collect(),
             slots,
+            ledger: LedgerFile::new(vault, Box::new(FileTape::new(self.paths.dir.join(LEDGER)))),
             clock: self.settings.clock.clone(),
             entropy: Box::new(OsEntropy),
             reserve: Some(Box::new(FileReserve::new(self.paths.dir.join(RESERVE)))),

@@ -13,6 +13,7 @@ use crate::audit::merkle::{self, Hash};
 use crate::audit::tree::{self, StoredTree};
 use crate::audit::verify::{LogReport, LogVerifier, LogWalk, stored_checkpoints};
 use crate::audit::{self, Actor, Entry, receipt, subject_tag};
+use crate::backup::registry::{self, ReceiptStatus};
 use crate::clock::day_of;
 use crate::commit::{Snapshot, View};
 use crate::crypto::{Location, Secret, unseal};
@@ -339,12 +340,17 @@ impl Vault {
         )
     }
 
-    /// A receipt as the vault keeps it: body and fresh proof, and nothing that names the person.
+    /// A receipt as the vault keeps it: body and fresh proof, and nothing that names the person. Beside
+    /// it, how far the erasure reaches by now.
     ///
     /// # Errors
     ///
     /// [`Refusal::NotFound`], [`Refusal::RoleDenied`].
-    pub fn receipt(&self, call: &Call<'_>, id: ReceiptId) -> Result<Value, Refusal> {
+    pub fn receipt(
+        &self,
+        call: &Call<'_>,
+        id: ReceiptId,
+    ) -> Result<(Value, ReceiptStatus), Refusal> {
         self.read(
             call,
             "receipts.read",
@@ -358,9 +364,12 @@ impl Vault {
                 let body = unseal(&snapshot.system().system, &location, &sealed);
                 let body = body.map_err(|_| DAMAGED)?;
                 let body: Value = serde_json::from_slice(&body).map_err(|_| DAMAGED)?;
-                Ok(json!({"body": body, "proof": proof(snapshot, id)?}))
+                let time = body["time"].as_str().and_then(|time| time.parse().ok());
+                let status = registry::receipt_status(snapshot, id, time.ok_or(DAMAGED)?)?;
+                let document = json!({"body": body, "proof": proof(snapshot, id)?});
+                Ok((document, status))
             },
-            |document| document,
+            |receipt| receipt,
         )
     }
 

@@ -4,7 +4,7 @@ use super::create::VaultPaths;
 use super::restore::RestoreOptions;
 use crate::backup::BackupError;
 use crate::backup::read::OpenSource;
-use crate::backup::replay::Replay;
+use crate::backup::ledger::Replay;
 
 /// What the longest copy says of the time since the backup; what no copy vouches for must be accepted in
 /// words.

@@ -8,6 +8,7 @@ mod access;
 mod admin;
 mod api_key;
 mod ask;
+mod backups;
 mod blobs;
 mod bulk;
 mod call;
@@ -43,10 +44,14 @@ use std::sync::atomic::AtomicBool;
 use parking_lot::Mutex;
 
 pub use crate::answer::Answer;
+pub use crate::backup::registry::{
+    BackupBegin, BackupFacts, BackupSummary, BackupView, KeyPartView, Part as BackupPart, PartView,
+    ReceiptStatus,
+};
 // What callers of a vault meet beside it, so that one `use` is enough for a program that holds one.
 pub use crate::clock::{Clock, SystemClock};
 pub use crate::consent::{ConsentEvent, ConsentState};
-pub use crate::id::{CallId, ReceiptId, RecordId, SessionId, SubjectId, TokenId};
+pub use crate::id::{BackupId, CallId, ReceiptId, RecordId, SessionId, SubjectId, TokenId};
 pub use crate::keys::slots::SlotKind;
 pub use crate::policy::CollectionKind;
 pub use crate::refusal::{InputError, Refusal};
@@ -54,6 +59,7 @@ pub use access::{Access, AccessAbout, AccessPage, AccessQuery};
 pub(crate) use admin::PolicyRow;
 pub use admin::{PolicyApplied, PolicyView, SlotView, Status};
 pub use api_key::{Rotated, TokenInput};
+pub use backups::{LedgerCopied, LedgerCopyError};
 pub use blobs::{BlobPlace, BlobWritten, Download, Look, Upload};
 pub(crate) use bulk::wanted_form;
 pub use bulk::{ChangeInput, Purged, Query, QueryInput, QueryPart, Step, Updated};

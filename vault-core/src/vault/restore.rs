@@ -13,7 +13,7 @@ use super::create::{self, DATABASE, VaultPaths};
 use super::secret::{Passphrase, RecoveryKey, UnlockSecret};
 use super::{LockedVault, Settings};
 use crate::backup::read::Source;
-use crate::backup::replay::Replay;
+use crate::backup::ledger::Replay;
 use crate::backup::restore::{Restored, fill, first_epoch, system_of};
 use crate::backup::target::Target;
 use crate::backup::verify::{Tell, objects};

@@ -440,7 +440,7 @@ fn a_receipt_verifies_with_the_public_key_alone_and_with_nothing_changed() {
     assert_eq!(verified.opened, Some(Opened::Subject(people[0])));
 
     // Kept by the vault without the opening, and proved against a later checkpoint.
-    let kept = vault
+    let (kept, _) = vault
         .receipt(&call(&auditor, None), verified.receipt)
         .unwrap();
     assert!(!kept.to_string().contains(&people[0].to_string()));

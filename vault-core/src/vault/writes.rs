@@ -15,7 +15,7 @@ use crate::consent;
 use crate::decision;
 use crate::id::{RecordId, SubjectId};
 use crate::limits::{APPEND_RECORDS_MAX, FINAL_WITHIN_HOURS, INPUT_ERRORS_MAX};
-use crate::person::Person;
+use crate::person::{Person, keep_destroyed};
 use crate::policy::{Collection, CollectionKind, Policy};
 use crate::record::{self, Outcome, Stored};
 use crate::refusal::Refusal;
@@ -246,6 +246,7 @@ pub(super) fn delete(
     let stored = stored.ok_or(Refusal::NotFound("record"))?;
     check_revision(Some(&stored), if_match)?;
     record::remove(txn, &mut person, &collection, &stored)?;
+    keep_destroyed(txn, person.entry.handle, collection.id, &[record]);
     Ok(Written {
         record: (record != RecordId::SINGLE).then_some(record),
         etag: String::new(),

@@ -1,6 +1,6 @@
 //! Rows that are none, each by the fault that its form alone can have.
 
-use super::rows::{NOW, blob, entry, event, inner, leaf, policy, session, system, token};
+use super::rows::{NOW, blob, entry, event, happened, inner, leaf, policy, session, system, token};
 use crate::answer::AnswerRow;
 use crate::commit::State;
 use crate::person::SubjectRow;
@@ -43,6 +43,11 @@ pub(super) fn faults() -> Vec<(&'static str, &'static str, Vec<u8>)> {
                 &[1, 0],
                 &[1, 250],
             ),
+        ),
+        (
+            "LedgerEntry",
+            "an event of no kind",
+            replaced(&row::encode(&happened(4)), &[4, 7, 7], &[5, 7, 7]),
         ),
         ("Blob", "a media type with capitals", blob(1, "Image/JPEG")),
         (

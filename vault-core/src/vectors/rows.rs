@@ -6,11 +6,13 @@ use serde_json::{Value, json};
 use super::{Set, faulty, row_faults, valid, with};
 use crate::answer::{Answer, AnswerRow};
 use crate::audit::{Actor, Entry};
+use crate::backup::ledger::{LedgerEntry, LedgerEvent};
+use crate::backup::registry::{BackupFacts, BackupRow, KeyPartRow, LiveKeys, PartRow, SummaryRow};
 use crate::blob::Blob;
 use crate::commit::State;
 use crate::consent::{ConsentEvent, ConsentState};
 use crate::entropy::SeededEntropy;
-use crate::id::{CallId, ConsentId, ReceiptId, SessionId, SubjectId, TokenId};
+use crate::id::{BackupId, CallId, ConsentId, ReceiptId, RowHandle, SessionId, SubjectId, TokenId};
 use crate::keys::keyset::{Compartment, Keyset, Lookup};
 use crate::keys::slots::{SlotKind, SlotTarget};
 use crate::keys::system::{Placement, SystemKeys};
@@ -152,6 +154,94 @@ pub(super) fn system() -> SystemKeys {
     keys
 }
 
+fn backup() -> BackupRow {
+    BackupRow {
+        target: "/srv/backup".into(),
+        started_at: NOW,
+        log_size: 300,
+        of: None,
+        data: Some(PartRow {
+            completed_at: Some(NOW + 9),
+            deleted_at: None,
+        }),
+        keys: Some(KeyPartRow {
+            part: PartRow {
+                completed_at: Some(NOW + 9),
+                deleted_at: Some(NOW + 60_000),
+            },
+            expires_at: NOW + 90_000,
+        }),
+        failed_at: None,
+        facts: Some(BackupFacts {
+            bytes: 1 << 33,
+            people: 100_000,
+            records: 1_000_000,
+            epoch: 7,
+            policy_version: 3,
+            ledger_position: 251,
+            manifest_sha256: [8; 32],
+        }),
+    }
+}
+
+fn rekey() -> BackupRow {
+    BackupRow {
+        of: Some(BackupId::from_bytes([9; 16])),
+        data: None,
+        keys: Some(KeyPartRow {
+            part: PartRow {
+                completed_at: None,
+                deleted_at: None,
+            },
+            expires_at: NOW + 90_000,
+        }),
+        failed_at: Some(NOW + 3),
+        facts: None,
+        ..backup()
+    }
+}
+
+fn backups() -> SummaryRow {
+    SummaryRow {
+        keys: vec![LiveKeys {
+            backup: BackupId::from_bytes([9; 16]),
+            log_size: 70_000,
+            expires_at: NOW + 90_000,
+        }],
+        last_completed_at: Some(NOW),
+    }
+}
+
+/// An entry of the ledger, of each kind.
+pub(super) fn happened(kind: usize) -> LedgerEntry {
+    let handle = RowHandle::from_bytes([1; 16]);
+    let events = [
+        LedgerEvent::Erased {
+            handle,
+            subject_sha256: [2; 32],
+            receipt: ReceiptId::from_bytes([3; 16]),
+            epoch: 300,
+        },
+        LedgerEvent::RecordsDestroyed {
+            handle,
+            collection: 2,
+            records: vec![[4; 24], [5; 24]],
+        },
+        LedgerEvent::KeysDestroyed {
+            handle,
+            keys: vec![1, 70_000],
+        },
+        LedgerEvent::ConsentWithdrawn { handle, purpose: 6 },
+        LedgerEvent::ApiKeyRevoked {
+            token: TokenId::from_bytes([7; 16]),
+        },
+    ];
+    LedgerEntry {
+        at: NOW,
+        event: events.into_iter().nth(kind).expect("one of five"),
+    }
+}
+
 fn keyset() -> Keyset {
     let entropy = &mut SeededEntropy::new(22);
     let mut keyset = Keyset::generate(SubjectId::from_bytes([2; 16]), entropy);
@@ -235,6 +325,7 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         sweep_from: [2; 16],
         policy_version: 251,
         checkpoint_at: NOW - 9,
+        ledger: 70_000,
     };
     let mut refused = event();
     refused.state = ConsentState::Refused;
@@ -285,6 +376,22 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             ])))),
         ),
         ("AnswerRow", "not kept", bytes(row::encode(&answers(None)))),
+        (
+            "BackupRow",
+            "both parts, whole, the keys gone",
+            bytes(row::encode(&backup())),
+        ),
+        (
+            "BackupRow",
+            "a key part under way",
+            bytes(row::encode(&rekey())),
+        ),
+        ("Backups", "one key part", bytes(row::encode(&backups()))),
+        (
+            "Backups",
+            "none",
+            bytes(row::encode(&SummaryRow::default())),
+        ),
         ("Blob", "a photograph", blob(300_000, "image/jpeg")),
         ("Blob", "empty", blob(0, "application/octet-stream")),
         ("Entry", "every member", entry().encode()),
@@ -297,6 +404,31 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             "Keyset",
             "a compartment of each kind",
             bytes(row::encode(&keyset())),
+        ),
+        (
+            "LedgerEntry",
+            "a person erased",
+            bytes(row::encode(&happened(0))),
+        ),
+        (
+            "LedgerEntry",
+            "records destroyed",
+            bytes(row::encode(&happened(1))),
+        ),
+        (
+            "LedgerEntry",
+            "keys destroyed",
+            bytes(row::encode(&happened(2))),
+        ),
+        (
+            "LedgerEntry",
+            "a consent withdrawn",
+            bytes(row::encode(&happened(3))),
+        ),
+        (
+            "LedgerEntry",
+            "an API key revoked",
+            bytes(row::encode(&happened(4))),
         ),
         ("MetaRow", "every member", bytes(row::encode(&meta()))),
         ("MetaRow", "fresh", bytes(row::encode(&fresh))),

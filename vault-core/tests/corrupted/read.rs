@@ -121,7 +121,7 @@ impl Scene {
         );
         for receipt in &self.receipts {
             let id = receipt.parse().map_err(|_| Refusal::NotFound("receipt"))?;
-            let document = vault.receipt(&Call::new(&dpo), id)?;
+            let (document, _) = vault.receipt(&Call::new(&dpo), id)?;
             let entry = document["proof"]["entry"].clone();
             all.insert(receipt.clone(), json!([document["body"], entry]));
         }

@@ -167,7 +167,7 @@ fn everything(vault: &Arc<Vault>, said: &Value) {
     assert!(matches!(refused, Err(Refusal::Erased { receipt: Some(_) })));
     let key = VerifierKey::parse(text("log_key")).unwrap();
     let old = receipt::verify(&said["receipt"], &key).unwrap();
-    let new = vault.receipt(&Call::new(&dpo), old.receipt).unwrap();
+    let (new, _) = vault.receipt(&Call::new(&dpo), old.receipt).unwrap();
     assert_eq!(receipt::verify(&new, &key).unwrap().index, old.index);
     let report = vault
         .verify_log(&Call::new(&dpo), &[], &mut |_, _| {})

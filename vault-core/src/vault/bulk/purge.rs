@@ -10,8 +10,8 @@ use super::find::{Portion, Segment};
 use super::{Admitted, ChangeInput, Ids, Place};
 use crate::audit::hex;
 use crate::commit::Txn;
-use crate::id::ReceiptId;
-use crate::person::Erasure;
+use crate::id::{ReceiptId, RecordId};
+use crate::person::{Erasure, keep_destroyed};
 use crate::policy::Capability;
 use crate::record::{self, Ended};
 use crate::refusal::Refusal;
@@ -50,6 +50,8 @@ fn purge(
         for number in record::purge(txn, &mut person, admitted.collection, &grant, &all)? {
             *done.keys.entry(number).or_default() += 1;
         }
+        let records: Vec<RecordId> = all.iter().map(|known| known.id).collect();
+        keep_destroyed(txn, person.entry.handle, admitted.collection.id, &records);
         done.count += all.len() as u64;
         done.ids
             .extend(all.iter().map(|known| (*subject, known.id)));

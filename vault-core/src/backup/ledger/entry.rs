@@ -1,0 +1,58 @@
+//! What an entry of the ledger says.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ReceiptId, RecordId, RowHandle, TokenId};
+
+/// One entry: what happened, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerEntry {
+    /// Milliseconds since 1970 of the commit.
+    pub at: i64,
+    /// What.
+    pub event: LedgerEvent,
+}
+
+/// What a restored backup must not undo. The variants' numbers are on disk: append-only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LedgerEvent {
+    /// A person is gone, with everything of them.
+    Erased {
+        /// Where their rows lay.
+        handle: RowHandle,
+        /// SHA-256 of their id, by which it goes on being refused.
+        subject_sha256: [u8; 32],
+        /// What stands for the erasure.
+        receipt: ReceiptId,
+        /// The epoch since.
+        epoch: u64,
+    },
+    /// Records are gone.
+    RecordsDestroyed {
+        /// Whose.
+        handle: RowHandle,
+        /// Of which collection.
+        collection: u16,
+        /// Which.
+        records: Vec<[u8; RecordId::BYTES]>,
+    },
+    /// Keys are gone, and whatever lies under them, while the person stays.
+    KeysDestroyed {
+        /// Whose.
+        handle: RowHandle,
+        /// Their numbers in the keyset.
+        keys: Vec<u32>,
+    },
+    /// A person no longer agrees.
+    ConsentWithdrawn {
+        /// Who.
+        handle: RowHandle,
+        /// To which purpose.
+        purpose: u16,
+    },
+    /// An API key opens nothing any more.
+    ApiKeyRevoked {
+        /// Which.
+        token: TokenId,
+    },
+}

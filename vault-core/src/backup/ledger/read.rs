@@ -1,0 +1,428 @@
+//! Reading copies of the ledger back, for whoever restores a backup.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::chain::{self, ENTRY, ENTRY_HEAD_BYTES, HEADER_BYTES, MAGIC, follow, header};
+use super::head::{HEAD, HEAD_HEAD_BYTES, Head};
+use super::{LedgerEntry, LedgerEvent, Tip};
+use crate::audit::checkpoint::VerifierKey;
+use crate::crypto::{ENVELOPE_OVERHEAD, Secret};
+use crate::id::{ReceiptId, RecordId, RowHandle, TokenId, VaultId};
+use crate::limits::{NOTE_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::store::StoreError;
+
+/// One copy, under the name that messages give it.
+pub struct LedgerCopy<'a> {
+    name: String,
+    reader: BufReader<Box<dyn Read + 'a>>,
+    /// Where the next frame begins.
+    at: u64,
+    ended: bool,
+}
+
+impl<'a> LedgerCopy<'a> {
+    /// A copy that is read from somewhere.
+    pub fn new(name: impl Into<String>, reader: impl Read + 'a) -> Self {
+        Self {
+            name: name.into(),
+            reader: BufReader::new(Box::new(reader)),
+            at: 0,
+            ended: false,
+        }
+    }
+
+    /// A copy in a file.
+    ///
+    /// # Errors
+    ///
+    /// Those of the operating system.
+    pub fn file(path: &Path) -> io::Result<Self> {
+        Ok(Self::new(
+            path.display().to_string(),
+            std::fs::File::open(path)?,
+        ))
+    }
+}
+
+/// Where a copy ends in the middle of a frame, as a copying that was broken off leaves it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// Which copy.
+    pub copy: String,
+    /// The offset from which on it says nothing.
+    pub at: u64,
+}
+
+/// A person who is gone, as a tombstone keeps them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Erased {
+    /// SHA-256 of their id.
+    pub subject_sha256: [u8; 32],
+    /// What stands for the erasure.
+    pub receipt: ReceiptId,
+    /// The epoch since.
+    pub epoch: u64,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What the ledger says of the time since a backup.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replay {
+    /// Entries of the longest copy.
+    pub position: u64,
+    /// Whatever was acknowledged before this is in it. 1970 where neither a head nor an entry says so.
+    pub complete_until: Timestamp,
+    /// People who are gone.
+    pub erased: BTreeMap<RowHandle, Erased>,
+    /// Records that are gone: collection, record.
+    pub removed: BTreeMap<RowHandle, BTreeSet<(u16, [u8; RecordId::BYTES])>>,
+    /// Keys that are gone.
+    pub keys: BTreeMap<RowHandle, BTreeSet<u32>>,
+    /// Purposes that people no longer agree to, and since when, in the order in which they said so.
+    pub withdrawn: BTreeMap<RowHandle, Vec<(u16, Timestamp)>>,
+    /// API keys that open nothing any more.
+    pub revoked_tokens: BTreeSet<TokenId>,
+    /// Copies that were broken off.
+    pub cut: Vec<Cut>,
+}
+
+impl Replay {
+    fn add(&mut self, entry: LedgerEntry) -> Option<()> {
+        let at = Timestamp::from_millisecond(entry.at).ok()?;
+        self.complete_until = self.complete_until.max(at);
+        match entry.event {
+            LedgerEvent::Erased {
+                handle,
+                subject_sha256,
+                receipt,
+                epoch,
+            } => {
+                let erased = Erased {
+                    subject_sha256,
+                    receipt,
+                    epoch,
+                    at,
+                };
+                self.erased.insert(handle, erased);
+            }
+            LedgerEvent::RecordsDestroyed {
+                handle,
+                collection,
+                records,
+            } => {
+                let records = records.into_iter().map(|record| (collection, record));
+                self.removed.entry(handle).or_default().extend(records);
+            }
+            LedgerEvent::KeysDestroyed { handle, keys } => {
+                self.keys.entry(handle).or_default().extend(keys);
+            }
+            LedgerEvent::ConsentWithdrawn { handle, purpose } => {
+                let withdrawn = self.withdrawn.entry(handle).or_default();
+                withdrawn.push((purpose, at));
+            }
+            LedgerEvent::ApiKeyRevoked { token } => {
+                self.revoked_tokens.insert(token);
+            }
+        }
+        Some(())
+    }
+}
+
+/// Why a ledger cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LedgerError {
+    /// The file knows more than the database.
+    #[error(
+        "the ledger's file has entry {position}, which the database does not have: the database is older"
+    )]
+    Ahead {
+        /// The first such entry.
+        position: u64,
+    },
+    /// Bytes are not those that were written.
+    #[error("the erasure ledger is damaged: {copy}, from byte {at}: {what}")]
+    Damaged {
+        /// Which copy.
+        copy: String,
+        /// The offset.
+        at: u64,
+        /// What is wrong there.
+        what: &'static str,
+    },
+    /// Two copies go different ways: one of them is of a vault that was put back to an earlier state.
+    #[error("{copy} and {other} are ledgers that part at entry {position}")]
+    Fork {
+        /// The one.
+        copy: String,
+        /// The other.
+        other: String,
+        /// The first entry that differs.
+        position: u64,
+    },
+    /// The operating system refused.
+    #[error("could not read or write the erasure ledger: {copy}")]
+    Io {
+        /// Which copy.
+        copy: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is no copy.
+    #[error("there is no copy of the erasure ledger")]
+    None,
+    /// Every copy ends before the backup was made.
+    #[error("the longest ledger ends at entry {position}, before the backup, which knew {wanted}")]
+    Short {
+        /// Entries of the longest.
+        position: u64,
+        /// Entries that there were.
+        wanted: u64,
+    },
+    /// The store failed.
+    #[error("could not read the erasure ledger's table")]
+    Store(#[source] StoreError),
+    /// Rows are missing in the table, or others than were written.
+    #[error("the erasure ledger's table is damaged at entry {position}")]
+    Table {
+        /// The first entry that is not what it should be.
+        position: u64,
+    },
+    /// It is that of another vault.
+    #[error("{copy} is the ledger of another vault")]
+    Vault {
+        /// Which copy.
+        copy: String,
+    },
+}
+
+/// The ledger as it is read back.
+pub struct Ledger;
+
+/// What opens a ledger.
+struct Keys<'k> {
+    vault: VaultId,
+    key: &'k Secret<32>,
+    signer: &'k VerifierKey,
+}
+
+impl Ledger {
+    /// What the longest of these copies says of everything behind entry `after`, the position that a
+    /// backup noted. The others must begin it.
+    ///
+    /// Whoever uses it has to look at `cut` and `complete_until`: a copy that ends early is no damage.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`]; damage in any copy is one, so that nobody goes on with less than there is. Leave
+    /// the damaged copy out to go on with the others.
+    pub fn read(
+        copies: Vec<LedgerCopy<'_>>,
+        key: &Secret<32>,
+        signer: &VerifierKey,
+        vault: VaultId,
+        after: u64,
+    ) -> Result<Replay, LedgerError> {
+        Self::read_rows(copies, key, signer, vault, after, &mut |_, _| Ok(()))
+    }
+
+    /// [`Ledger::read`]; `rows` gets every entry from the first on, as its row in the table: sequence
+    /// and bytes. A restored vault that holds them goes on with the same chain.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Ledger::read`], and those of `rows`.
+    pub fn read_rows(
+        mut copies: Vec<LedgerCopy<'_>>,
+        key: &Secret<32>,
+        signer: &VerifierKey,
+        vault: VaultId,
+        after: u64,
+        rows: &mut dyn FnMut(u64, &[u8]) -> Result<(), StoreError>,
+    ) -> Result<Replay, LedgerError> {
+        if copies.is_empty() {
+            return Err(LedgerError::None);
+        }
+        let keys = Keys { vault, key, signer };
+        let mut replay = Replay::default();
+        for copy in &mut copies {
+            copy.begin(vault, &mut replay)?;
+        }
+        let mut tip = Tip::start(vault);
+        loop {
+            let mut next: Option<(usize, Vec<u8>, Tip, LedgerEntry)> = None;
+            for index in 0..copies.len() {
+                let copy = &mut copies[index];
+                let Some((at, row)) = copy.entry(tip, &keys, &mut replay)? else {
+                    continue;
+                };
+                let same = next.as_ref().is_some_and(|(_, other, ..)| *other == row);
+                if same {
+                    continue;
+                }
+                let entry = chain::open(vault, key, tip, &row);
+                let after = follow(tip, &row);
+                let (Some(entry), Some((_, after))) = (entry, after) else {
+                    return Err(copy.damaged(at, "an entry does not open behind the one before it"));
+                };
+                if let Some((other, ..)) = next {
+                    return Err(LedgerError::Fork {
+                        copy: copies[other].name.clone(),
+                        other: copies[index].name.clone(),
+                        position: after.position,
+                    });
+                }
+                next = Some((index, row, after, entry));
+            }
+            let Some((index, row, new, entry)) = next else {
+                break;
+            };
+            rows(new.position, &row).map_err(LedgerError::Store)?;
+            tip = new;
+            // Of what the backup knew already only the time is of interest.
+            let known = tip.position <= after;
+            let mut unused = Replay::default();
+            let into = if known { &mut unused } else { &mut replay };
+            if into.add(entry).is_none() {
+                return Err(copies[index].damaged(copies[index].at, "an entry has no time"));
+            }
+            replay.complete_until = replay.complete_until.max(unused.complete_until);
+        }
+        replay.position = tip.position;
+        if tip.position < after {
+            return Err(LedgerError::Short {
+                position: tip.position,
+                wanted: after,
+            });
+        }
+        Ok(replay)
+    }
+}
+
+impl LedgerCopy<'_> {
+    fn damaged(&self, at: u64, what: &'static str) -> LedgerError {
+        let copy = self.name.clone();
+        LedgerError::Damaged { copy, at, what }
+    }
+
+    /// At most `length` bytes: fewer at the end.
+    fn take(&mut self, length: usize) -> Result<Vec<u8>, LedgerError> {
+        let mut bytes = Vec::new();
+        let mut part = (&mut self.reader).take(length as u64);
+        part.read_to_end(&mut bytes)
+            .map_err(|source| LedgerError::Io {
+                copy: self.name.clone(),
+                source,
+            })?;
+        Ok(bytes)
+    }
+
+    /// It ends here, in the middle of a frame.
+    fn cut(&mut self, replay: &mut Replay) {
+        self.ended = true;
+        replay.cut.push(Cut {
+            copy: self.name.clone(),
+            at: self.at,
+        });
+    }
+
+    fn begin(&mut self, vault: VaultId, replay: &mut Replay) -> Result<(), LedgerError> {
+        let begins = header(vault);
+        let found = self.take(HEADER_BYTES)?;
+        if found.len() < HEADER_BYTES && begins.starts_with(&found) {
+            self.cut(replay);
+            return Ok(());
+        }
+        if found != begins {
+            return Err(match found.starts_with(&begins[..9]) {
+                true => LedgerError::Vault {
+                    copy: self.name.clone(),
+                },
+                false if found.starts_with(MAGIC) => self.damaged(8, "it has another version"),
+                false => self.damaged(0, "this is no ledger"),
+            });
+        }
+        self.at = HEADER_BYTES as u64;
+        Ok(())
+    }
+
+    /// Where the next entry begins, and its row; on the way to it the heads are taken in. `None` at the
+    /// end.
+    fn entry(
+        &mut self,
+        tip: Tip,
+        keys: &Keys<'_>,
+        replay: &mut Replay,
+    ) -> Result<Option<(u64, Vec<u8>)>, LedgerError> {
+        while !self.ended {
+            let at = self.at;
+            let kind = self.take(1)?;
+            let (head, longest) = match kind.first() {
+                None => {
+                    self.ended = true;
+                    break;
+                }
+                Some(&ENTRY) => (ENTRY_HEAD_BYTES, VALUE_BYTES_MAX),
+                Some(&HEAD) => (HEAD_HEAD_BYTES, NOTE_BYTES_MAX),
+                Some(0) if self.zeros()? => {
+                    self.cut(replay);
+                    break;
+                }
+                Some(_) => {
+                    return Err(self.damaged(at, "what lies there is neither an entry nor a head"));
+                }
+            };
+            let begin = self.take(head - 1)?;
+            if begin.len() < head - 1 {
+                self.cut(replay);
+                break;
+            }
+            let length = u32::from_be_bytes(begin[..4].try_into().expect("four")) as usize;
+            if length > longest + ENVELOPE_OVERHEAD {
+                return Err(self.damaged(at, "a frame is longer than any"));
+            }
+            let position = match kind[0] {
+                ENTRY => tip.position.saturating_add(1),
+                _ => tip.position,
+            };
+            if begin[4..12] != position.to_be_bytes() {
+                return Err(self.damaged(at, "a frame stands in another's place"));
+            }
+            let envelope = self.take(length)?;
+            if envelope.len() < length {
+                self.cut(replay);
+                break;
+            }
+            self.at += (head + length) as u64;
+            if kind[0] == ENTRY {
+                return Ok(Some((at, [&begin[12..], &envelope].concat())));
+            }
+            let note = Head::unseal(keys.vault, keys.key, tip, &envelope);
+            let note = note.ok_or_else(|| self.damaged(at, "a head does not open"))?;
+            let said = Head::open(&note, keys.signer);
+            let said = said.ok().filter(|head| head.tip == tip);
+            let said =
+                said.ok_or_else(|| self.damaged(at, "a head does not bear the signature"))?;
+            replay.complete_until = replay.complete_until.max(said.time);
+        }
+        Ok(None)
+    }
+
+    /// Whether nothing but zeros follows.
+    fn zeros(&mut self) -> Result<bool, LedgerError> {
+        loop {
+            let bytes = self.take(4096)?;
+            if bytes.is_empty() {
+                return Ok(true);
+            }
+            if bytes.iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+        }
+    }
+}

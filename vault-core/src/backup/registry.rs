@@ -1,0 +1,509 @@
+//! The registry of backups: which copies there are, and until when the keys in them may live.
+//!
+//! A key part that has not been destroyed can bring back whoever was erased since. It is registered in a
+//! commit of its own before its first keyset is read, so that no erasure misses one. Holds no personal
+//! data. Knows nothing of how a backup is made, and takes the word of its caller for what a target holds.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::commit::{Txn, View};
+use crate::crypto::{Location, seal, unseal};
+use crate::id::{BackupId, ReceiptId};
+use crate::limits::{BACKUP_TARGET_BYTES_MAX, BACKUPS_MAX};
+use crate::person::{DAMAGED, instant};
+use crate::refusal::{InputError, Refusal};
+use crate::row;
+use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
+
+/// The row that says which key parts there still are, so that an erasure reads one row and not all.
+const SUMMARY: &[u8] = &[0];
+
+/// A part of a backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Ciphertext.
+    Data,
+    /// Keys.
+    Keys,
+}
+
+impl Part {
+    /// The name, in calls.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Data => "data",
+            Self::Keys => "keys",
+        }
+    }
+
+    /// The part of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Data, Self::Keys]
+            .into_iter()
+            .find(|part| part.name() == name)
+    }
+}
+
+/// A backup that is about to be made.
+#[derive(Clone, Debug)]
+pub struct BackupBegin {
+    /// Where it goes, as the operator names it.
+    pub target: String,
+    /// Whether it has a data part.
+    pub data: bool,
+    /// Whether it has a key part, and when that is to be destroyed.
+    pub keys: Option<Timestamp>,
+    /// The backup whose data part this one is a new key part for.
+    pub of: Option<BackupId>,
+}
+
+/// What a finished backup holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupFacts {
+    /// Its size.
+    pub bytes: u64,
+    /// People in it.
+    pub people: u64,
+    /// Records in it.
+    pub records: u64,
+    /// The epoch in which it was made.
+    pub epoch: u64,
+    /// The policy that was in force.
+    pub policy_version: u32,
+    /// Entries of the erasure ledger that it knows.
+    pub ledger_position: u64,
+    /// SHA-256 of its manifest.
+    pub manifest_sha256: [u8; 32],
+}
+
+/// One part, seen from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartView {
+    /// When it was whole.
+    pub completed_at: Option<Timestamp>,
+    /// When it was verified that the target no longer has it.
+    pub deleted_at: Option<Timestamp>,
+}
+
+/// The key part, seen from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyPartView {
+    /// When it was whole.
+    pub completed_at: Option<Timestamp>,
+    /// When it was verified that the target no longer has it.
+    pub deleted_at: Option<Timestamp>,
+    /// When it is to be destroyed.
+    pub expires_at: Timestamp,
+    /// Whether that is past and nobody has verified it.
+    pub overdue: bool,
+}
+
+/// A backup, seen from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackupView {
+    /// Its id.
+    pub backup: BackupId,
+    /// Where it went.
+    pub target: String,
+    /// Since when.
+    pub started_at: Timestamp,
+    /// The backup whose data part this one is a key part for.
+    pub of: Option<BackupId>,
+    /// Its data part.
+    pub data: Option<PartView>,
+    /// Its key part.
+    pub keys: Option<KeyPartView>,
+    /// When it could not go on.
+    pub failed_at: Option<Timestamp>,
+    /// What it holds, once it is whole.
+    pub facts: Option<BackupFacts>,
+}
+
+/// The registry in a few numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackupSummary {
+    /// Until when an erasure of now could be undone.
+    pub erasure_horizon: Timestamp,
+    /// Key parts that are not verified deleted.
+    pub key_parts: usize,
+    /// Those of them that should be.
+    pub overdue: usize,
+    /// When a backup with a data part was last whole.
+    pub last_completed_at: Option<Timestamp>,
+}
+
+/// How far an erasure reaches by now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReceiptStatus {
+    /// No key part that may hold who was erased is left since then.
+    Final(Timestamp),
+    /// Some are.
+    Open {
+        /// When the last of them is to be destroyed.
+        horizon: Timestamp,
+        /// Which.
+        backups: Vec<BackupId>,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PartRow {
+    pub(crate) completed_at: Option<i64>,
+    pub(crate) deleted_at: Option<i64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KeyPartRow {
+    pub(crate) part: PartRow,
+    pub(crate) expires_at: i64,
+}
+
+/// A backup as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BackupRow {
+    pub(crate) target: String,
+    pub(crate) started_at: i64,
+    /// Entries of the log when it was registered: what was erased by a later one may be in it.
+    pub(crate) log_size: u64,
+    pub(crate) of: Option<BackupId>,
+    pub(crate) data: Option<PartRow>,
+    pub(crate) keys: Option<KeyPartRow>,
+    pub(crate) failed_at: Option<i64>,
+    pub(crate) facts: Option<BackupFacts>,
+}
+
+/// A key part that is not verified deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LiveKeys {
+    pub(crate) backup: BackupId,
+    pub(crate) log_size: u64,
+    pub(crate) expires_at: i64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SummaryRow {
+    pub(crate) keys: Vec<LiveKeys>,
+    pub(crate) last_completed_at: Option<i64>,
+}
+
+fn load<T: serde::de::DeserializeOwned>(view: &dyn View, key: &[u8]) -> Result<Option<T>, Refusal> {
+    let Some(sealed) = view.tx().get(Table::Backups, key)? else {
+        return Ok(None);
+    };
+    let location = Location::row(view.vault(), Table::Backups.number(), key);
+    let bytes = unseal(&view.system().system, &location, &sealed).map_err(|_| DAMAGED)?;
+    row::decode(&bytes).map(Some).map_err(|_| DAMAGED)
+}
+
+fn store<T: Serialize>(txn: &mut Txn<'_>, key: &[u8], row: &T) -> Result<(), Refusal> {
+    let location = Location::row(txn.vault(), Table::Backups.number(), key);
+    let sealed = seal(&txn.system().system, 0, &location, &row::encode(row));
+    Ok(txn.put(Table::Backups, key, &sealed.map_err(|_| DAMAGED)?)?)
+}
+
+fn summary_row(view: &dyn View) -> Result<SummaryRow, Refusal> {
+    Ok(load(view, SUMMARY)?.unwrap_or_default())
+}
+
+fn find(view: &dyn View, backup: BackupId) -> Result<BackupRow, Refusal> {
+    load(view, backup.as_bytes())?.ok_or(Refusal::NotFound("backup"))
+}
+
+fn invalid(pointer: &str, code: &'static str, detail: impl Into<String>) -> Refusal {
+    Refusal::Invalid(vec![InputError {
+        pointer: pointer.into(),
+        code,
+        detail: detail.into(),
+    }])
+}
+
+/// Until when an erasure of now could be undone: the expiry of the last key part that is not verified
+/// deleted; `now`, where there is none or the last is overdue.
+pub(crate) fn erasure_horizon(view: &dyn View, now: Timestamp) -> Result<Timestamp, Refusal> {
+    let keys = summary_row(view)?.keys;
+    let last = keys.iter().map(|keys| instant(keys.expires_at)).max();
+    Ok(last.map_or(now, |last| last.max(now)))
+}
+
+/// Registers a backup. Nothing of it may have been read before this is committed.
+pub(crate) fn begin(txn: &mut Txn<'_>, begin: &BackupBegin) -> Result<BackupId, Refusal> {
+    let BackupBegin {
+        target,
+        data,
+        keys,
+        of,
+    } = begin;
+    if target.is_empty() || target.len() > BACKUP_TARGET_BYTES_MAX {
+        let detail = format!("between 1 and {BACKUP_TARGET_BYTES_MAX} bytes");
+        return Err(invalid("/target", "length", detail));
+    }
+    if !data && keys.is_none() {
+        let detail = "a backup has a data part, a key part, or both";
+        return Err(invalid("/data", "missing", detail));
+    }
+    let now = txn.now();
+    if keys.is_some_and(|expires| expires <= now) {
+        let detail = "a key part is to be destroyed after it was made";
+        return Err(invalid("/keys", "out_of_range", detail));
+    }
+    if let Some(of) = of {
+        let first = find(txn, *of)?;
+        let there = first
+            .data
+            .is_some_and(|data| data.completed_at.is_some() && data.deleted_at.is_none());
+        if *data || !there {
+            return Err(Refusal::Conflict(format!(
+                "{of} has no data part that is whole and still there, for which a key part could be made"
+            )));
+        }
+    }
+    let all = txn.keys(
+        Table::Backups,
+        &KeyRange::all(),
+        Direction::Ascending,
+        BACKUPS_MAX + 1,
+    )?;
+    if all.len() > BACKUPS_MAX {
+        let detail = format!("the registry has at most {BACKUPS_MAX} backups");
+        return Err(Refusal::TooLarge(detail));
+    }
+    let backup = BackupId::generate(txn.entropy());
+    let none = PartRow {
+        completed_at: None,
+        deleted_at: None,
+    };
+    let log_size = txn.state().audit_next;
+    let row = BackupRow {
+        target: target.clone(),
+        started_at: now.as_millisecond(),
+        log_size,
+        of: *of,
+        data: data.then(|| none.clone()),
+        keys: keys.map(|expires| KeyPartRow {
+            part: none,
+            expires_at: expires.as_millisecond(),
+        }),
+        failed_at: None,
+        facts: None,
+    };
+    store(txn, backup.as_bytes(), &row)?;
+    if let Some(expires) = keys {
+        let mut summary = summary_row(txn)?;
+        summary.keys.push(LiveKeys {
+            backup,
+            log_size,
+            expires_at: expires.as_millisecond(),
+        });
+        store(txn, SUMMARY, &summary)?;
+    }
+    Ok(backup)
+}
+
+fn running(row: &BackupRow) -> bool {
+    let parts = row
+        .data
+        .iter()
+        .chain(row.keys.iter().map(|keys| &keys.part));
+    let mut parts = parts.filter(|part| part.completed_at.is_none());
+    row.failed_at.is_none() && parts.next().is_some()
+}
+
+/// A backup is whole at its target.
+pub(crate) fn complete(
+    txn: &mut Txn<'_>,
+    backup: BackupId,
+    facts: &BackupFacts,
+) -> Result<(), Refusal> {
+    let mut row = find(txn, backup)?;
+    if !running(&row) {
+        return Err(Refusal::Conflict(format!("{backup} has ended already")));
+    }
+    let now = txn.now().as_millisecond();
+    let parts = row.data.iter_mut();
+    for part in parts.chain(row.keys.iter_mut().map(|keys| &mut keys.part)) {
+        part.completed_at = Some(now);
+    }
+    row.facts = Some(facts.clone());
+    store(txn, backup.as_bytes(), &row)?;
+    if row.data.is_some() {
+        let mut summary = summary_row(txn)?;
+        summary.last_completed_at = summary.last_completed_at.max(Some(now));
+        store(txn, SUMMARY, &summary)?;
+    }
+    Ok(())
+}
+
+/// A backup could not go on. What of it lies at the target counts until it is verified deleted.
+pub(crate) fn fail(txn: &mut Txn<'_>, backup: BackupId) -> Result<(), Refusal> {
+    let mut row = find(txn, backup)?;
+    if row.failed_at.is_some() {
+        return Ok(());
+    }
+    if !running(&row) {
+        return Err(Refusal::Conflict(format!("{backup} is whole already")));
+    }
+    row.failed_at = Some(txn.now().as_millisecond());
+    store(txn, backup.as_bytes(), &row)
+}
+
+/// A part is verified gone from its target. Said again it stays gone since then.
+pub(crate) fn deleted(txn: &mut Txn<'_>, backup: BackupId, part: Part) -> Result<(), Refusal> {
+    let mut row = find(txn, backup)?;
+    if running(&row) {
+        return Err(Refusal::Conflict(format!(
+            "{backup} is still being made; end it first"
+        )));
+    }
+    let now = txn.now().as_millisecond();
+    let found = match part {
+        Part::Data => row.data.as_mut(),
+        Part::Keys => row.keys.as_mut().map(|keys| &mut keys.part),
+    };
+    let found = found.ok_or(Refusal::NotFound("part of this backup"))?;
+    if found.deleted_at.is_some() {
+        return Ok(());
+    }
+    found.deleted_at = Some(now);
+    store(txn, backup.as_bytes(), &row)?;
+    if part == Part::Keys {
+        let mut summary = summary_row(txn)?;
+        summary.keys.retain(|keys| keys.backup != backup);
+        store(txn, SUMMARY, &summary)?;
+    }
+    Ok(())
+}
+
+/// A key part is to be destroyed at another time: sooner, never later.
+pub(crate) fn expire(
+    txn: &mut Txn<'_>,
+    backup: BackupId,
+    expires: Timestamp,
+) -> Result<(), Refusal> {
+    let mut row = find(txn, backup)?;
+    let keys = row.keys.as_mut();
+    let keys = keys.ok_or(Refusal::NotFound("part of this backup"))?;
+    let expires = expires.as_millisecond();
+    if expires > keys.expires_at {
+        let until = instant(keys.expires_at);
+        return Err(Refusal::Conflict(format!(
+            "the key part of {backup} is promised to be gone at {until}, and never later; make a new key part (backup rekey)"
+        )));
+    }
+    keys.expires_at = expires;
+    store(txn, backup.as_bytes(), &row)?;
+    let mut summary = summary_row(txn)?;
+    for keys in summary.keys.iter_mut().filter(|k| k.backup == backup) {
+        keys.expires_at = expires;
+    }
+    store(txn, SUMMARY, &summary)
+}
+
+/// The registry in a few numbers.
+pub(crate) fn summary(view: &dyn View, now: Timestamp) -> Result<BackupSummary, Refusal> {
+    let row = summary_row(view)?;
+    let over = |keys: &&LiveKeys| instant(keys.expires_at) < now;
+    Ok(BackupSummary {
+        erasure_horizon: erasure_horizon(view, now)?,
+        key_parts: row.keys.len(),
+        overdue: row.keys.iter().filter(over).count(),
+        last_completed_at: row.last_completed_at.map(instant),
+    })
+}
+
+fn view_of(backup: BackupId, row: BackupRow, now: Timestamp) -> BackupView {
+    let BackupRow {
+        target,
+        started_at,
+        log_size: _,
+        of,
+        data,
+        keys,
+        failed_at,
+        facts,
+    } = row;
+    BackupView {
+        backup,
+        target,
+        started_at: instant(started_at),
+        of,
+        data: data.map(|part| PartView {
+            completed_at: part.completed_at.map(instant),
+            deleted_at: part.deleted_at.map(instant),
+        }),
+        keys: keys.map(|keys| KeyPartView {
+            completed_at: keys.part.completed_at.map(instant),
+            deleted_at: keys.part.deleted_at.map(instant),
+            expires_at: instant(keys.expires_at),
+            overdue: keys.part.deleted_at.is_none() && instant(keys.expires_at) < now,
+        }),
+        failed_at: failed_at.map(instant),
+        facts,
+    }
+}
+
+fn rows(view: &dyn View) -> Result<Vec<(BackupId, BackupRow)>, Refusal> {
+    let keys = view.tx().keys(
+        Table::Backups,
+        &KeyRange::all(),
+        Direction::Ascending,
+        BACKUPS_MAX + 2,
+    )?;
+    let mut rows = Vec::new();
+    for key in keys.iter().filter(|key| key[..] != *SUMMARY) {
+        let id = <[u8; 16]>::try_from(&key[..]).map_err(|_| DAMAGED)?;
+        let row = load(view, key)?.ok_or(DAMAGED)?;
+        rows.push((BackupId::from_bytes(id), row));
+    }
+    Ok(rows)
+}
+
+/// Every backup, the newest first.
+pub(crate) fn all(view: &dyn View, now: Timestamp) -> Result<Vec<BackupView>, Refusal> {
+    let rows = rows(view)?.into_iter();
+    let mut views: Vec<_> = rows.map(|(id, row)| view_of(id, row, now)).collect();
+    views.sort_by_key(|view| std::cmp::Reverse((view.started_at, view.backup)));
+    Ok(views)
+}
+
+/// One backup.
+pub(crate) fn one(
+    view: &dyn View,
+    backup: BackupId,
+    now: Timestamp,
+) -> Result<BackupView, Refusal> {
+    Ok(view_of(backup, find(view, backup)?, now))
+}
+
+/// How far the erasure with this receipt reaches, which was made at `time`.
+pub(crate) fn receipt_status(
+    view: &dyn View,
+    receipt: ReceiptId,
+    time: Timestamp,
+) -> Result<ReceiptStatus, Refusal> {
+    let key = crate::audit::tree::receipt_key(receipt);
+    let number = view.tx().get(Table::Receipts, &key)?;
+    let number = number.ok_or(Refusal::NotFound("receipt"))?;
+    let number = u64::from_be_bytes(number.try_into().map_err(|_| DAMAGED)?);
+    // The order of the log, which no clock can change.
+    let holds = |log_size: u64| log_size <= number;
+    let live = summary_row(view)?.keys;
+    let live: Vec<&LiveKeys> = live.iter().filter(|keys| holds(keys.log_size)).collect();
+    if let Some(last) = live.iter().map(|keys| keys.expires_at).max() {
+        return Ok(ReceiptStatus::Open {
+            horizon: instant(last),
+            backups: live.iter().map(|keys| keys.backup).collect(),
+        });
+    }
+    let mut since = time;
+    for (_, row) in rows(view)?
+        .into_iter()
+        .filter(|(_, row)| holds(row.log_size))
+    {
+        let deleted = row.keys.and_then(|keys| keys.part.deleted_at);
+        since = since.max(deleted.map_or(time, instant));
+    }
+    Ok(ReceiptStatus::Final(since))
+}
