@@ -47,6 +47,12 @@ pub enum BackupError {
         /// Why.
         source: io::Error,
     },
+    /// The erasure ledger cannot be used.
+    #[error("the erasure ledger cannot be used: {0}")]
+    Ledger(crate::backup::ledger::LedgerError),
+    /// The erasure ledger could not be put beside the backups.
+    #[error("could not copy the erasure ledger to the target")]
+    LedgerCopy(#[from] crate::vault::LedgerCopyError),
     /// No such backup, or none at all.
     #[error("{0}")]
     NotFound(String),
@@ -68,14 +74,14 @@ impl From<StoreError> for BackupError {
 }
 
 impl BackupError {
-    pub(super) fn damaged(object: impl Into<String>, what: impl Into<String>) -> Self {
+    pub(crate) fn damaged(object: impl Into<String>, what: impl Into<String>) -> Self {
         Self::Damaged {
             object: object.into(),
             what: what.into(),
         }
     }
 
-    pub(super) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io { what, source }
     }

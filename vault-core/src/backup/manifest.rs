@@ -80,6 +80,8 @@ pub enum KeysOf {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyPart {
+    /// What the registry calls it: the backup itself, or a later entry of its own.
+    pub registered: BackupId,
     /// Since when.
     pub made_at: Timestamp,
     /// When it is to be deleted.
@@ -153,10 +155,12 @@ impl Manifest {
         self.signature = VerifierKey::sign_document(self.vault, seed, CONTEXT, &bytes);
     }
 
-    pub(super) fn write(&self, target: &dyn Target) -> std::io::Result<()> {
+    /// Writes it, and tells its SHA-256.
+    pub(super) fn write(&self, target: &dyn Target) -> std::io::Result<[u8; 32]> {
         let mut bytes = serde_json::to_vec_pretty(self).expect("a manifest is JSON");
         bytes.push(b'\n');
-        target::put(target, &self.object(MANIFEST), &bytes)
+        target::put(target, &self.object(MANIFEST), &bytes)?;
+        Ok(sha256(&[&bytes]))
     }
 
     /// The full name of one of its objects.
@@ -183,6 +187,14 @@ impl Manifest {
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.objects.iter().map(|object| object.rows).sum()
+    }
+
+    /// Records of the first copy: what came and went while it was made is not counted.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        let first =
+            |object: &&Object| object.round == 0 && object.table == Table::RecordMeta.number();
+        self.objects.iter().filter(first).map(|o| o.rows).sum()
     }
 
     /// Reads the manifest of a backup, and checks that it is one whole list.

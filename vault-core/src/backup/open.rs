@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 
 use super::error::BackupError;
 use super::format::Frame;
-use super::read::{Found, People};
 use super::ledger::Replay;
+use super::read::{Found, People};
 use crate::blob::{Blob, Home};
 use crate::crypto::{End, Location, key_number, unseal};
 use crate::id::{RecordId, RowHandle, VaultId};

@@ -37,6 +37,17 @@ pub(crate) struct OpenSource {
     pub(crate) system: SystemKeys,
 }
 
+impl OpenSource {
+    /// A backup whose key part was just made.
+    pub(super) fn new(source: Source, part: PartKey, system: SystemKeys) -> Self {
+        Self {
+            source,
+            part,
+            system,
+        }
+    }
+}
+
 impl Source {
     /// Opens the key part, and checks that the vault of these keys has signed the manifest.
     ///

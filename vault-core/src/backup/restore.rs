@@ -10,9 +10,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use jiff::Timestamp;
 
 use super::error::BackupError;
+use super::ledger::{Erased, Replay};
 use super::open::{self, Counts};
 use super::read::{OpenSource, People};
-use super::ledger::{Erased, Replay};
 use super::verify::{Tell, keyset_of, missing_keys};
 use crate::clock::day_of;
 use crate::commit::{State, initialise, store_state};
@@ -126,7 +126,7 @@ pub(crate) fn fill(
         index_stale_since: None,
         rebuild_from: None,
         sweep_from: [0; 16],
-        time: state.time,
+        ledger: state.ledger.max(replay.position),
         ..state
     };
     restored.log_entries = state.audit_next;

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 /// What an object's name ends with until it is finished.
 const UNFINISHED: &str = ".unfinished";
+/// The erasure ledger's name beside the backups.
+pub const LEDGER: &str = "ledger";
 const BUFFER_BYTES: usize = 1 << 20;
 
 /// An object that is being written.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::error::BackupError;
 use super::keys::Identity;
+use super::ledger::Replay;
 use super::manifest::{Manifest, Object, Signature, hash_text, head_bytes, missing};
 use super::open::{self, Counts, Missing};
 use super::read::{OpenSource, People, Source};
-use super::ledger::Replay;
 use super::target::Target;
 use super::write::share_of;
 use crate::audit::checkpoint::VerifierKey;

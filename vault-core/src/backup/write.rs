@@ -19,12 +19,14 @@ use super::error::BackupError;
 use super::format::{Pipe, Place, TOUCHED, header, push};
 use super::keys::{PartKey, Recipients};
 use super::manifest::{Head, KeyPart, KeysOf, Manifest, Object, hash_text};
+use super::read::{OpenSource, Source};
 use super::target::{self, Target};
 use crate::commit::{Engine, Snapshot, Touched, View};
-use crate::crypto::sha256;
+use crate::crypto::{Secret, sha256};
 use crate::id::{BackupId, RowHandle, SubjectId, VaultId};
 use crate::jobs::Job;
 use crate::keys::keyset::{Keyset, PersonEntry};
+use crate::keys::system::SystemKeys;
 use crate::limits::{
     BACKUP_ATTEMPTS_MAX, BACKUP_LAST_PEOPLE_MAX, BACKUP_OBJECT_BYTES_MAX, BACKUP_ROUNDS_MAX,
     BACKUP_SLICE_BYTES, BACKUP_SORT_PEOPLE_MAX, SWEEP_LEAVES_MAX,
@@ -77,19 +79,17 @@ pub struct Options {
     /// Who may open the key part.
     pub recipients: Recipients,
     /// When the key part is to be deleted.
-    pub keys_expire: Option<Timestamp>,
-    /// Entries of the erasure ledger at the beginning.
-    pub ledger_position: u64,
+    pub keys_expire: Timestamp,
 }
 
 /// Where what is written goes, and how far it is.
-pub(super) struct Way<'a> {
+pub(super) struct Destination<'a> {
     pub(super) target: &'a Arc<dyn Target>,
     pub(super) backup: BackupId,
     pub(super) job: Option<&'a Job>,
 }
 
-impl Way<'_> {
+impl Destination<'_> {
     fn name(&self, object: &str) -> String {
         format!("{}/{object}", self.backup)
     }
@@ -107,15 +107,15 @@ impl Way<'_> {
 /// # Errors
 ///
 /// See [`BackupError`]; there is no backup then, and what was written of it is deleted as far as the
-/// target lets it be.
+/// target lets it be. With the manifest comes the SHA-256 of its file.
 pub fn write(
     engine: &Engine,
     target: &Arc<dyn Target>,
     backup: BackupId,
     options: &Options,
     job: Option<&Job>,
-) -> Result<Manifest, BackupError> {
-    let place = Way {
+) -> Result<(Manifest, [u8; 32]), BackupError> {
+    let place = Destination {
         target,
         backup,
         job,
@@ -144,12 +144,16 @@ pub(super) fn clear(target: &dyn Target, backup: &str) {
     let _ = target.forget(backup);
 }
 
-fn attempt(engine: &Engine, place: &Way<'_>, options: &Options) -> Result<Manifest, BackupError> {
+fn attempt(
+    engine: &Engine,
+    place: &Destination<'_>,
+    options: &Options,
+) -> Result<(Manifest, [u8; 32]), BackupError> {
     let watching = engine.watch()?;
     let first = engine.snapshot()?;
     let vault = first.vault();
     let started_at = first.now();
-    let people = first.state().people;
+    let (people, ledger_position) = (first.state().people, first.state().ledger);
     drop(first);
     let mut data = (options.parts != Parts::Keys).then(|| Sections::data(place, vault));
     let part = PartKey::generate();
@@ -219,8 +223,9 @@ fn attempt(engine: &Engine, place: &Way<'_>, options: &Options) -> Result<Manife
         Some(keys) => {
             let objects = keys.finish()?;
             let made = KeyPart {
+                registered: place.backup,
                 made_at: last.now(),
-                expires_at: options.keys_expire,
+                expires_at: Some(options.keys_expire),
                 keys_of: KeysOf::Backup,
                 people: keys_of,
                 heads: write_heads(place, &options.recipients, &part, 0)?,
@@ -240,7 +245,7 @@ fn attempt(engine: &Engine, place: &Way<'_>, options: &Options) -> Result<Manife
         policy_version: last.state().policy_version,
         people: last.state().people,
         log_entries: last.state().audit_next,
-        ledger_position: options.ledger_position,
+        ledger_position,
         objects,
         keys,
         signature: String::new(),
@@ -252,15 +257,197 @@ fn attempt(engine: &Engine, place: &Way<'_>, options: &Options) -> Result<Manife
     drop(last);
     place.check()?;
     let at = place.target.place();
-    manifest
+    let sha256 = manifest
         .write(&**place.target)
         .map_err(BackupError::io(format!("write the manifest at {at}")))?;
-    Ok(manifest)
+    Ok((manifest, sha256))
+}
+
+/// Makes a key part of today's keys for a backup that has data, and puts it into the manifest in the
+/// place of the one before, whose files stay. Manifest, SHA-256 of its file, and what opens the part.
+pub(crate) fn rekey(
+    engine: &Engine,
+    target: &Arc<dyn Target>,
+    before: &Manifest,
+    registered: BackupId,
+    options: &Options,
+    job: &Job,
+) -> Result<(Manifest, [u8; 32], OpenPart), BackupError> {
+    if before.objects.is_empty() {
+        let what = format!(
+            "backup {} has no data for which keys could be made",
+            before.backup
+        );
+        return Err(BackupError::NotFound(what));
+    }
+    let place = Destination {
+        target,
+        backup: before.backup,
+        job: Some(job),
+    };
+    let first = engine.snapshot()?;
+    let key = crate::audit::checkpoint::VerifierKey::of(first.vault(), &first.system().signing);
+    if !before.signed_by(&key) {
+        let what = "this vault has not signed it: it was changed, or is another vault's";
+        return Err(BackupError::damaged(before.object("manifest.json"), what));
+    }
+    let people = first.state().people;
+    drop(first);
+    let number = next_number(before);
+    let part = PartKey::generate();
+    let mut keys = Sections::keys(&place, before.vault, &part, number);
+    keys.begin(0, Table::Keysets.number())?;
+    let copied = copy_keys(engine, &mut keys, people)?;
+    let last = engine.snapshot()?;
+    let system = last.system().for_backup();
+    keys.begin(0, Table::System.number())?;
+    keys.row(SYSTEM_KEY, &row::encode(&system))?;
+    let objects = keys.finish()?;
+    let mut manifest = before.clone();
+    manifest.keys = Some(KeyPart {
+        registered,
+        made_at: last.now(),
+        expires_at: Some(options.keys_expire),
+        keys_of: KeysOf::Later,
+        people: copied,
+        heads: write_heads(&place, &options.recipients, &part, number)?,
+        objects,
+    });
+    manifest.sign(&last.system().signing);
+    drop(last);
+    let sha256 = manifest.write(&**target).map_err(BackupError::io(format!(
+        "write the manifest at {}",
+        target.place()
+    )))?;
+    Ok((manifest, sha256, OpenPart { part, system }))
+}
+
+/// What opens a key part that was just made.
+pub(crate) struct OpenPart {
+    part: PartKey,
+    system: SystemKeys,
+}
+
+/// What the new key part of a backup brings back.
+pub(crate) fn count(
+    target: &Arc<dyn Target>,
+    manifest: Manifest,
+    OpenPart { part, system }: OpenPart,
+    tell: super::verify::Tell<'_>,
+) -> Result<super::Counts, BackupError> {
+    let source = Source {
+        target: target.clone(),
+        manifest,
+    };
+    super::verify::envelopes(&OpenSource::new(source, part, system), None, tell)
+}
+
+/// The first number that no file of the key part has.
+fn next_number(manifest: &Manifest) -> u32 {
+    let number = |name: &str| {
+        let digits = name.trim_end_matches(".age").rsplit('-').next()?;
+        digits.parse::<u32>().ok()
+    };
+    let keys = manifest.keys.iter();
+    let names = keys.flat_map(|keys| {
+        let heads = keys.heads.iter().map(|head| head.name.as_str());
+        heads.chain(keys.objects.iter().map(|object| object.name.as_str()))
+    });
+    names.filter_map(number).max().map_or(0, |last| last + 1)
+}
+
+fn deleting(name: &str) -> impl FnOnce(std::io::Error) -> BackupError {
+    BackupError::io(format!("delete {name}"))
+}
+
+/// Deletes one object and asks whether it is gone.
+fn delete_verified(target: &dyn Target, name: &str) -> Result<(), BackupError> {
+    target.delete(name).map_err(deleting(name))?;
+    match target.exists(name) {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(deleting(name)(std::io::Error::other(
+            "it was deleted, and is still there",
+        ))),
+        Err(error) => Err(deleting(name)(error)),
+    }
+}
+
+/// Deletes the files of a key part; how many, each verified gone.
+pub(crate) fn delete_keys(
+    target: &dyn Target,
+    manifest: &Manifest,
+    keys: &KeyPart,
+) -> Result<u64, BackupError> {
+    let heads = keys.heads.iter().map(|head| &head.name);
+    let mut count = 0;
+    for name in heads.chain(keys.objects.iter().map(|object| &object.name)) {
+        delete_verified(target, &manifest.object(name))?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// Deletes what a key part left that was not finished: files of keys that the manifest does not name.
+/// Whether none is left.
+pub(crate) fn clear_new_keys(target: &dyn Target, manifest: &Manifest) -> bool {
+    let backup = manifest.backup.to_string();
+    // The manifest may have been replaced just before whatever failed.
+    let Ok(now) = Manifest::read(target, &backup) else {
+        return false;
+    };
+    let named = |name: &str| {
+        let keys = now.keys.iter();
+        keys.clone()
+            .any(|k| k.heads.iter().any(|head| head.name == name))
+            || keys
+                .clone()
+                .any(|k| k.objects.iter().any(|o| o.name == name))
+    };
+    let Ok(objects) = target.objects(&backup) else {
+        return false;
+    };
+    let stray = objects
+        .iter()
+        .filter(|(name, _)| name.starts_with("keys-") && !named(name));
+    let mut all = now == *manifest;
+    for (name, _) in stray {
+        all &= delete_verified(target, &manifest.object(name)).is_ok();
+    }
+    all
+}
+
+/// Writes the manifest without its key part, so that it stays true when that is deleted.
+pub(crate) fn without_keys(
+    target: &dyn Target,
+    manifest: &Manifest,
+    seed: &Secret<32>,
+) -> Result<(), BackupError> {
+    let mut manifest = manifest.clone();
+    manifest.keys = None;
+    manifest.sign(seed);
+    let written = manifest.write(target);
+    written.map_err(BackupError::io("write a manifest"))?;
+    Ok(())
+}
+
+/// Deletes a backup: the manifest first, so that what is left of it is no backup.
+pub(crate) fn delete(target: &dyn Target, manifest: &Manifest) -> Result<(), BackupError> {
+    delete_verified(target, &manifest.object(super::manifest::MANIFEST))?;
+    clear_all(target, &manifest.backup.to_string())
+}
+
+/// Deletes everything under the name of a backup, and asks whether it is gone.
+pub(crate) fn clear_all(target: &dyn Target, backup: &str) -> Result<(), BackupError> {
+    let objects = target.objects(backup).map_err(deleting(backup))?;
+    for (name, _) in objects {
+        delete_verified(target, &format!("{backup}/{name}"))?;
+    }
+    target.forget(backup).map_err(deleting(backup))
 }
 
 /// Writes the short files that open a key part, the first of which has this number.
 pub(super) fn write_heads(
-    place: &Way<'_>,
+    place: &Destination<'_>,
     recipients: &Recipients,
     part: &PartKey,
     first: u32,
@@ -519,7 +706,7 @@ struct Current {
 
 /// Writes sections of frames as objects.
 pub(super) struct Sections<'a> {
-    place: &'a Way<'a>,
+    place: &'a Destination<'a>,
     vault: VaultId,
     part: Option<&'a PartKey>,
     round: u32,
@@ -533,7 +720,7 @@ pub(super) struct Sections<'a> {
 }
 
 impl<'a> Sections<'a> {
-    fn data(place: &'a Way<'a>, vault: VaultId) -> Self {
+    fn data(place: &'a Destination<'a>, vault: VaultId) -> Self {
         Self {
             place,
             vault,
@@ -550,7 +737,12 @@ impl<'a> Sections<'a> {
     }
 
     /// Of a key part, whose files are numbered from `first`.
-    pub(super) fn keys(place: &'a Way<'a>, vault: VaultId, part: &'a PartKey, first: u32) -> Self {
+    pub(super) fn keys(
+        place: &'a Destination<'a>,
+        vault: VaultId,
+        part: &'a PartKey,
+        first: u32,
+    ) -> Self {
         Self {
             part: Some(part),
             next_name: first,

@@ -64,7 +64,7 @@ pub use blobs::{BlobPlace, BlobWritten, Download, Look, Upload};
 pub(crate) use bulk::wanted_form;
 pub use bulk::{ChangeInput, Purged, Query, QueryInput, QueryPart, Step, Updated};
 pub use consents::{ConsentInput, ConsentView};
-pub use copies::BackupInput;
+pub use copies::{BackupInput, BackupMade, Keep, Pruned, Rekeyed};
 pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError, VaultPaths};
 pub(crate) use cursor::Tie;
 pub use desk::Desk;

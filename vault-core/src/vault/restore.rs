@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use super::create::{self, DATABASE, VaultPaths};
 use super::secret::{Passphrase, RecoveryKey, UnlockSecret};
-use super::{LockedVault, Settings};
-use crate::backup::read::Source;
+use super::{LockedVault, Settings, ledgers};
 use crate::backup::ledger::Replay;
+use crate::backup::read::Source;
 use crate::backup::restore::{Restored, fill, first_epoch, system_of};
 use crate::backup::target::Target;
 use crate::backup::verify::{Tell, objects};
@@ -158,7 +158,7 @@ impl LockedVault {
         };
         objects(&source, tell)?;
         let open = source.open(options.identity)?;
-        let replay = super::ledgers::replay(options, &open)?;
+        let found = ledgers::find(options, &open)?;
         remove(&from.dir)?;
         remove(&from.anchor)?;
         create::make_dirs(&from).map_err(|error| BackupError::Io {
@@ -180,7 +180,7 @@ impl LockedVault {
         let targets = create::first_slots(options.passphrase, &recovery_key, now);
         let targets = targets.map_err(io("make the key slots of", &to.anchor))?;
         let (root_key, secret) = (Secret::generate(entropy), Secret::generate(entropy));
-        let epoch = first_epoch(manifest.epoch, &replay);
+        let epoch = first_epoch(manifest.epoch, &found.replay);
         let vault = manifest.vault;
         create::write_anchor(&from, vault, epoch, (&root_key, &secret), &targets, entropy)
             .map_err(io("write the anchor in", &from.anchor))?;
@@ -189,9 +189,9 @@ impl LockedVault {
         let database = from.dir.join(DATABASE);
         let store = RedbStore::create(&database, options.settings.cache_bytes)
             .map_err(BackupError::Store)?;
-        let restored = fill(&open, &store, &roots, &system, &replay, now, tell)?;
+        let restored = fill(&open, &store, &roots, &system, &found.replay, now, tell)?;
+        ledgers::write_rows(options, &open, &found, &store)?;
         store.close().map_err(BackupError::Store)?;
-        super::ledgers::put_in_place(options, &open, &from)?;
         let recovery_key = Self::first_opening(&from, options, recovery_key)?;
         let mark = from.dir.join(COMPLETE);
         let marked = File::create(&mark).and_then(|mut file| {
@@ -204,7 +204,7 @@ impl LockedVault {
         Ok(RestoredVault {
             manifest,
             restored: Some(restored),
-            replay,
+            replay: found.replay,
             recovery_key: Some(recovery_key),
         })
     }

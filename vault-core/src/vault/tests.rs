@@ -2,6 +2,7 @@
 
 mod access;
 mod api_keys;
+mod copies;
 mod ended;
 mod honey;
 mod journal_first;
