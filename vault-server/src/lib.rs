@@ -53,6 +53,7 @@ pub use openapi::openapi;
 pub use pages::receipt::html as receipt_page;
 pub use process::{Process, ServeError, hide_memory};
 pub use rate::Limits;
+pub use routes::backups::{backup_summary, receipt_status};
 pub use routes::router;
 pub use sandbox::{SandboxError, SandboxPaths};
 pub use server::Server;

@@ -8,9 +8,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
-use vault_core::vault::Sweep;
+use vault_core::vault::{Figures, Sweep};
 
 use crate::config::ServerConfig;
 use crate::connection::{AdminSocket, House, accept, accept_socket};
@@ -258,8 +259,12 @@ async fn sweep(app: App) {
     let mut interval = tokio::time::interval(every);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     interval.tick().await;
+    let mut reminder = Reminder::default();
     loop {
         interval.tick().await;
+        if let Some(vault) = app.vault() {
+            reminder.look(&vault.figures());
+        }
         for _ in 0..PASSES_MAX {
             let Some(vault) = app.vault() else { break };
             match tokio::task::spawn_blocking(move || vault.sweep(Sweep::Due)).await {
@@ -275,6 +280,39 @@ async fn sweep(app: App) {
                 }
             }
         }
+    }
+}
+
+/// Says once a day that keys are left in backups for longer than was promised.
+#[derive(Default)]
+struct Reminder {
+    said: Option<Timestamp>,
+}
+
+impl Reminder {
+    fn look(&mut self, figures: &Figures) {
+        let overdue = figures.backups.overdue;
+        if self.due(figures.now, overdue) {
+            tracing::warn!(
+                target: "vault_server::backups",
+                overdue,
+                "key parts of backups should be gone by now: destroy them at their targets and say so (POST /v1/admin/backups/{{b}}/deleted); until then receipts stay open"
+            );
+        }
+    }
+
+    /// Whether it is to be said now.
+    fn due(&mut self, now: Timestamp, overdue: usize) -> bool {
+        if overdue == 0 {
+            self.said = None;
+            return false;
+        }
+        let day = |said: Timestamp| now.duration_since(said).as_hours().abs() >= 24;
+        let due = self.said.is_none_or(day);
+        if due {
+            self.said = Some(now);
+        }
+        due
     }
 }
 
@@ -301,6 +339,20 @@ mod tests {
             .await
             .expect("loopback");
         assert_ne!(server.local_addr().expect("bound").port(), 0);
+    }
+
+    #[test]
+    fn keys_that_are_overdue_are_said_at_once_and_then_once_a_day() {
+        let hour =
+            |hour: i64| Timestamp::from_second(1_800_000_000 + 3600 * hour).expect("in range");
+        let mut reminder = Reminder::default();
+        assert!(!reminder.due(hour(0), 0));
+        assert!(reminder.due(hour(1), 1));
+        assert!(!reminder.due(hour(2), 1) && !reminder.due(hour(24), 2));
+        assert!(reminder.due(hour(25), 1));
+        // Gone, and overdue again: that is another matter.
+        assert!(!reminder.due(hour(26), 0));
+        assert!(reminder.due(hour(27), 1));
     }
 
     #[tokio::test]

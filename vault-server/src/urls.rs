@@ -80,6 +80,10 @@ pub const KEY_SLOTS: &str = "/v1/admin/key-slots";
 pub const KEY_SLOT: &str = "/v1/admin/key-slots/{n}";
 /// Which slot a secret opens.
 pub const KEY_SLOT_TEST: &str = "/v1/admin/key-slots/test";
+/// Backups.
+pub const BACKUPS: &str = "/v1/admin/backups";
+/// A part of a backup is gone.
+pub const BACKUP_DELETED: &str = "/v1/admin/backups/{b}/deleted";
 /// Retention by hand.
 pub const RETENTION_RUN: &str = "/v1/admin/retention/run";
 /// The contract.

@@ -11,6 +11,8 @@ pub struct Image {
     pub database: Vec<u8>,
     /// The read journal.
     pub journal: Vec<u8>,
+    /// The erasure ledger; empty where there is none.
+    pub ledger: Vec<u8>,
     /// The anchor.
     pub anchor: Vec<u8>,
     /// The key slots.
@@ -29,6 +31,7 @@ impl Image {
         let mut image = Self {
             database: fs::read(dir.join("vault.redb"))?,
             journal: fs::read(dir.join("journal"))?,
+            ledger: fs::read(dir.join("ledger")).unwrap_or_default(),
             anchor: fs::read(anchor.join("anchor"))?,
             slots: fs::read(anchor.join("slots"))?,
             others: Vec::new(),
@@ -36,7 +39,7 @@ impl Image {
         for entry in fs::read_dir(dir)?.chain(fs::read_dir(anchor)?) {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            let known = ["vault.redb", "journal", "anchor", "slots"].contains(&&*name);
+            let known = ["vault.redb", "journal", "ledger", "anchor", "slots"].contains(&&*name);
             if !known && entry.file_type()?.is_file() {
                 image.others.push((name, fs::read(entry.path())?));
             }

@@ -111,6 +111,7 @@ pub struct SystemKeys {
     pub system: Key,
     pub audit: Key,
     pub signing: Key,
+    pub ledger: Key,
     pub index: Vec<(Field, Key)>,
     pub placements: Vec<(u32, Key)>,
     pub slots: Vec<SlotTarget>,
@@ -122,6 +123,7 @@ pub fn system_keys(bytes: &[u8]) -> SystemKeys {
         system: row.array(),
         audit: row.array(),
         signing: row.array(),
+        ledger: row.array(),
         index: row.list(|row| (row.field(), row.array())),
         placements: row.list(|row| (row.u32(), row.array())),
         slots: row.list(|row| SlotTarget {
@@ -180,6 +182,7 @@ pub struct State {
     pub sweeper_at: Id,
     pub policy: u32,
     pub checkpoint_at: i64,
+    pub ledger: u64,
 }
 
 pub fn state(bytes: &[u8]) -> State {
@@ -194,6 +197,7 @@ pub fn state(bytes: &[u8]) -> State {
         sweeper_at: row.array(),
         policy: row.u32(),
         checkpoint_at: row.int(),
+        ledger: row.uint(),
     })
 }
 
@@ -465,4 +469,98 @@ pub fn entries(bytes: &[u8]) -> Vec<Entry> {
 /// A row of table 4: field numbers and envelopes.
 pub fn envelopes(bytes: &[u8]) -> Vec<(u16, Vec<u8>)> {
     Row::read(bytes, |row| row.list(|row| (row.u16(), row.bytes())))
+}
+
+/// Collection and record id.
+pub type Destroyed = (u16, Vec<[u8; 24]>);
+
+/// What an entry of the ledger says happened.
+pub enum Event {
+    /// Handle, SHA-256 of the subject id, receipt, epoch.
+    Erased(Id, [u8; 32], Id, u64),
+    RecordsDestroyed(Id, Destroyed),
+    KeysDestroyed(Id, Vec<u32>),
+    ConsentWithdrawn(Id, u16),
+    ApiKeyRevoked(Id),
+}
+
+pub struct LedgerEntry {
+    pub at: i64,
+    pub event: Event,
+}
+
+pub fn ledger_entry(bytes: &[u8]) -> LedgerEntry {
+    Row::read(bytes, |row| LedgerEntry {
+        at: row.int(),
+        event: match row.uint() {
+            0 => Event::Erased(row.array(), row.array(), row.array(), row.uint()),
+            1 => Event::RecordsDestroyed(row.array(), (row.u16(), row.list(Row::array))),
+            2 => Event::KeysDestroyed(row.array(), row.list(Row::u32)),
+            3 => Event::ConsentWithdrawn(row.array(), row.u16()),
+            4 => Event::ApiKeyRevoked(row.array()),
+            other => panic!("no event of kind {other}"),
+        },
+    })
+}
+
+/// When a part was whole, and when it was gone.
+pub type BackupPart = (Option<i64>, Option<i64>);
+
+pub struct BackupRow {
+    pub target: String,
+    pub started: i64,
+    pub log_size: u64,
+    pub of: Option<Id>,
+    pub data: Option<BackupPart>,
+    /// The part, and when it is to be destroyed.
+    pub keys: Option<(BackupPart, i64)>,
+    pub failed: Option<i64>,
+    pub facts: Option<BackupFacts>,
+}
+
+pub struct BackupFacts {
+    pub bytes: u64,
+    pub people: u64,
+    pub records: u64,
+    pub epoch: u64,
+    pub policy: u32,
+    pub ledger: u64,
+    pub manifest: [u8; 32],
+}
+
+pub fn backup_row(bytes: &[u8]) -> BackupRow {
+    fn part(row: &mut Row<'_>) -> BackupPart {
+        (row.option(Row::int), row.option(Row::int))
+    }
+    Row::read(bytes, |row| BackupRow {
+        target: row.text(),
+        started: row.int(),
+        log_size: row.uint(),
+        of: row.option(Row::array),
+        data: row.option(part),
+        keys: row.option(|row| (part(row), row.int())),
+        failed: row.option(Row::int),
+        facts: row.option(|row| BackupFacts {
+            bytes: row.uint(),
+            people: row.uint(),
+            records: row.uint(),
+            epoch: row.uint(),
+            policy: row.u32(),
+            ledger: row.uint(),
+            manifest: row.array(),
+        }),
+    })
+}
+
+pub struct Backups {
+    /// Backup, entries of the log when it was registered, when it is to be destroyed.
+    pub keys: Vec<(Id, u64, i64)>,
+    pub last_completed: Option<i64>,
+}
+
+pub fn backups(bytes: &[u8]) -> Backups {
+    Row::read(bytes, |row| Backups {
+        keys: row.list(|row| (row.array(), row.uint(), row.int())),
+        last_completed: row.option(Row::int),
+    })
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashSet};
 use super::cipher::{Id, Key, Place, sha256};
 use super::form;
 use super::journal;
+use super::ledger;
 use super::loot::{Hints, IndexEntry, Loot, Node, PersonEntry};
 use super::raw::{Hit, Raw};
 use super::unlock::{Epoch, Root, epochs};
@@ -39,7 +40,7 @@ pub type Tell<'a> = &'a dyn Fn(&str, usize, usize);
 /// Tells nobody.
 pub const QUIETLY: Tell<'static> = &|_, _, _| {};
 
-/// Reads all that these files give.
+/// Reads all that these files give; among the journals may be ledgers.
 pub fn hunt(
     raw: &Raw,
     journals: &[&[u8]],
@@ -70,7 +71,12 @@ pub fn hunt(
         hunt.map_below(&node.row, &node.key, &[]);
     }
     hunt.system_rows();
-    journals.iter().for_each(|journal| hunt.journal(journal));
+    for file in journals {
+        match ledger::is_ledger(file) {
+            true => hunt.ledger(file),
+            false => hunt.journal(file),
+        }
+    }
     hunt.keysets();
     hunt.people();
     hunt.contents();
@@ -234,12 +240,43 @@ impl Hunt<'_> {
                     false => self.loot.policies.push(form::policy_row(&text)),
                 }
             }
+            for (_, text) in self.open(&system, 0, row, &[Place::row(20, &[0])]) {
+                self.loot.backups.push(form::backups(&text));
+            }
+            let known = self.loot.backups.iter().flat_map(|backups| &backups.keys);
+            let known: BTreeSet<Id> = known.map(|(backup, ..)| *backup).collect();
+            let places: Vec<_> = known.iter().map(|key| Place::row(20, key)).collect();
+            for (_, text) in self.open(&system, 0, row, &places) {
+                form::backup_row(&text);
+            }
             let receipts = self.loot.entries.iter().filter_map(|entry| entry.receipt);
             let receipts: BTreeSet<Id> = receipts.map(|(receipt, _)| receipt).collect();
             let places: Vec<_> = receipts.iter().map(|key| Place::row(19, key)).collect();
             for (_, text) in self.open(&system, 0, |first| first == b'{', &places) {
                 self.loot.receipts.push(text);
             }
+        }
+    }
+
+    /// The entries of a ledger's file, whose every frame is a row of table 21 as well. What its key makes
+    /// of the bytes at every other offset is searched, too.
+    fn ledger(&mut self, file: &[u8]) {
+        let keys: BTreeSet<Key> = self.loot.system.iter().map(|keys| keys.ledger).collect();
+        for key in keys {
+            self.hits(&key, 0, row);
+            let Some(read) = ledger::read(file, &self.vault, &key) else {
+                continue;
+            };
+            for entry in read.entries {
+                form::ledger_entry(&entry);
+                if !self.loot.ledger.contains(&entry) {
+                    self.loot.ledger.push(entry);
+                }
+            }
+            let heads = read.heads.into_iter();
+            self.loot
+                .texts
+                .extend(heads.map(|(_, note)| note.into_bytes()));
         }
     }
 

@@ -5,7 +5,9 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::cipher::{Id, Key, mac};
-use super::form::{Blob, Entry, Keyset, MetaRow, PolicyRow, SubjectRow, SystemKeys, Tombstone};
+use super::form::{
+    Backups, Blob, Entry, Keyset, MetaRow, PolicyRow, SubjectRow, SystemKeys, Tombstone,
+};
 use super::needles::Needles;
 
 /// What the reader is told beside the files. A thief need not know it: a test helps him.
@@ -71,6 +73,10 @@ pub struct Loot {
     /// Sessions, as rows.
     pub sessions: Vec<(Id, Vec<u8>)>,
     pub entries: Vec<Entry>,
+    /// Entries of the erasure ledger, as rows.
+    pub ledger: Vec<Vec<u8>>,
+    /// Key parts of backups.
+    pub backups: Vec<Backups>,
     /// Bodies of receipts.
     pub receipts: Vec<Vec<u8>>,
     pub tombstones: Vec<Tombstone>,

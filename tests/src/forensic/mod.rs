@@ -16,6 +16,7 @@ pub mod files;
 pub mod form;
 pub mod hunt;
 pub mod journal;
+pub mod ledger;
 pub mod list;
 pub mod loot;
 pub mod needles;

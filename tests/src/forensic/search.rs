@@ -35,7 +35,7 @@ pub enum How {
 pub struct Evidence<'a> {
     /// Files whose every byte is read: databases of any moment first.
     pub files: Vec<&'a [u8]>,
-    /// Read journals.
+    /// Read journals and erasure ledgers.
     pub journals: Vec<&'a [u8]>,
     /// Anchors of any moment.
     pub anchors: Vec<&'a [u8]>,
@@ -61,6 +61,10 @@ impl<'a> Evidence<'a> {
             evidence.add(&image.journal);
             evidence.add(&image.slots);
             evidence.journals.push(&image.journal);
+            if !image.ledger.is_empty() {
+                evidence.add(&image.ledger);
+                evidence.journals.push(&image.ledger);
+            }
             image.others.iter().for_each(|(_, file)| evidence.add(file));
         }
         if let Some(newest) = copies.last() {
@@ -223,7 +227,7 @@ pub fn search(
         .needles
         .find(raw.bytes(), |word, _| add(owners[word], How::Plain));
     let mut spoken = BTreeSet::new();
-    for text in &loot.texts {
+    for text in loot.texts.iter().chain(&loot.ledger) {
         hints.needles.find(text, |word, _| {
             spoken.insert(owners[word]);
         });
@@ -285,7 +289,7 @@ fn outliving(loot: &Loot, roots: &[Root], anchors: &[&[u8]]) -> Outliving {
     }
     for system in &loot.system {
         keys.all
-            .extend([system.system, system.audit, system.signing]);
+            .extend([system.system, system.audit, system.signing, system.ledger]);
         keys.index.extend(system.index.iter().map(|(_, key)| *key));
         keys.placements
             .extend(system.placements.iter().map(|(_, key)| *key));
@@ -322,6 +326,13 @@ fn traces(
     });
     for text in &loot.texts {
         needles.find(text, |word, _| add(owners[word], How::Trace));
+    }
+    // The ledger says of erased ids what their tombstones say, and nothing else.
+    for text in &loot.ledger {
+        needles.find(text, |word, _| match stones[word] {
+            true => drop(tombstones.insert(owners[word])),
+            false => add(owners[word], How::Trace),
+        });
     }
     tombstones
 }

@@ -32,6 +32,7 @@ pub(crate) fn need(route: &Route) -> Need {
         "list_api_keys" | "create_api_key" | "revoke_api_key" | "rotate_api_key" => {
             Need::May("api_keys.manage")
         }
+        "list_backups" | "backup_deleted" => Need::May("backups.manage"),
         "list_key_slots" | "add_key_slot" | "test_key_slot" | "remove_key_slot" => {
             Need::May("keys.manage")
         }
@@ -92,6 +93,7 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
         "rotate_api_key" => json(json!({"overlap": "PT1H"})),
         "add_key_slot" => json(json!({"kind": "recovery_key", "label": "x"})),
         "test_key_slot" | "unlock" | "begin_keyholder" => json(json!({"passphrase": PASSPHRASE})),
+        "backup_deleted" => json(json!({"part": "keys"})),
         "verify_log" => json(json!({})),
         "apply_policy" => Sent::Bytes("text/plain", "[controller]\n".into()),
         "batch" => json(json!({"operations": [operation(person)]})),
@@ -125,6 +127,7 @@ pub(crate) fn path(route: &Route, subject: &str, person: &Person) -> String {
         "tok" => "tok_00000000000000000000000000".to_owned(),
         "rcp" => "rcp_00000000000000000000000000".to_owned(),
         "n" => "7".to_owned(),
+        "b" => "bak_00000000000000000000000000".to_owned(),
         "entry" => "0".to_owned(),
         "code" => "invalid".to_owned(),
         new => panic!("the parameter `{new}` is new: say what stands for it"),

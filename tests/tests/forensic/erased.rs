@@ -174,7 +174,7 @@ impl Trial<'_> {
     fn hunt(&self, what: &str, raw: &Raw, anchor: &[u8], hints: &Hints) -> Loot {
         let roots = roots(&self.after.slots, self.passphrase);
         assert!(roots == self::roots(&self.before.slots, self.passphrase));
-        let journals: [&[u8]; 1] = [&self.after.journal];
+        let journals: [&[u8]; 2] = [&self.after.journal, &self.after.ledger];
         let loot = hunt(raw, &journals, &[anchor], &roots, hints, QUIETLY);
         let needles: Vec<String> = self.erased.iter().flat_map(|p| p.canaries()).collect();
         let needles: Vec<&[u8]> = needles.iter().map(|text| text.as_bytes()).collect();

@@ -15,7 +15,7 @@ use super::live::{Live, read_tables};
 use super::person::{self, Person};
 use super::scene::{POLICY, Scene};
 use super::unlock::{Epoch, Root, anchor_slots, public_half, roots, slots};
-use super::{tables, tree};
+use super::{backups, tables, tree};
 
 pub(crate) const HOUR: i64 = 3_600_000;
 
@@ -161,6 +161,7 @@ fn every_row_of_a_living_vault_reads_as_the_document_says() {
     tables::evidence(&log, &story, &live, &tag, &policy);
     tree::stored(&mut live, &story, &log);
     tables::read_journal(&image.journal, &live, &state, &log);
+    backups::told(&mut live, &story, &image.ledger, &state, slot.epoch);
     for (number, rows) in &live.tables {
         assert!(
             rows.is_empty(),
@@ -270,7 +271,8 @@ fn keys_and_people(live: &Live, story: &Story, policy: &PolicyRow) {
         (bookings, booking.get("number")),
     ];
     assert!(system.index.iter().map(|(field, _)| *field).eq(looked_up));
-    assert_ne!(system.signing, system.audit);
+    let own = [system.system, system.audit, system.signing, system.ledger];
+    assert_eq!(BTreeSet::from(own).len(), 4);
     assert!(live.people.contains_key(&story.kept.id()));
     assert!(!live.people.contains_key(&story.erased.id()));
     assert_eq!((live.people.len(), live.keysets.len()), (67, 67));

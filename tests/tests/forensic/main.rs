@@ -6,6 +6,7 @@
 //! - `erased`, `purged`, `swept`: what nobody may find; each with its control.
 //! - `format`, `live`, `tables`, `tree`: the document itself, read against a living vault.
 
+mod backups;
 mod bench;
 mod crowds;
 mod epochs;
@@ -27,4 +28,6 @@ mod swept;
 mod tables;
 mod tree;
 
-use vault_tests::forensic::{cipher, files, form, hunt, journal, list, loot, raw, search, unlock};
+use vault_tests::forensic::{
+    cipher, files, form, hunt, journal, ledger, list, loot, raw, search, unlock,
+};

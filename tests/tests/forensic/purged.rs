@@ -59,7 +59,8 @@ fn what_a_purge_has_acknowledged_opens_nowhere() {
         let files: Vec<&[u8]> = files.iter().map(|image| &*image.database).collect();
         let raw = Raw::new(&files);
         let roots = roots(&keys.slots, &passphrase);
-        let (journals, anchors): ([&[u8]; 1], [&[u8]; 1]) = ([&keys.journal], [&keys.anchor]);
+        let journals: [&[u8]; 2] = [&keys.journal, &keys.ledger];
+        let anchors: [&[u8]; 1] = [&keys.anchor];
         let loot = hunt(
             &raw,
             &journals,

@@ -16,7 +16,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use tempfile::TempDir;
 use vault_core::clock::SystemClock;
-use vault_core::vault::{Call, LockedVault, Passphrase, Settings, VaultPaths};
+use vault_core::vault::{
+    BackupBegin, BackupFacts, Call, LockedVault, Passphrase, Settings, VaultPaths,
+};
 
 use super::people::{PASSPHRASE, POLICY};
 
@@ -300,6 +302,26 @@ fn make_vault(paths: &VaultPaths) -> ([String; 2], String) {
             .create_token(&Call::new(&keyholder), role, None);
         made.unwrap().1
     });
+    // One that is whole, for the calls about backups.
+    let begin = BackupBegin {
+        target: "/srv/backup".into(),
+        data: true,
+        keys: None,
+        of: None,
+    };
+    let facts = BackupFacts {
+        bytes: 4_096,
+        people: 0,
+        records: 0,
+        epoch: 1,
+        policy_version: 1,
+        ledger_position: 0,
+        manifest_sha256: [7; 32],
+    };
+    let call = || Call::new(&keyholder);
+    let backup = created.vault.backup_begin(&call(), begin).unwrap();
+    let whole = created.vault.backup_complete(&call(), backup, facts);
+    whole.unwrap();
     created.vault.close();
     (keys, created.recovery_key.to_text())
 }

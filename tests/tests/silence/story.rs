@@ -65,7 +65,8 @@ pub(crate) const FIRST: [&str; 8] = [
     "begin_session",
     "create_api_key",
 ];
-const LAST: [&str; 15] = [
+const LAST: [&str; 16] = [
+    "backup_deleted",
     "delete_blob",
     "delete_record_blob",
     "delete_record",
@@ -127,9 +128,9 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
     };
     match &*route.operation {
         "docs" | "healthz" | "privacy" | "problem" | "problems" | "readyz" | "list_api_keys"
-        | "list_key_slots" | "remove_key_slot" | "policy_versions" | "read_access"
-        | "read_audit" | "read_checkpoint" | "read_log_key" | "prove_entry" | "openapi"
-        | "privacy_statement" | "processing_records" | "read_receipt" | "status"
+        | "list_backups" | "list_key_slots" | "remove_key_slot" | "policy_versions"
+        | "read_access" | "read_audit" | "read_checkpoint" | "read_log_key" | "prove_entry"
+        | "openapi" | "privacy_statement" | "processing_records" | "read_receipt" | "status"
         | "view_subject" | "erase_subject" | "withdraw_consent" | "list_sessions"
         | "end_session" | "delete_record" | "delete_blob" | "delete_record_blob" | "head_blob"
         | "head_record_blob" | "lock" | "read_policy" | "revoke_api_key" => recipe,
@@ -168,6 +169,7 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
              "body": {"name": people::NAME}, "purpose": "support"},
             {"method": "GET", "path": "/v1/subjects/$0.subject/records/profile", "purpose": "support"},
         ]}))),
+        "backup_deleted" => body(json!({"part": "data"})),
         "verify_log" => body(json!({"checkpoints": []})),
         "purge_records" => body(bulk()),
         "query_records" => {
@@ -213,7 +215,9 @@ pub(crate) fn parameter(route: &Route, name: &str, made: &Made) -> String {
         "purpose" => "newsletter".into(),
         "entry" => "0".into(),
         "code" => "invalid".into(),
-        "s" | "r" | "ses" | "tok" | "n" | "rcp" => made.get(name).cloned().unwrap_or_default(),
+        "s" | "r" | "ses" | "tok" | "n" | "rcp" | "b" => {
+            made.get(name).cloned().unwrap_or_default()
+        }
         new => panic!("the parameter `{new}` is new: say what stands for it"),
     }
 }
@@ -285,6 +289,7 @@ pub(crate) fn learn(route: &Route, body: &Value, made: &mut Made) {
         }
         "rotate_api_key" => note("next API key", &body["secret"]),
         "begin_keyholder" => note("keyholder", &body["token"]),
+        "list_backups" => note("b", &body["backups"][0]["backup"]),
         "add_key_slot" => note("n", &body["slot"]),
         "erase_subject" => note("rcp", &body["receipt"]["body"]["receipt"]),
         _ => {}

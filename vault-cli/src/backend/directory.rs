@@ -103,6 +103,7 @@ impl Backend for Directory {
                 "unlocked_bytes": status.memory_lock.unlocked_bytes,
                 "limit": status.memory_lock.limit,
             },
+            "backups": vault_server::backup_summary(status.backups),
         }))
     }
 
@@ -268,7 +269,9 @@ impl Backend for Directory {
     }
 
     fn receipt(&self, receipt: ReceiptId) -> Result<Value, Failure> {
-        self.call(|call| self.vault.receipt(call, receipt).map(|(document, _)| document))
+        let (mut document, status) = self.call(|call| self.vault.receipt(call, receipt))?;
+        document["status"] = vault_server::receipt_status(status);
+        Ok(document)
     }
 
     fn retention_due(&self) -> Result<Value, Failure> {

@@ -66,7 +66,7 @@ pub(crate) trait Backend {
         notes: &[String],
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Value, Failure>;
-    /// `{body, proof}`.
+    /// `{body, proof, status}`.
     fn receipt(&self, receipt: ReceiptId) -> Result<Value, Failure>;
     /// What is due to go: `{people, records, keys, index}`.
     fn retention_due(&self) -> Result<Value, Failure>;

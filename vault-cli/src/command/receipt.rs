@@ -34,6 +34,7 @@ fn show(
     key: Option<&str>,
 ) -> Result<(), Failure> {
     let mut key = key.map(read_key).transpose()?;
+    let mut status = None;
     let document = match source {
         ReceiptSource::File(file) => {
             let document = read(file)?;
@@ -44,7 +45,12 @@ fn show(
         }
         ReceiptSource::Vault(receipt) => {
             let backend = context.backend()?;
-            let document = backend.receipt(*receipt)?;
+            let mut document = backend.receipt(*receipt)?;
+            if html.is_some() {
+                status = document
+                    .as_object_mut()
+                    .and_then(|all| all.remove("status"));
+            }
             if key.is_none() && html.is_some() {
                 key = VerifierKey::parse(&backend.log_key()?).ok();
             }
@@ -65,7 +71,8 @@ fn show(
             .answer(&answer, |_| format!("would write {file}"));
         return Ok(());
     }
-    let page = receipt_page(&document, key.map(|key| key.to_string()).as_deref());
+    let key = key.map(|key| key.to_string());
+    let page = receipt_page(&document, key.as_deref(), status.as_ref());
     // It may name the person: for its owner, and never over another file.
     let written = File::options()
         .write(true)
@@ -92,12 +99,18 @@ fn show(
 fn read(file: &Path) -> Result<Value, Failure> {
     let text = input::read_receipt(file).map_err(unreadable)?;
     // serde's text would quote the document.
-    let document: Value = serde_json::from_str(&text).map_err(|_| {
+    let mut document: Value = serde_json::from_str(&text).map_err(|_| {
         Failure::usage(
             format!("{} is not JSON", file.display()),
             "give the document that the erasure answered with, whole and as it was",
         )
     })?;
+    // What `receipt show` and the API put beside a receipt is not proved by it, and changes.
+    if let Some(members) = document.as_object_mut()
+        && members.contains_key("body")
+    {
+        members.remove("status");
+    }
     // An erasure answers with `{"receipt": {…}}`; whoever keeps the whole answer has a receipt too.
     Ok(match document.get("receipt") {
         Some(inner) if inner.is_object() => inner.clone(),

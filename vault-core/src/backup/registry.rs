@@ -204,7 +204,7 @@ fn store<T: Serialize>(txn: &mut Txn<'_>, key: &[u8], row: &T) -> Result<(), Ref
     Ok(txn.put(Table::Backups, key, &sealed.map_err(|_| DAMAGED)?)?)
 }
 
-fn summary_row(view: &dyn View) -> Result<SummaryRow, Refusal> {
+pub(crate) fn summary_row(view: &dyn View) -> Result<SummaryRow, Refusal> {
     Ok(load(view, SUMMARY)?.unwrap_or_default())
 }
 
@@ -223,9 +223,13 @@ fn invalid(pointer: &str, code: &'static str, detail: impl Into<String>) -> Refu
 /// Until when an erasure of now could be undone: the expiry of the last key part that is not verified
 /// deleted; `now`, where there is none or the last is overdue.
 pub(crate) fn erasure_horizon(view: &dyn View, now: Timestamp) -> Result<Timestamp, Refusal> {
-    let keys = summary_row(view)?.keys;
-    let last = keys.iter().map(|keys| instant(keys.expires_at)).max();
-    Ok(last.map_or(now, |last| last.max(now)))
+    Ok(horizon(&summary_row(view)?, now))
+}
+
+fn horizon(summary: &SummaryRow, now: Timestamp) -> Timestamp {
+    let keys = summary.keys.iter();
+    let last = keys.map(|keys| instant(keys.expires_at)).max();
+    last.map_or(now, |last| last.max(now))
 }
 
 /// Registers a backup. Nothing of it may have been read before this is committed.
@@ -403,14 +407,18 @@ pub(crate) fn expire(
 
 /// The registry in a few numbers.
 pub(crate) fn summary(view: &dyn View, now: Timestamp) -> Result<BackupSummary, Refusal> {
-    let row = summary_row(view)?;
+    Ok(summarise(&summary_row(view)?, now))
+}
+
+/// What the registry's summary comes to now.
+pub(crate) fn summarise(row: &SummaryRow, now: Timestamp) -> BackupSummary {
     let over = |keys: &&LiveKeys| instant(keys.expires_at) < now;
-    Ok(BackupSummary {
-        erasure_horizon: erasure_horizon(view, now)?,
+    BackupSummary {
+        erasure_horizon: horizon(row, now),
         key_parts: row.keys.len(),
         overdue: row.keys.iter().filter(over).count(),
         last_completed_at: row.last_completed_at.map(instant),
-    })
+    }
 }
 
 fn view_of(backup: BackupId, row: BackupRow, now: Timestamp) -> BackupView {

@@ -168,6 +168,20 @@ impl Machine {
         }
     }
 
+    /// What is on the store's disk.
+    pub(crate) fn image(&self) -> Vec<u8> {
+        self.disk.bytes()
+    }
+
+    /// Lets `milliseconds` pass.
+    pub(crate) fn advance(&self, milliseconds: i64) {
+        self.clock.advance(milliseconds);
+    }
+
+    pub(crate) fn accept_rollback(&self, accepted: bool) {
+        *self.accept_rollback.lock() = accepted;
+    }
+
     pub(crate) fn plan(&self) -> FaultPlan {
         self.plan.lock().clone().unwrap()
     }

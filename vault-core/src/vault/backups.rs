@@ -41,11 +41,24 @@ impl Vault {
         action: &'static str,
         mut f: impl FnMut(&mut Txn<'_>) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
-        self.write(call, action, move |txn, policy, context, _| {
+        let changed = self.write(call, action, move |txn, policy, context, _| {
             let principal = &context.principal;
             principal.require(policy, Capability::BackupsManage)?;
             f(txn)
-        })
+        });
+        // Whatever the answer is, it may have been committed.
+        if let Ok(snapshot) = self.snapshot()
+            && let Ok(row) = registry::summary_row(&snapshot)
+        {
+            *self.backups.lock() = row;
+        }
+        changed
+    }
+
+    /// What the registry comes to, as it was after its last change: for whoever watches, who takes no
+    /// snapshot.
+    pub(super) fn known_backups(&self) -> BackupSummary {
+        registry::summarise(&self.backups.lock(), self.engine.now())
     }
 
     /// Registers a backup that is about to be made. Once this has returned, an erasure counts its key

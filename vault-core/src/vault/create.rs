@@ -19,6 +19,7 @@ use super::{Settings, Vault, admin, blobs, figures, guard, honey};
 use crate::audit::journal::Journal;
 use crate::audit::{Actor, Entry};
 use crate::backup::ledger::{FileTape, LedgerError, LedgerFile};
+use crate::backup::registry;
 use crate::commit::View as _;
 use crate::commit::{
     Engine, FileReserve, Parts, RecoverError, RedbFactory, RootCandidate, State, StoreFactory,
@@ -518,11 +519,14 @@ impl LockedVault {
         let snapshot = engine.snapshot().map_err(damaged)?;
         let version = snapshot.state().policy_version;
         let (policy, _) = admin::load_policy(&snapshot, version).map_err(damaged)?;
+        let backups = registry::summary_row(&snapshot)
+            .map_err(|_| UnlockError::Damaged("the registry of backups"))?;
         drop(snapshot);
         let rounds = figures::Rounds::from(engine.running());
         let vault = Arc::new(Vault {
             rounds,
             jobs: Jobs::new(self.settings.clock.clone()),
+            backups: Mutex::new(backups),
             engine,
             paths: self.paths.clone(),
             closed: AtomicBool::new(false),

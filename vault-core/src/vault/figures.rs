@@ -5,7 +5,9 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use super::{Vault, create};
+use jiff::Timestamp;
+
+use super::{BackupSummary, Vault, create};
 use crate::commit::WriterFigures;
 
 pub use crate::commit::Histogram;
@@ -51,6 +53,10 @@ pub struct Figures {
     pub clock_leads: bool,
     /// Size of all files.
     pub bytes_on_disk: u64,
+    /// What there is of backups.
+    pub backups: BackupSummary,
+    /// The time that all this was read at.
+    pub now: Timestamp,
 }
 
 /// The sweeper's rounds over everybody.
@@ -126,6 +132,8 @@ impl Vault {
             honey_accesses: self.honey_accesses(),
             clock_leads: self.engine.clock_leads(),
             bytes_on_disk: create::bytes_on_disk(&self.paths),
+            backups: self.known_backups(),
+            now: self.engine.now(),
         }
     }
 }

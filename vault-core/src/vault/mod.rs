@@ -86,6 +86,7 @@ pub use views::{
     ListOptions, MetaView, Order, Part, ReadOptions, RecordPage, RecordView, Withheld, Written,
 };
 
+use crate::backup::registry::SummaryRow;
 use crate::commit::Engine;
 use crate::jobs::Jobs;
 use crate::limits::CACHE_BYTES_DEFAULT;
@@ -156,5 +157,7 @@ pub struct Vault {
     uses: Arc<token_row::Uses>,
     rounds: figures::Rounds,
     jobs: Jobs,
+    /// The registry's summary as it was looked at last: after each change of it.
+    backups: Mutex<SummaryRow>,
     memory: Arc<guard::Memory>,
 }

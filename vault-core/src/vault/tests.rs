@@ -2,6 +2,7 @@
 
 mod access;
 mod api_keys;
+mod backups;
 mod copies;
 mod ended;
 mod honey;

@@ -17,9 +17,10 @@ use crate::policy::{Capability, KEYHOLDER, Policy, RIGHTS, Role};
 use crate::refusal::Refusal;
 use crate::session;
 
-const KEYHOLDER_MAY: [Capability; 10] = [
+const KEYHOLDER_MAY: [Capability; 11] = [
     Capability::ApiKeysManage,
     Capability::AuditRead,
+    Capability::BackupsManage,
     Capability::KeysManage,
     Capability::PolicyApply,
     Capability::PolicyRead,

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use jiff::Timestamp;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
@@ -343,7 +344,13 @@ fn of_vault(vault: &VaultFigures) -> Vec<Figure> {
         honey_accesses,
         clock_leads,
         bytes_on_disk,
+        backups,
+        now,
     } = vault;
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    let seconds = |number: i64| u64::try_from(number).unwrap_or(0);
+    let horizon = backups.erasure_horizon.duration_since(*now).as_secs();
+    let completed = backups.last_completed_at.map_or(0, Timestamp::as_second);
     vec![
         Figure::counter(
             "vault_honey_accesses",
@@ -437,6 +444,26 @@ fn of_vault(vault: &VaultFigures) -> Vec<Figure> {
             "vault_store_bytes",
             "Size of all files of the vault",
             *bytes_on_disk,
+        ),
+        Figure::gauge(
+            "vault_backup_last_completed_timestamp_seconds",
+            "When a backup with a data part was last whole; 0 where none ever was",
+            seconds(completed),
+        ),
+        Figure::gauge(
+            "vault_backup_key_parts",
+            "Key parts of backups that are not verified deleted",
+            count(backups.key_parts),
+        ),
+        Figure::gauge(
+            "vault_backup_key_parts_overdue",
+            "Key parts of backups that should be gone by now and are not verified deleted",
+            count(backups.overdue),
+        ),
+        Figure::gauge(
+            "vault_erasure_horizon_seconds",
+            "For how long somebody erased now could still be brought back from a backup; 0 where not",
+            seconds(horizon),
         ),
     ]
 }

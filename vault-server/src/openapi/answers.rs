@@ -23,6 +23,7 @@ const OPENING: &[Code] = &[
 /// What an operation may answer beyond what follows from its path, method and body.
 const MORE: &[(&str, &[Code])] = &[
     ("ask", &[Code::RateLimited]),
+    ("backup_deleted", &[Code::Conflict]),
     ("begin_keyholder", OPENING),
     ("begin_session", &[Code::PurposeDenied]),
     ("create_subject", &[Code::Erased]),

@@ -90,7 +90,7 @@ mod tests {
             .into_iter()
             .chain(problems)
             .chain([statement::unavailable("de")])
-            .chain([receipt::html(&receipt::tests::example(), None)])
+            .chain([receipt::html(&receipt::tests::example(), None, None)])
             .collect()
     }
 

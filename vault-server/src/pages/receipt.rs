@@ -11,9 +11,9 @@ use serde_json::Value;
 use super::Frame;
 
 /// What the page is of: `body` and `proof` of a receipt, and its opening where the copy has one. `key` is
-/// the log's public key, if it is at hand.
+/// the log's public key, and `status` how far the erasure reaches by now, if they are at hand.
 #[must_use]
-pub fn html(document: &Value, key: Option<&str>) -> String {
+pub fn html(document: &Value, key: Option<&str>, status: Option<&Value>) -> String {
     let (body, proof) = (&document["body"], &document["proof"]);
     let content = html! {
         h1 { "Receipt of an erasure" }
@@ -37,6 +37,9 @@ pub fn html(document: &Value, key: Option<&str>) -> String {
         h2 { "Since when it is final" }
         dl .pairs {
             dt { "Backups of keys" } dd { (erasure_horizon(body)) }
+            @if let Some(by_now) = status.and_then(by_now) {
+                dt { "By now" } dd { (by_now) }
+            }
             dt { "Look-up index" } dd { (lookup_horizon(body)) }
             @if let Some(mirrors) = listed(&body["unscrubbed_mirrors"]) {
                 dt { "Copies of the anchor" }
@@ -193,6 +196,26 @@ fn erasure_horizon(body: &Value) -> String {
     )
 }
 
+/// How far it reaches when the page is made, by the vault's own word.
+fn by_now(status: &Value) -> Option<String> {
+    match status["state"].as_str()? {
+        "final" => Some(format!(
+            "Final since {}: every backup of keys that could have brought the data back has been destroyed, \
+             and that was verified.",
+            instant(&status["final_at"])
+        )),
+        "open" => Some(format!(
+            "Not final yet: {} left of which the last is to be destroyed on {}.",
+            match status["backups"].as_array().map_or(0, Vec::len) {
+                1 => "1 backup of keys is".to_owned(),
+                count => format!("{count} backups of keys are"),
+            },
+            instant(&status["erasure_horizon"])
+        )),
+        _ => None,
+    }
+}
+
 fn lookup_horizon(body: &Value) -> String {
     format!(
         "Until {} whoever has the vault's files and its passphrase may learn that somebody was removed, but not who. \
@@ -276,7 +299,8 @@ pub(super) mod tests {
 
     #[test]
     fn every_horizon_and_what_was_kept_is_said_in_words() {
-        let text = html(&example(), Some("vlt_x+1+2"));
+        let text = html(&example(), Some("vlt_x+1+2"), None);
+        assert!(!text.contains("By now"));
         for said in [
             "25 November 2026, 12:00:00 UTC",
             "Until 26 November 2026, 12:00:00 UTC",
@@ -294,7 +318,18 @@ pub(super) mod tests {
         held["body"]["erasure_horizon"] = json!("2026-12-25T12:00:00Z");
         held["body"]["kept"] = json!([{"compartment": 2, "law": "Art. 17(3)(b)"}]);
         held["body"]["unscrubbed_mirrors"] = json!(["/mnt/mirror"]);
-        let text = html(&held, None);
+        let open = json!({"state": "open", "erasure_horizon": "2026-12-25T12:00:00Z", "backups": ["bak_1"]});
+        let text = html(&held, None, Some(&open));
+        assert!(
+            text.contains("Not final yet: 1 backup of keys is left"),
+            "{text}"
+        );
+        let gone = json!({"state": "final", "final_at": "2026-12-20T12:00:00Z"});
+        let later = html(&held, None, Some(&gone));
+        assert!(
+            later.contains("Final since 20 December 2026, 12:00:00 UTC"),
+            "{later}"
+        );
         for said in [
             "Until 25 December 2026",
             "law: Art. 17(3)(b)",
@@ -309,7 +344,7 @@ pub(super) mod tests {
     #[test]
     fn a_receipt_of_another_form_makes_a_page_and_no_markup_of_its_own() {
         for odd in [json!(null), json!({"body": [], "proof": 7})] {
-            assert!(html(&odd, None).contains("Receipt of an erasure"));
+            assert!(html(&odd, None, Some(&odd)).contains("Receipt of an erasure"));
         }
         let mut hostile = example();
         let text = "<script>alert(1)</script>";
@@ -319,6 +354,7 @@ pub(super) mod tests {
         hostile["body"]["kept"] = json!([{text: text}, text]);
         hostile["proof"]["checkpoint"] = json!(text);
         hostile["opening"] = json!({"subject": text});
-        assert!(!html(&hostile, Some(text)).contains("<script"));
+        let status = json!({"state": "open", "erasure_horizon": text, "backups": [text]});
+        assert!(!html(&hostile, Some(text), Some(&status)).contains("<script"));
     }
 }

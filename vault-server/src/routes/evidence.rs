@@ -21,6 +21,7 @@ use crate::pages;
 use crate::places::Class;
 use crate::problem::Problem;
 use crate::reply::Reply;
+use crate::routes::backups::ReceiptStatusBody;
 use crate::shape::Shape;
 use crate::state::App;
 use crate::urls;
@@ -112,6 +113,9 @@ pub(crate) struct ReceiptBody {
     /// The erasure's entry, its place in the log, and a checkpoint.
     #[schema(value_type = Object)]
     proof: Value,
+    /// How far the erasure reaches by now. No part of what is proved: it stands in the registry of
+    /// backups, and changes.
+    status: ReceiptStatusBody,
 }
 
 /// Checkpoints that were kept elsewhere.
@@ -334,7 +338,8 @@ pub(crate) async fn verify(State(app): State<App>, incoming: Incoming) -> Outcom
 /// A receipt, proved anew
 ///
 /// Capability `audit.read`. Says what was destroyed and not whose it was: that stands in the copy
-/// that whoever erased was given. JSON, or by `Accept` a page to read and print.
+/// that whoever erased was given. Beside it stands whether a copy of keys is left that could undo it.
+/// JSON, or by `Accept` a page to read and print.
 #[utoipa::path(get, path = urls::RECEIPT, tag = "evidence", operation_id = "read_receipt",
     responses((status = 200, description = "Body and proof", content(
         (ReceiptBody = "application/json"), (String = "text/html")))))]
@@ -346,14 +351,18 @@ pub(crate) async fn receipt(State(app): State<App>, incoming: Incoming) -> Outco
     app.call(incoming, move |session| {
         session.parsed(AUDIT_READ, query)?;
         let id = session.parsed(AUDIT_READ, id)?;
-        let mut document = session.vault.receipt(&session.call(), id)?;
+        let (mut document, status) = session.vault.receipt(&session.call(), id)?;
+        let status = ReceiptStatusBody::from(status);
         if form == HTML {
-            let page = pages::receipt::html(&document, Some(&session.vault.log_key()?));
+            let status = serde_json::to_value(&status).expect("it has a JSON form");
+            let key = session.vault.log_key()?;
+            let page = pages::receipt::html(&document, Some(&key), Some(&status));
             return Ok(pages::reply(200, page).header(header::VARY, "Accept"));
         }
         let body = ReceiptBody {
             body: document["body"].take(),
             proof: document["proof"].take(),
+            status,
         };
         Ok(Reply::json(200, &body).header(header::VARY, "Accept"))
     })

@@ -6,6 +6,7 @@
 mod access;
 pub(crate) mod admin;
 pub(crate) mod ask;
+pub mod backups;
 pub(crate) mod batch;
 pub(crate) mod blobs;
 pub(crate) mod bulk;
@@ -79,6 +80,8 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(key_slots::list, key_slots::add))
         .routes(routes!(key_slots::remove))
         .routes(routes!(key_slots::test))
+        .routes(routes!(backups::list))
+        .routes(routes!(backups::deleted))
         .routes(routes!(evidence::audit))
         .routes(routes!(evidence::key))
         .routes(routes!(evidence::checkpoint))

@@ -13,6 +13,7 @@ use crate::idempotency::Remember;
 use crate::incoming::Incoming;
 use crate::problem::Problem;
 use crate::reply::Reply;
+use crate::routes::backups::SummaryBody;
 use crate::shape::Shape;
 use crate::state::App;
 use crate::urls;
@@ -64,6 +65,9 @@ pub(crate) struct StatusView {
     /// Memory for keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     memory_lock: Option<MemoryLockView>,
+    /// What there is of backups, and until when an erasure of now could be undone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backups: Option<SummaryBody>,
 }
 
 /// Memory for keys, and whether it stays out of swap.
@@ -205,6 +209,7 @@ pub(crate) async fn status(State(app): State<App>, incoming: Incoming) -> Outcom
         audit_entries: None,
         bytes_on_disk: None,
         memory_lock: None,
+        backups: None,
     };
     // Counts are for those who run the vault or a bot; a session is for one person.
     let counts = incoming.bearer.is_some() && incoming.session_subject().is_none();
@@ -225,6 +230,7 @@ pub(crate) async fn status(State(app): State<App>, incoming: Incoming) -> Outcom
                 audit_entries: Some(status.audit_entries),
                 bytes_on_disk: Some(status.bytes_on_disk),
                 memory_lock: Some(status.memory_lock.into()),
+                backups: Some(status.backups.into()),
                 ..bare(&session.app)
             },
         ))

@@ -71,7 +71,7 @@ impl LedgerFile {
         let begins = header(self.vault);
         let mut window = Window::new(&*self.tape, length);
         let found = window.get(0, HEADER_BYTES).map_err(io)?;
-        if found.len() < HEADER_BYTES && lost(found, &begins) {
+        if found != begins && lost(found, &begins) {
             self.length = 0;
             self.ragged = length > 0;
             self.append(&begins).map_err(io)?;

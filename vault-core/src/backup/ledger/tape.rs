@@ -9,8 +9,8 @@ use crate::store::drop_page_cache;
 
 /// Bytes that are appended to.
 pub(crate) trait Tape: Send {
-    /// Opens it anew, empty where there is none: from here on reads see what the medium holds. How long
-    /// it is.
+    /// Opens it anew, empty where there is none, and flushes what was written before: what is read from
+    /// here on is on the medium, not in memory that a failed flush left. How long it is.
     fn open(&mut self) -> io::Result<u64>;
 
     /// Fills `bytes` from `offset`.
