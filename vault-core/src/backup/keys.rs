@@ -76,7 +76,7 @@ impl Recipients {
 
     /// A cheap passphrase, for tests.
     #[cfg(test)]
-    pub(super) fn with_cheap_passphrase(mut self, text: &str) -> Self {
+    pub(crate) fn with_cheap_passphrase(mut self, text: &str) -> Self {
         self.passphrase = Some(Passphrase {
             text: Zeroizing::new(text.into()),
             log_cost: Some(2),
@@ -223,4 +223,14 @@ impl Identity {
             .ok()?;
         Some(PartKey(text.trim().parse().ok()?))
     }
+}
+
+/// A new pair: the text of an identity file, and the recipient in it.
+#[must_use]
+pub fn new_identity() -> (Zeroizing<String>, String) {
+    let identity = x25519::Identity::generate();
+    let recipient = identity.to_public().to_string();
+    let secret = identity.to_string();
+    let text = format!("# public key: {recipient}\n{}\n", secret.expose_secret());
+    (Zeroizing::new(text), recipient)
 }

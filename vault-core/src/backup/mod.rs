@@ -20,6 +20,6 @@ pub mod verify;
 pub mod write;
 
 pub use error::BackupError;
-pub use keys::{Identity, Recipients};
+pub use keys::{Identity, Recipients, new_identity};
 pub use manifest::{Head, KeyPart, KeysOf, Manifest, Object, Signature, list};
 pub use open::Counts;

@@ -497,6 +497,12 @@ fn what_was_not_finished_is_no_backup_and_no_vault() {
     ));
 }
 
+/// The words that a refusal asks for.
+fn quoted(text: &str) -> &'static str {
+    let words = text.split('"').nth(1).unwrap().to_owned();
+    Box::leak(words.into_boxed_str())
+}
+
 #[test]
 fn without_the_lost_vaults_ledger_the_gap_is_accepted_in_words() {
     let mut scene = Scene::new(5);
@@ -508,7 +514,7 @@ fn without_the_lost_vaults_ledger_the_gap_is_accepted_in_words() {
     let Err(BackupError::Gap(text)) = refused else {
         panic!("it went on without asking");
     };
-    let words = text.split('"').nth(1).unwrap().to_owned();
+    let words = quoted(&text);
     assert!(
         words.starts_with("erasures after ") && words.ends_with(" may return"),
         "{words}"
@@ -516,7 +522,7 @@ fn without_the_lost_vaults_ledger_the_gap_is_accepted_in_words() {
     let (restored, vault, _locked) = scene
         .restore_with("gap", |options| {
             options.ledgers.clear();
-            options.accept_gap = Some(&words);
+            options.accept_gap = Some(words);
         })
         .unwrap();
     // The control: whoever the ledger would have kept away is there.
@@ -563,11 +569,11 @@ fn withdrawn_consents_and_removed_records_stay_so() {
     let consent = vault
         .read_consent(&call(&bot, Some("support")), ann, "newsletter")
         .unwrap();
-    assert_eq!(consent.state, Some(ConsentState::Withdrawn));
+    assert_eq!(consent.state, ConsentState::Withdrawn);
     let other = vault
         .read_consent(&call(&bot, Some("support")), scene.people[1], "newsletter")
         .unwrap();
-    assert_eq!(other.state, Some(ConsentState::Given), "the control");
+    assert_eq!(other.state, ConsentState::Given, "the control");
 }
 
 #[test]
@@ -620,12 +626,12 @@ fn after_a_new_key_part_the_erased_are_out_of_reach_and_receipts_say_so() {
         else {
             panic!("it did not ask");
         };
-        text.split('"').nth(1).unwrap().to_owned()
+        quoted(&text)
     };
     let (restored, vault, _locked) = scene
         .restore_with("rekeyed", |options| {
             options.ledgers.clear();
-            options.accept_gap = Some(&words);
+            options.accept_gap = Some(words);
         })
         .unwrap();
     assert_eq!(
