@@ -109,7 +109,8 @@ pub(super) fn run(context: &Context<'_>, command: &BackupCommand) -> Result<(), 
             let backend = context.backend()?;
             let (vault, keyholder) = opened(&*backend)?;
             let pushed = vault.push_ledger(&Call::new(keyholder), &*target(to));
-            let pushed = pushed.map_err(|error| failure(error.into()))?;
+            let pushed =
+                pushed.map_err(|error| failure(BackupError::LedgerCopy(Box::new(error))))?;
             let answer = json!({
                 "position": pushed.position,
                 "complete_until": pushed.complete_until.to_string(),
@@ -126,6 +127,8 @@ pub(super) fn run(context: &Context<'_>, command: &BackupCommand) -> Result<(), 
 }
 
 fn target(path: &Path) -> Arc<dyn Target> {
+    // The registry names the place, and another working directory must not make it another.
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     Arc::new(Directory::new(path))
 }
 

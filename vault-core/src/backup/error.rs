@@ -52,7 +52,7 @@ pub enum BackupError {
     Ledger(crate::backup::ledger::LedgerError),
     /// The erasure ledger could not be put beside the backups.
     #[error("could not copy the erasure ledger to the target")]
-    LedgerCopy(#[from] crate::vault::LedgerCopyError),
+    LedgerCopy(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// No such backup, or none at all.
     #[error("{0}")]
     NotFound(String),

@@ -204,6 +204,18 @@ impl Manifest {
     /// [`BackupError::NotFound`] where there is no manifest: it was not finished, or deleted;
     /// [`BackupError::Damaged`], [`BackupError::Io`].
     pub fn read(target: &dyn Target, backup: &str) -> Result<Self, BackupError> {
+        Ok(Self::read_with_hash(target, backup)?.0)
+    }
+
+    /// [`Manifest::read`], and the SHA-256 of its file.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Manifest::read`].
+    pub(crate) fn read_with_hash(
+        target: &dyn Target,
+        backup: &str,
+    ) -> Result<(Self, [u8; 32]), BackupError> {
         let name = format!("{backup}/{MANIFEST}");
         let bytes = match target::get(target, &name, MANIFEST_BYTES_MAX) {
             Ok(bytes) => bytes,
@@ -222,7 +234,7 @@ impl Manifest {
         manifest
             .check(backup)
             .map_err(|what| BackupError::damaged(&name, what))?;
-        Ok(manifest)
+        Ok((manifest, sha256(&[&bytes])))
     }
 
     fn check(&self, backup: &str) -> Result<(), String> {

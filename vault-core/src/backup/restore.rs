@@ -4,10 +4,11 @@
 //! backup's objects have been verified before. Memory does not grow with the vault: people are merged,
 //! opened and written in batches, and each batch is a transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use jiff::Timestamp;
+use zeroize::Zeroizing;
 
 use super::error::BackupError;
 use super::ledger::{Erased, Replay};
@@ -27,7 +28,6 @@ use crate::limits::{RESTORE_BYTES_MAX, RESTORE_PEOPLE_MAX};
 use crate::person::Tombstone;
 use crate::row;
 use crate::store::{Store, StoreError, Table, WriteTx};
-use crate::vault::TokenRow;
 
 /// Bytes of rows that go to the writing thread at once.
 const BLOCK_BYTES: usize = 1 << 20;
@@ -66,6 +66,9 @@ pub(crate) fn first_epoch(epoch: u64, replay: &Replay) -> u64 {
     erased.unwrap_or(0).max(epoch) + EPOCHS_APART
 }
 
+/// Makes of an API key's row that of a revoked one; `None` for what is none.
+pub(crate) type Revoke<'r> = &'r dyn Fn(&[u8], Timestamp) -> Option<Zeroizing<Vec<u8>>>;
+
 /// What goes to the thread that writes.
 enum Item {
     Row(Table, Vec<u8>, Vec<u8>),
@@ -83,7 +86,7 @@ pub(crate) fn fill(
     roots: &Roots,
     system: &SystemKeys,
     replay: &Replay,
-    now: Timestamp,
+    (now, revoke): (Timestamp, Revoke<'_>),
     tell: Tell<'_>,
 ) -> Result<Restored, BackupError> {
     let vault = open.source.manifest.vault;
@@ -91,7 +94,7 @@ pub(crate) fn fill(
     let state = state_of(open)?;
     initialise(store, roots, vault, system, &state, &mut |_| Ok(()))
         .map_err(|_| BackupError::Store(StoreError::Aborted))?;
-    common(open, store, replay, now, &mut restored)?;
+    common(open, store, replay, (now, revoke), &mut restored)?;
     let placement = system.placements.first().expect("one, of the new place");
     let (blocks, waiting) = sync_channel::<Vec<Item>>(BLOCKS);
     let written = std::thread::scope(|scope| {
@@ -127,6 +130,8 @@ pub(crate) fn fill(
         rebuild_from: None,
         sweep_from: [0; 16],
         ledger: state.ledger.max(replay.position),
+        // The backup may be old: a clock that is far ahead of it is right, as at a creation.
+        time: state.time.max(now.as_millisecond()),
         ..state
     };
     restored.log_entries = state.audit_next;
@@ -159,7 +164,7 @@ fn common(
     open: &OpenSource,
     store: &dyn Store,
     replay: &Replay,
-    now: Timestamp,
+    (now, revoke): (Timestamp, Revoke<'_>),
     restored: &mut Restored,
 ) -> Result<(), BackupError> {
     let vault = open.source.manifest.vault;
@@ -197,11 +202,10 @@ fn common(
             let name = open.source.manifest.backup.to_string();
             BackupError::damaged(name, "an API key's row does not open (t10)")
         };
-        let bytes = unseal(key, &location, &frame.value).map_err(|_| damaged())?;
-        let mut token: TokenRow = row::decode(&bytes).map_err(|_| damaged())?;
+        let text = unseal(key, &location, &frame.value).map_err(|_| damaged())?;
         // Whoever had a key then may have lost it since: nobody's works until it is made anew.
-        token.revoked_at.get_or_insert(now.as_millisecond());
-        let sealed = seal(key, 0, &location, &row::encode(&token)).map_err(|_| damaged())?;
+        let revoked = revoke(&text, now).ok_or_else(damaged)?;
+        let sealed = seal(key, 0, &location, &revoked).map_err(|_| damaged())?;
         rows.push((Table::ApiKeys, frame.key.clone(), sealed));
         tokens += 1;
         Ok(())
@@ -264,8 +268,7 @@ fn read_people(
     let mut seen = 0;
     let entropy: &mut dyn Entropy = &mut OsEntropy;
     // By hash as well: an entry of the ledger may be older than the handle.
-    let gone: std::collections::BTreeSet<[u8; 32]> =
-        replay.erased.values().map(|e| e.subject_sha256).collect();
+    let gone: BTreeSet<[u8; 32]> = replay.erased.values().map(|e| e.subject_sha256).collect();
     while let Some(found) = people.next()? {
         seen += 1;
         if seen % 256 == 0 {
@@ -281,6 +284,7 @@ fn read_people(
             keyset.keys.retain(|dek| !gone.contains(&dek.number));
         }
         let mut events: BTreeMap<u16, u32> = BTreeMap::new();
+        let mut collections: BTreeSet<u16> = BTreeSet::new();
         let block = &mut block;
         let there = open::person(
             &mut people,
@@ -296,11 +300,24 @@ fn read_people(
                     let purpose = u16::from_be_bytes([a, b]);
                     events.insert(purpose, u32::from_be_bytes([c, d, e, f]) + 1);
                 }
+                if let (Table::RecordMeta, Some([a, b])) = (table, key.get(16..18)) {
+                    collections.insert(u16::from_be_bytes([*a, *b]));
+                }
                 block.row(table, key, value)
             },
         )?;
         if !there {
             continue;
+        }
+        if let Some(removed) = replay.removed.get(&found.handle) {
+            // Nor may the index lead to somebody by what was in a record that is gone.
+            let gone: BTreeSet<u16> = removed
+                .iter()
+                .map(|(collection, _)| *collection)
+                .filter(|collection| !collections.contains(collection))
+                .collect();
+            let lookups = &mut keyset.lookups;
+            lookups.retain(|lookup| !gone.contains(&lookup.field.0));
         }
         let entry = PersonEntry {
             kek: Secret::generate(entropy),

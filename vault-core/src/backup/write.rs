@@ -137,7 +137,7 @@ pub fn write(
 }
 
 /// Deletes what there is of a backup without a manifest; what cannot be deleted stays, and is no backup.
-pub(super) fn clear(target: &dyn Target, backup: &str) {
+pub(crate) fn clear(target: &dyn Target, backup: &str) {
     for (name, _) in target.objects(backup).unwrap_or_default() {
         let _ = target.delete(&format!("{backup}/{name}"));
     }

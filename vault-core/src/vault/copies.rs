@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::token::Call;
-use super::{BackupBegin, BackupFacts, LedgerCopied, Vault};
+use super::{BackupBegin, BackupFacts, BackupView, LedgerCopied, LedgerCopyError, Vault};
 use crate::backup::registry::Part;
 use crate::backup::target::Target;
 use crate::backup::verify::Tell;
@@ -122,6 +122,7 @@ impl Vault {
                     .into(),
             ));
         }
+        self.tidy_backups(call, &**target)?;
         // Registered before the first keyset is read: no erasure may miss it.
         let begin = BackupBegin {
             target: target.place(),
@@ -144,8 +145,66 @@ impl Vault {
             }
         };
         self.backup_complete(call, backup, facts(&manifest, manifest_sha256))?;
-        let ledger = self.push_ledger(call, &**target)?;
+        let ledger = self.push_ledger(call, &**target).map_err(ledger_error)?;
         Ok(BackupMade { manifest, ledger })
+    }
+
+    /// Takes up what an earlier process left half done at this target: a backup that is whole is said to be,
+    /// and of any other nothing stays, which the registry hears too. Only one who makes backups does
+    /// this at a time, so none of them is under way.
+    fn tidy_backups(&self, call: &Call<'_>, target: &dyn Target) -> Result<(), BackupError> {
+        let (views, _) = self.backups(call)?;
+        let place = target.place();
+        let half = |view: &&BackupView| {
+            view.target == place && view.facts.is_none() && view.failed_at.is_none()
+        };
+        for view in views.iter().filter(half) {
+            let home = view.of.unwrap_or(view.backup);
+            let found = Manifest::read_with_hash(target, &home.to_string());
+            let (manifest, sha256) = match found {
+                Ok(found) => found,
+                Err(BackupError::NotFound(_)) => {
+                    write::clear(target, &home.to_string());
+                    self.give_up(call, target, view.backup, parts(view));
+                    continue;
+                }
+                // What is damaged is for somebody to look at.
+                Err(_) => continue,
+            };
+            let here = match view.of {
+                None => true,
+                Some(_) => {
+                    let keys = manifest.keys.as_ref();
+                    keys.is_some_and(|keys| keys.registered == view.backup)
+                }
+            };
+            let clean = write::clear_new_keys(target, &manifest);
+            if here {
+                self.backup_complete(call, view.backup, facts(&manifest, sha256))?;
+            } else {
+                self.backup_failed(call, view.backup)?;
+                if clean {
+                    self.backup_deleted(call, view.backup, Part::Keys)?;
+                }
+            }
+            if !here || view.of.is_none() || !clean {
+                continue;
+            }
+            // It had its new keys already: the older ones are gone with what was just cleared.
+            let older = views.iter().filter(|other| {
+                other.backup != view.backup && (other.backup == home || other.of == Some(home))
+            });
+            for other in older {
+                if other
+                    .keys
+                    .as_ref()
+                    .is_some_and(|keys| keys.deleted_at.is_none())
+                {
+                    self.told(self.backup_deleted(call, other.backup, Part::Keys))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Says in the registry that a backup failed, and that nothing of it is left, where that is so.
@@ -182,6 +241,7 @@ impl Vault {
             return Err(BackupError::Input(what.into()));
         }
         let job = self.jobs.begin(JobKind::BackupRekey, "people")?;
+        self.tidy_backups(call, &**target)?;
         let before = Manifest::read(&**target, &backup.to_string())?;
         let begin = BackupBegin {
             target: target.place(),
@@ -214,7 +274,7 @@ impl Vault {
             self.backup_deleted(call, old.registered, Part::Keys)?;
         }
         let counts = write::count(target, manifest.clone(), part, tell)?;
-        self.push_ledger(call, &**target)?;
+        self.push_ledger(call, &**target).map_err(ledger_error)?;
         job.done();
         Ok(Rekeyed {
             whole: counts.people - counts.people_in_part,
@@ -326,6 +386,19 @@ impl Vault {
             Ok(()) | Err(Refusal::NotFound(_) | Refusal::Conflict(_)) => Ok(()),
             Err(refusal) => Err(refusal.into()),
         }
+    }
+}
+
+fn ledger_error(error: LedgerCopyError) -> BackupError {
+    BackupError::LedgerCopy(Box::new(error))
+}
+
+/// Which parts a registered backup was to have.
+fn parts(view: &BackupView) -> Parts {
+    match (&view.data, &view.keys) {
+        (Some(_), Some(_)) => Parts::Both,
+        (Some(_), None) => Parts::Data,
+        (None, _) => Parts::Keys,
     }
 }
 

@@ -55,6 +55,8 @@ fn read(
 /// What the longest copy says of the time since the backup; what no copy vouches for must be accepted in
 /// words.
 pub(super) fn find(options: &RestoreOptions<'_>, open: &OpenSource) -> Result<Found, BackupError> {
+    // A file that was named and cannot be read is no damage of a ledger.
+    copies(options)?;
     let found = match read(options, open, &mut |_, _| Ok(())) {
         Ok(replay) => Found { replay, any: true },
         Err(LedgerError::None | LedgerError::Short { .. }) if options.ledgers.is_empty() => {

@@ -9,8 +9,12 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
 use super::create::{self, DATABASE, VaultPaths};
 use super::secret::{Passphrase, RecoveryKey, UnlockSecret};
+use super::token_row::TokenRow;
 use super::{LockedVault, Settings, ledgers};
 use crate::backup::ledger::Replay;
 use crate::backup::read::Source;
@@ -23,6 +27,7 @@ use crate::entropy::OsEntropy;
 use crate::id::BackupId;
 use crate::keys::system::Roots;
 use crate::medium::keeps_old_bytes;
+use crate::row;
 use crate::store::RedbStore;
 
 const COMPLETE: &str = "complete";
@@ -102,6 +107,13 @@ fn move_into_place(from: &VaultPaths, to: &VaultPaths) -> Result<(), BackupError
     sync_parent(&to.dir)?;
     let _ = fs::remove_file(to.dir.join(complete.file_name().unwrap_or_default()));
     Ok(())
+}
+
+/// The row of an API key, revoked now unless it was before.
+fn revoked(row: &[u8], now: Timestamp) -> Option<Zeroizing<Vec<u8>>> {
+    let mut token: TokenRow = row::decode(row).ok()?;
+    token.revoked_at.get_or_insert(now.as_millisecond());
+    Some(row::encode(&token))
 }
 
 /// The backup that is meant.
@@ -189,7 +201,15 @@ impl LockedVault {
         let database = from.dir.join(DATABASE);
         let store = RedbStore::create(&database, options.settings.cache_bytes)
             .map_err(BackupError::Store)?;
-        let restored = fill(&open, &store, &roots, &system, &found.replay, now, tell)?;
+        let restored = fill(
+            &open,
+            &store,
+            &roots,
+            &system,
+            &found.replay,
+            (now, &revoked),
+            tell,
+        )?;
         ledgers::write_rows(options, &open, &found, &store)?;
         store.close().map_err(BackupError::Store)?;
         let recovery_key = Self::first_opening(&from, options, recovery_key)?;

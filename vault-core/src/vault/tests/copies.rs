@@ -750,3 +750,56 @@ fn the_data_part_holds_no_key_and_no_value() {
     let restored = scene.restore_with("data", |o| o.backup = Some(made.manifest.backup));
     assert!(matches!(restored, Err(BackupError::NotFound(_))));
 }
+
+#[test]
+fn what_a_killed_process_left_is_taken_up_by_the_next() {
+    let scene = Scene::new(4);
+    let vault = &scene.bench.vault;
+    let keyholder = scene.keyholder();
+    let begin = |of| {
+        let begin = BackupBegin {
+            target: scene.target.place(),
+            data: of.is_none(),
+            keys: Some(scene.in_days(30)),
+            of,
+        };
+        vault.backup_begin(&call(&keyholder, None), begin).unwrap()
+    };
+    // Killed before its manifest: registered, and objects at the target.
+    let half = begin(None).to_string();
+    for name in ["data-00000", "keys-000.age", "data-00001.unfinished"] {
+        let name = format!("{half}/{name}");
+        crate::backup::target::put(&*scene.target, &name, b"half").unwrap();
+    }
+    let open = || vault.backup_summary().unwrap().key_parts;
+    assert_eq!(
+        open(),
+        1,
+        "the control: it counts until somebody says that it is gone"
+    );
+    let made = scene.back_up(Parts::Both).unwrap();
+    assert!(scene.target.objects(&half).unwrap().is_empty());
+    assert_eq!(open(), 1, "only the new one");
+    // Killed while new keys were made for it: their files are nobody's.
+    begin(Some(made.manifest.backup));
+    let stray = made.manifest.object("keys-099.age");
+    crate::backup::target::put(&*scene.target, &stray, b"half").unwrap();
+    assert_eq!(open(), 2);
+    scene.back_up(Parts::Data).unwrap();
+    assert!(!scene.target.exists(&stray).unwrap());
+    assert_eq!(open(), 1);
+    let backup = made.manifest.backup.to_string();
+    let whole = verify(
+        &scene.target,
+        &backup,
+        None,
+        Some(&identity()),
+        None,
+        &quiet,
+    );
+    assert_eq!(
+        whole.unwrap().opened.unwrap().people,
+        4,
+        "and its own keys are there"
+    );
+}
