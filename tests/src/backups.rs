@@ -436,7 +436,8 @@ pub fn play(people: usize, root: &Path, tell: &dyn Fn(&str)) -> Report {
     };
     for (number, subject) in made.iter().enumerate() {
         if number % 100 == 0 {
-            let read = again.view_subject(&back.call(), *subject);
+            let options = ReadOptions::default();
+            let read = again.read_single(&back.call(), *subject, "profile", &options, |_, _| ());
             assert!(
                 matches!(read, Err(Refusal::Erased { .. })),
                 "{number} is there"

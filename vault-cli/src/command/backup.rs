@@ -72,6 +72,7 @@ pub(super) fn run(context: &Context<'_>, command: &BackupCommand) -> Result<(), 
                 &tell,
             );
             let made = made.map_err(failure)?;
+            drop(tell);
             drop(step);
             let answer = json!({
                 "backup": backup.to_string(),
@@ -499,6 +500,7 @@ fn restore(context: &Context<'_>, arguments: &RestoreArguments) -> Result<(), Fa
     let step = context.terminal.step("restoring");
     let tell = teller(&step, "restoring", &patience);
     let done = LockedVault::restore(&options, &tell).map_err(failure)?;
+    drop(tell);
     drop(step);
     let key = done
         .recovery_key
