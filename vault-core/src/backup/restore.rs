@@ -294,8 +294,8 @@ fn read_people(
             missing,
             counts,
             &mut |table, key, value| {
-                if let (Table::Consents, [rest @ ..]) = (table, &key[16..])
-                    && let Ok([a, b, c, d, e, f]) = <[u8; 6]>::try_from(rest)
+                if table == Table::Consents
+                    && let Ok([a, b, c, d, e, f]) = <[u8; 6]>::try_from(&key[16..])
                 {
                     let purpose = u16::from_be_bytes([a, b]);
                     events.insert(purpose, u32::from_be_bytes([c, d, e, f]) + 1);

@@ -686,7 +686,7 @@ fn collect(
 pub(super) fn share_of(handle: &RowHandle, shares: u32) -> u32 {
     let bytes = handle.as_bytes();
     let head = u64::from(u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
-    u32::try_from(head * u64::from(shares) >> 32).expect("below `shares`")
+    u32::try_from((head * u64::from(shares)) >> 32).expect("below `shares`")
 }
 
 /// How an object's frames reach the target.
