@@ -188,7 +188,7 @@ impl Ballast {
 }
 
 /// The names of the kinds, and whether they store.
-const KINDS: [(&str, Kind); 16] = [
+const KINDS: [(&str, Kind); 17] = [
     ("create a person", Kind::Stores),
     ("patch a record", Kind::Stores),
     ("append records", Kind::Stores),
@@ -201,6 +201,8 @@ const KINDS: [(&str, Kind); 16] = [
     ("update many records", Kind::Stores),
     ("make an API key", Kind::Stores),
     ("apply a policy", Kind::Stores),
+    // Its entry must be on the disk before the value leaves.
+    ("read a record", Kind::Stores),
     ("add a key slot", Kind::Works),
     ("purge records", Kind::Works),
     ("run retention", Kind::Works),
@@ -277,6 +279,7 @@ impl Cast {
                 }
                 Ok(call)
             }
+            "read a record" => client.get(&format!("subjects/{ann}/records/profile")),
             "append records" => {
                 let call = client.json("POST", &format!("subjects/{ann}/records/notes"), &note)?;
                 self.notes += usize::from(call.status == 201);

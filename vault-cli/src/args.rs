@@ -92,10 +92,36 @@ pub(crate) struct Globals {
         long,
         global = true,
         value_name = "FILE",
-        conflicts_with = "passphrase_file",
+        conflicts_with_all = ["passphrase_file", "key_file"],
         hide_short_help = true
     )]
     pub(crate) recovery_key_file: Option<PathBuf>,
+    /// A key file, `-` for stdin [env: VAULT_KEY_FILE]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        conflicts_with = "passphrase_file",
+        hide_short_help = true
+    )]
+    pub(crate) key_file: Option<PathBuf>,
+    /// A file with a share, or one a line; stands once for each file
+    #[arg(
+        long = "share-file",
+        global = true,
+        value_name = "FILE",
+        conflicts_with_all = ["passphrase_file", "recovery_key_file", "key_file"],
+        hide_short_help = true
+    )]
+    pub(crate) share_files: Vec<PathBuf>,
+    /// Ask for shares instead of a passphrase
+    #[arg(
+        long,
+        global = true,
+        conflicts_with_all = ["passphrase_file", "recovery_key_file", "key_file"],
+        hide_short_help = true
+    )]
+    pub(crate) ask_shares: bool,
     /// Print the answer as one JSON document, and errors as JSON on stderr
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -135,15 +161,24 @@ pub(crate) enum Command {
     /// The state of the vault
     #[command(after_help = examples::STATUS)]
     Status,
+    /// What is wrong with a vault, its machine or its policy, and what to do about it
+    ///
+    /// Exit codes: 0 nothing is wrong, 1 something is (findings of severity error), 5 damage. Without a secret it
+    /// looks from outside, on a locked vault as beside a running server; with one it asks the vault, too.
+    #[command(after_help = examples::DOCTOR)]
+    Doctor(DoctorArguments),
     /// Check, apply and read the policy
     #[command(subcommand, after_help = examples::POLICY)]
     Policy(PolicyCommand),
-    /// What opens the vault: passphrases and recovery keys
+    /// What opens the vault: passphrases, recovery keys, key files, shares
     #[command(subcommand, after_help = examples::SLOT)]
     Slot(SlotCommand),
     /// Copies of the vault in two parts, and vaults out of copies
     #[command(subcommand, after_help = examples::BACKUP)]
     Backup(BackupCommand),
+    /// The vault's own keys: their state, and new ones in their place
+    #[command(subcommand, after_help = examples::KEY)]
+    Key(KeyCommand),
     /// API keys: make, list, replace, revoke
     #[command(subcommand, after_help = examples::TOKEN)]
     Token(TokenCommand),
@@ -156,6 +191,12 @@ pub(crate) enum Command {
     /// Receipts of erasures: verify without a vault, or fetch
     #[command(subcommand, after_help = examples::RECEIPT)]
     Receipt(ReceiptCommand),
+    /// Take people and records from a file: our own package, or CSV and JSON Lines with a mapping
+    ///
+    /// Runs with the role of --token-file. A file FILE.import-VAULT beside it says how far it is: the same
+    /// command goes on where it was stopped, and writes nothing twice.
+    #[command(after_help = examples::IMPORT)]
+    Import(ImportArguments),
     /// What has expired: drop it now
     #[command(subcommand, after_help = examples::RETENTION)]
     Retention(RetentionCommand),
@@ -165,6 +206,26 @@ pub(crate) enum Command {
         /// Which shell
         shell: clap_complete::Shell,
     },
+    /// Print the manual page, or write a page for each command
+    #[command(after_help = examples::MAN)]
+    Man {
+        /// A directory for the pages, NAME.1 each; made if it is missing
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DoctorArguments {
+    /// Look at the policy, too, article by article of the GDPR
+    #[arg(long)]
+    pub(crate) gdpr: bool,
+    /// A policy file, to be held against the policy in force; with --gdpr alone no vault is needed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    /// The server's configuration, where it is not DIR/vault.toml
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -253,7 +314,7 @@ pub(crate) enum SlotCommand {
     /// List the slots
     #[command(after_help = examples::SLOT_LIST)]
     List,
-    /// Add a passphrase, or make a recovery key
+    /// Add a passphrase or a key file, or make a recovery key or shares
     #[command(after_help = examples::SLOT_ADD)]
     Add {
         /// What opens the new slot
@@ -262,9 +323,21 @@ pub(crate) enum SlotCommand {
         /// A name for it
         #[arg(long, default_value = "")]
         label: String,
-        /// A file with the new passphrase, instead of a prompt
+        /// A file with the new passphrase, instead of a prompt; or the key file
         #[arg(long, value_name = "FILE")]
         secret_file: Option<PathBuf>,
+        /// A slot that goes once the new one is there
+        #[arg(long, value_name = "NUMBER")]
+        replaces: Option<u8>,
+        /// How many shares open the vault together, from 2
+        #[arg(long, value_name = "K", required_if_eq("kind", "shares"))]
+        threshold: Option<u8>,
+        /// How many shares are made, to 15
+        #[arg(long, value_name = "N", required_if_eq("kind", "shares"))]
+        shares: Option<u8>,
+        /// Write the shares into this new directory, a file each, instead of showing them
+        #[arg(long, value_name = "DIR", requires = "shares")]
+        to: Option<PathBuf>,
     },
     /// Remove a slot: its secret opens the vault no more
     #[command(after_help = examples::SLOT_REMOVE)]
@@ -272,15 +345,56 @@ pub(crate) enum SlotCommand {
         /// Its number in `slot list`
         number: u8,
     },
-    /// Say which slot a secret opens
+    /// Say which slot a secret opens, without opening the vault
     #[command(after_help = examples::SLOT_TEST)]
     Test {
         /// What the secret is
         #[arg(long, value_enum, default_value = "passphrase")]
         kind: SecretKind,
-        /// A file with the secret; without it the one that opens the vault, or a prompt
+        /// A file with the secret, of shares one a line; without it the one that opens the vault, or a
+        /// prompt
         #[arg(long, value_name = "FILE")]
         secret_file: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Show the state of the keys; of a person, how many values lie under each
+    #[command(after_help = examples::KEY_STATUS)]
+    Status {
+        /// The person, sub_…
+        subject: Option<SubjectId>,
+    },
+    /// Put new keys in the place of old ones
+    #[command(subcommand, after_help = examples::KEY_ROTATE)]
+    Rotate(RotateCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RotateCommand {
+    /// The root key, at once: for a secret that leaked alone
+    #[command(after_help = examples::KEY_ROTATE_ROOT)]
+    Root {
+        /// Files or anchor may have been copied with it: everybody's keys, too (as `all --deep`)
+        #[arg(long)]
+        deep: bool,
+    },
+    /// Every key of one person
+    #[command(after_help = examples::KEY_ROTATE_SUBJECT)]
+    Subject {
+        /// The person, sub_…
+        subject: SubjectId,
+    },
+    /// Every key of everybody; goes on after a crash or a restart
+    #[command(after_help = examples::KEY_ROTATE_ALL)]
+    All {
+        /// The root key first, and the key that places the index last
+        #[arg(long)]
+        deep: bool,
+        /// Say how far it is, and do nothing
+        #[arg(long, conflicts_with = "deep")]
+        status: bool,
     },
 }
 
@@ -323,6 +437,45 @@ pub(crate) struct TokenArguments {
     /// Bind it to people on this channel; may stand several times
     #[arg(long = "channel", value_name = "CHANNEL")]
     pub(crate) channels: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ImportArguments {
+    /// A package (JSON or ZIP), or with --mapping a file of CSV or JSON Lines
+    pub(crate) file: PathBuf,
+    /// Which column goes where, in TOML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mapping: Option<PathBuf>,
+    /// Append each line that was not written here: {"line", "column", "code"}, never a value
+    #[arg(long, value_name = "FILE")]
+    pub(crate) errors: Option<PathBuf>,
+    /// Go on with an import that was stopped more than a day ago, though some lines may be written twice
+    #[arg(long)]
+    pub(crate) accept_doubles: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ExportArguments {
+    /// The person's id, sub_…
+    pub(crate) subject: SubjectId,
+    /// Which right it answers: everything, or what the person provided
+    #[arg(long, value_name = "RIGHT", default_value = "access", value_parser = ["access", "portability"])]
+    pub(crate) right: String,
+    /// The form
+    #[arg(long, value_name = "FORM", default_value = "zip", value_parser = ["json", "csv", "html", "zip"])]
+    pub(crate) format: String,
+    /// Write it here; `-` for standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: PathBuf,
+    /// The language of what is said in it, such as de
+    #[arg(long, value_name = "TAG")]
+    pub(crate) language: Option<String>,
+    /// Encrypt it for the holder of this key of age, age1…
+    #[arg(long, value_name = "AGE")]
+    pub(crate) recipient: Option<String>,
+    /// Encrypt it with the passphrase in this file, as age does
+    #[arg(long, value_name = "FILE", conflicts_with = "recipient")]
+    pub(crate) package_passphrase_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -472,6 +625,9 @@ pub(crate) enum SubjectCommand {
     /// Show who looked at a person, when and what for, the newest last
     #[command(after_help = examples::SUBJECT_ACCESS)]
     Access(AccessArguments),
+    /// Write a package of a person's own data to a file (needs --token-file: values are read by a role)
+    #[command(after_help = examples::SUBJECT_EXPORT)]
+    Export(ExportArguments),
     /// Erase a person
     #[command(after_help = examples::SUBJECT_ERASE)]
     Erase {

@@ -7,9 +7,11 @@
 
 mod args;
 mod backend;
+mod caller;
 mod command;
 pub mod dev;
 pub mod failure;
+mod gather;
 pub mod http;
 mod input;
 mod interrupt;

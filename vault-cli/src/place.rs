@@ -20,12 +20,13 @@ pub(crate) struct Environment {
     pub(crate) vault: Option<PathBuf>,
     pub(crate) server: Option<String>,
     pub(crate) passphrase_file: Option<PathBuf>,
+    pub(crate) key_file: Option<PathBuf>,
     pub(crate) credentials: Option<PathBuf>,
     pub(crate) ca_file: Option<PathBuf>,
 }
 
 impl Environment {
-    /// `VAULT_DIR`, `VAULT_SERVER`, `VAULT_PASSPHRASE_FILE`, `VAULT_CA_FILE`,
+    /// `VAULT_DIR`, `VAULT_SERVER`, `VAULT_PASSPHRASE_FILE`, `VAULT_KEY_FILE`, `VAULT_CA_FILE`,
     /// `CREDENTIALS_DIRECTORY`; empty counts as not set.
     pub(crate) fn read() -> Self {
         let path = |name| {
@@ -37,6 +38,7 @@ impl Environment {
             vault: path("VAULT_DIR"),
             server: env::var("VAULT_SERVER").ok().filter(|url| !url.is_empty()),
             passphrase_file: path("VAULT_PASSPHRASE_FILE"),
+            key_file: path("VAULT_KEY_FILE"),
             credentials: path("CREDENTIALS_DIRECTORY"),
             ca_file: path("VAULT_CA_FILE"),
         }
@@ -140,15 +142,27 @@ pub(crate) fn tls(globals: &Globals, environment: &Environment) -> Result<Tls, F
     })
 }
 
-/// Where the secret comes from.
+/// Where the secret comes from: what a flag names, and only without one what the environment does.
 pub(crate) fn sources(globals: &Globals, environment: &Environment) -> Sources {
-    Sources {
+    let flags = Sources {
         recovery_key_file: globals.recovery_key_file.clone(),
-        passphrase_file: globals
-            .passphrase_file
-            .clone()
-            .or_else(|| environment.passphrase_file.clone()),
+        passphrase_file: globals.passphrase_file.clone(),
+        key_file: globals.key_file.clone(),
+        share_files: globals.share_files.clone(),
+        ask_shares: globals.ask_shares,
         credentials: environment.credentials.clone(),
+    };
+    if flags.named() {
+        return flags;
+    }
+    let passphrase_file = environment.passphrase_file.clone();
+    Sources {
+        key_file: match passphrase_file {
+            Some(_) => None,
+            None => environment.key_file.clone(),
+        },
+        passphrase_file,
+        ..flags
     }
 }
 

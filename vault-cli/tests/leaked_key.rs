@@ -6,18 +6,13 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use support::Bench;
+use support::document::{lines_of, page, shell};
 use vault_cli::http::Client;
 
-/// The commands of the section: indented lines, with the names of this test in place of the page's.
+/// The commands of the section, with the names of this test in place of the page's.
 fn drill(token: &str, url: &str) -> Vec<String> {
-    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operations.md");
-    let page = std::fs::read_to_string(page).unwrap();
-    let (_, section) = page
-        .split_once("## A key has leaked\n")
-        .expect("the section");
-    let section = section.split("\n## ").next().unwrap();
-    let lines = section.lines().filter_map(|line| line.strip_prefix("    "));
-    let filled = lines.map(|line| {
+    let filled = lines_of(&page(), "```sh run leaked-key").into_iter();
+    let filled = filled.map(|line| {
         line.replace("/srv/vault", "v")
             .replace("tok_…", token)
             .replace("http://127.0.0.1:8787", url)
@@ -68,26 +63,8 @@ fn the_drill_for_a_leaked_key_works_as_it_is_written() {
     let drill = drill(token, &url);
     assert!(drill.len() >= 6, "{drill:?}");
     let shell = |line: &str| {
-        let program = env!("CARGO_BIN_EXE_vault-cli");
-        let script = format!(
-            "umask 077; {}",
-            line.replace("vault-cli ", &format!("{program} "))
-        );
-        let mut command = std::process::Command::new("/bin/sh");
-        command
-            .args(["-c", &script])
-            .env_clear()
-            .current_dir(bench.root.path());
-        command
-            .env("PATH", "/usr/bin:/bin")
-            .env("VAULT_PASSPHRASE_FILE", "pass");
-        let output = command.output().unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        (
-            output.status.code(),
-            text(&output.stdout),
-            text(&output.stderr),
-        )
+        let outcome = shell(bench.root.path(), line);
+        (Some(outcome.code), outcome.out, outcome.err)
     };
     // What needs the server comes first; the others work on the directory as well as through it.
     let (through, rest): (Vec<&String>, Vec<&String>) =

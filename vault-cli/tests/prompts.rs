@@ -210,3 +210,72 @@ fn a_table_fits_the_terminal_and_says_what_it_leaves_out() {
     );
     assert!(!wide.contains("not shown"));
 }
+
+/// What stands between two words on the terminal.
+fn between(seat: &mut Seat, before: &str, after: &str) -> String {
+    seat.see(before);
+    let from = seat.seen;
+    seat.see(after);
+    seat.shown[from..seat.seen - after.len()].trim().to_owned()
+}
+
+#[test]
+fn shares_are_shown_once_and_count_only_when_each_was_typed_back() {
+    let bench = Bench::new();
+    bench.init();
+    let args = [
+        "--vault",
+        "v",
+        "--passphrase-file",
+        "pass",
+        "--color",
+        "never",
+        "slot",
+        "add",
+        "--kind",
+        "shares",
+        "--threshold",
+        "2",
+        "--shares",
+        "2",
+        "--replaces",
+        "1",
+    ];
+    let slots = || bench.on(&["slot", "list"]);
+    for wrong in [true, false] {
+        let before = slots().json();
+        let mut seat = Seat::take(&bench, 200, &args);
+        let shares = [(); 2].map(|()| {
+            let share = between(&mut seat, "shown this once: ", "Write it down");
+            seat.see("press Enter").send("\n");
+            share
+        });
+        assert!(shares.iter().all(|share| share.len() == 79), "{shares:?}");
+        // The other one is a share too, and not this one.
+        seat.see("Share 1 again").send(&format!("{}\n", shares[1]));
+        seat.see("once more").see("Share 1 again");
+        if wrong {
+            seat.send("nothing\n").see("once more").see("Share 1 again");
+            seat.send("\n").see("did not come back");
+            assert_eq!(seat.end().0, 1);
+            assert_eq!(slots().json(), before);
+            continue;
+        }
+        seat.send(&format!("{}\n", shares[0].to_lowercase()));
+        seat.see("Share 2 again").send(&format!("{}\n", shares[1]));
+        seat.see("slot 3 added, slot 1 removed");
+        let (code, shown) = seat.end();
+        assert_eq!(code, 0);
+        for share in &shares {
+            assert_eq!(shown.matches(share.as_str()).count(), 1, "shown once");
+        }
+        assert_eq!(slots().code, 3, "the passphrase was replaced");
+        let list = ["--vault", "v", "--ask-shares", "slot", "list"];
+        let mut seat = Seat::take(&bench, 100, &list);
+        seat.see("First share").send(&format!("{}\n", shares[1]));
+        seat.see("Share 2 of 2").send(&format!("{}\n", shares[1]));
+        seat.see("given twice").see("Share 2 of 2");
+        seat.send(&format!("{}\n", shares[0])).see("recovery_key");
+        assert_eq!(seat.end().0, 0);
+    }
+}

@@ -151,7 +151,8 @@ fn help_shows_no_command_that_is_not_there() {
     let help = Bench::new().run(&["--help"]);
     assert_eq!(help.code, 0);
     for word in [
-        "dev", "init", "serve", "status", "policy", "slot", "token", "subject", "audit", "receipt",
+        "dev", "init", "serve", "status", "policy", "slot", "key", "token", "subject", "audit",
+        "receipt",
     ] {
         assert!(help.out.contains(word), "{word}");
     }

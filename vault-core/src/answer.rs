@@ -93,6 +93,18 @@ fn open(
     row::decode(&bytes).map_err(|_| DAMAGED)
 }
 
+/// The same answer under another key.
+pub(crate) fn seal_again(
+    view: &dyn View,
+    person: &Person,
+    key: &[u8],
+    sealed: &[u8],
+    number: u32,
+) -> Result<Vec<u8>, Refusal> {
+    let location = place(view, person, key.get(16..).ok_or(DAMAGED)?);
+    person.seal(number, &location, &person.unseal(&location, sealed)?)
+}
+
 impl AnswerRow {
     fn over(&self, now: Timestamp) -> bool {
         let remembered = i64::from(ANSWER_HOURS) * 3_600_000;

@@ -120,6 +120,21 @@ fn open(
     serde_json::from_slice(&bytes).map_err(|_| DAMAGED)
 }
 
+/// The same event under another key.
+pub(crate) fn seal_again(
+    view: &dyn View,
+    person: &Person,
+    key: &[u8],
+    sealed: &[u8],
+    number: u32,
+) -> Result<Vec<u8>, Refusal> {
+    let part = |range| key.get(range).ok_or(DAMAGED);
+    let purpose = u16::from_be_bytes(part(16..18)?.try_into().map_err(|_| DAMAGED)?);
+    let sequence: [u8; 4] = part(18..22)?.try_into().map_err(|_| DAMAGED)?;
+    let location = location(view, person, purpose, &sequence);
+    person.seal(number, &location, &person.unseal(&location, sealed)?)
+}
+
 /// What the person last said about `purpose`; `None` if they were never asked.
 pub(crate) fn state(
     view: &dyn View,

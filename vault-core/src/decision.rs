@@ -9,7 +9,9 @@
 use std::collections::BTreeMap;
 
 use crate::consent::ConsentState;
-use crate::policy::{Collection, Field, LawfulBasis, Policy, Purpose, Role, View as Sight};
+use crate::policy::{
+    Collection, Field, LawfulBasis, Policy, Purpose, RIGHTS_ID, Role, View as Sight,
+};
 use crate::refusal::Refusal;
 
 /// Leave to read some fields of one collection, for one purpose.
@@ -24,6 +26,12 @@ impl ReadGrant {
     /// How this field may be seen.
     pub(crate) fn sight(&self, field: u16) -> Sight {
         self.sights.get(&field).copied().unwrap_or(Sight::None)
+    }
+
+    /// Whether a record with these purposes of its own, none for all of the policy's, may be seen.
+    /// Purposes narrow what others may do with a record, never what its person is told.
+    pub(crate) fn reaches(&self, own: &[u16]) -> bool {
+        own.is_empty() || self.purpose == RIGHTS_ID || own.contains(&self.purpose)
     }
 
     /// The fields that are not shown, and why.
@@ -234,6 +242,38 @@ pub(crate) fn content(
         )));
     }
     Ok(ContentGrant(grant))
+}
+
+/// Decides what a package of the person's own data shows of a collection, for the built-in purpose
+/// `rights`: what the role sees of it. Every field is collected for its own person, who needs no other
+/// basis: not to be told what is held would need one.
+///
+/// Source: GDPR Art. 15(1) and (3), 20(1).
+pub(crate) fn export(collection: &Collection, role: &Role) -> ReadGrant {
+    let mut grant = ReadGrant {
+        purpose: RIGHTS_ID,
+        sights: BTreeMap::new(),
+        withheld: Vec::new(),
+    };
+    for field in &collection.fields {
+        match role.view(collection.id, field.id) {
+            Sight::None => grant.withheld.push((field.id, "role_denied")),
+            sight => {
+                grant.sights.insert(field.id, sight);
+            }
+        }
+    }
+    grant
+}
+
+/// The same for the content of one blob; `None` where the role sees no more than its mask.
+pub(crate) fn export_content(
+    collection: &Collection,
+    role: &Role,
+    field: &Field,
+) -> Option<ContentGrant> {
+    let grant = export(collection, role);
+    (grant.sight(field.id) == Sight::Full).then_some(ContentGrant(grant))
 }
 
 /// Decides a question about a field whose value the role need not see.

@@ -16,6 +16,12 @@ pub const KEYS_PER_PERSON_MAX: usize = 4_096;
 pub const LEAF_ENTRIES_MAX: usize = 64;
 /// Key slots of a vault.
 pub const SLOTS_MAX: usize = 16;
+/// Shares of one slot.
+pub const SHARES_MAX: usize = 15;
+/// Shortest content of a key file: as many bits as a key has.
+pub const KEY_FILE_BYTES_MIN: usize = 32;
+/// Longest content of a key file.
+pub const KEY_FILE_BYTES_MAX: usize = 8_192;
 /// Shortest passphrase, in characters.
 pub const PASSPHRASE_CHARACTERS_MIN: usize = 12;
 /// Longest passphrase.
@@ -196,3 +202,21 @@ pub const LEDGER_HEAD_HOURS: i64 = 1;
 pub const BACKUPS_MAX: usize = 100_000;
 /// Longest text that says where a backup goes.
 pub const BACKUP_TARGET_BYTES_MAX: usize = 1_024;
+/// Lines of a file in one call of an import.
+pub const IMPORT_LINES_MAX: usize = 200;
+/// Mistakes of one line that are told.
+pub const IMPORT_ERRORS_PER_LINE_MAX: usize = 4;
+/// People of one call of an import who are written at a time: their commits become one.
+pub const IMPORT_WRITERS: usize = 16;
+/// How long an import that says nothing stands in the way of another.
+pub const IMPORT_IDLE_SECONDS: i64 = 60;
+/// Rows of a person that one commit of a rotation of keys seals again.
+pub const ROTATION_COMMIT_ROWS: usize = 1_000;
+/// Bytes of them, after which the commit ends with the row at hand.
+pub const ROTATION_COMMIT_BYTES: usize = 4 << 20;
+/// Rows that a rotation reads at a time.
+pub const ROTATION_PAGE_ROWS: usize = 64;
+/// Rows of a person over which keys are counted in one snapshot.
+pub const ROTATION_SURVEY_ROWS: usize = 4_096;
+/// Leaves of the people map whose people get new keys in one step of a rotation.
+pub const ROTATION_LEAVES: usize = 1;

@@ -25,14 +25,14 @@ use crate::record::MetaRow;
 use crate::refusal::Refusal;
 use crate::row;
 use crate::session::{Bearer, SessionRow};
-use crate::vault::{self, PolicyRow, Tie, TokenRow};
+use crate::vault::{self, PolicyRow, RotationRow, Tie, TokenRow};
 
 /// A stored form by its name in docs/format.md, and what reads it and writes it again; `None` for
 /// bytes that are not of the form.
 pub type Form = (&'static str, fn(&[u8]) -> Option<Vec<u8>>);
 
 /// Every form that lies in an envelope or as a row.
-pub const FORMS: [Form; 20] = [
+pub const FORMS: [Form; 21] = [
     ("AnswerRow", again::<AnswerRow>),
     ("BackupRow", again::<BackupRow>),
     ("Backups", again::<SummaryRow>),
@@ -46,6 +46,7 @@ pub const FORMS: [Form; 20] = [
         Policy::from_stored(row.policy.clone()).ok()?;
         Some(row::encode(&row).to_vec())
     }),
+    ("RotationRow", again::<RotationRow>),
     ("SessionRow", again::<SessionRow>),
     ("State", again::<State>),
     ("SubjectRow", again::<SubjectRow>),

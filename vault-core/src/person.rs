@@ -2,6 +2,8 @@
 //!
 //! Knows nothing of policies or roles: whoever calls has decided already.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -167,6 +169,30 @@ impl Person {
         added.ok_or_else(|| Refusal::TooLarge("this person has too many periods of records".into()))
     }
 
+    /// The number of the compartment's key above `up_to`, which is opened if there is none; the keyset
+    /// is then to be stored.
+    pub(crate) fn successor(
+        &mut self,
+        compartment: Compartment,
+        up_to: u32,
+        entropy: &mut dyn Entropy,
+    ) -> u32 {
+        match self.keyset.newest(compartment) {
+            Some(dek) if dek.number > up_to => dek.number,
+            _ => self.keyset.succeed(compartment, entropy),
+        }
+    }
+
+    /// Opens a key above `up_to` for every compartment that has one up to there.
+    pub(crate) fn open_successors(&mut self, up_to: u32, entropy: &mut dyn Entropy) {
+        let keys = self.keyset.keys.iter();
+        let old = keys.filter(|dek| dek.number <= up_to);
+        let compartments: BTreeSet<Compartment> = old.map(|dek| dek.compartment).collect();
+        for compartment in compartments {
+            self.successor(compartment, up_to, entropy);
+        }
+    }
+
     fn dek(&self, number: u32) -> Result<&Dek, Refusal> {
         self.keyset.key(number).ok_or(DAMAGED)
     }
@@ -262,6 +288,18 @@ impl Person {
         let hour = hour_of(txn.now()).to_be_bytes();
         Ok(txn.put(Table::Dirty, &key, &hour)?)
     }
+}
+
+/// The person's own row under another key.
+pub(crate) fn seal_again(
+    view: &dyn View,
+    person: &Person,
+    sealed: &[u8],
+    number: u32,
+) -> Result<Vec<u8>, Refusal> {
+    let handle = person.entry.handle.as_bytes();
+    let location = Location::row(view.vault(), Table::Subjects.number(), handle);
+    person.seal(number, &location, &person.unseal(&location, sealed)?)
 }
 
 pub(crate) const DAMAGED: Refusal = Refusal::Internal("a row is damaged");

@@ -115,6 +115,20 @@ fn open(
     row::decode(&bytes).map_err(|_| DAMAGED)
 }
 
+/// The same session under another key.
+pub(crate) fn seal_again(
+    view: &dyn View,
+    person: &Person,
+    key: &[u8],
+    sealed: &[u8],
+    number: u32,
+) -> Result<Vec<u8>, Refusal> {
+    let session = key.get(16..).and_then(|id| id.try_into().ok());
+    let session = SessionId::from_bytes(session.ok_or(DAMAGED)?);
+    let location = place(view, person, &session);
+    person.seal(number, &location, &person.unseal(&location, sealed)?)
+}
+
 /// The row of a session, live or not.
 pub(crate) fn load(
     view: &dyn View,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use clap::Parser;
 use vault_core::clock::SystemClock;
-use vault_core::vault::{LockedVault, Settings, UnlockError, UnlockSecret, VaultPaths};
+use vault_core::vault::{LockedVault, Settings, UnlockError, VaultPaths};
 use vault_server::config::ServerConfig;
 use vault_server::rollback::{Accepted, accepted};
 use vault_server::{App, AppSettings, Process, ServeError, logging, unlock};
@@ -83,7 +83,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         .map_err(|error| failed(1, "could not forbid core dumps", &error))?;
     let _logging =
         logging::start(&config).map_err(|error| failed(2, "traces cannot be sent", &error))?;
-    let secret = unlock::passphrase(&config, arguments.passphrase_file.as_deref())
+    let secret = unlock::secret(&config, arguments.passphrase_file.as_deref())
         .map_err(|error| failed(2, "the vault stays locked", &error))?;
     let paths = match &config.vault_anchor {
         Some(anchor) => VaultPaths {
@@ -107,7 +107,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let vault = match secret {
         None => None,
         Some(secret) => {
-            let opened = locked.unlock(&UnlockSecret::Passphrase(secret));
+            let opened = locked.unlock(&secret);
             Some(opened.map_err(|error| {
                 let wrong = matches!(error, UnlockError::NoSlotMatches);
                 failed(if wrong { 3 } else { 1 }, "the vault stays locked", &error)
@@ -116,6 +116,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let settings = AppSettings {
         alarm: process.alarm(),
+        policy_file: process.policy_file(),
         ..AppSettings::from(&config)
     };
     let app = App::new(locked, vault, settings);
@@ -131,6 +132,7 @@ fn not_served(error: ServeError) -> Failure {
     let configuration = match &error {
         ServeError::Listen(_, source) => source.kind() == std::io::ErrorKind::InvalidInput,
         ServeError::Alarm(_)
+        | ServeError::Policy(_)
         | ServeError::Sandbox(_)
         | ServeError::Socket(_)
         | ServeError::Tls(_) => true,

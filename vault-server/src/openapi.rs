@@ -59,7 +59,10 @@ const TAGS: &[(&str, &str)] = &[
         "evidence",
         "What was done, by whom and what for, and the proof that it was not rewritten",
     ),
-    ("admin", "Policy, API keys, key slots, retention"),
+    (
+        "admin",
+        "Policy, API keys, key slots, rotation of keys, retention",
+    ),
     ("contract", "This API, described by itself"),
 ];
 
@@ -189,6 +192,9 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
             "header",
             "What the call is for: a purpose of the policy. Needed unless the bearer is that of a session, which implies it",
         ));
+        operation["security"] = json!([{"api_key": []}, {"session": []}]);
+    }
+    if path == urls::SUBJECT_EXPORT {
         operation["security"] = json!([{"api_key": []}, {"session": []}]);
     }
     let guarded = path.contains("/records/{") && matches!(method, "patch" | "delete");

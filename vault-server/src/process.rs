@@ -13,6 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::alarm::{self, AlarmError};
 use crate::config::ServerConfig;
 use crate::connection::{AdminSocket, SocketError};
+use crate::policy_file::{PolicyFile, PolicyFileError};
 use crate::sandbox::{self, SandboxError, SandboxPaths, directories_of};
 use crate::server::{OverError, Server, listener};
 use crate::state::App;
@@ -42,6 +43,9 @@ pub enum ServeError {
     /// There is no admin socket.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// The policy file lies where it must not.
+    #[error(transparent)]
+    Policy(#[from] PolicyFileError),
     /// Alarms cannot be told.
     #[error(transparent)]
     Alarm(#[from] AlarmError),
@@ -69,6 +73,7 @@ pub struct Process {
     socket: Option<AdminSocket>,
     threads: usize,
     alarm: Option<Webhook>,
+    policy: Option<PolicyFile>,
 }
 
 impl Process {
@@ -92,6 +97,12 @@ impl Process {
             false => None,
         };
         let alarm = alarm::webhook(config)?;
+        let policy = config.policy_file.as_deref();
+        let policy = policy.map(|path| PolicyFile::new(path, &[dir, anchor]));
+        // What else may be wrong with it can be mended while the vault is served, and is in the log.
+        if let Some(file) = &policy {
+            file.demand_outside()?;
+        }
         // Afterwards the files that tell of them are out of reach.
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         sandbox::enter(config.sandbox, &within_reach(config, dir, anchor))?;
@@ -101,6 +112,7 @@ impl Process {
             socket,
             threads,
             alarm,
+            policy,
         })
     }
 
@@ -110,13 +122,19 @@ impl Process {
         self.alarm.clone()
     }
 
+    /// The policy file, for the settings of the app that is served.
+    #[must_use]
+    pub fn policy_file(&self) -> Option<PolicyFile> {
+        self.policy.clone()
+    }
+
     /// The admin socket's path, if there is one.
     #[must_use]
     pub fn socket(&self) -> Option<&Path> {
         self.socket.as_ref().map(AdminSocket::path)
     }
 
-    /// Serves until SIGTERM or SIGINT. Reads the certificates again on SIGHUP. `listening` is told the
+    /// Serves until SIGTERM or SIGINT. Reads certificates and policy file again on SIGHUP. `listening` is told the
     /// address, and whether it speaks TLS.
     ///
     /// # Errors
@@ -133,6 +151,7 @@ impl Process {
         }
         let address = server.local_addr().map_err(ServeError::Start)?;
         let tls = server.tls();
+        app.reload_policy();
         tokio::runtime::Builder::new_multi_thread()
             .worker_threads(self.threads)
             .max_blocking_threads(self.config.blocking_threads())
@@ -178,12 +197,18 @@ impl Signals {
                 _ = self.interrupt.recv() => break,
                 _ = self.hang_up.recv() => {
                     systemd::reloading();
-                    if let Some(tls) = tls.clone() {
-                        // Its outcome is in the log, and a defect in there changes nothing.
-                        let _ = tokio::task::spawn_blocking(move || tls.reload(true)).await;
-                    } else {
-                        tracing::info!(target: "vault_server::server", "SIGHUP: without TLS there is nothing to read again");
+                    let (tls, reloaded) = (tls.clone(), app.clone());
+                    if tls.is_none() && app.settings().policy_file.is_none() {
+                        tracing::info!(target: "vault_server::server", "SIGHUP: without TLS and a policy file there is nothing to read again");
                     }
+                    // Its outcome is in the log, and a defect in there changes nothing.
+                    let _ = tokio::task::spawn_blocking(move || {
+                        if let Some(tls) = tls {
+                            tls.reload(true);
+                        }
+                        reloaded.reload_policy();
+                    })
+                    .await;
                     systemd::ready(app.vault().is_some());
                 }
             }
@@ -255,6 +280,7 @@ fn within_reach(config: &ServerConfig, dir: &Path, anchor: &Path) -> SandboxPath
     let tls = [&config.tls_cert, &config.tls_key, &config.tls_client_ca];
     let read: Vec<PathBuf> = tls
         .into_iter()
+        .chain([&config.policy_file])
         .flatten()
         .flat_map(|path| directories_of(path))
         .collect();

@@ -11,12 +11,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
+use vault_core::refusal::Refusal;
 use vault_core::vault::{Figures, Sweep};
 
 use crate::config::ServerConfig;
 use crate::connection::{AdminSocket, House, accept, accept_socket};
 use crate::logging;
 use crate::metrics::MetricsListener;
+use crate::rotation;
 use crate::routes::router;
 use crate::state::App;
 use crate::tls::{Tls, TlsError, warn_of_end};
@@ -260,24 +262,23 @@ async fn sweep(app: App) {
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     interval.tick().await;
     let mut reminder = Reminder::default();
+    // What a restart cut off does not wait.
+    rotation::go_on(&app);
     loop {
         interval.tick().await;
-        if let Some(vault) = app.vault() {
-            reminder.look(&vault.figures());
-        }
-        for _ in 0..PASSES_MAX {
-            let Some(vault) = app.vault() else { break };
-            match tokio::task::spawn_blocking(move || vault.sweep(Sweep::Due)).await {
-                Ok(Ok(true)) => {}
-                Ok(Ok(false)) => break,
-                Ok(Err(error)) => {
-                    tracing::error!(target: "vault_server::sweep", %error, "the sweeper was refused");
-                    break;
-                }
-                Err(_) => {
-                    tracing::error!(target: "vault_server::sweep", "the sweeper met a defect");
-                    break;
-                }
+        rotation::go_on(&app);
+        let Some(vault) = app.vault() else { continue };
+        reminder.look(&vault.figures());
+        let work = move || vault.sweep_run(Sweep::Due, PASSES_MAX);
+        match tokio::task::spawn_blocking(work).await {
+            Ok(Ok(_)) => {}
+            // Somebody's run of everything is under way: it does this, too.
+            Ok(Err(Refusal::Conflict(_))) if !clock_leads(&app) => {}
+            Ok(Err(error)) => {
+                tracing::error!(target: "vault_server::sweep", %error, "the sweeper was refused");
+            }
+            Err(_) => {
+                tracing::error!(target: "vault_server::sweep", "the sweeper met a defect");
             }
         }
     }
@@ -314,6 +315,11 @@ impl Reminder {
         }
         due
     }
+}
+
+/// Whether a conflict is about the clock, which somebody has to look at.
+fn clock_leads(app: &App) -> bool {
+    app.vault().is_some_and(|vault| vault.figures().clock_leads)
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ use crate::idempotency::Idempotency;
 use crate::keyholder::{Keyholders, PREFIX};
 use crate::metrics::Metrics;
 use crate::places::Places;
+use crate::policy_file::{PolicyFile, PolicyReloads};
 use crate::problem::Problem;
 use crate::rate::{Limit, Limits, Rates};
 use crate::systemd;
@@ -52,6 +53,8 @@ pub struct AppSettings {
     pub cors: Origins,
     /// Where alarms are told.
     pub alarm: Option<Webhook>,
+    /// The policy file that is put in force by itself.
+    pub policy_file: Option<PolicyFile>,
 }
 
 impl From<&ServerConfig> for AppSettings {
@@ -65,6 +68,7 @@ impl From<&ServerConfig> for AppSettings {
             sweep_every: Some(Duration::from_secs(60)),
             cors: config.cors.clone(),
             alarm: None,
+            policy_file: None,
         }
     }
 }
@@ -103,6 +107,7 @@ struct Inner {
     idempotency: Idempotency,
     keyholders: Keyholders<Vault>,
     connections: ConnectionFigures,
+    policy_reloads: PolicyReloads,
     stopping: AtomicBool,
     settings: AppSettings,
 }
@@ -134,6 +139,7 @@ impl App {
             idempotency: Idempotency::default(),
             keyholders: Keyholders::default(),
             connections: ConnectionFigures::default(),
+            policy_reloads: PolicyReloads::default(),
             stopping: AtomicBool::new(false),
             settings,
         }))
@@ -183,6 +189,7 @@ impl App {
             Ok(vault) => {
                 alarm::listen(&vault, self.0.settings.alarm.as_ref());
                 *self.0.vault.write() = Some(vault);
+                self.reload_policy();
                 backoff.succeeded();
                 systemd::state(true);
                 Ok(())
@@ -245,10 +252,7 @@ impl App {
     fn wrong_secret(&self, backoff: &mut Backoff) -> Problem {
         backoff.failed(self.0.settings.clock.now());
         tracing::warn!(target: "vault_server::unlock", "a wrong unlock secret was refused");
-        Problem::with_detail(
-            Code::Unauthenticated,
-            "no key slot opens with this passphrase or key",
-        )
+        Problem::with_detail(Code::Unauthenticated, "no key slot opens with this secret")
     }
 
     /// Whom a bearer stands for. A keyholder's is good through the admin socket alone.
@@ -289,6 +293,18 @@ impl App {
 
     pub(crate) fn stopping(&self) -> bool {
         self.0.stopping.load(Ordering::Acquire)
+    }
+
+    /// Puts the policy file in force, if there is one and the vault is open. What came of it is in the log.
+    /// Blocks on the disk.
+    pub(crate) fn reload_policy(&self) {
+        if let (Some(file), Some(vault)) = (&self.0.settings.policy_file, self.vault()) {
+            file.reload(&vault, &self.0.policy_reloads);
+        }
+    }
+
+    pub(crate) fn policy_reloads(&self) -> &PolicyReloads {
+        &self.0.policy_reloads
     }
 
     pub(crate) fn vault_id(&self) -> VaultId {

@@ -36,6 +36,10 @@ pub const SUBJECTS: &str = "/v1/subjects";
 pub const LOOKUP: &str = "/v1/subjects/lookup";
 /// One person.
 pub const SUBJECT: &str = "/v1/subjects/{s}";
+/// A package of a person's own data.
+pub const SUBJECT_EXPORT: &str = "/v1/subjects/{s}/export";
+/// People and records from a file.
+pub const IMPORT: &str = "/v1/import";
 /// Who looked at a person.
 pub const SUBJECT_ACCESS: &str = "/v1/subjects/{s}/access";
 /// A collection of a person.
@@ -84,6 +88,16 @@ pub const KEY_SLOT_TEST: &str = "/v1/admin/key-slots/test";
 pub const BACKUPS: &str = "/v1/admin/backups";
 /// A part of a backup is gone.
 pub const BACKUP_DELETED: &str = "/v1/admin/backups/{b}/deleted";
+/// Long work.
+pub const JOBS: &str = "/v1/admin/jobs";
+/// One job.
+pub const JOB: &str = "/v1/admin/jobs/{n}";
+/// Shares for a key slot.
+pub const KEY_SLOT_SHARES: &str = "/v1/admin/key-slots/shares";
+/// The vault's own keys.
+pub const KEYS: &str = "/v1/admin/keys";
+/// New keys in their place.
+pub const KEYS_ROTATE: &str = "/v1/admin/keys/rotate";
 /// Retention by hand.
 pub const RETENTION_RUN: &str = "/v1/admin/retention/run";
 /// The contract.

@@ -5,9 +5,10 @@
 
 mod support;
 
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::net::SocketAddr;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -250,6 +251,71 @@ fn sighup_reads_the_certificate_again_inside_the_sandbox_and_a_broken_one_change
         "{why}"
     );
     assert_eq!(&now_shown(), next.certificate.der());
+}
+
+#[test]
+fn the_policy_file_is_in_force_at_the_start_and_after_sighup_and_what_does_not_fit_changes_nothing()
+{
+    let sample = vault_core::policy::SAMPLE;
+    let first = sample.replace("P90D", "P60D");
+    let program = Program::start(|home, command| {
+        let etc = home.join("etc");
+        std::fs::create_dir(&etc).expect("made");
+        std::fs::set_permissions(&etc, Permissions::from_mode(0o755)).expect("ours");
+        write(&etc.join("policy.toml"), &first, 0o644);
+        command.env("VAULT_POLICY", etc.join("policy.toml"));
+    });
+    let said = program.says("reload: the policy file is in force");
+    assert_eq!(said["version"], 2);
+    program.address();
+    let file = program.home.path().join("etc/policy.toml");
+    let hang_up = || program.signal(rustix::process::Signal::HUP);
+    hang_up();
+    program.says("reload: the policy file is the policy in force");
+    // A field without a purpose: refused, with line and article.
+    write(
+        &file,
+        &first.replace("purposes = [\"support\"], lookup = true", "lookup = true"),
+        0o644,
+    );
+    hang_up();
+    let said = program.says("reload: a line of the policy file is refused");
+    let finding = said["finding"].as_str().expect("a finding");
+    assert!(
+        finding.starts_with("line ") && finding.contains("Art. 5(1)(b)"),
+        "{finding}"
+    );
+    program
+        .says("reload: the policy file does not pass the check; the policy before stays in force");
+    // Fitting again, but in everybody's reach.
+    write(&file, &sample.replace("P90D", "P30D"), 0o666);
+    hang_up();
+    let said =
+        program.says("reload: the policy file was not read; the policy before stays in force");
+    let why = said["error"].as_str().expect("a reason");
+    assert!(why.contains("can be written by others"), "{why}");
+    write(&file, &sample.replace("P90D", "P30D"), 0o640);
+    hang_up();
+    assert_eq!(
+        program.says("reload: the policy file is in force")["version"],
+        3
+    );
+}
+
+#[test]
+fn a_policy_file_in_the_vaults_directory_ends_the_start_and_says_why() {
+    let mut program = Program::start(|home, command| {
+        let inside = home.join("vault/policy.toml");
+        write(&inside, vault_core::policy::SAMPLE, 0o600);
+        command.env("VAULT_POLICY", inside);
+    });
+    assert_eq!(program.child.wait().expect("ends").code(), Some(2));
+    let text: Vec<_> = program.lines.iter().map(|line| line.to_string()).collect();
+    let text = text.join("\n");
+    assert!(
+        text.contains("`vault.policy`") && text.contains("nothing is in clear there"),
+        "{text}"
+    );
 }
 
 #[test]

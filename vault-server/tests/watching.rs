@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use vault_core::clock::SystemClock;
 use vault_core::id::CallId;
+use vault_core::jobs::JobKind;
 use vault_core::vault::{Call, LockedVault, Passphrase, Settings, Vault, VaultPaths};
 use vault_server::config::{LogFormat, ServerConfig};
 use vault_server::{App, AppSettings, Limits, Server, logging};
@@ -511,6 +512,68 @@ fn what_happens_in_the_vault_is_seen_and_a_locked_one_shows_that_it_is() {
         !locked.contains_key("vault_people"),
         "a locked vault knows no number of people"
     );
+}
+
+#[test]
+fn a_run_of_retention_is_a_job_in_the_api_and_in_the_metrics() {
+    let server = Running::start(Limits::default());
+    let (operator, bot) = (server.key("operator"), server.key("bot"));
+    let ended = "vault_jobs_ended_total{kind=\"sweep\",result=\"done\"}";
+    let running = "vault_jobs_running{kind=\"rotation\"}";
+    let before = server.figures();
+    assert_eq!((before[ended], before[running]), (0.0, 0.0));
+    let ran = server.call(&operator, "POST", "/v1/admin/retention/run", &json!({}));
+    assert_eq!(ran.status, 200, "{}", ran.text);
+    assert_eq!(server.figures()[ended], 1.0);
+    let body = |answer: &Answer| -> Value { serde_json::from_str(&answer.text).expect("JSON") };
+    let list = server.call(&operator, "GET", "/v1/admin/jobs", &Value::Null);
+    let jobs = body(&list);
+    assert_eq!(jobs["jobs"][0]["kind"], "sweep");
+    assert_eq!(jobs["jobs"][0]["state"], "done");
+    assert_eq!(jobs["jobs"][0]["unit"], "passes");
+
+    let job = server.vault.jobs().begin(JobKind::Rotation, "people");
+    let job = job.expect("the first");
+    job.progress(2, Some(5));
+    assert_eq!(server.figures()[running], 1.0);
+    let path = format!("/v1/admin/jobs/{}", job.number());
+    let one = body(&server.call(&operator, "GET", &path, &Value::Null));
+    assert_eq!(
+        (&one["state"], &one["done"], &one["total"]),
+        (&json!("running"), &json!(2), &json!(5))
+    );
+    for (key, method, path, status, code) in [
+        (&bot, "GET", "/v1/admin/jobs", 403, "role_denied"),
+        (&bot, "GET", "/v1/admin/jobs/none", 403, "role_denied"),
+        (&bot, "DELETE", path.as_str(), 403, "role_denied"),
+        (&operator, "GET", "/v1/admin/jobs/none", 404, "not_found"),
+        (&operator, "GET", "/v1/admin/jobs/99", 404, "not_found"),
+        (&operator, "DELETE", "/v1/admin/jobs/99", 404, "not_found"),
+    ] {
+        let refused = server.call(key, method, path, &Value::Null);
+        assert_eq!(
+            (refused.status, refused.code().as_str()),
+            (status, code),
+            "{method} {path}"
+        );
+    }
+    assert!(!job.cancelled());
+    let asked = server.call(&operator, "DELETE", &path, &Value::Null);
+    assert_eq!(asked.status, 202);
+    assert!(job.cancelled());
+    job.ended_early();
+    let over = server.call(&operator, "DELETE", &path, &Value::Null);
+    assert_eq!(
+        (over.status, &body(&over)["state"]),
+        (200, &json!("cancelled"))
+    );
+    let cancelled = "vault_jobs_ended_total{kind=\"rotation\",result=\"cancelled\"}";
+    assert_eq!(server.figures()[cancelled], 1.0);
+    // While one goes on, another run of its kind is a conflict and no second job.
+    let other = server.vault.jobs().begin(JobKind::Sweep, "passes");
+    let second = server.call(&operator, "POST", "/v1/admin/retention/run", &json!({}));
+    assert_eq!((second.status, second.code().as_str()), (409, "conflict"));
+    drop(other);
 }
 
 #[test]

@@ -27,6 +27,9 @@ struct Arguments {
     /// What the mix follows from
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// How long a good client rests after each step, in milliseconds: none, and they take all there is
+    #[arg(long, default_value_t = 0)]
+    rest: u16,
     /// Serve without TLS
     #[arg(long)]
     plain: bool,
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         length: Duration::from_secs(60 * u64::from(arguments.minutes)),
         connections: usize::from(arguments.connections),
         hostile: usize::from(arguments.hostile),
+        rest: Duration::from_millis(arguments.rest.into()),
         seed: arguments.seed,
         tls: !arguments.plain,
     };

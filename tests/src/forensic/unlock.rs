@@ -21,7 +21,7 @@ impl Slot {
         self.bytes[0]
     }
 
-    /// What opens it: 1 a passphrase, 2 a recovery key.
+    /// What opens it: 1 a passphrase, 2 a recovery key, 3 a key file, 4 shares.
     pub fn kind(&self) -> u8 {
         self.bytes[1]
     }
@@ -42,6 +42,8 @@ impl Slot {
         let stretched = match self.kind() {
             1 => stretch(secret, self.salt(), self.cost()),
             2 => derive(&[secret], self.salt(), "vault/1 recovery key", &[]),
+            3 => derive(&[secret], self.salt(), "vault/1 key file", &[]),
+            4 => derive(&[secret], self.salt(), "vault/1 shares", &[]),
             other => panic!("no slot of kind {other}"),
         };
         derive(&[&stretched], self.salt(), "vault/1 slot private half", &[])

@@ -52,6 +52,8 @@ pub struct Options {
     pub connections: usize,
     /// Hostile clients of each kind.
     pub hostile: usize,
+    /// How long a good client rests after each step.
+    pub rest: Duration,
     /// What the mix follows from.
     pub seed: u64,
     /// Whether the server speaks TLS.
@@ -103,10 +105,11 @@ pub fn run(options: &Options) -> Result<bool, SoakError> {
     tally.balance().must(CONNECTIONS, server.dialer.opened());
     let warnings = server.stop()?;
     say(&format!(
-        "{:.0} s, seed {}, {} good clients, {} hostile of each kind, {}\n\n{}",
+        "{:.0} s, seed {}, {} good clients that rest {} ms, {} hostile of each kind, {}\n\n{}",
         elapsed.as_secs_f64(),
         options.seed,
         options.connections,
+        options.rest.as_millis(),
         options.hostile,
         if options.tls { "TLS" } else { "plain" },
         tally.table(elapsed)
@@ -167,7 +170,7 @@ async fn load(
         let octet = |number: usize| u8::try_from(number).expect("at most 4096 clients");
         let from = Ipv4Addr::new(127, 2 + octet(number / 250), octet(number % 250), 1);
         let dialer = Arc::new(server.dialer.from(from.into()));
-        let player = Player::new(dialer, key.clone(), name, rng, end);
+        let player = Player::new(dialer, key.clone(), name, rng, end, options.rest);
         clients.spawn(player.play());
     }
     for (place, kind) in Kind::ALL.into_iter().enumerate() {

@@ -47,6 +47,8 @@ pub(super) struct Player {
     met: u64,
     tally: Tally,
     end: Instant,
+    /// Between two steps.
+    rest: Duration,
     /// Whether it waited for the server until the end.
     over: bool,
 }
@@ -58,6 +60,7 @@ impl Player {
         name: String,
         rng: Rng,
         end: Instant,
+        rest: Duration,
     ) -> Self {
         Self {
             link: Link::new(dialer),
@@ -68,6 +71,7 @@ impl Player {
             met: 0,
             tally: Tally::default(),
             end,
+            rest,
             over: false,
         }
     }
@@ -80,6 +84,9 @@ impl Player {
                     self.tally.wrong(format!("{}: {wrong}", self.name));
                 }
                 break;
+            }
+            if !self.rest.is_zero() {
+                tokio::time::sleep(self.rest).await;
             }
         }
         self.tally.connections(self.link.opened);

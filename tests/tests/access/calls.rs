@@ -15,6 +15,8 @@ pub(crate) enum Need {
     Bearer,
     /// This capability of its role.
     May(&'static str),
+    /// One of these capabilities.
+    Any(&'static [&'static str]),
     /// To read, write or ask the field.
     Values,
     /// The admin socket.
@@ -33,12 +35,14 @@ pub(crate) fn need(route: &Route) -> Need {
             Need::May("api_keys.manage")
         }
         "list_backups" | "backup_deleted" => Need::May("backups.manage"),
-        "list_key_slots" | "add_key_slot" | "test_key_slot" | "remove_key_slot" => {
-            Need::May("keys.manage")
-        }
+        "list_key_slots" | "add_key_slot" | "test_key_slot" | "remove_key_slot"
+        | "make_key_shares" | "list_keys" | "rotate_keys" => Need::May("keys.manage"),
         "read_policy" | "policy_versions" => Need::May("policy.read"),
         "apply_policy" => Need::May("policy.apply"),
         "run_retention" => Need::May("retention.run"),
+        "list_jobs" | "read_job" | "cancel_job" => {
+            Need::Any(&["backups.manage", "keys.manage", "retention.run"])
+        }
         "read_access" | "read_audit" | "read_checkpoint" | "prove_consistency" | "prove_entry"
         | "verify_log" | "processing_records" | "read_receipt" => Need::May("audit.read"),
         "lock" => Need::May("vault.lock"),
@@ -48,6 +52,9 @@ pub(crate) fn need(route: &Route) -> Need {
         "lookup_subject" => Need::May("subjects.lookup"),
         "view_subject" => Need::May("subjects.view"),
         "erase_subject" => Need::May("subjects.erase"),
+        "export_subject" => Need::May("subjects.export"),
+        // What its lines need is asked of each line, and told there.
+        "import_lines" => Need::Bearer,
         "list_consents" | "read_consent" | "put_consent" | "withdraw_consent" => {
             Need::May("consents.record")
         }
@@ -64,7 +71,8 @@ pub(crate) fn need(route: &Route) -> Need {
 /// Whether a session's token is let in, to what it was given.
 pub(crate) fn of_sessions(route: &Route) -> bool {
     // Of who looked at its own person a session reads as much as its maker may.
-    need(route) == Need::Values || ["batch", "read_access"].contains(&&*route.operation)
+    need(route) == Need::Values
+        || ["batch", "export_subject", "read_access"].contains(&&*route.operation)
 }
 
 /// A body that fits, about this person where it names one.
@@ -96,6 +104,9 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
         "backup_deleted" => json(json!({"part": "keys"})),
         "verify_log" => json(json!({})),
         "apply_policy" => Sent::Bytes("text/plain", "[controller]\n".into()),
+        "export_subject" => json(json!({"right": "access", "format": "json"})),
+        "import_lines" => json(json!({"import": "i", "last": true, "lines": [
+            {"line": 1, "channel": person.channel, "user": person.user}]})),
         "batch" => json(json!({"operations": [operation(person)]})),
         _ => {
             assert!(

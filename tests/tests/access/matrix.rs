@@ -41,6 +41,7 @@ fn a_role_does_on_every_route_what_it_may_and_a_refusal_changes_no_row() {
             let let_in = match need(&route) {
                 Need::Nothing | Need::Bearer => true,
                 Need::May(capability) => may.contains(&capability),
+                Need::Any(some) => some.iter().any(|one| may.contains(one)),
                 Need::Values | Need::Socket => false,
             };
             // Whoever has no right to ask is not told who is there, who was, and who never was.

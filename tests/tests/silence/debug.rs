@@ -19,8 +19,8 @@ use vault_core::policy::SAMPLE;
 use vault_core::schema::{MediaType, Test};
 use vault_core::store::KeyRange;
 use vault_core::vault::{
-    ChangeInput, ConsentInput, ConsentView, LockedVault, MetaView, Passphrase, QueryInput,
-    QueryPart, Settings, UnlockSecret, VaultPaths,
+    ChangeInput, ConsentInput, ConsentView, KeyFile, LockedVault, MetaView, Passphrase, QueryInput,
+    QueryPart, Settings, SharedSecret, UnlockSecret, VaultPaths,
 };
 
 use vault_tests::canary::Net;
@@ -83,6 +83,21 @@ fn recovery_key() -> String {
     printed + &self::printed(&UnlockSecret::RecoveryKey(text.parse().unwrap()))
 }
 
+/// The shares of a secret, and what two of them give.
+fn shares() -> String {
+    let entropy = &mut SeededEntropy::new(7);
+    let shares = SharedSecret::split(2, 3, entropy).unwrap();
+    let joined = SharedSecret::join(&shares).unwrap();
+    let printed = printed(&shares) + &self::printed(&UnlockSecret::Shares(joined));
+    let mut net = Net::default();
+    for share in &shares {
+        net.add("a share", share.to_text().as_bytes());
+        net.add("its groups", share.to_text().replace('-', "").as_bytes());
+    }
+    assert!(net.caught(printed.as_bytes()).is_empty());
+    printed
+}
+
 const KNOWN: &[(&str, Why)] = &[
     ("Access", Words),
     ("AccessPage", Words),
@@ -101,7 +116,18 @@ const KNOWN: &[(&str, Why)] = &[
     ("Checkpoint", Ids),
     ("Dek", Name),
     ("Frontier", Ids),
+    (
+        "KeyFile",
+        Instance(|| {
+            let content = NAME.repeat(8).into_bytes();
+            let file = KeyFile::new(content.into()).unwrap();
+            printed(&file) + &printed(&UnlockSecret::KeyFile(file))
+        }),
+    ),
     ("Keyset", Name),
+    ("KeyView", Words),
+    ("Share", Instance(shares)),
+    ("SharedSecret", Instance(shares)),
     ("LedgerEntry", Ids),
     ("LedgerError", Paths),
     ("LedgerEvent", Ids),

@@ -55,7 +55,7 @@ pub(crate) struct Recipe {
 pub(crate) type Made = BTreeMap<&'static str, String>;
 
 /// The order of the good calls: what is needed is made first, and what takes away comes last.
-pub(crate) const FIRST: [&str; 8] = [
+pub(crate) const FIRST: [&str; 9] = [
     "create_subject",
     "patch_single",
     "append_records",
@@ -64,6 +64,8 @@ pub(crate) const FIRST: [&str; 8] = [
     "put_consent",
     "begin_session",
     "create_api_key",
+    // Leaves a job to look at, and to end.
+    "run_retention",
 ];
 const LAST: [&str; 16] = [
     "backup_deleted",
@@ -128,20 +130,17 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
     };
     match &*route.operation {
         "docs" | "healthz" | "privacy" | "problem" | "problems" | "readyz" | "list_api_keys"
-        | "list_backups" | "list_key_slots" | "remove_key_slot" | "policy_versions"
-        | "read_access" | "read_audit" | "read_checkpoint" | "read_log_key" | "prove_entry"
-        | "openapi" | "privacy_statement" | "processing_records" | "read_receipt" | "status"
-        | "view_subject" | "erase_subject" | "withdraw_consent" | "list_sessions"
-        | "end_session" | "delete_record" | "delete_blob" | "delete_record_blob" | "head_blob"
-        | "head_record_blob" | "lock" | "read_policy" | "revoke_api_key" => recipe,
+        | "list_jobs" | "read_job" | "cancel_job" | "run_retention" | "list_backups"
+        | "list_key_slots" | "remove_key_slot" | "policy_versions" | "read_access" | "read_audit"
+        | "read_checkpoint" | "read_log_key" | "prove_entry" | "openapi" | "privacy_statement"
+        | "processing_records" | "read_receipt" | "status" | "view_subject" | "erase_subject"
+        | "withdraw_consent" | "list_sessions" | "end_session" | "delete_record"
+        | "delete_blob" | "delete_record_blob" | "head_blob" | "head_record_blob" | "lock"
+        | "read_policy" | "revoke_api_key" => recipe,
         "read_blob" | "read_record_blob" | "list_consents" | "read_consent" | "read_records"
         | "read_record" => hands_out(recipe),
         "prove_consistency" => Recipe {
             query: "?from=1",
-            ..recipe
-        },
-        "run_retention" => Recipe {
-            query: "?dry_run=true",
             ..recipe
         },
         "create_api_key" => hands_out(body(json!({"role": "none", "label": "a program"}))),
@@ -149,6 +148,9 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
         "add_key_slot" => slow(body(
             json!({"kind": "passphrase", "passphrase": SECOND_PASSPHRASE, "label": "second"}),
         )),
+        "list_keys" => recipe,
+        "make_key_shares" => hands_out(body(json!({"threshold": 2, "shares": 3}))),
+        "rotate_keys" => body(json!({"scope": "root"})),
         "test_key_slot" | "unlock" => slow(body(secret)),
         "begin_keyholder" => Recipe {
             way: Way::Socket,
@@ -170,6 +172,11 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
             {"method": "GET", "path": "/v1/subjects/$0.subject/records/profile", "purpose": "support"},
         ]}))),
         "backup_deleted" => body(json!({"part": "data"})),
+        "export_subject" => hands_out(body(json!({"right": "access", "format": "json"}))),
+        "import_lines" => body(json!({"import": "i", "last": true, "lines": [
+            {"line": 1, "channel": CHANNEL, "user": user, "collection": "messages",
+             "record": people::message(), "purpose": "support"},
+        ]})),
         "verify_log" => body(json!({"checkpoints": []})),
         "purge_records" => body(bulk()),
         "query_records" => {
@@ -215,6 +222,7 @@ pub(crate) fn parameter(route: &Route, name: &str, made: &Made) -> String {
         "purpose" => "newsletter".into(),
         "entry" => "0".into(),
         "code" => "invalid".into(),
+        "n" if route.path.contains("/jobs/") => "1".into(),
         "s" | "r" | "ses" | "tok" | "n" | "rcp" | "b" => {
             made.get(name).cloned().unwrap_or_default()
         }

@@ -30,6 +30,17 @@ Examples:
   vault-cli --vault /srv/vault status --passphrase-file /run/secrets/vault
   vault-cli --server https://vault.example.test --token-file operator.token status --json";
 
+pub(super) const DOCTOR: &str = "\
+Examples:
+  vault-cli --vault /srv/vault doctor
+  vault-cli --vault /srv/vault doctor --gdpr --passphrase-file /run/secrets/vault --json
+  vault-cli doctor --gdpr --policy policy.toml";
+
+pub(super) const MAN: &str = "\
+Examples:
+  vault-cli man > vault-cli.1
+  vault-cli man --to ~/.local/share/man/man1";
+
 pub(super) const POLICY: &str = "\
 Examples:
   vault-cli policy check policy.toml
@@ -72,7 +83,43 @@ pub(super) const SLOT_ADD: &str = "\
 Examples:
   vault-cli --vault /srv/vault slot add --label office
   vault-cli --vault /srv/vault slot add --secret-file new.passphrase
-  vault-cli --vault /srv/vault slot add --kind recovery-key --label safe";
+  vault-cli --vault /srv/vault slot add --kind recovery-key --label safe
+  vault-cli --vault /srv/vault slot add --kind key-file --secret-file /etc/vault.key --label boot
+  vault-cli --vault /srv/vault slot add --kind shares --threshold 2 --shares 3 --replaces 2";
+
+pub(super) const KEY: &str = "\
+Examples:
+  vault-cli --vault /srv/vault key status
+  vault-cli --vault /srv/vault key rotate root
+  vault-cli --vault /srv/vault key rotate all --deep";
+
+pub(super) const KEY_STATUS: &str = "\
+Examples:
+  vault-cli --vault /srv/vault key status
+  vault-cli --vault /srv/vault key status sub_00000000000000000000000000 --json";
+
+pub(super) const KEY_ROTATE: &str = "\
+Examples:
+  vault-cli --vault /srv/vault key rotate root
+  vault-cli --vault /srv/vault key rotate subject sub_00000000000000000000000000
+  vault-cli --vault /srv/vault key rotate all --status";
+
+pub(super) const KEY_ROTATE_ROOT: &str = "\
+Examples:
+  vault-cli --vault /srv/vault key rotate root
+  vault-cli --vault /srv/vault key rotate root --yes --passphrase-file /run/secrets/vault
+  vault-cli --vault /srv/vault key rotate root --deep";
+
+pub(super) const KEY_ROTATE_SUBJECT: &str = "\
+Examples:
+  vault-cli --vault /srv/vault key rotate subject sub_00000000000000000000000000
+  vault-cli --vault /srv/vault key rotate subject sub_00000000000000000000000000 --dry-run";
+
+pub(super) const KEY_ROTATE_ALL: &str = "\
+Examples:
+  vault-cli --vault /srv/vault key rotate all
+  vault-cli --vault /srv/vault key rotate all --status
+  vault-cli --server https://vault.example.test --token-file operator.token key rotate all --deep --yes";
 
 pub(super) const SLOT_REMOVE: &str = "\
 Examples:
@@ -82,7 +129,8 @@ Examples:
 pub(super) const SLOT_TEST: &str = "\
 Examples:
   vault-cli --vault /srv/vault slot test
-  vault-cli --vault /srv/vault slot test --kind recovery-key --secret-file key.txt";
+  vault-cli --vault /srv/vault slot test --kind recovery-key --secret-file key.txt
+  vault-cli --vault /srv/vault slot test --share-file share-1.txt --share-file share-2.txt";
 
 pub(super) const TOKEN: &str = "\
 Examples:
@@ -133,6 +181,18 @@ Examples:
   vault-cli --vault /srv/vault subject access sub_00000000000000000000000000
   vault-cli --vault /srv/vault subject access sub_00000000000000000000000000 --from 2030-01-01
   cat who.json | vault-cli --vault /srv/vault --passphrase-file p.txt subject access --json";
+
+pub(super) const SUBJECT_EXPORT: &str = "\
+Examples:
+  vault-cli --vault /srv/vault --token-file dpo.token subject export sub_00000000000000000000000000 --to ann.zip
+  vault-cli --server https://vault.example.test --token-file dpo.token subject export sub_00000000000000000000000000 --right portability --format json --to ann.json
+  vault-cli --vault /srv/vault --token-file dpo.token subject export sub_00000000000000000000000000 --to ann.zip.age --recipient age1…";
+
+pub(super) const IMPORT: &str = "\
+Examples:
+  vault-cli --vault /srv/vault --token-file bot.token import ann.zip
+  vault-cli --vault /srv/vault --token-file bot.token import people.csv --mapping people.toml --dry-run
+  vault-cli --server https://vault.example.test --token-file bot.token import people.csv --mapping people.toml --errors refused.jsonl";
 
 pub(super) const SUBJECT_ERASE: &str = "\
 Examples:

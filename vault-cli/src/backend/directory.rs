@@ -13,14 +13,14 @@ use vault_core::id::{CallId, ReceiptId, SubjectId, TokenId};
 use vault_core::policy::Period;
 use vault_core::refusal::Refusal;
 use vault_core::vault::{
-    AccessQuery, AuditQuery, Call, LockedVault, Principal, Settings, SlotKind, SlotView, Sweep,
-    TokenInput, TokenView, UnlockSecret, Vault, VaultPaths,
+    AccessQuery, AuditQuery, Call, KeyView, LockedVault, Onwards, Principal, RotationView,
+    Settings, SlotView, Sweep, TokenInput, TokenView, UnlockSecret, Vault, VaultPaths,
 };
 
-use super::Backend;
+use super::{Backend, Scope};
 use crate::failure::Failure;
 use crate::input::LookUp;
-use crate::secret::{SecretText, new_passphrase};
+use crate::secret::{SecretKind, SecretText, new_passphrase};
 use crate::terminal::Terminal;
 
 /// An open vault, closed when dropped.
@@ -168,26 +168,82 @@ impl Backend for Directory {
         Ok(json!({"key_slots": slots.iter().map(slot).collect::<Vec<_>>()}))
     }
 
-    fn add_slot(&self, secret: Option<&SecretText>, label: &str) -> Result<Value, Failure> {
+    fn add_slot(
+        &self,
+        secret: Option<&SecretText>,
+        label: &str,
+        replaces: Option<u8>,
+    ) -> Result<Value, Failure> {
         let Some(secret) = secret else {
             let (view, key) = self.call(|call| self.vault.add_recovery_slot(call, label))?;
             let mut answer = slot(&view);
             answer["recovery_key"] = Value::String(key.to_text());
             return Ok(answer);
         };
-        let passphrase = new_passphrase(&secret.text)?;
-        let view = self.call(|call| self.vault.add_passphrase_slot(call, &passphrase, label))?;
+        let secret = match secret.kind {
+            SecretKind::Passphrase => UnlockSecret::Passphrase(new_passphrase(&secret.text)?),
+            _ => secret.parse()?,
+        };
+        let view = self.call(|call| self.vault.add_slot(call, &secret, label, replaces))?;
         Ok(slot(&view))
     }
 
-    fn remove_slot(&self, number: u8) -> Result<(), Failure> {
-        self.call(|call| self.vault.remove_slot(call, number))
+    fn remove_slot(&self, number: u8) -> Result<Value, Failure> {
+        let warning = self.call(|call| self.vault.remove_slot(call, number))?;
+        Ok(json!({"slot": number, "removed": true, "warning": warning}))
     }
 
     fn test_slot(&self, secret: &SecretText) -> Result<Value, Failure> {
         let secret = secret.parse()?;
         let number = self.call(|call| self.vault.test_slot(call, &secret))?;
         Ok(json!({"slot": number}))
+    }
+
+    fn keys(&self, subject: Option<SubjectId>) -> Result<Value, Failure> {
+        let keys = self.call(|call| self.vault.keys(call))?;
+        let mut answer = json!({
+            "root": {
+                "epoch": keys.epoch,
+                "slots": keys.slots,
+                "rotated_at": keys.root_at.map(|at| at.to_string()),
+            },
+            "index": {"generation": keys.index_generation, "in_work": keys.index_in_work},
+            "rotation": keys.rotation.as_ref().map(rotation),
+        });
+        if let Some(subject) = subject {
+            let keys = self.call(|call| self.vault.subject_keys(call, subject))?;
+            answer["subject_keys"] = keys.iter().map(key).collect();
+        }
+        Ok(answer)
+    }
+
+    fn rotate(&self, scope: Scope) -> Result<Value, Failure> {
+        match scope {
+            Scope::Root => {
+                let rotated = self.call(|call| self.vault.rotate_root(call))?;
+                let (before, after) = (rotated.epoch_before, rotated.epoch_after);
+                Ok(json!({"scope": "root", "epoch_before": before, "epoch_after": after}))
+            }
+            Scope::Subject(subject) => {
+                let keys = self.call(|call| self.vault.rotate_subject(call, subject))?;
+                let keys: Value = keys.iter().map(key).collect();
+                Ok(json!({"scope": "subject", "subject_keys": keys}))
+            }
+            Scope::All { deep } => {
+                let (view, resumed) = self.call(|call| self.vault.begin_rotation(call, deep))?;
+                Ok(json!({"scope": "all", "rotation": rotation(&view), "resumed": resumed}))
+            }
+        }
+    }
+
+    fn rotate_on(&self, tell: &mut dyn FnMut(&Value) -> bool) -> Result<Value, Failure> {
+        let ended = self
+            .vault
+            .rotate_on(&mut |view| match tell(&rotation(view)) {
+                true => Onwards::Yes,
+                false => Onwards::No,
+            })?;
+        Ok(ended.as_ref().map_or(Value::Null, rotation))
     }
 
     fn lookup(&self, lookup: &LookUp) -> Result<Value, Failure> {
@@ -291,8 +347,8 @@ impl Backend for Directory {
 
     fn retention_pass(&self) -> Result<Value, Failure> {
         self.call(|call| self.vault.require(call, "retention.run"))?;
-        let more = self.vault.sweep(Sweep::All)?;
-        Ok(json!({"passes": 1, "more": more}))
+        let run = self.vault.sweep_run(Sweep::All, 1)?;
+        Ok(json!({"passes": run.passes, "more": run.more}))
     }
 }
 
@@ -317,13 +373,39 @@ fn token(view: &TokenView) -> Value {
     })
 }
 
+fn key(view: &KeyView) -> Value {
+    json!({
+        "key": view.key,
+        "compartment": view.compartment,
+        "period": view.period.map(|at| at.to_string()),
+        "state": if view.current { "current" } else { "ending" },
+        "values": view.values,
+    })
+}
+
+fn rotation(view: &RotationView) -> Value {
+    let left = match view.ended_at {
+        Some(_) => view.skipped,
+        None => view.people.saturating_sub(view.done),
+    };
+    json!({
+        "number": view.number,
+        "deep": view.deep,
+        "state": view.state.name(),
+        "stage": view.stage.name(),
+        "begun_at": view.begun_at.to_string(),
+        "ended_at": view.ended_at.map(|at| at.to_string()),
+        "people": view.people,
+        "people_done": view.done,
+        "people_left": left,
+        "people_skipped": view.skipped,
+    })
+}
+
 fn slot(view: &SlotView) -> Value {
     json!({
         "slot": view.number,
-        "kind": match view.kind {
-            SlotKind::Passphrase => "passphrase",
-            SlotKind::RecoveryKey => "recovery_key",
-        },
+        "kind": view.kind.name(),
         "label": view.label,
         "created_at": view.created_at.to_string(),
     })

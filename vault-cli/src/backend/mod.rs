@@ -12,11 +12,25 @@ use vault_core::policy::Period;
 use vault_core::vault::{AccessQuery, AuditQuery, Principal, TokenInput, Vault};
 
 pub(crate) use directory::{Directory, locked_status, settings};
-pub(crate) use remote::{Remote, SOCKET};
+pub(crate) use remote::{Remote, SOCKET, refused};
 
 use crate::failure::Failure;
 use crate::input::LookUp;
 use crate::secret::SecretText;
+
+/// Which keys are to be replaced.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Scope {
+    /// Everybody's.
+    All {
+        /// Root key and index, too.
+        deep: bool,
+    },
+    /// The root key.
+    Root,
+    /// One person's.
+    Subject(SubjectId),
+}
 
 /// What the commands ask of a vault.
 pub(crate) trait Backend {
@@ -42,13 +56,25 @@ pub(crate) trait Backend {
     fn revoke_token(&self, token: TokenId) -> Result<(), Failure>;
     /// `{key_slots: [{slot, kind, label, created_at}]}`.
     fn slots(&self) -> Result<Value, Failure>;
-    /// A new passphrase, or, for `None`, a recovery key made by the vault and shown in
-    /// `recovery_key`.
-    fn add_slot(&self, passphrase: Option<&SecretText>, label: &str) -> Result<Value, Failure>;
-    /// Removes a slot.
-    fn remove_slot(&self, number: u8) -> Result<(), Failure>;
+    /// A new slot for this secret, of shares all of a set; or, for `None`, a recovery key made by the
+    /// vault and shown in `recovery_key`. The slot that it replaces goes in the same commit.
+    fn add_slot(
+        &self,
+        secret: Option<&SecretText>,
+        label: &str,
+        replaces: Option<u8>,
+    ) -> Result<Value, Failure>;
+    /// Removes a slot: `{slot, removed, warning}`.
+    fn remove_slot(&self, number: u8) -> Result<Value, Failure>;
     /// `{slot}`: a number or null.
     fn test_slot(&self, secret: &SecretText) -> Result<Value, Failure>;
+    /// State of the vault's keys, and of a person's: `{root, index, rotation, subject_keys}`.
+    fn keys(&self, subject: Option<SubjectId>) -> Result<Value, Failure>;
+    /// Replaces keys, or begins to: `{scope, …}`.
+    fn rotate(&self, scope: Scope) -> Result<Value, Failure>;
+    /// Waits for the end of what [`Scope::All`] began, or does it; `tell` hears how far it is, and says
+    /// whether to go on. The rotation as it stands then.
+    fn rotate_on(&self, tell: &mut dyn FnMut(&Value) -> bool) -> Result<Value, Failure>;
     /// `{subject}`.
     fn lookup(&self, lookup: &LookUp) -> Result<Value, Failure>;
     /// State and counts of a person.

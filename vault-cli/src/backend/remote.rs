@@ -13,7 +13,7 @@ use vault_core::vault::{AccessQuery, AuditQuery, TokenInput, UnlockError};
 use vault_server::urls;
 use zeroize::Zeroize;
 
-use super::Backend;
+use super::{Backend, Scope};
 use crate::failure::{Exit, Failure};
 use crate::http::{Client, HttpError, Reply, Tls};
 use crate::input::LookUp;
@@ -23,6 +23,8 @@ use crate::secret::{SecretKind, SecretText, read_file};
 pub(crate) const SOCKET: &str = "admin.sock";
 /// Longest wait for a run of retention, and for a walk over the log.
 const LONG_WAIT: Duration = Duration::from_secs(3600);
+/// How often it is looked how far a rotation of keys is.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// A server, and what proves who calls.
 pub(crate) struct Remote {
@@ -95,6 +97,10 @@ impl Remote {
             client,
             lent: false,
         };
+        if matches!(secret.kind, SecretKind::KeyFile | SecretKind::Shares) {
+            // What can open no slot is told here, with its own exit code, and is not sent.
+            secret.parse()?;
+        }
         let body = secret_body(secret);
         let given = remote.send("POST", "/v1/keyholder", Some(&body.0));
         let given = given.map_err(|failure| match failure.code.as_str() {
@@ -141,8 +147,16 @@ struct SecretBody(Value);
 impl Drop for SecretBody {
     fn drop(&mut self) {
         for value in self.0.as_object_mut().into_iter().flat_map(Map::values_mut) {
-            if let Value::String(text) = value {
-                text.zeroize();
+            match value {
+                Value::String(text) => text.zeroize(),
+                Value::Array(texts) => {
+                    for text in texts {
+                        if let Value::String(text) = text {
+                            text.zeroize();
+                        }
+                    }
+                }
+                _ => {}
             }
         }
     }
@@ -152,6 +166,8 @@ fn secret_body(secret: &SecretText) -> SecretBody {
     SecretBody(match secret.kind {
         SecretKind::Passphrase => json!({"passphrase": *secret.text}),
         SecretKind::RecoveryKey => json!({"recovery_key": secret.text.trim()}),
+        SecretKind::KeyFile => json!({"key_file": *secret.text}),
+        SecretKind::Shares => json!({"shares": secret.lines().collect::<Vec<_>>()}),
     })
 }
 
@@ -164,7 +180,7 @@ fn answer(reply: Reply) -> Result<Value, Failure> {
 
 /// The failure that a problem document stands for. Its `detail` names fields and limits, never
 /// a value: the server promises that.
-fn refused(reply: &Reply) -> Failure {
+pub(crate) fn refused(reply: &Reply) -> Failure {
     let text = |name: &str| reply.body[name].as_str();
     let code = text("code").unwrap_or("internal");
     let what = text("detail").or(text("title")).map_or_else(
@@ -271,24 +287,68 @@ impl Backend for Remote {
         self.send("GET", urls::KEY_SLOTS, None)
     }
 
-    fn add_slot(&self, passphrase: Option<&SecretText>, label: &str) -> Result<Value, Failure> {
-        let body = SecretBody(match passphrase {
-            Some(secret) => {
-                json!({"kind": "passphrase", "passphrase": *secret.text, "label": label})
-            }
-            None => json!({"kind": "recovery_key", "label": label}),
+    fn add_slot(
+        &self,
+        secret: Option<&SecretText>,
+        label: &str,
+        replaces: Option<u8>,
+    ) -> Result<Value, Failure> {
+        let mut body = match secret {
+            Some(secret) => secret_body(secret),
+            None => SecretBody(json!({})),
+        };
+        body.0["kind"] = json!(match secret.map(|secret| secret.kind) {
+            None | Some(SecretKind::RecoveryKey) => "recovery_key",
+            Some(SecretKind::Passphrase) => "passphrase",
+            Some(SecretKind::KeyFile) => "key_file",
+            Some(SecretKind::Shares) => "shares",
         });
+        body.0["label"] = json!(label);
+        if let Some(number) = replaces {
+            body.0["replaces"] = json!(number);
+        }
         self.send("POST", urls::KEY_SLOTS, Some(&body.0))
     }
 
-    fn remove_slot(&self, number: u8) -> Result<(), Failure> {
+    fn remove_slot(&self, number: u8) -> Result<Value, Failure> {
         self.send("DELETE", &urls::at(urls::KEY_SLOT, &[&number]), None)
-            .map(drop)
     }
 
     fn test_slot(&self, secret: &SecretText) -> Result<Value, Failure> {
         let body = secret_body(secret);
         self.send("POST", urls::KEY_SLOT_TEST, Some(&body.0))
+    }
+
+    fn keys(&self, subject: Option<SubjectId>) -> Result<Value, Failure> {
+        let path = match subject {
+            Some(subject) => format!("{}?subject={subject}", urls::KEYS),
+            None => urls::KEYS.to_owned(),
+        };
+        self.send("GET", &path, None)
+    }
+
+    fn rotate(&self, scope: Scope) -> Result<Value, Failure> {
+        let body = match scope {
+            Scope::All { deep } => json!({"scope": "all", "deep": deep}),
+            Scope::Root => json!({"scope": "root"}),
+            Scope::Subject(subject) => {
+                json!({"scope": "subject", "subject": subject.to_string()})
+            }
+        };
+        let client = &self.client;
+        answer(client.call_within(LONG_WAIT, "POST", urls::KEYS_ROTATE, None, Some(&body))?)
+    }
+
+    fn rotate_on(&self, tell: &mut dyn FnMut(&Value) -> bool) -> Result<Value, Failure> {
+        loop {
+            let rotation = self.keys(None)?["rotation"].take();
+            let over = rotation["state"] == "done" || rotation["state"] == "paused";
+            if over || !tell(&rotation) {
+                return Ok(rotation);
+            }
+            // The server does it; this only looks.
+            std::thread::sleep(LOOK_EVERY);
+        }
     }
 
     fn lookup(&self, lookup: &LookUp) -> Result<Value, Failure> {

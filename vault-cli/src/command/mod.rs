@@ -6,11 +6,16 @@ mod audit;
 mod backup;
 mod completions;
 mod dev;
+mod doctor;
+mod import;
 mod init;
+mod key;
+mod man;
 mod policy;
 mod receipt;
 mod retention;
 mod serve;
+mod shares;
 mod slot;
 mod status;
 mod subject;
@@ -21,6 +26,7 @@ use vault_core::vault::{LockedVault, OpenError};
 
 use crate::args::{Arguments, Command, Globals};
 use crate::backend::{Backend, Directory, Remote, SOCKET, settings};
+use crate::caller::{self, Caller};
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::place::{self, Environment, Place};
@@ -64,6 +70,34 @@ impl Context<'_> {
     }
 }
 
+impl Context<'_> {
+    /// The vault that is meant, called with the role of `--token-file`.
+    fn caller(&self) -> Result<Box<dyn Caller>, Failure> {
+        let file = caller::token_file(self.globals.token_file.as_ref())?;
+        let token = caller::token(&file)?;
+        let dir = match place::place(&self.globals, &self.environment)? {
+            Place::Server(url) => {
+                let tls = place::tls(&self.globals, &self.environment)?;
+                return Ok(Box::new(caller::Remote::new(&url, &token, &tls)?));
+            }
+            Place::Directory(dir) => dir,
+        };
+        let paths = place::paths(&dir, &self.globals)?;
+        match LockedVault::open(&paths, settings()) {
+            Err(OpenError::Held(_)) if dir.join(SOCKET).exists() => {
+                Ok(Box::new(caller::Remote::through(&dir, &token)))
+            }
+            locked => {
+                let locked = locked?;
+                let sources = place::sources(&self.globals, &self.environment);
+                let secret = sources.get()?.parse()?;
+                let opened = caller::Directory::open(locked, &secret, &token, self.terminal)?;
+                Ok(Box::new(opened))
+            }
+        }
+    }
+}
+
 /// Runs one command.
 pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failure> {
     let context = Context {
@@ -79,18 +113,22 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
         Command::Init(arguments) => init::run(&context, &arguments),
         Command::Serve(arguments) => serve::run(&context, &arguments),
         Command::Status => status::run(&context),
+        Command::Doctor(arguments) => doctor::run(&context, &arguments),
         Command::Policy(command) => policy::run(&context, &command),
+        Command::Key(command) => key::run(&context, &command),
         Command::Slot(command) => slot::run(&context, &command),
         Command::Token(command) => token::run(&context, &command),
         Command::Subject(command) => subject::run(&context, &command),
         Command::Audit(command) => audit::run(&context, &command),
         Command::Receipt(command) => receipt::run(&context, &command),
+        Command::Import(arguments) => import::run(&context, &arguments),
         Command::Retention(command) => retention::run(&context, &command),
         Command::Backup(command) => backup::run(&context, &command),
         Command::Completions { shell } => {
             completions::run(&context, shell);
             Ok(())
         }
+        Command::Man { to } => man::run(&context, to.as_deref()),
     }
 }
 

@@ -50,6 +50,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &ServeArguments) -> Result<(
     let open = vault.is_some();
     let settings = AppSettings {
         alarm: process.alarm(),
+        policy_file: process.policy_file(),
         ..AppSettings::from(&config)
     };
     let app = App::new(locked, vault, settings);
@@ -73,22 +74,21 @@ pub(super) fn run(context: &Context<'_>, arguments: &ServeArguments) -> Result<(
 /// configuration names, then the credential of systemd.
 fn secret(context: &Context<'_>, config: &ServerConfig) -> Result<Option<UnlockSecret>, Failure> {
     let sources = place::sources(&context.globals, &context.environment);
-    if config.unlock.is_none()
-        || sources.recovery_key_file.is_some()
-        || sources.passphrase_file.is_some()
-    {
-        let given = sources.given()?;
+    if config.unlock.is_none() || sources.named() {
+        let given = match sources.ask_shares {
+            true => Some(sources.get()?),
+            false => sources.given()?,
+        };
         return given.map(|secret| secret.parse()).transpose();
     }
-    let passphrase = unlock::passphrase(config, None).map_err(|error| {
+    unlock::secret(config, None).map_err(|error| {
         Failure::caused(
             Exit::Failed,
             "config",
             &error,
             "correct `unlock` in vault.toml (VAULT_UNLOCK), or give --passphrase-file FILE",
         )
-    })?;
-    Ok(passphrase.map(UnlockSecret::Passphrase))
+    })
 }
 
 fn not_served(error: &ServeError) -> Failure {
@@ -98,6 +98,9 @@ fn not_served(error: &ServeError) -> Failure {
         }
         ServeError::Listen(..) => {
             "choose another address with --listen (without TLS loopback only), or stop what listens there"
+        }
+        ServeError::Policy(_) => {
+            "move the file out, and correct `vault.policy` in vault.toml (VAULT_POLICY)"
         }
         ServeError::Sandbox(_) => "correct `sandbox` in vault.toml (VAULT_SANDBOX)",
         ServeError::Socket(_) => "correct `admin.socket` in vault.toml (VAULT_ADMIN_SOCKET)",

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Context, cell, day};
+use vault_core::vault::LockedVault;
+
+use super::{Context, cell, day, shares};
 use crate::args::SlotCommand;
 use crate::failure::{Exit, Failure};
 use crate::place::{self, Place};
@@ -22,12 +24,22 @@ pub(super) fn run(context: &Context<'_>, command: &SlotCommand) -> Result<(), Fa
             kind,
             label,
             secret_file,
-        } => add(context, *kind, label, secret_file.as_deref())?,
+            replaces,
+            threshold,
+            shares,
+            to,
+        } => {
+            let new = New {
+                kind: *kind,
+                file: secret_file.as_deref(),
+                shares: threshold.zip(*shares),
+                to: to.as_deref(),
+            };
+            add(context, &new, label, *replaces)?;
+        }
         SlotCommand::Remove { number } => remove(context, *number)?,
         SlotCommand::Test { kind, secret_file } => {
-            let backend = context.backend()?;
-            let secret = candidate(context, *kind, secret_file.as_deref())?;
-            let answer = backend.test_slot(&secret)?;
+            let answer = test(context, *kind, secret_file.as_deref())?;
             if answer["slot"].is_null() {
                 return Err(Failure::new(
                     Exit::Locked,
@@ -62,37 +74,94 @@ fn list(answer: &Value) -> Table {
     table
 }
 
+/// What a new slot is to be opened with.
+struct New<'a> {
+    kind: SecretKind,
+    file: Option<&'a Path>,
+    /// How many are needed, of how many.
+    shares: Option<(u8, u8)>,
+    to: Option<&'a Path>,
+}
+
+impl New<'_> {
+    fn check(&self, replaces: Option<u8>) -> Result<(), Failure> {
+        let wrong = match (self.kind, self.file) {
+            (SecretKind::RecoveryKey, Some(_)) => {
+                "a recovery key is made by the vault, not given to it"
+            }
+            (SecretKind::Shares, Some(_)) => "shares are made here, not given",
+            _ if self.kind != SecretKind::Shares && self.shares.is_some() => {
+                "--threshold and --shares go with --kind shares"
+            }
+            _ => "",
+        };
+        if !wrong.is_empty() {
+            return Err(Failure::usage(wrong, "leave that flag out"));
+        }
+        if self.kind == SecretKind::KeyFile && self.file.is_none() {
+            return Err(Failure::usage(
+                "no key file is named",
+                "name it with --secret-file FILE; `head -c 32 /dev/urandom > FILE` makes one",
+            ));
+        }
+        if self.kind == SecretKind::RecoveryKey && replaces.is_some() {
+            return Err(Failure::usage(
+                "a recovery key replaces nothing before it is known to be written down",
+                "add it, try it with `slot test --kind recovery-key`, then `slot remove` the other",
+            ));
+        }
+        Ok(())
+    }
+
+    fn secret(&self, context: &Context<'_>) -> Result<Option<SecretText>, Failure> {
+        let kind = self.kind;
+        match (kind, self.file, self.shares) {
+            (SecretKind::RecoveryKey, ..) => Ok(None),
+            (SecretKind::Shares, _, Some(numbers)) => {
+                shares::make(context.terminal, numbers, self.to).map(Some)
+            }
+            (_, Some(path), _) => {
+                let secret = SecretText::file(kind, path)?;
+                if kind == SecretKind::KeyFile {
+                    // What cannot be one is told before anything is opened.
+                    secret.parse()?;
+                }
+                Ok(Some(secret))
+            }
+            _ => secret::prompt_twice("give --secret-file FILE").map(Some),
+        }
+    }
+}
+
 fn add(
     context: &Context<'_>,
-    kind: SecretKind,
+    new: &New<'_>,
     label: &str,
-    file: Option<&Path>,
+    replaces: Option<u8>,
 ) -> Result<(), Failure> {
-    if kind == SecretKind::RecoveryKey && file.is_some() {
-        return Err(Failure::usage(
-            "a recovery key is made by the vault, not given to it",
-            "leave --secret-file out",
-        ));
-    }
+    new.check(replaces)?;
     let backend = context.backend()?;
     if context.globals.dry_run {
-        let answer = json!({"would_add": {"label": label}});
+        let answer = json!({"would_add": {"label": label}, "would_remove": replaces});
         context
             .terminal
             .answer(&answer, |_| "would add a slot".to_owned());
         return Ok(());
     }
-    let passphrase = match (kind, file) {
-        (SecretKind::RecoveryKey, _) => None,
-        (SecretKind::Passphrase, Some(path)) => Some(SecretText {
-            kind,
-            text: secret::read_file(path)?,
-        }),
-        (SecretKind::Passphrase, None) => Some(secret::prompt_twice("give --secret-file FILE")?),
-    };
-    let answer = backend.add_slot(passphrase.as_ref(), label)?;
+    if let Some(number) = replaces {
+        let slots = backend.slots()?;
+        let mut list = slots["key_slots"].as_array().into_iter().flatten();
+        if !list.any(|slot| slot["slot"] == number) {
+            return Err(Failure::of_code("not_found", format!("no slot {number}")));
+        }
+    }
+    let secret = new.secret(context)?;
+    let answer = backend.add_slot(secret.as_ref(), label, replaces)?;
     context.terminal.answer(&answer, |terminal| {
         let mut text = format!("slot {} added", answer["slot"]);
+        if let Some(number) = replaces {
+            text.push_str(&format!(", slot {number} removed"));
+        }
         if let Some(key) = answer["recovery_key"].as_str() {
             text.push_str(&format!(
                 "\nrecovery key, shown this once: {}",
@@ -118,35 +187,66 @@ fn remove(context: &Context<'_>, number: u8) -> Result<(), Failure> {
         });
         return Ok(());
     }
+    let kinds = list.iter().filter(|slot| slot["slot"] != number);
+    let mut kinds = kinds.map(|slot| cell(&slot["kind"]));
+    if list.len() > 1 && kinds.all(|kind| kind == "recovery_key") {
+        context
+            .terminal
+            .warn("after this, recovery keys alone open the vault: each start needs one");
+    }
     context.terminal.confirm(
         &format!("Remove slot {number}? Its secret opens the vault no more."),
         context.globals.yes,
     )?;
-    backend.remove_slot(number)?;
-    let answer = json!({"removed": number});
+    let removed = backend.remove_slot(number)?;
+    let mut answer = json!({"removed": number});
+    if !removed["warning"].is_null() {
+        answer["warning"] = removed["warning"].clone();
+    }
     context
         .terminal
         .answer(&answer, |_| format!("slot {number} removed"));
     Ok(())
 }
 
-/// The secret to test: a file, else the one that opened the directory, else a prompt.
+/// Tries a secret on the slots: in a directory on their file alone, whether or not anybody holds the
+/// vault; through a server otherwise.
+fn test(context: &Context<'_>, kind: SecretKind, file: Option<&Path>) -> Result<Value, Failure> {
+    let secret = candidate(context, kind, file)?;
+    match place::place(&context.globals, &context.environment)? {
+        Place::Server(_) => {
+            // A text that can be none of its kind opens no slot, and is not sent.
+            secret.parse()?;
+            context.backend()?.test_slot(&secret)
+        }
+        Place::Directory(dir) => {
+            let paths = place::paths(&dir, &context.globals)?;
+            let number = LockedVault::test_slot(&paths, &secret.parse()?)?;
+            Ok(json!({"slot": number}))
+        }
+    }
+}
+
+/// The secret to test: a file, else the one that would open the directory, else a prompt.
 fn candidate(
     context: &Context<'_>,
     kind: SecretKind,
     file: Option<&Path>,
 ) -> Result<SecretText, Failure> {
     if let Some(path) = file {
-        let text = secret::read_file(path)?;
-        return Ok(SecretText { kind, text });
+        return SecretText::file(kind, path);
     }
-    let place = place::place(&context.globals, &context.environment)?;
-    if matches!(place, Place::Directory(_)) {
-        let sources = place::sources(&context.globals, &context.environment);
-        if let Some(secret) = sources.given()? {
-            return Ok(secret);
-        }
+    let sources = place::sources(&context.globals, &context.environment);
+    if let Some(secret) = sources.given()? {
+        return Ok(secret);
     }
-    let text = secret::prompt("Secret to test: ", "give --secret-file FILE")?;
+    let instead = "give --secret-file FILE";
+    if kind == SecretKind::Shares || sources.ask_shares {
+        return secret::prompt_shares(None, instead);
+    }
+    if kind == SecretKind::KeyFile {
+        return Err(Failure::usage("no key file is named", instead));
+    }
+    let text = secret::prompt("Secret to test: ", instead)?;
     Ok(SecretText { kind, text })
 }

@@ -1,4 +1,6 @@
-//! `subject find|show|access|erase`: people, without their values.
+//! `subject find|show|access|export|erase`: people, without their values but in a package.
+
+mod export;
 
 use std::io::IsTerminal;
 
@@ -31,6 +33,7 @@ pub(super) fn run(context: &Context<'_>, command: &SubjectCommand) -> Result<(),
             Ok(())
         }
         SubjectCommand::Access(arguments) => access(context, arguments),
+        SubjectCommand::Export(arguments) => export::run(context, arguments),
         SubjectCommand::Erase { subject } => erase(context, *subject),
     }
 }

@@ -6,6 +6,7 @@
 mod address;
 mod socket;
 
+use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ use address::Address;
 
 /// Longest answer read, in bytes: more than a page of 1,000 records has.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes of an answer that are taken at a time.
+const PART_BYTES: usize = 64 << 10;
 /// Longest wait for one call.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// Longest wait for a connection.
@@ -107,6 +110,13 @@ impl Reply {
     pub fn code(&self) -> &str {
         self.body["code"].as_str().unwrap_or_default()
     }
+}
+
+/// Content to be sent as it is read.
+pub(crate) struct Content<'a> {
+    pub(crate) media_type: &'a str,
+    pub(crate) size: u64,
+    pub(crate) from: &'a mut dyn Read,
 }
 
 /// One server, by TCP, TLS or a Unix socket, and one token; connections are kept.
@@ -224,17 +234,92 @@ impl Client {
                 self.agent.run(request.timeout_global(Some(wait)).build())
             }
         };
-        let transport = |source: ureq::Error| {
-            let url = self.url.clone();
-            let untrusted = matches!(source, ureq::Error::Rustls(_) | ureq::Error::Tls(_))
-                || source.to_string().contains("certificate");
-            let source = Box::new(source);
-            match untrusted {
-                true => HttpError::Untrusted { url, source },
-                false => HttpError::Transport { url, source },
+        self.reply(answer.map_err(|error| self.transport(error))?)
+    }
+
+    fn transport(&self, source: ureq::Error) -> HttpError {
+        let url = self.url.clone();
+        let untrusted = matches!(source, ureq::Error::Rustls(_) | ureq::Error::Tls(_))
+            || source.to_string().contains("certificate");
+        let source = Box::new(source);
+        match untrusted {
+            true => HttpError::Untrusted { url, source },
+            false => HttpError::Transport { url, source },
+        }
+    }
+
+    /// Makes a call whose answer is taken part by part; an answer that is no success comes back whole.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Client::call`], and what `take` says, as [`HttpError::Transport`].
+    pub(crate) fn fetch(
+        &self,
+        wait: Duration,
+        path: &str,
+        body: &Value,
+        take: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    ) -> Result<Result<(), Reply>, HttpError> {
+        let text = Zeroizing::new(body.to_string());
+        let request = Request::builder()
+            .method("POST")
+            .uri(format!("{}{path}", self.base))
+            .header("Authorization", self.bearer.as_str())
+            .header("Content-Type", "application/json")
+            .body(text.as_str())
+            .map_err(|_| HttpError::Address)?;
+        let request = self.agent.configure_request(request);
+        let answer = self.agent.run(request.timeout_global(Some(wait)).build());
+        let mut answer = answer.map_err(|error| self.transport(error))?;
+        if answer.status().as_u16() != 200 {
+            return Ok(Err(self.reply(answer)?));
+        }
+        let mut from = answer.body_mut().with_config().limit(u64::MAX).reader();
+        let mut part = vec![0; PART_BYTES];
+        loop {
+            let read = from.read(&mut part).and_then(|read| {
+                take(&part[..read])?;
+                Ok(read)
+            });
+            match read {
+                Ok(0) => return Ok(Ok(())),
+                Ok(_) => {}
+                Err(error) => return Err(self.transport(ureq::Error::Io(error))),
             }
-        };
-        let mut answer = answer.map_err(transport)?;
+        }
+    }
+
+    /// Sends content as it is read.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Client::call`].
+    pub(crate) fn put(
+        &self,
+        wait: Duration,
+        path: &str,
+        purpose: Option<&str>,
+        content: Content<'_>,
+    ) -> Result<Reply, HttpError> {
+        let mut from = content.from;
+        let mut request = Request::builder()
+            .method("PUT")
+            .uri(format!("{}{path}", self.base))
+            .header("Accept", "application/json")
+            .header("Authorization", self.bearer.as_str())
+            .header("Content-Type", content.media_type)
+            .header("Content-Length", content.size.to_string());
+        if let Some(purpose) = purpose {
+            request = request.header("Vault-Purpose", purpose);
+        }
+        let body = ureq::SendBody::from_reader(&mut from);
+        let request = request.body(body).map_err(|_| HttpError::Address)?;
+        let request = self.agent.configure_request(request);
+        let answer = self.agent.run(request.timeout_global(Some(wait)).build());
+        self.reply(answer.map_err(|error| self.transport(error))?)
+    }
+
+    fn reply(&self, mut answer: ureq::http::Response<ureq::Body>) -> Result<Reply, HttpError> {
         let status = answer.status().as_u16();
         let plain = answer.body().mime_type() == Some("text/plain");
         let bytes = answer
@@ -242,7 +327,7 @@ impl Client {
             .with_config()
             .limit(ANSWER_BYTES_MAX)
             .read_to_vec()
-            .map_err(transport)?;
+            .map_err(|error| self.transport(error))?;
         let body = if bytes.is_empty() {
             Value::Null
         } else if plain {

@@ -1,6 +1,8 @@
 //! Runs the real binary in a directory of its own, with an empty environment.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+pub(crate) mod document;
+
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -29,7 +29,7 @@ use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
 
 use crate::audit::Entry;
-use crate::audit::journal::Journal;
+use crate::audit::journal::{Journal, JournalError};
 use crate::backup::ledger::LedgerFile;
 use crate::clock::Clock;
 use crate::entropy::Entropy;
@@ -243,11 +243,18 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Internal`], and then the value must not leave.
+    /// [`Refusal::DiskFull`] or [`Refusal::Internal`], and then the value must not leave.
     pub fn record_read(&self, entry: &Entry) -> Result<(), Refusal> {
+        const BROKEN: Refusal = Refusal::Internal("the read journal cannot be written");
         self.journal
             .append(&entry.encode())
-            .map_err(|_| Refusal::Internal("the read journal cannot be written"))
+            .map_err(|error| match error {
+                JournalError::Io(error) => match StoreError::from(error) {
+                    StoreError::DiskFull => Refusal::DiskFull,
+                    _ => BROKEN,
+                },
+                JournalError::Damaged => BROKEN,
+            })
     }
 
     /// From now on no entry of a read can be written.

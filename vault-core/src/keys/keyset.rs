@@ -137,14 +137,30 @@ impl Keyset {
         if self.keys.len() >= KEYS_PER_PERSON_MAX {
             return None;
         }
+        Some(self.succeed(compartment, entropy))
+    }
+
+    /// Opens a key for a compartment whose old one is to go, and lies beside it until then: a full
+    /// keyset takes as many again.
+    ///
+    /// # Panics
+    ///
+    /// If four thousand million keys have been opened.
+    pub fn succeed(&mut self, compartment: Compartment, entropy: &mut dyn Entropy) -> u32 {
         let number = self.next_number;
-        self.next_number = number.checked_add(1)?;
+        self.next_number = number.checked_add(1).expect("fewer keys than that");
         self.keys.push(Dek {
             number,
             compartment,
             key: Secret::generate(entropy),
         });
-        Some(number)
+        number
+    }
+
+    /// The number of the key that was opened last; 0 before the first.
+    #[must_use]
+    pub fn highest(&self) -> u32 {
+        self.next_number - 1
     }
 
     /// Writes the keyset under `kek`.

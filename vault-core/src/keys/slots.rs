@@ -32,11 +32,52 @@ const TABLE: u8 = 0x81;
 
 /// How a slot's secret becomes a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "StoredKind", try_from = "StoredKind")]
 pub enum SlotKind {
     /// A passphrase, through Argon2id.
     Passphrase,
     /// 160 random bits, through HKDF.
     RecoveryKey,
+    /// The content of a file, through HKDF.
+    KeyFile,
+    /// A secret that some of several shares give, through HKDF.
+    Shares,
+}
+
+/// The kinds by their numbers in a row. The third has been a fault for as long as there are vectors,
+/// which stay true: it never becomes a kind.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+enum StoredKind {
+    Passphrase,
+    RecoveryKey,
+    None,
+    KeyFile,
+    Shares,
+}
+
+impl From<SlotKind> for StoredKind {
+    fn from(kind: SlotKind) -> Self {
+        match kind {
+            SlotKind::Passphrase => Self::Passphrase,
+            SlotKind::RecoveryKey => Self::RecoveryKey,
+            SlotKind::KeyFile => Self::KeyFile,
+            SlotKind::Shares => Self::Shares,
+        }
+    }
+}
+
+impl TryFrom<StoredKind> for SlotKind {
+    type Error = &'static str;
+
+    fn try_from(kind: StoredKind) -> Result<Self, &'static str> {
+        match kind {
+            StoredKind::Passphrase => Ok(Self::Passphrase),
+            StoredKind::RecoveryKey => Ok(Self::RecoveryKey),
+            StoredKind::None => Err("no kind of slot"),
+            StoredKind::KeyFile => Ok(Self::KeyFile),
+            StoredKind::Shares => Ok(Self::Shares),
+        }
+    }
 }
 
 impl SlotKind {
@@ -44,6 +85,19 @@ impl SlotKind {
         match self {
             Self::Passphrase => 1,
             Self::RecoveryKey => 2,
+            Self::KeyFile => 3,
+            Self::Shares => 4,
+        }
+    }
+
+    /// The name, in answers.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Passphrase => "passphrase",
+            Self::RecoveryKey => "recovery_key",
+            Self::KeyFile => "key_file",
+            Self::Shares => "shares",
         }
     }
 
@@ -51,6 +105,8 @@ impl SlotKind {
         match byte {
             1 => Some(Self::Passphrase),
             2 => Some(Self::RecoveryKey),
+            3 => Some(Self::KeyFile),
+            4 => Some(Self::Shares),
             _ => None,
         }
     }
@@ -120,6 +176,18 @@ pub struct OpenedSlot {
     pub generation: u64,
     /// The root key.
     pub root_key: Secret<32>,
+}
+
+/// What a slot shows without its secret. Whoever can write the file could have written this: it is
+/// good for advice and for nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeenSlot {
+    /// Its number.
+    pub number: u8,
+    /// How its secret becomes a key.
+    pub kind: SlotKind,
+    /// Of Argon2id, for a passphrase: memory in KiB, passes, lanes.
+    pub cost: [u32; 3],
 }
 
 /// The slots file.
@@ -196,6 +264,32 @@ impl SlotFile {
             }
         }
         Ok(opened)
+    }
+
+    /// The slots of the newest area, as anybody who can read the file sees them.
+    ///
+    /// # Errors
+    ///
+    /// As for [`SlotFile::open`].
+    pub fn seen(&self) -> Result<Vec<SeenSlot>, SlotsError> {
+        let mut newest: Option<Area> = None;
+        for index in 0..2 {
+            let area = Area::read(&*self.medium, index)?.filter(|area| area.vault == self.vault);
+            if let Some(area) = area
+                && newest
+                    .as_ref()
+                    .is_none_or(|before| before.generation < area.generation)
+            {
+                newest = Some(area);
+            }
+        }
+        let slots = newest.ok_or(SlotsError::Damaged)?.slots.into_iter();
+        let seen = slots.map(|slot| SeenSlot {
+            number: slot.number,
+            kind: slot.kind,
+            cost: slot.cost,
+        });
+        Ok(seen.collect())
     }
 
     /// The newest generation in the file.
@@ -276,6 +370,8 @@ fn private_half(
     let stretched = match kind {
         SlotKind::Passphrase => argon2id(secret, salt, cost)?,
         SlotKind::RecoveryKey => hkdf(&[secret], salt, "vault/1 recovery key", &[]),
+        SlotKind::KeyFile => hkdf(&[secret], salt, "vault/1 key file", &[]),
+        SlotKind::Shares => hkdf(&[secret], salt, "vault/1 shares", &[]),
     };
     let private = hkdf(
         &[stretched.expose()],

@@ -150,8 +150,7 @@ pub(crate) fn values(
 impl Known {
     /// Whether the record's own purposes allow this one.
     pub(crate) fn serves(&self, grant: &ReadGrant) -> bool {
-        let own = &self.row.meta.purposes;
-        own.is_empty() || own.contains(&grant.purpose)
+        grant.reaches(&self.row.meta.purposes)
     }
 
     /// Hands over the values that the grant lets be seen, in the order of the fields: each as the

@@ -30,7 +30,7 @@ pub(crate) use filter::{Ended, Filter};
 pub(crate) use lookup::{mark, release};
 pub(crate) use many::{Known, MetaPatch, Page, Stretch, amend, purge, values};
 pub(crate) use stored::{Meta, MetaRow, Stored, period_hours};
-pub(crate) use upkeep::{ended, rekey, remove_rows};
+pub(crate) use upkeep::{ended, key_numbers, rekey, remove_rows, reseal};
 
 use lookup::change_lookup;
 use stored::{prefix, row_key};

@@ -191,7 +191,7 @@ impl Stored {
 
     /// Whether the record's own purposes allow this one.
     pub(crate) fn serves(&self, grant: &ReadGrant) -> bool {
-        self.row.meta.purposes.is_empty() || self.row.meta.purposes.contains(&grant.purpose)
+        grant.reaches(&self.row.meta.purposes)
     }
 
     /// The values that the grant lets be seen, masked where it says so.
@@ -337,6 +337,17 @@ impl Stored {
         self.row
             .write(txn, person, collection, self.id, number, expiry)?;
         Ok(txn.put(Table::Records, &key, &row::encode(&values))?)
+    }
+
+    /// How many values belong to fields that the policy has no more.
+    pub(crate) fn undeclared(&self, collection: &Collection) -> u64 {
+        let known = |field: &&u16| collection.field_by_id(**field).is_none();
+        self.envelopes.keys().filter(known).count() as u64
+    }
+
+    /// When the record ends at the latest, in milliseconds.
+    pub(crate) fn ends_at(&self, collection: &Collection) -> Option<i64> {
+        end_of(collection, self.row.created_at, &self.row.meta)
     }
 
     /// The hour after which the record has ended, as it stands in clear; zero for never.

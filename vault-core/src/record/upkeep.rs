@@ -4,12 +4,14 @@ use super::lookup::release;
 use super::stored::{Stored, row_key};
 use crate::clock::hour_of;
 use crate::commit::{Txn, View};
+use crate::crypto::key_number;
 use crate::id::RecordId;
 use crate::keys::keyset::{Compartment, Dek};
 use crate::limits::BLOB_CHUNKS_REMOVED_MAX;
 use crate::person::{DAMAGED, Person};
 use crate::policy::Collection;
 use crate::refusal::Refusal;
+use crate::row;
 use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
 
 /// Gives compartments new keys: every envelope under the old ones is sealed again, and they go
@@ -53,6 +55,53 @@ pub(crate) fn rekey(
     person.replace_kek(txn);
     person.store(txn)?;
     Ok(numbers)
+}
+
+/// Seals a record again under keys above `up_to`, where anything in it is under an older one; how many
+/// bytes were looked at. The keyset may gain a key, and is then to be stored.
+pub(crate) fn reseal(
+    txn: &mut Txn<'_>,
+    person: &mut Person,
+    key: &[u8],
+    meta: &[u8],
+    up_to: u32,
+) -> Result<usize, Refusal> {
+    let values = txn.get(Table::Records, key)?.ok_or(DAMAGED)?;
+    let bytes = meta.len() + values.len();
+    let mut old = false;
+    key_numbers(txn, key, meta, &mut |number| old |= number <= up_to)?;
+    if !old {
+        return Ok(bytes);
+    }
+    let collection_id = u16::from_be_bytes(key[16..18].try_into().map_err(|_| DAMAGED)?);
+    let id = RecordId::from_slice(&key[18..]).ok_or(DAMAGED)?;
+    let compartment = person.compartment_of(meta.get(4..).ok_or(DAMAGED)?)?;
+    let number = person.successor(compartment, up_to, txn.entropy());
+    let mut stored = Stored::decode(txn, person, collection_id, id, meta, &values)?;
+    stored.reseal_all(txn, person, collection_id, number)?;
+    let expiry = meta[..4].try_into().map_err(|_| DAMAGED)?;
+    stored.write(txn, person, collection_id, number, expiry)?;
+    Ok(bytes)
+}
+
+/// Tells the number of the key of each envelope of a record: the metadata's, and each value's.
+pub(crate) fn key_numbers(
+    view: &dyn View,
+    key: &[u8],
+    meta: &[u8],
+    tell: &mut dyn FnMut(u32),
+) -> Result<(), Refusal> {
+    let mut number = |envelope: &[u8]| {
+        tell(key_number(envelope)?);
+        Some(())
+    };
+    number(meta.get(4..).ok_or(DAMAGED)?).ok_or(DAMAGED)?;
+    let values = view.tx().get(Table::Records, key)?.ok_or(DAMAGED)?;
+    let envelopes: Vec<(u16, Vec<u8>)> = row::decode(&values).map_err(|_| DAMAGED)?;
+    for (_, envelope) in &envelopes {
+        number(envelope).ok_or(DAMAGED)?;
+    }
+    Ok(())
 }
 
 /// Records whose end the plain column says has come.

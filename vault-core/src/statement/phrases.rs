@@ -248,7 +248,7 @@ impl Phrases {
     }
 
     /// Words for a field: those of its category or the nearest above that has any, else of its type.
-    pub(super) fn data(&self, category: Option<&str>, kind: FieldType) -> &'static str {
+    pub(crate) fn data(&self, category: Option<&str>, kind: FieldType) -> &'static str {
         let mut path = category.unwrap_or_default();
         loop {
             if let Some(words) = self.categories.exactly(path) {

@@ -14,7 +14,7 @@ use crate::commit::{Snapshot, View};
 use crate::crypto::sha256;
 use crate::id::{CallId, SubjectId};
 use crate::limits::{AUDIT_PAGE_MAX, AUDIT_SCAN_MAX};
-use crate::person::instant;
+use crate::person::{Person, instant};
 use crate::policy::{Capability, Policy};
 use crate::refusal::Refusal;
 
@@ -129,6 +129,49 @@ fn cursor_query(context: &Context, subject: SubjectId, query: &AccessQuery) -> [
     ])
 }
 
+/// Adds the calls that met a person before entry `end`, the newest first, from an instant on and before
+/// another; where to go on, which is 0 at the end. Adds so many at most, and looks at so many entries.
+pub(super) fn ledger(
+    snapshot: &Snapshot,
+    policy: &Policy,
+    person: &Person,
+    (begin, to): (Timestamp, Option<Timestamp>),
+    mut end: u64,
+    (limit, scan): (usize, u64),
+    accesses: &mut Vec<Access>,
+) -> Result<u64, Refusal> {
+    let floor = end.saturating_sub(scan);
+    let mut tags = Tags::of(person);
+    let (vault, key) = (snapshot.vault(), &snapshot.system().audit);
+    while end > floor {
+        let start = end.saturating_sub(SLICE).max(floor);
+        let count = usize::try_from(end - start).expect("a slice");
+        let slice = audit::read(snapshot.tx(), vault, key, start, count)?;
+        for (number, entry) in slice.into_iter().rev() {
+            if entry.time < begin - LEEWAY {
+                return Ok(0);
+            }
+            if entry.time < begin || to.is_some_and(|to| entry.time >= to) {
+                continue;
+            }
+            if entry.action == honey::ACTION {
+                continue;
+            }
+            let about = match () {
+                () if tags.fit(&entry) => AccessAbout::Person,
+                () if of_many(&entry) => AccessAbout::Many,
+                () => continue,
+            };
+            accesses.push(access(policy, number, entry, about));
+            if accesses.len() == limit {
+                return Ok(number);
+            }
+        }
+        end = start;
+    }
+    Ok(end)
+}
+
 impl Vault {
     /// The calls that met a person, the newest first.
     ///
@@ -186,42 +229,21 @@ impl Vault {
             None => size,
         };
         let created = instant(person.row(snapshot)?.created_at);
-        let begin = query.from.map_or(created, |from| from.max(created));
-        let (limit, floor) = (
-            query.limit.clamp(1, AUDIT_PAGE_MAX),
-            end.saturating_sub(AUDIT_SCAN_MAX),
+        let span = (
+            query.from.map_or(created, |from| from.max(created)),
+            query.to,
         );
-        let mut tags = Tags::of(&person);
+        let limit = query.limit.clamp(1, AUDIT_PAGE_MAX);
         let mut accesses = Vec::new();
-        let (vault, key) = (snapshot.vault(), &snapshot.system().audit);
-        'log: while end > floor {
-            let start = end.saturating_sub(SLICE).max(floor);
-            let count = usize::try_from(end - start).expect("a slice");
-            let slice = audit::read(snapshot.tx(), vault, key, start, count)?;
-            for (number, entry) in slice.into_iter().rev() {
-                if entry.time < begin - LEEWAY {
-                    end = 0;
-                    break 'log;
-                }
-                if entry.time < begin || query.to.is_some_and(|to| entry.time >= to) {
-                    continue;
-                }
-                if entry.action == honey::ACTION {
-                    continue;
-                }
-                let about = match () {
-                    () if tags.fit(&entry) => AccessAbout::Person,
-                    () if of_many(&entry) => AccessAbout::Many,
-                    () => continue,
-                };
-                accesses.push(access(policy, number, entry, about));
-                if accesses.len() == limit {
-                    end = number;
-                    break 'log;
-                }
-            }
-            end = start;
-        }
+        end = ledger(
+            snapshot,
+            policy,
+            &person,
+            span,
+            end,
+            (limit, AUDIT_SCAN_MAX),
+            &mut accesses,
+        )?;
         let next =
             (end > 0).then(|| cursor::sealed(&self.memory, snapshot, &name, &end.to_be_bytes()));
         Ok(AccessPage { accesses, next })

@@ -1,4 +1,5 @@
-//! Calls of those who run the vault: policy, slots, state. API keys are in [`super::api_key`].
+//! Calls of those who run the vault: policy, state. API keys are in [`super::api_key`], slots in
+//! [`super::slots`].
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -6,18 +7,15 @@ use std::sync::atomic::Ordering;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::secret::Passphrase;
 use super::token::Call;
-use super::{RecoveryKey, SlotKind, UnlockSecret, Vault, create, honey, input};
+use super::{Vault, create, honey};
 use crate::backup::registry::{self, BackupSummary};
 use crate::commit::View;
 use crate::crypto::{Location, MemoryLock, Secret, memory_lock, seal, unseal};
-use crate::entropy::{Entropy, OsEntropy};
+use crate::entropy::Entropy;
 use crate::id::VaultId;
 use crate::jobs::Jobs;
-use crate::keys::slots::SlotTarget;
 use crate::keys::system::SystemKeys;
-use crate::limits::{LABEL_BYTES_MAX, SLOTS_MAX};
 use crate::person::{DAMAGED, instant};
 use crate::policy::{self, Capability, Draft, Finding, Policy, StoredPolicy};
 use crate::refusal::{InputError, Refusal};
@@ -70,30 +68,6 @@ pub struct PolicyApplied {
     pub version: u32,
     /// What changed, a sentence each.
     pub changes: Vec<String>,
-}
-
-/// A key slot.
-#[derive(Clone, Debug)]
-pub struct SlotView {
-    /// Its number, never given twice.
-    pub number: u8,
-    /// What opens it.
-    pub kind: SlotKind,
-    /// What the operator calls it.
-    pub label: String,
-    /// Since when.
-    pub created_at: Timestamp,
-}
-
-impl From<&SlotTarget> for SlotView {
-    fn from(slot: &SlotTarget) -> Self {
-        Self {
-            number: slot.number,
-            kind: slot.kind,
-            label: slot.label.clone(),
-            created_at: instant(slot.created_at * 1000),
-        }
-    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -165,6 +139,19 @@ fn findings(findings: Vec<Finding>) -> Refusal {
         detail: finding.to_string(),
     });
     Refusal::Invalid(errors.collect())
+}
+
+/// The policy in `source` as the one after `current`, and what that changes.
+fn assign(current: &Policy, source: &str) -> Result<(Policy, PolicyApplied), Refusal> {
+    let draft = Draft::parse(source).map_err(findings)?;
+    let next = draft
+        .assign(Some(current), current.version() + 1)
+        .map_err(findings)?;
+    let applied = PolicyApplied {
+        version: next.version(),
+        changes: policy::diff(current, &next),
+    };
+    Ok((next, applied))
 }
 
 impl Vault {
@@ -303,17 +290,6 @@ impl Vault {
         dry_run: bool,
     ) -> Result<PolicyApplied, Refusal> {
         let source = source.to_owned();
-        let assign = move |current: &Policy| {
-            let draft = Draft::parse(&source).map_err(findings)?;
-            let next = draft
-                .assign(Some(current), current.version() + 1)
-                .map_err(findings)?;
-            let applied = PolicyApplied {
-                version: next.version(),
-                changes: policy::diff(current, &next),
-            };
-            Ok((next, applied))
-        };
         if dry_run {
             return self.read(
                 call,
@@ -321,14 +297,24 @@ impl Vault {
                 None,
                 |_, policy, context, _| {
                     context.principal.require(policy, Capability::PolicyApply)?;
-                    assign(policy).map(|(_, applied)| applied)
+                    assign(policy, &source).map(|(_, applied)| applied)
                 },
                 |applied| applied,
             );
         }
-        let done = self.write(call, "policy.apply", move |txn, policy, context, _| {
+        self.put_in_force(call, "policy.apply", source)
+    }
+
+    /// Applies a policy, under this name in the log.
+    pub(super) fn put_in_force(
+        &self,
+        call: &Call<'_>,
+        action: &'static str,
+        source: String,
+    ) -> Result<PolicyApplied, Refusal> {
+        let done = self.write(call, action, move |txn, policy, context, _| {
             context.principal.require(policy, Capability::PolicyApply)?;
-            let (next, applied) = assign(policy)?;
+            let (next, applied) = assign(policy, &source)?;
             let mut keys = txn.system().duplicate();
             if add_index_keys(&mut keys, &next, txn.entropy()) {
                 txn.replace_system(keys);
@@ -351,132 +337,6 @@ impl Vault {
     pub fn role_names(&self) -> Vec<String> {
         let policy: Arc<Policy> = self.policy.lock().clone();
         policy.roles().map(|role| role.name.clone()).collect()
-    }
-
-    /// The key slots.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal::RoleDenied`].
-    pub fn slots(&self, call: &Call<'_>) -> Result<Vec<SlotView>, Refusal> {
-        self.read(
-            call,
-            "key_slots.list",
-            None,
-            |snapshot, policy, context, _| {
-                context.principal.require(policy, Capability::KeysManage)?;
-                Ok(snapshot.system().slots.iter().map(SlotView::from).collect())
-            },
-            |slots| slots,
-        )
-    }
-
-    /// Adds a slot that a passphrase opens.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal::RoleDenied`], [`Refusal::TooLarge`] beyond 16 slots, [`Refusal::Invalid`] for the
-    /// label.
-    pub fn add_passphrase_slot(
-        &self,
-        call: &Call<'_>,
-        passphrase: &Passphrase,
-        label: &str,
-    ) -> Result<SlotView, Refusal> {
-        self.add_slot(call, SlotKind::Passphrase, passphrase.bytes(), label)
-    }
-
-    /// Adds a slot that a new recovery key opens.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Vault::add_passphrase_slot`].
-    pub fn add_recovery_slot(
-        &self,
-        call: &Call<'_>,
-        label: &str,
-    ) -> Result<(SlotView, RecoveryKey), Refusal> {
-        let key = RecoveryKey::generate(&mut OsEntropy);
-        let slot = self.add_slot(call, SlotKind::RecoveryKey, key.bytes(), label)?;
-        Ok((slot, key))
-    }
-
-    fn add_slot(
-        &self,
-        call: &Call<'_>,
-        kind: SlotKind,
-        secret: &[u8],
-        label: &str,
-    ) -> Result<SlotView, Refusal> {
-        self.require(call, Capability::KeysManage.name())?;
-        if label.len() > LABEL_BYTES_MAX {
-            let detail = format!("at most {LABEL_BYTES_MAX} bytes");
-            return Err(Refusal::Invalid(vec![input::error(
-                "/label", "length", detail,
-            )]));
-        }
-        // Argon2id takes a tenth of a second, which the writer must not wait for.
-        let now = self.engine.now().as_second();
-        let target = SlotTarget::new(0, kind, label.into(), now, secret, &mut OsEntropy)
-            .ok_or(Refusal::Internal("there is not enough memory for Argon2id"))?;
-        self.write(call, "key_slots.add", move |txn, policy, context, _| {
-            context.principal.require(policy, Capability::KeysManage)?;
-            let mut keys = txn.system().duplicate();
-            let number = keys.next_slot;
-            let next = number
-                .checked_add(1)
-                .filter(|_| keys.slots.len() < SLOTS_MAX);
-            keys.next_slot = next.ok_or_else(|| {
-                Refusal::TooLarge(format!("a vault has at most {SLOTS_MAX} slots"))
-            })?;
-            let mut slot = target.clone();
-            slot.number = number;
-            let view = SlotView::from(&slot);
-            keys.slots.push(slot);
-            txn.replace_system(keys);
-            txn.ask_for_new_root_key();
-            Ok(view)
-        })
-    }
-
-    /// Removes a slot: its secret opens nothing from the answer on, not even together with an
-    /// older copy of the slots file and today's database.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal::NotFound`]; [`Refusal::Conflict`] for the last one; [`Refusal::RoleDenied`].
-    pub fn remove_slot(&self, call: &Call<'_>, number: u8) -> Result<(), Refusal> {
-        self.write(call, "key_slots.remove", move |txn, policy, context, _| {
-            context.principal.require(policy, Capability::KeysManage)?;
-            let mut keys = txn.system().duplicate();
-            if !keys.slots.iter().any(|slot| slot.number == number) {
-                return Err(Refusal::NotFound("key slot"));
-            }
-            if keys.slots.len() == 1 {
-                return Err(Refusal::Conflict(
-                    "this is the last slot; add another first".into(),
-                ));
-            }
-            keys.slots.retain(|slot| slot.number != number);
-            txn.replace_system(keys);
-            txn.ask_for_new_root_key();
-            Ok(())
-        })
-    }
-
-    /// The slot that a secret opens.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal::RoleDenied`]; [`Refusal::Internal`] if the slots cannot be read.
-    pub fn test_slot(&self, call: &Call<'_>, secret: &UnlockSecret) -> Result<Option<u8>, Refusal> {
-        self.require(call, Capability::KeysManage.name())?;
-        let unreadable = Refusal::Internal("the key slots cannot be read");
-        let slots = create::slot_file(&self.paths).map_err(|_| unreadable)?.0;
-        let opened = slots
-            .open(secret.kind(), secret.bytes())
-            .map_err(|_| Refusal::Internal("the key slots cannot be read"))?;
-        Ok(opened.first().map(|slot| slot.number))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::clock::hour_of;
 use crate::commit::{IndexHit, Snapshot, Txn, View};
 use crate::id::{CallId, ReceiptId, SubjectId};
 use crate::person::Person;
-use crate::policy::{Capability, Policy, Role};
+use crate::policy::{Capability, Policy, RIGHTS, Role};
 use crate::refusal::Refusal;
 use crate::session;
 
@@ -164,7 +164,7 @@ impl Context {
         let purpose = self
             .purpose
             .clone()
-            .filter(|name| policy.purpose(name).is_some());
+            .filter(|name| name == RIGHTS || policy.purpose(name).is_some());
         Entry {
             time,
             actor: self.principal.actor(),

@@ -30,7 +30,7 @@ use crate::entropy::{Entropy, OsEntropy};
 use crate::id::{CallId, VaultId};
 use crate::jobs::Jobs;
 use crate::keys::anchor::{self, FileAnchor};
-use crate::keys::slots::{self, SlotFile, SlotKind, SlotTarget, SlotsError};
+use crate::keys::slots::{self, SeenSlot, SlotFile, SlotKind, SlotTarget, SlotsError};
 use crate::keys::system::{Roots, SystemKeys};
 use crate::medium::{FileMedium, Medium, keeps_old_bytes};
 use crate::policy::KEYHOLDER;
@@ -164,7 +164,7 @@ pub enum UnlockError {
     #[error(transparent)]
     Ledger(LedgerError),
     /// No slot opens with this secret.
-    #[error("no key slot opens with this passphrase or key")]
+    #[error("no key slot opens with this passphrase, key, key file or set of shares")]
     NoSlotMatches,
     /// The log does not go on from the checkpoint in the anchor: the database is older, or another.
     #[error(
@@ -406,6 +406,22 @@ impl LockedVault {
         })
     }
 
+    /// The slots as their file shows them, without a secret and beside whoever holds the vault.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Slots`] for a damaged file, [`OpenError::Io`].
+    pub fn slots_seen(paths: &VaultPaths) -> Result<Vec<SeenSlot>, OpenError> {
+        let (file, _) = slot_file(paths)?;
+        file.seen().map_err(|error| match error {
+            SlotsError::Damaged => OpenError::Slots(paths.anchor.clone()),
+            SlotsError::Io(source) => OpenError::Io {
+                path: paths.anchor.clone(),
+                source,
+            },
+        })
+    }
+
     /// Holds the directory of an existing vault.
     ///
     /// # Errors
@@ -527,6 +543,7 @@ impl LockedVault {
             rounds,
             jobs: Jobs::new(self.settings.clock.clone()),
             backups: Mutex::new(backups),
+            imports: super::import::Imports::default(),
             engine,
             paths: self.paths.clone(),
             closed: AtomicBool::new(false),
@@ -572,6 +589,28 @@ impl LockedVault {
             held,
             bytes_on_disk: bytes_on_disk(paths),
         })
+    }
+}
+
+impl LockedVault {
+    /// The slot that a secret opens, looked up in the key slots alone: the vault may be locked, or held
+    /// by another process, and stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`].
+    pub fn test_slot(paths: &VaultPaths, secret: &UnlockSecret) -> Result<Option<u8>, OpenError> {
+        check_created(paths)?;
+        let (slots, _) = slot_file(paths)?;
+        let opened = slots.open(secret.kind(), secret.bytes());
+        let opened = opened.map_err(|error| match error {
+            SlotsError::Damaged => OpenError::Slots(paths.anchor.clone()),
+            SlotsError::Io(source) => OpenError::Io {
+                path: paths.anchor.join(SLOTS),
+                source,
+            },
+        })?;
+        Ok(opened.first().map(|slot| slot.number))
     }
 }
 

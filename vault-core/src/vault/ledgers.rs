@@ -19,6 +19,9 @@ pub(super) struct Found {
     any: bool,
 }
 
+/// Takes entries as rows: sequence, bytes.
+type TakeRow<'t> = dyn FnMut(u64, &[u8]) -> Result<(), StoreError> + 't;
+
 fn copies(options: &RestoreOptions<'_>) -> Result<Vec<LedgerCopy<'static>>, BackupError> {
     let mut copies = Vec::new();
     match options.target.open(LEDGER) {
@@ -39,7 +42,7 @@ fn copies(options: &RestoreOptions<'_>) -> Result<Vec<LedgerCopy<'static>>, Back
 fn read(
     options: &RestoreOptions<'_>,
     open: &OpenSource,
-    rows: &mut dyn FnMut(u64, &[u8]) -> Result<(), StoreError>,
+    rows: &mut TakeRow<'_>,
 ) -> Result<Replay, LedgerError> {
     let copies = copies(options).map_err(|error| LedgerError::Io {
         copy: error.to_string(),

@@ -18,15 +18,22 @@ mod create;
 mod cursor;
 mod desk;
 mod evidence;
+mod export;
 mod figures;
 mod guard;
 mod honey;
+mod import;
 mod input;
+mod jobs;
 mod ledgers;
 mod reads;
+mod reload;
 mod restore;
+mod rotation;
 mod secret;
 mod sessions;
+mod shares;
+mod slots;
 mod statement;
 mod subjects;
 mod sweep;
@@ -57,7 +64,7 @@ pub use crate::policy::CollectionKind;
 pub use crate::refusal::{InputError, Refusal};
 pub use access::{Access, AccessAbout, AccessPage, AccessQuery};
 pub(crate) use admin::PolicyRow;
-pub use admin::{PolicyApplied, PolicyView, SlotView, Status};
+pub use admin::{PolicyApplied, PolicyView, Status};
 pub use api_key::{Rotated, TokenInput};
 pub use backups::{LedgerCopied, LedgerCopyError};
 pub use blobs::{BlobPlace, BlobWritten, Download, Look, Upload};
@@ -69,12 +76,21 @@ pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError
 pub(crate) use cursor::Tie;
 pub use desk::Desk;
 pub use evidence::{AuditEntry, AuditPage, AuditQuery, LogProof};
+pub use export::{Export, ExportStep};
 pub use figures::{Figures, Histogram};
 pub use honey::{Alarms, HoneyAlarm};
+pub use import::{ImportBatch, ImportError, ImportLine, ImportWhat, Imported, ImportedLine};
 pub(crate) use input::body as body_form;
+pub use jobs::SweepRun;
 pub use restore::{RestoreOptions, RestoredVault};
-pub use secret::{Passphrase, PassphraseError, RecoveryKey, RecoveryKeyError, UnlockSecret};
+pub(crate) use rotation::RotationRow;
+pub use rotation::{KeyView, KeysView, Onwards, RootRotated, RotationState, RotationView, Stage};
+pub use secret::{
+    KeyFile, KeyFileError, Passphrase, PassphraseError, RecoveryKey, RecoveryKeyError, UnlockSecret,
+};
 pub use sessions::{SessionBegun, SessionInput, SessionView};
+pub use shares::{Share, ShareError, SharedSecret};
+pub use slots::{SlotView, only_recovery_keys};
 pub use subjects::{CollectionCount, SubjectView};
 pub use sweep::{Sweep, SweepDue};
 pub use together::{Group, Once};
@@ -159,5 +175,6 @@ pub struct Vault {
     jobs: Jobs,
     /// The registry's summary as it was looked at last: after each change of it.
     backups: Mutex<SummaryRow>,
+    imports: import::Imports,
     memory: Arc<guard::Memory>,
 }

@@ -5,11 +5,14 @@ use std::str::FromStr;
 
 use zeroize::Zeroizing;
 
+use super::shares::SharedSecret;
 use crate::crypto::{Secret, sha256};
 use crate::entropy::Entropy;
 use crate::id::BASE32;
 use crate::keys::slots::SlotKind;
-use crate::limits::{PASSPHRASE_BYTES_MAX, PASSPHRASE_CHARACTERS_MIN};
+use crate::limits::{
+    KEY_FILE_BYTES_MAX, KEY_FILE_BYTES_MIN, PASSPHRASE_BYTES_MAX, PASSPHRASE_CHARACTERS_MIN,
+};
 
 /// A passphrase, forgotten when dropped: at least 12 characters, at most 1,024 bytes.
 pub struct Passphrase(Zeroizing<String>);
@@ -126,27 +129,72 @@ impl fmt::Debug for RecoveryKey {
     }
 }
 
+/// The content of a file: of any kind, as long as nobody can guess it. A credential of systemd is one,
+/// sealed to a TPM or not.
+pub struct KeyFile(Zeroizing<Vec<u8>>);
+
+/// Why the content of a file is not accepted as a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyFileError {
+    /// Over 8,192 bytes.
+    #[error("a key file has at most {KEY_FILE_BYTES_MAX} bytes")]
+    TooLong,
+    /// Under 32 bytes.
+    #[error("a key file has at least {KEY_FILE_BYTES_MIN} bytes")]
+    TooShort,
+}
+
+impl KeyFile {
+    /// Takes the content as it is, to the last byte.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyFileError`].
+    pub fn new(content: Zeroizing<Vec<u8>>) -> Result<Self, KeyFileError> {
+        match content.len() {
+            length if length < KEY_FILE_BYTES_MIN => Err(KeyFileError::TooShort),
+            length if length > KEY_FILE_BYTES_MAX => Err(KeyFileError::TooLong),
+            _ => Ok(Self(content)),
+        }
+    }
+}
+
+impl fmt::Debug for KeyFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyFile")
+    }
+}
+
 /// What opens a slot.
 #[derive(Debug)]
 pub enum UnlockSecret {
+    /// The content of a file, through HKDF.
+    KeyFile(KeyFile),
     /// A passphrase, through Argon2id.
     Passphrase(Passphrase),
     /// A recovery key, through HKDF.
     RecoveryKey(RecoveryKey),
+    /// What enough shares gave, through HKDF.
+    Shares(SharedSecret),
 }
 
 impl UnlockSecret {
     pub(super) fn kind(&self) -> SlotKind {
         match self {
+            Self::KeyFile(_) => SlotKind::KeyFile,
             Self::Passphrase(_) => SlotKind::Passphrase,
             Self::RecoveryKey(_) => SlotKind::RecoveryKey,
+            Self::Shares(_) => SlotKind::Shares,
         }
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
         match self {
+            Self::KeyFile(file) => &file.0,
             Self::Passphrase(passphrase) => passphrase.bytes(),
             Self::RecoveryKey(key) => key.bytes(),
+            Self::Shares(secret) => secret.bytes(),
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::person::{self, DAMAGED, ORPHANS, Person};
 use crate::policy::Policy;
 use crate::record;
 use crate::refusal::Refusal;
+use crate::rotation::{MARK, Mark, Step};
 use crate::store::{Direction, KeyRange, Table, WriteTx};
 
 /// How long the index may name the leaves that a removal touched before it is built anew.
@@ -154,7 +155,7 @@ impl Vault {
     }
 
     fn sweep_people(&self, which: Sweep) -> Result<bool, Refusal> {
-        let (policy, from, wanting, next) = self.wanting(which)?;
+        let (policy, from, wanting, cut_off, next) = self.wanting(which)?;
         for people in wanting.chunks(SWEEP_PEOPLE_MAX) {
             let (people, policy) = (people.to_vec(), policy.clone());
             self.engine.submit(move |txn| {
@@ -167,6 +168,12 @@ impl Vault {
                 }
                 Ok(())
             })?;
+        }
+        for subject in cut_off {
+            match self.rotate_person_on(subject, Step::More) {
+                Ok(()) | Err(Refusal::Erased { .. }) => {}
+                Err(refusal) => return Err(refusal),
+            }
         }
         let next = next.unwrap_or_default();
         if next == [0; 16] {
@@ -181,19 +188,28 @@ impl Vault {
         Ok(next != [0; 16])
     }
 
-    /// The next people of whom something is to be swept: policy, where the pass begins, who, and
-    /// where the next one begins. The snapshot ends here: pages that a commit frees are not used
+    /// The next people of whom something is to be swept: policy, where the pass begins, who, whose new
+    /// keys were begun and not ended, and where the next one begins. The snapshot ends here: pages that a commit frees are not used
     /// again while a reader might still see them, and a pass is many commits.
     #[expect(clippy::type_complexity, reason = "the parts of one pass")]
     fn wanting(
         &self,
         which: Sweep,
-    ) -> Result<(Arc<Policy>, [u8; 16], Vec<SubjectId>, Option<[u8; 16]>), Refusal> {
+    ) -> Result<
+        (
+            Arc<Policy>,
+            [u8; 16],
+            Vec<SubjectId>,
+            Vec<SubjectId>,
+            Option<[u8; 16]>,
+        ),
+        Refusal,
+    > {
         let snapshot = self.snapshot()?;
         let policy = self.policy_of(&snapshot)?;
         let from = snapshot.state().sweep_from;
         let (people, next) = snapshot.walk_people(from, SWEEP_LEAVES_MAX)?;
-        let mut wanting = Vec::new();
+        let (mut wanting, mut cut_off) = (Vec::new(), Vec::new());
         for (subject, entry) in people {
             let keyset = Keyset::load(snapshot.vault(), snapshot.tx(), &entry)?;
             let person = Person {
@@ -210,8 +226,12 @@ impl Vault {
                     self.rounds.found_overdue();
                 }
             }
+            // Those of everybody's rotation are ended by that.
+            if Mark::find(&snapshot, &person)?.is_some_and(|mark| mark.rotation == 0) {
+                cut_off.push(subject);
+            }
         }
-        Ok((policy, from, wanting, next))
+        Ok((policy, from, wanting, cut_off, next))
     }
 
     /// Deletes rows whose person is gone: ciphertext without a key. Whether any may be left.
@@ -241,7 +261,7 @@ impl Vault {
     }
 
     /// One commit of the building: begin, copy some people, or switch.
-    fn rebuild_index_step(&self) -> Result<bool, Refusal> {
+    pub(super) fn rebuild_index_step(&self) -> Result<bool, Refusal> {
         self.check_open()?;
         self.engine.submit(|txn| {
             let Some(from) = txn.state().rebuild_from else {
@@ -325,7 +345,7 @@ fn overdue(view: &dyn View, policy: &Arc<Policy>, person: &Person) -> Result<boo
     let rows = view
         .tx()
         .range(Table::Dirty, &range, Direction::Ascending, SWEEP_ROWS_MAX)?;
-    for (_, since) in rows {
+    for (_, since) in rows.into_iter().filter(|(key, _)| !key.ends_with(&MARK)) {
         let since = u32::from_be_bytes(since.try_into().map_err(|_| DAMAGED)?);
         if since < by {
             return Ok(true);
@@ -342,7 +362,7 @@ fn dirty(view: &dyn View, person: &Person, which: Sweep) -> Result<Vec<Compartme
         .range(Table::Dirty, &range, Direction::Ascending, SWEEP_ROWS_MAX)?;
     let now = hour_of(view.now());
     let mut due = Vec::new();
-    for (key, since) in rows {
+    for (key, since) in rows.into_iter().filter(|(key, _)| !key.ends_with(&MARK)) {
         let part = key.get(16..22).ok_or(DAMAGED)?;
         let since = u32::from_be_bytes(since.try_into().map_err(|_| DAMAGED)?);
         if which == Sweep::All || since.saturating_add(REKEY_AFTER_HOURS) <= now {

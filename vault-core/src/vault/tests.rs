@@ -7,6 +7,8 @@ mod copies;
 mod ended;
 mod honey;
 mod journal_first;
+mod operating;
+mod rotation;
 
 use std::sync::Arc;
 

@@ -145,7 +145,18 @@ impl Principal {
         live.then_some(()).ok_or(Refusal::Unauthenticated)
     }
 
-    /// Whether the role may do this.
+    /// Whether the role may do one of these; what it lacks is named by the first.
+    pub(super) fn require_any(&self, policy: &Policy, any: &[Capability]) -> Result<(), Refusal> {
+        let (first, others) = any.split_first().expect("capabilities are named");
+        let denied = match self.require(policy, *first) {
+            Ok(()) => return Ok(()),
+            Err(denied) => denied,
+        };
+        let may = |one: &Capability| self.require(policy, *one).is_ok();
+        others.iter().any(may).then_some(()).ok_or(denied)
+    }
+
+    /// Whether the caller may do what the capability names.
     pub(super) fn require(&self, policy: &Policy, capability: Capability) -> Result<(), Refusal> {
         let may = match self.token {
             _ if self.session.is_some() => false,
@@ -181,13 +192,7 @@ impl Principal {
                 return Ok(());
             }
         }
-        let (first, others) = any.split_first().expect("capabilities are named");
-        let denied = match self.require(policy, *first) {
-            Ok(()) => return Ok(()),
-            Err(denied) => denied,
-        };
-        let may = |one: &Capability| self.require(policy, *one).is_ok();
-        others.iter().any(may).then_some(()).ok_or(denied)
+        self.require_any(policy, any)
     }
 }
 

@@ -125,11 +125,15 @@ fn make_anchor() -> Vec<Value> {
 
 const PASSPHRASE: &[u8] = b"correct horse battery";
 const RECOVERY: &[u8] = b"twenty bytes of rand";
+const KEY_FILE: &[u8] = b"thirty-two bytes and a newline\r\n";
+const SHARED: &[u8] = b"thirty-two bytes of a shared one";
 
 /// The root key, by the secret that the vector names.
 fn open_slots(vector: &Value, bytes: &[u8]) -> Option<Vec<u8>> {
     let kind = match vector["kind"].as_str()? {
         "passphrase" => SlotKind::Passphrase,
+        "key_file" => SlotKind::KeyFile,
+        "shares" => SlotKind::Shares,
         _ => SlotKind::RecoveryKey,
     };
     let medium = MemoryMedium::new(image(SLOTS_FILE_BYTES, 64 << 10, bytes));
@@ -166,7 +170,7 @@ fn make_slots() -> Vec<Value> {
     let (salt, cost, ephemeral, commitment) = (slot + 2, slot + 18, slot + 30, slot + 62);
     let sealed = slot + 94;
     let bad = |fault: &str, bytes: &[u8]| by("recovery_key", RECOVERY, faulty(fault, bytes));
-    vec![
+    let mut vectors = vec![
         by(
             "passphrase",
             PASSPHRASE,
@@ -213,7 +217,45 @@ fn make_slots() -> Vec<Value> {
             &changed(&|body| body[commitment] ^= 1),
         ),
         bad("another envelope", &changed(&|body| body[sealed + 40] ^= 1)),
-    ]
+    ];
+    // The kinds that came later, in a file of their own.
+    let targets = [
+        target(3, SlotKind::KeyFile, KEY_FILE, entropy),
+        target(4, SlotKind::Shares, SHARED, entropy),
+    ];
+    let image = slots::image(VAULT, &root, &targets, entropy);
+    let area = &image[64 << 10..][..end + 32];
+    let other = |kind: u8| {
+        let mut body = area[..end].to_vec();
+        body[slot + 1] = kind;
+        hashed(&body)
+    };
+    vectors.extend([
+        by(
+            "key_file",
+            KEY_FILE,
+            valid("a key file", area, root.expose()),
+        ),
+        by("shares", SHARED, valid("shares", area, root.expose())),
+        by(
+            "key_file",
+            &bent(KEY_FILE, 31),
+            faulty("a key file with another last bit", area),
+        ),
+        by(
+            "shares",
+            KEY_FILE,
+            faulty("a key file for a secret of shares", area),
+        ),
+        by("shares", SHARED, faulty("shares as a key file", &other(3))),
+        by(
+            "key_file",
+            SHARED,
+            faulty("shares called a key file", &other(3)),
+        ),
+        by("shares", SHARED, faulty("a kind from five on", &other(5))),
+    ]);
+    vectors
 }
 
 /// The entries that are not in the log yet, each with its length.

@@ -13,6 +13,7 @@ mod files;
 mod place;
 mod row_faults;
 mod rows;
+mod shares;
 mod tokens;
 
 use std::collections::BTreeSet;
@@ -36,13 +37,14 @@ struct Set {
     open: fn(&Value, &[u8]) -> Option<Vec<u8>>,
 }
 
-const SETS: [Set; 10] = [
+const SETS: [Set; 11] = [
     rows::ROWS,
     envelopes::ENVELOPES,
     chunks::CHUNKS,
     derivations::DERIVATIONS,
     files::ANCHOR,
     files::SLOTS,
+    shares::SHARES,
     files::JOURNAL,
     evidence::CHECKPOINTS,
     evidence::RECEIPTS,

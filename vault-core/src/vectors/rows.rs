@@ -22,7 +22,7 @@ use crate::policy::Draft;
 use crate::record::{Meta, MetaRow};
 use crate::row;
 use crate::session::SessionRow;
-use crate::vault::{PolicyRow, TokenRow};
+use crate::vault::{PolicyRow, RotationRow, Stage, TokenRow};
 
 pub(super) const ROWS: Set = Set {
     name: "rows",
@@ -327,6 +327,20 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         checkpoint_at: NOW - 9,
         ledger: 70_000,
     };
+    let rotation = RotationRow {
+        root_at: Some(NOW - 60_000),
+        number: 3,
+        deep: true,
+        stage: Stage::Index,
+        paused: true,
+        begun_at: NOW - 60_000,
+        ended_at: 0,
+        total: 100_000,
+        done: 99_999,
+        skipped: 1,
+        place: [0x70; 16],
+        placement: 251,
+    };
     let mut refused = event();
     refused.state = ConsentState::Refused;
     refused.notice = json!("2026-11");
@@ -433,6 +447,12 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("MetaRow", "every member", bytes(row::encode(&meta()))),
         ("MetaRow", "fresh", bytes(row::encode(&fresh))),
         ("PolicyRow", "version 7", bytes(row::encode(&policy()))),
+        ("RotationRow", "under way", bytes(row::encode(&rotation))),
+        (
+            "RotationRow",
+            "none yet",
+            bytes(row::encode(&RotationRow::default())),
+        ),
         ("SessionRow", "live", bytes(row::encode(&session()))),
         (
             "SessionRow",

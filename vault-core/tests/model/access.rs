@@ -243,7 +243,8 @@ impl Player {
         let call = Call::new(&keyholder);
         let got = self.world.vault.remove_slot(&call, number);
         let got = self.note(call.id, "key_slots.remove", got);
-        same("removal of a slot", got, Ok(()))?;
+        // What the answer says of the slots that are left is `vault-cli/tests/keys.rs`'s.
+        same("removal of a slot", got.map(drop), Ok(()))?;
         same(
             "whether a removed slot opens",
             self.world.opens(&key),

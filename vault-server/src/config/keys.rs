@@ -124,11 +124,13 @@ pub(super) const KEYS: &[Key] = &[
         |_| Some("redb".into()),
     )),
     key("unlock", "VAULT_UNLOCK", Form::Text(
-        "wait, file:PATH or credential:NAME",
+        "wait, file:PATH, credential:NAME, keyfile:PATH or keyfile-credential:NAME",
         |config, text| { config.unlock = Some(unlock(text)?); Some(()) },
         |config| config.unlock.as_ref().map(|source| match source {
             UnlockSource::Credential(name) => format!("credential:{name}"),
             UnlockSource::File(path) => format!("file:{}", path.display()),
+            UnlockSource::KeyFile(path) => format!("keyfile:{}", path.display()),
+            UnlockSource::KeyFileCredential(name) => format!("keyfile-credential:{name}"),
             UnlockSource::Wait => "wait".into(),
         }),
     )),
@@ -139,6 +141,7 @@ pub(super) const KEYS: &[Key] = &[
     )),
     key("vault.dir", "VAULT_DIR", path!("a directory", vault_dir)),
     key("vault.anchor", "VAULT_ANCHOR", path!("a directory", optional vault_anchor)),
+    key("vault.policy", "VAULT_POLICY", path!("a policy file outside of the vault's directories", optional policy_file)),
     key("tls.cert", "VAULT_TLS_CERT", path!("a file of PEM certificates, the server's own first", optional tls_cert)),
     key("tls.key", "VAULT_TLS_KEY", path!("a file with a PEM private key", optional tls_key)),
     key("tls.client_ca", "VAULT_TLS_CLIENT_CA", path!("a file of PEM certificates", optional tls_client_ca)),
@@ -309,11 +312,15 @@ fn unlock(text: &str) -> Option<UnlockSource> {
     match text.split_once(':') {
         None => (text == "wait").then_some(UnlockSource::Wait),
         Some(("file", file)) => path(file).map(UnlockSource::File),
-        // A credential is a name in one directory and not a way out of it.
-        Some(("credential", name)) => {
-            let plain = !name.is_empty() && !name.starts_with('.') && !name.contains('/');
-            plain.then(|| UnlockSource::Credential(name.to_owned()))
-        }
+        Some(("keyfile", file)) => path(file).map(UnlockSource::KeyFile),
+        Some(("credential", name)) => credential(name).map(UnlockSource::Credential),
+        Some(("keyfile-credential", name)) => credential(name).map(UnlockSource::KeyFileCredential),
         Some(_) => None,
     }
+}
+
+/// A credential is a name in one directory and not a way out of it.
+fn credential(name: &str) -> Option<String> {
+    let plain = !name.is_empty() && !name.starts_with('.') && !name.contains('/');
+    plain.then(|| name.to_owned())
 }

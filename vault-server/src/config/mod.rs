@@ -40,6 +40,10 @@ pub enum UnlockSource {
     Credential(String),
     /// A file with a passphrase, for its owner alone.
     File(PathBuf),
+    /// A key file, for its owner alone.
+    KeyFile(PathBuf),
+    /// A credential of this name that is a key file.
+    KeyFileCredential(String),
     /// Nowhere: the server starts locked and waits for `POST /v1/unlock`.
     Wait,
 }
@@ -92,6 +96,8 @@ pub struct ServerConfig {
     pub vault_dir: PathBuf,
     /// The anchor's directory; `None` is `DIR-anchor` beside the vault's.
     pub vault_anchor: Option<PathBuf>,
+    /// The policy file that is put in force at the start and at SIGHUP, if one is to be.
+    pub policy_file: Option<PathBuf>,
     /// Form of the log.
     pub log_format: LogFormat,
     /// Least severity that is logged.
@@ -147,6 +153,7 @@ impl Default for ServerConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 8787)),
             vault_dir: PathBuf::from("vault"),
             vault_anchor: None,
+            policy_file: None,
             log_format: LogFormat::Text,
             log_level: tracing::Level::INFO,
             body_bytes_max: 1 << 20,

@@ -16,7 +16,7 @@ fn sample(key: &str) -> &'static str {
         "store" => "redb",
         "unlock" => "credential:passphrase",
         "sandbox" => "require",
-        "vault.dir" | "vault.anchor" => "/v \"x\"",
+        "vault.dir" | "vault.anchor" | "vault.policy" => "/v \"x\"",
         "tls.cert" | "tls.key" | "tls.client_ca" => "/tls.pem",
         "admin.socket" => "false",
         "alarm.webhook" => "https://hooks.example.test/vault",

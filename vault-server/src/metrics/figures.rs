@@ -13,7 +13,7 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use vault_core::vault::{Figures as VaultFigures, Histogram};
 
-use super::process;
+use super::{operating, process};
 use crate::connection::ConnectionFigures;
 use crate::places::Taken;
 use crate::state::App;
@@ -29,6 +29,9 @@ pub(super) struct Figure {
     value: Value,
 }
 
+/// Labels, and the number for them.
+pub(super) type Labelled = Vec<(Vec<(&'static str, &'static str)>, u64)>;
+
 #[derive(Debug)]
 enum Value {
     Counter(u64),
@@ -40,6 +43,10 @@ enum Value {
         count: u64,
         buckets: Vec<(f64, u64)>,
     },
+    /// One for each set of labels, whose values are closed sets.
+    Gauges(Labelled),
+    /// The same of numbers that only grow.
+    Counters(Labelled),
     /// Always 1; the label says what.
     Info(&'static str, &'static str),
 }
@@ -70,6 +77,18 @@ impl Figure {
         Self::gauge(name, help, so.into())
     }
 
+    /// A number that goes up and down, for each of these labels.
+    pub(super) fn gauges(name: &'static str, help: &'static str, rows: Labelled) -> Self {
+        let value = Value::Gauges(rows);
+        Self { name, help, value }
+    }
+
+    /// A number that only grows, for each of these labels; `name` without its `_total`.
+    pub(super) fn counters(name: &'static str, help: &'static str, rows: Labelled) -> Self {
+        let value = Value::Counters(rows);
+        Self { name, help, value }
+    }
+
     /// How a quantity is spread, so many of whose units make one of the metric's.
     pub(super) fn histogram(
         name: &'static str,
@@ -92,8 +111,8 @@ impl Figure {
     fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let Self { name, help, value } = self;
         let metric_type = match value {
-            Value::Counter(_) | Value::CounterOf(_) => MetricType::Counter,
-            Value::Gauge(_) => MetricType::Gauge,
+            Value::Counter(_) | Value::CounterOf(_) | Value::Counters(_) => MetricType::Counter,
+            Value::Gauge(_) | Value::Gauges(_) => MetricType::Gauge,
             Value::Histogram { .. } => MetricType::Histogram,
             Value::Info(..) => MetricType::Info,
         };
@@ -107,6 +126,15 @@ impl Figure {
                 count,
                 buckets,
             } => metric.encode_histogram::<NoLabelSet>(*sum, *count, buckets, None),
+            Value::Gauges(rows) => rows.iter().try_for_each(|(labels, value)| {
+                #[expect(clippy::cast_precision_loss, reason = "as for a gauge")]
+                let value = *value as f64;
+                metric.encode_family(labels)?.encode_gauge(&value)
+            }),
+            Value::Counters(rows) => rows.iter().try_for_each(|(labels, value)| {
+                let mut one = metric.encode_family(labels)?;
+                one.encode_counter::<NoLabelSet, _, u64>(value, None)
+            }),
             Value::Info(label, said) => metric.encode_info(&[(*label, *said)]),
         }
     }
@@ -143,8 +171,10 @@ pub(super) fn of(app: &App) -> Vec<Figure> {
     figures.extend(of_connections(app.connections()));
     let alarm = app.settings().alarm.as_ref();
     figures.extend(webhook(alarm.map(Webhook::figures).unwrap_or_default()));
+    figures.extend(operating::policy_file(app.policy_reloads()));
     if let Some(vault) = vault {
         figures.extend(of_vault(&vault.figures()));
+        figures.extend(operating::jobs(&vault.jobs().counts()));
     }
     figures.extend(process::figures());
     let started = app.metrics().started.as_second();

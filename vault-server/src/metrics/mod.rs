@@ -7,6 +7,7 @@
 
 mod figures;
 mod listener;
+mod operating;
 mod process;
 
 use std::time::Duration;

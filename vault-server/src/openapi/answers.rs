@@ -31,7 +31,10 @@ const MORE: &[(&str, &[Code])] = &[
         "lookup_subject",
         &[Code::Ambiguous, Code::Erased, Code::NotFound],
     ),
+    ("add_key_slot", &[Code::NotFound]),
     ("end_keyholder", &[Code::NotFound]),
+    ("list_keys", &[Code::Erased, Code::NotFound]),
+    ("rotate_keys", &[Code::Erased, Code::NotFound]),
     ("delete_blob", &[Code::Conflict]),
     ("delete_record_blob", &[Code::Conflict]),
     ("head_blob", &[Code::Conflict, Code::RangeNotSatisfiable]),
@@ -100,10 +103,11 @@ const MORE: &[(&str, &[Code])] = &[
 /// Answered from what is at hand, without reading a header.
 const PLAIN: [&str; 5] = ["docs", "healthz", "openapi", "problems", "readyz"];
 /// POST that changes nothing on the disk.
-const ASKING: [&str; 5] = [
+const ASKING: [&str; 6] = [
     "end_keyholder",
     "lock",
     "lookup_subject",
+    "make_key_shares",
     "test_key_slot",
     "verify_log",
 ];
@@ -114,8 +118,11 @@ const NEVER_REPLAYED: &[&str] = &[
     "begin_keyholder",
     "begin_session",
     "create_api_key",
+    "export_subject",
+    "import_lines",
     "lock",
     "lookup_subject",
+    "make_key_shares",
     "purge_records",
     "query_records",
     "rotate_api_key",
@@ -427,7 +434,8 @@ mod tests {
                 lists("410"),
                 path.contains("{s}")
                     || id(operation) == "create_subject"
-                    || ["lookup_subject", "read_audit"].contains(&id(operation)),
+                    || ["list_keys", "lookup_subject", "read_audit", "rotate_keys"]
+                        .contains(&id(operation)),
                 "{method} {path}"
             );
             if authenticated(operation) {

@@ -27,6 +27,18 @@ fn examples(operation: &str) -> Option<(Value, Value)> {
             json!({"record": "rec_000esj0000000b1d6m2q8x4n7v3t9r5w0yk2zch",
                 "etag": "q7Xb2fJmT0uYwE1r5sK9Zg", "final_by": "2026-11-26T12:00:00Z"}),
         ),
+        "import_lines" => (
+            json!({"import": "spring-2026", "lines": [
+                {"line": 1, "channel": "web", "user": "u-1", "collection": "profile",
+                 "record": {"name": "Ann Example", "_meta": {"source": "crm"}}, "purpose": "support"},
+                {"line": 2, "channel": "web", "user": "u-1",
+                 "consent": {"purpose": "newsletter", "state": "given", "notice": "v1"}},
+            ], "last": true}),
+            json!({"written": 2, "repeated": 0, "records": [
+                {"line": 1, "subject": subject, "record": null},
+                {"line": 2, "subject": subject, "record": null},
+            ], "errors": []}),
+        ),
         "ask" => (
             json!({"field": "profile.birth", "test": {"age_at_least": 18}}),
             json!({"answer": true}),
@@ -56,6 +68,14 @@ fn examples(operation: &str) -> Option<(Value, Value)> {
             json!({"kind": "recovery_key", "label": "safe"}),
             json!({"slot": 2, "kind": "recovery_key", "label": "safe",
                 "created_at": "2026-11-25T12:00:00Z", "recovery_key": "…"}),
+        ),
+        "make_key_shares" => (
+            json!({"threshold": 2, "shares": 3}),
+            json!({"threshold": 2, "shares": ["…", "…", "…"]}),
+        ),
+        "rotate_keys" => (
+            json!({"scope": "root"}),
+            json!({"scope": "root", "epoch_before": 7, "epoch_after": 8}),
         ),
         "test_key_slot" => (
             json!({"passphrase": "correct horse battery staple"}),

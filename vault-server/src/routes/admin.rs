@@ -343,7 +343,8 @@ pub(crate) async fn revoke_key(State(app): State<App>, incoming: Incoming) -> Ou
 
 /// Drop what has expired, now
 ///
-/// Capability `retention.run`. The server does the same by itself every minute. `dry_run=true` counts
+/// Capability `retention.run`. The server does the same by itself every minute. A run is a job of the kind
+/// `sweep`; 409 while another one goes on. `dry_run=true` counts
 /// what is due, and changes nothing.
 #[utoipa::path(post, path = urls::RETENTION_RUN, tag = "admin", operation_id = "run_retention",
     params(("dry_run" = Option<bool>, Query, description = "`true`: count, and change nothing")),
@@ -376,10 +377,8 @@ pub(crate) async fn run_retention(State(app): State<App>, incoming: Incoming) ->
             });
             return Ok(Reply::json(200, &run));
         }
-        while run.more && run.passes < PASSES_MAX {
-            run.more = session.vault.sweep(Sweep::All)?;
-            run.passes += 1;
-        }
+        let done = session.vault.sweep_run(Sweep::All, PASSES_MAX)?;
+        (run.passes, run.more) = (done.passes, done.more);
         Ok(Reply::json(200, &run))
     })
     .await

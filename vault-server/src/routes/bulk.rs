@@ -30,7 +30,7 @@ use crate::urls;
 
 const NDJSON: &str = "application/x-ndjson";
 /// How long a client may take between two parts of a stream.
-const READER_WAIT: Duration = Duration::from_secs(30);
+pub(super) const READER_WAIT: Duration = Duration::from_secs(30);
 
 /// Which records are to be read.
 #[derive(ToSchema)]
@@ -303,17 +303,17 @@ pub(crate) async fn query(State(app): State<App>, incoming: Incoming) -> Result<
 }
 
 /// A part of a stream.
-enum Part {
+pub(super) enum Part {
     Lines(Vec<u8>),
     Last(Vec<u8>),
 }
 
 /// Where a part is to go.
-type Wanted = oneshot::Sender<Part>;
+pub(super) type Wanted = oneshot::Sender<Part>;
 
 /// A body that asks for each part when the connection takes it. Where none comes it breaks off, so
 /// that no client takes the stream for whole.
-fn lines(ask: mpsc::Sender<Wanted>) -> Body {
+pub(super) fn lines(ask: mpsc::Sender<Wanted>) -> Body {
     let stream = stream::unfold(Some(ask), |ask| async {
         let ask = ask?;
         let (give, take) = oneshot::channel();

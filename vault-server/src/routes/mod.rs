@@ -6,15 +6,19 @@
 mod access;
 pub(crate) mod admin;
 pub(crate) mod ask;
-pub mod backups;
+pub(crate) mod backups;
 pub(crate) mod batch;
 pub(crate) mod blobs;
 pub(crate) mod bulk;
 pub(crate) mod consents;
 mod contract;
 pub(crate) mod evidence;
+mod jobs;
+pub(crate) mod export;
+pub(crate) mod import;
 pub(crate) mod key_slots;
 mod keyholder;
+pub(crate) mod keys;
 pub(crate) mod policy;
 mod records;
 pub(crate) mod sessions;
@@ -49,6 +53,8 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(subjects::lookup))
         .routes(routes!(subjects::view, subjects::erase))
         .routes(routes!(access::access))
+        .routes(routes!(export::export))
+        .routes(routes!(import::import))
         .routes(routes!(records::read, records::patch, records::append))
         .routes(routes!(
             records::read_one,
@@ -77,9 +83,14 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(admin::revoke_key))
         .routes(routes!(admin::rotate_key))
         .routes(routes!(admin::run_retention))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::read, jobs::cancel))
         .routes(routes!(key_slots::list, key_slots::add))
         .routes(routes!(key_slots::remove))
         .routes(routes!(key_slots::test))
+        .routes(routes!(key_slots::shares_of))
+        .routes(routes!(keys::list))
+        .routes(routes!(keys::rotate))
         .routes(routes!(backups::list))
         .routes(routes!(backups::deleted))
         .routes(routes!(evidence::audit))

@@ -1,11 +1,17 @@
 //! Alive, ready, state, unlock, lock.
 
 use axum::extract::State;
+use data_encoding::BASE64;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use vault_core::crypto::MemoryLock;
-use vault_core::vault::{Passphrase, PassphraseError, UnlockSecret};
+use vault_core::limits::SHARES_MAX;
+use vault_core::vault::{
+    KeyFile, KeyFileError, Passphrase, PassphraseError, RecoveryKeyError, Share, ShareError,
+    SharedSecret, UnlockSecret,
+};
+use zeroize::Zeroizing;
 
 use crate::call::Outcome;
 use crate::code::Code;
@@ -97,7 +103,7 @@ impl From<MemoryLock> for MemoryLockView {
     }
 }
 
-/// A secret of a key slot: exactly one of the two.
+/// A secret of a key slot: exactly one of these.
 #[derive(ToSchema)]
 #[schema(as = UnlockRequest)]
 #[expect(
@@ -109,33 +115,96 @@ pub(crate) struct UnlockRequest {
     passphrase: Option<String>,
     /// A recovery key, in its groups.
     recovery_key: Option<String>,
+    /// The content of a key file, base64 with padding.
+    key_file: Option<String>,
+    /// As many shares of one slot as are needed, each in its groups.
+    shares: Option<Vec<String>>,
 }
+
+/// The members that name a secret, of which a body has one.
+pub(super) const SECRETS: [&str; 4] = ["passphrase", "recovery_key", "key_file", "shares"];
 
 /// Reads a secret of a key slot.
 pub(crate) fn secret(body: Value) -> Result<UnlockSecret, Problem> {
-    let mut shape = Shape::of(body, &["passphrase", "recovery_key"])?;
-    if shape.has("passphrase") == shape.has("recovery_key") {
+    let mut shape = Shape::of(body, &SECRETS)?;
+    let mut given = SECRETS.into_iter().filter(|name| shape.has(name));
+    let (Some(name), None) = (given.next(), given.next()) else {
         shape.refuse(
             "passphrase",
             "one_of",
-            "exactly one of `passphrase` and `recovery_key` is expected",
+            "exactly one of `passphrase`, `recovery_key`, `key_file` and `shares` is expected",
         );
         return Err(shape.finish(()).expect_err("something was refused"));
+    };
+    match name {
+        "shares" => {
+            let texts = shape.texts(name);
+            let shares = shares(shape.finish(texts)?)?;
+            let joined = SharedSecret::join(&shares).map_err(not_shares)?;
+            Ok(UnlockSecret::Shares(joined))
+        }
+        "key_file" => {
+            let text = shape.text(name);
+            key_file(shape.finish(text)?).map(UnlockSecret::KeyFile)
+        }
+        "recovery_key" => {
+            let text = shape.text(name);
+            match shape.finish(text)?.parse() {
+                Ok(key) => Ok(UnlockSecret::RecoveryKey(key)),
+                // Its two sentences are fixed and quote nothing, as those of the others.
+                Err(error) => Err(Problem::invalid_at(
+                    "/recovery_key",
+                    "not_a_recovery_key",
+                    RecoveryKeyError::to_string(&error),
+                )),
+            }
+        }
+        _ => {
+            let text = shape.text(name);
+            passphrase(shape.finish(text)?).map(UnlockSecret::Passphrase)
+        }
     }
-    if shape.has("recovery_key") {
-        let text = shape.text("recovery_key");
-        let text = shape.finish(text)?;
-        return match text.parse() {
-            Ok(key) => Ok(UnlockSecret::RecoveryKey(key)),
-            Err(error) => Err(Problem::invalid_at(
-                "/recovery_key",
-                "not_a_recovery_key",
-                vault_core_error(&error),
-            )),
+}
+
+/// Reads shares, each by itself.
+pub(super) fn shares(texts: Vec<String>) -> Result<Vec<Share>, Problem> {
+    let texts = Zeroizing::new(texts);
+    if texts.len() > SHARES_MAX {
+        return Err(not_shares(ShareError::Numbers));
+    }
+    let read = texts.iter().enumerate().map(|(place, text)| {
+        text.parse().map_err(|error: ShareError| {
+            Problem::invalid_at(
+                &format!("/shares/{place}"),
+                "not_a_share",
+                error.to_string(),
+            )
+        })
+    });
+    read.collect()
+}
+
+/// Shares that do not give their secret.
+pub(super) fn not_shares(error: ShareError) -> Problem {
+    Problem::invalid_at("/shares", "not_the_shares", error.to_string())
+}
+
+/// Reads the content of a key file.
+pub(super) fn key_file(text: String) -> Result<KeyFile, Problem> {
+    let text = Zeroizing::new(text);
+    let refused = |code, detail: String| Problem::invalid_at("/key_file", code, detail);
+    let content = BASE64.decode(text.as_bytes());
+    let content = content.map_err(|_| {
+        let detail = "base64 with padding is expected (RFC 4648 §4)";
+        refused("not_base64", detail.to_owned())
+    })?;
+    KeyFile::new(Zeroizing::new(content)).map_err(|error| {
+        let code = match error {
+            KeyFileError::TooLong => "too_long",
+            _ => "too_short",
         };
-    }
-    let text = shape.text("passphrase");
-    passphrase(shape.finish(text)?).map(UnlockSecret::Passphrase)
+        refused(code, error.to_string())
+    })
 }
 
 /// Reads a passphrase.
@@ -147,11 +216,6 @@ pub(super) fn passphrase(text: String) -> Result<Passphrase, Problem> {
         };
         Problem::invalid_at("/passphrase", code, error.to_string())
     })
-}
-
-fn vault_core_error(error: &vault_core::vault::RecoveryKeyError) -> String {
-    // Its two sentences are fixed and quote nothing.
-    error.to_string()
 }
 
 /// Whether the server answers

@@ -148,6 +148,18 @@ impl Tls {
     }
 }
 
+/// When the certificate ends that the configuration names; `None` without TLS, and where that cannot
+/// be read in the certificate. For whoever looks from outside.
+#[must_use]
+pub fn certificate_end(
+    config: &crate::config::ServerConfig,
+) -> Option<Result<Timestamp, TlsError>> {
+    let files = config.tls()?;
+    let read = Read::files(&files, config.credentials.as_deref());
+    let built = read.contents().and_then(|contents| build(&files, contents));
+    built.map(|(_, end)| end).transpose()
+}
+
 /// Warns in the log of a certificate that ends soon, or has ended.
 pub(crate) fn warn_of_end(figures: &ConnectionFigures, now: Timestamp) {
     match figures.certificate_days_left(now) {

@@ -209,6 +209,33 @@ impl Bench {
         })
     }
 
+    /// Status, headers and bytes, as they are.
+    #[allow(dead_code, reason = "each test binary uses a part")]
+    pub(crate) fn raw(
+        &self,
+        key: &str,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> (u16, Vec<(String, String)>, Vec<u8>) {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("Bearer {key}"))
+            .header("content-type", "application/json")
+            .body(Body::from(body.to_string()))
+            .expect("a request");
+        self.runtime.block_on(async {
+            let response = self.router.clone().oneshot(request).await;
+            let (head, body) = response.expect("infallible").into_parts();
+            let bytes = axum::body::to_bytes(body, 1 << 26).await.expect("a body");
+            let text = |value: &axum::http::HeaderValue| value.to_str().expect("ASCII").to_owned();
+            let headers = head.headers.iter();
+            let headers = headers.map(|(name, value)| (name.to_string(), text(value)));
+            (head.status.as_u16(), headers.collect(), bytes.to_vec())
+        })
+    }
+
     /// What a browser with this key would get.
     #[allow(dead_code, reason = "each test binary uses a part")]
     pub(crate) fn page(&self, key: &str, path: &str, accept: &str) -> Page {

@@ -4,17 +4,16 @@ use jiff::Timestamp;
 
 use super::chain::{self, ENTRY, ENTRY_HEAD_BYTES, HEADER_BYTES, copy_rows, follow, header};
 use super::head::{HEAD, HEAD_HEAD_BYTES, Head};
+use super::window::Window;
 use super::{LedgerError, Tape, Tip};
 use crate::audit::checkpoint::VerifierKey;
 use crate::crypto::{ENVELOPE_OVERHEAD, Secret};
 use crate::id::VaultId;
 use crate::limits::{LEDGER_WRITE_BYTES, NOTE_BYTES_MAX, VALUE_BYTES_MAX};
-use crate::store::{ReadTx, StoreError};
+use crate::store::ReadTx;
 
 /// What the file is called in messages.
 const NAME: &str = "the vault's own file";
-/// Bytes that are read at a time.
-const WINDOW_BYTES: u64 = 64 << 10;
 
 /// The table that the file is held to.
 pub(crate) struct Rows<'r> {
@@ -206,12 +205,6 @@ fn damaged(at: u64, what: &'static str) -> LedgerError {
     }
 }
 
-impl From<StoreError> for LedgerError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
 /// Whether bytes are what should stand there, or what a power loss leaves of it: its beginning, and zeros.
 fn lost(found: &[u8], expected: &[u8]) -> bool {
     std::iter::zip(found, expected).all(|(found, expected)| found == expected || *found == 0)
@@ -354,54 +347,4 @@ fn ahead(
     walk.at += frame.len() as u64;
     walk.tip = tip;
     Ok(true)
-}
-
-/// A part of the file in memory.
-struct Window<'t> {
-    tape: &'t dyn Tape,
-    length: u64,
-    at: u64,
-    bytes: Vec<u8>,
-}
-
-impl<'t> Window<'t> {
-    fn new(tape: &'t dyn Tape, length: u64) -> Self {
-        Self {
-            tape,
-            length,
-            at: 0,
-            bytes: Vec::new(),
-        }
-    }
-
-    /// The `length` bytes from `at`, fewer at the end of the file.
-    fn get(&mut self, at: u64, length: usize) -> std::io::Result<&[u8]> {
-        let end = at.saturating_add(length as u64).min(self.length);
-        if at >= end {
-            return Ok(&[]);
-        }
-        let held = self.at + self.bytes.len() as u64;
-        if at < self.at || end > held {
-            let reach = end.max(at + WINDOW_BYTES).min(self.length);
-            let size = usize::try_from(reach - at).expect("a window");
-            self.bytes.resize(size, 0);
-            self.tape.read_at(at, &mut self.bytes)?;
-            self.at = at;
-        }
-        let start = usize::try_from(at - self.at).expect("inside the window");
-        let size = usize::try_from(end - at).expect("inside the window");
-        Ok(&self.bytes[start..start + size])
-    }
-
-    /// Whether nothing but zeros lies from `at` on.
-    fn zeros(&mut self, mut at: u64) -> std::io::Result<bool> {
-        while at < self.length {
-            let bytes = self.get(at, 4096)?;
-            if bytes.iter().any(|byte| *byte != 0) {
-                return Ok(false);
-            }
-            at += bytes.len() as u64;
-        }
-        Ok(true)
-    }
 }

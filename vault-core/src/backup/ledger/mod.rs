@@ -10,16 +10,21 @@
 
 mod chain;
 mod entry;
+mod error;
 mod file;
 mod head;
 mod read;
+mod replay;
 mod tape;
 #[cfg(test)]
 pub(crate) mod tests;
+mod window;
 
 pub(crate) use chain::{Tip, copy_rows, extend, follow, header};
 pub use entry::{LedgerEntry, LedgerEvent};
+pub use error::LedgerError;
 pub(crate) use file::{LedgerFile, Rows};
 pub(crate) use head::Head;
-pub use read::{Cut, Erased, Ledger, LedgerCopy, LedgerError, Replay};
+pub use read::{Ledger, LedgerCopy};
+pub use replay::{Cut, Erased, Replay};
 pub(crate) use tape::{FileTape, Tape};

@@ -1,17 +1,14 @@
 //! Reading copies of the ledger back, for whoever restores a backup.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
-use jiff::Timestamp;
-
 use super::chain::{self, ENTRY, ENTRY_HEAD_BYTES, HEADER_BYTES, MAGIC, follow, header};
 use super::head::{HEAD, HEAD_HEAD_BYTES, Head};
-use super::{LedgerEntry, LedgerEvent, Tip};
+use super::{Cut, LedgerEntry, LedgerError, Replay, Tip};
 use crate::audit::checkpoint::VerifierKey;
 use crate::crypto::{ENVELOPE_OVERHEAD, Secret};
-use crate::id::{ReceiptId, RecordId, RowHandle, TokenId, VaultId};
+use crate::id::VaultId;
 use crate::limits::{NOTE_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::store::StoreError;
 
@@ -46,159 +43,6 @@ impl<'a> LedgerCopy<'a> {
             std::fs::File::open(path)?,
         ))
     }
-}
-
-/// Where a copy ends in the middle of a frame, as a copying that was broken off leaves it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cut {
-    /// Which copy.
-    pub copy: String,
-    /// The offset from which on it says nothing.
-    pub at: u64,
-}
-
-/// A person who is gone, as a tombstone keeps them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Erased {
-    /// SHA-256 of their id.
-    pub subject_sha256: [u8; 32],
-    /// What stands for the erasure.
-    pub receipt: ReceiptId,
-    /// The epoch since.
-    pub epoch: u64,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// What the ledger says of the time since a backup.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Replay {
-    /// Entries of the longest copy.
-    pub position: u64,
-    /// Whatever was acknowledged before this is in it. 1970 where neither a head nor an entry says so.
-    pub complete_until: Timestamp,
-    /// People who are gone.
-    pub erased: BTreeMap<RowHandle, Erased>,
-    /// Records that are gone: collection, record.
-    pub removed: BTreeMap<RowHandle, BTreeSet<(u16, [u8; RecordId::BYTES])>>,
-    /// Keys that are gone.
-    pub keys: BTreeMap<RowHandle, BTreeSet<u32>>,
-    /// Purposes that people no longer agree to, and since when, in the order in which they said so.
-    pub withdrawn: BTreeMap<RowHandle, Vec<(u16, Timestamp)>>,
-    /// API keys that open nothing any more.
-    pub revoked_tokens: BTreeSet<TokenId>,
-    /// Copies that were broken off.
-    pub cut: Vec<Cut>,
-}
-
-impl Replay {
-    fn add(&mut self, entry: LedgerEntry) -> Option<()> {
-        let at = Timestamp::from_millisecond(entry.at).ok()?;
-        self.complete_until = self.complete_until.max(at);
-        match entry.event {
-            LedgerEvent::Erased {
-                handle,
-                subject_sha256,
-                receipt,
-                epoch,
-            } => {
-                let erased = Erased {
-                    subject_sha256,
-                    receipt,
-                    epoch,
-                    at,
-                };
-                self.erased.insert(handle, erased);
-            }
-            LedgerEvent::RecordsDestroyed {
-                handle,
-                collection,
-                records,
-            } => {
-                let records = records.into_iter().map(|record| (collection, record));
-                self.removed.entry(handle).or_default().extend(records);
-            }
-            LedgerEvent::KeysDestroyed { handle, keys } => {
-                self.keys.entry(handle).or_default().extend(keys);
-            }
-            LedgerEvent::ConsentWithdrawn { handle, purpose } => {
-                let withdrawn = self.withdrawn.entry(handle).or_default();
-                withdrawn.push((purpose, at));
-            }
-            LedgerEvent::ApiKeyRevoked { token } => {
-                self.revoked_tokens.insert(token);
-            }
-        }
-        Some(())
-    }
-}
-
-/// Why a ledger cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LedgerError {
-    /// The file knows more than the database.
-    #[error(
-        "the ledger's file has entry {position}, which the database does not have: the database is older"
-    )]
-    Ahead {
-        /// The first such entry.
-        position: u64,
-    },
-    /// Bytes are not those that were written.
-    #[error("the erasure ledger is damaged: {copy}, from byte {at}: {what}")]
-    Damaged {
-        /// Which copy.
-        copy: String,
-        /// The offset.
-        at: u64,
-        /// What is wrong there.
-        what: &'static str,
-    },
-    /// Two copies go different ways: one of them is of a vault that was put back to an earlier state.
-    #[error("{copy} and {other} are ledgers that part at entry {position}")]
-    Fork {
-        /// The one.
-        copy: String,
-        /// The other.
-        other: String,
-        /// The first entry that differs.
-        position: u64,
-    },
-    /// The operating system refused.
-    #[error("could not read or write the erasure ledger: {copy}")]
-    Io {
-        /// Which copy.
-        copy: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// There is no copy.
-    #[error("there is no copy of the erasure ledger")]
-    None,
-    /// Every copy ends before the backup was made.
-    #[error("the longest ledger ends at entry {position}, before the backup, which knew {wanted}")]
-    Short {
-        /// Entries of the longest.
-        position: u64,
-        /// Entries that there were.
-        wanted: u64,
-    },
-    /// The store failed.
-    #[error("could not read the erasure ledger's table")]
-    Store(#[source] StoreError),
-    /// Rows are missing in the table, or others than were written.
-    #[error("the erasure ledger's table is damaged at entry {position}")]
-    Table {
-        /// The first entry that is not what it should be.
-        position: u64,
-    },
-    /// It is that of another vault.
-    #[error("{copy} is the ledger of another vault")]
-    Vault {
-        /// Which copy.
-        copy: String,
-    },
 }
 
 /// The ledger as it is read back.
@@ -266,18 +110,18 @@ impl Ledger {
                     continue;
                 }
                 let entry = chain::open(vault, key, tip, &row);
-                let after = follow(tip, &row);
-                let (Some(entry), Some((_, after))) = (entry, after) else {
+                let next_tip = follow(tip, &row);
+                let (Some(entry), Some((_, follows))) = (entry, next_tip) else {
                     return Err(copy.damaged(at, "an entry does not open behind the one before it"));
                 };
                 if let Some((other, ..)) = next {
                     return Err(LedgerError::Fork {
                         copy: copies[other].name.clone(),
                         other: copies[index].name.clone(),
-                        position: after.position,
+                        position: follows.position,
                     });
                 }
-                next = Some((index, row, after, entry));
+                next = Some((index, row, follows, entry));
             }
             let Some((index, row, new, entry)) = next else {
                 break;

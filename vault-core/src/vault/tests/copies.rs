@@ -756,7 +756,7 @@ fn what_a_killed_process_left_is_taken_up_by_the_next() {
     let scene = Scene::new(4);
     let vault = &scene.bench.vault;
     let keyholder = scene.keyholder();
-    let begin = |of| {
+    let begin = |of: Option<BackupId>| {
         let begin = BackupBegin {
             target: scene.target.place(),
             data: of.is_none(),

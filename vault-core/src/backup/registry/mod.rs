@@ -4,8 +4,10 @@
 //! commit of its own before its first keyset is read, so that no erasure misses one. Holds no personal
 //! data. Knows nothing of how a backup is made, and takes the word of its caller for what a target holds.
 
+mod form;
+
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::commit::{Txn, View};
 use crate::crypto::{Location, seal, unseal};
@@ -16,178 +18,13 @@ use crate::refusal::{InputError, Refusal};
 use crate::row;
 use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
 
+pub use form::{
+    BackupBegin, BackupFacts, BackupSummary, BackupView, KeyPartView, Part, PartView, ReceiptStatus,
+};
+pub(crate) use form::{BackupRow, KeyPartRow, LiveKeys, PartRow, SummaryRow};
+
 /// The row that says which key parts there still are, so that an erasure reads one row and not all.
 const SUMMARY: &[u8] = &[0];
-
-/// A part of a backup.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// Ciphertext.
-    Data,
-    /// Keys.
-    Keys,
-}
-
-impl Part {
-    /// The name, in calls.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Data => "data",
-            Self::Keys => "keys",
-        }
-    }
-
-    /// The part of this name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        [Self::Data, Self::Keys]
-            .into_iter()
-            .find(|part| part.name() == name)
-    }
-}
-
-/// A backup that is about to be made.
-#[derive(Clone, Debug)]
-pub struct BackupBegin {
-    /// Where it goes, as the operator names it.
-    pub target: String,
-    /// Whether it has a data part.
-    pub data: bool,
-    /// Whether it has a key part, and when that is to be destroyed.
-    pub keys: Option<Timestamp>,
-    /// The backup whose data part this one is a new key part for.
-    pub of: Option<BackupId>,
-}
-
-/// What a finished backup holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BackupFacts {
-    /// Its size.
-    pub bytes: u64,
-    /// People in it.
-    pub people: u64,
-    /// Records in it.
-    pub records: u64,
-    /// The epoch in which it was made.
-    pub epoch: u64,
-    /// The policy that was in force.
-    pub policy_version: u32,
-    /// Entries of the erasure ledger that it knows.
-    pub ledger_position: u64,
-    /// SHA-256 of its manifest.
-    pub manifest_sha256: [u8; 32],
-}
-
-/// One part, seen from outside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PartView {
-    /// When it was whole.
-    pub completed_at: Option<Timestamp>,
-    /// When it was verified that the target no longer has it.
-    pub deleted_at: Option<Timestamp>,
-}
-
-/// The key part, seen from outside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyPartView {
-    /// When it was whole.
-    pub completed_at: Option<Timestamp>,
-    /// When it was verified that the target no longer has it.
-    pub deleted_at: Option<Timestamp>,
-    /// When it is to be destroyed.
-    pub expires_at: Timestamp,
-    /// Whether that is past and nobody has verified it.
-    pub overdue: bool,
-}
-
-/// A backup, seen from outside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BackupView {
-    /// Its id.
-    pub backup: BackupId,
-    /// Where it went.
-    pub target: String,
-    /// Since when.
-    pub started_at: Timestamp,
-    /// The backup whose data part this one is a key part for.
-    pub of: Option<BackupId>,
-    /// Its data part.
-    pub data: Option<PartView>,
-    /// Its key part.
-    pub keys: Option<KeyPartView>,
-    /// When it could not go on.
-    pub failed_at: Option<Timestamp>,
-    /// What it holds, once it is whole.
-    pub facts: Option<BackupFacts>,
-}
-
-/// The registry in a few numbers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BackupSummary {
-    /// Until when an erasure of now could be undone.
-    pub erasure_horizon: Timestamp,
-    /// Key parts that are not verified deleted.
-    pub key_parts: usize,
-    /// Those of them that should be.
-    pub overdue: usize,
-    /// When a backup with a data part was last whole.
-    pub last_completed_at: Option<Timestamp>,
-}
-
-/// How far an erasure reaches by now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ReceiptStatus {
-    /// No key part that may hold who was erased is left since then.
-    Final(Timestamp),
-    /// Some are.
-    Open {
-        /// When the last of them is to be destroyed.
-        horizon: Timestamp,
-        /// Which.
-        backups: Vec<BackupId>,
-    },
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct PartRow {
-    pub(crate) completed_at: Option<i64>,
-    pub(crate) deleted_at: Option<i64>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct KeyPartRow {
-    pub(crate) part: PartRow,
-    pub(crate) expires_at: i64,
-}
-
-/// A backup as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct BackupRow {
-    pub(crate) target: String,
-    pub(crate) started_at: i64,
-    /// Entries of the log when it was registered: what was erased by a later one may be in it.
-    pub(crate) log_size: u64,
-    pub(crate) of: Option<BackupId>,
-    pub(crate) data: Option<PartRow>,
-    pub(crate) keys: Option<KeyPartRow>,
-    pub(crate) failed_at: Option<i64>,
-    pub(crate) facts: Option<BackupFacts>,
-}
-
-/// A key part that is not verified deleted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct LiveKeys {
-    pub(crate) backup: BackupId,
-    pub(crate) log_size: u64,
-    pub(crate) expires_at: i64,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct SummaryRow {
-    pub(crate) keys: Vec<LiveKeys>,
-    pub(crate) last_completed_at: Option<i64>,
-}
 
 fn load<T: serde::de::DeserializeOwned>(view: &dyn View, key: &[u8]) -> Result<Option<T>, Refusal> {
     let Some(sealed) = view.tx().get(Table::Backups, key)? else {
@@ -421,37 +258,6 @@ pub(crate) fn summarise(row: &SummaryRow, now: Timestamp) -> BackupSummary {
     }
 }
 
-fn view_of(backup: BackupId, row: BackupRow, now: Timestamp) -> BackupView {
-    let BackupRow {
-        target,
-        started_at,
-        log_size: _,
-        of,
-        data,
-        keys,
-        failed_at,
-        facts,
-    } = row;
-    BackupView {
-        backup,
-        target,
-        started_at: instant(started_at),
-        of,
-        data: data.map(|part| PartView {
-            completed_at: part.completed_at.map(instant),
-            deleted_at: part.deleted_at.map(instant),
-        }),
-        keys: keys.map(|keys| KeyPartView {
-            completed_at: keys.part.completed_at.map(instant),
-            deleted_at: keys.part.deleted_at.map(instant),
-            expires_at: instant(keys.expires_at),
-            overdue: keys.part.deleted_at.is_none() && instant(keys.expires_at) < now,
-        }),
-        failed_at: failed_at.map(instant),
-        facts,
-    }
-}
-
 fn rows(view: &dyn View) -> Result<Vec<(BackupId, BackupRow)>, Refusal> {
     let keys = view.tx().keys(
         Table::Backups,
@@ -471,7 +277,7 @@ fn rows(view: &dyn View) -> Result<Vec<(BackupId, BackupRow)>, Refusal> {
 /// Every backup, the newest first.
 pub(crate) fn all(view: &dyn View, now: Timestamp) -> Result<Vec<BackupView>, Refusal> {
     let rows = rows(view)?.into_iter();
-    let mut views: Vec<_> = rows.map(|(id, row)| view_of(id, row, now)).collect();
+    let mut views: Vec<_> = rows.map(|(id, row)| form::view_of(id, row, now)).collect();
     views.sort_by_key(|view| std::cmp::Reverse((view.started_at, view.backup)));
     Ok(views)
 }
@@ -482,7 +288,7 @@ pub(crate) fn one(
     backup: BackupId,
     now: Timestamp,
 ) -> Result<BackupView, Refusal> {
-    Ok(view_of(backup, find(view, backup)?, now))
+    Ok(form::view_of(backup, find(view, backup)?, now))
 }
 
 /// How far the erasure with this receipt reaches, which was made at `time`.

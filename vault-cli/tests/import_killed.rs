@@ -1,0 +1,212 @@
+//! kill -9 in the middle of an import: repeated, each line is there exactly once.
+//!
+//! Counts as failure: a line that is there twice, or not at all, once the import has come to its end. Does
+//! not count: how far a run that was killed had come. Where the name that the vault remembers lines by is
+//! taken away, lines do come twice, and the test sees it.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+
+use serde_json::Value;
+use support::{Bench, PASSPHRASE};
+use vault_core::vault::{
+    Call, ListOptions, LockedVault, Order, Passphrase, ReadOptions, Settings, UnlockSecret,
+    VaultPaths,
+};
+
+const PEOPLE: usize = 23;
+const LINES: usize = 2_300;
+const MAPPING: &str = "purpose = \"support\"\n[identity]\nchannel = \"web\"\nuser = \"who\"\n[columns]\ntext = \"messages.text\"\n";
+
+struct Scene {
+    bench: Bench,
+    token: String,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let bench = Bench::new();
+        bench.init();
+        let made = bench.on(&["token", "create", "--role", "bot"]).json();
+        let token = bench.file("bot", made["secret"].as_str().unwrap(), 0o600);
+        let mut rows = String::from("who,text\n");
+        for line in 1..=LINES {
+            rows.push_str(&format!("p{},line {line}\n", line * 7 % PEOPLE));
+        }
+        bench.file("in.csv", &rows, 0o644);
+        bench.file("map", MAPPING, 0o644);
+        Self { bench, token }
+    }
+
+    fn start(&self) -> Child {
+        let args = [
+            "--vault",
+            "v",
+            "--passphrase-file",
+            "pass",
+            "--json",
+            "--token-file",
+            &self.token,
+            "import",
+            "in.csv",
+            "--mapping",
+            "map",
+        ];
+        self.bench
+            .command(&args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    fn position_file(&self) -> Option<PathBuf> {
+        let mut entries = std::fs::read_dir(self.bench.root.path()).unwrap();
+        entries.find_map(|entry| {
+            let path = entry.ok()?.path();
+            let name = path.file_name()?.to_str()?;
+            name.starts_with("in.csv.import-").then(|| path.clone())
+        })
+    }
+
+    /// Whole, since it is replaced by renaming.
+    fn position(&self) -> Option<Value> {
+        let text = std::fs::read(self.position_file()?).ok()?;
+        Some(serde_json::from_slice(&text).expect("a position is whole"))
+    }
+
+    fn line(&self) -> u64 {
+        self.position()
+            .map_or(0, |position| position["line"].as_u64().unwrap())
+    }
+
+    /// Runs until the position says `line`, and a while; then kills. Whether there was anything to kill.
+    fn kill_after(&self, line: u64, spins: u64) -> bool {
+        let mut child = self.start();
+        while self.line() < line {
+            if child.try_wait().unwrap().is_some() {
+                return false;
+            }
+            std::thread::yield_now();
+        }
+        for _ in 0..spins {
+            std::thread::yield_now();
+        }
+        let ended = child.try_wait().unwrap().is_some();
+        // On Unix this is SIGKILL.
+        let _ = child.kill();
+        child.wait().unwrap();
+        !ended
+    }
+
+    fn finish(&self) -> Value {
+        let output = self.start().wait_with_output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// How often each text is there.
+    fn there(&self) -> BTreeMap<String, usize> {
+        let settings = Settings {
+            accept_any_file_system: true,
+            ..Settings::default()
+        };
+        let paths = VaultPaths::beside(&self.bench.path("v"));
+        let locked = LockedVault::open(&paths, settings).unwrap();
+        let secret = UnlockSecret::Passphrase(Passphrase::new(PASSPHRASE.into()).unwrap());
+        let vault = locked.unlock(&secret).unwrap();
+        let bot = vault
+            .authenticate(&std::fs::read_to_string(&self.token).unwrap())
+            .unwrap();
+        let mut all = BTreeMap::new();
+        for person in 0..PEOPLE {
+            let call = Call::new(&bot).with_purpose("support");
+            let Ok(subject) = vault.lookup_channel(&call, "web", &format!("p{person}")) else {
+                continue;
+            };
+            let options = ListOptions {
+                read: ReadOptions::default(),
+                limit: 1_000,
+                order: Order::Oldest,
+                cursor: None,
+            };
+            vault
+                .list(&call, subject, "messages", &options, |page| {
+                    assert!(page.next.is_none());
+                    for record in &page.records {
+                        let text = record.fields["text"].as_str().unwrap().to_owned();
+                        *all.entry(text).or_default() += 1;
+                    }
+                })
+                .unwrap();
+        }
+        vault.close();
+        all
+    }
+}
+
+fn once() -> BTreeMap<String, usize> {
+    (1..=LINES)
+        .map(|line| (format!("line {line}"), 1))
+        .collect()
+}
+
+#[test]
+fn an_import_that_is_killed_at_any_moment_and_repeated_writes_each_line_once() {
+    let scene = Scene::new();
+    // Another seed each time would be no better attack, and no failure could be seen again.
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    let mut killed = 0;
+    for round in 0..20 {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let line = (round * LINES as u64 / 22).min(scene.line() + random % 200);
+        killed += u32::from(scene.kill_after(line, random % 3_000));
+    }
+    assert!(
+        killed >= 10,
+        "only {killed} were under way when they were killed"
+    );
+    scene.finish();
+    assert_eq!(scene.there(), once());
+    // And repeated when it is whole.
+    assert_eq!(scene.finish()["imported_before"], true);
+    assert_eq!(scene.there(), once());
+}
+
+#[test]
+fn what_was_written_and_not_noted_is_not_written_again_and_without_its_name_it_would_be() {
+    let scene = Scene::new();
+    assert!(scene.kill_after(192, 0));
+    let file = scene.position_file().unwrap();
+    let kept = std::fs::read(&file).unwrap();
+    let early = scene.line();
+    scene.kill_after(early + 400, 0);
+    // As a kill between the commits and the note of them leaves it.
+    std::fs::write(&file, &kept).unwrap();
+    scene.finish();
+    assert_eq!(scene.there(), once());
+
+    let scene = Scene::new();
+    assert!(scene.kill_after(192, 0));
+    let file = scene.position_file().unwrap();
+    let kept = std::fs::read_to_string(&file).unwrap();
+    let name = scene.position().unwrap()["import"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let early = scene.line();
+    scene.kill_after(early + 400, 0);
+    std::fs::write(&file, kept.replace(&name, "another")).unwrap();
+    scene.finish();
+    let twice = scene.there().values().filter(|count| **count == 2).count();
+    assert!(twice >= 100, "the control: {twice} lines came twice");
+}

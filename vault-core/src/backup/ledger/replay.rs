@@ -1,0 +1,93 @@
+//! What the ledger says of the time since a backup, in the form that a restore needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::{LedgerEntry, LedgerEvent};
+use crate::id::{ReceiptId, RecordId, RowHandle, TokenId};
+
+/// Where a copy ends in the middle of a frame, as a copying that was broken off leaves it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// Which copy.
+    pub copy: String,
+    /// The offset from which on it says nothing.
+    pub at: u64,
+}
+
+/// A person who is gone, as a tombstone keeps them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Erased {
+    /// SHA-256 of their id.
+    pub subject_sha256: [u8; 32],
+    /// What stands for the erasure.
+    pub receipt: ReceiptId,
+    /// The epoch since.
+    pub epoch: u64,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What the ledger says of the time since a backup.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replay {
+    /// Entries of the longest copy.
+    pub position: u64,
+    /// Whatever was acknowledged before this is in it. 1970 where neither a head nor an entry says so.
+    pub complete_until: Timestamp,
+    /// People who are gone.
+    pub erased: BTreeMap<RowHandle, Erased>,
+    /// Records that are gone: collection, record.
+    pub removed: BTreeMap<RowHandle, BTreeSet<(u16, [u8; RecordId::BYTES])>>,
+    /// Keys that are gone.
+    pub keys: BTreeMap<RowHandle, BTreeSet<u32>>,
+    /// Purposes that people no longer agree to, and since when, in the order in which they said so.
+    pub withdrawn: BTreeMap<RowHandle, Vec<(u16, Timestamp)>>,
+    /// API keys that open nothing any more.
+    pub revoked_tokens: BTreeSet<TokenId>,
+    /// Copies that were broken off.
+    pub cut: Vec<Cut>,
+}
+
+impl Replay {
+    pub(super) fn add(&mut self, entry: LedgerEntry) -> Option<()> {
+        let at = Timestamp::from_millisecond(entry.at).ok()?;
+        self.complete_until = self.complete_until.max(at);
+        match entry.event {
+            LedgerEvent::Erased {
+                handle,
+                subject_sha256,
+                receipt,
+                epoch,
+            } => {
+                let erased = Erased {
+                    subject_sha256,
+                    receipt,
+                    epoch,
+                    at,
+                };
+                self.erased.insert(handle, erased);
+            }
+            LedgerEvent::RecordsDestroyed {
+                handle,
+                collection,
+                records,
+            } => {
+                let records = records.into_iter().map(|record| (collection, record));
+                self.removed.entry(handle).or_default().extend(records);
+            }
+            LedgerEvent::KeysDestroyed { handle, keys } => {
+                self.keys.entry(handle).or_default().extend(keys);
+            }
+            LedgerEvent::ConsentWithdrawn { handle, purpose } => {
+                let withdrawn = self.withdrawn.entry(handle).or_default();
+                withdrawn.push((purpose, at));
+            }
+            LedgerEvent::ApiKeyRevoked { token } => {
+                self.revoked_tokens.insert(token);
+            }
+        }
+        Some(())
+    }
+}

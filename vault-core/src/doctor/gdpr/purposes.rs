@@ -1,0 +1,130 @@
+//! Purposes, recipients and fields: kept too long, never used, not named.
+
+use crate::doctor::{Findings, Severity};
+use crate::policy::{EEA, Policy, SafeguardKind, View};
+
+/// From how many hours on a retention is worth a look: ten years, the longest that tax law commonly asks.
+const LONG_HOURS: u32 = 10 * 366 * 24;
+
+pub(super) fn purposes(policy: &Policy, findings: &mut Findings) {
+    for purpose in policy.purposes() {
+        let place = format!("purposes.{}", purpose.name);
+        if purpose.retention.period.hours() > LONG_HOURS {
+            findings.law(
+                Severity::Warning,
+                "long_retention",
+                "Art. 5(1)(e)",
+                &place,
+                format!(
+                    "data are kept for {}, longer than ten years",
+                    purpose.retention.period
+                ),
+                "shorten the period, or write down what asks for it",
+            );
+        }
+        let mut fields = policy.collections().iter().flat_map(|c| &c.fields);
+        if !fields.any(|field| field.purposes.contains(&purpose.id)) {
+            findings.law(
+                Severity::Warning,
+                "purpose_unused",
+                "Art. 5(1)(b)",
+                &place,
+                "no field is collected for it: people are told of a processing that there is not",
+                "remove it, or name it in the `purposes` of the fields that it needs",
+            );
+        }
+        if !policy.roles().any(|role| role.serves(purpose.id)) {
+            findings.law(
+                Severity::Warning,
+                "purpose_unserved",
+                "Art. 5(1)(c)",
+                &place,
+                "no role works for it: what is collected for it alone is never used",
+                "remove it, or name it in the `purposes` of a role",
+            );
+        }
+    }
+}
+
+pub(super) fn recipients(policy: &Policy, findings: &mut Findings) {
+    for recipient in policy.recipients() {
+        let place = format!("recipients.{}", recipient.name);
+        let used = |purpose: &crate::policy::Purpose| purpose.recipients.contains(&recipient.name);
+        if !policy.purposes().iter().any(used) {
+            findings.law(
+                Severity::Warning,
+                "recipient_unused",
+                "Art. 13(1)(e)",
+                &place,
+                "no purpose names it, so people are not told of it",
+                "remove it, or name it in the `recipients` of a purpose",
+            );
+        }
+        if recipient.webhook.is_none() {
+            findings.law(
+                Severity::Note,
+                "recipient_not_told",
+                "Art. 19",
+                &place,
+                "it has no webhook: somebody has to tell it of each erasure, correction and restriction by hand",
+                "set `webhook`, or write down who tells it",
+            );
+        }
+        let Some(safeguard) = &recipient.safeguard else {
+            continue;
+        };
+        if !EEA.contains(&recipient.country.as_str()) && safeguard.kind == SafeguardKind::Derogation
+        {
+            findings.law(
+                Severity::Warning,
+                "derogation",
+                "Art. 49(1)",
+                &place,
+                "transfers rest on a derogation, which is for specific situations and not for all",
+                "agree on standard contractual clauses (safeguard = \"scc\"), or check that each transfer fits",
+            );
+        }
+    }
+}
+
+pub(super) fn fields(policy: &Policy, findings: &mut Findings) {
+    for collection in policy.collections() {
+        for field in &collection.fields {
+            let place = format!("collections.{}.fields.{}", collection.name, field.name);
+            let used = policy.roles().any(|role| {
+                role.view(collection.id, field.id) > View::None
+                    || role.asks(collection.id, field.id).next().is_some()
+            });
+            if !used && !field.lookup {
+                findings.law(
+                    Severity::Warning,
+                    "field_unread",
+                    "Art. 5(1)(c)",
+                    &place,
+                    "no role reads it or asks it anything: it is collected and not needed",
+                    "remove the field, or let a role read or ask it",
+                );
+            }
+            if field.category.is_none() {
+                findings.law(
+                    Severity::Warning,
+                    "no_category",
+                    "Art. 30(1)(c)",
+                    &place,
+                    "it has no category, so the records of processing and the statement cannot say what it is",
+                    "add `category`, such as \"user.contact.email\"",
+                );
+            }
+            if let Some(special) = field.special {
+                findings.law(
+                    Severity::Note,
+                    "special_data",
+                    "Art. 35(3)(b)",
+                    &place,
+                    format!("special data ({}) are kept: at large scale an impact assessment is due first", special.name()),
+                    "write the assessment down, or why none is due",
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! A package as one JSON document (docs/export.schema.json), in pieces: head, records, ledger, end.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::{Cell, Item, Right};
+use crate::audit::hex;
+use crate::consent::ConsentEvent;
+use crate::policy::CollectionKind;
+use crate::schema::FieldType;
+use crate::statement::Statement;
+
+/// The name of the form, in every package and manifest.
+pub(super) const FORMAT: &str = "personal-data-package";
+/// Its version.
+pub(super) const VERSION: u32 = 1;
+
+/// Everything that a package says before the records. No `Debug`: it holds values.
+pub(crate) struct Head {
+    pub(crate) right: Right,
+    pub(crate) made_at: Timestamp,
+    pub(crate) statement: Statement,
+    pub(crate) policy_sha256: [u8; 32],
+    pub(crate) vault: String,
+    pub(crate) subject: String,
+    pub(crate) created_at: Timestamp,
+    /// Channel and user; `None` where the role sees no values.
+    pub(crate) identity: Option<(String, String)>,
+    pub(crate) collections: Vec<HeadCollection>,
+    /// Collection, field, code.
+    pub(crate) withheld: Vec<(String, String, &'static str)>,
+    /// Collection, field, reason.
+    pub(crate) left_out: Vec<(String, String, &'static str)>,
+    pub(crate) consents: Vec<HeadConsents>,
+    pub(crate) sessions: Vec<HeadSession>,
+    /// Recipients by name: the policy's.
+    pub(crate) recipients: Vec<Value>,
+}
+
+/// A collection, with the fields that the package may show.
+pub(crate) struct HeadCollection {
+    pub(crate) id: u16,
+    pub(crate) name: String,
+    pub(crate) kind: CollectionKind,
+    pub(crate) retention: Option<String>,
+    pub(crate) fields: Vec<HeadField>,
+}
+
+/// A field.
+pub(crate) struct HeadField {
+    pub(crate) id: u16,
+    pub(crate) name: String,
+    pub(crate) kind: FieldType,
+    pub(crate) category: Option<String>,
+    pub(crate) purposes: Vec<String>,
+    pub(crate) source: &'static str,
+    pub(crate) special: Option<&'static str>,
+    pub(crate) condition: Option<String>,
+    pub(crate) necessity: Option<&'static str>,
+    /// What it is, in the package's language.
+    pub(crate) words: &'static str,
+}
+
+/// A call that met the person, or may have.
+pub(crate) struct Looked {
+    pub(crate) entry: u64,
+    pub(crate) time: Timestamp,
+    pub(crate) role: String,
+    pub(crate) purpose: Option<String>,
+    pub(crate) action: String,
+    pub(crate) fields: Vec<String>,
+    pub(crate) outcome: String,
+    /// Whether it was about many people, of whom this may have been one.
+    pub(crate) many: bool,
+}
+
+/// What the person said about a purpose.
+pub(crate) struct HeadConsents {
+    pub(crate) purpose: String,
+    pub(crate) events: Vec<ConsentEvent>,
+}
+
+/// A conversation that was given access.
+pub(crate) struct HeadSession {
+    pub(crate) session: String,
+    pub(crate) role: String,
+    pub(crate) purpose: String,
+    pub(crate) fields: Vec<String>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) revoked: bool,
+}
+
+impl Head {
+    /// Whether everything is shown that belongs into the package.
+    pub(crate) fn complete(&self) -> bool {
+        self.withheld.is_empty() && self.identity.is_some()
+    }
+}
+
+fn places(list: &[(String, String, &'static str)]) -> Vec<Value> {
+    list.iter()
+        .map(|(collection, field, code)| json!({"collection": collection, "field": field, "code": code}))
+        .collect()
+}
+
+fn collection(one: &HeadCollection) -> Value {
+    let fields = one.fields.iter().map(|field| {
+        json!({
+            "name": field.name,
+            "type": field.kind.name(),
+            "category": field.category,
+            "purposes": field.purposes,
+            "source": field.source,
+            "special": field.special,
+            "condition": field.condition,
+            "necessity": field.necessity,
+        })
+    });
+    json!({
+        "name": one.name,
+        "kind": one.kind.name(),
+        "retention": one.retention,
+        "fields": fields.collect::<Vec<_>>(),
+    })
+}
+
+fn purposes(statement: &Statement) -> Vec<Value> {
+    let purposes = statement.purposes.iter().map(|purpose| {
+        json!({
+            "name": purpose.name,
+            "title": purpose.title,
+            "basis": purpose.basis.name(),
+            "article": purpose.article,
+            "direct_marketing": purpose.direct_marketing,
+            "retention": {
+                "after": purpose.retention_after,
+                "period": purpose.retention_period,
+                "date": purpose.retention_date,
+                "words": purpose.retention_words,
+            },
+            "recipients": purpose.recipients.iter().map(|one| &one.name).collect::<Vec<_>>(),
+        })
+    });
+    purposes.collect()
+}
+
+/// A consent event as the API shows it.
+fn consent(event: &ConsentEvent) -> Value {
+    json!({
+        "consent": event.consent.to_string(),
+        "state": event.state,
+        "at": event.at.to_string(),
+        "notice": event.notice,
+        "choice": event.choice,
+        "message_id": event.message_id,
+    })
+}
+
+/// The document up to its records.
+pub(crate) fn head(head: &Head) -> Vec<u8> {
+    let statement = &head.statement;
+    let controller = &statement.controller;
+    let mut members = Map::new();
+    let mut add = |name: &str, value: Value| {
+        members.insert(name.to_owned(), value);
+    };
+    add("format", json!(FORMAT));
+    add("version", json!(VERSION));
+    add("right", json!(head.right.name()));
+    add("made_at", json!(head.made_at.to_string()));
+    add("language", json!(statement.language));
+    add("complete", json!(head.complete()));
+    add("vault", json!(head.vault));
+    add(
+        "policy",
+        json!({"version": statement.policy_version, "sha256": hex(&head.policy_sha256)}),
+    );
+    add(
+        "controller",
+        json!({
+            "name": controller.name,
+            "address": controller.address,
+            "contact": controller.contact,
+            "dpo": controller.dpo,
+            "country": controller.country,
+            "authority": controller.authority,
+        }),
+    );
+    let (channel, user) = head.identity.clone().unzip();
+    add(
+        "person",
+        json!({
+            "subject": head.subject,
+            "created_at": head.created_at.to_string(),
+            "identities": channel.zip(user).map(|(channel, user)| json!([{"channel": channel, "user": user}])).unwrap_or(json!([])),
+        }),
+    );
+    add("purposes", Value::Array(purposes(statement)));
+    add("recipients", Value::Array(head.recipients.clone()));
+    add(
+        "collections",
+        Value::Array(head.collections.iter().map(collection).collect()),
+    );
+    add("withheld", Value::Array(places(&head.withheld)));
+    if head.right == Right::Portability {
+        add("left_out", Value::Array(places(&head.left_out)));
+    } else {
+        let consents = head.consents.iter().map(|one| {
+            let events: Vec<Value> = one.events.iter().map(consent).collect();
+            json!({"purpose": one.purpose, "events": events})
+        });
+        add("consents", consents.collect());
+        let sessions = head.sessions.iter().map(|one| {
+            json!({
+                "session": one.session,
+                "role": one.role,
+                "purpose": one.purpose,
+                "fields": one.fields,
+                "created_at": one.created_at.to_string(),
+                "expires_at": one.expires_at.to_string(),
+                "revoked": one.revoked,
+            })
+        });
+        add("sessions", sessions.collect());
+        let rights = statement.rights.iter().map(
+            |right| json!({"article": right.article, "title": right.title, "words": right.words}),
+        );
+        add("rights", rights.collect());
+        let to = statement.complain_to();
+        let words = [to.as_deref(), Some(statement.phrases.complain)];
+        let words: Vec<&str> = words.into_iter().flatten().collect();
+        add("complaint", json!(words.join(" ")));
+        // The vault records none yet.
+        add("automated_decisions", json!([]));
+    }
+    let mut text = serde_json::to_vec_pretty(&members).expect("texts have a JSON form");
+    text.truncate(text.len() - b"\n}".len());
+    text.extend_from_slice(b",\n  \"records\": [");
+    text
+}
+
+fn file(cell: &Cell) -> Value {
+    let mut value = cell.value.clone();
+    if let (Some(file), Value::Object(members)) = (&cell.file, &mut value) {
+        members.insert("sha256".into(), json!(hex(&file.sha256)));
+        members.insert("file".into(), json!(file.name));
+    }
+    value
+}
+
+/// One record, with what separates it from the one before.
+pub(crate) fn record(item: &Item<'_>, first: bool) -> Vec<u8> {
+    let name = |cell: &Cell| item.collection.fields[cell.field].name.clone();
+    let fields: Map<String, Value> = item
+        .cells
+        .iter()
+        .map(|cell| (name(cell), file(cell)))
+        .collect();
+    let masked = item.cells.iter().filter(|cell| cell.masked).map(name);
+    let mut value = json!({
+        "collection": item.collection.name,
+        "record": item.record,
+        "created_at": item.created_at.to_string(),
+        "occurred_at": item.occurred_at.map(|at| at.to_string()),
+        "ends_at": item.ends_at.map(|at| at.to_string()),
+        "fields": fields,
+        "masked": masked.collect::<Vec<_>>(),
+    });
+    if let Some(meta) = &item.meta {
+        value["_meta"] = json!({
+            "purposes": meta.purposes,
+            "expires_at": meta.expires_at.map(|at| at.to_string()),
+            "source": meta.source,
+            "shared_with": meta.shared_with,
+            "category": meta.category,
+        });
+    }
+    let mut text = separator(first);
+    serde_json::to_writer(&mut text, &value).expect("texts have a JSON form");
+    text
+}
+
+fn separator(first: bool) -> Vec<u8> {
+    match first {
+        true => b"\n    ".to_vec(),
+        false => b",\n    ".to_vec(),
+    }
+}
+
+/// Calls of the ledger. `first` is whether they are the first: then what separates records and ledger
+/// comes before them.
+pub(crate) fn accesses(list: &[Looked], first: bool, any_before: bool) -> Vec<u8> {
+    let mut text = match first {
+        true => b"\n  ],\n  \"accesses\": [".to_vec(),
+        false => Vec::new(),
+    };
+    for (index, one) in list.iter().enumerate() {
+        let value = json!({
+            "entry": one.entry,
+            "time": one.time.to_string(),
+            "role": one.role,
+            "purpose": one.purpose,
+            "action": one.action,
+            "fields": one.fields,
+            "outcome": one.outcome,
+            "about": if one.many { "many" } else { "person" },
+        });
+        text.extend(separator(index == 0 && !any_before));
+        serde_json::to_writer(&mut text, &value).expect("texts have a JSON form");
+    }
+    text
+}
+
+/// The end of the document: how much there was, so that a copy that was cut short is known.
+pub(crate) fn tail(records: u64, undeclared: u64) -> Vec<u8> {
+    let end = json!({"records": records, "undeclared_values": undeclared});
+    format!("\n  ],\n  \"end\": {end}\n}}\n").into_bytes()
+}

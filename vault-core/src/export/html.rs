@@ -1,0 +1,358 @@
+//! A package as one page, for people: self-contained, without scripts, made to be printed.
+//!
+//! Every text goes through `maud`, which escapes by construction.
+
+use data_encoding::BASE64;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use serde_json::Value;
+
+use super::document::{Head, HeadCollection, Looked};
+use super::words::Words;
+use super::{Cell, Item, Right};
+use crate::consent::{ConsentEvent, ConsentState};
+use crate::crypto::sha256;
+use crate::schema::FieldType;
+
+const STYLE: &str = include_str!("style.css");
+
+/// What makes the pieces of the page.
+pub(crate) struct Page<'a> {
+    pub(crate) head: &'a Head,
+    words: &'static Words,
+}
+
+fn fill(template: &str, name: &str, text: &str) -> String {
+    template.replacen(&format!("{{{name}}}"), text, 1)
+}
+
+fn day(at: jiff::Timestamp) -> String {
+    at.strftime("%Y-%m-%d").to_string()
+}
+
+fn minute(at: jiff::Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+fn bytes(markup: Markup) -> Vec<u8> {
+    markup.into_string().into_bytes()
+}
+
+impl<'a> Page<'a> {
+    pub(crate) fn new(head: &'a Head) -> Self {
+        let words = Words::of(head.statement.phrases.tag);
+        Self {
+            head,
+            words: words.expect("there are words in every language of the statement"),
+        }
+    }
+
+    /// The page up to its records.
+    pub(crate) fn begin(&self) -> Vec<u8> {
+        let (head, words) = (self.head, self.words);
+        let statement = &head.statement;
+        let (phrases, controller) = (statement.phrases, &statement.controller);
+        let (title, lead) = match head.right {
+            Right::Access => (words.title_access, words.lead_access),
+            Right::Portability => (words.title_portable, words.lead_portable),
+        };
+        let hash = BASE64.encode(&sha256(&[STYLE.as_bytes()]));
+        let policy = format!(
+            "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'"
+        );
+        let top = html! {
+            (DOCTYPE)
+            (PreEscaped(format!("<html lang=\"{}\">", phrases.tag)))
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(policy);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="referrer" content="no-referrer";
+                title { (title) " – " (controller.name) }
+                style { (PreEscaped(STYLE)) }
+            }
+            (PreEscaped("<body><main>"))
+            h1 { (title) }
+            p .lead { (lead) }
+            p { strong { (controller.name) } br; span .dim { (fill(words.made, "date", &minute(head.made_at))) } }
+            (self.incomplete())
+            h2 { (words.about) }
+            dl .pairs {
+                @if let Some((channel, user)) = &head.identity {
+                    dt { (fill(words.known_as, "channel", channel)) }
+                    dd .value { (user) }
+                }
+                dt { (words.since) }
+                dd { (day(head.created_at)) " " span .dim.small { (head.subject) } }
+            }
+            h2 { (phrases.responsible) }
+            dl .pairs {
+                @for (label, text) in [
+                    (phrases.address, &controller.address),
+                    (phrases.country, &controller.country),
+                    (phrases.contact, &Some(controller.contact.clone())),
+                    (phrases.officer, &controller.dpo),
+                    (phrases.authority, &controller.authority),
+                ] {
+                    @if let Some(text) = text { dt { (label) } dd { (text) } }
+                }
+            }
+            h2 { (words.data) }
+        };
+        bytes(top)
+    }
+
+    fn incomplete(&self) -> Markup {
+        let (head, words) = (self.head, self.words);
+        let contact = &head.statement.controller.contact;
+        html! {
+            @if !head.complete() {
+                section .note {
+                    h2 { (words.incomplete) }
+                    p { (fill(words.incomplete_text, "contact", contact)) }
+                    ul .inline { @for (collection, field, _) in &head.withheld { li { code { (collection) "." (field) } } } }
+                }
+            }
+            @if !head.left_out.is_empty() {
+                section .note {
+                    h2 { (words.left_out) }
+                    p { (words.left_out_text) }
+                    ul .inline { @for (collection, field, _) in &head.left_out { li { code { (collection) "." (field) } } } }
+                }
+            }
+        }
+    }
+
+    /// The heading of a collection.
+    pub(crate) fn collection(&self, collection: &HeadCollection) -> Vec<u8> {
+        bytes(html! { h3 { (collection.name.replace('_', " ")) } })
+    }
+
+    /// That a collection, or a list, has nothing in it.
+    pub(crate) fn nothing(&self) -> Vec<u8> {
+        bytes(html! { p .dim { (self.words.nothing) } })
+    }
+
+    /// One record.
+    pub(crate) fn record(&self, item: &Item<'_>) -> Vec<u8> {
+        let words = self.words;
+        bytes(html! {
+            section .record {
+                dl {
+                    @for cell in &item.cells {
+                        @let field = &item.collection.fields[cell.field];
+                        dt { (field.words) " " span .dim.small { (field.name) }
+                            @if cell.masked { " " span .tag { (words.masked) } } }
+                        dd .value { (self.value(cell, field.kind)) }
+                    }
+                }
+                p .dim.small {
+                    (words.stored) " " (minute(item.created_at))
+                    @if let Some(at) = item.occurred_at { " · " (words.happened) " " (minute(at)) }
+                    @if let Some(at) = item.ends_at { " · " (words.until) " " (day(at)) }
+                    @if let Some(meta) = &item.meta {
+                        @if let Some(source) = &meta.source { " · " (words.source) ": " (source) }
+                        @if !meta.shared_with.is_empty() { " · " (words.shared) ": " (self.recipients(&meta.shared_with)) }
+                        @if !meta.purposes.is_empty() { " · " (words.only_for) ": " (self.titles(&meta.purposes)) }
+                        @if let Some(category) = &meta.category { " · " (words.category) ": " (category) }
+                    }
+                }
+            }
+        })
+    }
+
+    fn value(&self, cell: &Cell, kind: FieldType) -> Markup {
+        let words = self.words;
+        if let Some(file) = &cell.file {
+            let size = &cell.value["size"];
+            let media_type = cell.value["media_type"].as_str().unwrap_or_default();
+            return html! {
+                @match &file.name {
+                    Some(name) => a href=(name) { (fill(words.file, "name", name)) },
+                    None => (words.file_elsewhere),
+                }
+                " " span .dim.small { (media_type) ", " (size) " B" }
+            };
+        }
+        match (&cell.value, kind) {
+            (Value::String(text), _) => html! { (text) },
+            (Value::Bool(true), _) => html! { (words.yes) },
+            (Value::Bool(false), _) => html! { (words.no) },
+            (Value::Object(members), FieldType::Address) => html! {
+                @for (name, value) in members {
+                    span .dim.small { (name) } " " (value.as_str().unwrap_or_default()) br;
+                }
+            },
+            (Value::Object(_) | Value::Array(_), _) => html! {
+                pre { (serde_json::to_string_pretty(&cell.value).unwrap_or_default()) }
+            },
+            (other, _) => html! { (other) },
+        }
+    }
+
+    fn titles(&self, names: &[String]) -> String {
+        let known = &self.head.statement.purposes;
+        let title = |name: &String| {
+            let found = known.iter().find(|purpose| purpose.name == *name);
+            found.map_or(name.clone(), |purpose| purpose.title.clone())
+        };
+        names.iter().map(title).collect::<Vec<_>>().join("; ")
+    }
+
+    fn recipients(&self, names: &[String]) -> String {
+        let title = |name: &String| {
+            let mut known = self.head.recipients.iter();
+            let found = known.find(|one| one["name"] == **name);
+            found
+                .and_then(|one| one["legal_name"].as_str())
+                .unwrap_or(name)
+                .to_owned()
+        };
+        names.iter().map(title).collect::<Vec<_>>().join("; ")
+    }
+
+    /// What stands between the records and the ledger.
+    pub(crate) fn middle(&self) -> Vec<u8> {
+        let (head, words) = (self.head, self.words);
+        let statement = &head.statement;
+        let phrases = statement.phrases;
+        if head.right == Right::Portability {
+            return Vec::new();
+        }
+        bytes(html! {
+            h2 { (phrases.purposes) }
+            @for purpose in &statement.purposes {
+                section .record {
+                    h3 lang=[purpose.title_language.as_deref()] { (purpose.title) }
+                    dl {
+                        dt { (phrases.basis) }
+                        dd { (purpose.basis_words) " " span .dim.small { (purpose.article) } }
+                        dt { (phrases.data) }
+                        dd { (self.fields_of(&purpose.name)) }
+                        dt { (phrases.recipients) }
+                        dd {
+                            @if purpose.recipients.is_empty() { (phrases.nobody) }
+                            @for one in &purpose.recipients {
+                                (one.name) " (" (one.country)
+                                @if one.outside_eea { "; " (phrases.outside_eea) }
+                                @if let Some(words) = &one.safeguard_words { "; " (words) }
+                                ")" br;
+                            }
+                        }
+                        dt { (phrases.retention) }
+                        dd { (purpose.retention_words) }
+                    }
+                }
+            }
+            h2 { (words.consents) }
+            @if head.consents.is_empty() { p .dim { (words.nothing) } }
+            @for one in &head.consents {
+                h3 { (self.titles(std::slice::from_ref(&one.purpose))) }
+                ul { @for event in &one.events { li { (self.consent(event)) } } }
+            }
+            @if !head.sessions.is_empty() {
+                h2 { (words.sessions) }
+                p { (words.sessions_text) }
+                ul {
+                    @for one in &head.sessions {
+                        li { (minute(one.created_at)) " " (words.ends) " " (minute(one.expires_at)) ": " (one.role) ", "
+                            (self.titles(std::slice::from_ref(&one.purpose)))
+                            " " span .dim.small { (one.fields.join(", ")) } }
+                    }
+                }
+            }
+            h2 { (phrases.rights) }
+            dl .pairs {
+                @for right in &statement.rights {
+                    dt { (right.title) " " span .dim.small { (right.article) } }
+                    dd { (right.words) }
+                }
+            }
+            p { (statement.exercise()) }
+            h2 { (phrases.complaint) }
+            @if let Some(text) = statement.complain_to() { p { (text) } }
+            p { (phrases.complain) }
+            h2 { (phrases.automated) }
+            p { (phrases.none_automated) }
+            h2 { (words.accesses) }
+            p { (words.accesses_text) }
+            (PreEscaped("<ul class=\"ledger\">"))
+        })
+    }
+
+    /// What is used for a purpose: names of fields.
+    fn fields_of(&self, purpose: &str) -> String {
+        let mut names = Vec::new();
+        for collection in &self.head.collections {
+            for field in &collection.fields {
+                if field.purposes.iter().any(|name| name == purpose) {
+                    names.push(format!(
+                        "{} ({}.{})",
+                        field.words, collection.name, field.name
+                    ));
+                }
+            }
+        }
+        names.join(", ")
+    }
+
+    fn consent(&self, event: &ConsentEvent) -> Markup {
+        let words = self.words;
+        let state = match event.state {
+            ConsentState::Given => words.given,
+            ConsentState::Refused => words.refused,
+            ConsentState::Withdrawn => words.withdrawn,
+        };
+        let notice = match &event.notice {
+            Value::Null => None,
+            Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        };
+        html! {
+            (minute(event.at)) ": " strong { (state) }
+            @if let Some(choice) = &event.choice { " “" (choice) "”" }
+            @if let Some(notice) = notice { " " span .dim.small { (words.notice) ": " (notice) } }
+        }
+    }
+
+    /// Calls of the ledger.
+    pub(crate) fn accesses(&self, list: &[Looked]) -> Vec<u8> {
+        let words = self.words;
+        let did = |action: &str| match action.split_once('.') {
+            Some(("subjects", "export" | "access")) => words.did_export,
+            Some((_, "read" | "list" | "query" | "head" | "view")) => words.did_read,
+            Some((_, "lookup")) => words.did_find,
+            Some((_, "ask")) => words.did_ask,
+            Some((
+                _,
+                "create" | "append" | "patch" | "put" | "delete" | "write" | "update" | "withdraw"
+                | "purge",
+            )) => words.did_write,
+            _ => words.did_other,
+        };
+        bytes(html! {
+            @for one in list {
+                li {
+                    (minute(one.time)) ": " strong { (one.role) } ", " (did(&one.action))
+                    @if let Some(purpose) = &one.purpose { ", " (self.titles(std::slice::from_ref(purpose))) }
+                    @if one.outcome != "ok" { " " span .tag { (words.refused_call) } }
+                    @if one.many { " " span .tag { (words.of_many) } }
+                    @if !one.fields.is_empty() { " " span .dim.small { (one.fields.join(", ")) } }
+                }
+            }
+        })
+    }
+
+    /// The end of the page.
+    pub(crate) fn end(&self) -> Vec<u8> {
+        let list = match self.head.right {
+            Right::Access => "</ul>",
+            Right::Portability => "",
+        };
+        let version = self.head.statement.version();
+        bytes(html! {
+            (PreEscaped(list))
+            p .dim.small { (version) }
+            (PreEscaped("</main></body></html>\n"))
+        })
+    }
+}

@@ -1,0 +1,642 @@
+//! People, records and consents taken from a file, a few hundred lines at a time.
+//!
+//! Each line is the write of a bot: the same checks, the same entries. The lines of one person happen in
+//! one commit, which remembers under their keys that it was made: the same lines, sent again within a
+//! day, are not written twice. A line that cannot be written is told by its number and where it is wrong,
+//! and spoils no other.
+//!
+//! Knows nothing of files and their forms.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::desk::Desk;
+use super::{Answer, Call, CollectionKind, ConsentInput, Group, Once, Vault};
+use crate::audit::canonical::canonical;
+use crate::crypto::sha256;
+use crate::id::{RecordId, SubjectId};
+use crate::jobs::{Job, JobKind};
+use crate::limits::{
+    IMPORT_ERRORS_PER_LINE_MAX, IMPORT_IDLE_SECONDS, IMPORT_LINES_MAX, IMPORT_WRITERS,
+    LABEL_BYTES_MAX,
+};
+use crate::policy::{Collection, LawfulBasis, Policy, Role};
+use crate::refusal::{InputError, Refusal};
+
+/// One line. No `Debug`: it holds values.
+#[derive(Clone)]
+pub struct ImportLine {
+    /// Its number in the file.
+    pub line: u64,
+    /// The person's channel.
+    pub channel: String,
+    /// Their identity there.
+    pub user: String,
+    /// What is to be written.
+    pub what: ImportWhat,
+}
+
+/// What a line is to write.
+#[derive(Clone)]
+pub enum ImportWhat {
+    /// The person alone.
+    Person,
+    /// A record: of a `single` collection, fields of the one that there is.
+    Record {
+        /// The collection's name.
+        collection: String,
+        /// Fields, `_meta`, `occurred_at`.
+        body: Map<String, Value>,
+        /// Stated for the write; where absent, for each field one that its role serves, and where there
+        /// is one that needs no consent, that.
+        purpose: Option<String>,
+    },
+    /// What the person said.
+    Consent {
+        /// About which purpose.
+        purpose: String,
+        /// `given`, `refused` or `withdrawn`.
+        state: crate::consent::ConsentState,
+        /// The notice that was shown, and what else was kept.
+        notice: Value,
+        /// Which button or word.
+        choice: Option<String>,
+        /// The channel's message.
+        message_id: Option<String>,
+    },
+}
+
+/// Lines that come together.
+pub struct ImportBatch {
+    /// Names the import, among those of the same API key: the same lines under the same name are written
+    /// once.
+    pub import: String,
+    /// At most 200, in the order of the file.
+    pub lines: Vec<ImportLine>,
+    /// Check everything and write nothing.
+    pub dry_run: bool,
+    /// Lines that are done before these, of how many, for whoever watches.
+    pub done: u64,
+    /// All lines, if that is known.
+    pub total: Option<u64>,
+    /// Whether these are the last.
+    pub last: bool,
+}
+
+/// Why a line was not written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportError {
+    /// Its number in the file.
+    pub line: u64,
+    /// Where, as a JSON pointer into the line's record; empty for the whole line.
+    pub pointer: String,
+    /// The code of the refusal or of what is wrong there.
+    pub code: String,
+    /// What is expected; never the value.
+    pub detail: String,
+}
+
+/// What became of a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportedLine {
+    /// Its number in the file.
+    pub line: u64,
+    /// The record; none for that of a `single` collection, and for what is no record.
+    pub record: Option<RecordId>,
+    /// Whose.
+    pub subject: SubjectId,
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, Default)]
+pub struct Imported {
+    /// Lines that were written, or would be.
+    pub written: Vec<ImportedLine>,
+    /// How many of these had been written before, by the same batch.
+    pub repeated: u64,
+    /// Those that were not.
+    pub errors: Vec<ImportError>,
+}
+
+/// The import that is under way, for whoever watches.
+#[derive(Default)]
+pub(super) struct Imports(Mutex<Option<Running>>);
+
+struct Running {
+    name: String,
+    job: Job,
+    seen_at: i64,
+}
+
+/// What is remembered of a person's part of a batch.
+#[derive(Clone, Serialize, Deserialize)]
+struct Remembered {
+    written: Vec<(u64, Option<String>)>,
+    errors: Vec<ImportError>,
+}
+
+impl Remembered {
+    /// As it is kept: an answer that is too long would not be.
+    fn short(&self) -> Self {
+        let short = |error: &ImportError| ImportError {
+            pointer: error.pointer.chars().take(64).collect(),
+            detail: String::new(),
+            ..error.clone()
+        };
+        Self {
+            written: self.written.clone(),
+            errors: self.errors.iter().map(short).collect(),
+        }
+    }
+}
+
+/// What one attempt came to.
+#[derive(Clone)]
+enum Attempt {
+    Done {
+        repeated: bool,
+        kept: Remembered,
+        subject: SubjectId,
+    },
+    /// The person could not be made, or some lines could not be written.
+    Failed(Vec<Fault>),
+}
+
+/// Why a line of a person was not written.
+#[derive(Clone)]
+struct Fault {
+    /// Its place among theirs.
+    at: usize,
+    errors: Vec<ImportError>,
+    /// A refusal that says nothing about the line: the import cannot go on now.
+    ends_all: Option<&'static str>,
+}
+
+impl Fault {
+    fn new(lines: &[ImportLine], at: usize, refusal: &Refusal) -> Self {
+        let ends_all = matches!(
+            refusal,
+            Refusal::Locked
+                | Refusal::Overloaded
+                | Refusal::Internal(_)
+                | Refusal::OutcomeUnknown
+                | Refusal::Unauthenticated
+                | Refusal::DiskFull
+                | Refusal::IdempotencyMismatch
+        );
+        Self {
+            at,
+            errors: errors_of(lines[at].line, refusal),
+            ends_all: ends_all.then(|| refusal.code()),
+        }
+    }
+
+    fn all(lines: &[ImportLine], refusal: &Refusal) -> Attempt {
+        let places = 0..lines.len();
+        Attempt::Failed(places.map(|at| Self::new(lines, at, refusal)).collect())
+    }
+
+    /// The refusal that ends the import.
+    fn ends(&self) -> Option<Refusal> {
+        Some(match self.ends_all? {
+            "locked" => Refusal::Locked,
+            "overloaded" => Refusal::Overloaded,
+            "outcome_unknown" => Refusal::OutcomeUnknown,
+            "unauthenticated" => Refusal::Unauthenticated,
+            "disk_full" => Refusal::DiskFull,
+            "idempotency_mismatch" => Refusal::IdempotencyMismatch,
+            _ => Refusal::Internal("a line of an import could not be written"),
+        })
+    }
+}
+
+fn errors_of(line: u64, refusal: &Refusal) -> Vec<ImportError> {
+    let one = |pointer: String, code: &str, detail: String| ImportError {
+        line,
+        pointer,
+        code: code.to_owned(),
+        detail,
+    };
+    match refusal {
+        Refusal::Invalid(errors) => errors
+            .iter()
+            .take(IMPORT_ERRORS_PER_LINE_MAX)
+            .map(
+                |InputError {
+                     pointer,
+                     code,
+                     detail,
+                 }| one(pointer.clone(), code, detail.clone()),
+            )
+            .collect(),
+        other => vec![one(String::new(), other.code(), other.to_string())],
+    }
+}
+
+/// Which purposes a record's fields are written for, each with its part of the fields.
+fn purposes<'p>(
+    policy: &'p Policy,
+    role: &Role,
+    collection: &Collection,
+    names: impl Iterator<Item = &'p String>,
+) -> Vec<(String, Vec<&'p String>)> {
+    let by_consent = |basis| basis == LawfulBasis::Consent;
+    let fallback = policy
+        .purposes()
+        .iter()
+        .find(|purpose| role.serves(purpose.id));
+    let mut parts: Vec<(String, Vec<&String>)> = Vec::new();
+    for name in names {
+        let field = collection.field(name);
+        let mut fitting: Vec<_> = policy
+            .purposes()
+            .iter()
+            .filter(|purpose| {
+                role.serves(purpose.id)
+                    && field.is_some_and(|field| field.purposes.contains(&purpose.id))
+            })
+            .collect();
+        fitting.sort_by_key(|purpose| by_consent(purpose.basis));
+        // Where none fits, the write says so.
+        let purpose = fitting.first().copied().or(fallback);
+        let purpose = purpose.map_or("", |purpose| &purpose.name);
+        match parts.iter_mut().find(|(known, _)| known == purpose) {
+            Some((_, names)) => names.push(name),
+            None => parts.push((purpose.to_owned(), vec![name])),
+        }
+    }
+    if parts.is_empty() {
+        parts.push((
+            fallback.map_or_else(String::new, |one| one.name.clone()),
+            Vec::new(),
+        ));
+    }
+    parts
+}
+
+/// A record's body in parts, each with the purpose that it is written for.
+fn parts(
+    policy: &Policy,
+    role: &str,
+    collection: &str,
+    body: &Map<String, Value>,
+    purpose: Option<&str>,
+) -> Vec<(String, Map<String, Value>)> {
+    let (Some(role), Some(found)) = (policy.role(role), policy.collection(collection)) else {
+        return vec![(purpose.unwrap_or_default().to_owned(), body.clone())];
+    };
+    if let Some(purpose) = purpose {
+        return vec![(purpose.to_owned(), body.clone())];
+    }
+    let (fields, meta, occurred_at) = crate::record::split_meta(body.clone());
+    let split = purposes(policy, role, found, fields.keys());
+    let first = std::iter::once(occurred_at).chain(std::iter::repeat(None));
+    split
+        .into_iter()
+        .zip(first)
+        .map(|((purpose, names), occurred_at)| {
+            let mut part: Map<String, Value> = names
+                .into_iter()
+                .map(|name| (name.clone(), fields[name].clone()))
+                .collect();
+            part.extend(meta.clone().map(|meta| ("_meta".to_owned(), meta)));
+            part.extend(occurred_at.map(|at| ("occurred_at".to_owned(), at)));
+            (purpose, part)
+        })
+        .collect()
+}
+
+fn write(
+    desk: &mut Desk<'_, '_>,
+    subject: SubjectId,
+    policy: &Policy,
+    role: &str,
+    what: &ImportWhat,
+) -> Result<Option<RecordId>, Refusal> {
+    match what {
+        ImportWhat::Person => Ok(None),
+        ImportWhat::Consent {
+            purpose,
+            state,
+            notice,
+            choice,
+            message_id,
+        } => {
+            use crate::consent::ConsentState::{Given, Withdrawn};
+            if *state == Withdrawn {
+                return desk.withdraw_consent(subject, purpose).map(|_| None);
+            }
+            let input = ConsentInput {
+                given: *state == Given,
+                notice: notice.clone(),
+                choice: choice.clone(),
+                message_id: message_id.clone(),
+            };
+            desk.put_consent(subject, purpose, &input).map(|_| None)
+        }
+        ImportWhat::Record {
+            collection,
+            body,
+            purpose,
+        } => {
+            let kind = desk.collection_kind(collection)?;
+            let mut made = None;
+            for (purpose, part) in parts(policy, role, collection, body, purpose.as_deref()) {
+                desk.state(Some(&purpose));
+                match (kind, made) {
+                    (CollectionKind::Single, _) => {
+                        desk.patch_single(subject, collection, part, None)?;
+                    }
+                    (CollectionKind::Many, None) => {
+                        let ids = desk.append(subject, collection, &[part])?;
+                        made = ids.first().copied();
+                    }
+                    (CollectionKind::Many, Some(record)) => {
+                        desk.patch_record(subject, collection, record, part, None)?;
+                    }
+                }
+            }
+            Ok(made)
+        }
+    }
+}
+
+/// Carries out a person's lines at the desk; those in `skip` are left out.
+fn attempt(
+    desk: &mut Desk<'_, '_>,
+    policy: &Policy,
+    role: &str,
+    lines: &[ImportLine],
+    skip: &[Fault],
+    dry_run: bool,
+) -> Result<Attempt, Attempt> {
+    let all_fail = |refusal: &Refusal| Fault::all(lines, refusal);
+    let Some(first) = lines.first() else {
+        return Err(Attempt::Failed(Vec::new()));
+    };
+    let made = desk.create_subject(&first.channel, &first.user);
+    let (subject, created) = made.map_err(|refusal| all_fail(&refusal))?;
+    if !created && !dry_run {
+        let before = desk.recall(subject).map_err(|refusal| all_fail(&refusal))?;
+        if let Some(kept) = before
+            .as_deref()
+            .and_then(|answers| serde_json::from_slice(&answers.first()?.body).ok())
+        {
+            return Ok(Attempt::Done {
+                repeated: true,
+                kept,
+                subject,
+            });
+        }
+    }
+    let (mut failed, mut written) = (Vec::new(), Vec::new());
+    for (at, line) in lines.iter().enumerate() {
+        if skip.iter().any(|fault| fault.at == at) {
+            continue;
+        }
+        match write(desk, subject, policy, role, &line.what) {
+            Ok(record) => written.push((line.line, record.map(|record| record.to_string()))),
+            Err(refusal) => failed.push(Fault::new(lines, at, &refusal)),
+        }
+    }
+    if !failed.is_empty() {
+        return Err(Attempt::Failed(failed));
+    }
+    let errors = skip.iter().flat_map(|fault| fault.errors.clone());
+    let kept = Remembered {
+        written,
+        errors: errors.collect(),
+    };
+    let done = Attempt::Done {
+        repeated: false,
+        kept: kept.clone(),
+        subject,
+    };
+    if dry_run {
+        return Err(done);
+    }
+    let body = serde_json::to_vec(&kept.short()).expect("numbers, ids and codes have a JSON form");
+    let answer = Answer {
+        operation: 0,
+        status: 200,
+        body,
+        etag: None,
+        location: None,
+    };
+    let remembered = desk.keep(subject, Some(vec![answer]));
+    remembered.map_err(|refusal| all_fail(&refusal))?;
+    Ok(done)
+}
+
+/// Everything that a person's lines say, for the fingerprint.
+fn said(lines: &[ImportLine]) -> [u8; 32] {
+    let all = lines.iter().map(|line| {
+        let what = match &line.what {
+            ImportWhat::Person => json!(null),
+            ImportWhat::Record {
+                collection,
+                body,
+                purpose,
+            } => json!([collection, body, purpose]),
+            ImportWhat::Consent {
+                purpose,
+                state,
+                notice,
+                choice,
+                message_id,
+            } => json!([purpose, state, notice, choice, message_id]),
+        };
+        json!([line.line, line.channel, line.user, what])
+    });
+    let all = Value::Array(all.collect());
+    let text = canonical(&all).unwrap_or_else(|_| all.to_string().into_bytes());
+    sha256(&[&text])
+}
+
+impl Vault {
+    /// Takes lines from a file: each is the write of a bot, with the caller's role. The lines of one
+    /// person happen in one commit or not at all but for those that are refused, which are told.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::TooLarge`] for more than 200 lines; [`Refusal::Conflict`] while another import runs;
+    /// and what says nothing of a line: [`Refusal::Locked`], [`Refusal::Overloaded`],
+    /// [`Refusal::OutcomeUnknown`], [`Refusal::IdempotencyMismatch`] where the name stands for other
+    /// lines. Some of the batch may have been written then: the same batch again writes the rest.
+    pub fn import(&self, call: &Call<'_>, batch: &ImportBatch) -> Result<Imported, Refusal> {
+        self.check_open()?;
+        if batch.lines.len() > IMPORT_LINES_MAX || batch.import.len() > LABEL_BYTES_MAX {
+            let detail = format!("at most {IMPORT_LINES_MAX} lines in one call");
+            return Err(Refusal::TooLarge(detail));
+        }
+        self.import_goes_on(batch)?;
+        let mut groups: Vec<Vec<ImportLine>> = Vec::new();
+        let mut places: HashMap<(&str, &str), usize> = HashMap::new();
+        for line in &batch.lines {
+            let place = places
+                .entry((&line.channel, &line.user))
+                .or_insert_with(|| {
+                    groups.push(Vec::new());
+                    groups.len() - 1
+                });
+            groups[*place].push(line.clone());
+        }
+        let queue = Mutex::new(groups.into_iter());
+        let result = Mutex::new(Ok(Imported::default()));
+        // Commits that wait together become one.
+        std::thread::scope(|scope| {
+            for _ in 0..IMPORT_WRITERS {
+                scope.spawn(|| {
+                    loop {
+                        let next = queue.lock().next();
+                        let (Some(lines), true) = (next, result.lock().is_ok()) else {
+                            return;
+                        };
+                        let done = self.import_person(call, batch, lines);
+                        let mut result = result.lock();
+                        match (done, &mut *result) {
+                            (Ok(one), Ok(all)) => {
+                                all.written.extend(one.written);
+                                all.errors.extend(one.errors);
+                                all.repeated += one.repeated;
+                            }
+                            (Err(refusal), place @ Ok(_)) => *place = Err(refusal),
+                            (_, Err(_)) => {}
+                        }
+                    }
+                });
+            }
+        });
+        let mut imported = result.into_inner()?;
+        imported.written.sort_by_key(|one| one.line);
+        imported.errors.sort_by_key(|one| one.line);
+        self.import_was(batch);
+        Ok(imported)
+    }
+
+    fn import_person(
+        &self,
+        call: &Call<'_>,
+        batch: &ImportBatch,
+        lines: Vec<ImportLine>,
+    ) -> Result<Imported, Refusal> {
+        let lines = Arc::new(lines);
+        let policy = self.policy_of(&self.snapshot()?)?;
+        let role = call.principal.role().to_owned();
+        let first = lines.first().map_or(0, |line| line.line);
+        let once = Once::new(&format!("import/{}/{first}", batch.import), said(&lines));
+        let mut skip: Vec<Fault> = Vec::new();
+        loop {
+            let group = Group {
+                changes: true,
+                subject: None,
+                once: (!batch.dry_run).then(|| once.clone()),
+            };
+            let (policy, lines, role) = (policy.clone(), lines.clone(), role.clone());
+            let (skipped, dry_run) = (skip.clone(), batch.dry_run);
+            let tried = lines.clone();
+            let done = self.together(call, group, move |desk, before| match before {
+                Some(before) => Ok(Clone::clone(before)),
+                None => attempt(desk, &policy, &role, &lines, &skipped, dry_run),
+            })?;
+            let failed = match done {
+                Ok(attempt) | Err(attempt @ Attempt::Done { .. }) => match attempt {
+                    Attempt::Done {
+                        repeated,
+                        kept,
+                        subject,
+                    } => return Ok(told(repeated, kept, subject)),
+                    Attempt::Failed(failed) => failed,
+                },
+                Err(Attempt::Failed(failed)) => failed,
+            };
+            if let Some(refusal) = failed.iter().find_map(Fault::ends) {
+                return Err(refusal);
+            }
+            let none = failed.is_empty();
+            skip.extend(failed);
+            if none || skip.len() >= tried.len() {
+                let errors = skip.into_iter().flat_map(|fault| fault.errors);
+                return Ok(Imported {
+                    errors: errors.collect(),
+                    ..Imported::default()
+                });
+            }
+        }
+    }
+
+    /// Notes that an import is under way; one at a time.
+    fn import_goes_on(&self, batch: &ImportBatch) -> Result<(), Refusal> {
+        let now = self.engine.running();
+        let mut running = self.imports.0.lock();
+        let idle = |one: &Running| now - one.seen_at > IMPORT_IDLE_SECONDS * 1_000;
+        if running
+            .as_ref()
+            .is_some_and(|one| one.name != batch.import && idle(one))
+        {
+            // Whoever ran it is gone: it has failed, and can be begun again.
+            *running = None;
+        }
+        match &mut *running {
+            Some(one) if one.name == batch.import => {
+                one.seen_at = now;
+                if one.job.cancelled() {
+                    if let Some(one) = running.take() {
+                        one.job.ended_early();
+                    }
+                    return Err(Refusal::Conflict(
+                        "somebody has ended this import; the same command goes on with it".into(),
+                    ));
+                }
+            }
+            Some(_) => {
+                return Err(Refusal::Conflict(
+                    "another import is under way: wait for its end, or cancel it".into(),
+                ));
+            }
+            None => {
+                let job = self.jobs.begin(JobKind::Import, "lines")?;
+                job.progress(batch.done, batch.total);
+                *running = Some(Running {
+                    name: batch.import.clone(),
+                    job,
+                    seen_at: now,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn import_was(&self, batch: &ImportBatch) {
+        let mut running = self.imports.0.lock();
+        let Some(one) = running.as_mut().filter(|one| one.name == batch.import) else {
+            return;
+        };
+        let done = batch.done + batch.lines.len() as u64;
+        one.job.progress(done, batch.total);
+        one.seen_at = self.engine.running();
+        if batch.last
+            && let Some(one) = running.take()
+        {
+            one.job.done();
+        }
+    }
+}
+
+fn told(repeated: bool, kept: Remembered, subject: SubjectId) -> Imported {
+    let count = kept.written.len() as u64;
+    let written = kept.written.into_iter().map(|(line, record)| ImportedLine {
+        line,
+        record: record.and_then(|record| record.parse().ok()),
+        subject,
+    });
+    Imported {
+        written: written.collect(),
+        repeated: if repeated { count } else { 0 },
+        errors: kept.errors,
+    }
+}

@@ -1,0 +1,196 @@
+//! Where a rotation of everybody's keys stands, stored and seen; and what is told of keys.
+//!
+//! Knows nothing of how keys are replaced.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::commit::{Txn, View};
+use crate::crypto::{Location, seal, unseal};
+use crate::person::{DAMAGED, instant};
+use crate::refusal::Refusal;
+use crate::row;
+use crate::store::{Table, WriteTx};
+
+const ROW: &[u8] = b"rotation";
+
+/// What a rotation of everybody's keys is at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stage {
+    /// It is over, or there was none yet.
+    #[default]
+    Ended,
+    /// People's keys get their successors.
+    People,
+    /// The index is built under a new placement key.
+    Index,
+}
+
+/// The row, sealed under the system key. A place is where a leaf begins, and names nobody.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(crate) struct RotationRow {
+    /// When the root key was last replaced by itself or with everybody's keys, in milliseconds.
+    pub(crate) root_at: Option<i64>,
+    /// Counts the rotations of everybody's keys.
+    pub(crate) number: u64,
+    pub(crate) deep: bool,
+    pub(crate) stage: Stage,
+    pub(crate) paused: bool,
+    pub(crate) begun_at: i64,
+    pub(crate) ended_at: i64,
+    pub(crate) total: u64,
+    pub(crate) done: u64,
+    pub(crate) skipped: u64,
+    pub(crate) place: [u8; 16],
+    /// The newest generation of the index when it began.
+    pub(crate) placement: u32,
+}
+
+impl RotationRow {
+    pub(super) fn load(view: &dyn View) -> Result<Self, Refusal> {
+        let Some(sealed) = view.tx().get(Table::System, ROW)? else {
+            return Ok(Self::default());
+        };
+        let location = Location::row(view.vault(), Table::System.number(), ROW);
+        let bytes = unseal(&view.system().system, &location, &sealed).map_err(|_| DAMAGED)?;
+        row::decode(&bytes).map_err(|_| DAMAGED)
+    }
+
+    pub(super) fn store(&self, txn: &mut Txn<'_>) -> Result<(), Refusal> {
+        let location = Location::row(txn.vault(), Table::System.number(), ROW);
+        let sealed = seal(&txn.system().system, 0, &location, &row::encode(self));
+        let sealed = sealed.map_err(|_| DAMAGED)?;
+        Ok(txn.put(Table::System, ROW, &sealed)?)
+    }
+
+    pub(super) fn view(&self, running: bool) -> Option<RotationView> {
+        let state = match (self.stage, running, self.paused) {
+            (Stage::Ended, ..) => RotationState::Done,
+            (_, true, _) => RotationState::Running,
+            (_, _, true) => RotationState::Paused,
+            _ => RotationState::Waiting,
+        };
+        (self.number > 0).then(|| RotationView {
+            number: self.number,
+            deep: self.deep,
+            stage: self.stage,
+            state,
+            begun_at: instant(self.begun_at),
+            ended_at: (self.stage == Stage::Ended).then(|| instant(self.ended_at)),
+            people: self.total.max(self.done + self.skipped),
+            done: self.done,
+            skipped: self.skipped,
+        })
+    }
+}
+
+/// How a rotation of everybody's keys stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RotationState {
+    /// Nobody from before has an old key.
+    Done,
+    /// Somebody has ended its job; the next call to begin one goes on with it.
+    Paused,
+    /// It goes on.
+    Running,
+    /// It was cut off; a server goes on with it within a minute.
+    Waiting,
+}
+
+impl RotationState {
+    /// The name, in answers.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Paused => "paused",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+        }
+    }
+}
+
+impl Stage {
+    /// The name, in answers.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ended => "ended",
+            Self::People => "people",
+            Self::Index => "index",
+        }
+    }
+}
+
+/// A rotation of everybody's keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RotationView {
+    /// Counts from 1.
+    pub number: u64,
+    /// Whether root key and index were to be renewed as well.
+    pub deep: bool,
+    /// What it is at.
+    pub stage: Stage,
+    /// How it stands.
+    pub state: RotationState,
+    /// Since when.
+    pub begun_at: Timestamp,
+    /// Until when.
+    pub ended_at: Option<Timestamp>,
+    /// People there were when it began, or more where more came.
+    pub people: u64,
+    /// Those who have new keys.
+    pub done: u64,
+    /// Those who could not be given any, because a row of theirs is damaged. Their old keys stay.
+    pub skipped: u64,
+}
+
+/// The state of the vault's keys.
+#[derive(Clone, Debug)]
+pub struct KeysView {
+    /// The anchor's epoch: which secret the root key works with.
+    pub epoch: u64,
+    /// Slots that the root key is sealed to.
+    pub slots: usize,
+    /// When the root key was last rotated; slots that came or went replaced it as well.
+    pub root_at: Option<Timestamp>,
+    /// Which building of the index look-ups go to.
+    pub index_generation: u32,
+    /// Whether the next one is being built.
+    pub index_in_work: bool,
+    /// The last rotation of everybody's keys, or the one under way.
+    pub rotation: Option<RotationView>,
+}
+
+/// A key of a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyView {
+    /// Its number in the person's keyset.
+    pub key: u32,
+    /// What it is for: `control`, `general`, `consents`, `answers`, or a collection's name.
+    pub compartment: String,
+    /// When the period began that it is for, where there are periods.
+    pub period: Option<Timestamp>,
+    /// Whether the compartment is written under it; an older one waits for its end.
+    pub current: bool,
+    /// Envelopes under it: values, metadata of records, rows of the person's own.
+    pub values: u64,
+}
+
+/// A root key that was replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RootRotated {
+    /// The epoch before.
+    pub epoch_before: u64,
+    /// The epoch after.
+    pub epoch_after: u64,
+}
+
+/// Whether to go on, as whoever is told of the progress says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Onwards {
+    /// Go on.
+    Yes,
+    /// Stop here; it goes on another time.
+    No,
+}

@@ -1,0 +1,294 @@
+//! Lines of a file, written as a bot would write them.
+
+use std::collections::HashSet;
+
+use axum::extract::State;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use vault_core::consent::ConsentState;
+use vault_core::limits::{IMPORT_LINES_MAX, INPUT_ERRORS_MAX};
+use vault_core::refusal::{InputError, Refusal};
+use vault_core::vault::{ImportBatch, ImportLine, ImportWhat, Imported};
+
+use crate::call::Outcome;
+use crate::incoming::Incoming;
+use crate::problem::Problem;
+use crate::reply::Reply;
+use crate::shape::Shape;
+use crate::state::App;
+use crate::urls;
+
+/// Lines that come together.
+#[derive(ToSchema)]
+#[expect(
+    dead_code,
+    reason = "only its schema is used; the members are read one by one"
+)]
+pub(crate) struct ImportRequest {
+    /// Names the import, of your own choice. The same lines under the same name are written once within
+    /// a day.
+    import: String,
+    /// At most 200, in the order of the file.
+    #[schema(max_items = 200)]
+    lines: Vec<ImportLineRequest>,
+    /// Check everything and write nothing.
+    dry_run: Option<bool>,
+    /// Lines that were sent before these, for whoever watches.
+    done: Option<u32>,
+    /// All lines, if that is known.
+    total: Option<u32>,
+    /// Whether these are the last.
+    last: Option<bool>,
+}
+
+/// One line: a record, a consent, or a person alone.
+#[derive(ToSchema)]
+#[schema(as = ImportLine)]
+#[expect(
+    dead_code,
+    reason = "only its schema is used; the members are read one by one"
+)]
+pub(crate) struct ImportLineRequest {
+    /// Its number in the file.
+    line: u64,
+    /// The person's channel.
+    channel: String,
+    /// Their identity there; whoever is not known yet is made.
+    user: String,
+    /// Name of a collection of the policy.
+    collection: Option<String>,
+    /// Fields, `_meta`, `occurred_at`.
+    #[schema(value_type = Option<Object>)]
+    record: Option<Value>,
+    /// What the write is for; where absent, a purpose that the role serves and each field is collected
+    /// for, one without consent first.
+    purpose: Option<String>,
+    /// What the person said about a purpose.
+    consent: Option<ImportConsent>,
+}
+
+/// What a person said about a purpose.
+#[derive(ToSchema)]
+#[expect(
+    dead_code,
+    reason = "only its schema is used; the members are read one by one"
+)]
+pub(crate) struct ImportConsent {
+    /// Name of a purpose of the policy.
+    purpose: String,
+    /// `given`, `refused` or `withdrawn`.
+    state: String,
+    /// The notice that was shown.
+    notice: Option<Value>,
+    /// Which button or word.
+    choice: Option<String>,
+    /// The channel's message.
+    message_id: Option<String>,
+}
+
+/// What became of the lines.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Imported)]
+pub(crate) struct ImportedBody {
+    /// Lines that were written, or would be.
+    written: u64,
+    /// How many of these the same call had written before.
+    repeated: u64,
+    /// Of records of a collection with many: which line became which.
+    records: Vec<ImportedRecord>,
+    /// Lines that were not written.
+    errors: Vec<ImportErrorBody>,
+}
+
+/// A line that became a record.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ImportedRecord {
+    /// Its number in the file.
+    line: u64,
+    /// Whose.
+    subject: String,
+    /// The record; null for the one of a collection with one a person.
+    record: Option<String>,
+}
+
+/// Why a line was not written.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ImportError)]
+pub(crate) struct ImportErrorBody {
+    /// Its number in the file.
+    line: u64,
+    /// Where, as a JSON pointer into `record`; empty for the whole line.
+    pointer: String,
+    /// The code of the refusal, or of what is wrong there.
+    code: String,
+    /// What is expected; never the value.
+    detail: String,
+}
+
+impl From<Imported> for ImportedBody {
+    fn from(imported: Imported) -> Self {
+        Self {
+            written: imported.written.len() as u64,
+            repeated: imported.repeated,
+            records: imported
+                .written
+                .into_iter()
+                .map(|one| ImportedRecord {
+                    line: one.line,
+                    subject: one.subject.to_string(),
+                    record: one.record.map(|record| record.to_string()),
+                })
+                .collect(),
+            errors: imported
+                .errors
+                .into_iter()
+                .map(|one| ImportErrorBody {
+                    line: one.line,
+                    pointer: one.pointer,
+                    code: one.code,
+                    detail: one.detail,
+                })
+                .collect(),
+        }
+    }
+}
+
+fn text(members: &mut Map<String, Value>, name: &str) -> Result<Option<String>, &'static str> {
+    match members.remove(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err("texts are expected here"),
+    }
+}
+
+fn consent(value: Value) -> Result<ImportWhat, &'static str> {
+    let Value::Object(mut members) = value else {
+        return Err("`consent` is an object of: purpose, state, notice, choice, message_id");
+    };
+    let state = match text(&mut members, "state")?.as_deref() {
+        Some("given") => ConsentState::Given,
+        Some("refused") => ConsentState::Refused,
+        Some("withdrawn") => ConsentState::Withdrawn,
+        _ => return Err("`state` is one of: given, refused, withdrawn"),
+    };
+    let what = ImportWhat::Consent {
+        purpose: text(&mut members, "purpose")?.ok_or("a consent is about a `purpose`")?,
+        state,
+        notice: members.remove("notice").unwrap_or(Value::Null),
+        choice: text(&mut members, "choice")?,
+        message_id: text(&mut members, "message_id")?,
+    };
+    match members.is_empty() {
+        true => Ok(what),
+        false => Err("known in a consent: purpose, state, notice, choice, message_id"),
+    }
+}
+
+fn line(value: Value) -> Result<ImportLine, &'static str> {
+    const NUMBER: &str = "`line` is a whole number";
+    let Value::Object(mut members) = value else {
+        return Err("each line is an object");
+    };
+    let number = members.remove("line").ok_or(NUMBER)?;
+    let number = number.as_u64().ok_or(NUMBER)?;
+    let channel = text(&mut members, "channel")?.ok_or("`channel` is missing")?;
+    let user = text(&mut members, "user")?.ok_or("`user` is missing")?;
+    let collection = text(&mut members, "collection")?;
+    let purpose = text(&mut members, "purpose")?;
+    let record = members.remove("record").filter(|value| !value.is_null());
+    let said = members.remove("consent").filter(|value| !value.is_null());
+    if !members.is_empty() {
+        return Err("known in a line: line, channel, user, collection, record, purpose, consent");
+    }
+    let what = match (collection, record, said) {
+        (Some(collection), Some(Value::Object(body)), None) => ImportWhat::Record {
+            collection,
+            body,
+            purpose,
+        },
+        (None, None, Some(said)) => consent(said)?,
+        (None, None, None) => ImportWhat::Person,
+        _ => return Err("a line has `collection` and `record`, or `consent`, or neither"),
+    };
+    Ok(ImportLine {
+        line: number,
+        channel,
+        user,
+        what,
+    })
+}
+
+pub(crate) fn read_import(body: Value) -> Result<ImportBatch, Problem> {
+    const KNOWN: [&str; 6] = ["import", "lines", "dry_run", "done", "total", "last"];
+    let mut shape = Shape::of(body, &KNOWN)?;
+    let import = shape.text("import");
+    let flag = |shape: &mut Shape, name| shape.has(name) && shape.flag(name);
+    let dry_run = flag(&mut shape, "dry_run");
+    let last = flag(&mut shape, "last");
+    let done = shape.optional_number("done").unwrap_or(0).into();
+    let total = shape.optional_number("total").map(u64::from);
+    let lines = match shape.value("lines") {
+        Value::Array(lines) if lines.len() <= IMPORT_LINES_MAX => lines,
+        _ => {
+            shape.refuse(
+                "lines",
+                "length",
+                format!("a list of at most {IMPORT_LINES_MAX}"),
+            );
+            Vec::new()
+        }
+    };
+    let mut batch = shape.finish(ImportBatch {
+        import,
+        lines: Vec::with_capacity(lines.len()),
+        dry_run,
+        done,
+        total,
+        last,
+    })?;
+    let mut errors = Vec::new();
+    for (place, value) in lines.into_iter().enumerate() {
+        match line(value) {
+            Ok(line) => batch.lines.push(line),
+            Err(detail) if errors.len() < INPUT_ERRORS_MAX => errors.push(InputError {
+                pointer: format!("/lines/{place}"),
+                code: "line",
+                detail: detail.to_owned(),
+            }),
+            Err(_) => {}
+        }
+    }
+    match errors.is_empty() {
+        true => Ok(batch),
+        false => Err(Refusal::Invalid(errors).into()),
+    }
+}
+
+/// Take lines of a file
+///
+/// Each line is the write of a bot, decided for the caller's role as that is; whoever is not known yet is
+/// made (capability `subjects.create`; consents need `consents.record`). The lines of one person happen
+/// in one commit, and are remembered there for a day by `import` and number: the same call again writes
+/// nothing twice. A line that is refused is told, and spoils no other. One import runs at a time, as a
+/// job that is seen and cancelled like others.
+#[utoipa::path(post, path = urls::IMPORT, tag = "bulk", operation_id = "import_lines",
+    request_body = ImportRequest,
+    responses((status = 200, description = "What became of the lines", body = ImportedBody)))]
+pub(crate) async fn import(State(app): State<App>, incoming: Incoming) -> Outcome {
+    let body = incoming.json()?;
+    app.call(incoming, move |session| {
+        let batch = session.parsed("subjects.create", read_import(body))?;
+        let people: HashSet<(&str, &str)> = batch
+            .lines
+            .iter()
+            .map(|line| (&*line.channel, &*line.user))
+            .collect();
+        for _ in &people {
+            session.count_lookup()?;
+        }
+        let imported = session.vault.import(&session.call(), &batch)?;
+        Ok(Reply::json(200, &ImportedBody::from(imported)))
+    })
+    .await
+}

@@ -1,0 +1,328 @@
+//! The vault's own keys: their state, and new ones in their place.
+
+use axum::extract::State;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use vault_core::id::SubjectId;
+
+use crate::call::Outcome;
+use crate::idempotency::Remember;
+use crate::incoming::Incoming;
+use crate::problem::Problem;
+use crate::reply::Reply;
+use crate::rotation;
+use crate::shape::Shape;
+use crate::state::App;
+use crate::urls;
+
+const CAPABILITY: &str = "keys.manage";
+
+/// Which keys are to be replaced.
+#[derive(ToSchema)]
+#[schema(as = RotateKeysRequest)]
+#[expect(dead_code, reason = "describes the wire; what is read is `Scope`")]
+pub(crate) struct RotateRequest {
+    /// `root`: the root key, at once. `subject`: every key of one person. `all`: everybody's, which goes
+    /// on after the answer.
+    scope: String,
+    /// Whose, `sub_…`; with `subject` alone.
+    subject: Option<String>,
+    /// With `all` alone: the root key first, and the key that places the index last.
+    #[schema(default = false)]
+    deep: Option<bool>,
+}
+
+#[derive(Clone, Copy)]
+enum Scope {
+    All { deep: bool },
+    Root,
+    Subject(SubjectId),
+}
+
+impl Scope {
+    fn read(body: Value) -> Result<Self, Problem> {
+        let mut shape = Shape::of(body, &["scope", "subject", "deep"])?;
+        let scope = shape.text("scope");
+        if scope != "subject" && shape.has("subject") {
+            let detail = "a person is named with the scope `subject` alone";
+            shape.refuse("subject", "unexpected", detail);
+        }
+        if scope != "all" && shape.has("deep") {
+            let detail = "goes with the scope `all` alone";
+            shape.refuse("deep", "unexpected", detail);
+        }
+        let found = match scope.as_str() {
+            "all" => Self::All {
+                deep: shape.has("deep") && shape.flag("deep"),
+            },
+            "root" => Self::Root,
+            "subject" => {
+                let text = shape.text("subject");
+                match text.parse() {
+                    Ok(subject) => Self::Subject(subject),
+                    Err(_) => {
+                        shape.refuse("subject", "not_an_id", "`sub_…` is expected");
+                        Self::Root
+                    }
+                }
+            }
+            _ => {
+                let detail = "`root`, `subject` or `all` is expected";
+                shape.refuse("scope", "unknown_word", detail);
+                Self::Root
+            }
+        };
+        shape.finish(found)
+    }
+}
+
+/// A key of a person.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SubjectKey)]
+pub(crate) struct KeyBody {
+    /// Its number in the person's keyset.
+    key: u32,
+    /// What it is for: `control`, `general`, `consents`, `answers`, or a collection's name.
+    compartment: String,
+    /// When the period began that it is for; null where there are no periods.
+    #[schema(format = DateTime)]
+    period: Option<String>,
+    /// `current`, or `ending`: another has taken its place, and it goes with the last value under it.
+    state: &'static str,
+    /// Envelopes under it: values, metadata of records, rows of the person's own.
+    values: u64,
+}
+
+impl From<vault_core::vault::KeyView> for KeyBody {
+    fn from(view: vault_core::vault::KeyView) -> Self {
+        Self {
+            key: view.key,
+            compartment: view.compartment,
+            period: view.period.map(|at| at.to_string()),
+            state: if view.current { "current" } else { "ending" },
+            values: view.values,
+        }
+    }
+}
+
+/// A rotation of everybody's keys.
+#[derive(Serialize, ToSchema)]
+#[schema(as = KeyRotation)]
+pub(crate) struct RotationBody {
+    /// Counts from 1.
+    number: u64,
+    /// Whether the root key and the key that places the index are renewed as well.
+    deep: bool,
+    /// `running`, `waiting` (goes on within a minute), `paused` (goes on when it is asked for again) or
+    /// `done`.
+    state: &'static str,
+    /// `people`, `index` or `ended`.
+    stage: &'static str,
+    /// Since when.
+    #[schema(format = DateTime)]
+    begun_at: String,
+    /// Until when.
+    #[schema(format = DateTime)]
+    ended_at: Option<String>,
+    /// People there were when it began, or more where more came.
+    people: u64,
+    /// Those who have new keys.
+    people_done: u64,
+    /// Those who still have old ones.
+    people_left: u64,
+    /// Those who could not be given any, because a row of theirs is damaged. Their old keys stay.
+    people_skipped: u64,
+}
+
+impl From<vault_core::vault::RotationView> for RotationBody {
+    fn from(view: vault_core::vault::RotationView) -> Self {
+        let left = match view.ended_at {
+            Some(_) => view.skipped,
+            None => view.people.saturating_sub(view.done),
+        };
+        Self {
+            number: view.number,
+            deep: view.deep,
+            state: view.state.name(),
+            stage: view.stage.name(),
+            begun_at: view.begun_at.to_string(),
+            ended_at: view.ended_at.map(|at| at.to_string()),
+            people: view.people,
+            people_done: view.done,
+            people_left: left,
+            people_skipped: view.skipped,
+        }
+    }
+}
+
+/// The root key.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RootKey)]
+pub(crate) struct RootBody {
+    /// The anchor's epoch, whose secret it works with.
+    epoch: u64,
+    /// Slots that it is sealed to.
+    slots: usize,
+    /// When it was last rotated; slots that came or went since have replaced it as well.
+    #[schema(format = DateTime)]
+    rotated_at: Option<String>,
+}
+
+/// The key that places the index.
+#[derive(Serialize, ToSchema)]
+#[schema(as = IndexKey)]
+pub(crate) struct IndexBody {
+    /// Which building of the index look-ups go to.
+    generation: u32,
+    /// Whether the next is being built.
+    in_work: bool,
+}
+
+/// The state of the vault's keys.
+#[derive(Serialize, ToSchema)]
+#[schema(as = KeyStates)]
+pub(crate) struct KeysBody {
+    /// The root key.
+    root: RootBody,
+    /// The key that places the index.
+    index: IndexBody,
+    /// The last rotation of everybody's keys, or the one under way; null before the first.
+    rotation: Option<RotationBody>,
+    /// The keys of the person that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    subject_keys: Option<Vec<KeyBody>>,
+}
+
+/// What was replaced, or is being.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RotatedKeys)]
+pub(crate) struct RotatedBody {
+    /// As asked for.
+    scope: &'static str,
+    /// With `root`: the anchor's epoch before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    epoch_before: Option<u64>,
+    /// With `root`: and after.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    epoch_after: Option<u64>,
+    /// With `subject`: the person's keys now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    subject_keys: Option<Vec<KeyBody>>,
+    /// With `all`: how it stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    rotation: Option<RotationBody>,
+    /// With `all`: whether it had been begun before and goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    resumed: Option<bool>,
+}
+
+impl RotatedBody {
+    fn of(scope: &'static str) -> Self {
+        Self {
+            scope,
+            epoch_before: None,
+            epoch_after: None,
+            subject_keys: None,
+            rotation: None,
+            resumed: None,
+        }
+    }
+}
+
+/// State of the vault's keys
+///
+/// Capability `keys.manage`. With `subject`, a person's keys as well: what each is for, and how many
+/// values lie under it. No key is shown.
+#[utoipa::path(get, path = urls::KEYS, tag = "admin", operation_id = "list_keys",
+    params(("subject" = Option<String>, Query, description = "This person's keys as well, `sub_…`")),
+    responses((status = 200, description = "The state", body = KeysBody)))]
+pub(crate) async fn list(State(app): State<App>, incoming: Incoming) -> Outcome {
+    let subject = incoming.query(&["subject"]).and_then(|query| {
+        let Some(text) = query.text("subject") else {
+            return Ok(None);
+        };
+        let wrong = |_| Problem::invalid_at("", "not_an_id", "`subject`: `sub_…` is expected");
+        text.parse::<SubjectId>().map(Some).map_err(wrong)
+    });
+    app.call(incoming, move |session| {
+        let subject = session.parsed(CAPABILITY, subject)?;
+        let keys = session.vault.keys(&session.call())?;
+        let subject_keys = match subject {
+            None => None,
+            Some(subject) => {
+                let keys = session.vault.subject_keys(&session.call(), subject)?;
+                Some(keys.into_iter().map(KeyBody::from).collect())
+            }
+        };
+        let body = KeysBody {
+            root: RootBody {
+                epoch: keys.epoch,
+                slots: keys.slots,
+                rotated_at: keys.root_at.map(|at| at.to_string()),
+            },
+            index: IndexBody {
+                generation: keys.index_generation,
+                in_work: keys.index_in_work,
+            },
+            rotation: keys.rotation.map(RotationBody::from),
+            subject_keys,
+        };
+        Ok(Reply::json(200, &body))
+    })
+    .await
+}
+
+/// Replace keys
+///
+/// Capability `keys.manage`. `root` is done at any size in one commit: it is for a secret that leaked
+/// alone. Where files or the anchor may have been copied with it, `all` with `deep` helps: the root key
+/// at once, then, after the answer (202), everybody's keys, and the key that places the index; reads and
+/// writes go on meanwhile, and a restart goes on with it. `GET /v1/admin/keys` says how far it is. It does
+/// not replace the other keys of the system keyset (log, signature, look-up values).
+#[utoipa::path(post, path = urls::KEYS_ROTATE, tag = "admin", operation_id = "rotate_keys",
+    request_body = RotateRequest,
+    responses((status = 200, description = "Replaced", body = RotatedBody),
+              (status = 202, description = "Begun, or goes on", body = RotatedBody)))]
+pub(crate) async fn rotate(State(app): State<App>, incoming: Incoming) -> Outcome {
+    let body = incoming.json()?;
+    app.post(incoming, Remember::Reply, None, move |session| {
+        let (vault, call) = (&session.vault, session.call());
+        match session.parsed(CAPABILITY, Scope::read(body))? {
+            Scope::Root => {
+                let rotated = vault.rotate_root(&call)?;
+                let body = RotatedBody {
+                    epoch_before: Some(rotated.epoch_before),
+                    epoch_after: Some(rotated.epoch_after),
+                    ..RotatedBody::of("root")
+                };
+                Ok(Reply::json(200, &body))
+            }
+            Scope::Subject(subject) => {
+                let keys = vault.rotate_subject(&call, subject)?;
+                let body = RotatedBody {
+                    subject_keys: Some(keys.into_iter().map(KeyBody::from).collect()),
+                    ..RotatedBody::of("subject")
+                };
+                Ok(Reply::json(200, &body))
+            }
+            Scope::All { deep } => {
+                let (rotation, resumed) = vault.begin_rotation(&call, deep)?;
+                rotation::go_on(&session.app);
+                let body = RotatedBody {
+                    rotation: Some(rotation.into()),
+                    resumed: Some(resumed),
+                    ..RotatedBody::of("all")
+                };
+                Ok(Reply::json(202, &body))
+            }
+        }
+    })
+    .await
+}

@@ -1,0 +1,272 @@
+//! A package as an answer: its form, its headers, who gets it. And lines of a file as a call.
+//!
+//! Failure is a document that the published schema does not describe, a name or a header with something
+//! of the person, an answer that the contract does not know, a line that is written twice.
+
+#[allow(dead_code, reason = "each test binary uses a part")]
+mod contract;
+#[allow(dead_code, reason = "each test binary uses a part")]
+mod people;
+
+use contract::{Answered, Contract};
+use people::Bench;
+use serde_json::{Value, json};
+
+const CANARY: &str = "canary.jane@example.test";
+const ROLES: &str = "\n[roles.half]\nread = { \"profile.name\" = \"full\" }\nmay = [\"subjects.export\"]\n\
+    [roles.none]\npurposes = [\"support\"]\nread = { \"*\" = \"full\" }\n";
+
+fn bench() -> Bench {
+    Bench::under(&format!("{}{ROLES}", vault_core::policy::SAMPLE))
+}
+
+fn jane(bench: &Bench) -> String {
+    let bot = bench.key("bot");
+    let jane = bench.person(&bot, CANARY);
+    let at = |rest: &str| format!("/v1/subjects/{jane}/{rest}");
+    let profile = json!({"email": CANARY, "name": "Jane Canary", "_meta": {"source": "form"}});
+    bench.call(&bot, "PATCH", &at("records/profile"), profile);
+    bench.call(
+        &bot,
+        "POST",
+        &at("records/messages"),
+        json!({"from": "user", "text": "hello"}),
+    );
+    bench.call(
+        &bot,
+        "PUT",
+        &at("consents/newsletter"),
+        json!({"given": true, "notice": "v1"}),
+    );
+    let session = json!({"purpose": "support", "fields": ["profile.name"], "reads": 1});
+    bench.call(&bot, "POST", &at("sessions"), session);
+    jane
+}
+
+fn schema() -> jsonschema::Validator {
+    let text = include_str!("../../docs/export.schema.json");
+    let schema: Value = serde_json::from_str(text).expect("JSON");
+    jsonschema::draft202012::new(&schema).expect("a schema")
+}
+
+#[test]
+fn every_package_is_what_the_published_schema_says() {
+    let bench = bench();
+    let jane = jane(&bench);
+    let path = format!("/v1/subjects/{jane}/export");
+    let schema = schema();
+    for role in ["dpo", "half"] {
+        let key = bench.key(role);
+        for right in ["access", "portability"] {
+            let body = json!({"right": right, "format": "json"});
+            let answer = bench.call(&key, "POST", &path, body);
+            assert_eq!(answer.status, 200, "{}", answer.body);
+            let wrong: Vec<String> = schema
+                .iter_errors(&answer.body)
+                .map(|error| format!("{} {}", error.instance_path(), error.schema_path()))
+                .collect();
+            assert!(wrong.is_empty(), "{role} {right}: {wrong:?}");
+            assert_eq!(answer.body["complete"], role == "dpo");
+        }
+    }
+    // The control: the schema sees what is missing, and what is too much.
+    let whole = bench.call(
+        &bench.key("dpo"),
+        "POST",
+        &path,
+        json!({"right": "access", "format": "json"}),
+    );
+    for (name, value) in [("left_out", json!([])), ("more", json!(1))] {
+        let mut body = whole.body.clone();
+        body[name] = value;
+        assert!(!schema.is_valid(&body), "{name}");
+    }
+    let mut body = whole.body.clone();
+    body.as_object_mut().unwrap().remove("accesses");
+    assert!(!schema.is_valid(&body));
+    assert!(schema.is_valid(&whole.body));
+}
+
+#[test]
+fn the_answer_is_a_file_that_is_not_kept_and_whose_name_says_nothing_of_the_person() {
+    let bench = bench();
+    let jane = jane(&bench);
+    let key = bench.key("dpo");
+    let path = format!("/v1/subjects/{jane}/export");
+    let contract = Contract::new(vault_server::openapi());
+    for (format, media_type, name) in [
+        (
+            "json",
+            "application/json",
+            "personal-data-access-2027-01-15.json",
+        ),
+        (
+            "html",
+            "text/html; charset=utf-8",
+            "personal-data-access-2027-01-15.html",
+        ),
+        (
+            "csv",
+            "application/zip",
+            "personal-data-access-2027-01-15.zip",
+        ),
+        (
+            "zip",
+            "application/zip",
+            "personal-data-access-2027-01-15.zip",
+        ),
+    ] {
+        let body = json!({"right": "access", "format": format});
+        let (status, headers, bytes) = bench.raw(&key, "POST", &path, &body);
+        assert_eq!(status, 200);
+        let header = |name: &str| {
+            let found = headers.iter().find(|(one, _)| one == name);
+            found.map_or("", |(_, value)| value.as_str())
+        };
+        assert_eq!(header("content-type"), media_type);
+        assert_eq!(header("cache-control"), "no-store");
+        let disposition = format!("attachment; filename=\"{name}\"");
+        assert_eq!(header("content-disposition"), disposition);
+        assert!(format != "html" || header("content-security-policy").contains("sandbox"));
+        let mut headers = headers.clone();
+        if !headers.iter().any(|(name, _)| name == "request-id") {
+            headers.push((
+                "request-id".into(),
+                "call_00000000000000000000000000".into(),
+            ));
+        }
+        let answered = Answered {
+            method: "POST",
+            path: &path,
+            status,
+            headers: &headers,
+            body: &bytes,
+        };
+        contract
+            .check(&answered)
+            .unwrap_or_else(|error| panic!("{format}: {error}"));
+    }
+}
+
+#[test]
+fn only_who_may_gets_a_package_and_the_input_is_checked_after_that() {
+    let bench = bench();
+    let jane = jane(&bench);
+    let path = |who: &str| format!("/v1/subjects/{who}/export");
+    let good = || json!({"right": "access", "format": "json"});
+    for role in ["bot", "agent", "none", "operator", "auditor"] {
+        let key = bench.key(role);
+        for body in [good(), json!({"right": "all"})] {
+            let refused = bench.call(&key, "POST", &path(&jane), body);
+            assert_eq!(refused.code(), (403, "role_denied"), "{role}");
+        }
+    }
+    let dpo = bench.key("dpo");
+    for (body, code) in [
+        (json!({"right": "all", "format": "json"}), "unknown_word"),
+        (json!({"right": "access", "format": "xml"}), "unknown_word"),
+        (
+            json!({"right": "access", "format": "json", "recipient": "age1x"}),
+            "not_a_recipient",
+        ),
+        (
+            json!({"right": "access", "format": "json", "passphrase": "short"}),
+            "length",
+        ),
+    ] {
+        let refused = bench.call(&dpo, "POST", &path(&jane), body);
+        assert_eq!(refused.status, 422);
+        assert_eq!(refused.body["errors"][0]["code"], code);
+    }
+    let nobody = path("sub_00000000000000000000000000");
+    assert_eq!(
+        bench.call(&dpo, "POST", &nobody, good()).code(),
+        (404, "not_found")
+    );
+    bench.call(&dpo, "DELETE", &format!("/v1/subjects/{jane}"), Value::Null);
+    assert_eq!(
+        bench.call(&dpo, "POST", &path(&jane), good()).code(),
+        (410, "erased")
+    );
+}
+
+#[test]
+fn lines_are_written_once_and_what_is_wrong_with_one_is_told_and_spoils_no_other() {
+    let bench = bench();
+    let bot = bench.key("bot");
+    let record = |line: u64, user: &str, collection: &str, record: Value| {
+        json!({"line": line, "channel": "web", "user": user, "collection": collection,
+            "record": record, "purpose": "support"})
+    };
+    let body = json!({"import": "a", "total": 5, "lines": [
+        record(1, "ann", "messages", json!({"text": "one"})),
+        record(2, "ann", "profile", json!({"email": format!("{CANARY} no mail")})),
+        record(3, "ben", "messages", json!({"text": "two"})),
+        record(4, "ann", "messages", json!({"text": "three"})),
+        {"line": 5, "channel": "web", "user": "ann",
+         "consent": {"purpose": "newsletter", "state": "given", "notice": "v1"}},
+    ]});
+    let mut dry = body.clone();
+    dry["dry_run"] = json!(true);
+    let would = bench.call(&bot, "POST", "/v1/import", dry);
+    assert_eq!(
+        (would.status, &would.body["written"]),
+        (200, &json!(4)),
+        "{}",
+        would.body
+    );
+    let look = json!({"channel": "web", "user": "ben"});
+    let none = bench.call(&bot, "POST", "/v1/subjects/lookup", look);
+    assert_eq!(none.code(), (404, "not_found"), "a dry run writes nothing");
+    let done = bench.call(&bot, "POST", "/v1/import", body.clone());
+    assert_eq!(
+        (&done.body["written"], &done.body["repeated"]),
+        (&json!(4), &json!(0))
+    );
+    let errors = &done.body["errors"];
+    assert_eq!(
+        (&errors[0]["line"], &errors[0]["pointer"]),
+        (&json!(2), &json!("/email"))
+    );
+    assert!(!done.body.to_string().contains("canary"));
+    let again = bench.call(&bot, "POST", "/v1/import", body.clone());
+    assert_eq!(
+        (&again.body["written"], &again.body["repeated"]),
+        (&json!(4), &json!(4))
+    );
+    assert_eq!(again.body["records"], done.body["records"]);
+    let ann = bench.person(&bot, "ann");
+    assert_eq!(bench.messages(&bot, &ann), ["three", "one"]);
+    // The same name for other lines is another call.
+    let mut other = body.clone();
+    other["lines"][0]["record"]["text"] = json!("other");
+    assert_eq!(
+        bench.call(&bot, "POST", "/v1/import", other).code(),
+        (409, "idempotency_mismatch")
+    );
+    // One at a time; one that says no more stands in nobody's way for ever.
+    let mut next = body.clone();
+    next["import"] = json!("b");
+    assert_eq!(
+        bench.call(&bot, "POST", "/v1/import", next.clone()).code(),
+        (409, "conflict")
+    );
+    let mut last = body;
+    last["last"] = json!(true);
+    assert_eq!(bench.call(&bot, "POST", "/v1/import", last).status, 200);
+    next["lines"] = json!([]);
+    next["last"] = json!(true);
+    assert_eq!(bench.call(&bot, "POST", "/v1/import", next).status, 200);
+    let jobs = bench.vault.jobs().list();
+    assert_eq!(
+        jobs.iter()
+            .filter(|job| job.kind.name() == "import")
+            .count(),
+        2
+    );
+    // A role writes what it may write.
+    let agent = bench.key("agent");
+    let refused = json!({"import": "c", "last": true, "lines": [record(1, "cy", "messages", json!({"text": "x"}))]});
+    let refused = bench.call(&agent, "POST", "/v1/import", refused);
+    assert_eq!(refused.body["errors"][0]["code"], "role_denied");
+}
