@@ -18,7 +18,13 @@ use vault_server::rollback::Accepted;
 use crate::secret::SecretKind;
 use crate::terminal::When;
 
+mod backup;
 mod examples;
+
+pub(crate) use backup::{
+    BackupCommand, CreateArguments as BackupCreateArguments, KeyArguments, OpenArguments,
+    RestoreArguments, VerifyArguments,
+};
 
 /// Creates, serves and administers an encrypted vault for personal data.
 ///
@@ -167,6 +173,9 @@ pub(crate) enum Command {
     /// What opens the vault: passphrases, recovery keys, key files, shares
     #[command(subcommand, after_help = examples::SLOT)]
     Slot(SlotCommand),
+    /// Copies of the vault in two parts, and vaults out of copies
+    #[command(subcommand, after_help = examples::BACKUP)]
+    Backup(BackupCommand),
     /// The vault's own keys: their state, and new ones in their place
     #[command(subcommand, after_help = examples::KEY)]
     Key(KeyCommand),

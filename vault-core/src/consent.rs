@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::commit::{Txn, View};
-use crate::crypto::Location;
-use crate::id::ConsentId;
-use crate::keys::keyset::Compartment;
+use crate::crypto::{Location, seal};
+use crate::entropy::Entropy;
+use crate::id::{ConsentId, VaultId};
+use crate::keys::keyset::{Compartment, Keyset, PersonEntry};
 use crate::limits::CONSENT_EVENTS_MAX;
 use crate::person::{DAMAGED, Person};
 use crate::refusal::Refusal;
@@ -189,4 +190,39 @@ pub(crate) fn append(
     )?;
     txn.revoke(person.subject);
     Ok(())
+}
+
+/// The row that says that a person no longer agrees, for a vault that is being restored: purpose,
+/// sequence, and since when. `None` if the keyset is full.
+pub(crate) fn withdrawal(
+    vault: VaultId,
+    entry: &PersonEntry,
+    keyset: &mut Keyset,
+    (purpose, sequence, at): (u16, u32, Timestamp),
+    entropy: &mut dyn Entropy,
+) -> Option<(Vec<u8>, Vec<u8>)> {
+    let event = ConsentEvent {
+        consent: ConsentId::generate(entropy),
+        state: ConsentState::Withdrawn,
+        at,
+        notice: Value::Null,
+        choice: None,
+        message_id: None,
+    };
+    let number = match keyset.newest(Compartment::CONSENTS) {
+        Some(dek) => dek.number,
+        None => keyset.add(Compartment::CONSENTS, entropy)?,
+    };
+    let sequence = sequence.to_be_bytes();
+    let handle = entry.handle.as_bytes();
+    let location = Location {
+        compartment: Compartment::CONSENTS.number,
+        collection: purpose,
+        record: &sequence,
+        ..Location::row(vault, Table::Consents.number(), handle)
+    };
+    let bytes = serde_json::to_vec(&event).ok()?;
+    let sealed = seal(&keyset.key(number)?.key, number, &location, &bytes).ok()?;
+    let key = [&handle[..], &purpose.to_be_bytes(), &sequence].concat();
+    Some((key, sealed))
 }

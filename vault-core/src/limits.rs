@@ -168,6 +168,28 @@ pub const CACHE_BYTES_DEFAULT: usize = 16 << 20;
 pub const JOBS_RUNNING_MAX: usize = 8;
 /// Jobs that have ended and are still shown.
 pub const JOBS_KEPT_MAX: usize = 64;
+/// Changed people and rows that are remembered while a backup is made: about 100 MB.
+pub const WATCHED_ROWS_MAX: usize = 2 << 20;
+/// Bytes of an object of a backup.
+pub const BACKUP_OBJECT_BYTES_MAX: u64 = 64 << 20;
+/// Bytes that a backup copies from one snapshot: a long one would keep freed pages from being used again.
+pub const BACKUP_SLICE_BYTES: u64 = 16 << 20;
+/// Times that a backup follows what changed meanwhile, before it stops for the last of it.
+pub const BACKUP_ROUNDS_MAX: u32 = 5;
+/// So few changed people that a backup copies them from the same snapshot as its end.
+pub const BACKUP_LAST_PEOPLE_MAX: usize = 1_024;
+/// Times that a backup begins anew because more changed meanwhile than is remembered.
+pub const BACKUP_ATTEMPTS_MAX: u32 = 3;
+/// People whose row handles are sorted at a time for the key part of a backup.
+pub const BACKUP_SORT_PEOPLE_MAX: usize = 256 << 10;
+/// Longest manifest of a backup that is read.
+pub const MANIFEST_BYTES_MAX: u64 = 64 << 20;
+/// People whom one commit of a restore brings back.
+pub const RESTORE_PEOPLE_MAX: usize = 64 << 10;
+/// Bytes of rows that one commit of a restore writes.
+pub const RESTORE_BYTES_MAX: usize = 64 << 20;
+/// Public keys that one key part is sealed to.
+pub const RECIPIENTS_MAX: usize = 32;
 /// Records that one entry of the erasure ledger names.
 pub const LEDGER_RECORDS_MAX: usize = 1_000;
 /// Entries of the ledger that are read from its table at a time.

@@ -143,6 +143,7 @@ impl Person {
     /// Writes the keyset, which has changed.
     pub(crate) fn store(&self, txn: &mut Txn<'_>) -> Result<(), Refusal> {
         let vault = txn.vault();
+        txn.note_keyset(self.subject, self.entry.handle);
         Ok(self.keyset.store(vault, txn, &self.entry)?)
     }
 

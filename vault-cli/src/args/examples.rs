@@ -263,3 +263,50 @@ Examples:
   vault-cli completions bash > ~/.local/share/bash-completion/completions/vault-cli
   vault-cli completions zsh > ~/.zfunc/_vault-cli
   vault-cli completions fish > ~/.config/fish/completions/vault-cli.fish";
+
+pub(super) const BACKUP: &str = "\
+Examples:
+  vault-cli backup identity --to identity.txt
+  vault-cli --vault /srv/vault backup create --to /mnt/backups --recipient backup.pub
+  vault-cli backup verify --from /mnt/backups --identity identity.txt";
+
+pub(super) const BACKUP_CREATE: &str = "\
+Examples:
+  vault-cli --vault /srv/vault backup create --to /mnt/backups --recipient backup.pub
+  vault-cli --vault /srv/vault backup create --to /mnt/backups --passphrase-recipient
+  vault-cli --vault /srv/vault backup create --to /mnt/backups --data-only";
+
+pub(super) const BACKUP_IDENTITY: &str = "\
+Examples:
+  vault-cli backup identity --to identity.txt > backup.pub
+  vault-cli backup identity --to /media/key/identity.txt --json";
+
+pub(super) const BACKUP_LIST: &str = "\
+Examples:
+  vault-cli backup list --from /mnt/backups
+  vault-cli backup list --from /mnt/backups --json";
+
+pub(super) const BACKUP_VERIFY: &str = "\
+Examples:
+  vault-cli backup verify --from /mnt/backups --key vault.key
+  vault-cli backup verify --from /mnt/backups --identity identity.txt --share 1/7";
+
+pub(super) const BACKUP_RESTORE: &str = "\
+Examples:
+  vault-cli backup restore --from b --identity identity.txt --into v --ledger lost/ledger
+  vault-cli backup restore --from b --identity identity.txt --into v --dry-run";
+
+pub(super) const BACKUP_REKEY: &str = "\
+Examples:
+  vault-cli --vault v backup rekey --to b bak_00000000000000000000000000 --passphrase-recipient
+  vault-cli --vault v backup rekey --to b bak_00000000000000000000000000 --passphrase-recipient --keys-for P7D";
+
+pub(super) const BACKUP_PRUNE: &str = "\
+Examples:
+  vault-cli --vault v backup prune --to b --keep-last 3 --dry-run
+  vault-cli --vault v backup prune --to b --keep-daily 7 --keep-monthly 12 --yes";
+
+pub(super) const BACKUP_LEDGER: &str = "\
+Examples:
+  vault-cli --vault /srv/vault backup ledger --to /mnt/backups
+  vault-cli --vault /srv/vault backup ledger --to /mnt/backups --json";

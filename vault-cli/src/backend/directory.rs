@@ -86,6 +86,10 @@ impl Drop for Directory {
 }
 
 impl Backend for Directory {
+    fn opened(&self) -> Option<(&Vault, &Principal)> {
+        Some((&self.vault, &self.keyholder))
+    }
+
     fn status(&self) -> Result<Value, Failure> {
         let status = self.vault.status()?;
         Ok(json!({

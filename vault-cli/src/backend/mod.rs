@@ -9,7 +9,7 @@ mod remote;
 use serde_json::Value;
 use vault_core::id::{ReceiptId, SubjectId, TokenId};
 use vault_core::policy::Period;
-use vault_core::vault::{AccessQuery, AuditQuery, TokenInput};
+use vault_core::vault::{AccessQuery, AuditQuery, Principal, TokenInput, Vault};
 
 pub(crate) use directory::{Directory, locked_status, settings};
 pub(crate) use remote::{Remote, SOCKET, refused};
@@ -34,6 +34,10 @@ pub(crate) enum Scope {
 
 /// What the commands ask of a vault.
 pub(crate) trait Backend {
+    /// The vault itself, where this process has it open, and who calls.
+    fn opened(&self) -> Option<(&Vault, &Principal)> {
+        None
+    }
     /// State and counts.
     fn status(&self) -> Result<Value, Failure>;
     /// The policy in force: `{version, applied_at, sha256, source}`.

@@ -3,6 +3,7 @@
 //! Knows no keys. What destroys something asks first; `--dry-run` never changes anything.
 
 mod audit;
+mod backup;
 mod completions;
 mod dev;
 mod doctor;
@@ -122,6 +123,7 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
         Command::Receipt(command) => receipt::run(&context, &command),
         Command::Import(arguments) => import::run(&context, &arguments),
         Command::Retention(command) => retention::run(&context, &command),
+        Command::Backup(command) => backup::run(&context, &command),
         Command::Completions { shell } => {
             completions::run(&context, shell);
             Ok(())

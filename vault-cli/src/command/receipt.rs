@@ -167,7 +167,7 @@ fn proved(verified: &Verified, body: &Value) -> Value {
 }
 
 /// The key itself, or what is in the file of that name.
-fn read_key(text: &str) -> Result<VerifierKey, Failure> {
+pub(super) fn read_key(text: &str) -> Result<VerifierKey, Failure> {
     if let Ok(key) = VerifierKey::parse(text) {
         return Ok(key);
     }

@@ -100,6 +100,38 @@ impl VerifierKey {
         })
     }
 
+    /// Signs a document that is no note: base64 of key hash and signature. `context` keeps it from
+    /// being taken for one of another kind.
+    #[must_use]
+    pub(crate) fn sign_document(
+        vault: VaultId,
+        seed: &Secret<32>,
+        context: &str,
+        bytes: &[u8],
+    ) -> String {
+        let key = Self::of(vault, seed);
+        let signed = [context.as_bytes(), b"\n", bytes].concat();
+        let signature = SigningKey::from_bytes(seed.expose()).sign(&signed);
+        BASE64.encode(&[&key_hash(&key.name, &key.key)[..], &signature.to_bytes()].concat())
+    }
+
+    /// Whether this key has signed a document so.
+    #[must_use]
+    pub(crate) fn signed_document(&self, context: &str, bytes: &[u8], signature: &str) -> bool {
+        let Ok(signature) = BASE64.decode(signature.as_bytes()) else {
+            return false;
+        };
+        let Some((hash, signature)) = signature.split_first_chunk::<4>() else {
+            return false;
+        };
+        let Ok(signature) = Signature::from_slice(signature) else {
+            return false;
+        };
+        let signed = [context.as_bytes(), b"\n", bytes].concat();
+        *hash == key_hash(&self.name, &self.key)
+            && self.key.verify_strict(&signed, &signature).is_ok()
+    }
+
     /// The name in its notes, and the origin of its checkpoints.
     #[must_use]
     pub fn name(&self) -> &str {

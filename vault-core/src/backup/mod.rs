@@ -1,7 +1,25 @@
 //! Copies that outlive the vault's own files, and what must not come back with them.
 //!
-//! [`ledger`] says what was erased, so that no copy can bring it back; [`registry`] says which copies
-//! of keys there are, and so until when somebody who was erased could still be brought back.
+//! [`write`] copies a vault that goes on being written, [`restore`] makes a vault of a copy,
+//! [`verify`] says whether it could. A copy has two parts: data, which opens nothing, and keys, sealed
+//! to somebody whose secret the vault never sees. [`ledger`] says what was erased, so that no copy can
+//! bring it back; [`registry`] says which copies of keys there are, and so until when somebody who was
+//! erased could still be brought back.
 
+mod error;
+mod format;
+mod keys;
 pub mod ledger;
+mod manifest;
+mod open;
+pub(crate) mod read;
 pub mod registry;
+pub mod restore;
+pub mod target;
+pub mod verify;
+pub mod write;
+
+pub use error::BackupError;
+pub use keys::{Identity, Recipients, new_identity};
+pub use manifest::{Head, KeyPart, KeysOf, Manifest, Object, Signature, list};
+pub use open::Counts;

@@ -45,6 +45,10 @@ impl BlobId {
         entropy.fill(&mut bytes);
         Self(bytes)
     }
+
+    pub(crate) fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
 }
 
 /// Where a blob stands: part of the associated data of each chunk.
@@ -75,7 +79,7 @@ impl BlobKey {
         }
     }
 
-    fn stream(&self, home: &Home) -> Stream {
+    pub(crate) fn stream(&self, home: &Home) -> Stream {
         let row = [&home.handle.as_bytes()[..], &self.id.0].concat();
         let location = Location {
             collection: home.collection,

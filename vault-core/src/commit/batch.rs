@@ -473,7 +473,15 @@ impl Writer {
         if let (Some(keys), Some(live)) = (&prepared.keys, &mut *self.shared.live.write()) {
             live.keys.push(keys.clone());
         }
-        match committed.store.write(&mut |tx| prepared.changes.apply(tx)) {
+        let written = {
+            // Held over the commit: whoever copies the vault must not see one that is not noted.
+            let _noted = self
+                .shared
+                .watch
+                .committing(&prepared.changes, &prepared.wishes.keysets);
+            committed.store.write(&mut |tx| prepared.changes.apply(tx))
+        };
+        match written {
             Ok(()) => Ended::Committed,
             Err(StoreError::OutcomeUnknown | StoreError::Unavailable) => Ended::Unknown,
             Err(error) => {

@@ -17,6 +17,7 @@ mod state;
 #[cfg(test)]
 pub(crate) mod tests;
 mod txn;
+mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -44,11 +45,14 @@ use crate::store::{Store, StoreError};
 use batch::Publish;
 
 pub use figures::{Histogram, WriterFigures};
-pub use recover::{RecoverError, RedbFactory, RootCandidate, StoreFactory, initialise};
+pub use recover::{
+    RecoverError, RedbFactory, RootCandidate, StoreFactory, initialise, store_state,
+};
 pub use reserve::{FileReserve, Reserve};
 pub use snapshot::Snapshot;
 pub use state::State;
 pub use txn::{IndexHit, Txn, View};
+pub use watch::{Touched, Watching};
 
 /// How long the writer waits for more work when others have just been answered.
 const LINGER: Duration = Duration::from_micros(100);
@@ -95,6 +99,7 @@ struct Shared {
     /// The clock is too far ahead to be believed.
     clock_leads: AtomicBool,
     counts: figures::Counts,
+    watch: watch::Watch,
 }
 
 /// The store, and the keys of the state that was committed last; while a commit runs, those of the
@@ -151,6 +156,7 @@ impl Engine {
             full: AtomicBool::new(false),
             clock_leads: AtomicBool::new(false),
             counts: figures::Counts::default(),
+            watch: watch::Watch::default(),
         });
         let mut writer = batch::Writer::new(parts, shared.clone());
         let rolled_back = writer.recover()?;

@@ -261,3 +261,17 @@ pub fn initialise(
         None => Ok(result?),
     }
 }
+
+/// Writes the running state of a vault that nobody has open yet.
+///
+/// # Errors
+///
+/// Those of the store.
+pub fn store_state(
+    vault: VaultId,
+    tx: &mut dyn WriteTx,
+    key: &Secret<32>,
+    state: &State,
+) -> Result<(), StoreError> {
+    state.store(vault, tx, key)
+}

@@ -54,6 +54,12 @@ impl Snapshot {
         &self.state
     }
 
+    /// The epoch of this snapshot.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.keys.roots.epoch
+    }
+
     /// Entries of the people map in tag order: see [`crate::keys::shred::ShredMap::walk`].
     ///
     /// # Errors

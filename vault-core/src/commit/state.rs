@@ -46,12 +46,16 @@ impl State {
         tx: &dyn ReadTx,
         key: &Secret<32>,
     ) -> Result<Self, StoreError> {
-        let location = Location::row(vault, Table::System.number(), STATE_ROW);
         let sealed = tx
             .get(Table::System, STATE_ROW)?
             .ok_or(StoreError::Corrupt)?;
-        let bytes = unseal(key, &location, &sealed).map_err(|_| StoreError::Corrupt)?;
-        row::decode(&bytes).map_err(|_| StoreError::Corrupt)
+        Self::open(vault, key, &sealed).ok_or(StoreError::Corrupt)
+    }
+
+    /// The state in its row; `None` if that does not open, or is not of its form.
+    pub(crate) fn open(vault: VaultId, key: &Secret<32>, sealed: &[u8]) -> Option<Self> {
+        let location = Location::row(vault, Table::System.number(), STATE_ROW);
+        row::decode(&unseal(key, &location, sealed).ok()?).ok()
     }
 
     pub(super) fn store(

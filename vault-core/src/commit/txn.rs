@@ -14,7 +14,7 @@ use crate::entropy::Entropy;
 use crate::id::{RowHandle, SubjectId, VaultId};
 use crate::keys::keyset::{PersonEntry, people_tag};
 use crate::keys::shred::Plan;
-use crate::keys::system::{INDEX_BYTES, PERSON_BYTES, SystemKeys};
+use crate::keys::system::{INDEX_BYTES, PERSON_BYTES, SystemKeys, index_entry};
 use crate::refusal::Refusal;
 use crate::revocation::{Revocation, Ticket};
 use crate::store::{Changes, Overlay, ReadTx, WriteTx};
@@ -68,14 +68,6 @@ pub(super) fn hits<'a>(
         .collect()
 }
 
-fn index_payload(mark: &[u8; 32], hit: IndexHit) -> Zeroizing<[u8; INDEX_BYTES]> {
-    let mut payload = Zeroizing::new([0; INDEX_BYTES]);
-    payload[..32].copy_from_slice(mark);
-    payload[32..48].copy_from_slice(hit.subject.as_bytes());
-    payload[48..].copy_from_slice(hit.handle.as_bytes());
-    payload
-}
-
 /// What closures want beside rows. Carried out together, after the last of them.
 #[derive(Default)]
 pub(super) struct Wishes {
@@ -91,6 +83,8 @@ pub(super) struct Wishes {
     pub(super) ledger: Vec<LedgerEvent>,
     /// How many closures end the readers of each person: a closure knows its own share.
     pub(super) revoked: BTreeMap<SubjectId, u64>,
+    /// Whose keysets are written: who copies the vault finds their keys by it.
+    pub(super) keysets: BTreeMap<RowHandle, SubjectId>,
     pub(super) policy_changed: bool,
     pub(super) pass: bool,
     pub(super) new_root_key: bool,
@@ -118,6 +112,7 @@ impl Wishes {
             audit,
             ledger,
             revoked,
+            keysets,
             policy_changed,
             pass,
             new_root_key,
@@ -139,6 +134,7 @@ impl Wishes {
         for (subject, times) in revoked {
             *self.revoked.entry(subject).or_default() += times;
         }
+        self.keysets.extend(keysets);
         self.policy_changed |= policy_changed;
         self.pass |= pass;
         self.new_root_key |= new_root_key;
@@ -240,24 +236,25 @@ impl<'a> Txn<'a> {
                 .index
                 .entry(placement.generation)
                 .or_insert_with(Plan::keeping_present);
-            plan.insert(placement.tag(mark, &hit.handle), index_payload(mark, hit));
+            let (tag, payload) = index_entry(placement, mark, hit.subject, hit.handle);
+            plan.insert(tag, payload);
         }
     }
 
     /// Puts a mark into the index of `generation`, unless it is there.
     pub fn copy_to_index(&mut self, generation: u32, mark: &[u8; 32], hit: IndexHit) {
-        let tag = self
+        let entry = self
             .system()
             .placements
             .iter()
             .find(|placement| placement.generation == generation)
-            .map(|placement| placement.tag(mark, &hit.handle));
-        if let Some(tag) = tag {
+            .map(|placement| index_entry(placement, mark, hit.subject, hit.handle));
+        if let Some((tag, payload)) = entry {
             self.own
                 .index
                 .entry(generation)
                 .or_insert_with(Plan::keeping_present)
-                .insert(tag, index_payload(mark, hit));
+                .insert(tag, payload);
         }
     }
 
@@ -278,6 +275,11 @@ impl<'a> Txn<'a> {
             plan.shred(placement.tag(mark, &handle));
         }
         self.own.index_removed = true;
+    }
+
+    /// Says whose keyset is written.
+    pub fn note_keyset(&mut self, subject: SubjectId, handle: RowHandle) {
+        self.own.keysets.insert(handle, subject);
     }
 
     /// Begins an index map of this generation.

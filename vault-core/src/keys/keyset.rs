@@ -174,12 +174,21 @@ impl Keyset {
         tx: &mut dyn WriteTx,
         person: &PersonEntry,
     ) -> Result<(), ShredError> {
+        tx.put(
+            Table::Keysets,
+            person.handle.as_bytes(),
+            &self.seal(vault, person),
+        )?;
+        Ok(())
+    }
+
+    /// The row of the keyset, under `person`'s KEK.
+    #[must_use]
+    pub fn seal(&self, vault: VaultId, person: &PersonEntry) -> Vec<u8> {
         let row = person.handle.as_bytes();
         let location = Location::row(vault, Table::Keysets.number(), row);
-        let sealed = seal(&person.kek, 0, &location, &row::encode(self))
-            .expect("a keyset is far below the limit");
-        tx.put(Table::Keysets, row, &sealed)?;
-        Ok(())
+        seal(&person.kek, 0, &location, &row::encode(self))
+            .expect("a keyset is far below the limit")
     }
 
     /// Reads the keyset of `person`.
@@ -188,11 +197,18 @@ impl Keyset {
     ///
     /// [`ShredError::Damaged`] if it is missing or does not open; [`ShredError::Store`].
     pub fn load(vault: VaultId, tx: &dyn ReadTx, person: &PersonEntry) -> Result<Self, ShredError> {
+        let sealed = tx.get(Table::Keysets, person.handle.as_bytes())?;
+        let sealed = sealed.ok_or(ShredError::Damaged)?;
+        let bytes = Self::open(vault, person, &sealed).ok_or(ShredError::Damaged)?;
+        row::decode(&bytes).map_err(|_| ShredError::Damaged)
+    }
+
+    /// The text of a keyset's row; `None` if it does not open under `person`'s KEK.
+    #[must_use]
+    pub fn open(vault: VaultId, person: &PersonEntry, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let row = person.handle.as_bytes();
         let location = Location::row(vault, Table::Keysets.number(), row);
-        let sealed = tx.get(Table::Keysets, row)?.ok_or(ShredError::Damaged)?;
-        let bytes = unseal(&person.kek, &location, &sealed).map_err(|_| ShredError::Damaged)?;
-        row::decode(&bytes).map_err(|_| ShredError::Damaged)
+        unseal(&person.kek, &location, sealed).ok()
     }
 }
 

@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::shred::{RootKey, ShredError, ShredMap};
 use super::slots::SlotTarget;
 use crate::crypto::{Location, Secret, hkdf, hmac, seal, unseal};
 use crate::entropy::Entropy;
-use crate::id::{RowHandle, VaultId};
+use crate::id::{RowHandle, SubjectId, VaultId};
 use crate::row;
 use crate::store::{ReadTx, Table, WriteTx};
 
@@ -153,6 +154,21 @@ impl Placement {
     }
 }
 
+/// The entry of the index for one value of one person: where it stands, and what it holds.
+#[must_use]
+pub fn index_entry(
+    placement: &Placement,
+    mark: &[u8; 32],
+    subject: SubjectId,
+    handle: RowHandle,
+) -> ([u8; 16], Zeroizing<[u8; INDEX_BYTES]>) {
+    let mut payload = Zeroizing::new([0; INDEX_BYTES]);
+    payload[..32].copy_from_slice(mark);
+    payload[32..48].copy_from_slice(subject.as_bytes());
+    payload[48..].copy_from_slice(handle.as_bytes());
+    (placement.tag(mark, &handle), payload)
+}
+
 /// The system keyset.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct SystemKeys {
@@ -231,6 +247,29 @@ impl SystemKeys {
             placements: self.placements.iter().map(Placement::duplicate).collect(),
             slots: self.slots.clone(),
             next_slot: self.next_slot,
+        }
+    }
+
+    /// The keys that a backup takes along: all but what belongs to one place, look-up positions and
+    /// the slots of this vault.
+    #[must_use]
+    pub fn for_backup(&self) -> Self {
+        Self {
+            placements: Vec::new(),
+            slots: Vec::new(),
+            ..self.duplicate()
+        }
+    }
+
+    /// The keys of a backup in a new place.
+    #[must_use]
+    pub fn in_new_place(self, slots: Vec<SlotTarget>, entropy: &mut dyn Entropy) -> Self {
+        let next_slot = slots.iter().map(|slot| slot.number).max().unwrap_or(0) + 1;
+        Self {
+            placements: vec![Placement::generate(0, entropy)],
+            next_slot,
+            slots,
+            ..self
         }
     }
 

@@ -446,7 +446,7 @@ impl MetaRow {
         self.schema = schema;
     }
 
-    fn written_at(&self, field: u16) -> (Revision, u32) {
+    pub(crate) fn written_at(&self, field: u16) -> (Revision, u32) {
         let older = self.older.iter().find(|(id, _, _)| *id == field);
         let others = self.values.unwrap_or((self.revision, self.schema));
         older.map_or(others, |(_, revision, schema)| (*revision, *schema))

@@ -25,6 +25,18 @@ pub use overlay::{Changes, Overlay};
 pub use redb::{RedbReader, RedbStore, drop_page_cache};
 pub use table::{Direction, KeyRange, Row, Table};
 
+/// Rows that [`ReadTx::scan`] takes at once from a store that has no way of its own.
+const SCAN_ROWS: usize = 64;
+
+/// What a visitor of [`ReadTx::scan`] wants next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scan {
+    /// The next row.
+    More,
+    /// Nothing.
+    Enough,
+}
+
 /// Reads one state of the store: nothing written after the transaction began is seen, except what
 /// a [`WriteTx`] wrote itself.
 pub trait ReadTx {
@@ -65,6 +77,35 @@ pub trait ReadTx {
     ) -> Result<Vec<Vec<u8>>, StoreError> {
         let rows = self.range(table, range, direction, limit)?;
         Ok(rows.into_iter().map(|(key, _)| key).collect())
+    }
+
+    /// Shows `visit` the rows of `range` in the order of their keys, until it answers that it has
+    /// enough or there are no more: for reading whole tables without a copy of each row.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ReadTx::get`].
+    fn scan(
+        &self,
+        table: Table,
+        range: &KeyRange,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> Scan,
+    ) -> Result<(), StoreError> {
+        let mut range = range.clone();
+        loop {
+            let rows = self.range(table, &range, Direction::Ascending, SCAN_ROWS)?;
+            for (key, value) in &rows {
+                if visit(key, value) == Scan::Enough {
+                    return Ok(());
+                }
+            }
+            match rows.last() {
+                Some((last, _)) if rows.len() == SCAN_ROWS => {
+                    range.go_on(Direction::Ascending, last);
+                }
+                _ => return Ok(()),
+            }
+        }
     }
 }
 

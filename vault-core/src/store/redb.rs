@@ -21,7 +21,7 @@ use redb::{
 };
 
 use super::overlay::bounds;
-use super::{Direction, KeyRange, ReadTx, Row, Store, StoreError, Table, WriteTx};
+use super::{Direction, KeyRange, ReadTx, Row, Scan, Store, StoreError, Table, WriteTx};
 
 /// Page cache of a reading second process and of a store over a foreign backend, in bytes.
 const SMALL_CACHE_BYTES: usize = 4 << 20;
@@ -363,6 +363,27 @@ impl ReadTx for RedbRead {
         limit: usize,
     ) -> Result<Vec<Vec<u8>>, StoreError> {
         guarded(|| keys(self.table(table)?, range, direction, limit))
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        range: &KeyRange,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> Scan,
+    ) -> Result<(), StoreError> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        // A visitor's panic is a defect of ours, and no damage: only redb's own steps are guarded.
+        let table = self.table(table)?;
+        let mut found = guarded(|| table.range::<&[u8]>(bounds(range)).map_err(storage_error))?;
+        while let Some(row) = guarded(|| found.next().transpose().map_err(storage_error))? {
+            let (key, value) = row;
+            if visit(key.value(), value.value()) == Scan::Enough {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 

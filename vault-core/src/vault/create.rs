@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use super::secret::{Passphrase, RecoveryKey, UnlockSecret};
@@ -25,7 +26,7 @@ use crate::commit::{
     initialise,
 };
 use crate::crypto::{Secret, self_test};
-use crate::entropy::OsEntropy;
+use crate::entropy::{Entropy, OsEntropy};
 use crate::id::{CallId, VaultId};
 use crate::jobs::Jobs;
 use crate::keys::anchor::{self, FileAnchor};
@@ -37,7 +38,7 @@ use crate::policy::{Draft, Finding};
 use crate::refusal::Refusal;
 use crate::store::{RedbStore, StoreError};
 
-const DATABASE: &str = "vault.redb";
+pub(super) const DATABASE: &str = "vault.redb";
 const DATABASE_UNFINISHED: &str = "vault.redb.unfinished";
 const RESERVE: &str = "reserve";
 const JOURNAL: &str = "journal";
@@ -259,6 +260,12 @@ fn hold(dir: &Path) -> io::Result<Option<File>> {
     }
 }
 
+/// Makes both directories, which must not hold anything.
+pub(super) fn make_dirs(paths: &VaultPaths) -> Result<(), CreateError> {
+    make_dir(&paths.dir)?;
+    make_dir(&paths.anchor)
+}
+
 fn make_dir(path: &Path) -> Result<(), CreateError> {
     let io = |source| CreateError::Io {
         path: path.to_owned(),
@@ -273,6 +280,51 @@ fn make_dir(path: &Path) -> Result<(), CreateError> {
         return Err(CreateError::Exists(path.to_owned()));
     }
     Ok(())
+}
+
+/// The slots of a new vault: a passphrase and a recovery key.
+pub(super) fn first_slots(
+    passphrase: &Passphrase,
+    recovery_key: &RecoveryKey,
+    now: Timestamp,
+) -> io::Result<Vec<SlotTarget>> {
+    let slot = |number, kind, label: &str, secret: &[u8]| {
+        let entropy = &mut OsEntropy;
+        SlotTarget::new(number, kind, label.into(), now.as_second(), secret, entropy)
+    };
+    let targets = [
+        slot(
+            1,
+            SlotKind::Passphrase,
+            "first passphrase",
+            passphrase.bytes(),
+        ),
+        slot(
+            2,
+            SlotKind::RecoveryKey,
+            "recovery key",
+            recovery_key.bytes(),
+        ),
+    ];
+    let targets: Option<Vec<SlotTarget>> = targets.into_iter().collect();
+    targets.ok_or_else(|| io::ErrorKind::OutOfMemory.into())
+}
+
+/// Writes the files of a new anchor directory: root key and anchor secret of this epoch.
+pub(super) fn write_anchor(
+    paths: &VaultPaths,
+    vault: VaultId,
+    epoch: u64,
+    (root_key, secret): (&Secret<32>, &Secret<32>),
+    targets: &[SlotTarget],
+    entropy: &mut dyn Entropy,
+) -> io::Result<()> {
+    let write =
+        |name: &str, bytes: &[u8]| FileMedium::create(&paths.anchor.join(name), bytes).map(drop);
+    write("CACHEDIR.TAG", CACHEDIR_TAG.as_bytes())?;
+    write("README", README.as_bytes())?;
+    write(SLOTS, &slots::image(vault, root_key, targets, entropy))?;
+    write(ANCHOR, &anchor::image(vault, epoch, secret, entropy))
 }
 
 impl LockedVault {
@@ -293,8 +345,7 @@ impl LockedVault {
         let policy = Draft::parse(policy)
             .and_then(|draft| draft.assign(None, 1))
             .map_err(lines)?;
-        make_dir(&paths.dir)?;
-        make_dir(&paths.anchor)?;
+        make_dirs(paths)?;
         let kind = keeps_old_bytes(&paths.anchor).map_err(|source| CreateError::Io {
             path: paths.anchor.clone(),
             source,
@@ -310,39 +361,13 @@ impl LockedVault {
         let vault = VaultId::generate(entropy);
         let recovery_key = RecoveryKey::generate(entropy);
         let now = settings.clock.now();
-        let mut slot = |number, kind, label: &str, secret: &[u8]| {
-            SlotTarget::new(number, kind, label.into(), now.as_second(), secret, entropy)
-        };
-        let targets = [
-            slot(
-                1,
-                SlotKind::Passphrase,
-                "first passphrase",
-                passphrase.bytes(),
-            ),
-            slot(
-                2,
-                SlotKind::RecoveryKey,
-                "recovery key",
-                recovery_key.bytes(),
-            ),
-        ];
-        let targets: Option<Vec<SlotTarget>> = targets.into_iter().collect();
-        let targets = targets.ok_or_else(|| CreateError::Io {
+        let io = |source| CreateError::Io {
             path: paths.anchor.clone(),
-            source: io::Error::from(io::ErrorKind::OutOfMemory),
-        })?;
-        let (root_key, secret) = (Secret::generate(entropy), Secret::generate(entropy));
-        let write = |name: &str, bytes: &[u8]| {
-            let path = paths.anchor.join(name);
-            FileMedium::create(&path, bytes)
-                .map(drop)
-                .map_err(|source| CreateError::Io { path, source })
+            source,
         };
-        write("CACHEDIR.TAG", CACHEDIR_TAG.as_bytes())?;
-        write("README", README.as_bytes())?;
-        write(SLOTS, &slots::image(vault, &root_key, &targets, entropy))?;
-        write(ANCHOR, &anchor::image(vault, 1, &secret, entropy))?;
+        let targets = first_slots(passphrase, &recovery_key, now).map_err(io)?;
+        let (root_key, secret) = (Secret::generate(entropy), Secret::generate(entropy));
+        write_anchor(paths, vault, 1, (&root_key, &secret), &targets, entropy).map_err(io)?;
         let mut system = SystemKeys::generate(targets, entropy);
         admin::add_index_keys(&mut system, &policy, entropy);
         let unfinished = paths.dir.join(DATABASE_UNFINISHED);
@@ -590,7 +615,7 @@ impl LockedVault {
 }
 
 /// Puts what was found at opening into the log.
-fn record(engine: &Engine, action: &'static str) -> Result<(), UnlockError> {
+pub(super) fn record(engine: &Engine, action: &'static str) -> Result<(), UnlockError> {
     let recorded = engine.submit(move |txn| {
         let entry = Entry {
             time: txn.now(),

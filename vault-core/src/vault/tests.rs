@@ -3,6 +3,7 @@
 mod access;
 mod api_keys;
 mod backups;
+mod copies;
 mod ended;
 mod honey;
 mod journal_first;

@@ -1,0 +1,39 @@
+//! Backups at size: `backup --people 100000`.
+//!
+//! Fills a vault in a temporary directory, backs it up while it is written, erases one person in a hundred,
+//! restores the older backup, compares everybody, makes new keys; prints what each took beside the cipher
+//! alone over the same bytes in the same run, and the peak of memory. Ends with 101 at the first failure.
+//! Up to 250 people the forensic reader goes over the restored files and both data parts.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the figures are for whoever runs this"
+)]
+
+use clap::Parser;
+use vault_tests::backups::play;
+
+/// Backs a vault up while it is written, and brings it back without those who were erased since.
+#[derive(Parser)]
+struct Arguments {
+    /// How many people
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    people: u32,
+    /// An existing directory with room for it; the system's temporary one without it
+    #[arg(long, value_name = "DIR")]
+    dir: Option<std::path::PathBuf>,
+}
+
+fn main() -> std::io::Result<()> {
+    let arguments = Arguments::parse();
+    let home = match &arguments.dir {
+        Some(dir) => tempfile::tempdir_in(dir)?,
+        None => tempfile::tempdir()?,
+    };
+    let begun = std::time::Instant::now();
+    let tell = |what: &str| eprintln!("{:>7.1} s  {what}", begun.elapsed().as_secs_f64());
+    let report = play(arguments.people as usize, home.path(), &tell);
+    print!("{report}");
+    Ok(())
+}

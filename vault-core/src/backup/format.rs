@@ -1,0 +1,259 @@
+//! Objects of a backup as bytes: a header, then frames. docs/format.md "Backups".
+//!
+//! Knows nothing of what a row means, and does not hash while reading: who reads an object has
+//! verified its SHA-256 or does so afterwards.
+
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use zeroize::Zeroizing;
+
+use super::error::BackupError;
+use super::target::Target;
+use crate::crypto::Sha256Stream;
+use crate::id::{BackupId, VaultId};
+use crate::limits::ROW_BYTES_MAX;
+
+const MAGIC: &[u8; 8] = b"vlt-bkup";
+const VERSION: u8 = 1;
+/// Magic, version, vault, backup, round, table, part.
+const HEADER_BYTES: usize = 8 + 1 + 16 + 16 + 4 + 1 + 4;
+/// Longest key of a row.
+const KEY_BYTES_MAX: usize = 256;
+/// Key length, value length.
+const FRAME_BYTES: usize = 2 + 4;
+/// What goes to the writing thread at once.
+const BLOCK_BYTES: usize = 256 << 10;
+/// Blocks on their way.
+const BLOCKS: usize = 8;
+
+/// The table number of the list of people who were copied again in a round.
+pub(super) const TOUCHED: u8 = 0;
+
+/// What an object holds: the rows of one table, of one round, cut into parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Place {
+    /// 0 for the first copy; what was copied again later has the number of its round.
+    pub(super) round: u32,
+    /// The table's number; [`TOUCHED`].
+    pub(super) table: u8,
+    /// Counts the objects of the section.
+    pub(super) part: u32,
+}
+
+pub(super) fn header(vault: VaultId, backup: BackupId, place: Place) -> [u8; HEADER_BYTES] {
+    let mut header = [0; HEADER_BYTES];
+    header[..8].copy_from_slice(MAGIC);
+    header[8] = VERSION;
+    header[9..25].copy_from_slice(vault.as_bytes());
+    header[25..41].copy_from_slice(backup.as_bytes());
+    header[41..45].copy_from_slice(&place.round.to_be_bytes());
+    header[45] = place.table;
+    header[46..].copy_from_slice(&place.part.to_be_bytes());
+    header
+}
+
+/// One row.
+#[derive(Default)]
+pub(super) struct Frame {
+    pub(super) key: Vec<u8>,
+    pub(super) value: Zeroizing<Vec<u8>>,
+}
+
+/// Appends a frame.
+pub(super) fn push(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+    let key_length = u16::try_from(key.len()).expect("keys are short");
+    let value_length = u32::try_from(value.len()).expect("rows are short");
+    out.extend_from_slice(&key_length.to_be_bytes());
+    out.extend_from_slice(&value_length.to_be_bytes());
+    out.extend_from_slice(key);
+    out.extend_from_slice(value);
+}
+
+/// Reads the frames of one object.
+pub(super) struct Frames {
+    reader: Box<dyn Read + Send>,
+    name: String,
+    at: u64,
+}
+
+impl Frames {
+    /// An object whose header must be this.
+    pub(super) fn open(
+        mut reader: Box<dyn Read + Send>,
+        name: String,
+        expected: &[u8],
+    ) -> Result<Self, BackupError> {
+        let mut header = [0; HEADER_BYTES];
+        let read = reader.read_exact(&mut header);
+        if read.is_err() || header != expected {
+            let what = "its header is not that of this place in this backup, at byte 0";
+            return Err(BackupError::damaged(name, what));
+        }
+        Ok(Self {
+            reader,
+            name,
+            at: HEADER_BYTES as u64,
+        })
+    }
+
+    /// The next frame into `frame`; whether there was one.
+    pub(super) fn next(&mut self, frame: &mut Frame) -> Result<bool, BackupError> {
+        let at = self.at;
+        let damaged =
+            |what: &str| BackupError::damaged(self.name.clone(), format!("{what}, at byte {at}"));
+        let mut head = [0; FRAME_BYTES];
+        match read_some(&mut self.reader, &mut head) {
+            Ok(0) => return Ok(false),
+            Ok(FRAME_BYTES) => {}
+            Ok(_) => return Err(damaged("it ends within a frame")),
+            Err(error) => return Err(damaged(&reading(&error))),
+        }
+        let key = usize::from(u16::from_be_bytes([head[0], head[1]]));
+        let value = u32::from_be_bytes([head[2], head[3], head[4], head[5]]) as usize;
+        if key > KEY_BYTES_MAX || value > ROW_BYTES_MAX + 1024 {
+            return Err(damaged("a frame is longer than any row"));
+        }
+        frame.key.resize(key, 0);
+        frame.value.resize(value, 0);
+        for part in [&mut frame.key, &mut *frame.value] {
+            match read_some(&mut self.reader, part) {
+                Ok(length) if length == part.len() => {}
+                Ok(_) => return Err(damaged("it ends within a frame")),
+                Err(error) => return Err(damaged(&reading(&error))),
+            }
+        }
+        self.at += (FRAME_BYTES + key + value) as u64;
+        Ok(true)
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+fn reading(error: &io::Error) -> String {
+    // Texts of other crates may quote what they met.
+    format!("it cannot be read ({})", error.kind())
+}
+
+/// Fills `bytes` as far as there is anything.
+fn read_some(reader: &mut dyn Read, bytes: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match reader.read(&mut bytes[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// What was written of an object.
+pub(super) struct Written {
+    pub(super) bytes: u64,
+    pub(super) sha256: [u8; 32],
+}
+
+/// Hashes and writes an object on a thread of its own, so that whoever reads the store goes on.
+pub(super) struct Pipe {
+    block: Vec<u8>,
+    blocks: Option<SyncSender<Vec<u8>>>,
+    thread: Option<JoinHandle<io::Result<Written>>>,
+}
+
+impl Pipe {
+    pub(super) fn begin(target: &Arc<dyn Target>, name: &str) -> io::Result<Self> {
+        let mut sink = target.create(name)?;
+        let (blocks, waiting) = sync_channel::<Vec<u8>>(BLOCKS);
+        let thread = std::thread::Builder::new()
+            .name("vault-backup".into())
+            .spawn(move || {
+                let (mut bytes, mut hash) = (0, Sha256Stream::default());
+                let mut ended = false;
+                for block in waiting {
+                    // An empty block is the end; without it the writer was dropped half way.
+                    ended = block.is_empty();
+                    hash.update(&block);
+                    bytes += block.len() as u64;
+                    sink.write_all(&block)?;
+                }
+                if !ended {
+                    return Err(io::ErrorKind::Interrupted.into());
+                }
+                sink.finish()?;
+                let sha256 = hash.finish();
+                Ok(Written { bytes, sha256 })
+            })?;
+        Ok(Self {
+            block: Vec::with_capacity(BLOCK_BYTES + 4096),
+            blocks: Some(blocks),
+            thread: Some(thread),
+        })
+    }
+
+    /// Where frames are appended; [`Pipe::pass_on`] follows.
+    pub(super) fn block(&mut self) -> &mut Vec<u8> {
+        &mut self.block
+    }
+
+    /// Passes a full block on.
+    pub(super) fn pass_on(&mut self) -> io::Result<()> {
+        match self.block.len() >= BLOCK_BYTES {
+            true => self.pass(),
+            false => Ok(()),
+        }
+    }
+
+    fn pass(&mut self) -> io::Result<()> {
+        let next = Vec::with_capacity(BLOCK_BYTES + 4096);
+        let block = std::mem::replace(&mut self.block, next);
+        let sent = self.blocks.as_ref().map(|blocks| blocks.send(block));
+        match sent {
+            Some(Ok(())) => Ok(()),
+            // The thread has ended: it says why.
+            _ => Err(self.join().err().unwrap_or_else(broken)),
+        }
+    }
+
+    fn join(&mut self) -> io::Result<Written> {
+        self.blocks.take();
+        let thread = self.thread.take().ok_or_else(broken)?;
+        thread.join().unwrap_or_else(|_| Err(broken()))
+    }
+
+    /// Ends the object: it is on the medium under its name.
+    pub(super) fn finish(mut self) -> io::Result<Written> {
+        if !self.block.is_empty() {
+            self.pass()?;
+        }
+        self.pass()?;
+        self.join()
+    }
+}
+
+fn broken() -> io::Error {
+    io::ErrorKind::BrokenPipe.into()
+}
+
+impl Write for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.block.extend_from_slice(bytes);
+        self.pass_on()?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        let _ = self.join();
+    }
+}

@@ -1,0 +1,334 @@
+//! One person out of a backup: every envelope is opened, and what must not return is left out.
+//!
+//! Places are those of docs/format.md "Rows": a row that was moved does not open.
+
+use std::collections::BTreeMap;
+
+use zeroize::Zeroizing;
+
+use super::error::BackupError;
+use super::format::Frame;
+use super::ledger::Replay;
+use super::read::{Found, People};
+use crate::blob::{Blob, Home};
+use crate::crypto::{End, Location, key_number, unseal};
+use crate::id::{RecordId, RowHandle, VaultId};
+use crate::keys::keyset::Keyset;
+use crate::record::MetaRow;
+use crate::row;
+use crate::store::Table;
+
+/// What was found of people, all together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// People.
+    pub people: u64,
+    /// Rows.
+    pub rows: u64,
+    /// Envelopes that were opened.
+    pub envelopes: u64,
+    /// Bytes of rows.
+    pub bytes: u64,
+    /// Envelopes whose key was gone when the key part was made.
+    pub lost: u64,
+    /// People of whom any such envelope is.
+    pub people_in_part: u64,
+    /// People without any row here: they came after the backup.
+    pub later: u64,
+    /// Records, and rows under keys, that the ledger says are gone.
+    pub removed: u64,
+    /// People whom the ledger says are gone.
+    pub erased: u64,
+}
+
+/// Takes the rows of a person.
+pub(super) type Rows<'r> = dyn FnMut(Table, &[u8], &[u8]) -> Result<(), BackupError> + 'r;
+
+/// Whether keys may be missing, because the key part is younger than the data.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// They may: what is under them is lost.
+    Lost,
+    /// They may not.
+    Damage,
+}
+
+/// What opening comes to.
+enum Opened {
+    Text(Zeroizing<Vec<u8>>),
+    /// The key is gone, and was when the key part was made.
+    Lost,
+    /// The key is gone, as the ledger says.
+    Removed,
+}
+
+struct Opener<'a> {
+    vault: VaultId,
+    handle: RowHandle,
+    keyset: &'a Keyset,
+    gone: Option<&'a std::collections::BTreeSet<u32>>,
+    missing: Missing,
+}
+
+impl Opener<'_> {
+    fn open(&self, location: &Location<'_>, envelope: &[u8]) -> Result<Opened, &'static str> {
+        const CLOSED: &str = "an envelope does not open at its place";
+        let number = key_number(envelope).ok_or(CLOSED)?;
+        let Some(dek) = self.keyset.key(number) else {
+            if self.gone.is_some_and(|gone| gone.contains(&number)) {
+                return Ok(Opened::Removed);
+            }
+            return match self.missing {
+                Missing::Lost => Ok(Opened::Lost),
+                Missing::Damage => Err("an envelope is under a key that the key part lacks"),
+            };
+        };
+        let location = Location {
+            compartment: dek.compartment.number,
+            ..*location
+        };
+        let text = unseal(&dek.key, &location, envelope).map_err(|_| CLOSED)?;
+        Ok(Opened::Text(text))
+    }
+
+    fn place(&self, table: Table) -> Location<'_> {
+        Location::row(self.vault, table.number(), self.handle.as_bytes())
+    }
+}
+
+/// Goes through the rows of one person. Whether there were any.
+pub(super) fn person(
+    people: &mut People<'_>,
+    found: &Found,
+    (vault, keyset): (VaultId, &Keyset),
+    replay: &Replay,
+    missing: Missing,
+    counts: &mut Counts,
+    out: &mut Rows<'_>,
+) -> Result<bool, BackupError> {
+    let opener = Opener {
+        vault,
+        handle: found.handle,
+        keyset,
+        gone: replay.keys.get(&found.handle),
+        missing,
+    };
+    let before = counts.lost;
+    let mut frame = Frame::default();
+    let mut there = false;
+    for table in [
+        Table::Subjects,
+        Table::Consents,
+        Table::Sessions,
+        Table::Answers,
+    ] {
+        while people.row(found, table, &mut frame)? {
+            there |= table == Table::Subjects;
+            let rest = &frame.key[16..];
+            let location = match table {
+                Table::Consents if rest.len() == 6 => Location {
+                    collection: u16::from_be_bytes([rest[0], rest[1]]),
+                    record: &rest[2..],
+                    ..opener.place(table)
+                },
+                _ => Location {
+                    record: rest,
+                    ..opener.place(table)
+                },
+            };
+            let opened = opener.open(&location, &frame.value);
+            match opened.map_err(|what| people.damaged(found, table, what))? {
+                Opened::Text(_) => {
+                    keep(counts, out, table, &frame.key, &frame.value)?;
+                    counts.envelopes += 1;
+                }
+                Opened::Lost => counts.lost += 1,
+                Opened::Removed => counts.removed += 1,
+            }
+        }
+    }
+    if !there {
+        return match missing {
+            // Whoever has keys and no row of their own came after the data were copied.
+            Missing::Lost => {
+                counts.later += 1;
+                Ok(false)
+            }
+            Missing::Damage => Err(people.damaged(
+                found,
+                Table::Subjects,
+                "a person of the key part has no row of their own",
+            )),
+        };
+    }
+    let blobs = records(people, found, &opener, replay, counts, out)?;
+    chunks(people, found, blobs, missing, counts, out)?;
+    counts.people += 1;
+    counts.people_in_part += u64::from(counts.lost > before);
+    Ok(true)
+}
+
+fn keep(
+    counts: &mut Counts,
+    out: &mut Rows<'_>,
+    table: Table,
+    key: &[u8],
+    value: &[u8],
+) -> Result<(), BackupError> {
+    counts.rows += 1;
+    counts.bytes += (key.len() + value.len()) as u64;
+    out(table, key, value)
+}
+
+type Blobs = BTreeMap<[u8; 16], (Blob, Home, u32)>;
+
+fn records(
+    people: &mut People<'_>,
+    found: &Found,
+    opener: &Opener<'_>,
+    replay: &Replay,
+    counts: &mut Counts,
+    out: &mut Rows<'_>,
+) -> Result<Blobs, BackupError> {
+    let removed = replay.removed.get(&found.handle);
+    let (mut meta, mut values) = (Frame::default(), Frame::default());
+    let mut blobs = Blobs::new();
+    loop {
+        let first = people.row(found, Table::RecordMeta, &mut meta)?;
+        let second = people.row(found, Table::Records, &mut values)?;
+        if !first && !second {
+            return Ok(blobs);
+        }
+        let damaged = |people: &People<'_>, table, what| people.damaged(found, table, what);
+        if first != second || meta.key != values.key {
+            let what = "a record has values or metadata alone";
+            return Err(damaged(people, Table::Records, what));
+        }
+        let id = meta.key.get(18..).and_then(RecordId::from_slice);
+        let (Some(id), Some((expiry, envelope))) = (id, meta.value.split_at_checked(4)) else {
+            let what = "a row is not of its form";
+            return Err(damaged(people, Table::RecordMeta, what));
+        };
+        let collection = u16::from_be_bytes([meta.key[16], meta.key[17]]);
+        if removed.is_some_and(|removed| removed.contains(&(collection, *id.as_bytes()))) {
+            counts.removed += 1;
+            continue;
+        }
+        let location = Location {
+            collection,
+            record: id.as_bytes(),
+            revision: expiry,
+            ..opener.place(Table::RecordMeta)
+        };
+        let opened = opener.open(&location, envelope);
+        let text = match opened.map_err(|what| damaged(people, Table::RecordMeta, what))? {
+            Opened::Text(text) => text,
+            Opened::Lost => {
+                counts.lost += 1;
+                continue;
+            }
+            Opened::Removed => {
+                counts.removed += 1;
+                continue;
+            }
+        };
+        let row: Option<MetaRow> = row::decode(&text).ok();
+        let list: Option<Vec<(u16, &[u8])>> = row::decode_borrowed(&values.value).ok();
+        let (Some(row), Some(list)) = (row, list) else {
+            let what = "a row is not of its form";
+            return Err(damaged(people, Table::Records, what));
+        };
+        counts.envelopes += 1;
+        let mut kept = Vec::with_capacity(list.len());
+        for (field, envelope) in &list {
+            let (revision, schema) = row.written_at(*field);
+            let location = Location {
+                collection,
+                record: id.as_bytes(),
+                field: *field,
+                revision: &revision,
+                schema,
+                ..opener.place(Table::Records)
+            };
+            let opened = opener.open(&location, envelope);
+            match opened.map_err(|what| damaged(people, Table::Records, what))? {
+                Opened::Lost => counts.lost += 1,
+                Opened::Removed => counts.removed += 1,
+                Opened::Text(text) => {
+                    counts.envelopes += 1;
+                    kept.push((*field, *envelope));
+                    if let Some(blob) = Blob::decode(&text) {
+                        let home = Home {
+                            vault: opener.vault,
+                            handle: found.handle,
+                            collection,
+                            record: id,
+                            field: *field,
+                        };
+                        blobs.insert(*blob.key.id.as_bytes(), (blob, home, 0));
+                    }
+                }
+            }
+        }
+        keep(counts, out, Table::RecordMeta, &meta.key, &meta.value)?;
+        match kept.len() == list.len() {
+            true => keep(counts, out, Table::Records, &values.key, &values.value)?,
+            false => {
+                let value = row::encode(&kept);
+                keep(counts, out, Table::Records, &values.key, &value)?;
+            }
+        }
+    }
+}
+
+/// Chunks that a field names; others are of uploads that had not ended.
+fn chunks(
+    people: &mut People<'_>,
+    found: &Found,
+    mut blobs: Blobs,
+    missing: Missing,
+    counts: &mut Counts,
+    out: &mut Rows<'_>,
+) -> Result<(), BackupError> {
+    let mut frame = Frame::default();
+    while people.row(found, Table::Blobs, &mut frame)? {
+        let id: Option<[u8; 16]> = frame.key.get(16..32).and_then(|id| id.try_into().ok());
+        let number: Option<[u8; 4]> = frame.key.get(32..).and_then(|n| n.try_into().ok());
+        let (Some(id), Some(number)) = (id, number) else {
+            let what = "a row is not of its form";
+            return Err(people.damaged(found, Table::Blobs, what));
+        };
+        let Some((blob, home, next)) = blobs.get_mut(&id) else {
+            continue;
+        };
+        let number = u32::from_be_bytes(number);
+        let last = blob.chunks().checked_sub(1);
+        let end = match last == Some(number) {
+            true => End::Last,
+            false => End::More,
+        };
+        let opened = blob
+            .key
+            .stream(home)
+            .open(number, end, frame.value.to_vec());
+        if *next != number || opened.is_err() {
+            let what = "a chunk of a blob does not open at its place";
+            return Err(people.damaged(found, Table::Blobs, what));
+        }
+        *next += 1;
+        counts.envelopes += 1;
+        keep(counts, out, Table::Blobs, &frame.key, &frame.value)?;
+    }
+    for (blob, _, next) in blobs.values() {
+        if *next != blob.chunks() {
+            match missing {
+                Missing::Lost => counts.lost += 1,
+                Missing::Damage => {
+                    let what = "a blob lacks chunks at its end";
+                    return Err(people.damaged(found, Table::Blobs, what));
+                }
+            }
+        }
+    }
+    Ok(())
+}

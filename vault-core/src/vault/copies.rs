@@ -1,0 +1,447 @@
+//! Calls that make backups, give them new keys, and take them away.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::token::Call;
+use super::{BackupBegin, BackupFacts, BackupView, LedgerCopied, LedgerCopyError, Vault};
+use crate::backup::registry::Part;
+use crate::backup::target::Target;
+use crate::backup::verify::Tell;
+use crate::backup::write::{self, Options, Parts};
+use crate::backup::{BackupError, Manifest, Recipients};
+use crate::id::BackupId;
+use crate::jobs::{Job, JobKind};
+use crate::policy::Capability;
+use crate::refusal::Refusal;
+
+/// What a backup is to be.
+pub struct BackupInput {
+    /// Which parts.
+    pub parts: Parts,
+    /// Who may open the key part.
+    pub recipients: Recipients,
+    /// When the key part is to be deleted.
+    pub keys_expire: Timestamp,
+}
+
+/// A backup that was made.
+#[derive(Debug)]
+pub struct BackupMade {
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// The ledger beside it.
+    pub ledger: LedgerCopied,
+}
+
+/// A key part that was made anew.
+#[derive(Debug)]
+pub struct Rekeyed {
+    /// The backup's manifest, with it.
+    pub manifest: Manifest,
+    /// People who come back whole.
+    pub whole: u64,
+    /// People of whom something was sealed under keys that are gone.
+    pub in_part: u64,
+    /// People of the backup who are gone.
+    pub gone: u64,
+    /// Files of older key parts that were deleted, and are verified gone.
+    pub deleted: u64,
+}
+
+/// What pruning takes away, or would.
+#[derive(Debug, Default)]
+pub struct Pruned {
+    /// Backups that go whole.
+    pub backups: Vec<BackupId>,
+    /// Backups whose key part goes: it has expired.
+    pub key_parts: Vec<BackupId>,
+    /// Backups that stay.
+    pub kept: Vec<BackupId>,
+    /// What was never finished, and goes.
+    pub unfinished: Vec<String>,
+}
+
+/// How many backups stay: the newest, and the newest of each day, week and month.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// The newest.
+    pub last: u32,
+    /// Days.
+    pub daily: u32,
+    /// Weeks, which begin on Monday.
+    pub weekly: u32,
+    /// Months.
+    pub monthly: u32,
+}
+
+impl Vault {
+    /// Begins the job of a backup: one runs at a time.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`crate::jobs::Jobs::begin`].
+    pub fn backup_job(&self) -> Result<Job, Refusal> {
+        self.jobs.begin(JobKind::Backup, "people")
+    }
+
+    /// Makes a backup at a target while the vault goes on; `job` is ended by it.
+    ///
+    /// # Errors
+    ///
+    /// See [`BackupError`]; there is no backup then.
+    pub fn back_up(
+        &self,
+        call: &Call<'_>,
+        target: &Arc<dyn Target>,
+        input: BackupInput,
+        job: Job,
+    ) -> Result<BackupMade, BackupError> {
+        let made = self.try_back_up(call, target, input, &job);
+        match &made {
+            Ok(_) => job.done(),
+            Err(BackupError::Cancelled) => job.ended_early(),
+            Err(error) => job.failed(error.to_string()),
+        }
+        made
+    }
+
+    fn try_back_up(
+        &self,
+        call: &Call<'_>,
+        target: &Arc<dyn Target>,
+        input: BackupInput,
+        job: &Job,
+    ) -> Result<BackupMade, BackupError> {
+        let keys = input.parts != Parts::Data;
+        if keys && input.recipients.is_empty() {
+            return Err(BackupError::Input(
+                "say to whom the key part is sealed: --recipient age1… (made with `age-keygen`), or \
+                 --data-only for a part that opens nothing"
+                    .into(),
+            ));
+        }
+        self.tidy_backups(call, &**target)?;
+        // Registered before the first keyset is read: no erasure may miss it.
+        let begin = BackupBegin {
+            target: target.place(),
+            data: input.parts != Parts::Keys,
+            keys: keys.then_some(input.keys_expire),
+            of: None,
+        };
+        let backup = self.backup_begin(call, begin)?;
+        let options = Options {
+            parts: input.parts,
+            recipients: input.recipients,
+            keys_expire: input.keys_expire,
+        };
+        let made = write::write(&self.engine, target, backup, &options, Some(job));
+        let (manifest, manifest_sha256) = match made {
+            Ok(made) => made,
+            Err(error) => {
+                self.give_up(call, &**target, backup, input.parts);
+                return Err(error);
+            }
+        };
+        self.backup_complete(call, backup, facts(&manifest, manifest_sha256))?;
+        let ledger = self.push_ledger(call, &**target).map_err(ledger_error)?;
+        Ok(BackupMade { manifest, ledger })
+    }
+
+    /// Takes up what an earlier process left half done at this target: a backup that is whole is said to be,
+    /// and of any other nothing stays, which the registry hears too. Only one who makes backups does
+    /// this at a time, so none of them is under way.
+    fn tidy_backups(&self, call: &Call<'_>, target: &dyn Target) -> Result<(), BackupError> {
+        let (views, _) = self.backups(call)?;
+        let place = target.place();
+        let half = |view: &&BackupView| {
+            view.target == place && view.facts.is_none() && view.failed_at.is_none()
+        };
+        for view in views.iter().filter(half) {
+            let home = view.of.unwrap_or(view.backup);
+            let found = Manifest::read_with_hash(target, &home.to_string());
+            let (manifest, sha256) = match found {
+                Ok(found) => found,
+                Err(BackupError::NotFound(_)) => {
+                    write::clear(target, &home.to_string());
+                    self.give_up(call, target, view.backup, parts(view));
+                    continue;
+                }
+                // What is damaged is for somebody to look at.
+                Err(_) => continue,
+            };
+            let here = match view.of {
+                None => true,
+                Some(_) => {
+                    let keys = manifest.keys.as_ref();
+                    keys.is_some_and(|keys| keys.registered == view.backup)
+                }
+            };
+            let clean = write::clear_new_keys(target, &manifest);
+            if here {
+                self.backup_complete(call, view.backup, facts(&manifest, sha256))?;
+            } else {
+                self.backup_failed(call, view.backup)?;
+                if clean {
+                    self.backup_deleted(call, view.backup, Part::Keys)?;
+                }
+            }
+            if !here || view.of.is_none() || !clean {
+                continue;
+            }
+            // It had its new keys already: the older ones are gone with what was just cleared.
+            let older = views.iter().filter(|other| {
+                other.backup != view.backup && (other.backup == home || other.of == Some(home))
+            });
+            for other in older {
+                if other
+                    .keys
+                    .as_ref()
+                    .is_some_and(|keys| keys.deleted_at.is_none())
+                {
+                    self.told(self.backup_deleted(call, other.backup, Part::Keys))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Says in the registry that a backup failed, and that nothing of it is left, where that is so.
+    fn give_up(&self, call: &Call<'_>, target: &dyn Target, backup: BackupId, parts: Parts) {
+        let failed = self.backup_failed(call, backup);
+        let left = target.objects(&backup.to_string());
+        if failed.is_ok() && left.is_ok_and(|left| left.is_empty()) {
+            // What cannot be said now is overdue later, and then looked at by somebody.
+            if parts != Parts::Data {
+                let _ = self.backup_deleted(call, backup, Part::Keys);
+            }
+            if parts != Parts::Keys {
+                let _ = self.backup_deleted(call, backup, Part::Data);
+            }
+        }
+    }
+
+    /// Makes a new key part, of today's keys, for a backup whose data are still there; then deletes the
+    /// older ones, and verifies that they are gone. Whoever was erased since is out of reach from here.
+    ///
+    /// # Errors
+    ///
+    /// See [`BackupError`]; before the new part is whole nothing is deleted.
+    pub fn rekey_backup(
+        &self,
+        call: &Call<'_>,
+        target: &Arc<dyn Target>,
+        backup: BackupId,
+        (recipients, keys_expire): (Recipients, Timestamp),
+        tell: Tell<'_>,
+    ) -> Result<Rekeyed, BackupError> {
+        if recipients.is_empty() {
+            let what = "say to whom the new key part is sealed: --recipient age1…";
+            return Err(BackupError::Input(what.into()));
+        }
+        let job = self.jobs.begin(JobKind::BackupRekey, "people")?;
+        self.tidy_backups(call, &**target)?;
+        let before = Manifest::read(&**target, &backup.to_string())?;
+        let begin = BackupBegin {
+            target: target.place(),
+            data: false,
+            keys: Some(keys_expire),
+            of: Some(backup),
+        };
+        let registered = self.backup_begin(call, begin)?;
+        let options = Options {
+            parts: Parts::Keys,
+            recipients,
+            keys_expire,
+        };
+        let made = write::rekey(&self.engine, target, &before, registered, &options, &job);
+        let (manifest, sha256, part) = match made {
+            Ok(made) => made,
+            Err(error) => {
+                // Old files are still named by the old manifest; the others are nobody's.
+                let _ = self.backup_failed(call, registered);
+                if write::clear_new_keys(&**target, &before) {
+                    let _ = self.backup_deleted(call, registered, Part::Keys);
+                }
+                return Err(error);
+            }
+        };
+        self.backup_complete(call, registered, facts(&manifest, sha256))?;
+        let mut deleted = 0;
+        if let Some(old) = &before.keys {
+            deleted = write::delete_keys(&**target, &before, old)?;
+            self.backup_deleted(call, old.registered, Part::Keys)?;
+        }
+        let counts = write::count(target, manifest.clone(), part, tell)?;
+        self.push_ledger(call, &**target).map_err(ledger_error)?;
+        job.done();
+        Ok(Rekeyed {
+            whole: counts.people - counts.people_in_part,
+            in_part: counts.people_in_part,
+            gone: manifest.people.saturating_sub(counts.people),
+            manifest,
+            deleted,
+        })
+    }
+
+    /// Deletes what the rules do not keep, and every key part that has expired, or says what it would.
+    /// Each file is asked for afterwards, and only then does the registry hear of it.
+    ///
+    /// # Errors
+    ///
+    /// See [`BackupError`]; what was deleted before stays deleted, and is in the registry.
+    pub fn prune_backups(
+        &self,
+        call: &Call<'_>,
+        target: &dyn Target,
+        keep: Keep,
+        dry_run: bool,
+    ) -> Result<Pruned, BackupError> {
+        self.read(
+            call,
+            "backups.list",
+            None,
+            |_, policy, context, _| {
+                let principal = &context.principal;
+                principal.require(policy, Capability::BackupsManage)
+            },
+            |()| (),
+        )?;
+        let now = self.engine.now();
+        let (whole, unfinished) = crate::backup::list(target)?;
+        let vault = self.snapshot()?;
+        let (vault, system_key) = {
+            use crate::commit::View as _;
+            (vault.vault(), vault.system().signing.duplicate())
+        };
+        let running =
+            self.jobs.list().iter().any(|job| {
+                job.kind == JobKind::Backup && job.state == crate::jobs::JobState::Running
+            });
+        let ours: Vec<&Manifest> = whole.iter().filter(|m| m.vault == vault).collect();
+        let kept = kept(&ours, keep);
+        let mut pruned = Pruned::default();
+        for manifest in ours {
+            let backup = manifest.backup;
+            let expired = manifest
+                .keys
+                .as_ref()
+                .filter(|keys| keys.expires_at.is_some_and(|end| end <= now));
+            if kept.contains(&backup) {
+                pruned.kept.push(backup);
+                let Some(keys) = expired else { continue };
+                pruned.key_parts.push(backup);
+                if !dry_run {
+                    write::without_keys(target, manifest, &system_key)?;
+                    write::delete_keys(target, manifest, keys)?;
+                    self.told(self.backup_deleted(call, keys.registered, Part::Keys))?;
+                }
+                continue;
+            }
+            pruned.backups.push(backup);
+            if dry_run {
+                continue;
+            }
+            write::delete(target, manifest)?;
+            if let Some(keys) = &manifest.keys {
+                self.told(self.backup_deleted(call, keys.registered, Part::Keys))?;
+            }
+            if !manifest.objects.is_empty() {
+                self.told(self.backup_deleted(call, backup, Part::Data))?;
+            }
+        }
+        // What another process is writing at this moment has no manifest either.
+        if !running {
+            for name in unfinished {
+                let Ok(backup) = name.parse::<BackupId>() else {
+                    continue;
+                };
+                let Ok(view) = self.backup(call, backup) else {
+                    continue;
+                };
+                pruned.unfinished.push(name.clone());
+                if dry_run {
+                    continue;
+                }
+                if view.failed_at.is_none() {
+                    self.told(self.backup_failed(call, backup))?;
+                }
+                write::clear_all(target, &name)?;
+                if view.keys.is_some() {
+                    self.told(self.backup_deleted(call, backup, Part::Keys))?;
+                }
+                if view.data.is_some() {
+                    self.told(self.backup_deleted(call, backup, Part::Data))?;
+                }
+            }
+        }
+        Ok(pruned)
+    }
+
+    /// A backup that this vault's registry does not know, or knows to be gone: it was made by the vault
+    /// that this one was restored from, after the backup that it was restored of.
+    fn told(&self, told: Result<(), Refusal>) -> Result<(), BackupError> {
+        match told {
+            Ok(()) | Err(Refusal::NotFound(_) | Refusal::Conflict(_)) => Ok(()),
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+}
+
+fn ledger_error(error: LedgerCopyError) -> BackupError {
+    BackupError::LedgerCopy(Box::new(error))
+}
+
+/// Which parts a registered backup was to have.
+fn parts(view: &BackupView) -> Parts {
+    match (&view.data, &view.keys) {
+        (Some(_), Some(_)) => Parts::Both,
+        (Some(_), None) => Parts::Data,
+        (None, _) => Parts::Keys,
+    }
+}
+
+fn facts(manifest: &Manifest, manifest_sha256: [u8; 32]) -> BackupFacts {
+    BackupFacts {
+        bytes: manifest.bytes(),
+        people: manifest.people,
+        records: manifest.records(),
+        epoch: manifest.epoch,
+        policy_version: manifest.policy_version,
+        ledger_position: manifest.ledger_position,
+        manifest_sha256,
+    }
+}
+
+/// The backups that the rules keep. Each rule takes the newest of as many different periods; those with
+/// data alone count, for keys without data bring nobody back.
+fn kept(manifests: &[&Manifest], keep: Keep) -> std::collections::BTreeSet<BackupId> {
+    let newest_first = || manifests.iter().rev().filter(|m| !m.objects.is_empty());
+    let mut kept = std::collections::BTreeSet::new();
+    kept.extend(newest_first().take(keep.last as usize).map(|m| m.backup));
+    type Period = fn(jiff::civil::Date) -> (i16, i16);
+    let rules: [(u32, Period); 3] = [
+        (keep.daily, |date| (date.year(), date.day_of_year())),
+        (keep.weekly, |date| {
+            let week = date.iso_week_date();
+            (week.year(), week.week().into())
+        }),
+        (keep.monthly, |date| (date.year(), date.month().into())),
+    ];
+    for (count, period) in rules {
+        let mut seen = Vec::new();
+        for manifest in newest_first() {
+            let date = manifest
+                .finished_at
+                .to_zoned(jiff::tz::TimeZone::UTC)
+                .date();
+            let period = period(date);
+            if !seen.contains(&period) && seen.len() < count as usize {
+                seen.push(period);
+                kept.insert(manifest.backup);
+            }
+        }
+    }
+    kept
+}

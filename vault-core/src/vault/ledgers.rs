@@ -1,0 +1,155 @@
+//! The copies of the erasure ledger that a restore goes by, and that a target is given.
+
+use std::io::Write as _;
+
+use super::restore::RestoreOptions;
+use super::{Call, LedgerCopied, LedgerCopyError, Vault};
+use crate::audit::checkpoint::VerifierKey;
+use crate::backup::BackupError;
+use crate::backup::ledger::{Ledger, LedgerCopy, LedgerError, Replay};
+use crate::backup::read::OpenSource;
+use crate::backup::target::{LEDGER, Target};
+use crate::limits::RESTORE_BYTES_MAX;
+use crate::store::{Store, StoreError, Table};
+
+/// What a restore goes by.
+pub(super) struct Found {
+    pub(super) replay: Replay,
+    /// Whether there was a copy at all that reaches beyond the backup.
+    any: bool,
+}
+
+/// Takes entries as rows: sequence, bytes.
+type TakeRow<'t> = dyn FnMut(u64, &[u8]) -> Result<(), StoreError> + 't;
+
+fn copies(options: &RestoreOptions<'_>) -> Result<Vec<LedgerCopy<'static>>, BackupError> {
+    let mut copies = Vec::new();
+    match options.target.open(LEDGER) {
+        Ok(reader) => {
+            let name = format!("{LEDGER} at {}", options.target.place());
+            copies.push(LedgerCopy::new(name, reader));
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(BackupError::io("read the target's ledger")(error)),
+    }
+    for path in &options.ledgers {
+        let copy = LedgerCopy::file(path);
+        copies.push(copy.map_err(BackupError::io(format!("read {}", path.display())))?);
+    }
+    Ok(copies)
+}
+
+fn read(
+    options: &RestoreOptions<'_>,
+    open: &OpenSource,
+    rows: &mut TakeRow<'_>,
+) -> Result<Replay, LedgerError> {
+    let copies = copies(options).map_err(|error| LedgerError::Io {
+        copy: error.to_string(),
+        source: std::io::ErrorKind::Other.into(),
+    })?;
+    let manifest = &open.source.manifest;
+    let signer = VerifierKey::of(manifest.vault, &open.system.signing);
+    let key = &open.system.ledger;
+    let after = manifest.ledger_position;
+    Ledger::read_rows(copies, key, &signer, manifest.vault, after, rows)
+}
+
+/// What the longest copy says of the time since the backup; what no copy vouches for must be accepted in
+/// words.
+pub(super) fn find(options: &RestoreOptions<'_>, open: &OpenSource) -> Result<Found, BackupError> {
+    // A file that was named and cannot be read is no damage of a ledger.
+    copies(options)?;
+    let found = match read(options, open, &mut |_, _| Ok(())) {
+        Ok(replay) => Found { replay, any: true },
+        Err(LedgerError::None | LedgerError::Short { .. }) if options.ledgers.is_empty() => {
+            let manifest = &open.source.manifest;
+            let replay = Replay {
+                position: manifest.ledger_position,
+                complete_until: manifest.started_at,
+                ..Replay::default()
+            };
+            Found { replay, any: false }
+        }
+        Err(LedgerError::Damaged { copy, at, what }) => {
+            let what = format!("{what}, at byte {at}");
+            return Err(BackupError::Damaged { object: copy, what });
+        }
+        Err(error) => return Err(BackupError::Ledger(error)),
+    };
+    let broken = found.replay.cut.iter().any(|cut| {
+        let named = |path: &std::path::PathBuf| path.display().to_string() == cut.copy;
+        options.ledgers.iter().any(named)
+    });
+    let whole = !options.ledgers.is_empty() && !broken;
+    let words = format!("erasures after {} may return", found.replay.complete_until);
+    if whole || options.accept_gap == Some(words.as_str()) {
+        return Ok(found);
+    }
+    let why = match broken {
+        true => {
+            "the ledger that was given ends in the middle of an entry, so that what follows is lost"
+        }
+        false => {
+            "without the lost vault's own ledger (`--ledger DIR/ledger`) nobody knows of erasures that no \
+             copy has"
+        }
+    };
+    Err(BackupError::Gap(format!(
+        "{why}; to go on nevertheless: --accept-gap \"{words}\""
+    )))
+}
+
+/// Writes the entries of the longest copy into the new store, which goes on with the same chain.
+pub(super) fn write_rows(
+    options: &RestoreOptions<'_>,
+    open: &OpenSource,
+    found: &Found,
+    store: &dyn Store,
+) -> Result<(), BackupError> {
+    if !found.any {
+        return Ok(());
+    }
+    let mut waiting: Vec<(u64, Vec<u8>)> = Vec::new();
+    let mut bytes = 0;
+    let write = |waiting: &mut Vec<(u64, Vec<u8>)>| {
+        store.write(&mut |tx| {
+            for (sequence, row) in waiting.iter() {
+                tx.put(Table::Ledger, &sequence.to_be_bytes(), row)?;
+            }
+            Ok(())
+        })?;
+        waiting.clear();
+        Ok(())
+    };
+    read(options, open, &mut |sequence, row| {
+        bytes += row.len();
+        waiting.push((sequence, row.to_vec()));
+        if bytes > RESTORE_BYTES_MAX {
+            bytes = 0;
+            write(&mut waiting)?;
+        }
+        Ok(())
+    })
+    .map_err(BackupError::Ledger)?;
+    write(&mut waiting).map_err(BackupError::Store)
+}
+
+impl Vault {
+    /// Puts the erasure ledger beside the backups at a target, over an older copy of it.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerCopyError`]; the older copy is still there.
+    pub fn push_ledger(
+        &self,
+        call: &Call<'_>,
+        target: &dyn Target,
+    ) -> Result<LedgerCopied, LedgerCopyError> {
+        let mut sink = target.create(LEDGER)?;
+        let copied = self.ledger_copy(call, &mut sink)?;
+        sink.flush()?;
+        sink.finish()?;
+        Ok(copied)
+    }
+}

@@ -1,0 +1,287 @@
+//! A vault's directories out of a backup: built beside their place, renamed into it when whole.
+//!
+//! `DIR.unfinished` and `DIR.unfinished-anchor` are nobody's vault: whoever is cut off leaves them, and
+//! the next attempt begins anew. A file `complete` in the first is written when everything in both is on
+//! the medium; from then on only the two renames are missing, and the next attempt makes them.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+use super::create::{self, DATABASE, VaultPaths};
+use super::secret::{Passphrase, RecoveryKey, UnlockSecret};
+use super::token_row::TokenRow;
+use super::{LockedVault, Settings, ledgers};
+use crate::backup::ledger::Replay;
+use crate::backup::read::Source;
+use crate::backup::restore::{Restored, fill, first_epoch, system_of};
+use crate::backup::target::Target;
+use crate::backup::verify::{Tell, objects};
+use crate::backup::{BackupError, Identity, Manifest};
+use crate::crypto::Secret;
+use crate::entropy::OsEntropy;
+use crate::id::BackupId;
+use crate::keys::system::Roots;
+use crate::medium::keeps_old_bytes;
+use crate::row;
+use crate::store::RedbStore;
+
+const COMPLETE: &str = "complete";
+
+/// What a restore is to do.
+pub struct RestoreOptions<'a> {
+    /// Where the backup lies.
+    pub target: Arc<dyn Target>,
+    /// Which one; the newest that has a key part, where none is named.
+    pub backup: Option<BackupId>,
+    /// Opens its key part.
+    pub identity: &'a Identity,
+    /// The new vault's directory and anchor; neither may be there.
+    pub into: VaultPaths,
+    /// Opens the new vault's first slot.
+    pub passphrase: &'a Passphrase,
+    /// Copies of the erasure ledger beside the target's own: that of the lost vault, above all.
+    pub ledgers: Vec<PathBuf>,
+    /// The words that accept what no copy of the ledger vouches for.
+    pub accept_gap: Option<&'a str>,
+    /// Time and file systems.
+    pub settings: Settings,
+}
+
+/// A vault that was restored.
+pub struct RestoredVault {
+    /// Of which backup.
+    pub manifest: Manifest,
+    /// What came back; nothing where only the last step of an earlier attempt was missing.
+    pub restored: Option<Restored>,
+    /// The ledger as it was replayed.
+    pub replay: Replay,
+    /// Opens the second slot, as after the creation of a vault.
+    pub recovery_key: Option<RecoveryKey>,
+}
+
+/// The paths beside the new vault's, where it is built.
+fn unfinished(paths: &VaultPaths) -> VaultPaths {
+    let beside = |path: &Path, behind: &str| {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(behind);
+        path.with_file_name(name)
+    };
+    VaultPaths {
+        dir: beside(&paths.dir, ".unfinished"),
+        anchor: beside(&paths.anchor, ".unfinished"),
+    }
+}
+
+fn io(what: &str, path: &Path) -> impl FnOnce(io::Error) -> BackupError {
+    let what = format!("{what} {}", path.display());
+    move |source| BackupError::Io { what, source }
+}
+
+fn remove(path: &Path) -> Result<(), BackupError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result.map_err(io("remove", path)),
+    }
+}
+
+fn sync_parent(path: &Path) -> Result<(), BackupError> {
+    let parent = path.parent().filter(|parent| *parent != Path::new(""));
+    let parent = parent.unwrap_or(Path::new("."));
+    let synced = File::open(parent).and_then(|dir| dir.sync_all());
+    synced.map_err(io("flush", parent))
+}
+
+/// Puts both directories in their places, the anchor's first: without the other nothing is a vault.
+fn move_into_place(from: &VaultPaths, to: &VaultPaths) -> Result<(), BackupError> {
+    if from.anchor.exists() {
+        fs::rename(&from.anchor, &to.anchor).map_err(io("rename", &from.anchor))?;
+        sync_parent(&to.anchor)?;
+    }
+    let complete = from.dir.join(COMPLETE);
+    fs::rename(&from.dir, &to.dir).map_err(io("rename", &from.dir))?;
+    sync_parent(&to.dir)?;
+    let _ = fs::remove_file(to.dir.join(complete.file_name().unwrap_or_default()));
+    Ok(())
+}
+
+/// The row of an API key, revoked now unless it was before.
+fn revoked(row: &[u8], now: Timestamp) -> Option<Zeroizing<Vec<u8>>> {
+    let mut token: TokenRow = row::decode(row).ok()?;
+    token.revoked_at.get_or_insert(now.as_millisecond());
+    Some(row::encode(&token))
+}
+
+/// The backup that is meant.
+pub(super) fn choose(
+    target: &dyn Target,
+    backup: Option<BackupId>,
+) -> Result<Manifest, BackupError> {
+    if let Some(backup) = backup {
+        return Manifest::read(target, &backup.to_string());
+    }
+    let (whole, others) = crate::backup::list(target)?;
+    let newest = whole
+        .into_iter()
+        .rev()
+        .find(|manifest| manifest.keys.is_some() && !manifest.objects.is_empty());
+    newest.ok_or_else(|| {
+        let more = match others.len() {
+            0 => String::new(),
+            n => format!("; {n} there are not finished, or damaged: `backup list` names them"),
+        };
+        BackupError::NotFound(format!(
+            "there is no backup with data and keys at {}{more}",
+            target.place()
+        ))
+    })
+}
+
+impl LockedVault {
+    /// Makes a vault of a backup, in a new place. Nothing that was erased since comes back, as far as
+    /// the ledger reaches; every API key is revoked.
+    ///
+    /// # Errors
+    ///
+    /// See [`BackupError`]; at `into` there is nothing then.
+    pub fn restore(
+        options: &RestoreOptions<'_>,
+        tell: Tell<'_>,
+    ) -> Result<RestoredVault, BackupError> {
+        let to = &options.into;
+        let from = unfinished(to);
+        if to.dir.exists() {
+            return Err(BackupError::Exists(to.dir.clone()));
+        }
+        let manifest = choose(&*options.target, options.backup)?;
+        if let Some(done) = Self::finish_earlier(&from, to, &manifest)? {
+            return Ok(done);
+        }
+        if to.anchor.exists() {
+            return Err(BackupError::Exists(to.anchor.clone()));
+        }
+        let source = Source {
+            target: options.target.clone(),
+            manifest: manifest.clone(),
+        };
+        objects(&source, tell)?;
+        let open = source.open(options.identity)?;
+        let found = ledgers::find(options, &open)?;
+        remove(&from.dir)?;
+        remove(&from.anchor)?;
+        create::make_dirs(&from).map_err(|error| BackupError::Io {
+            what: format!("make {}", from.dir.display()),
+            source: io::Error::other(error.to_string()),
+        })?;
+        let keeps = keeps_old_bytes(&from.anchor).map_err(io("look at", &from.anchor))?;
+        if let (Some(kind), false) = (keeps, options.settings.accept_any_file_system) {
+            remove(&from.dir)?;
+            remove(&from.anchor)?;
+            return Err(BackupError::Input(format!(
+                "the file system under {} is {kind}, which may keep overwritten bytes",
+                to.anchor.display()
+            )));
+        }
+        let entropy = &mut OsEntropy;
+        let recovery_key = RecoveryKey::generate(entropy);
+        let now = options.settings.clock.now();
+        let targets = create::first_slots(options.passphrase, &recovery_key, now);
+        let targets = targets.map_err(io("make the key slots of", &to.anchor))?;
+        let (root_key, secret) = (Secret::generate(entropy), Secret::generate(entropy));
+        let epoch = first_epoch(manifest.epoch, &found.replay);
+        let vault = manifest.vault;
+        create::write_anchor(&from, vault, epoch, (&root_key, &secret), &targets, entropy)
+            .map_err(io("write the anchor in", &from.anchor))?;
+        let system = system_of(&open, targets);
+        let roots = Roots::derive(vault, epoch, &root_key, &secret);
+        let database = from.dir.join(DATABASE);
+        let store = RedbStore::create(&database, options.settings.cache_bytes)
+            .map_err(BackupError::Store)?;
+        let restored = fill(
+            &open,
+            &store,
+            &roots,
+            &system,
+            &found.replay,
+            (now, &revoked),
+            tell,
+        )?;
+        ledgers::write_rows(options, &open, &found, &store)?;
+        store.close().map_err(BackupError::Store)?;
+        let recovery_key = Self::first_opening(&from, options, recovery_key)?;
+        let mark = from.dir.join(COMPLETE);
+        let marked = File::create(&mark).and_then(|mut file| {
+            file.write_all(manifest.backup.to_string().as_bytes())?;
+            file.sync_all()
+        });
+        marked.map_err(io("write", &mark))?;
+        sync_parent(&mark)?;
+        move_into_place(&from, to)?;
+        Ok(RestoredVault {
+            manifest,
+            restored: Some(restored),
+            replay: found.replay,
+            recovery_key: Some(recovery_key),
+        })
+    }
+
+    /// Opens what was built, as anybody would, and puts the restore into its log.
+    fn first_opening(
+        from: &VaultPaths,
+        options: &RestoreOptions<'_>,
+        recovery_key: RecoveryKey,
+    ) -> Result<RecoveryKey, BackupError> {
+        let failed = |what: String| BackupError::Io {
+            what: "open the vault that was just restored".into(),
+            source: io::Error::other(what),
+        };
+        let settings = Settings {
+            accept_any_file_system: true,
+            ..options.settings.clone()
+        };
+        let locked = Self::open(from, settings).map_err(|error| failed(error.to_string()))?;
+        let secret = UnlockSecret::RecoveryKey(recovery_key);
+        let vault = locked
+            .unlock(&secret)
+            .map_err(|error| failed(error.to_string()))?;
+        create::record(&vault.engine, "vault.restored")
+            .map_err(|error| failed(error.to_string()))?;
+        vault.close();
+        let UnlockSecret::RecoveryKey(recovery_key) = secret else {
+            unreachable!("made above")
+        };
+        Ok(recovery_key)
+    }
+
+    /// Makes the renames that an attempt was cut off before.
+    fn finish_earlier(
+        from: &VaultPaths,
+        to: &VaultPaths,
+        manifest: &Manifest,
+    ) -> Result<Option<RestoredVault>, BackupError> {
+        let Ok(of) = fs::read_to_string(from.dir.join(COMPLETE)) else {
+            return Ok(None);
+        };
+        if of != manifest.backup.to_string() {
+            return Err(BackupError::Input(format!(
+                "an earlier restore of {of} into {} lacks only its last step: name that backup to make \
+                 it, or restore into another directory",
+                to.dir.display()
+            )));
+        }
+        if from.anchor.exists() && to.anchor.exists() {
+            return Err(BackupError::Exists(to.anchor.clone()));
+        }
+        move_into_place(from, to)?;
+        Ok(Some(RestoredVault {
+            manifest: manifest.clone(),
+            restored: None,
+            replay: Replay::default(),
+            recovery_key: None,
+        }))
+    }
+}
