@@ -174,11 +174,7 @@ pub(super) fn shares(texts: Vec<String>) -> Result<Vec<Share>, Problem> {
     }
     let read = texts.iter().enumerate().map(|(place, text)| {
         text.parse().map_err(|error: ShareError| {
-            Problem::invalid_at(
-                &format!("/shares/{place}"),
-                "not_a_share",
-                error.to_string(),
-            )
+            Problem::invalid_at(format!("/shares/{place}"), "not_a_share", error.to_string())
         })
     });
     read.collect()

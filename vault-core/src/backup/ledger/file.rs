@@ -121,7 +121,7 @@ impl LedgerFile {
             }
             self.append(&frames).map_err(io)?;
         }
-        if copy_rows(rows.tx, rows.end, u64::MAX)?.first().is_some() {
+        if !copy_rows(rows.tx, rows.end, u64::MAX)?.is_empty() {
             let position = rows.end + 1;
             return Err(LedgerError::Table { position });
         }

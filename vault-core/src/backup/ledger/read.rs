@@ -55,6 +55,9 @@ struct Keys<'k> {
     signer: &'k VerifierKey,
 }
 
+/// Takes the rows of the chain's table, each by its sequence.
+pub(super) type TakeRow<'t> = dyn FnMut(u64, &[u8]) -> Result<(), StoreError> + 't;
+
 impl Ledger {
     /// What the longest of these copies says of everything behind entry `after`, the position that a
     /// backup noted. The others must begin it.
@@ -87,7 +90,7 @@ impl Ledger {
         signer: &VerifierKey,
         vault: VaultId,
         after: u64,
-        rows: &mut dyn FnMut(u64, &[u8]) -> Result<(), StoreError>,
+        rows: &mut TakeRow<'_>,
     ) -> Result<Replay, LedgerError> {
         if copies.is_empty() {
             return Err(LedgerError::None);

@@ -371,7 +371,7 @@ impl Export {
         policy: &Policy,
         person: &Person,
         spot: Spot,
-        hashing: Option<Hashing>,
+        hashing: Option<Box<Hashing>>,
     ) -> Result<Made, Refusal> {
         if let Some(hashing) = hashing {
             return self.hash(snapshot, policy, person, spot, hashing);
@@ -409,7 +409,10 @@ impl Export {
                     digest: crate::crypto::Sha256Stream::default(),
                     rest: found,
                 };
-                return Ok(Made::new(At::Scan(here, Some(hashing)), Vec::new()));
+                return Ok(Made::new(
+                    At::Scan(here, Some(Box::new(hashing))),
+                    Vec::new(),
+                ));
             }
             match stretch.next {
                 Some(next) => spot = next,
@@ -467,7 +470,7 @@ impl Export {
         policy: &Policy,
         person: &Person,
         spot: Spot,
-        mut hashing: Hashing,
+        mut hashing: Box<Hashing>,
     ) -> Result<Made, Refusal> {
         let part = self.content_of(snapshot, policy, person, &hashing.of, hashing.from)?;
         let mut gathered = Gathered::default();
@@ -493,7 +496,7 @@ impl Export {
             from,
             digest,
             mut rest,
-        } = hashing;
+        } = *hashing;
         if from == of.size {
             let number = self.files.len();
             of.file = File {
@@ -502,11 +505,13 @@ impl Export {
             };
             gathered.files.push(of);
         }
-        let next = (!rest.is_empty()).then(|| Hashing {
-            of: rest.remove(0),
-            from: 0,
-            digest: crate::crypto::Sha256Stream::default(),
-            rest,
+        let next = (!rest.is_empty()).then(|| {
+            Box::new(Hashing {
+                of: rest.remove(0),
+                from: 0,
+                digest: crate::crypto::Sha256Stream::default(),
+                rest,
+            })
         });
         Ok(Made {
             gathered,

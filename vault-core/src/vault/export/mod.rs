@@ -81,7 +81,7 @@ enum Part {
 #[derive(Clone)]
 enum At {
     /// Looking for files, to name and hash them.
-    Scan(Spot, Option<Hashing>),
+    Scan(Spot, Option<Box<Hashing>>),
     /// At the beginning of a member.
     Begin(usize),
     /// Among the records.
