@@ -305,7 +305,7 @@ fn a_package_is_of_a_role_and_names_what_the_role_does_not_see() {
     ]);
     none.json_error(2, "usage");
     // The directory's server, by its socket: no passphrase is asked for.
-    let token = dev.token(&bench, "dpo");
+    let token = dev.token(&bench, "clerk");
     bench
         .run(&[
             "--vault",
@@ -322,11 +322,11 @@ fn a_package_is_of_a_role_and_names_what_the_role_does_not_see() {
         .json();
     assert_eq!(data(&bench.path("s.zip"))["complete"], true);
     // Encrypted.
-    let wrong = of("dpo", &["--to", "e", "--recipient", "age1nonsense"]);
+    let wrong = of("clerk", &["--to", "e", "--recipient", "age1nonsense"]);
     wrong.json_error(2, "usage");
     bench.file("words", "correct horse battery", 0o600);
     of(
-        "dpo",
+        "clerk",
         &["--to", "e.age", "--package-passphrase-file", "words"],
     )
     .json();

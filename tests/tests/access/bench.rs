@@ -59,7 +59,7 @@ ask = ["profile.birth.age_at_least"]
 may = [
     "subjects.create", "subjects.lookup", "subjects.view", "subjects.erase", "sessions.create",
     "consents.record", "audit.read", "policy.read", "policy.apply", "api_keys.manage", "keys.manage",
-    "retention.run", "vault.lock", "records.bulk", "records.purge",
+    "retention.run", "vault.lock", "records.bulk", "records.purge", "subjects.export", "backups.manage",
 ]
 
 [roles.none]

@@ -100,6 +100,8 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
         "create_api_key" => json(json!({"role": "none"})),
         "rotate_api_key" => json(json!({"overlap": "PT1H"})),
         "add_key_slot" => json(json!({"kind": "recovery_key", "label": "x"})),
+        "make_key_shares" => json(json!({"threshold": 2, "shares": 3})),
+        "rotate_keys" => json(json!({"scope": "root"})),
         "test_key_slot" | "unlock" | "begin_keyholder" => json(json!({"passphrase": PASSPHRASE})),
         "backup_deleted" => json(json!({"part": "keys"})),
         "verify_log" => json(json!({})),

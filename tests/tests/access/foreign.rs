@@ -227,6 +227,7 @@ fn a_bound_key_finds_nobody_on_another_channel_where_no_path_names_them() {
                                 "policy.read"
                                     | "policy.apply"
                                     | "audit.read"
+                                    | "backups.manage"
                                     | "retention.run"
                                     | "vault.lock"
                             )

@@ -6,8 +6,8 @@
 //! afterwards; an erased person, or what was removed or purged, that is back; a change without an
 //! acknowledgement that happened in part; a bystander who lost anything; a log that does not verify; a
 //! vault that does not open, or does not store and erase any more. Does not count: a change that
-//! happened without its acknowledgement, a refusal while something is broken. The read journal and the
-//! reserve are ordinary files.
+//! happened without its acknowledgement, a refusal while something is broken. The read journal, the
+//! ledger of erasures and the reserve are ordinary files.
 //!
 //! A sample by default, every operation with `EVERY_OPERATION=1` (some minutes).
 
@@ -36,7 +36,7 @@ fn every_operation() -> bool {
 /// Tells the story once on a machine that this happens to. Whether it came to that.
 fn tell(base: &Base, device: Device, fault: Fault) -> bool {
     let machine = Machine::new(&base.images);
-    base.lay_journal();
+    base.lay_first();
     let vault = base.open(&machine).expect("nothing is broken yet");
     machine.arm(device, fault);
     let mut story = Story::new(base, vault);
@@ -50,7 +50,7 @@ fn tell(base: &Base, device: Device, fault: Fault) -> bool {
         story.check(&acknowledged, &what);
     }
     story.end();
-    let journal = base.journal();
+    let beside = base.beside();
     let seeds = if lost && fired {
         &SEEDS[..]
     } else {
@@ -58,7 +58,7 @@ fn tell(base: &Base, device: Device, fault: Fault) -> bool {
     };
     for seed in seeds {
         let what = format!("{what}, seed {seed}");
-        base.lay(&journal);
+        base.lay(&beside);
         let rebooted = Machine::new(&machine.images(lost && fired, *seed));
         afterwards(base, &rebooted, &acknowledged, &what);
     }
@@ -151,7 +151,7 @@ fn p4_a_write_of_the_anchor_is_torn() {
 fn disks_that_lie_about_their_flushes_are_found_out() {
     let base = Base::new();
     let machine = Machine::new(&base.images);
-    base.lay_journal();
+    base.lay_first();
     let vault = base.open(&machine).expect("opens");
     let mut story = Story::new(&base, vault);
     let acknowledged = story.tell();
@@ -164,7 +164,7 @@ fn disks_that_lie_about_their_flushes_are_found_out() {
         (&database_alone, "does not open"),
         (&base.images, "was acknowledged and is lost"),
     ] {
-        base.lay_journal();
+        base.lay_first();
         let looked = std::panic::AssertUnwindSafe(|| {
             afterwards(&base, &Machine::new(images), &acknowledged, "a lie");
         });

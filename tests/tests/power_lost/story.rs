@@ -118,10 +118,16 @@ impl Acknowledged {
     }
 }
 
+/// The files beside the database that no machine stands under: read journal, and ledger of erasures.
+#[derive(Clone)]
+pub(crate) struct Beside([Vec<u8>; 2]);
+
+const BESIDE: [&str; 2] = ["journal", "ledger"];
+
 /// The vault as it is before each telling.
 pub(crate) struct Base {
     pub(crate) images: Images,
-    journal: Vec<u8>,
+    beside: Beside,
     paths: VaultPaths,
     recovery: String,
     bot: String,
@@ -251,7 +257,7 @@ impl Base {
                 read(paths.anchor.join("anchor")),
                 read(paths.anchor.join("slots")),
             ]),
-            journal: read(paths.dir.join("journal")),
+            beside: Beside(BESIDE.map(|name| read(paths.dir.join(name)))),
             recovery: created.recovery_key.to_text().to_string(),
             paths,
             bot,
@@ -263,16 +269,19 @@ impl Base {
         }
     }
 
-    pub(crate) fn lay_journal(&self) {
-        self.lay(&self.journal);
+    /// Puts the files beside the database where they were in the beginning.
+    pub(crate) fn lay_first(&self) {
+        self.lay(&self.beside);
     }
 
-    pub(crate) fn lay(&self, journal: &[u8]) {
-        std::fs::write(self.paths.dir.join("journal"), journal).expect("written");
+    pub(crate) fn lay(&self, beside: &Beside) {
+        for (name, bytes) in BESIDE.iter().zip(&beside.0) {
+            std::fs::write(self.paths.dir.join(name), bytes).expect("written");
+        }
     }
 
-    pub(crate) fn journal(&self) -> Vec<u8> {
-        std::fs::read(self.paths.dir.join("journal")).expect("read")
+    pub(crate) fn beside(&self) -> Beside {
+        Beside(BESIDE.map(|name| std::fs::read(self.paths.dir.join(name)).expect("read")))
     }
 
     /// Opens the vault on this machine, an hour after it was made.

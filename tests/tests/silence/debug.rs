@@ -187,6 +187,7 @@ const KNOWN: &[(&str, Why)] = &[
     ("Entry", Ids),
     ("FaultPlan", Name),
     ("Field", Words),
+    ("Diagnosis", Words),
     ("Finding", Words),
     ("Id", Ids),
     ("IdTable", Words),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use vault_core::doctor::{
-    self, Backups, Facts, Finding, Inside, PolicyFile, Severity, Tested, gdpr,
+    self, Backups, Diagnosis, Facts, Inside, PolicyFile, Severity, Tested, gdpr,
 };
 use vault_core::policy::Draft;
 use vault_core::vault::{LockedVault, OpenError, VaultPaths};
@@ -77,7 +77,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &DoctorArguments) -> Result<
 #[derive(Default)]
 struct Seen {
     facts: Facts,
-    findings: Vec<Finding>,
+    findings: Vec<Diagnosis>,
     vault: Option<String>,
     state: &'static str,
 }
@@ -88,7 +88,7 @@ impl Seen {
         if failure.exit != Exit::Damaged {
             return Err(failure);
         }
-        self.findings.push(Finding {
+        self.findings.push(Diagnosis {
             severity: Severity::Damage,
             code: "does_not_open",
             what: failure.what,
@@ -141,7 +141,7 @@ fn outside(
     if let (None, Some(path)) = (&policy_file, configured.policy()) {
         match input::read_policy(&path) {
             Ok(source) => *policy_file = Some((path, source)),
-            Err(failure) => seen.findings.push(Finding {
+            Err(failure) => seen.findings.push(Diagnosis {
                 severity: Severity::Error,
                 code: "policy_file",
                 what: failure.what,
@@ -258,7 +258,7 @@ fn finish(terminal: &Terminal, seen: Seen) -> Result<(), Failure> {
     }
 }
 
-fn document(finding: &Finding) -> Value {
+fn document(finding: &Diagnosis) -> Value {
     json!({
         "severity": finding.severity.name(),
         "code": finding.code,
@@ -269,7 +269,7 @@ fn document(finding: &Finding) -> Value {
     })
 }
 
-fn text(terminal: &Terminal, findings: &[Finding]) -> String {
+fn text(terminal: &Terminal, findings: &[Diagnosis]) -> String {
     if findings.is_empty() {
         return "nothing wrong was found".to_owned();
     }

@@ -47,7 +47,7 @@ impl Severity {
 
 /// One thing that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub struct Diagnosis {
     /// How bad it is.
     pub severity: Severity,
     /// A stable word for programs, such as `disk_room`.
@@ -62,7 +62,7 @@ pub struct Finding {
     pub article: Option<&'static str>,
 }
 
-impl fmt::Display for Finding {
+impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}: {}", self.severity.name(), self.place, self.what)?;
         match self.article {
@@ -74,7 +74,7 @@ impl fmt::Display for Finding {
 
 /// Collects the findings of one check.
 #[derive(Debug, Default)]
-struct Findings(Vec<Finding>);
+struct Findings(Vec<Diagnosis>);
 
 impl Findings {
     fn add(
@@ -85,7 +85,7 @@ impl Findings {
         what: impl Into<String>,
         todo: impl Into<String>,
     ) {
-        self.0.push(Finding {
+        self.0.push(Diagnosis {
             severity,
             code,
             what: what.into(),
@@ -130,7 +130,7 @@ pub struct Facts {
 
 /// Every finding, the worst first.
 #[must_use]
-pub fn findings(facts: &Facts) -> Vec<Finding> {
+pub fn findings(facts: &Facts) -> Vec<Diagnosis> {
     let mut findings = Findings::default();
     if let Some(files) = &facts.files {
         files::check(files, &mut findings);
@@ -153,7 +153,7 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
 
 /// The worst first; what is as bad as another keeps its order.
 #[must_use]
-pub fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
+pub fn sorted(mut findings: Vec<Diagnosis>) -> Vec<Diagnosis> {
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings
 }

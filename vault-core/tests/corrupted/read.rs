@@ -71,6 +71,7 @@ impl Scene {
         let vault = locked.unlock(secret).map_err(|error| match error {
             UnlockError::Anchor
             | UnlockError::Damaged(_)
+            | UnlockError::Ledger(_)
             | UnlockError::Rollback { .. }
             | UnlockError::Store(StoreError::Corrupt) => Seen::Damage(error.to_string()),
             error => Seen::Other(format!("{error:?}")),

@@ -53,6 +53,7 @@ pub(crate) struct Files {
     pub(crate) journal: Vec<u8>,
     pub(crate) anchor: Vec<u8>,
     pub(crate) slots: Vec<u8>,
+    pub(crate) ledger: Vec<u8>,
 }
 
 /// One of them.
@@ -62,6 +63,7 @@ pub(crate) enum Name {
     Journal,
     Anchor,
     Slots,
+    Ledger,
 }
 
 impl Files {
@@ -72,6 +74,7 @@ impl Files {
             journal: read("v/journal"),
             anchor: read("v-anchor/anchor"),
             slots: read("v-anchor/slots"),
+            ledger: read("v/ledger"),
         }
     }
 
@@ -84,6 +87,7 @@ impl Files {
         write("v/journal", &self.journal);
         write("v-anchor/anchor", &self.anchor);
         write("v-anchor/slots", &self.slots);
+        write("v/ledger", &self.ledger);
     }
 
     pub(crate) fn file(&mut self, name: Name) -> &mut Vec<u8> {
@@ -92,6 +96,7 @@ impl Files {
             Name::Journal => &mut self.journal,
             Name::Anchor => &mut self.anchor,
             Name::Slots => &mut self.slots,
+            Name::Ledger => &mut self.ledger,
         }
     }
 }

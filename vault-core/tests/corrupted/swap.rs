@@ -157,7 +157,12 @@ fn the_parts_of_another_vault_or_of_an_epoch_that_is_over_open_nothing() {
             }
         }
     }
-    // Both together are the vault as it was: docs/threat-model.md says so.
+    // Both together, but for the ledger of erasures: it names what they lack.
+    let mut without_ledger = before.clone();
+    without_ledger.ledger = ours.ledger.clone();
+    without_ledger.put(home.path());
+    refused(scene.see(home.path()));
+    // All together are the vault as it was: docs/threat-model.md says so.
     before.put(home.path());
     assert!(scene.open(home.path()).is_ok());
 }

@@ -178,7 +178,8 @@ fn parameter(name: &str, within: &str) -> Option<Value> {
         ("path", "c" | "f" | "purpose") | ("header", "Vault-Purpose") => {
             json!({"type": "string", "pattern": NAME})
         }
-        ("path", "n") => json!({"type": "integer", "minimum": 0, "maximum": 255}),
+        ("path", "b") => id("bak"),
+        ("path", "n") => json!({"type": "integer", "minimum": 0, "maximum": i64::MAX}),
         ("path", "code") => {
             let codes: Vec<_> = Code::ALL.iter().map(|code| code.name()).collect();
             json!({"type": "string", "enum": codes})

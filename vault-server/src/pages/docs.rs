@@ -311,6 +311,7 @@ fn curl(document: &Value, path: &str, method: &str, operation: &Value) -> String
         ("ses", "$SES"),
         ("tok", "$TOK"),
         ("n", "$N"),
+        ("b", "$B"),
         ("code", "erased"),
     ] {
         path = path.replace(&format!("{{{name}}}"), stand_in);

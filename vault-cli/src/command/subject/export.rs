@@ -1,8 +1,9 @@
 //! A package of a person's own data, into a file that only its owner reads.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, ErrorKind, Seek, SeekFrom, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
@@ -79,7 +80,11 @@ pub(super) fn run(context: &Context<'_>, arguments: &ExportArguments) -> Result<
     };
     let unwritable = |error: io::Error| Failure::io(format!("could not write {file}"), &error);
     let caller = context.caller()?;
-    let mut out = BufWriter::new(tempfile::tempfile_in(dir).map_err(unwritable)?);
+    let file_without_name = tempfile::tempfile_in(dir).map_err(unwritable)?;
+    file_without_name
+        .set_permissions(Permissions::from_mode(0o600))
+        .map_err(unwritable)?;
+    let mut out = BufWriter::new(file_without_name);
     let step = terminal.step("making the package");
     let packed = caller.export(arguments.subject, &wanted, &mut out)?;
     drop(step);

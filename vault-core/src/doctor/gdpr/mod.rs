@@ -9,16 +9,16 @@ mod people;
 mod purposes;
 mod roles;
 
-use super::{Finding, Findings, Severity, sorted};
+use super::{Diagnosis, Findings, Severity, sorted};
 use crate::policy::{Draft, Policy};
 
 /// What the policy in `source` leaves open; where it does not pass its check, what that says.
 #[must_use]
-pub fn of_source(source: &str) -> Vec<Finding> {
+pub fn of_source(source: &str) -> Vec<Diagnosis> {
     match Draft::parse(source).and_then(|draft| draft.assign(None, 1)) {
         Ok(policy) => of_policy(&policy),
         Err(refused) => {
-            let refused = refused.into_iter().map(|finding| Finding {
+            let refused = refused.into_iter().map(|finding| Diagnosis {
                 severity: Severity::Error,
                 code: finding.code,
                 what: finding.detail,
@@ -36,7 +36,7 @@ pub fn of_source(source: &str) -> Vec<Finding> {
 
 /// What a policy leaves open, the worst first.
 #[must_use]
-pub fn of_policy(policy: &Policy) -> Vec<Finding> {
+pub fn of_policy(policy: &Policy) -> Vec<Diagnosis> {
     let mut findings = Findings::default();
     people::controller(policy, &mut findings);
     people::notice(policy, &mut findings);
