@@ -177,6 +177,8 @@ fn reading_changes_no_row_but_what_a_session_has_left() {
             let done = answer.status < 300
                 || method == "OPTIONS"
                 || need(&route) == Need::May("audit.read")
+                // There is none, and to say so is all that reading one can do.
+                || route.operation == "read_job"
                 || method == "HEAD";
             assert!(done, "{method} {path} {answer:?}");
             read += 1;

@@ -299,7 +299,7 @@ Examples:
 pub(super) const BACKUP_REKEY: &str = "\
 Examples:
   vault-cli --vault v backup rekey --to b bak_00000000000000000000000000 --passphrase-recipient
-  vault-cli --vault v backup rekey --to b bak_00000000000000000000000000 --recipient k --keys-for P7D";
+  vault-cli --vault v backup rekey --to b bak_00000000000000000000000000 --recipient k.pub";
 
 pub(super) const BACKUP_PRUNE: &str = "\
 Examples:
