@@ -51,6 +51,7 @@ pub mod commit;
 pub mod consent;
 pub mod crypto;
 mod decision;
+pub mod detect;
 pub mod entropy;
 pub mod id;
 pub mod jobs;

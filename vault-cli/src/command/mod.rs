@@ -6,6 +6,7 @@ mod audit;
 mod completions;
 mod dev;
 mod init;
+mod log;
 mod policy;
 mod receipt;
 mod retention;
@@ -84,6 +85,7 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
         Command::Subject(command) => subject::run(&context, &command),
         Command::Audit(command) => audit::run(&context, &command),
         Command::Receipt(command) => receipt::run(&context, &command),
+        Command::Log(command) => log::run(&context, &command),
         Command::Retention(command) => retention::run(&context, &command),
         Command::Completions { shell } => {
             completions::run(&context, shell);
