@@ -67,10 +67,11 @@ fn redacted_text_is_the_text_without_what_was_found() {
 fn a_line_that_is_too_long_is_cut_where_a_word_ends() {
     let bench = Bench::new();
     let text = format!("{}{CARD}\n", "lorem ipsum ".repeat(100_000));
-    let told = bench.feed(&["--json", "log", "scan", "-"], &text);
+    let file = bench.file("long.log", &text, 0o600);
+    let told = bench.run(&["--json", "log", "scan", &file]);
     let answer: serde_json::Value = serde_json::from_str(&told.out).unwrap();
     assert_eq!((&answer["found"], &answer["lines"]), (&1.into(), &1.into()));
-    let clean = bench.feed(&["log", "scan", "-", "--redact"], &text);
+    let clean = bench.run(&["log", "scan", &file, "--redact"]);
     assert_eq!(clean.out, text.replace(CARD, "[card]"));
 }
 
@@ -88,5 +89,5 @@ fn mistakes_are_told_with_a_way_out() {
     );
     bench
         .run(&["--json", "log", "scan", "-", "--redact"])
-        .refused(2);
+        .json_error(2, "usage");
 }
