@@ -106,7 +106,7 @@ fn scan(context: &Context<'_>, arguments: &LogScanArguments) -> Result<(), Failu
     let text = in_words(&tally);
     if context.terminal.json() {
         context.terminal.answer(&answer, |_| String::new());
-    } else {
+    } else if tally.found() == 0 {
         context.terminal.note(&text);
     }
     match tally.found() {
