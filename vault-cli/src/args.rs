@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use vault_core::detect::Kind;
 use vault_core::id::{ReceiptId, SubjectId, TokenId};
 use vault_core::policy::Period;
 use vault_server::cors::{EXPECTED, Origins};
@@ -188,6 +189,9 @@ pub(crate) enum Command {
     /// The log: show it, verify it, write it out, and what others check it by
     #[command(subcommand, after_help = examples::AUDIT)]
     Audit(AuditCommand),
+    /// Personal data in log files; needs no vault
+    #[command(subcommand, after_help = examples::LOG)]
+    Log(LogCommand),
     /// Receipts of erasures: verify without a vault, or fetch
     #[command(subcommand, after_help = examples::RECEIPT)]
     Receipt(ReceiptCommand),
@@ -569,6 +573,36 @@ impl std::str::FromStr for ReceiptSource {
         let id = text.parse().map(Self::Vault);
         Ok(id.unwrap_or_else(|_| Self::File(text.into())))
     }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LogCommand {
+    /// Say where in files personal data stands, and of what kind; exit 1 where there is any
+    #[command(after_help = examples::LOG_SCAN)]
+    Scan(LogScanArguments),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct LogScanArguments {
+    /// Files of text, one record a line; `-` for stdin
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// These kinds only, such as card,email; without it all
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = kind)]
+    pub(crate) kinds: Vec<Kind>,
+    /// Also what merely has the form: most of it will be something else
+    #[arg(long)]
+    pub(crate) possible: bool,
+    /// Write the text to stdout with the kind's name in the place of each find
+    #[arg(long)]
+    pub(crate) redact: bool,
+}
+
+fn kind(text: &str) -> Result<Kind, String> {
+    Kind::named(text).ok_or_else(|| {
+        let all: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+        format!("the kinds are {}", all.join(", "))
+    })
 }
 
 #[derive(Debug, Subcommand)]

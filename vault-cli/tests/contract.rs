@@ -111,9 +111,10 @@ fn every_command_answers_with_one_json_document_and_is_tried_here() {
     let mut named = BTreeSet::new();
     commands(&bench, &[], &mut named);
     // A person must be there for these, or a receipt, and a server for those: `tests/socket.rs`,
-    // `tests/vault.rs`, `tests/evidence.rs`, `tests/exports.rs`, `tests/keys.rs`; backups have a drill of
+    // `tests/vault.rs`, `tests/evidence.rs`, `tests/exports.rs`, `tests/keys.rs`; `tests/log_scan.rs`; backups have a drill of
     // their own, `tests/backup.rs`.
     for elsewhere in [
+        "log scan",
         "backup create",
         "backup identity",
         "backup ledger",

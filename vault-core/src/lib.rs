@@ -53,6 +53,7 @@ pub mod consent;
 pub mod crypto;
 mod decision;
 pub mod doctor;
+pub mod detect;
 pub mod entropy;
 pub mod export;
 pub mod id;

@@ -231,6 +231,18 @@ Examples:
   vault-cli --vault /srv/vault audit checkpoint > kept.checkpoint
   vault-cli --server https://vault.example.test --token-file auditor.token audit checkpoint";
 
+pub(super) const LOG: &str = "\
+Examples:
+  vault-cli log scan app.log
+  vault-cli log scan app.log --redact > clean.log";
+
+pub(super) const LOG_SCAN: &str = "\
+Examples:
+  vault-cli log scan app.log access.log --json
+  journalctl -u bot | vault-cli log scan -
+  vault-cli log scan app.log --kinds card,iban --possible
+  vault-cli log scan app.log --redact > clean.log";
+
 pub(super) const RECEIPT: &str = "\
 Examples:
   vault-cli receipt verify receipt.json --key vault.key

@@ -11,6 +11,7 @@ mod import;
 mod init;
 mod key;
 mod man;
+mod log;
 mod policy;
 mod receipt;
 mod retention;
@@ -122,6 +123,7 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
         Command::Audit(command) => audit::run(&context, &command),
         Command::Receipt(command) => receipt::run(&context, &command),
         Command::Import(arguments) => import::run(&context, &arguments),
+        Command::Log(command) => log::run(&context, &command),
         Command::Retention(command) => retention::run(&context, &command),
         Command::Backup(command) => backup::run(&context, &command),
         Command::Completions { shell } => {

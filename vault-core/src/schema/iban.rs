@@ -92,6 +92,17 @@ pub(super) enum Fault {
     Length,
 }
 
+/// Whether `text` is an IBAN of a country that has them, with blanks and small letters as people write it.
+pub(crate) fn is_iban(text: &str) -> bool {
+    let compact: String = text
+        .chars()
+        .filter(|c| *c != ' ')
+        .map(|c| c.to_ascii_uppercase())
+        .collect();
+    let known = |(country, _): &(&str, usize)| compact.starts_with(country);
+    LENGTHS.iter().any(known) && check(&compact).is_ok()
+}
+
 /// Checks `compact`: an IBAN without separators, in capitals.
 pub(super) fn check(compact: &str) -> Result<(), Fault> {
     let bytes = compact.as_bytes();

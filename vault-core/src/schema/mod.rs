@@ -14,6 +14,7 @@ pub(crate) mod words;
 use serde_json::{Value, json};
 
 pub use ask::Test;
+pub(crate) use iban::is_iban;
 pub use media_type::{MediaRange, MediaType};
 pub use normalise::NORMALISER_VERSION;
 
