@@ -101,11 +101,11 @@ fn phone(
             && (b'2'..=b'9').contains(&digits[3])
     };
     let national = digits.strip_prefix(b"1").unwrap_or(digits);
-    if north_american(national) && in_groups_of_north_america(run) {
+    let written_so = north_american(national) && in_groups_of_north_america(run);
+    let date = looks_like_a_date(run);
+    if written_so || ((7..=14).contains(&digits.len()) && !date && said()) {
         add(Kind::Phone, Certainty::Likely);
-    } else if (7..=14).contains(&digits.len()) && !looks_like_a_date(run) && said() {
-        add(Kind::Phone, Certainty::Likely);
-    } else if digits[0] == b'0' && (9..=13).contains(&digits.len()) && !looks_like_a_date(run) {
+    } else if digits[0] == b'0' && (9..=13).contains(&digits.len()) && !date {
         add(Kind::Phone, Certainty::Possible);
     }
 }

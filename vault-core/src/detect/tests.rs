@@ -84,10 +84,6 @@ fn of_the_labelled_lines_nearly_all_are_told_right() {
     }
     let precision = f64::from(right) / f64::from(right + wrong);
     let recall = f64::from(right) / (f64::from(right) + missed as f64);
-    eprintln!(
-        "{told}precision {precision:.3}, recall {recall:.3} of {} finds",
-        right + wrong
-    );
     assert!(precision >= 0.97, "precision {precision:.3}\n{told}");
     assert!(recall >= 0.95, "recall {recall:.3}\n{told}");
 }

@@ -236,6 +236,11 @@ fn a_changed_byte_of_anchor_slots_or_journal_is_reported_or_changes_nothing_that
         for at in early.chain((late..journal).step_by(strides.1)) {
             tries.push((Name::Journal, at, 1 + random.below(255) as u8));
         }
+        // Every byte of the ledger is changed beside its own code.
+        let ledger = files.ledger.len();
+        for at in (0..ledger).step_by(if all() { 1 } else { ledger / 16 + 1 }) {
+            tries.push((Name::Ledger, at, 1 + random.below(255) as u8));
+        }
         try_all(&scene, files, state, &tries);
     }
 }
