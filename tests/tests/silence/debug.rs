@@ -128,7 +128,6 @@ const KNOWN: &[(&str, Why)] = &[
     ("KeyView", Words),
     ("Share", Instance(shares)),
     ("SharedSecret", Instance(shares)),
-    ("LedgerEntry", Ids),
     ("LedgerError", Paths),
     ("LedgerEvent", Ids),
     ("LogReport", Ids),
