@@ -119,7 +119,7 @@ pub(super) const KEY_ROTATE_ALL: &str = "\
 Examples:
   vault-cli --vault /srv/vault key rotate all
   vault-cli --vault /srv/vault key rotate all --status
-  vault-cli --server https://vault.example.test --token-file operator.token key rotate all --deep --yes";
+  vault-cli --server https://v.example.test --token-file operator.token key rotate all --deep --yes";
 
 pub(super) const SLOT_REMOVE: &str = "\
 Examples:
