@@ -119,7 +119,7 @@ pub(super) const KEY_ROTATE_ALL: &str = "\
 Examples:
   vault-cli --vault /srv/vault key rotate all
   vault-cli --vault /srv/vault key rotate all --status
-  vault-cli --server https://v.example.test --token-file operator.token key rotate all --deep --yes";
+  vault-cli --server https://v.example.test --token-file op.token key rotate all --deep --yes";
 
 pub(super) const SLOT_REMOVE: &str = "\
 Examples:
@@ -184,15 +184,15 @@ Examples:
 
 pub(super) const SUBJECT_EXPORT: &str = "\
 Examples:
-  vault-cli --vault /srv/vault --token-file dpo.token subject export sub_00000000000000000000000000 --to ann.zip
-  vault-cli --server https://vault.example.test --token-file dpo.token subject export sub_00000000000000000000000000 --right portability --format json --to ann.json
-  vault-cli --vault /srv/vault --token-file dpo.token subject export sub_00000000000000000000000000 --to ann.zip.age --recipient age1…";
+  vault-cli --vault v --token-file t subject export sub_00000000000000000000000000 --to ann.zip
+  vault-cli --vault v --token-file t subject export sub_00000000000000000000000000 --format json --to a.json
+  vault-cli --vault v --token-file t subject export sub_00000000000000000000000000 --to a --recipient age1…";
 
 pub(super) const IMPORT: &str = "\
 Examples:
   vault-cli --vault /srv/vault --token-file bot.token import ann.zip
-  vault-cli --vault /srv/vault --token-file bot.token import people.csv --mapping people.toml --dry-run
-  vault-cli --server https://vault.example.test --token-file bot.token import people.csv --mapping people.toml --errors refused.jsonl";
+  vault-cli --vault v --token-file bot.token import people.csv --mapping people.toml --dry-run
+  vault-cli --vault v --token-file t import people.csv --mapping m.toml --errors refused.jsonl";
 
 pub(super) const SUBJECT_ERASE: &str = "\
 Examples:
