@@ -185,8 +185,8 @@ Examples:
 pub(super) const SUBJECT_EXPORT: &str = "\
 Examples:
   vault-cli --vault v --token-file t subject export sub_00000000000000000000000000 --to ann.zip
-  vault-cli --vault v --token-file t subject export sub_00000000000000000000000000 --format json --to a.json
-  vault-cli --vault v --token-file t subject export sub_00000000000000000000000000 --to a --recipient age1…";
+  vault-cli --token-file t subject export sub_00000000000000000000000000 --format json --to a.json
+  vault-cli --token-file t subject export sub_00000000000000000000000000 --to a --recipient age1…";
 
 pub(super) const IMPORT: &str = "\
 Examples:
