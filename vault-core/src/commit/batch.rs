@@ -525,11 +525,12 @@ impl Writer {
         for ran in others {
             (ran.job.done)(ran.outcome);
         }
-        // Before any secret is ended, so that what stands in the file is never less than what is gone.
+        // Before any secret is ended, so that what stands in the file is never less than what is gone. If
+        // it cannot be written, the anchor is recovery's.
         let mut ended = self.extend_ledger(&prepared.ledger_frames);
-        if prepared.secret.is_some() {
+        if ended && prepared.secret.is_some() {
             self.publish_with(Flush::WithNext);
-            ended &= self.parts.anchor.retire(prepared.row.epoch).is_ok();
+            ended = self.parts.anchor.retire(prepared.row.epoch).is_ok();
             if let (true, Some(candidate)) = (ended, prepared.root_key) {
                 let entropy = &mut *self.parts.entropy;
                 ended = self
