@@ -118,7 +118,7 @@ pub struct Manifest {
     pub people: u64,
     /// Entries of the log then.
     pub log_entries: u64,
-    /// Entries of the erasure ledger when the first row was read.
+    /// Entries of the erasure ledger then: what it says after them is not in the data.
     pub ledger_position: u64,
     /// The data part; empty where there is none.
     pub objects: Vec<Object>,

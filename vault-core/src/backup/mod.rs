@@ -8,13 +8,17 @@
 
 mod error;
 mod format;
+pub(crate) mod gone;
 mod keys;
 pub mod ledger;
 mod manifest;
 mod open;
+mod people;
 pub(crate) mod read;
 pub mod registry;
+pub(crate) mod rekey;
 pub mod restore;
+mod sections;
 pub mod target;
 pub mod verify;
 pub mod write;

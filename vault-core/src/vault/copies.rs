@@ -11,6 +11,7 @@ use crate::backup::target::Target;
 use crate::backup::verify::Tell;
 use crate::backup::write::{self, Options, Parts};
 use crate::backup::{BackupError, Manifest, Recipients};
+use crate::backup::{gone, rekey};
 use crate::id::BackupId;
 use crate::jobs::{Job, JobKind};
 use crate::policy::Capability;
@@ -164,7 +165,7 @@ impl Vault {
             let (manifest, sha256) = match found {
                 Ok(found) => found,
                 Err(BackupError::NotFound(_)) => {
-                    write::clear(target, &home.to_string());
+                    gone::clear(target, &home.to_string());
                     self.give_up(call, target, view.backup, parts(view));
                     continue;
                 }
@@ -178,7 +179,7 @@ impl Vault {
                     keys.is_some_and(|keys| keys.registered == view.backup)
                 }
             };
-            let clean = write::clear_new_keys(target, &manifest);
+            let clean = gone::clear_new_keys(target, &manifest);
             if here {
                 self.backup_complete(call, view.backup, facts(&manifest, sha256))?;
             } else {
@@ -255,13 +256,13 @@ impl Vault {
             recipients,
             keys_expire,
         };
-        let made = write::rekey(&self.engine, target, &before, registered, &options, &job);
+        let made = rekey::rekey(&self.engine, target, &before, registered, &options, &job);
         let (manifest, sha256, part) = match made {
             Ok(made) => made,
             Err(error) => {
                 // Old files are still named by the old manifest; the others are nobody's.
                 let _ = self.backup_failed(call, registered);
-                if write::clear_new_keys(&**target, &before) {
+                if gone::clear_new_keys(&**target, &before) {
                     let _ = self.backup_deleted(call, registered, Part::Keys);
                 }
                 return Err(error);
@@ -270,10 +271,10 @@ impl Vault {
         self.backup_complete(call, registered, facts(&manifest, sha256))?;
         let mut deleted = 0;
         if let Some(old) = &before.keys {
-            deleted = write::delete_keys(&**target, &before, old)?;
+            deleted = gone::delete_keys(&**target, &before, old)?;
             self.backup_deleted(call, old.registered, Part::Keys)?;
         }
-        let counts = write::count(target, manifest.clone(), part, tell)?;
+        let counts = rekey::count(target, manifest.clone(), part, tell)?;
         self.push_ledger(call, &**target).map_err(ledger_error)?;
         job.done();
         Ok(Rekeyed {
@@ -333,8 +334,8 @@ impl Vault {
                 let Some(keys) = expired else { continue };
                 pruned.key_parts.push(backup);
                 if !dry_run {
-                    write::without_keys(target, manifest, &system_key)?;
-                    write::delete_keys(target, manifest, keys)?;
+                    gone::without_keys(target, manifest, &system_key)?;
+                    gone::delete_keys(target, manifest, keys)?;
                     self.told(self.backup_deleted(call, keys.registered, Part::Keys))?;
                 }
                 continue;
@@ -343,7 +344,7 @@ impl Vault {
             if dry_run {
                 continue;
             }
-            write::delete(target, manifest)?;
+            gone::delete(target, manifest)?;
             if let Some(keys) = &manifest.keys {
                 self.told(self.backup_deleted(call, keys.registered, Part::Keys))?;
             }
@@ -367,7 +368,7 @@ impl Vault {
                 if view.failed_at.is_none() {
                     self.told(self.backup_failed(call, backup))?;
                 }
-                write::clear_all(target, &name)?;
+                gone::clear_all(target, &name)?;
                 if view.keys.is_some() {
                     self.told(self.backup_deleted(call, backup, Part::Keys))?;
                 }

@@ -66,7 +66,7 @@ pub(super) fn find(options: &RestoreOptions<'_>, open: &OpenSource) -> Result<Fo
             let manifest = &open.source.manifest;
             let replay = Replay {
                 position: manifest.ledger_position,
-                complete_until: manifest.started_at,
+                complete_until: manifest.finished_at,
                 ..Replay::default()
             };
             Found { replay, any: false }

@@ -1,0 +1,113 @@
+//! A fresh key part for data that lies at a target already.
+
+use std::sync::Arc;
+
+use super::error::BackupError;
+use super::keys::PartKey;
+use super::manifest::{KeyPart, KeysOf, Manifest};
+use super::people::copy_keys;
+use super::read::{OpenSource, Source};
+use super::sections::{Destination, Sections, write_heads};
+use super::target::Target;
+use super::write::{Options, SYSTEM_KEY};
+use super::{Counts, verify};
+use crate::audit::checkpoint::VerifierKey;
+use crate::commit::{Engine, View};
+use crate::id::BackupId;
+use crate::jobs::Job;
+use crate::keys::system::SystemKeys;
+use crate::row;
+use crate::store::Table;
+
+/// Makes a key part of today's keys for a backup that has data, and puts it into the manifest in the
+/// place of the one before, whose files stay. Manifest, SHA-256 of its file, and what opens the part.
+pub(crate) fn rekey(
+    engine: &Engine,
+    target: &Arc<dyn Target>,
+    before: &Manifest,
+    registered: BackupId,
+    options: &Options,
+    job: &Job,
+) -> Result<(Manifest, [u8; 32], OpenPart), BackupError> {
+    if before.objects.is_empty() {
+        let what = format!(
+            "backup {} has no data for which keys could be made",
+            before.backup
+        );
+        return Err(BackupError::NotFound(what));
+    }
+    let place = Destination {
+        target,
+        backup: before.backup,
+        job: Some(job),
+    };
+    let first = engine.snapshot()?;
+    let key = VerifierKey::of(first.vault(), &first.system().signing);
+    if !before.signed_by(&key) {
+        let what = "this vault has not signed it: it was changed, or is another vault's";
+        return Err(BackupError::damaged(before.object("manifest.json"), what));
+    }
+    let people = first.state().people;
+    drop(first);
+    let number = next_number(before);
+    let part = PartKey::generate();
+    let mut keys = Sections::keys(&place, before.vault, &part, number);
+    keys.begin(0, Table::Keysets.number())?;
+    let copied = copy_keys(engine, &mut keys, people)?;
+    let last = engine.snapshot()?;
+    let system = last.system().for_backup();
+    keys.begin(0, Table::System.number())?;
+    keys.row(SYSTEM_KEY, &row::encode(&system))?;
+    let objects = keys.finish()?;
+    let mut manifest = before.clone();
+    manifest.keys = Some(KeyPart {
+        registered,
+        made_at: last.now(),
+        expires_at: Some(options.keys_expire),
+        keys_of: KeysOf::Later,
+        people: copied,
+        heads: write_heads(&place, &options.recipients, &part, number)?,
+        objects,
+    });
+    manifest.sign(&last.system().signing);
+    drop(last);
+    let sha256 = manifest.write(&**target).map_err(BackupError::io(format!(
+        "write the manifest at {}",
+        target.place()
+    )))?;
+    Ok((manifest, sha256, OpenPart { part, system }))
+}
+
+/// What opens a key part that was just made.
+pub(crate) struct OpenPart {
+    part: PartKey,
+    system: SystemKeys,
+}
+
+/// What the new key part of a backup brings back.
+pub(crate) fn count(
+    target: &Arc<dyn Target>,
+    manifest: Manifest,
+    OpenPart { part, system }: OpenPart,
+    tell: verify::Tell<'_>,
+) -> Result<Counts, BackupError> {
+    let source = Source {
+        target: target.clone(),
+        manifest,
+    };
+    verify::envelopes(&OpenSource::new(source, part, system), None, tell)
+}
+
+/// The first number that no file of the key part has.
+fn next_number(manifest: &Manifest) -> u32 {
+    let number = |name: &str| {
+        let digits = name.trim_end_matches(".age").rsplit('-').next()?;
+        digits.parse::<u32>().ok()
+    };
+    let keys = manifest.keys.iter();
+    let names = keys.flat_map(|keys| {
+        let heads = keys.heads.iter().map(|head| head.name.as_str());
+        heads.chain(keys.objects.iter().map(|object| object.name.as_str()))
+    });
+    names.filter_map(number).max().map_or(0, |last| last + 1)
+}
