@@ -18,7 +18,7 @@ const ELSEWHERE: [(&str, &str); 7] = [
     ("Slots", "slots.rs"),
     ("Rotation", "keys.rs"),
     ("Backups", "backup.rs"),
-    ("Disaster day", "backup.rs"),
+    ("The machine or its anchor is gone", "backup.rs"),
 ];
 
 /// The names of this test in the place of the page's.

@@ -184,13 +184,13 @@ Examples:
 
 pub(super) const SUBJECT_EXPORT: &str = "\
 Examples:
-  vault-cli --vault v --token-file t subject export sub_00000000000000000000000000 --to ann.zip
+  vault-cli --vault v --token-file t subject export sub_00000000000000000000000000 --to package.zip
   vault-cli --token-file t subject export sub_00000000000000000000000000 --format json --to a.json
   vault-cli --token-file t subject export sub_00000000000000000000000000 --to a --recipient age1…";
 
 pub(super) const IMPORT: &str = "\
 Examples:
-  vault-cli --vault /srv/vault --token-file bot.token import ann.zip
+  vault-cli --vault /srv/vault --token-file bot.token import package.zip
   vault-cli --vault v --token-file bot.token import people.csv --mapping people.toml --dry-run
   vault-cli --vault v --token-file t import people.csv --mapping m.toml --errors refused.jsonl";
 

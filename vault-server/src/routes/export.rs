@@ -157,29 +157,43 @@ async fn feed(
     _place: OwnedSemaphorePermit,
     wait: Duration,
 ) {
+    let mut whole = false;
     while let Ok(Some(wanted)) = tokio::time::timeout(wait, asked.recv()).await {
+        if whole {
+            let _ = wanted.send(Part::Last(Vec::new()));
+            return;
+        }
         // A defect in there takes the package with it: the stream breaks off.
-        let made = app.waiting(move || make(&mut export, wanted).map(|()| export));
+        let made = app.waiting(move || make(&mut export, wanted).map(|whole| (export, whole)));
         match made.await {
-            Ok(Some(going_on)) => export = going_on,
+            Ok(Some(going_on)) => (export, whole) = going_on,
             _ => return,
         }
     }
 }
 
-/// Makes one part; `None` if it was the last, or there is to be no other.
-fn make(export: &mut Export, wanted: Wanted) -> Option<()> {
-    let mut ready = Vec::new();
+/// Makes one part; whether it was the last with anything in it. `None` if the stream has ended, or there
+/// is to be no other part.
+fn make(export: &mut Export, wanted: Wanted) -> Option<bool> {
+    let (mut wanted, mut gone) = (Some(wanted), false);
     loop {
-        let step = export.step(&mut |bytes| ready = bytes);
-        match step {
-            Ok(ExportStep::More) if ready.is_empty() => {}
-            Ok(ExportStep::More) => return wanted.send(Part::Lines(ready)).ok(),
-            Ok(ExportStep::Done) => {
-                let _ = wanted.send(Part::Last(ready));
+        let step = export.step(&mut |bytes| {
+            // Under the lock of the last check: a send into an empty channel does not wait.
+            if let Some(wanted) = wanted.take() {
+                gone = wanted.send(Part::Lines(bytes)).is_err();
+            }
+        });
+        match (step, wanted.is_some()) {
+            (Ok(_), _) if gone => return None,
+            (Ok(ExportStep::More), true) => {}
+            (Ok(step), false) => return Some(matches!(step, ExportStep::Done)),
+            (Ok(ExportStep::Done), true) => {
+                if let Some(wanted) = wanted.take() {
+                    let _ = wanted.send(Part::Last(Vec::new()));
+                }
                 return None;
             }
-            Err(refusal) => {
+            (Err(refusal), _) => {
                 tracing::warn!(target: "vault_server::export", code = refusal.code(), "a package broke off");
                 return None;
             }
