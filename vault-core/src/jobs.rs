@@ -42,6 +42,12 @@ impl JobKind {
         Self::Sweep,
     ];
 
+    /// Whether one of this kind may not run beside one of the other: they take up what the other leaves.
+    fn excludes(self, other: Self) -> bool {
+        let copies = [Self::Backup, Self::BackupRekey];
+        self == other || (copies.contains(&self) && copies.contains(&other))
+    }
+
     /// The name, in answers and metrics.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -141,13 +147,14 @@ impl Jobs {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Conflict`] where one of this kind runs; [`Refusal::Overloaded`] where too many do.
+    /// [`Refusal::Conflict`] where one of this kind runs, or one of another that it must not run beside; [`Refusal::Overloaded`] where too many do.
     pub fn begin(&self, kind: JobKind, unit: &'static str) -> Result<Job, Refusal> {
         let mut inner = self.inner.lock();
-        if inner.running.iter().any(|entry| entry.view.kind == kind) {
+        let mut running = inner.running.iter();
+        if let Some(other) = running.find(|entry| entry.view.kind.excludes(kind)) {
             return Err(Refusal::Conflict(format!(
                 "a job of this kind ({}) is under way: wait for its end, or cancel it",
-                kind.name()
+                other.view.kind.name()
             )));
         }
         if inner.running.len() >= JOBS_RUNNING_MAX {
@@ -354,6 +361,17 @@ mod tests {
         assert!(matches!(second, Err(Refusal::Conflict(_))));
         first.done();
         assert!(jobs.begin(JobKind::Rotation, "people").is_ok());
+    }
+
+    #[test]
+    fn a_backup_and_new_keys_for_one_do_not_run_together() {
+        let (jobs, _) = jobs();
+        let backup = jobs.begin(JobKind::Backup, "people").expect("the first");
+        let rekey = jobs.begin(JobKind::BackupRekey, "people");
+        assert!(matches!(rekey, Err(Refusal::Conflict(_))));
+        assert!(jobs.begin(JobKind::Sweep, "people").is_ok());
+        backup.done();
+        assert!(jobs.begin(JobKind::BackupRekey, "people").is_ok());
     }
 
     #[test]

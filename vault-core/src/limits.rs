@@ -172,6 +172,8 @@ pub const JOBS_KEPT_MAX: usize = 64;
 pub const WATCHED_ROWS_MAX: usize = 2 << 20;
 /// Bytes of an object of a backup.
 pub const BACKUP_OBJECT_BYTES_MAX: u64 = 64 << 20;
+/// Longest head of a key part: a thousand recipients have less.
+pub const BACKUP_HEAD_BYTES_MAX: u64 = 256 << 10;
 /// Bytes that a backup copies from one snapshot: a long one would keep freed pages from being used again.
 pub const BACKUP_SLICE_BYTES: u64 = 16 << 20;
 /// Times that a backup follows what changed meanwhile, before it stops for the last of it.

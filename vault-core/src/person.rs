@@ -268,10 +268,7 @@ impl Person {
 
     /// The row that marks a compartment.
     pub(crate) fn dirty_key(&self, compartment: Compartment) -> Vec<u8> {
-        let mut key = self.entry.handle.as_bytes().to_vec();
-        key.extend_from_slice(&compartment.number.to_be_bytes());
-        key.extend_from_slice(&compartment.period.to_be_bytes());
-        key
+        dirty_key(&self.entry.handle, compartment)
     }
 
     /// Marks a compartment whose freed pages still hold what was replaced or removed: the sweeper
@@ -300,6 +297,14 @@ pub(crate) fn seal_again(
     let handle = person.entry.handle.as_bytes();
     let location = Location::row(view.vault(), Table::Subjects.number(), handle);
     person.seal(number, &location, &person.unseal(&location, sealed)?)
+}
+
+/// The row that marks a compartment of whoever has this handle.
+pub(crate) fn dirty_key(handle: &RowHandle, compartment: Compartment) -> Vec<u8> {
+    let mut key = handle.as_bytes().to_vec();
+    key.extend_from_slice(&compartment.number.to_be_bytes());
+    key.extend_from_slice(&compartment.period.to_be_bytes());
+    key
 }
 
 pub(crate) const DAMAGED: Refusal = Refusal::Internal("a row is damaged");

@@ -529,7 +529,7 @@ fn restore(context: &Context<'_>, arguments: &RestoreArguments) -> Result<(), Fa
         let Some(key) = &key else {
             return format!(
                 "only the last step of an earlier restore was missing, and is made: the vault of {} is in \
-                 {}. That one printed the recovery key; `slot add` makes another.",
+                 {}. Its recovery key was not shown: `slot add --kind recovery-key` makes one that is.",
                 done.manifest.backup,
                 options.into.dir.display()
             );

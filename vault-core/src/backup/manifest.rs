@@ -14,11 +14,14 @@ use crate::audit::canonical::canonical;
 use crate::audit::checkpoint::VerifierKey;
 use crate::crypto::{Secret, sha256};
 use crate::id::{BackupId, VaultId};
+use crate::limits::BACKUP_HEAD_BYTES_MAX;
 use crate::limits::MANIFEST_BYTES_MAX;
 use crate::store::Table;
 
 /// The manifest's name beside the objects.
-pub(super) const MANIFEST: &str = "manifest.json";
+pub(crate) const MANIFEST: &str = "manifest.json";
+/// Greatest number that JSON carries exactly everywhere. Source: RFC 8785 §3.1, RFC 7493 §2.2.
+const COUNT_MAX: u64 = 1 << 53;
 const VERSION: u32 = 1;
 /// What the signature is over begins with this line.
 const CONTEXT: &str = "vault/1 backup manifest";
@@ -150,13 +153,13 @@ impl Manifest {
         canonical(&value).expect("counts below 2^53")
     }
 
-    pub(super) fn sign(&mut self, seed: &Secret<32>) {
+    pub(crate) fn sign(&mut self, seed: &Secret<32>) {
         let bytes = self.signed_bytes();
         self.signature = VerifierKey::sign_document(self.vault, seed, CONTEXT, &bytes);
     }
 
     /// Writes it, and tells its SHA-256.
-    pub(super) fn write(&self, target: &dyn Target) -> std::io::Result<[u8; 32]> {
+    pub(crate) fn write(&self, target: &dyn Target) -> std::io::Result<[u8; 32]> {
         let mut bytes = serde_json::to_vec_pretty(self).expect("a manifest is JSON");
         bytes.push(b'\n');
         target::put(target, &self.object(MANIFEST), &bytes)?;
@@ -243,6 +246,25 @@ impl Manifest {
         }
         if self.backup.to_string() != backup {
             return Err("it is that of another backup".into());
+        }
+        let counts = [
+            self.epoch,
+            self.people,
+            self.log_entries,
+            self.ledger_position,
+        ];
+        let objects = self.objects.iter();
+        let keys = self.keys.iter();
+        let of_objects = objects.chain(keys.clone().flat_map(|keys| &keys.objects));
+        let of_objects = of_objects.flat_map(|object| [object.rows, object.bytes]);
+        let of_keys = keys.clone().map(|keys| keys.people);
+        let mut counts = counts.into_iter().chain(of_objects).chain(of_keys);
+        if counts.any(|count| count > COUNT_MAX) {
+            return Err("a count is over 2^53".into());
+        }
+        let mut heads = keys.flat_map(|keys| &keys.heads);
+        if heads.any(|head| head.bytes > BACKUP_HEAD_BYTES_MAX) {
+            return Err(format!("a head has over {BACKUP_HEAD_BYTES_MAX} bytes"));
         }
         let known: BTreeSet<u8> = Table::ALL.iter().map(|table| table.number()).collect();
         let lists = [(&self.objects, "data")];

@@ -25,5 +25,6 @@ pub mod write;
 
 pub use error::BackupError;
 pub use keys::{Identity, Recipients, new_identity};
+pub(crate) use manifest::MANIFEST;
 pub use manifest::{Head, KeyPart, KeysOf, Manifest, Object, Signature, list};
 pub use open::Counts;

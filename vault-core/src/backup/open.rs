@@ -14,7 +14,9 @@ use crate::blob::{Blob, Home};
 use crate::crypto::{End, Location, key_number, unseal};
 use crate::id::{RecordId, RowHandle, VaultId};
 use crate::keys::keyset::Keyset;
+use crate::person::ORPHANS;
 use crate::record::MetaRow;
+use crate::rotation::MARK;
 use crate::row;
 use crate::store::Table;
 
@@ -123,7 +125,6 @@ pub(super) fn person(
         Table::Answers,
     ] {
         while people.row(found, table, &mut frame)? {
-            there |= table == Table::Subjects;
             let rest = &frame.key[16..];
             let location = match table {
                 Table::Consents if rest.len() == 6 => Location {
@@ -139,6 +140,7 @@ pub(super) fn person(
             let opened = opener.open(&location, &frame.value);
             match opened.map_err(|what| people.damaged(found, table, what))? {
                 Opened::Text(_) => {
+                    there |= table == Table::Subjects;
                     keep(counts, out, table, &frame.key, &frame.value)?;
                     counts.envelopes += 1;
                 }
@@ -146,20 +148,28 @@ pub(super) fn person(
                 Opened::Removed => counts.removed += 1,
             }
         }
+        if !there {
+            // Nobody is found by what is left of a person without a row of their own.
+            return match missing {
+                // They came after the data were copied, or got a new key for it since.
+                Missing::Lost => {
+                    counts.later += 1;
+                    Ok(false)
+                }
+                Missing::Damage => Err(people.damaged(
+                    found,
+                    Table::Subjects,
+                    "a person of the key part has no row of their own",
+                )),
+            };
+        }
     }
-    if !there {
-        return match missing {
-            // Whoever has keys and no row of their own came after the data were copied.
-            Missing::Lost => {
-                counts.later += 1;
-                Ok(false)
-            }
-            Missing::Damage => Err(people.damaged(
-                found,
-                Table::Subjects,
-                "a person of the key part has no row of their own",
-            )),
-        };
+    while people.row(found, Table::Dirty, &mut frame)? {
+        // Which compartments still wait for a new key; not what is under way with the keys themselves.
+        let compartment = frame.key.len() == 22 && frame.value.len() == 4;
+        if compartment && ![ORPHANS, MARK].iter().any(|end| frame.key.ends_with(end)) {
+            keep(counts, out, Table::Dirty, &frame.key, &frame.value)?;
+        }
     }
     let blobs = records(people, found, &opener, replay, counts, out)?;
     chunks(people, found, blobs, missing, counts, out)?;

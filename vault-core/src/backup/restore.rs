@@ -15,7 +15,7 @@ use super::ledger::{Erased, Replay};
 use super::open::{self, Counts};
 use super::read::{OpenSource, People};
 use super::verify::{Tell, keyset_of, missing_keys};
-use crate::clock::day_of;
+use crate::clock::{day_of, hour_of};
 use crate::commit::{State, initialise, store_state};
 use crate::consent;
 use crate::crypto::{Location, Secret, seal, sha256, unseal};
@@ -25,7 +25,7 @@ use crate::keys::keyset::{PersonEntry, people_tag};
 use crate::keys::shred::Plan;
 use crate::keys::system::{Placement, Roots, SystemKeys, index_entry};
 use crate::limits::{RESTORE_BYTES_MAX, RESTORE_PEOPLE_MAX};
-use crate::person::Tombstone;
+use crate::person::{Tombstone, dirty_key};
 use crate::row;
 use crate::store::{Store, StoreError, Table, WriteTx};
 
@@ -101,8 +101,8 @@ pub(crate) fn fill(
         let reader = scope.spawn(|| {
             let mut counts = Counts::default();
             let mut withdrawn = 0;
-            read_people(open, replay, blocks, &mut counts, &mut withdrawn, tell)
-                .map(|()| (counts, withdrawn))
+            let told = (&mut counts, &mut withdrawn);
+            read_people(open, replay, now, blocks, told, tell).map(|()| (counts, withdrawn))
         });
         let written = write_people(store, roots, placement, &waiting);
         // Ends the reader, should it wait to pass something on.
@@ -252,9 +252,9 @@ fn bury(
 fn read_people(
     open: &OpenSource,
     replay: &Replay,
+    now: Timestamp,
     blocks: SyncSender<Vec<Item>>,
-    counts: &mut Counts,
-    withdrawn: &mut u64,
+    (counts, withdrawn): (&mut Counts, &mut u64),
     tell: Tell<'_>,
 ) -> Result<(), BackupError> {
     let manifest = &open.source.manifest;
@@ -283,6 +283,7 @@ fn read_people(
         if let Some(gone) = replay.keys.get(&found.handle) {
             keyset.keys.retain(|dek| !gone.contains(&dek.number));
         }
+        let removed_before = counts.removed;
         let mut events: BTreeMap<u16, u32> = BTreeMap::new();
         let mut collections: BTreeSet<u16> = BTreeSet::new();
         let block = &mut block;
@@ -308,6 +309,15 @@ fn read_people(
         )?;
         if !there {
             continue;
+        }
+        if counts.removed > removed_before {
+            // What was removed lies in older copies under keys that live on with what was not.
+            let hour = hour_of(now).to_be_bytes();
+            let compartments: BTreeSet<_> = keyset.keys.iter().map(|dek| dek.compartment).collect();
+            for compartment in compartments {
+                let key = dirty_key(&found.handle, compartment);
+                block.row(Table::Dirty, &key, &hour)?;
+            }
         }
         if let Some(removed) = replay.removed.get(&found.handle) {
             // Nor may the index lead to somebody by what was in a record that is gone.

@@ -7,10 +7,20 @@ use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::id::VaultId;
+
 /// What an object's name ends with until it is finished.
 const UNFINISHED: &str = ".unfinished";
-/// The erasure ledger's name beside the backups.
-pub const LEDGER: &str = "ledger";
+/// The name of a vault's erasure ledger beside the backups: several vaults may have one target.
+#[must_use]
+pub fn ledger_of(vault: VaultId) -> String {
+    format!("ledger-{vault}")
+}
+
+/// An object at every target that was written to. Where it is missing the target is another place, such as
+/// a disk that is not mounted, and that something is not there proves nothing.
+pub const MARK: &str = "vault-backups";
+const MARK_TEXT: &[u8] = b"Backups of a vault lie here. Leave this file: without it nothing that is missing here counts\nas deleted, and receipts of erasures stay open.\n";
 const BUFFER_BYTES: usize = 1 << 20;
 
 /// An object that is being written.
@@ -87,6 +97,23 @@ pub fn put(target: &dyn Target, name: &str, bytes: &[u8]) -> io::Result<()> {
     let mut sink = target.create(name)?;
     sink.write_all(bytes)?;
     sink.finish()
+}
+
+/// Whether this is a place that was written to before, and so what is missing in it is gone.
+pub fn known(target: &dyn Target) -> bool {
+    target.exists(MARK).unwrap_or(false)
+}
+
+/// Makes it such a place.
+///
+/// # Errors
+///
+/// Those of the target.
+pub fn mark(target: &dyn Target) -> io::Result<()> {
+    match target.exists(MARK)? {
+        true => Ok(()),
+        false => put(target, MARK, MARK_TEXT),
+    }
 }
 
 /// Reads an object of at most `limit` bytes whole.

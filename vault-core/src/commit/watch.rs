@@ -61,7 +61,8 @@ impl Touched {
                 | Table::Consents
                 | Table::Sessions
                 | Table::Blobs
-                | Table::Answers => {
+                | Table::Answers
+                | Table::Dirty => {
                     if let Some(handle) = key.first_chunk() {
                         self.people.insert(RowHandle::from_bytes(*handle));
                     }
@@ -75,7 +76,6 @@ impl Touched {
                 | Table::Policies
                 | Table::ApiKeys
                 | Table::Audit
-                | Table::Dirty
                 | Table::Uploads
                 | Table::Tree
                 | Table::Checkpoints

@@ -16,6 +16,12 @@ use crate::refusal::Refusal;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LedgerCopyError {
+    /// What is there knows of erasures that this vault does not.
+    #[error(
+        "{0} is longer than this vault's ledger, or tells of something else: another vault goes on with the same id; move the \
+         copy away, or use another target"
+    )]
+    Longer(String),
     /// The call was refused.
     #[error(transparent)]
     Refused(#[from] Refusal),

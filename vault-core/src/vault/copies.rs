@@ -6,11 +6,12 @@ use jiff::Timestamp;
 
 use super::token::Call;
 use super::{BackupBegin, BackupFacts, BackupView, LedgerCopied, LedgerCopyError, Vault};
+use crate::audit::checkpoint::VerifierKey;
 use crate::backup::registry::Part;
-use crate::backup::target::Target;
+use crate::backup::target::{self, Target};
 use crate::backup::verify::Tell;
 use crate::backup::write::{self, Options, Parts};
-use crate::backup::{BackupError, Manifest, Recipients};
+use crate::backup::{BackupError, KeyPart, MANIFEST, Manifest, Recipients};
 use crate::backup::{gone, rekey};
 use crate::id::BackupId;
 use crate::jobs::{Job, JobKind};
@@ -124,6 +125,7 @@ impl Vault {
             ));
         }
         self.tidy_backups(call, &**target)?;
+        mark(&**target)?;
         // Registered before the first keyset is read: no erasure may miss it.
         let begin = BackupBegin {
             target: target.place(),
@@ -141,7 +143,7 @@ impl Vault {
         let (manifest, manifest_sha256) = match made {
             Ok(made) => made,
             Err(error) => {
-                self.give_up(call, &**target, backup, input.parts);
+                self.give_up(call, &**target, (backup, backup), input.parts);
                 return Err(error);
             }
         };
@@ -164,9 +166,11 @@ impl Vault {
             let found = Manifest::read_with_hash(target, &home.to_string());
             let (manifest, sha256) = match found {
                 Ok(found) => found,
+                // Another place, or a disk that is not mounted: what is missing may lie elsewhere.
+                Err(BackupError::NotFound(_)) if !target::known(target) => continue,
                 Err(BackupError::NotFound(_)) => {
                     gone::clear(target, &home.to_string());
-                    self.give_up(call, target, view.backup, parts(view));
+                    self.give_up(call, target, (view.backup, home), parts(view));
                     continue;
                 }
                 // What is damaged is for somebody to look at.
@@ -180,19 +184,19 @@ impl Vault {
                 }
             };
             let clean = gone::clear_new_keys(target, &manifest);
-            if here {
-                self.backup_complete(call, view.backup, facts(&manifest, sha256))?;
-            } else {
+            if !here {
                 self.backup_failed(call, view.backup)?;
                 if clean {
                     self.backup_deleted(call, view.backup, Part::Keys)?;
                 }
             }
-            if !here || view.of.is_none() || !clean {
+            if !here || (view.of.is_some() && !clean) {
                 continue;
             }
-            // It had its new keys already: the older ones are gone with what was just cleared.
-            let older = views.iter().filter(|other| {
+            // It had its new keys already: the older ones are gone with what was just cleared. Said first:
+            // once the part is complete nobody looks here again.
+            let older = views.iter().filter(|_| view.of.is_some());
+            let older = older.filter(|other| {
                 other.backup != view.backup && (other.backup == home || other.of == Some(home))
             });
             for other in older {
@@ -204,15 +208,24 @@ impl Vault {
                     self.told(self.backup_deleted(call, other.backup, Part::Keys))?;
                 }
             }
+            self.backup_complete(call, view.backup, facts(&manifest, sha256))?;
         }
         Ok(())
     }
 
     /// Says in the registry that a backup failed, and that nothing of it is left, where that is so.
-    fn give_up(&self, call: &Call<'_>, target: &dyn Target, backup: BackupId, parts: Parts) {
+    /// Its files lie under the name of `home`.
+    fn give_up(
+        &self,
+        call: &Call<'_>,
+        target: &dyn Target,
+        (backup, home): (BackupId, BackupId),
+        parts: Parts,
+    ) {
         let failed = self.backup_failed(call, backup);
-        let left = target.objects(&backup.to_string());
-        if failed.is_ok() && left.is_ok_and(|left| left.is_empty()) {
+        let left = target.objects(&home.to_string());
+        let gone = target::known(target) && left.is_ok_and(|left| left.is_empty());
+        if failed.is_ok() && gone {
             // What cannot be said now is overdue later, and then looked at by somebody.
             if parts != Parts::Data {
                 let _ = self.backup_deleted(call, backup, Part::Keys);
@@ -243,6 +256,7 @@ impl Vault {
         }
         let job = self.jobs.begin(JobKind::BackupRekey, "people")?;
         self.tidy_backups(call, &**target)?;
+        mark(&**target)?;
         let before = Manifest::read(&**target, &backup.to_string())?;
         let begin = BackupBegin {
             target: target.place(),
@@ -268,12 +282,13 @@ impl Vault {
                 return Err(error);
             }
         };
-        self.backup_complete(call, registered, facts(&manifest, sha256))?;
         let mut deleted = 0;
         if let Some(old) = &before.keys {
             deleted = gone::delete_keys(&**target, &before, old)?;
-            self.backup_deleted(call, old.registered, Part::Keys)?;
+            self.told(self.backup_deleted(call, old.registered, Part::Keys))?;
         }
+        // Last: while it is not complete, whoever comes next takes up what is left to be deleted.
+        self.backup_complete(call, registered, facts(&manifest, sha256))?;
         let counts = rekey::count(target, manifest.clone(), part, tell)?;
         self.push_ledger(call, &**target).map_err(ledger_error)?;
         job.done();
@@ -320,23 +335,33 @@ impl Vault {
             self.jobs.list().iter().any(|job| {
                 job.kind == JobKind::Backup && job.state == crate::jobs::JobState::Running
             });
-        let ours: Vec<&Manifest> = whole.iter().filter(|m| m.vault == vault).collect();
+        // What others have written into a manifest must not speak for other backups.
+        let key = VerifierKey::of(vault, &system_key);
+        let ours = whole
+            .iter()
+            .filter(|m| m.vault == vault && m.signed_by(&key));
+        let ours: Vec<&Manifest> = ours.collect();
+        let (views, _) = self.backups(call)?;
         let kept = kept(&ours, keep);
         let mut pruned = Pruned::default();
         for manifest in ours {
             let backup = manifest.backup;
-            let expired = manifest
-                .keys
-                .as_ref()
-                .filter(|keys| keys.expires_at.is_some_and(|end| end <= now));
+            let sooner = |keys: &KeyPart| {
+                let view = views.iter().find(|view| view.backup == keys.registered);
+                view.and_then(|view| Some(view.keys.as_ref()?.expires_at))
+            };
+            let ends = |keys: &KeyPart| sooner(keys).into_iter().chain(keys.expires_at).min();
+            let keys = manifest.keys.as_ref();
+            let expired = keys.filter(|keys| ends(keys).is_some_and(|end| end <= now));
             if kept.contains(&backup) {
                 pruned.kept.push(backup);
                 let Some(keys) = expired else { continue };
                 pruned.key_parts.push(backup);
                 if !dry_run {
-                    gone::without_keys(target, manifest, &system_key)?;
                     gone::delete_keys(target, manifest, keys)?;
-                    self.told(self.backup_deleted(call, keys.registered, Part::Keys))?;
+                    self.deleted_of(call, &views, backup, Part::Keys)?;
+                    // Last: while it names them, whoever is cut off begins here again.
+                    gone::without_keys(target, manifest, &system_key)?;
                 }
                 continue;
             }
@@ -345,12 +370,8 @@ impl Vault {
                 continue;
             }
             gone::delete(target, manifest)?;
-            if let Some(keys) = &manifest.keys {
-                self.told(self.backup_deleted(call, keys.registered, Part::Keys))?;
-            }
-            if !manifest.objects.is_empty() {
-                self.told(self.backup_deleted(call, backup, Part::Data))?;
-            }
+            self.deleted_of(call, &views, backup, Part::Keys)?;
+            self.deleted_of(call, &views, backup, Part::Data)?;
         }
         // What another process is writing at this moment has no manifest either.
         if !running {
@@ -358,26 +379,45 @@ impl Vault {
                 let Ok(backup) = name.parse::<BackupId>() else {
                     continue;
                 };
-                let Ok(view) = self.backup(call, backup) else {
+                // One whose manifest is damaged is for somebody to look at.
+                let damaged = target.exists(&format!("{name}/{MANIFEST}"));
+                let damaged = damaged.map_err(BackupError::io(format!("look at {name}")))?;
+                if damaged || !views.iter().any(|view| view.backup == backup) {
                     continue;
-                };
+                }
                 pruned.unfinished.push(name.clone());
                 if dry_run {
                     continue;
                 }
-                if view.failed_at.is_none() {
-                    self.told(self.backup_failed(call, backup))?;
-                }
                 gone::clear_all(target, &name)?;
-                if view.keys.is_some() {
-                    self.told(self.backup_deleted(call, backup, Part::Keys))?;
-                }
-                if view.data.is_some() {
-                    self.told(self.backup_deleted(call, backup, Part::Data))?;
-                }
+                self.deleted_of(call, &views, backup, Part::Keys)?;
+                self.deleted_of(call, &views, backup, Part::Data)?;
             }
         }
         Ok(pruned)
+    }
+
+    /// Says of a backup whose files of this part are verified gone, and of all new key parts that were made for
+    /// it, that they are. One that never was said to be whole has failed first.
+    fn deleted_of(
+        &self,
+        call: &Call<'_>,
+        views: &[BackupView],
+        backup: BackupId,
+        part: Part,
+    ) -> Result<(), BackupError> {
+        let of = |view: &&BackupView| view.backup == backup || view.of == Some(backup);
+        for view in views.iter().filter(of) {
+            let there = match part {
+                Part::Data => view.data.is_some(),
+                Part::Keys => view.keys.is_some(),
+            };
+            if there {
+                self.told(self.backup_failed(call, view.backup))?;
+                self.told(self.backup_deleted(call, view.backup, part))?;
+            }
+        }
+        Ok(())
     }
 
     /// A backup that this vault's registry does not know, or knows to be gone: it was made by the vault
@@ -388,6 +428,11 @@ impl Vault {
             Err(refusal) => Err(refusal.into()),
         }
     }
+}
+
+fn mark(target: &dyn Target) -> Result<(), BackupError> {
+    let place = target.place();
+    target::mark(target).map_err(BackupError::io(format!("write to {place}")))
 }
 
 fn ledger_error(error: LedgerCopyError) -> BackupError {
@@ -403,7 +448,7 @@ fn parts(view: &BackupView) -> Parts {
     }
 }
 
-fn facts(manifest: &Manifest, manifest_sha256: [u8; 32]) -> BackupFacts {
+pub(super) fn facts(manifest: &Manifest, manifest_sha256: [u8; 32]) -> BackupFacts {
     BackupFacts {
         bytes: manifest.bytes(),
         people: manifest.people,

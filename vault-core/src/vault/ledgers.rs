@@ -1,14 +1,18 @@
 //! The copies of the erasure ledger that a restore goes by, and that a target is given.
 
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
+use super::create::LEDGER;
 use super::restore::RestoreOptions;
 use super::{Call, LedgerCopied, LedgerCopyError, Vault};
 use crate::audit::checkpoint::VerifierKey;
 use crate::backup::BackupError;
 use crate::backup::ledger::{Ledger, LedgerCopy, LedgerError, Replay};
 use crate::backup::read::OpenSource;
-use crate::backup::target::{LEDGER, Target};
+use crate::backup::target::{Target, ledger_of};
+use crate::commit::View as _;
+use crate::id::VaultId;
 use crate::limits::RESTORE_BYTES_MAX;
 use crate::store::{Store, StoreError, Table};
 
@@ -22,11 +26,15 @@ pub(super) struct Found {
 /// Takes entries as rows: sequence, bytes.
 type TakeRow<'t> = dyn FnMut(u64, &[u8]) -> Result<(), StoreError> + 't;
 
-fn copies(options: &RestoreOptions<'_>) -> Result<Vec<LedgerCopy<'static>>, BackupError> {
+fn copies(
+    options: &RestoreOptions<'_>,
+    vault: VaultId,
+) -> Result<Vec<LedgerCopy<'static>>, BackupError> {
     let mut copies = Vec::new();
-    match options.target.open(LEDGER) {
+    let ledger = ledger_of(vault);
+    match options.target.open(&ledger) {
         Ok(reader) => {
-            let name = format!("{LEDGER} at {}", options.target.place());
+            let name = format!("{ledger} at {}", options.target.place());
             copies.push(LedgerCopy::new(name, reader));
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -44,11 +52,11 @@ fn read(
     open: &OpenSource,
     rows: &mut TakeRow<'_>,
 ) -> Result<Replay, LedgerError> {
-    let copies = copies(options).map_err(|error| LedgerError::Io {
+    let manifest = &open.source.manifest;
+    let copies = copies(options, manifest.vault).map_err(|error| LedgerError::Io {
         copy: error.to_string(),
         source: std::io::ErrorKind::Other.into(),
     })?;
-    let manifest = &open.source.manifest;
     let signer = VerifierKey::of(manifest.vault, &open.system.signing);
     let key = &open.system.ledger;
     let after = manifest.ledger_position;
@@ -59,7 +67,7 @@ fn read(
 /// words.
 pub(super) fn find(options: &RestoreOptions<'_>, open: &OpenSource) -> Result<Found, BackupError> {
     // A file that was named and cannot be read is no damage of a ledger.
-    copies(options)?;
+    copies(options, open.source.manifest.vault)?;
     let found = match read(options, open, &mut |_, _| Ok(())) {
         Ok(replay) => Found { replay, any: true },
         Err(LedgerError::None | LedgerError::Short { .. }) if options.ledgers.is_empty() => {
@@ -81,7 +89,11 @@ pub(super) fn find(options: &RestoreOptions<'_>, open: &OpenSource) -> Result<Fo
         let named = |path: &std::path::PathBuf| path.display().to_string() == cut.copy;
         options.ledgers.iter().any(named)
     });
-    let whole = !options.ledgers.is_empty() && !broken;
+    // The target's own copy, named again, vouches for nothing beyond itself.
+    let own = Path::new(&options.target.place()).join(ledger_of(open.source.manifest.vault));
+    let own = own.canonicalize().ok();
+    let other = |path: &PathBuf| own.is_none() || path.canonicalize().ok() != own;
+    let whole = options.ledgers.iter().any(other) && !broken;
     let words = format!("erasures after {} may return", found.replay.complete_until);
     if whole || options.accept_gap == Some(words.as_str()) {
         return Ok(found);
@@ -140,16 +152,39 @@ impl Vault {
     ///
     /// # Errors
     ///
-    /// [`LedgerCopyError`]; the older copy is still there.
+    /// [`LedgerCopyError`]; the older copy is still there, and stays where it knows what this vault does not.
     pub fn push_ledger(
         &self,
         call: &Call<'_>,
         target: &dyn Target,
     ) -> Result<LedgerCopied, LedgerCopyError> {
-        let mut sink = target.create(LEDGER)?;
+        let vault = self.snapshot()?.vault();
+        let name = ledger_of(vault);
+        if target.exists(&name)? {
+            let theirs = format!("{name} at {}", target.place());
+            self.extends(
+                LedgerCopy::new(theirs.clone(), target.open(&name)?),
+                &theirs,
+            )?;
+        }
+        let mut sink = target.create(&name)?;
         let copied = self.ledger_copy(call, &mut sink)?;
         sink.flush()?;
         sink.finish()?;
         Ok(copied)
+    }
+
+    /// Whether this vault's ledger goes on from a copy. One that is damaged is worth less than ours.
+    fn extends(&self, copy: LedgerCopy<'_>, name: &str) -> Result<(), LedgerCopyError> {
+        let snapshot = self.snapshot()?;
+        let (vault, system) = (snapshot.vault(), snapshot.system());
+        let signer = VerifierKey::of(vault, &system.signing);
+        let own = LedgerCopy::file(&self.paths.dir.join(LEDGER))?;
+        let ours = snapshot.state().ledger;
+        match Ledger::read(vec![copy, own], &system.ledger, &signer, vault, 0) {
+            Ok(replay) if replay.position <= ours => Ok(()),
+            Ok(_) | Err(LedgerError::Fork { .. }) => Err(LedgerCopyError::Longer(name.to_owned())),
+            Err(_) => Ok(()),
+        }
     }
 }

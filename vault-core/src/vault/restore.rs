@@ -1,8 +1,9 @@
 //! A vault's directories out of a backup: built beside their place, renamed into it when whole.
 //!
-//! `DIR.unfinished` and `DIR.unfinished-anchor` are nobody's vault: whoever is cut off leaves them, and
-//! the next attempt begins anew. A file `complete` in the first is written when everything in both is on
-//! the medium; from then on only the two renames are missing, and the next attempt makes them.
+//! `DIR.unfinished` and `DIR-anchor.unfinished` are nobody's vault: whoever is killed leaves them, and the next
+//! attempt overwrites their keys, removes them and begins anew. A file `complete` in the first is written
+//! when everything in both is on the medium; between the two renames, the anchor's and then the
+//! directory's, only the second is missing, and the next attempt makes it.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -15,9 +16,11 @@ use zeroize::Zeroizing;
 use super::create::{self, DATABASE, VaultPaths};
 use super::secret::{Passphrase, RecoveryKey, UnlockSecret};
 use super::token_row::TokenRow;
-use super::{LockedVault, Settings, ledgers};
+use super::{LockedVault, Settings, copies, ledgers};
+use crate::audit::checkpoint::VerifierKey;
 use crate::backup::ledger::Replay;
-use crate::backup::read::Source;
+use crate::backup::read::{OpenSource, Source};
+use crate::backup::registry::{self, Seen};
 use crate::backup::restore::{Restored, fill, first_epoch, system_of};
 use crate::backup::target::Target;
 use crate::backup::verify::{Tell, objects};
@@ -96,6 +99,58 @@ fn sync_parent(path: &Path) -> Result<(), BackupError> {
     synced.map_err(io("flush", parent))
 }
 
+/// The backups of this vault at a target, as it has signed them.
+fn seen_at(target: &dyn Target, open: &OpenSource) -> Result<Vec<Seen>, BackupError> {
+    let vault = open.source.manifest.vault;
+    let key = VerifierKey::of(vault, &open.system.signing);
+    let (whole, _) = crate::backup::list(target)?;
+    let ours = whole
+        .into_iter()
+        .filter(|m| m.vault == vault && m.signed_by(&key));
+    let mut seen = Vec::new();
+    for manifest in ours {
+        let (_, sha256) = Manifest::read_with_hash(target, &manifest.backup.to_string())?;
+        seen.push(Seen {
+            backup: manifest.backup,
+            target: target.place(),
+            finished_at: manifest.finished_at,
+            log_size: manifest.log_entries,
+            data: !manifest.objects.is_empty(),
+            keys: manifest.keys.as_ref().map(|keys| {
+                let never = Timestamp::MAX;
+                (keys.registered, keys.expires_at.unwrap_or(never))
+            }),
+            facts: copies::facts(&manifest, sha256),
+        });
+    }
+    Ok(seen)
+}
+
+/// Overwrites the anchor and the slots of what was not finished, flushes, and removes all of it: freed
+/// blocks of the two files would open what is left of the third.
+fn discard(paths: &VaultPaths) -> Result<(), BackupError> {
+    if let Ok(entries) = fs::read_dir(&paths.anchor) {
+        for entry in entries {
+            let path = entry.map_err(io("look at", &paths.anchor))?.path();
+            scrub(&path).map_err(io("overwrite", &path))?;
+        }
+    }
+    remove(&paths.dir)?;
+    remove(&paths.anchor)
+}
+
+fn scrub(path: &Path) -> io::Result<()> {
+    let mut file = File::options().write(true).open(path)?;
+    let mut left = file.metadata()?.len();
+    let zeros = [0; 4096];
+    while left > 0 {
+        let now = left.min(zeros.len() as u64);
+        file.write_all(&zeros[..usize::try_from(now).expect("at most a page")])?;
+        left -= now;
+    }
+    file.sync_all()
+}
+
 /// Puts both directories in their places, the anchor's first: without the other nothing is a vault.
 fn move_into_place(from: &VaultPaths, to: &VaultPaths) -> Result<(), BackupError> {
     if from.anchor.exists() {
@@ -161,6 +216,21 @@ impl LockedVault {
         if let Some(done) = Self::finish_earlier(&from, to, &manifest)? {
             return Ok(done);
         }
+        let restored = Self::build(options, &from, manifest, tell);
+        if restored.is_err() && !to.dir.exists() && from.anchor.exists() {
+            // It has keys of people who may be erased from where it came.
+            let _ = discard(&from);
+        }
+        restored
+    }
+
+    fn build(
+        options: &RestoreOptions<'_>,
+        from: &VaultPaths,
+        manifest: Manifest,
+        tell: Tell<'_>,
+    ) -> Result<RestoredVault, BackupError> {
+        let to = &options.into;
         if to.anchor.exists() {
             return Err(BackupError::Exists(to.anchor.clone()));
         }
@@ -171,16 +241,13 @@ impl LockedVault {
         objects(&source, tell)?;
         let open = source.open(options.identity)?;
         let found = ledgers::find(options, &open)?;
-        remove(&from.dir)?;
-        remove(&from.anchor)?;
-        create::make_dirs(&from).map_err(|error| BackupError::Io {
+        discard(from)?;
+        create::make_dirs(from).map_err(|error| BackupError::Io {
             what: format!("make {}", from.dir.display()),
             source: io::Error::other(error.to_string()),
         })?;
         let keeps = keeps_old_bytes(&from.anchor).map_err(io("look at", &from.anchor))?;
         if let (Some(kind), false) = (keeps, options.settings.accept_any_file_system) {
-            remove(&from.dir)?;
-            remove(&from.anchor)?;
             return Err(BackupError::Input(format!(
                 "the file system under {} is {kind}, which may keep overwritten bytes",
                 to.anchor.display()
@@ -194,7 +261,7 @@ impl LockedVault {
         let (root_key, secret) = (Secret::generate(entropy), Secret::generate(entropy));
         let epoch = first_epoch(manifest.epoch, &found.replay);
         let vault = manifest.vault;
-        create::write_anchor(&from, vault, epoch, (&root_key, &secret), &targets, entropy)
+        create::write_anchor(from, vault, epoch, (&root_key, &secret), &targets, entropy)
             .map_err(io("write the anchor in", &from.anchor))?;
         let system = system_of(&open, targets);
         let roots = Roots::derive(vault, epoch, &root_key, &secret);
@@ -212,7 +279,7 @@ impl LockedVault {
         )?;
         ledgers::write_rows(options, &open, &found, &store)?;
         store.close().map_err(BackupError::Store)?;
-        let recovery_key = Self::first_opening(&from, options, recovery_key)?;
+        let recovery_key = Self::first_opening(from, options, (&open, recovery_key))?;
         let mark = from.dir.join(COMPLETE);
         let marked = File::create(&mark).and_then(|mut file| {
             file.write_all(manifest.backup.to_string().as_bytes())?;
@@ -220,7 +287,7 @@ impl LockedVault {
         });
         marked.map_err(io("write", &mark))?;
         sync_parent(&mark)?;
-        move_into_place(&from, to)?;
+        move_into_place(from, to)?;
         Ok(RestoredVault {
             manifest,
             restored: Some(restored),
@@ -229,11 +296,12 @@ impl LockedVault {
         })
     }
 
-    /// Opens what was built, as anybody would, and puts the restore into its log.
+    /// Opens what was built, as anybody would, and puts into it what only now is known: the backups that lie
+    /// at the target, and the restore itself.
     fn first_opening(
         from: &VaultPaths,
         options: &RestoreOptions<'_>,
-        recovery_key: RecoveryKey,
+        (open, recovery_key): (&OpenSource, RecoveryKey),
     ) -> Result<RecoveryKey, BackupError> {
         let failed = |what: String| BackupError::Io {
             what: "open the vault that was just restored".into(),
@@ -248,6 +316,12 @@ impl LockedVault {
         let vault = locked
             .unlock(&secret)
             .map_err(|error| failed(error.to_string()))?;
+        for seen in seen_at(&*options.target, open)? {
+            vault
+                .engine
+                .submit(move |txn| registry::adopt(txn, &seen))
+                .map_err(|error| failed(error.to_string()))?;
+        }
         create::record(&vault.engine, "vault.restored")
             .map_err(|error| failed(error.to_string()))?;
         vault.close();
@@ -257,7 +331,8 @@ impl LockedVault {
         Ok(recovery_key)
     }
 
-    /// Makes the renames that an attempt was cut off before.
+    /// Makes the rename that an attempt was cut off before: the second, for until the first everything can be
+    /// made anew, with another ledger or another passphrase.
     fn finish_earlier(
         from: &VaultPaths,
         to: &VaultPaths,
@@ -266,15 +341,15 @@ impl LockedVault {
         let Ok(of) = fs::read_to_string(from.dir.join(COMPLETE)) else {
             return Ok(None);
         };
+        if from.anchor.exists() {
+            return Ok(None);
+        }
         if of != manifest.backup.to_string() {
             return Err(BackupError::Input(format!(
                 "an earlier restore of {of} into {} lacks only its last step: name that backup to make \
                  it, or restore into another directory",
                 to.dir.display()
             )));
-        }
-        if from.anchor.exists() && to.anchor.exists() {
-            return Err(BackupError::Exists(to.anchor.clone()));
         }
         move_into_place(from, to)?;
         Ok(Some(RestoredVault {

@@ -143,6 +143,71 @@ pub(crate) fn begin(txn: &mut Txn<'_>, begin: &BackupBegin) -> Result<BackupId, 
     Ok(backup)
 }
 
+/// A backup that lies at a target, as its signed manifest says.
+pub(crate) struct Seen {
+    pub(crate) backup: BackupId,
+    pub(crate) target: String,
+    pub(crate) finished_at: Timestamp,
+    pub(crate) log_size: u64,
+    pub(crate) data: bool,
+    /// Under which name its key part was registered, and when that expires.
+    pub(crate) keys: Option<(BackupId, Timestamp)>,
+    pub(crate) facts: BackupFacts,
+}
+
+/// Takes up what a restored vault's registry does not know, since it was made or ended after the copy that
+/// it is of: also keys of those backups bring back whoever is erased from here on.
+pub(crate) fn adopt(txn: &mut Txn<'_>, seen: &Seen) -> Result<(), Refusal> {
+    let at = seen.finished_at.as_millisecond();
+    let whole = || PartRow {
+        completed_at: Some(at),
+        deleted_at: None,
+    };
+    let first = seen.data.then_some((seen.backup, None));
+    let keys = seen.keys.map(|(registered, _)| {
+        let of = (registered != seen.backup).then_some(seen.backup);
+        (registered, of)
+    });
+    let mut names: Vec<(BackupId, Option<BackupId>)> = first.into_iter().chain(keys).collect();
+    names.dedup();
+    for (backup, of) in names {
+        let keys = seen.keys.filter(|(registered, _)| *registered == backup);
+        let known: Option<BackupRow> = load(txn, backup.as_bytes())?;
+        if known.as_ref().is_some_and(|row| !running(row)) {
+            continue;
+        }
+        let expires = keys.map(|(_, expires)| expires.as_millisecond());
+        let row = BackupRow {
+            target: seen.target.clone(),
+            started_at: known.map_or(at, |row| row.started_at),
+            log_size: seen.log_size,
+            of,
+            data: (seen.data && of.is_none()).then(whole),
+            keys: expires.map(|expires_at| KeyPartRow {
+                part: whole(),
+                expires_at,
+            }),
+            failed_at: None,
+            facts: Some(seen.facts.clone()),
+        };
+        store(txn, backup.as_bytes(), &row)?;
+        let mut summary = summary_row(txn)?;
+        summary.keys.retain(|keys| keys.backup != backup);
+        if let Some(expires_at) = expires {
+            summary.keys.push(LiveKeys {
+                backup,
+                log_size: seen.log_size,
+                expires_at,
+            });
+        }
+        if of.is_none() {
+            summary.last_completed_at = summary.last_completed_at.max(Some(at));
+        }
+        store(txn, SUMMARY, &summary)?;
+    }
+    Ok(())
+}
+
 fn running(row: &BackupRow) -> bool {
     let parts = row
         .data

@@ -12,6 +12,7 @@ use crate::backup::write::Parts;
 use crate::backup::{BackupError, Identity, KeysOf, Manifest, Recipients, Signature, list};
 use crate::commit::View as _;
 use crate::keys::keyset::Keyset;
+use crate::person::Person;
 use crate::store::{Direction, KeyRange, Table};
 
 const SECRET: &str = "AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33";
@@ -475,21 +476,33 @@ fn what_was_not_finished_is_no_backup_and_no_vault() {
     assert!(
         !root.join("again.unfinished").exists() && !root.join("again-anchor.unfinished").exists()
     );
-    // One that lacked its last renames gets them.
+    // One that lacked its last rename gets it.
+    let mark = root.join("again.unfinished/complete");
+    fs::rename(root.join("again"), root.join("again.unfinished")).unwrap();
+    fs::write(&mark, made.manifest.backup.to_string()).unwrap();
+    let (done, vault, locked) = scene.restore("again");
+    assert!(done.restored.is_none());
+    assert_eq!(vault.status().unwrap().people, 3);
+    vault.close();
+    drop(locked);
+    // One that lacked both is made anew: this attempt may know more of the ledger than that one did.
+    let gone = scene.people[0];
+    scene.erase(gone);
     fs::rename(root.join("again"), root.join("again.unfinished")).unwrap();
     fs::rename(
         root.join("again-anchor"),
         root.join("again-anchor.unfinished"),
     )
     .unwrap();
-    fs::write(
-        root.join("again.unfinished/complete"),
-        made.manifest.backup.to_string(),
-    )
-    .unwrap();
-    let (done, vault, _locked) = scene.restore("again");
-    assert!(done.restored.is_none());
-    assert_eq!(vault.status().unwrap().people, 3);
+    fs::write(&mark, made.manifest.backup.to_string()).unwrap();
+    let (done, vault, locked) = scene.restore("again");
+    assert!(done.restored.is_some());
+    assert_eq!(vault.status().unwrap().people, 2);
+    assert!(matches!(
+        Person::find(&vault.snapshot().unwrap(), gone),
+        Err(Refusal::Erased { .. })
+    ));
+    drop(locked);
     // And nothing is written over what is there.
     assert!(matches!(
         scene.restore_with("again", |_| {}),
@@ -765,7 +778,8 @@ fn what_a_killed_process_left_is_taken_up_by_the_next() {
         };
         vault.backup_begin(&call(&keyholder, None), begin).unwrap()
     };
-    // Killed before its manifest: registered, and objects at the target.
+    // Killed before its manifest: registered, and objects at the target, which has its mark before both.
+    crate::backup::target::mark(&*scene.target).unwrap();
     let half = begin(None).to_string();
     for name in ["data-00000", "keys-000.age", "data-00001.unfinished"] {
         let name = format!("{half}/{name}");
@@ -802,4 +816,228 @@ fn what_a_killed_process_left_is_taken_up_by_the_next() {
         4,
         "and its own keys are there"
     );
+}
+
+/// What is missing proves nothing where the target may be another place.
+#[test]
+fn a_target_that_is_not_there_is_not_taken_for_one_whose_files_are_gone() {
+    let scene = Scene::new(2);
+    let vault = &scene.bench.vault;
+    let keyholder = scene.keyholder();
+    let begin = BackupBegin {
+        target: scene.target.place(),
+        data: true,
+        keys: Some(scene.in_days(30)),
+        of: None,
+    };
+    let open = || vault.backup_summary().unwrap().key_parts;
+    // Killed between its manifest and the registry's word of it; then the disk is not mounted.
+    let made = scene.back_up(Parts::Both).unwrap();
+    let half = vault.backup_begin(&call(&keyholder, None), begin).unwrap();
+    let elsewhere = scene.bench.dir.path().join("elsewhere");
+    fs::rename(scene.place(), &elsewhere).unwrap();
+    scene.back_up(Parts::Both).unwrap();
+    assert_eq!(open(), 3, "nobody knows what became of the first two");
+    // The disk is there again: what has no manifest at its own place is gone.
+    fs::remove_dir_all(scene.place()).unwrap();
+    fs::rename(&elsewhere, scene.place()).unwrap();
+    scene.back_up(Parts::Data).unwrap();
+    assert_eq!(open(), 2, "the one that was half done is told");
+    let (views, _) = vault.backups(&call(&keyholder, None)).unwrap();
+    let keys = |id| {
+        let view = views.iter().find(|view| view.backup == id).unwrap();
+        view.keys.as_ref().unwrap().deleted_at
+    };
+    assert!(keys(half).is_some() && keys(made.manifest.backup).is_none());
+}
+
+#[test]
+fn a_restored_vault_counts_the_key_part_that_it_came_from() {
+    let scene = Scene::new(4);
+    let made = scene.back_up(Parts::Both).unwrap();
+    let keyholder = scene.keyholder();
+    let recipients = Recipients::parse([PUBLIC]).unwrap();
+    let end = scene.in_days(50);
+    let target = &scene.target;
+    let rekeyed = scene.bench.vault.rekey_backup(
+        &call(&keyholder, None),
+        target,
+        made.manifest.backup,
+        (recipients, end),
+        &quiet,
+    );
+    let registered = rekeyed.unwrap().manifest.keys.unwrap().registered;
+    // The registry that is restored is older than these keys.
+    let (_, vault, _locked) = scene.restore("restored");
+    let keyholder = vault.keyholder();
+    let summary = vault.backup_summary().unwrap();
+    assert_eq!(summary.erasure_horizon, end);
+    let view = vault.backup(&call(&keyholder, None), registered).unwrap();
+    assert_eq!(view.of, Some(made.manifest.backup));
+    assert!(view.facts.is_some() && view.keys.unwrap().deleted_at.is_none());
+    // And so it can be said of it that it is gone, and pruning does.
+    let keep = Keep::default();
+    let pruned = vault.prune_backups(&call(&keyholder, None), &**target, keep, false);
+    assert_eq!(pruned.unwrap().backups, [made.manifest.backup]);
+    assert_eq!(vault.backup_summary().unwrap().key_parts, 0);
+}
+
+#[test]
+fn what_was_removed_is_not_left_under_a_key_that_lives_on() {
+    let scene = Scene::new(2);
+    let vault = &scene.bench.vault;
+    let ann = scene.people[0];
+    let word = vec![object(json!({"from": "user", "text": "to be deleted"}))];
+    let words = vault
+        .append(&scene.support(), ann, "messages", word)
+        .unwrap();
+    scene.back_up(Parts::Both).unwrap();
+    vault
+        .delete_record(&scene.support(), ann, "messages", words[0], None)
+        .unwrap();
+    let (_, vault, _locked) = scene.restore("restored");
+    let keys = |vault: &Vault| -> Vec<u32> {
+        let person = Person::find(&vault.snapshot().unwrap(), ann).unwrap();
+        person.keyset.keys.iter().map(|dek| dek.number).collect()
+    };
+    let before = keys(&vault);
+    while vault.sweep(Sweep::All).unwrap() {}
+    let after = keys(&vault);
+    assert!(
+        before.iter().all(|key| !after.contains(key)),
+        "{before:?} {after:?}"
+    );
+}
+
+#[test]
+fn a_mark_that_waits_for_the_sweeper_comes_back_with_the_person() {
+    let scene = Scene::new(1);
+    let ann = scene.people[0];
+    let told = object(json!({"name": "Another Name"}));
+    let vault = &scene.bench.vault;
+    vault
+        .patch_single(&scene.support(), ann, "profile", told, None)
+        .unwrap();
+    scene.back_up(Parts::Both).unwrap();
+    let marks = |vault: &Vault| {
+        let snapshot = vault.snapshot().unwrap();
+        let all = KeyRange::all();
+        let rows = snapshot
+            .tx()
+            .range(Table::Dirty, &all, Direction::Ascending, 100);
+        rows.unwrap()
+    };
+    let before = marks(vault);
+    assert!(!before.is_empty(), "the control");
+    let (_, vault, _locked) = scene.restore("restored");
+    assert_eq!(marks(&vault), before);
+}
+
+#[test]
+fn pruning_believes_no_manifest_that_this_vault_has_not_signed() {
+    let scene = Scene::new(2);
+    let (first, second) = (
+        scene.back_up(Parts::Both).unwrap(),
+        scene.back_up(Parts::Both).unwrap(),
+    );
+    let keyholder = scene.keyholder();
+    let file = scene.place().join(first.manifest.object("manifest.json"));
+    let text = fs::read_to_string(&file).unwrap();
+    let other = second.manifest.backup.to_string();
+    let forged = text.replacen(
+        &format!("\"registered\": \"{}\"", first.manifest.backup),
+        &format!("\"registered\": \"{other}\""),
+        1,
+    );
+    assert_ne!(text, forged, "the control");
+    fs::write(&file, forged).unwrap();
+    let call = call(&keyholder, None);
+    let keep = Keep {
+        last: 1,
+        ..Keep::default()
+    };
+    let pruned = scene
+        .bench
+        .vault
+        .prune_backups(&call, &*scene.target, keep, false)
+        .unwrap();
+    assert!(pruned.backups.is_empty(), "{pruned:?}");
+    // Nor does it take one away whose manifest is merely damaged.
+    fs::write(&file, "{").unwrap();
+    let pruned = scene
+        .bench
+        .vault
+        .prune_backups(&call, &*scene.target, keep, false)
+        .unwrap();
+    assert!(
+        pruned.backups.is_empty() && pruned.unfinished.is_empty(),
+        "{pruned:?}"
+    );
+    assert_eq!(scene.bench.vault.backup_summary().unwrap().key_parts, 2);
+}
+
+#[test]
+fn a_restore_that_fails_leaves_nothing_behind_and_overwrites_the_keys_it_made() {
+    let scene = Scene::new(3);
+    let made = scene.back_up(Parts::Both).unwrap();
+    // A clean list with an envelope that does not open: found only while people are written.
+    let records = made.manifest.objects.iter();
+    let object = records
+        .clone()
+        .find(|o| o.table == Table::Records.number())
+        .unwrap();
+    let file = scene.place().join(made.manifest.object(&object.name));
+    let mut bytes = fs::read(&file).unwrap();
+    let at = bytes.len() - 40;
+    bytes[at] ^= 1;
+    fs::write(&file, &bytes).unwrap();
+    let mut list = made.manifest.clone();
+    let sum = crate::audit::hex(&crate::crypto::sha256(&[&bytes]));
+    let place = list.objects.iter().position(|o| o.name == object.name);
+    list.objects[place.unwrap()].sha256 = sum;
+    list.sign(&scene.bench.vault.snapshot().unwrap().system().signing);
+    list.write(&*scene.target).unwrap();
+    let root = scene.bench.dir.path();
+    let Err(BackupError::Damaged { what, .. }) = scene.restore_with("none", |_| {}) else {
+        panic!("it was restored");
+    };
+    assert!(what.contains("does not open"), "{what}");
+    for name in [
+        "none",
+        "none-anchor",
+        "none.unfinished",
+        "none-anchor.unfinished",
+    ] {
+        assert!(!root.join(name).exists(), "{name}");
+    }
+}
+
+#[test]
+fn a_ledger_that_knows_more_is_not_written_over() {
+    let scene = Scene::new(3);
+    let keyholder = scene.keyholder();
+    let push = |vault: &Vault| vault.push_ledger(&call(&vault.keyholder(), None), &*scene.target);
+    scene.back_up(Parts::Both).unwrap();
+    let (_, twin, _locked) = scene.restore("twin");
+    scene.erase(scene.people[0]);
+    assert_eq!(push(&scene.bench.vault).unwrap().position, 1, "the control");
+    let longer = push(&twin);
+    assert!(
+        matches!(longer, Err(LedgerCopyError::Longer(_))),
+        "{longer:?}"
+    );
+    // Another history of the same length.
+    let dpo = {
+        let made = twin.create_token(&call(&twin.keyholder(), None), "dpo", None);
+        twin.authenticate(&made.unwrap().1).unwrap()
+    };
+    twin.erase_subject(&call(&dpo, None), scene.people[1])
+        .unwrap();
+    assert!(matches!(push(&twin), Err(LedgerCopyError::Longer(_))));
+    drop(keyholder);
+    // And the target's own copy, named again, does not stand for the lost vault's.
+    let name = crate::backup::target::ledger_of(scene.bench.vault.snapshot().unwrap().vault());
+    let own = scene.place().join(name);
+    let refused = scene.restore_with("own", |options| options.ledgers = vec![own]);
+    assert!(matches!(refused, Err(BackupError::Gap(_))));
 }
