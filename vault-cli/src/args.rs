@@ -352,9 +352,9 @@ pub(crate) enum SlotCommand {
     /// Say which slot a secret opens, without opening the vault
     #[command(after_help = examples::SLOT_TEST)]
     Test {
-        /// What the secret is
-        #[arg(long, value_enum, default_value = "passphrase")]
-        kind: SecretKind,
+        /// What the secret is: one of another kind that is at hand is not tried in its place
+        #[arg(long, value_enum)]
+        kind: Option<SecretKind>,
         /// A file with the secret, of shares one a line; without it the one that opens the vault, or a
         /// prompt
         #[arg(long, value_name = "FILE")]

@@ -339,3 +339,19 @@ impl Drop for Served {
         let _ = self.0.wait();
     }
 }
+
+#[test]
+fn a_kind_that_is_meant_is_not_answered_for_by_another_secret_at_hand() {
+    let bench = Bench::new();
+    bench.init();
+    // The passphrase is at hand, as it always is: of it nobody asked.
+    let asked = bench.on(&["slot", "test", "--kind", "recovery-key"]);
+    asked.json_error(2, "usage");
+    let asked = bench.on(&["slot", "test", "--kind", "shares"]);
+    asked.json_error(2, "usage");
+    // The control: of its own kind, or of no kind in particular, it is tried.
+    for more in [&["--kind", "passphrase"][..], &[]] {
+        let tried = bench.on(&[&["slot", "test"][..], more].concat()).json();
+        assert_eq!(tried["slot"], 1);
+    }
+}

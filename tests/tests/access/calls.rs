@@ -53,8 +53,8 @@ pub(crate) fn need(route: &Route) -> Need {
         "view_subject" => Need::May("subjects.view"),
         "erase_subject" => Need::May("subjects.erase"),
         "export_subject" => Need::May("subjects.export"),
-        // What its lines need is asked of each line, and told there.
-        "import_lines" => Need::Bearer,
+        // What its lines need besides is asked of each line, and told there.
+        "import_lines" => Need::May("subjects.create"),
         "list_consents" | "read_consent" | "put_consent" | "withdraw_consent" => {
             Need::May("consents.record")
         }

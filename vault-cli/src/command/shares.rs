@@ -69,6 +69,12 @@ fn through_files(terminal: &Terminal, shares: &[Share], dir: &Path) -> Result<Se
     File::open(dir)
         .and_then(|dir| dir.sync_all())
         .map_err(failed(dir))?;
+    // The directory's own name too, before a slot that these shares replace is gone.
+    let parent = dir.parent().filter(|parent| *parent != Path::new(""));
+    let parent = parent.unwrap_or(Path::new("."));
+    File::open(parent)
+        .and_then(|dir| dir.sync_all())
+        .map_err(failed(parent))?;
     terminal.note(&format!(
         "{} shares written to {}; any {} of them open the vault together: give each to somebody else, and keep none here",
         shares.len(),

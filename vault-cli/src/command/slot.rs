@@ -211,7 +211,11 @@ fn remove(context: &Context<'_>, number: u8) -> Result<(), Failure> {
 
 /// Tries a secret on the slots: in a directory on their file alone, whether or not anybody holds the
 /// vault; through a server otherwise.
-fn test(context: &Context<'_>, kind: SecretKind, file: Option<&Path>) -> Result<Value, Failure> {
+fn test(
+    context: &Context<'_>,
+    kind: Option<SecretKind>,
+    file: Option<&Path>,
+) -> Result<Value, Failure> {
     let secret = candidate(context, kind, file)?;
     match place::place(&context.globals, &context.environment)? {
         Place::Server(_) => {
@@ -227,19 +231,22 @@ fn test(context: &Context<'_>, kind: SecretKind, file: Option<&Path>) -> Result<
     }
 }
 
-/// The secret to test: a file, else the one that would open the directory, else a prompt.
+/// The secret to test: a file, else the one that would open the directory if it is of the kind that is meant,
+/// else a prompt.
 fn candidate(
     context: &Context<'_>,
-    kind: SecretKind,
+    kind: Option<SecretKind>,
     file: Option<&Path>,
 ) -> Result<SecretText, Failure> {
     if let Some(path) = file {
-        return SecretText::file(kind, path);
+        return SecretText::file(kind.unwrap_or(SecretKind::Passphrase), path);
     }
     let sources = place::sources(&context.globals, &context.environment);
-    if let Some(secret) = sources.given()? {
+    let given = sources.given()?;
+    if let Some(secret) = given.filter(|secret| kind.is_none_or(|kind| kind == secret.kind)) {
         return Ok(secret);
     }
+    let kind = kind.unwrap_or(SecretKind::Passphrase);
     let instead = "give --secret-file FILE";
     if kind == SecretKind::Shares || sources.ask_shares {
         return secret::prompt_shares(None, instead);

@@ -116,6 +116,13 @@ impl Mapping {
             .map(|column| &*column.name)
     }
 
+    /// How many collections one row may come to.
+    #[must_use]
+    pub fn collections(&self) -> usize {
+        let names = self.columns.iter().map(|column| &column.collection);
+        names.collect::<std::collections::BTreeSet<_>>().len()
+    }
+
     /// Reads a mapping.
     ///
     /// # Errors
@@ -123,7 +130,14 @@ impl Mapping {
     /// [`MappingError`] says what is expected.
     pub fn parse(source: &str) -> Result<Self, MappingError> {
         let wrong = |what: String| MappingError(what);
-        let file: File = toml::from_str(source).map_err(|error| wrong(error.to_string()))?;
+        let file: File = toml::from_str(source).map_err(|error| {
+            // Its whole text quotes the line, which is somebody's where another file was named by mistake.
+            let before = error
+                .span()
+                .map_or("", |span| source.get(..span.start).unwrap_or(""));
+            let line = before.matches('\n').count() + 1;
+            wrong(format!("line {line}: {}", error.message()))
+        })?;
         let jsonl = match file.format.as_deref() {
             None | Some("csv") => false,
             Some("jsonl") => true,
@@ -268,6 +282,14 @@ mod tests {
         ] {
             let error = Mapping::parse(&wrong).unwrap_err().to_string();
             assert!(error.contains(told), "{error}");
+        }
+        // Somebody's file, named by mistake: its lines are not shown.
+        for file in ["{\"name\": \"Ann Example\"}\n", "id,name\n1,Ann Example\n"] {
+            let error = Mapping::parse(file).unwrap_err().to_string();
+            assert!(
+                error.starts_with("line 1: ") && !error.contains("Ann"),
+                "{error}"
+            );
         }
     }
 }

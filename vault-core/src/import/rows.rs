@@ -128,6 +128,7 @@ fn csv_rows(mapping: &Mapping, from: impl Read, take: &mut Taker<'_>) -> Result<
         _ => ReadError::Row { line },
     };
     let header = reader.headers().map_err(|error| row(error, 0))?;
+    let header_len = header.len();
     // Spreadsheets put a byte order mark before the first name.
     let plain = |name: &str| name.trim_start_matches('\u{feff}').to_owned();
     let places: BTreeMap<String, usize> = header
@@ -166,6 +167,18 @@ fn csv_rows(mapping: &Mapping, from: impl Read, take: &mut Taker<'_>) -> Result<
                 continue;
             }
             Err(error) => return Err(row(error, number)),
+        }
+        if record.len() != header_len {
+            // A comma too many moves every value behind it to another field.
+            let wrong = LineError {
+                line: number,
+                column: String::new(),
+                code: "columns",
+            };
+            if !take(Piece::Wrong(wrong)) {
+                return Ok(());
+            }
+            continue;
         }
         let cell = |name: &str| {
             let text = record.get(*places.get(name)?)?;
@@ -261,6 +274,14 @@ mod tests {
                 (4, "id:missing".to_owned()),
             ]
         );
+    }
+
+    #[test]
+    fn a_row_of_another_width_is_refused_and_spoils_no_other() {
+        let text = "id,Mail,Born,Said\n1,a@b.test,28.2.1990,hi, there\n2,,,\n3,,\n";
+        let seen = all(MAPPING, text);
+        let columns = || ":columns".to_owned();
+        assert_eq!(seen, [(1, columns()), (2, "2".to_owned()), (3, columns())]);
     }
 
     #[test]

@@ -473,6 +473,8 @@ impl Vault {
             let detail = format!("at most {IMPORT_LINES_MAX} lines in one call");
             return Err(Refusal::TooLarge(detail));
         }
+        // Before it stands in anybody's way; what each line needs is asked of each line.
+        self.require(call, "subjects.create")?;
         self.import_goes_on(batch)?;
         let mut groups: Vec<Vec<ImportLine>> = Vec::new();
         let mut places: HashMap<(&str, &str), usize> = HashMap::new();

@@ -32,6 +32,8 @@ use position::{Position, PositionFile};
 
 /// Bytes of lines that are sent together.
 const BATCH_BYTES_MAX: usize = 512 << 10;
+/// Longest line that is sent: a call has at most a megabyte, and something besides.
+const LINE_BYTES_MAX: usize = (1 << 20) - (64 << 10);
 /// Refused lines that are shown where no file takes them.
 const SHOWN_MAX: usize = 10;
 
@@ -339,13 +341,18 @@ impl Import<'_> {
             return Ok(());
         }
         let bytes = line_body(&line).to_string().len();
+        if bytes > LINE_BYTES_MAX {
+            self.position.refused += 1;
+            return self.refused(line.line, "", "too_large", "");
+        }
         let another = self
             .batch
             .last()
             .is_some_and(|(last, _)| last.line != line.line);
+        let parts = self.mapping.map_or(1, Mapping::collections) + 1;
         // What one row comes to stays together: it is known by its number.
         if another
-            && (self.batch.len() + self.said.len() + 8 > IMPORT_LINES_MAX
+            && (self.batch.len() + self.said.len() + parts > IMPORT_LINES_MAX
                 || self.batch_bytes + bytes > BATCH_BYTES_MAX)
         {
             self.flush(false)?;
@@ -509,12 +516,32 @@ impl Import<'_> {
                     size: file.size,
                 };
                 let mut content = archive.member(member).map_err(|error| damaged(&error))?;
-                self.caller.put_blob(&of, &mut content)?;
-                self.position.files += 1;
+                let put = self.caller.put_blob(&of, &mut content);
+                drop(content);
+                match put {
+                    Ok(()) => self.position.files += 1,
+                    // The record stands; its file is refused as a line is, and spoils no other.
+                    Err(failure) if of_this_file(&failure) => {
+                        self.position.refused += 1;
+                        self.refused(line.line, &file.field, &failure.code, &failure.what)?;
+                    }
+                    Err(failure) => return Err(failure),
+                }
             }
         }
         Ok(())
     }
+}
+
+/// Whether a failure is about one file and no other: the policy, or what the field takes.
+fn of_this_file(failure: &Failure) -> bool {
+    const OF_THE_FILE: [&str; 4] = [
+        "invalid",
+        "too_large",
+        "unsupported_media_type",
+        "not_found",
+    ];
+    failure.exit == Exit::Refused || OF_THE_FILE.contains(&&*failure.code)
 }
 
 /// A line as the API takes it.

@@ -91,7 +91,11 @@ impl PositionFile {
         let text = serde_json::to_vec(position).expect("numbers and texts have a JSON form");
         file.write_all(&text).map_err(failed)?;
         file.sync_all().map_err(failed)?;
-        std::fs::rename(&new, &self.path).map_err(failed)
+        std::fs::rename(&new, &self.path).map_err(failed)?;
+        // Its name has to last as well: without it the same lines would be another import.
+        let parent = self.path.parent().filter(|parent| *parent != Path::new(""));
+        let parent = std::fs::File::open(parent.unwrap_or(Path::new(".")));
+        parent.and_then(|dir| dir.sync_all()).map_err(failed)
     }
 }
 
