@@ -1,6 +1,6 @@
 //! Copies that outlive the vault's own files, and what must not come back with them.
 //!
-//! [`write`] copies a vault that goes on being written, [`restore`] makes a vault of a copy,
+//! [`mod@write`] copies a vault that goes on being written, [`restore`] makes a vault of a copy,
 //! [`verify`] says whether it could. A copy has two parts: data, which opens nothing, and keys, sealed
 //! to somebody whose secret the vault never sees. [`ledger`] says what was erased, so that no copy can
 //! bring it back; [`registry`] says which copies of keys there are, and so until when somebody who was
