@@ -169,6 +169,9 @@ impl State<'_, '_> {
         for (name, value) in fields {
             if masked.contains(&&*name) {
                 self.ended |= !(self.take)(Piece::Skipped);
+                if self.ended {
+                    return false;
+                }
                 continue;
             }
             match (&value["media_type"], &value["sha256"], &value["size"]) {
