@@ -186,8 +186,10 @@ pub const BACKUP_ATTEMPTS_MAX: u32 = 3;
 pub const BACKUP_SORT_PEOPLE_MAX: usize = 256 << 10;
 /// Longest manifest of a backup that is read.
 pub const MANIFEST_BYTES_MAX: u64 = 64 << 20;
-/// People whom one commit of a restore brings back.
-pub const RESTORE_PEOPLE_MAX: usize = 64 << 10;
+/// Bytes of entries of one shred map that a restore keeps in memory; the others lie in a file.
+pub const RESTORE_ASIDE_BYTES: usize = 4 << 20;
+/// Bytes of people's rows that a restore opens at once; of whom there is more, the rows are opened one by one.
+pub const RESTORE_BUNDLE_BYTES: usize = 512 << 10;
 /// Bytes of rows that one commit of a restore writes.
 pub const RESTORE_BYTES_MAX: usize = 64 << 20;
 /// Public keys that one key part is sealed to.

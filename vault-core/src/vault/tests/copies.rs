@@ -36,16 +36,16 @@ fn identity() -> Identity {
     Identity::parse(&format!("# made for tests\n{SECRET}\n")).unwrap()
 }
 
-struct Scene {
-    bench: Bench,
+pub(super) struct Scene {
+    pub(super) bench: Bench,
     bot: Principal,
     dpo: Principal,
-    people: Vec<SubjectId>,
+    pub(super) people: Vec<SubjectId>,
     target: Arc<dyn Target>,
 }
 
 impl Scene {
-    fn new(people: usize) -> Self {
+    pub(super) fn new(people: usize) -> Self {
         let bench = Bench::new();
         let (bot, dpo) = (bench.role("bot"), bench.role("dpo"));
         let target: Arc<dyn Target> = Arc::new(Directory::new(bench.dir.path().join("backups")));
@@ -62,7 +62,7 @@ impl Scene {
         scene
     }
 
-    fn support(&self) -> Call<'_> {
+    pub(super) fn support(&self) -> Call<'_> {
         call(&self.bot, Some("support"))
     }
 
@@ -102,7 +102,7 @@ impl Scene {
         self.bench.clock.now() + jiff::SignedDuration::from_hours(24 * days)
     }
 
-    fn back_up(&self, parts: Parts) -> Result<BackupMade, BackupError> {
+    pub(super) fn back_up(&self, parts: Parts) -> Result<BackupMade, BackupError> {
         let input = BackupInput {
             parts,
             recipients: Recipients::parse([PUBLIC]).unwrap(),
@@ -118,7 +118,7 @@ impl Scene {
         self.bench.dir.path().join("backups")
     }
 
-    fn restore_with(
+    pub(super) fn restore_with(
         &self,
         name: &str,
         change: impl FnOnce(&mut RestoreOptions<'_>),
@@ -144,7 +144,7 @@ impl Scene {
         Ok((restored, vault, locked))
     }
 
-    fn restore(&self, name: &str) -> (RestoredVault, Arc<Vault>, LockedVault) {
+    pub(super) fn restore(&self, name: &str) -> (RestoredVault, Arc<Vault>, LockedVault) {
         self.restore_with(name, |_| {}).unwrap()
     }
 
@@ -158,9 +158,9 @@ impl Scene {
 }
 
 /// Rows of people, but for the keys; and the keys by person.
-type Rows = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
+pub(super) type Rows = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
 
-fn rows(vault: &Vault) -> (Rows, BTreeMap<SubjectId, Vec<u8>>) {
+pub(super) fn rows(vault: &Vault) -> (Rows, BTreeMap<SubjectId, Vec<u8>>) {
     let snapshot = vault.snapshot().unwrap();
     let mut found = Rows::new();
     for table in PEOPLE {
