@@ -16,7 +16,7 @@ use vault_core::vault::{
 
 use super::report::{Alone, Step};
 use super::{cipher, in_days, passphrase, quiet, settings};
-use crate::memory::Watch;
+use crate::memory::{Watch, processor_time};
 
 /// The names of the steps, as the program gives them to itself.
 const BACKUP: &str = "backup";
@@ -28,7 +28,7 @@ pub(super) fn lay_out(root: &Path, identity: &str, recipient: &str) {
     fs::write(root.join("recipient"), recipient).expect("room for a line");
 }
 
-/// Carries out one step in this process, and tells what it took: seconds, bytes, KiB.
+/// Carries out one step in this process, and tells what it took: seconds, seconds of processors, bytes, KiB.
 ///
 /// # Panics
 ///
@@ -36,16 +36,35 @@ pub(super) fn lay_out(root: &Path, identity: &str, recipient: &str) {
 #[must_use]
 pub fn step(which: &str, root: &Path) -> String {
     let text = |name: &str| fs::read_to_string(root.join(name)).expect("laid out");
-    let (took, bytes, peak) = match which {
+    let done = match which {
         BACKUP => back_up(root, &text("recipient")),
         RESTORE => restore(root, &text("identity")),
         _ => panic!("no step of this name"),
     };
-    let peak = peak.map_or("-".to_owned(), |kib| kib.to_string());
-    format!("{} {bytes} {peak}", took.as_secs_f64())
+    let peak = done.peak_kib.map_or("-".to_owned(), |kib| kib.to_string());
+    let seconds = |of: Duration| of.as_secs_f64();
+    let (took, worked) = (seconds(done.took), seconds(done.worked));
+    format!("{took} {worked} {} {peak}", done.bytes)
 }
 
-fn back_up(root: &Path, recipient: &str) -> (Duration, u64, Option<u64>) {
+/// Measures one piece of work; its bytes are still to be said.
+fn measured<T>(work: impl FnOnce() -> T) -> (Step, T) {
+    let watch = Watch::begin(std::process::id());
+    let worked = processor_time();
+    let begun = Instant::now();
+    let done = work();
+    let took = begun.elapsed();
+    let worked = processor_time().zip(worked).map(|(now, then)| now - then);
+    let step = Step {
+        took,
+        worked: worked.unwrap_or_default(),
+        bytes: 0,
+        peak_kib: watch.peak_kib(),
+    };
+    (step, done)
+}
+
+fn back_up(root: &Path, recipient: &str) -> Step {
     let locked = LockedVault::open(&VaultPaths::beside(&root.join("vault")), settings());
     let locked = locked.expect("a vault");
     let vault = locked
@@ -59,19 +78,16 @@ fn back_up(root: &Path, recipient: &str) -> (Duration, u64, Option<u64>) {
         keys_expire: in_days(30),
     };
     let job = vault.backup_job().expect("the only one");
-    let watch = Watch::begin(std::process::id());
-    let begun = Instant::now();
-    let made = vault.back_up(&Call::new(&keyholder), &target, input, job);
-    let (took, peak) = (begun.elapsed(), watch.peak_kib());
+    let (step, made) = measured(|| vault.back_up(&Call::new(&keyholder), &target, input, job));
     let bytes = made.expect("a backup").manifest.bytes();
     let none = Keep::default();
     let pruned = vault.prune_backups(&Call::new(&keyholder), &*target, none, false);
     assert_eq!(pruned.expect("it is deleted").backups.len(), 1);
     vault.close();
-    (took, bytes, peak)
+    Step { bytes, ..step }
 }
 
-fn restore(root: &Path, identity: &str) -> (Duration, u64, Option<u64>) {
+fn restore(root: &Path, identity: &str) -> Step {
     let passphrase = passphrase();
     let into = VaultPaths::beside(&root.join("restored-alone"));
     let target: Arc<dyn Target> = Arc::new(Directory::new(root.join("target")));
@@ -85,15 +101,12 @@ fn restore(root: &Path, identity: &str) -> (Duration, u64, Option<u64>) {
         accept_gap: None,
         settings: settings(),
     };
-    let watch = Watch::begin(std::process::id());
-    let begun = Instant::now();
-    let restored = LockedVault::restore(&options, &quiet);
-    let (took, peak) = (begun.elapsed(), watch.peak_kib());
+    let (step, restored) = measured(|| LockedVault::restore(&options, &quiet));
     let bytes = restored.expect("it comes back").manifest.bytes();
     for dir in [into.dir, into.anchor] {
         fs::remove_dir_all(dir).expect("it was made here");
     }
-    (took, bytes, peak)
+    Step { bytes, ..step }
 }
 
 /// The steps, so often, each between two copies by the cipher. `program` carries out a step when it is
@@ -107,21 +120,27 @@ pub(super) fn measure(program: &Path, root: &Path, first: &Manifest, rounds: usi
         let output = command.output().expect("this program");
         let told = String::from_utf8_lossy(&output.stdout).into_owned();
         let told: Vec<&str> = told.split_whitespace().collect();
-        let [seconds, bytes, peak] = told.as_slice() else {
+        let [took, worked, bytes, peak] = told.as_slice() else {
             panic!("{which}: {}", String::from_utf8_lossy(&output.stderr));
         };
+        let seconds = |text: &str| Duration::from_secs_f64(text.parse().expect("seconds"));
         Step {
-            took: Duration::from_secs_f64(seconds.parse().expect("seconds")),
+            took: seconds(took),
+            worked: seconds(worked),
             bytes: bytes.parse().expect("bytes"),
             peak_kib: peak.parse().ok(),
         }
     };
+    let copy = || Step {
+        bytes: first.bytes(),
+        ..measured(|| cipher::copy(&parts, first)).0
+    };
     for _ in 0..rounds {
-        alone.copies.push(cipher::copy(&parts, first));
+        alone.copies.push(copy());
         alone.backup.push(run(BACKUP));
-        alone.copies.push(cipher::copy(&parts, first));
+        alone.copies.push(copy());
         alone.restore.push(run(RESTORE));
     }
-    alone.copies.push(cipher::copy(&parts, first));
+    alone.copies.push(copy());
     alone
 }

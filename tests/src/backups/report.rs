@@ -50,6 +50,8 @@ pub struct Cipher {
 pub struct Step {
     /// How long it took.
     pub took: Duration,
+    /// Time of processors that it took.
+    pub worked: Duration,
     /// Bytes of the backup's parts.
     pub bytes: u64,
     /// The most memory that the process had meanwhile, in KiB.
@@ -63,8 +65,8 @@ pub struct Alone {
     pub backup: Vec<Step>,
     /// The restore.
     pub restore: Vec<Step>,
-    /// How long the cipher took over the bytes of the backup that is restored, file to file.
-    pub copies: Vec<Duration>,
+    /// The cipher over the bytes of the backup that is restored, file to file.
+    pub copies: Vec<Step>,
 }
 
 fn mib(bytes: u64) -> f64 {
@@ -83,28 +85,32 @@ fn median(all: &[f64]) -> f64 {
 }
 
 impl Alone {
-    fn tell(&self, f: &mut fmt::Formatter<'_>, bytes: u64, store: u64) -> fmt::Result {
-        let copies: Vec<f64> = self.copies.iter().map(Duration::as_secs_f64).collect();
-        let copy = mib(bytes) / median(&copies);
+    fn tell(&self, f: &mut fmt::Formatter<'_>, store: u64) -> fmt::Result {
         writeln!(f, "alone, each in a process of its own, medians:")?;
-        writeln!(
-            f,
-            "  {:<42} {:>8.3} s {copy:>8.0} MiB/s",
-            "XChaCha20-Poly1305, file to file",
-            median(&copies)
-        )?;
-        for (what, steps) in [("backup", &self.backup), ("restore", &self.restore)] {
-            let seconds: Vec<f64> = steps.iter().map(|step| step.took.as_secs_f64()).collect();
-            let seconds = median(&seconds);
-            let of = steps.first().map_or(0, |step| step.bytes);
-            let peak = steps.iter().filter_map(|step| step.peak_kib).max();
+        let of = |steps: &[Step], what: fn(&Step) -> Duration| {
+            let all: Vec<f64> = steps.iter().map(|step| what(step).as_secs_f64()).collect();
+            median(&all)
+        };
+        let bytes = |steps: &[Step]| mib(steps.first().map_or(0, |step| step.bytes));
+        let rate = |steps: &[Step]| bytes(steps) / of(steps, |step| step.took);
+        // Bytes a second of processors.
+        let work = |steps: &[Step]| bytes(steps) / of(steps, |step| step.worked);
+        for (what, steps) in [
+            ("XChaCha20-Poly1305, file to file", &self.copies),
+            ("backup", &self.backup),
+            ("restore", &self.restore),
+        ] {
+            let took = of(steps, |step| step.took);
             writeln!(
                 f,
-                "  {what:<42} {seconds:>8.3} s {:>8.0} MiB/s {:>6.2} of the cipher ({:.2} by bytes of the store), peak {}",
-                mib(of) / seconds,
-                mib(of) / seconds / copy,
-                mib(store) / seconds / copy,
-                kib(peak)
+                "  {what:<34} {took:>7.3} s {:>6.0} MiB/s, {:>5.2} of the cipher ({:.2} by bytes of the store); \
+                 {:>6.2} s of processors, {:.2} of the cipher; peak {}",
+                rate(steps),
+                rate(steps) / rate(&self.copies),
+                mib(store) / took / rate(&self.copies),
+                of(steps, |step| step.worked),
+                work(steps) / work(&self.copies),
+                kib(steps.iter().filter_map(|step| step.peak_kib).max())
             )?;
         }
         Ok(())
@@ -138,7 +144,7 @@ impl fmt::Display for Report {
             self.cipher.envelopes,
         )?;
         if let Some(alone) = &self.alone {
-            alone.tell(f, self.bytes, self.databases.0)?;
+            alone.tell(f, self.databases.0)?;
         }
         match &self.forensic {
             Some(said) => writeln!(f, "forensic reader: {said}"),

@@ -56,9 +56,7 @@ impl std::fmt::Debug for Rows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{
-        Direction, KeyRange, MemoryDisk, RedbStore, Store, StoreError, Table, WriteTx as _,
-    };
+    use crate::store::{Direction, KeyRange, MemoryDisk, RedbStore, Store, StoreError, Table};
 
     /// Rows whose keys ascend from `first`.
     fn ascending(first: u32, count: u32) -> Rows {
