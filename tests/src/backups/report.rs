@@ -74,7 +74,7 @@ fn mib(bytes: u64) -> f64 {
 }
 
 fn kib(kib: Option<u64>) -> String {
-    kib.map_or("unknown".to_owned(), |kib| format!("{kib} KiB"))
+    kib.map_or("not measured".to_owned(), |kib| format!("{kib} KiB"))
 }
 
 /// The middle one.

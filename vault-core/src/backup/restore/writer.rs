@@ -18,6 +18,9 @@ use crate::store::{FillTx, RedbStore, Rows, StoreError, Table};
 
 /// Bytes of rows that go to the writing thread at once.
 const BLOCK_BYTES: usize = 1 << 20;
+/// How many of them lie before and behind each thread that opens, so that on a busy machine nobody waits for a
+/// turn of the processor each time.
+const AHEAD: usize = 4;
 /// Threads that open at most; there are no more than processors.
 const OPENERS_MAX: usize = 4;
 
@@ -60,8 +63,8 @@ impl Blocks {
         let openers = std::thread::available_parallelism().map_or(1, |n| n.get());
         let (mut hands, mut between, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..openers.min(OPENERS_MAX) {
-            let (give, works) = sync_channel(1);
-            let (out, blocks) = sync_channel(1);
+            let (give, works) = sync_channel(AHEAD);
+            let (out, blocks) = sync_channel(AHEAD);
             hands.push(give);
             between.push((works, out));
             waiting.push(blocks);
