@@ -123,33 +123,28 @@ impl Scene {
         command.spawn().unwrap()
     }
 
-    /// How long a command takes to its first trace and to its end.
-    fn whole(&self, args: &[&str], trace: &dyn Fn() -> bool) -> (Duration, Duration) {
-        let begun = Instant::now();
+    /// How long a command takes from its first trace to its end.
+    fn whole(&self, args: &[&str], trace: &dyn Fn() -> bool) -> Duration {
         let mut child = self.start(args);
-        let mut first = None;
-        let status = loop {
-            if first.is_none() && trace() {
-                first = Some(begun.elapsed());
-            }
-            match child.try_wait().unwrap() {
-                Some(status) => break status,
-                None => std::thread::yield_now(),
-            }
-        };
-        assert!(status.success(), "{args:?}");
-        let whole = begun.elapsed();
-        (first.unwrap_or(whole).min(whole), whole)
+        until(&mut child, trace);
+        let begun = Instant::now();
+        assert!(child.wait().unwrap().success(), "{args:?}");
+        begun.elapsed()
     }
 
-    /// Kills a command at a moment; whether it was at work then.
-    fn kill(&self, args: &[&str], (first, whole): (Duration, Duration), at: f64) -> bool {
+    /// Kills a command at a moment between its first trace and its end; whether it was at work then. If it was not
+    /// it takes less time than was thought.
+    fn kill(&self, args: &[&str], whole: &mut Duration, at: f64, trace: &dyn Fn() -> bool) -> bool {
         let mut child = self.start(args);
+        until(&mut child, trace);
         // A moment of the clock is what the attack consists of.
-        std::thread::sleep(first + (whole - first).mul_f64(at));
+        std::thread::sleep(whole.mul_f64(at));
         let running = child.try_wait().unwrap().is_none();
         let _ = child.kill();
         child.wait().unwrap();
+        if !running {
+            *whole = whole.mul_f64(0.6);
+        }
         running
     }
 
@@ -217,6 +212,17 @@ impl Scene {
     }
 }
 
+/// Waits for a trace of what a child does, or for its end.
+fn until(child: &mut Child, trace: &dyn Fn() -> bool) {
+    while !trace() && child.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+}
+
+fn entries(dir: &Path) -> usize {
+    fs::read_dir(dir).map_or(0, Iterator::count)
+}
+
 /// At least a third of the kills met somebody at work; one always does.
 fn met(cut: usize, of: usize) {
     assert!(
@@ -230,11 +236,13 @@ fn a_backup_that_is_killed_at_any_moment_is_none_and_the_next_is_whole() {
     let scene = Scene::new();
     let create = scene.create();
     let target = scene.bench.path("b");
-    let times = scene.whole(&create, &|| target.exists());
+    let mut whole = scene.whole(&create, &|| target.exists());
     let (mut dice, mut cut) = (Dice::new(1), 0);
     for _ in 0..kills() {
         let before = scene.listed().len();
-        cut += usize::from(scene.kill(&create, times, dice.throw()));
+        let there = entries(&target);
+        let more = || entries(&target) > there;
+        cut += usize::from(scene.kill(&create, &mut whole, dice.throw(), &more));
         let after = scene.listed().len();
         assert!(after == before || after == before + 1);
     }
@@ -242,11 +250,11 @@ fn a_backup_that_is_killed_at_any_moment_is_none_and_the_next_is_whole() {
     let made = scene.bench.run(&create).json();
     let made = made["backup"].as_str().unwrap();
     assert!(scene.listed().iter().any(|listed| listed == made));
-    let whole = scene.all_verify();
+    let verified = scene.all_verify();
     // The registry says the same as the target, and nothing of what was cut off is left there.
     let registry = scene.registry();
     let complete = registry.iter().filter(|view| view.facts.is_some());
-    assert_eq!(complete.count(), whole);
+    assert_eq!(complete.count(), verified);
     for view in registry.iter().filter(|view| view.facts.is_none()) {
         assert!(view.failed_at.is_some());
         assert!(view.keys.as_ref().unwrap().deleted_at.is_some());
@@ -303,11 +311,12 @@ fn a_restore_that_is_killed_at_any_moment_leaves_no_vault_and_begins_anew() {
         });
         clean();
     };
-    let times = scene.whole(&restore, &|| unfinished.exists());
+    let begun = || unfinished.exists();
+    let mut time = scene.whole(&restore, &begun);
     whole("left alone");
     let (mut dice, mut cut) = (Dice::new(2), 0);
     for _ in 0..kills() {
-        cut += usize::from(scene.kill(&restore, times, dice.throw()));
+        cut += usize::from(scene.kill(&restore, &mut time, dice.throw(), &begun));
         if bench.path("new").exists() {
             whole("at its end when it was killed");
             continue;
@@ -369,18 +378,21 @@ fn a_rekey_that_is_killed_at_any_moment_leaves_keys_that_open_and_ends_when_it_i
         .filter(|n| n.starts_with("keys-"))
         .cloned()
         .collect();
-    let times = {
+    let mut whole = {
         // Measured beside it, so that the keys of before are still there for the first kill.
         let other = scene.bench.run(&scene.create()).json();
         let other = other["backup"].as_str().unwrap().to_owned();
         let dir = scene.bench.path("b").join(&other);
-        let before = scene.files(&other).len();
-        let more = || fs::read_dir(&dir).is_ok_and(|entries| entries.count() > before);
+        let before = entries(&dir);
+        let more = || entries(&dir) > before;
         scene.whole(&scene.rekey(&other), &more)
     };
     let (mut dice, mut cut) = (Dice::new(3), 0);
     for _ in 0..kills() {
-        cut += usize::from(scene.kill(&rekey, times, dice.throw()));
+        let dir = scene.bench.path("b").join(&backup);
+        let before = entries(&dir);
+        let changed = || entries(&dir) != before;
+        cut += usize::from(scene.kill(&rekey, &mut whole, dice.throw(), &changed));
         assert_eq!(scene.all_verify(), 2);
         let files = scene.files(&backup);
         let there = older.iter().any(|old| files.contains(old));
@@ -410,18 +422,20 @@ fn a_prune_that_is_killed_at_any_moment_leaves_whole_backups_and_ends_when_it_is
     };
     create(3);
     let target = scene.bench.path("b");
-    let entries = |dir: &Path| fs::read_dir(dir).map_or(0, Iterator::count);
     let before = entries(&target);
     let oldest = scene.listed()[0].clone();
     let files = entries(&target.join(&oldest));
     let gone = || entries(&target.join(&oldest)) < files || entries(&target) < before;
-    let times = scene.whole(&prune, &gone);
+    let mut whole = scene.whole(&prune, &gone);
     assert_eq!(scene.listed().len(), 1);
     let (mut dice, mut cut) = (Dice::new(4), 0);
     for _ in 0..kills() {
         create(2);
         let newest = scene.listed().pop().unwrap();
-        cut += usize::from(scene.kill(&prune, times, dice.throw()));
+        let oldest = target.join(&scene.listed()[0]);
+        let files = entries(&oldest);
+        let gone = || entries(&oldest) < files;
+        cut += usize::from(scene.kill(&prune, &mut whole, dice.throw(), &gone));
         // What is still listed is whole, and the newest is.
         scene.all_verify();
         assert!(scene.listed().contains(&newest));

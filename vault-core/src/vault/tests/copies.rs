@@ -724,6 +724,38 @@ fn pruning_keeps_what_the_rules_say_and_tells_the_registry() {
 }
 
 /// What no byte of the data part may say.
+/// What is lost otherwise: a prune that was killed between deleting the last file and saying so left a key
+/// part that nobody has any more counted for ever, and receipts open.
+#[test]
+fn pruning_tells_the_registry_what_was_deleted_by_who_could_not_say_so() {
+    let scene = Scene::new(2);
+    let made = scene.back_up(Parts::Both).unwrap();
+    fs::remove_dir_all(scene.place().join(made.manifest.backup.to_string())).unwrap();
+    let keyholder = scene.keyholder();
+    let call = call(&keyholder, None);
+    let prune = |dry_run| {
+        let keep = Keep {
+            last: 9,
+            ..Keep::default()
+        };
+        let pruned = scene
+            .bench
+            .vault
+            .prune_backups(&call, &*scene.target, keep, dry_run);
+        pruned.unwrap().gone
+    };
+    let counted = || scene.bench.vault.backup_summary().unwrap().key_parts;
+    // Another place, or a disk that is not mounted: that nothing is there says nothing.
+    let mark = scene.place().join("vault-backups");
+    let text = fs::read(&mark).unwrap();
+    fs::remove_file(&mark).unwrap();
+    assert!(prune(false).is_empty() && counted() == 1);
+    fs::write(&mark, text).unwrap();
+    assert_eq!((prune(true), counted()), (vec![made.manifest.backup], 1));
+    assert_eq!((prune(false), counted()), (vec![made.manifest.backup], 0));
+    assert!(prune(false).is_empty());
+}
+
 #[test]
 fn the_data_part_holds_no_key_and_no_value() {
     let scene = Scene::new(10);
