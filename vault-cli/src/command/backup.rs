@@ -583,6 +583,7 @@ fn prune(context: &Context<'_>, to: &Path, keep: Keep) -> Result<(), Failure> {
         "backups": ids(&would.backups),
         "key_parts": ids(&would.key_parts),
         "unfinished": would.unfinished,
+        "gone": ids(&would.gone),
         "kept": ids(&would.kept),
         "dry_run": context.globals.dry_run,
     });
@@ -595,7 +596,8 @@ fn prune(context: &Context<'_>, to: &Path, keep: Keep) -> Result<(), Failure> {
             would.kept.len()
         )
     };
-    if context.globals.dry_run || counts == (0, 0, 0) {
+    let nothing = counts == (0, 0, 0) && would.gone.is_empty();
+    if context.globals.dry_run || nothing {
         context.terminal.answer(&answer, |_| said("would delete"));
         return Ok(());
     }

@@ -63,6 +63,8 @@ pub struct Pruned {
     pub kept: Vec<BackupId>,
     /// What was never finished, and goes.
     pub unfinished: Vec<String>,
+    /// What somebody deleted who was cut off before the registry heard of it: it hears now.
+    pub gone: Vec<BackupId>,
 }
 
 /// How many backups stay: the newest, and the newest of each day, week and month.
@@ -393,7 +395,20 @@ impl Vault {
                 self.deleted_of(call, &views, backup, Part::Keys)?;
                 self.deleted_of(call, &views, backup, Part::Data)?;
             }
+            let mut gone = untold(target, &views)?;
+            let told = |backup: &BackupId| {
+                pruned.backups.contains(backup) || pruned.unfinished.contains(&backup.to_string())
+            };
+            gone.retain(|backup| !told(backup));
+            pruned.gone = gone;
+            for backup in pruned.gone.iter().filter(|_| !dry_run) {
+                self.deleted_of(call, &views, *backup, Part::Keys)?;
+                self.deleted_of(call, &views, *backup, Part::Data)?;
+            }
         }
+        pruned
+            .gone
+            .retain(|backup| !pruned.backups.contains(backup));
         Ok(pruned)
     }
 
@@ -428,6 +443,32 @@ impl Vault {
             Err(refusal) => Err(refusal.into()),
         }
     }
+}
+
+/// Backups of this target of which the registry knows a part and the target nothing: whoever deleted them was cut
+/// off before they could say so. Where nobody knows the place, what is missing may lie elsewhere.
+fn untold(target: &dyn Target, views: &[BackupView]) -> Result<Vec<BackupId>, BackupError> {
+    let place = target.place();
+    let mut untold = Vec::new();
+    if !target::known(target) {
+        return Ok(untold);
+    }
+    for view in views.iter().filter(|view| view.target == place) {
+        let data = view.data.as_ref().map(|part| part.deleted_at);
+        let keys = view.keys.as_ref().map(|part| part.deleted_at);
+        let home = view.of.unwrap_or(view.backup);
+        if ![data, keys].contains(&Some(None)) || untold.contains(&home) {
+            continue;
+        }
+        let left = target.objects(&home.to_string());
+        if left
+            .map_err(BackupError::io(format!("look at {home}")))?
+            .is_empty()
+        {
+            untold.push(home);
+        }
+    }
+    Ok(untold)
 }
 
 fn mark(target: &dyn Target) -> Result<(), BackupError> {

@@ -8,6 +8,7 @@ mod ended;
 mod honey;
 mod journal_first;
 mod operating;
+mod restored;
 mod rotation;
 
 use std::sync::Arc;

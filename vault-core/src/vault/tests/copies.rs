@@ -36,16 +36,16 @@ fn identity() -> Identity {
     Identity::parse(&format!("# made for tests\n{SECRET}\n")).unwrap()
 }
 
-struct Scene {
-    bench: Bench,
+pub(super) struct Scene {
+    pub(super) bench: Bench,
     bot: Principal,
     dpo: Principal,
-    people: Vec<SubjectId>,
+    pub(super) people: Vec<SubjectId>,
     target: Arc<dyn Target>,
 }
 
 impl Scene {
-    fn new(people: usize) -> Self {
+    pub(super) fn new(people: usize) -> Self {
         let bench = Bench::new();
         let (bot, dpo) = (bench.role("bot"), bench.role("dpo"));
         let target: Arc<dyn Target> = Arc::new(Directory::new(bench.dir.path().join("backups")));
@@ -62,7 +62,7 @@ impl Scene {
         scene
     }
 
-    fn support(&self) -> Call<'_> {
+    pub(super) fn support(&self) -> Call<'_> {
         call(&self.bot, Some("support"))
     }
 
@@ -102,7 +102,7 @@ impl Scene {
         self.bench.clock.now() + jiff::SignedDuration::from_hours(24 * days)
     }
 
-    fn back_up(&self, parts: Parts) -> Result<BackupMade, BackupError> {
+    pub(super) fn back_up(&self, parts: Parts) -> Result<BackupMade, BackupError> {
         let input = BackupInput {
             parts,
             recipients: Recipients::parse([PUBLIC]).unwrap(),
@@ -118,7 +118,7 @@ impl Scene {
         self.bench.dir.path().join("backups")
     }
 
-    fn restore_with(
+    pub(super) fn restore_with(
         &self,
         name: &str,
         change: impl FnOnce(&mut RestoreOptions<'_>),
@@ -144,7 +144,7 @@ impl Scene {
         Ok((restored, vault, locked))
     }
 
-    fn restore(&self, name: &str) -> (RestoredVault, Arc<Vault>, LockedVault) {
+    pub(super) fn restore(&self, name: &str) -> (RestoredVault, Arc<Vault>, LockedVault) {
         self.restore_with(name, |_| {}).unwrap()
     }
 
@@ -158,9 +158,9 @@ impl Scene {
 }
 
 /// Rows of people, but for the keys; and the keys by person.
-type Rows = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
+pub(super) type Rows = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
 
-fn rows(vault: &Vault) -> (Rows, BTreeMap<SubjectId, Vec<u8>>) {
+pub(super) fn rows(vault: &Vault) -> (Rows, BTreeMap<SubjectId, Vec<u8>>) {
     let snapshot = vault.snapshot().unwrap();
     let mut found = Rows::new();
     for table in PEOPLE {
@@ -724,6 +724,38 @@ fn pruning_keeps_what_the_rules_say_and_tells_the_registry() {
 }
 
 /// What no byte of the data part may say.
+/// What is lost otherwise: a prune that was killed between deleting the last file and saying so left a key
+/// part that nobody has any more counted for ever, and receipts open.
+#[test]
+fn pruning_tells_the_registry_what_was_deleted_by_who_could_not_say_so() {
+    let scene = Scene::new(2);
+    let made = scene.back_up(Parts::Both).unwrap();
+    fs::remove_dir_all(scene.place().join(made.manifest.backup.to_string())).unwrap();
+    let keyholder = scene.keyholder();
+    let call = call(&keyholder, None);
+    let prune = |dry_run| {
+        let keep = Keep {
+            last: 9,
+            ..Keep::default()
+        };
+        let pruned = scene
+            .bench
+            .vault
+            .prune_backups(&call, &*scene.target, keep, dry_run);
+        pruned.unwrap().gone
+    };
+    let counted = || scene.bench.vault.backup_summary().unwrap().key_parts;
+    // Another place, or a disk that is not mounted: that nothing is there says nothing.
+    let mark = scene.place().join("vault-backups");
+    let text = fs::read(&mark).unwrap();
+    fs::remove_file(&mark).unwrap();
+    assert!(prune(false).is_empty() && counted() == 1);
+    fs::write(&mark, text).unwrap();
+    assert_eq!((prune(true), counted()), (vec![made.manifest.backup], 1));
+    assert_eq!((prune(false), counted()), (vec![made.manifest.backup], 0));
+    assert!(prune(false).is_empty());
+}
+
 #[test]
 fn the_data_part_holds_no_key_and_no_value() {
     let scene = Scene::new(10);
