@@ -18,10 +18,11 @@ use super::verify::{Tell, keyset_of, missing_keys};
 use crate::clock::{day_of, hour_of};
 use crate::commit::{State, initialise, store_state};
 use crate::consent;
-use crate::crypto::{Location, Secret, seal, sha256, unseal};
+use crate::crypto::{Location, Secret, sha256};
 use crate::entropy::{Entropy, OsEntropy};
 use crate::id::{SubjectId, VaultId};
 use crate::keys::keyset::{PersonEntry, people_tag};
+use crate::keys::ring::KeyRing;
 use crate::keys::shred::Plan;
 use crate::keys::system::{Placement, Roots, SystemKeys, index_entry};
 use crate::limits::{RESTORE_BYTES_MAX, RESTORE_PEOPLE_MAX};
@@ -202,10 +203,10 @@ fn common(
             let name = open.source.manifest.backup.to_string();
             BackupError::damaged(name, "an API key's row does not open (t10)")
         };
-        let text = unseal(key, &location, &frame.value).map_err(|_| damaged())?;
+        let text = key.unseal(&location, &frame.value).map_err(|_| damaged())?;
         // Whoever had a key then may have lost it since: nobody's works until it is made anew.
         let revoked = revoke(&text, now).ok_or_else(damaged)?;
-        let sealed = seal(key, 0, &location, &revoked).map_err(|_| damaged())?;
+        let sealed = key.seal(&location, &revoked).map_err(|_| damaged())?;
         rows.push((Table::ApiKeys, frame.key.clone(), sealed));
         tokens += 1;
         Ok(())
@@ -229,7 +230,7 @@ fn common(
 fn bury(
     tx: &mut dyn WriteTx,
     vault: VaultId,
-    key: &Secret<32>,
+    keys: &KeyRing,
     erased: &Erased,
 ) -> Result<bool, StoreError> {
     let place = erased.subject_sha256;
@@ -242,8 +243,9 @@ fn bury(
         receipt: erased.receipt,
     };
     let location = Location::row(vault, Table::Tombstones.number(), &place);
-    let sealed =
-        seal(key, 0, &location, &row::encode(&tombstone)).map_err(|_| StoreError::Aborted)?;
+    let sealed = keys
+        .seal(&location, &row::encode(&tombstone))
+        .map_err(|_| StoreError::Aborted)?;
     tx.put(Table::Tombstones, &place, &sealed)?;
     Ok(true)
 }
@@ -259,6 +261,7 @@ fn read_people(
 ) -> Result<(), BackupError> {
     let manifest = &open.source.manifest;
     let (vault, missing) = (manifest.vault, missing_keys(open)?);
+    let set = open.system.index_set();
     let mut people = People::new(open)?;
     let mut block = Block {
         items: Vec::new(),
@@ -353,9 +356,11 @@ fn read_people(
             *sequence += 1;
             *withdrawn += 1;
         }
+        // Those that a rotation was making, or had to take away, are of keys that are not there.
+        keyset.lookups.retain(|lookup| lookup.set == set);
+        let marks = keyset.lookups.iter().map(|lookup| lookup.mark).collect();
         let handle = *found.handle.as_bytes();
         block.row(Table::Keysets, &handle, &keyset.seal(vault, &entry))?;
-        let marks = keyset.lookups.iter().map(|lookup| lookup.mark).collect();
         block.items.push(Item::Person(keyset.subject, entry, marks));
         block.pass_on()?;
     }

@@ -9,6 +9,7 @@ mod honey;
 mod journal_first;
 mod operating;
 mod rotation;
+mod rotation_deep;
 
 use std::sync::Arc;
 
