@@ -55,7 +55,8 @@ impl Budget {
         self.rows == 0 || self.bytes == 0
     }
 
-    fn take(&mut self, bytes: usize) {
+    /// One row of so many bytes.
+    pub(crate) fn take(&mut self, bytes: usize) {
         self.rows = self.rows.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(bytes);
     }

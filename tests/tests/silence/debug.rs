@@ -126,6 +126,10 @@ const KNOWN: &[(&str, Why)] = &[
     ),
     ("Keyset", Name),
     ("KeyView", Words),
+    ("KeysView", Ids),
+    ("LogKeys", Ids),
+    ("PastKey", Ids),
+    ("PastSigner", Ids),
     ("Share", Instance(shares)),
     ("SharedSecret", Instance(shares)),
     ("LedgerCopyError", Paths),
@@ -317,6 +321,7 @@ const KNOWN: &[(&str, Why)] = &[
     ("Statement", Words),
     ("StoredPolicy", Words),
     ("SubjectView", Ids),
+    ("SystemKeyView", Words),
     ("SystemKeys", Name),
     (
         "Test",

@@ -120,6 +120,12 @@ impl Remote {
         Ok(remote)
     }
 
+    /// Tries a secret on the slots. Those of a directory are tried on their file alone.
+    pub(crate) fn test_slot(&self, secret: &SecretText) -> Result<Value, Failure> {
+        let body = secret_body(secret);
+        self.send("POST", urls::KEY_SLOT_TEST, Some(&body.0))
+    }
+
     fn text(&self, path: &str) -> Result<String, Failure> {
         match self.send("GET", path, None)? {
             Value::String(text) => Ok(text),
@@ -314,16 +320,11 @@ impl Backend for Remote {
         self.send("DELETE", &urls::at(urls::KEY_SLOT, &[&number]), None)
     }
 
-    fn test_slot(&self, secret: &SecretText) -> Result<Value, Failure> {
-        let body = secret_body(secret);
-        self.send("POST", urls::KEY_SLOT_TEST, Some(&body.0))
-    }
-
-    fn keys(&self, subject: Option<SubjectId>) -> Result<Value, Failure> {
-        let path = match subject {
-            Some(subject) => format!("{}?subject={subject}", urls::KEYS),
-            None => urls::KEYS.to_owned(),
-        };
+    fn keys(&self, subject: Option<SubjectId>, values: bool) -> Result<Value, Failure> {
+        let mut path = format!("{}?values={values}", urls::KEYS);
+        if let Some(subject) = subject {
+            path.push_str(&format!("&subject={subject}"));
+        }
         self.send("GET", &path, None)
     }
 
@@ -341,7 +342,7 @@ impl Backend for Remote {
 
     fn rotate_on(&self, tell: &mut dyn FnMut(&Value) -> bool) -> Result<Value, Failure> {
         loop {
-            let rotation = self.keys(None)?["rotation"].take();
+            let rotation = self.keys(None, false)?["rotation"].take();
             let over = rotation["state"] == "done" || rotation["state"] == "paused";
             if over || !tell(&rotation) {
                 return Ok(rotation);
@@ -375,8 +376,8 @@ impl Backend for Remote {
         self.send("GET", &audit_path(query), None)
     }
 
-    fn log_key(&self) -> Result<String, Failure> {
-        Ok(self.text(urls::LOG_KEY)?.trim().to_owned())
+    fn log_keys(&self) -> Result<Value, Failure> {
+        self.send("GET", urls::LOG_KEY, None)
     }
 
     fn log_checkpoint(&self) -> Result<String, Failure> {

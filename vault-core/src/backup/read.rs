@@ -15,7 +15,7 @@ use super::keys::{Identity, PartKey};
 use super::manifest::{KeyPart, Manifest, Object, head_bytes, missing};
 use super::target::Target;
 use super::write::{PEOPLE_TABLES, SYSTEM_KEY};
-use crate::audit::checkpoint::VerifierKey;
+use crate::audit::signer::Signers;
 use crate::id::RowHandle;
 use crate::keys::system::SystemKeys;
 use crate::row;
@@ -71,8 +71,8 @@ impl Source {
         let system: Option<SystemKeys> = row::decode(&frame.value).ok().filter(|_| found);
         let system = system
             .ok_or_else(|| BackupError::damaged(name, "it does not hold the system keyset"))?;
-        let key = VerifierKey::of(self.manifest.vault, &system.signing);
-        if !self.manifest.signed_by(&key) {
+        let signers = Signers::of(self.manifest.vault, &system);
+        if !self.manifest.signed_by(&signers) {
             let name = self.manifest.object(super::manifest::MANIFEST);
             let what = "the vault whose keys these are has not signed it";
             return Err(BackupError::damaged(name, what));

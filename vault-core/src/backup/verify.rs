@@ -184,7 +184,7 @@ pub fn verify(
 ) -> Result<Verified, BackupError> {
     let manifest = Manifest::read(&**target, backup)?;
     let signature = match key {
-        Some(key) if manifest.signed_by(key) => Signature::Checked,
+        Some(key) if manifest.signed_by(&key.clone().into()) => Signature::Checked,
         Some(_) => {
             let name = manifest.object(super::manifest::MANIFEST);
             let what = "this key has not signed it: it was changed, or is another vault's";

@@ -53,7 +53,7 @@ fn content(seed: u64, length: usize) -> Vec<u8> {
 }
 
 fn create(engine: &Engine) -> SubjectId {
-    let made = engine.submit(|txn| Ok(Person::create(txn, [1; 32], "web", "u")?.subject));
+    let made = engine.submit(|txn| Ok(Person::create(txn, "web", "u")?.subject));
     made.unwrap()
 }
 

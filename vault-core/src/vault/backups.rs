@@ -243,6 +243,9 @@ impl Vault {
         };
         let snapshot = self.snapshot()?;
         let system = snapshot.system();
+        for past in &system.signers {
+            out.write_all(&ledger::change_frame(vault, tip, past, &system.ledger))?;
+        }
         out.write_all(&head.frame(vault, &system.signing, &system.ledger))?;
         out.flush()?;
         Ok(LedgerCopied {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::token::Call;
 use super::{BackupBegin, BackupFacts, BackupView, LedgerCopied, LedgerCopyError, Vault};
-use crate::audit::checkpoint::VerifierKey;
+use crate::audit::signer::Signers;
 use crate::backup::registry::Part;
 use crate::backup::target::{self, Target};
 use crate::backup::verify::Tell;
@@ -329,19 +329,19 @@ impl Vault {
         let now = self.engine.now();
         let (whole, unfinished) = crate::backup::list(target)?;
         let vault = self.snapshot()?;
-        let (vault, system_key) = {
+        let (vault, system_key, signers) = {
             use crate::commit::View as _;
-            (vault.vault(), vault.system().signing.duplicate())
+            let signers = Signers::of(vault.vault(), vault.system());
+            (vault.vault(), vault.system().signing.duplicate(), signers)
         };
         let running =
             self.jobs.list().iter().any(|job| {
                 job.kind == JobKind::Backup && job.state == crate::jobs::JobState::Running
             });
         // What others have written into a manifest must not speak for other backups.
-        let key = VerifierKey::of(vault, &system_key);
         let ours = whole
             .iter()
-            .filter(|m| m.vault == vault && m.signed_by(&key));
+            .filter(|m| m.vault == vault && m.signed_by(&signers));
         let ours: Vec<&Manifest> = ours.collect();
         let (views, _) = self.backups(call)?;
         let kept = kept(&ours, keep);

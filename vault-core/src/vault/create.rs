@@ -530,8 +530,8 @@ impl LockedVault {
         };
         let path = self.paths.dir.join(JOURNAL);
         let engine = Engine::start(parts, |system, state| {
-            let key = system.audit.duplicate();
-            Journal::open(&path, vault, key, state.journal_folded, &mut OsEntropy)
+            let keys = system.audit.duplicate();
+            Journal::open(&path, vault, keys, state.journal_folded, &mut OsEntropy)
                 .map_err(|_| RecoverError::Damaged("the read journal"))
         })?;
         if engine.rolled_back() {

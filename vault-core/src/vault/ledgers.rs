@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::create::LEDGER;
 use super::restore::RestoreOptions;
 use super::{Call, LedgerCopied, LedgerCopyError, Vault};
-use crate::audit::checkpoint::VerifierKey;
+use crate::audit::signer::Signers;
 use crate::backup::BackupError;
 use crate::backup::ledger::{Ledger, LedgerCopy, LedgerError, Replay};
 use crate::backup::read::OpenSource;
@@ -57,7 +57,7 @@ fn read(
         copy: error.to_string(),
         source: std::io::ErrorKind::Other.into(),
     })?;
-    let signer = VerifierKey::of(manifest.vault, &open.system.signing);
+    let signer = Signers::of(manifest.vault, &open.system);
     let key = &open.system.ledger;
     let after = manifest.ledger_position;
     Ledger::read_rows(copies, key, &signer, manifest.vault, after, rows)
@@ -178,7 +178,7 @@ impl Vault {
     fn extends(&self, copy: LedgerCopy<'_>, name: &str) -> Result<(), LedgerCopyError> {
         let snapshot = self.snapshot()?;
         let (vault, system) = (snapshot.vault(), snapshot.system());
-        let signer = VerifierKey::of(vault, &system.signing);
+        let signer = Signers::of(vault, system);
         let own = LedgerCopy::file(&self.paths.dir.join(LEDGER))?;
         let ours = snapshot.state().ledger;
         match Ledger::read(vec![copy, own], &system.ledger, &signer, vault, 0) {

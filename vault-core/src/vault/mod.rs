@@ -75,7 +75,7 @@ pub use copies::{BackupInput, BackupMade, Keep, Pruned, Rekeyed};
 pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError, VaultPaths};
 pub(crate) use cursor::Tie;
 pub use desk::Desk;
-pub use evidence::{AuditEntry, AuditPage, AuditQuery, LogProof};
+pub use evidence::{AuditEntry, AuditPage, AuditQuery, LogKeys, LogProof, PastKey};
 pub use export::{Export, ExportStep};
 pub use figures::{Figures, Histogram};
 pub use honey::{Alarms, HoneyAlarm};
@@ -84,7 +84,9 @@ pub(crate) use input::body as body_form;
 pub use jobs::SweepRun;
 pub use restore::{RestoreOptions, RestoredVault};
 pub(crate) use rotation::RotationRow;
-pub use rotation::{KeyView, KeysView, Onwards, RootRotated, RotationState, RotationView, Stage};
+pub use rotation::{
+    KeyView, KeysView, Onwards, RootRotated, RotationState, RotationView, Stage, SystemKeyView,
+};
 pub use secret::{
     KeyFile, KeyFileError, Passphrase, PassphraseError, RecoveryKey, RecoveryKeyError, UnlockSecret,
 };

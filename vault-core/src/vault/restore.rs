@@ -18,7 +18,7 @@ use super::create::{self, DATABASE, RESTORING, VaultPaths};
 use super::secret::{Passphrase, RecoveryKey, UnlockSecret};
 use super::token_row::TokenRow;
 use super::{LockedVault, Settings, copies, ledgers};
-use crate::audit::checkpoint::VerifierKey;
+use crate::audit::signer::Signers;
 use crate::backup::ledger::Replay;
 use crate::backup::read::{OpenSource, Source};
 use crate::backup::registry::{self, Seen};
@@ -111,13 +111,19 @@ fn write_mark(path: &Path, text: &[u8]) -> Result<(), BackupError> {
 }
 
 /// The backups of this vault at a target, as it has signed them.
-fn seen_at(target: &dyn Target, open: &OpenSource) -> Result<Vec<Seen>, BackupError> {
+fn seen_at(
+    target: &dyn Target,
+    open: &OpenSource,
+    replay: &Replay,
+) -> Result<Vec<Seen>, BackupError> {
     let vault = open.source.manifest.vault;
-    let key = VerifierKey::of(vault, &open.system.signing);
+    // Later ones may be signed by a key that came since, which the ledger leads to.
+    let known = || Signers::of(vault, &open.system);
+    let signers = replay.signers.clone().unwrap_or_else(known);
     let (whole, _) = crate::backup::list(target)?;
     let ours = whole
         .into_iter()
-        .filter(|m| m.vault == vault && m.signed_by(&key));
+        .filter(|m| m.vault == vault && m.signed_by(&signers));
     let mut seen = Vec::new();
     for manifest in ours {
         let (_, sha256) = Manifest::read_with_hash(target, &manifest.backup.to_string())?;
@@ -300,7 +306,8 @@ impl LockedVault {
         )?;
         ledgers::write_rows(options, &open, &found, &store)?;
         store.close().map_err(BackupError::Store)?;
-        let recovery_key = Self::first_opening(from, options, (&open, recovery_key))?;
+        let opened = (&open, &found.replay, recovery_key);
+        let recovery_key = Self::first_opening(from, options, opened)?;
         write_mark(
             &from.dir.join(COMPLETE),
             manifest.backup.to_string().as_bytes(),
@@ -319,7 +326,7 @@ impl LockedVault {
     fn first_opening(
         from: &VaultPaths,
         options: &RestoreOptions<'_>,
-        (open, recovery_key): (&OpenSource, RecoveryKey),
+        (open, replay, recovery_key): (&OpenSource, &Replay, RecoveryKey),
     ) -> Result<RecoveryKey, BackupError> {
         let failed = |what: String| BackupError::Io {
             what: "open the vault that was just restored".into(),
@@ -335,7 +342,7 @@ impl LockedVault {
         let vault = locked
             .unlock(&secret)
             .map_err(|error| failed(error.to_string()))?;
-        for seen in seen_at(&*options.target, open)? {
+        for seen in seen_at(&*options.target, open, replay)? {
             vault
                 .engine
                 .submit(move |txn| registry::adopt(txn, &seen))

@@ -106,7 +106,7 @@ pub(super) fn create(
         noted.met = Some(hit.subject);
         return Ok((hit.subject, false));
     }
-    let person = Person::create(txn, mark, channel, user)?;
+    let person = Person::create(txn, channel, user)?;
     noted.person(&person, txn.now());
     Ok((person.subject, true))
 }

@@ -10,6 +10,7 @@ mod journal_first;
 mod operating;
 mod restored;
 mod rotation;
+mod rotation_deep;
 
 use std::sync::Arc;
 

@@ -19,7 +19,7 @@ use crate::limits::RESTORE_ASIDE_BYTES;
 use crate::store::StoreError;
 
 /// The number of the table that a part's envelopes stand in, which is none.
-const TABLE: u8 = 0x85;
+const TABLE: u8 = 0x86;
 
 /// Entries of one map, with payloads of `P` bytes.
 pub(super) struct Aside<const P: usize> {

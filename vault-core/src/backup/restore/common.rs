@@ -6,7 +6,7 @@ use super::Revoke;
 use super::writer::Blocks;
 use crate::backup::error::BackupError;
 use crate::backup::read::OpenSource;
-use crate::crypto::{Location, seal, unseal};
+use crate::crypto::Location;
 use crate::store::Table;
 
 /// All of them but the API keys.
@@ -52,10 +52,10 @@ pub(super) fn read(
             let name = open.source.manifest.backup.to_string();
             BackupError::damaged(name, "an API key's row does not open (t10)")
         };
-        let text = unseal(key, &location, &frame.value).map_err(|_| damaged())?;
+        let text = key.unseal(&location, &frame.value).map_err(|_| damaged())?;
         // Whoever had a key then may have lost it since: nobody's works until it is made anew.
         let revoked = revoke(&text, now).ok_or_else(damaged)?;
-        let sealed = seal(key, 0, &location, &revoked).map_err(|_| damaged())?;
+        let sealed = key.seal(&location, &revoked).map_err(|_| damaged())?;
         tokens += 1;
         blocks.row(Table::ApiKeys, &frame.key, &sealed)
     })?;

@@ -23,9 +23,10 @@ use super::read::OpenSource;
 use super::verify::Tell;
 use crate::clock::day_of;
 use crate::commit::{State, initialise, store_state};
-use crate::crypto::{Location, Secret, seal};
+use crate::crypto::Location;
 use crate::entropy::OsEntropy;
 use crate::id::VaultId;
+use crate::keys::ring::KeyRing;
 use crate::keys::system::{Roots, SystemKeys};
 use crate::person::Tombstone;
 use crate::row;
@@ -179,7 +180,7 @@ fn state_of(open: &OpenSource) -> Result<State, BackupError> {
 fn bury(
     tx: &mut dyn WriteTx,
     vault: VaultId,
-    key: &Secret<32>,
+    keys: &KeyRing,
     erased: &Erased,
 ) -> Result<bool, StoreError> {
     let place = erased.subject_sha256;
@@ -192,8 +193,9 @@ fn bury(
         receipt: erased.receipt,
     };
     let location = Location::row(vault, Table::Tombstones.number(), &place);
-    let sealed =
-        seal(key, 0, &location, &row::encode(&tombstone)).map_err(|_| StoreError::Aborted)?;
+    let sealed = keys
+        .seal(&location, &row::encode(&tombstone))
+        .map_err(|_| StoreError::Aborted)?;
     tx.put(Table::Tombstones, &place, &sealed)?;
     Ok(true)
 }

@@ -30,6 +30,8 @@ pub(super) struct Reading<'a> {
     now: Timestamp,
     placement: &'a Placement,
     missing: Missing,
+    /// The set of look-up keys that the backup was made under.
+    set: u32,
     /// Who is gone, by hash as well: an entry of the ledger may be older than the handle.
     gone: BTreeSet<[u8; 32]>,
 }
@@ -54,6 +56,7 @@ impl<'a> Reading<'a> {
             now,
             placement,
             missing: missing_keys(open)?,
+            set: open.system.index_set(),
             gone: replay.erased.values().map(|e| e.subject_sha256).collect(),
         })
     }
@@ -201,6 +204,8 @@ impl<'a> Reading<'a> {
             *sequence += 1;
             totals.withdrawn += 1;
         }
+        // Those that a rotation was making, or had to take away, are of keys that are not there.
+        keyset.lookups.retain(|lookup| lookup.set == self.set);
         let handle = *found.handle.as_bytes();
         out.row(Table::Keysets, &handle, &keyset.seal(vault, &entry))?;
         out.person(people_tag(keyset.subject), entry.to_payload());

@@ -789,7 +789,7 @@ fn the_data_part_holds_no_key_and_no_value() {
         let sealed = snapshot.tx().get(Table::Keysets, entry.handle.as_bytes());
         assert!(!contains(&sealed.unwrap().unwrap()[5..29]));
     }
-    assert!(!contains(snapshot.system().system.expose()));
+    assert!(!contains(snapshot.system().system.expose_newest().expose()));
     let made = scene.back_up(Parts::Data).unwrap();
     assert!(made.manifest.keys.is_none());
     let restored = scene.restore_with("data", |o| o.backup = Some(made.manifest.backup));
@@ -1072,4 +1072,82 @@ fn a_ledger_that_knows_more_is_not_written_over() {
     let own = scene.place().join(name);
     let refused = scene.restore_with("own", |options| options.ledgers = vec![own]);
     assert!(matches!(refused, Err(BackupError::Gap(_))));
+}
+
+/// What would be lost: an erasure, where the ledger's newest heads are signed by a key that the backup
+/// does not know; or a person, where the key part that opens the rows is made from keys of later.
+#[test]
+fn a_backup_from_before_a_deep_rotation_is_restored_with_what_the_ledger_says_since() {
+    let scene = Scene::new(12);
+    let old = scene.back_up(Parts::Both).unwrap();
+    let keyholder = scene.keyholder();
+    let vault = &scene.bench.vault;
+    vault.begin_rotation(&call(&keyholder, None), true).unwrap();
+    let within = scene.people[1];
+    scene.erase(within);
+    let ended = vault.rotate_on(&mut |_| Onwards::Yes).unwrap().unwrap();
+    assert_eq!(ended.stage, Stage::Ended);
+    scene.erase(scene.people[2]);
+    // New keys for old rows would open nothing.
+    let to = (Recipients::parse([PUBLIC]).unwrap(), scene.in_days(30));
+    let call = call(&keyholder, None);
+    let refused = vault.rekey_backup(&call, &scene.target, old.manifest.backup, to, &quiet);
+    assert!(matches!(
+        refused,
+        Err(BackupError::Refused(Refusal::Conflict(_)))
+    ));
+    let new = scene.back_up(Parts::Both).unwrap();
+    assert_ne!(new.manifest.backup, old.manifest.backup);
+
+    for (name, backup) in [("from-old", &old), ("from-new", &new)] {
+        let (restored, again, _locked) = scene
+            .restore_with(name, |options| {
+                options.backup = Some(backup.manifest.backup);
+            })
+            .unwrap();
+        assert_eq!(restored.restored.unwrap().counts.people, 10, "{name}");
+        assert_eq!(
+            restored.replay.erased.len(),
+            if name == "from-old" { 2 } else { 0 }
+        );
+        // Both backups are known to the restored vault, the newer one's signature by the ledger alone.
+        let views = again
+            .backups(&super::call(&again.keyholder(), None))
+            .unwrap()
+            .0;
+        for made in [&old, &new] {
+            let known = views.iter().any(|view| view.backup == made.manifest.backup);
+            assert!(known, "{name}");
+        }
+        let holder = again.keyholder();
+        let found = again.lookup_channel(&super::call(&holder, None), "web", "visitor-5");
+        assert!(matches!(found, Ok(subject) if subject == scene.people[5]) || found.is_err());
+        let report = again
+            .verify_log(&super::call(&holder, None), &[], &mut |_, _| {})
+            .unwrap();
+        assert!(report.sound(), "{name}: {report:?}");
+    }
+    // The nearest violation: a ledger whose frame about the new key is not signed by the old one.
+    let ledger = scene.bench.dir.path().join("v/ledger");
+    let bytes = fs::read(&ledger).unwrap();
+    let bent = scene.bench.dir.path().join("bent");
+    let (mut at, mut frames) = (25, Vec::new());
+    while at < bytes.len() {
+        let length = u32::from_be_bytes(bytes[at + 1..at + 5].try_into().unwrap()) as usize;
+        let head = if bytes[at] == 1 { 45 } else { 13 };
+        frames.push((bytes[at], at..at + head + length));
+        at += head + length;
+    }
+    let change = frames
+        .iter()
+        .position(|(kind, _)| *kind == 3)
+        .expect("a key changed");
+    let range = frames[change].1.clone();
+    let without = [&bytes[..range.start], &bytes[range.end..]].concat();
+    fs::write(&bent, without).unwrap();
+    let refused = scene.restore_with("from-bent", |options| {
+        options.backup = Some(old.manifest.backup);
+        options.ledgers = vec![bent.clone()];
+    });
+    assert!(matches!(refused, Err(BackupError::Damaged { .. })));
 }
