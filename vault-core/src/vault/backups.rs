@@ -16,6 +16,9 @@ use crate::refusal::Refusal;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LedgerCopyError {
+    /// The place is not the one that it was.
+    #[error("{0}")]
+    Elsewhere(String),
     /// What is there knows of erasures that this vault does not.
     #[error(
         "{0} is longer than this vault's ledger, or tells of something else: another vault goes on with the same id; move the \

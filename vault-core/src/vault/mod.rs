@@ -12,6 +12,7 @@ mod backups;
 mod blobs;
 mod bulk;
 mod call;
+mod checks;
 mod consents;
 mod copies;
 mod create;
