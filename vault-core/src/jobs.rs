@@ -215,6 +215,14 @@ impl Jobs {
         })
     }
 
+    /// Whether somebody has asked a job to end that runs.
+    #[must_use]
+    pub fn cancel_asked(&self, number: u64) -> bool {
+        let inner = self.inner.lock();
+        let mut running = inner.running.iter();
+        running.any(|entry| entry.view.number == number && entry.cancel)
+    }
+
     /// Asks every job to end, as the vault closes.
     pub fn cancel_all(&self) {
         let mut inner = self.inner.lock();
@@ -315,9 +323,7 @@ impl Job {
     /// Whether somebody has asked it to end.
     #[must_use]
     pub fn cancelled(&self) -> bool {
-        let inner = self.jobs.inner.lock();
-        let mut running = inner.running.iter();
-        running.any(|entry| entry.view.number == self.number && entry.cancel)
+        self.jobs.cancel_asked(self.number)
     }
 
     /// It did all that it was to do.

@@ -66,7 +66,8 @@ impl Vault {
 
     /// What the registry comes to, as it was after its last change: for whoever watches, who takes no
     /// snapshot.
-    pub(super) fn known_backups(&self) -> BackupSummary {
+    #[must_use]
+    pub fn known_backups(&self) -> BackupSummary {
         registry::summarise(&self.backups.lock(), self.engine.now())
     }
 

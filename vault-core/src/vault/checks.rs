@@ -59,10 +59,7 @@ impl Vault {
                 let principal = &context.principal;
                 principal.require(policy, Capability::BackupsManage)?;
                 let signing = &snapshot.system().signing;
-                Ok((
-                    snapshot.vault(),
-                    VerifierKey::of(snapshot.vault(), signing),
-                ))
+                Ok((snapshot.vault(), VerifierKey::of(snapshot.vault(), signing)))
             },
             |found| found,
         )?;

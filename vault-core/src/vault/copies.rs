@@ -159,7 +159,11 @@ impl Vault {
 
     /// Refuses a place that was written to before and is another now, such as the directory under a disk that is
     /// not mounted: a backup there would fill the wrong disk, and the older ones would seem gone.
-    pub(super) fn demand_place(&self, call: &Call<'_>, target: &dyn Target) -> Result<(), BackupError> {
+    pub(super) fn demand_place(
+        &self,
+        call: &Call<'_>,
+        target: &dyn Target,
+    ) -> Result<(), BackupError> {
         let place = target.place();
         let (views, _) = self.backups(call)?;
         let there = |view: &BackupView| {

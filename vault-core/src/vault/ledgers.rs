@@ -158,6 +158,7 @@ impl Vault {
         call: &Call<'_>,
         target: &dyn Target,
     ) -> Result<LedgerCopied, LedgerCopyError> {
+        let _alone = self.pushing.lock();
         let vault = self.snapshot()?.vault();
         let name = ledger_of(vault);
         if !known(target) {

@@ -176,6 +176,8 @@ pub struct Vault {
     jobs: Jobs,
     /// The registry's summary as it was looked at last: after each change of it.
     backups: Mutex<SummaryRow>,
+    /// Held while a copy of the ledger is written: two would write into one file.
+    pushing: Mutex<()>,
     imports: import::Imports,
     memory: Arc<guard::Memory>,
 }
