@@ -24,7 +24,7 @@ use crate::connection::ConnectionFigures;
 use crate::cors::Origins;
 use crate::idempotency::Idempotency;
 use crate::keyholder::{Keyholders, PREFIX};
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::places::Places;
 use crate::policy_file::{PolicyFile, PolicyReloads};
 use crate::problem::Problem;
@@ -352,6 +352,12 @@ impl App {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    /// What a scraper of metrics is shown now, in the Prometheus text form. Reads sizes of files.
+    #[must_use]
+    pub fn metrics_text(&self) -> String {
+        metrics::text(self)
     }
 
     pub(crate) fn transfers(&self) -> &Arc<Semaphore> {

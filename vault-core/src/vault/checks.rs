@@ -87,7 +87,11 @@ impl Vault {
         };
         let mut all: Vec<Verified> = Vec::new();
         for name in names {
-            all.push(verify(target, &name, Some(&key), None, None, &tell)?);
+            let verified = verify(target, &name, Some(&key), None, None, &tell);
+            if matches!(verified, Err(BackupError::Damaged { .. })) {
+                job.came_to(vec![("damaged", 1)]);
+            }
+            all.push(verified?);
         }
         job.came_to(vec![
             ("backups", all.len() as u64),

@@ -22,7 +22,7 @@ use crate::config::BackupConfig;
 use ledger::{Copied, Copy};
 use schedule::Schedule;
 
-pub use place::PlaceError;
+pub use place::{PlaceError, target};
 pub(crate) use place::{ports, prepare};
 
 /// What the server knows of its backups; kept in memory, and found out anew when the vault is opened.

@@ -28,8 +28,9 @@ pub enum PlaceError {
     },
 }
 
-/// What is meant by a place.
-pub(super) fn target(place: &BackupPlace) -> Arc<dyn Target> {
+/// What is meant by a place of the configuration.
+#[must_use]
+pub fn target(place: &BackupPlace) -> Arc<dyn Target> {
     match place {
         BackupPlace::Directory(path) => Arc::new(Directory::new(path)),
         #[cfg(feature = "s3")]
