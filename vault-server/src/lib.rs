@@ -51,7 +51,7 @@ pub mod unlock;
 pub mod urls;
 pub mod webhook;
 
-pub use backups::{PlaceError, target as backup_target};
+pub use backups::PlaceError;
 pub use connection::{AdminSocket, ConnectionFigures, SocketError};
 pub use metrics::MetricsListener;
 pub use openapi::openapi;

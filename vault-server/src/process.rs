@@ -295,12 +295,10 @@ fn within_reach(
         .flat_map(|path| directories_of(path))
         .collect();
     targets.extend([dir.to_owned(), anchor.to_owned()]);
-    let mut connect = alarm::ports(config);
-    connect.extend(backups::ports(&config.backup));
     SandboxPaths {
         write: targets,
         read,
         bind: config.metrics_listen.iter().map(SocketAddr::port).collect(),
-        connect,
+        connect: alarm::ports(config),
     }
 }

@@ -25,7 +25,7 @@ use vault_core::policy::{Period, SAMPLE};
 use vault_core::vault::{
     Call, Keep, LockedVault, Passphrase, Settings, UnlockSecret, Vault, VaultPaths,
 };
-use vault_server::config::{BackupConfig, BackupPlace, ServerConfig};
+use vault_server::config::{BackupConfig, ServerConfig};
 use vault_server::{App, AppSettings, router};
 
 static CONTRACT: LazyLock<Contract> = LazyLock::new(|| Contract::new(vault_server::openapi()));
@@ -72,7 +72,7 @@ impl Scene {
         let start = Timestamp::from_second(1_800_000_000).expect("in range");
         let clock = Arc::new(ManualClock::at(start));
         let mut config = BackupConfig {
-            to: Some(BackupPlace::Directory(home.path().join("b"))),
+            to: Some(home.path().join("b")),
             recipients: vec![new_identity().1],
             every: Period::parse("PT1H").ok(),
             ..BackupConfig::default()
@@ -497,7 +497,7 @@ fn an_erasure_is_in_every_copy_of_the_ledger_seconds_later_and_a_copy_that_fails
     let second = tempfile::tempdir().expect("a directory");
     let scene = Scene::new(|config| {
         config.every = None;
-        config.ledger_to = vec![BackupPlace::Directory(second.path().join("l"))];
+        config.ledger_to = vec![second.path().join("l")];
     });
     scene.later(0);
     let name = format!("ledger-{}", scene.vault.status().expect("open").vault);

@@ -21,7 +21,7 @@ use vault_core::vault::{
     BackupInput, Call, LockedVault, Passphrase, UnlockSecret, Vault, VaultPaths,
 };
 use vault_server::Process;
-use vault_server::config::{BackupConfig, BackupPlace, SandboxMode, ServerConfig};
+use vault_server::config::{BackupConfig, SandboxMode, ServerConfig};
 
 const HOME: &str = "VAULT_TEST_HOME";
 const PART: &str = "VAULT_TEST_PART";
@@ -115,7 +115,7 @@ fn inside() {
         listen: "127.0.0.1:0".parse().expect("an address"),
         sandbox: SandboxMode::Require,
         backup: BackupConfig {
-            to: (part == "backup").then(|| BackupPlace::Directory(home.join("backups"))),
+            to: (part == "backup").then(|| home.join("backups")),
             ..BackupConfig::default()
         },
         ..ServerConfig::default()

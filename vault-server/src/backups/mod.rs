@@ -22,8 +22,8 @@ use crate::config::BackupConfig;
 use ledger::{Copied, Copy};
 use schedule::Schedule;
 
-pub use place::{PlaceError, target};
-pub(crate) use place::{ports, prepare};
+pub use place::PlaceError;
+pub(crate) use place::prepare;
 
 /// What the server knows of its backups; kept in memory, and found out anew when the vault is opened.
 pub(crate) struct Backups {
@@ -72,7 +72,7 @@ impl BackupFigures {
 impl Backups {
     /// Nothing is reached for yet: a target that is away must not keep a vault from being served.
     pub(crate) fn new(config: BackupConfig) -> Self {
-        let target = config.to.as_ref().map(place::target);
+        let target = config.to.as_deref().map(place::target);
         let places = config.places();
         let copies = places.iter().map(|place| {
             let same = config.to.as_ref() == Some(place);

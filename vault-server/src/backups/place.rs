@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use vault_core::backup::target::{Directory, Target};
 
-use crate::config::{BackupConfig, BackupPlace};
+use crate::config::BackupConfig;
 
 /// Why a place of the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -29,15 +29,8 @@ pub enum PlaceError {
 }
 
 /// What is meant by a place of the configuration.
-#[must_use]
-pub fn target(place: &BackupPlace) -> Arc<dyn Target> {
-    match place {
-        BackupPlace::Directory(path) => Arc::new(Directory::new(path)),
-        #[cfg(feature = "s3")]
-        BackupPlace::Bucket(url) => Arc::new(crate::object_store::Bucket::new(url)),
-        #[cfg(not(feature = "s3"))]
-        BackupPlace::Bucket(_) => unreachable!("the configuration refuses it"),
-    }
+pub(super) fn target(place: &Path) -> Arc<dyn Target> {
+    Arc::new(Directory::new(place))
 }
 
 /// Makes the directories that are not there, and says which of them have to stay within reach of a process that
@@ -49,18 +42,15 @@ pub fn target(place: &BackupPlace) -> Arc<dyn Target> {
 /// See [`PlaceError`].
 pub(crate) fn prepare(config: &BackupConfig, own: &[&Path]) -> Result<Vec<PathBuf>, PlaceError> {
     let mut within = Vec::new();
-    for place in config.places() {
-        let Some(path) = place.directory() else {
-            continue;
-        };
-        if let Err(error) = make(path) {
+    for path in config.places() {
+        if let Err(error) = make(&path) {
             tracing::error!(target: "vault_server::backups", place = %path.display(), %error, "a place for backups cannot be made or reached: backups fail until the server is started with it in place");
             continue;
         }
         for dir in own {
-            let (real, dir) = (real(path), real(dir));
+            let (real, dir) = (real(&path), real(dir));
             if real.starts_with(&dir) || dir.starts_with(&real) {
-                let to = config.to.as_ref() == Some(&place);
+                let to = config.to.as_ref() == Some(&path);
                 return Err(PlaceError::Inside {
                     key: if to { "backup.to" } else { "backup.ledger_to" },
                     path: real,
@@ -68,20 +58,9 @@ pub(crate) fn prepare(config: &BackupConfig, own: &[&Path]) -> Result<Vec<PathBu
                 });
             }
         }
-        within.push(path.to_owned());
+        within.push(path);
     }
     Ok(within)
-}
-
-/// The ports that are connected to, of whatever machine.
-pub(crate) fn ports(config: &BackupConfig) -> Vec<u16> {
-    let buckets = config.places();
-    let bucket = |place: &BackupPlace| matches!(place, BackupPlace::Bucket(_));
-    match buckets.iter().any(bucket) {
-        #[cfg(feature = "s3")]
-        true => crate::object_store::ports(),
-        _ => Vec::new(),
-    }
 }
 
 fn make(path: &Path) -> io::Result<()> {
@@ -109,7 +88,7 @@ mod tests {
         }
         let prepared = |to: &Path| {
             let config = BackupConfig {
-                to: Some(BackupPlace::Directory(to.to_owned())),
+                to: Some(to.to_owned()),
                 ..BackupConfig::default()
             };
             prepare(&config, &[&vault, &anchor])

@@ -10,11 +10,7 @@ use vault_core::policy::Period;
 use vault_core::vault::Keep;
 
 /// What fits `backup.to`.
-pub(super) const TARGET: &str = if cfg!(feature = "s3") {
-    "an absolute directory, or s3://BUCKET/PREFIX"
-} else {
-    "an absolute directory"
-};
+pub(super) const TARGET: &str = "an absolute directory";
 /// Places for the ledger alone.
 const LEDGER_TO_MAX: usize = 8;
 /// The shortest period of a schedule, in seconds.
@@ -22,54 +18,13 @@ const EVERY_LEAST: i64 = 60;
 /// How long key parts live unless told otherwise, as for `backup create`.
 const KEYS_FOR: &str = "P30D";
 
-/// Where backups go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BackupPlace {
-    /// A directory.
-    Directory(PathBuf),
-    /// A bucket of an object store, and a prefix in it, as `s3://BUCKET/PREFIX`; with the feature `s3` alone.
-    Bucket(String),
-}
-
-impl BackupPlace {
-    /// Reads one.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        if let Some(rest) = text.strip_prefix("s3://") {
-            let bucket = rest.split('/').next().unwrap_or_default();
-            let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-            let fits = cfg!(feature = "s3") && !bucket.is_empty() && rest.chars().all(plain);
-            return fits.then(|| Self::Bucket(text.trim_end_matches('/').to_owned()));
-        }
-        let path = Path::new(text.strip_prefix("file://").unwrap_or(text));
-        path.is_absolute().then(|| Self::Directory(path.to_owned()))
-    }
-
-    /// As it is written.
-    #[must_use]
-    pub fn text(&self) -> String {
-        match self {
-            Self::Directory(path) => path.display().to_string(),
-            Self::Bucket(url) => url.clone(),
-        }
-    }
-
-    /// The directory, if it is one.
-    #[must_use]
-    pub fn directory(&self) -> Option<&Path> {
-        match self {
-            Self::Directory(path) => Some(path),
-            Self::Bucket(_) => None,
-        }
-    }
-}
-
 /// What the configuration says of backups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackupConfig {
     /// Where they go; `None` makes none.
-    pub to: Option<BackupPlace>,
+    pub to: Option<PathBuf>,
     /// Where the erasure ledger goes besides.
-    pub ledger_to: Vec<BackupPlace>,
+    pub ledger_to: Vec<PathBuf>,
     /// Who may open key parts: public keys, `age1…` each.
     pub recipients: Vec<String>,
     /// How often one is made; `None` only when somebody asks.
@@ -108,8 +63,8 @@ impl BackupConfig {
 
     /// Every place, each once.
     #[must_use]
-    pub fn places(&self) -> Vec<BackupPlace> {
-        let mut all: Vec<BackupPlace> = self.to.iter().chain(&self.ledger_to).cloned().collect();
+    pub fn places(&self) -> Vec<PathBuf> {
+        let mut all: Vec<PathBuf> = self.to.iter().chain(&self.ledger_to).cloned().collect();
         let mut seen = Vec::new();
         all.retain(|place| {
             let new = !seen.contains(place);
@@ -138,11 +93,14 @@ impl BackupConfig {
     }
 }
 
-pub(super) fn ledger_to(text: &str) -> Option<Vec<BackupPlace>> {
-    let places: Option<Vec<_>> = list(text)?
-        .iter()
-        .map(|text| BackupPlace::parse(text))
-        .collect();
+/// Reads a place: one that is relative would be another wherever the server is started.
+pub(super) fn place(text: &str) -> Option<PathBuf> {
+    let path = Path::new(text);
+    path.is_absolute().then(|| path.to_owned())
+}
+
+pub(super) fn ledger_to(text: &str) -> Option<Vec<PathBuf>> {
+    let places: Option<Vec<_>> = list(text)?.iter().map(|text| place(text)).collect();
     places.filter(|places| places.len() <= LEDGER_TO_MAX)
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use vault_core::vault::AuditDurability;
 
-use super::{BackupPlace, LogFormat, SandboxMode, ServerConfig, UnlockSource, backup};
+use super::{LogFormat, SandboxMode, ServerConfig, UnlockSource, backup};
 use crate::cors::{self, Origins};
 use crate::metrics::private;
 use crate::webhook::Address;
@@ -197,8 +197,8 @@ pub(super) const KEYS: &[Key] = &[
     key("alarm.private", "VAULT_ALARM_PRIVATE", Form::Switch(|config| &mut config.alarm_private)),
     key("backup.to", "VAULT_BACKUP_TO", Form::Text(
         backup::TARGET,
-        |config, text| { config.backup.to = Some(BackupPlace::parse(text)?); Some(()) },
-        |config| config.backup.to.as_ref().map(BackupPlace::text),
+        |config, text| { config.backup.to = Some(backup::place(text)?); Some(()) },
+        |config| config.backup.to.as_deref().map(printed),
     )),
     key("backup.recipients", "VAULT_BACKUP_RECIPIENTS", Form::Value(
         "a list of at most 32 public keys of age, age1…, each 62 letters",
@@ -222,7 +222,7 @@ pub(super) const KEYS: &[Key] = &[
     key("backup.ledger_to", "VAULT_BACKUP_LEDGER_TO", Form::Value(
         "a list of at most 8 absolute directories",
         |config, text| { config.backup.ledger_to = backup::ledger_to(text)?; Some(()) },
-        |config| backup::print(config.backup.ledger_to.iter().map(BackupPlace::text)),
+        |config| backup::print(config.backup.ledger_to.iter().map(|path| printed(path))),
     )),
     key("log.format", "VAULT_LOG_FORMAT", Form::Text(
         "json or text",

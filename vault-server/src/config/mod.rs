@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-pub use backup::{BackupConfig, BackupPlace};
+pub use backup::BackupConfig;
 pub use limits::ConnectionLimits;
 use vault_core::limits::CACHE_BYTES_DEFAULT;
 use vault_core::vault::AuditDurability;
@@ -377,13 +377,6 @@ impl ServerConfig {
     fn set(&mut self, key: &keys::Key, written: String, value: &str) -> Result<(), ConfigError> {
         if key.name == "otel.endpoint" && !cfg!(feature = "otel") {
             let feature = "otel";
-            return Err(ConfigError::Feature {
-                key: written,
-                feature,
-            });
-        }
-        if key.name.starts_with("backup.") && value.contains("s3://") && !cfg!(feature = "s3") {
-            let feature = "s3";
             return Err(ConfigError::Feature {
                 key: written,
                 feature,

@@ -83,7 +83,7 @@ fn target(context: &Context<'_>, given: Option<&Path>) -> Result<Option<Arc<dyn 
         return Ok(Some(directory(path)));
     }
     let config = configured(context)?;
-    Ok(config.to.as_ref().map(vault_server::backup_target))
+    Ok(config.to.as_deref().map(directory))
 }
 
 fn needed(context: &Context<'_>, given: Option<&Path>) -> Result<Arc<dyn Target>, Failure> {
