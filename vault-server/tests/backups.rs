@@ -270,6 +270,10 @@ fn without_a_period_none_is_made_by_itself_and_without_a_target_none_at_all() {
     assert_eq!(scene.later(30 * DAY), 0);
     assert_eq!(scene.ended("/v1/admin/backups", json!({}))["state"], "done");
     assert_eq!(scene.there(), 1);
+    // What was promised to be gone goes nevertheless.
+    assert_eq!(scene.list()["key_parts"], 1);
+    assert_eq!(scene.later(31 * DAY), 1);
+    assert_eq!(scene.list()["key_parts"], 0);
     let scene = Scene::new(|config| *config = BackupConfig::default());
     assert_eq!(scene.later(30 * DAY), 0);
     for path in [

@@ -161,23 +161,14 @@ pub(crate) fn look(app: &App) {
     }
 }
 
-/// Makes every copy, whether it is due or not.
-pub(crate) fn copy_all(app: &App) {
-    let Some(vault) = app.vault() else { return };
-    for copy in &app.backups().copies {
-        copy.make(app, &vault);
-    }
-}
-
-/// Makes the copies that lack something, whenever they are due; whether none does now.
-pub(crate) fn catch_up(app: &App) -> bool {
+/// Makes every copy, whether it is due or not; whether all of them were made.
+pub(crate) fn copy_all(app: &App) -> bool {
     let Some(vault) = app.vault() else {
-        return true;
+        return false;
     };
     let mut whole = true;
     for copy in &app.backups().copies {
-        let lacks = copy.standing.lock().entries != Some(vault.ledger_entries());
-        whole &= !lacks || copy.make(app, &vault);
+        whole &= copy.make(app, &vault);
     }
     whole
 }

@@ -22,25 +22,15 @@ const STEP: Duration = Duration::from_millis(20);
 pub(crate) fn schedule(app: &App) {
     let backups = app.backups();
     let Some(vault) = app.vault() else { return };
-    let (Some(every), Ok(target)) = (&backups.config.every, backups.target()) else {
+    let Ok(target) = backups.target() else {
         return;
     };
-    if !backups.standing.lock().learned {
-        match last(&vault, &target.place()) {
-            Ok(last) => {
-                let mut standing = backups.standing.lock();
-                standing.schedule.resume(last);
-                standing.learned = true;
-            }
-            Err(Refusal::Locked) => return,
-            Err(error) => {
-                tracing::error!(target: "vault_server::backups", %error, "the registry of backups cannot be read");
-                return;
-            }
-        }
+    if !learned(app, &vault, &target.place()) {
+        return;
     }
     let now = app.settings().clock.now();
-    let due = backups.standing.lock().schedule.due(every, now);
+    let every = backups.config.every.as_ref();
+    let due = every.is_some_and(|every| backups.standing.lock().schedule.due(every, now));
     let principal = vault.server();
     let worker = Worker {
         app: app.clone(),
@@ -73,6 +63,27 @@ pub(crate) fn schedule(app: &App) {
     }
 }
 
+/// Whether it is known what the registry says of this place.
+fn learned(app: &App, vault: &Vault, place: &str) -> bool {
+    let backups = app.backups();
+    if backups.standing.lock().learned {
+        return true;
+    }
+    match last(vault, place) {
+        Ok(last) => {
+            let mut standing = backups.standing.lock();
+            standing.schedule.resume(last);
+            standing.learned = true;
+            true
+        }
+        Err(Refusal::Locked) => false,
+        Err(error) => {
+            tracing::error!(target: "vault_server::backups", %error, "the registry of backups cannot be read");
+            false
+        }
+    }
+}
+
 /// When the last whole backup at this place began, and was whole.
 fn last(vault: &Vault, place: &str) -> Result<Option<(Timestamp, Timestamp)>, Refusal> {
     let principal = vault.server();
@@ -85,7 +96,7 @@ fn last(vault: &Vault, place: &str) -> Result<Option<(Timestamp, Timestamp)>, Re
     Ok(whole)
 }
 
-/// Ends what is under way, waits for it a little, and lets the ledger's copies catch up: before the vault is closed.
+/// Ends what is under way, waits for it a little, and copies the ledger once more: before the vault is closed.
 pub(crate) fn finish(app: &App) {
     let Some(vault) = app.vault() else { return };
     if app.backups().copies.is_empty() {
@@ -109,9 +120,9 @@ pub(crate) fn finish(app: &App) {
     let copier = app.clone();
     let spawned = std::thread::Builder::new()
         .name("vault-ledger".into())
-        .spawn(move || done.send(ledger::catch_up(&copier)));
+        .spawn(move || done.send(ledger::copy_all(&copier)));
     let whole = spawned.is_ok() && wait.recv_timeout(LAST).unwrap_or(false);
     if !whole {
-        tracing::error!(target: "vault_server::backups", "stopping: a copy of the erasure ledger lacks the last erasures; it catches up at the next start");
+        tracing::error!(target: "vault_server::backups", "stopping: a copy of the erasure ledger was not made, and may lack the last erasures; it is made at the next start");
     }
 }
