@@ -82,6 +82,11 @@ impl Session {
         })
     }
 
+    /// Who calls, for work that goes on after the answer.
+    pub(crate) fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
     /// The call, for the vault.
     pub(crate) fn call(&self) -> Call<'_> {
         Call {

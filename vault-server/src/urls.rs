@@ -86,6 +86,14 @@ pub const KEY_SLOT: &str = "/v1/admin/key-slots/{n}";
 pub const KEY_SLOT_TEST: &str = "/v1/admin/key-slots/test";
 /// Backups.
 pub const BACKUPS: &str = "/v1/admin/backups";
+/// Read backups back.
+pub const BACKUPS_VERIFY: &str = "/v1/admin/backups/verify";
+/// Let go what no rule keeps.
+pub const BACKUPS_PRUNE: &str = "/v1/admin/backups/prune";
+/// Copy the erasure ledger.
+pub const BACKUPS_LEDGER: &str = "/v1/admin/backups/ledger";
+/// Today's keys for a backup.
+pub const BACKUP_REKEY: &str = "/v1/admin/backups/{b}/rekey";
 /// A part of a backup is gone.
 pub const BACKUP_DELETED: &str = "/v1/admin/backups/{b}/deleted";
 /// Long work.

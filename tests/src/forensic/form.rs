@@ -483,6 +483,7 @@ pub fn entry(bytes: &[u8]) -> Entry {
         actor: match row.uint() {
             0 => None,
             1 => Some(row.array()),
+            2 => None,
             other => panic!("no actor of kind {other}"),
         },
         role: row.text(),

@@ -143,6 +143,8 @@ const KNOWN: &[(&str, Why)] = &[
     ("Roots", Name),
     ("ShredMap", Ids),
     ("vault-server AdminSocket", Paths),
+    ("vault-server BackupConfig", Paths),
+    ("vault-server PlaceError", Paths),
     ("AuditEntry", Ids),
     ("AuditQuery", Words),
     ("BlobPlace", Words),

@@ -38,6 +38,10 @@ pub(crate) trait Backend {
     fn opened(&self) -> Option<(&Vault, &Principal)> {
         None
     }
+    /// The server, where one is asked: for what this process does not do itself.
+    fn remote(&self) -> Option<&Remote> {
+        None
+    }
     /// State and counts.
     fn status(&self) -> Result<Value, Failure>;
     /// The policy in force: `{version, applied_at, sha256, source}`.

@@ -238,6 +238,13 @@ impl Vault {
         Principal::keyholder()
     }
 
+    /// The server by itself, for what its configuration tells it to do: backups, and no more. In the log it is
+    /// `server`, so that it is told apart from whoever has a secret.
+    #[must_use]
+    pub fn server(&self) -> Principal {
+        Principal::server()
+    }
+
     /// Whether the caller may do what this capability names.
     ///
     /// # Errors

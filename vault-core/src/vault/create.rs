@@ -553,6 +553,7 @@ impl LockedVault {
             rounds,
             jobs: Jobs::new(self.settings.clock.clone()),
             backups: Mutex::new(backups),
+            pushing: Mutex::new(()),
             imports: super::import::Imports::default(),
             engine,
             paths: self.paths.clone(),

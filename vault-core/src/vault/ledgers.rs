@@ -10,7 +10,7 @@ use crate::audit::signer::Signers;
 use crate::backup::BackupError;
 use crate::backup::ledger::{Ledger, LedgerCopy, LedgerError, Replay};
 use crate::backup::read::OpenSource;
-use crate::backup::target::{Target, ledger_of};
+use crate::backup::target::{Target, known, ledger_of};
 use crate::commit::View as _;
 use crate::id::VaultId;
 use crate::limits::RESTORE_BYTES_MAX;
@@ -158,8 +158,13 @@ impl Vault {
         call: &Call<'_>,
         target: &dyn Target,
     ) -> Result<LedgerCopied, LedgerCopyError> {
+        let _alone = self.pushing.lock();
         let vault = self.snapshot()?.vault();
         let name = ledger_of(vault);
+        if !known(target) {
+            let elsewhere = |error: BackupError| LedgerCopyError::Elsewhere(error.to_string());
+            self.demand_place(call, target).map_err(elsewhere)?;
+        }
         if target.exists(&name)? {
             let theirs = format!("{name} at {}", target.place());
             self.extends(

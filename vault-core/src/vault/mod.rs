@@ -12,6 +12,7 @@ mod backups;
 mod blobs;
 mod bulk;
 mod call;
+mod checks;
 mod consents;
 mod copies;
 mod create;
@@ -177,6 +178,8 @@ pub struct Vault {
     jobs: Jobs,
     /// The registry's summary as it was looked at last: after each change of it.
     backups: Mutex<SummaryRow>,
+    /// Held while a copy of the ledger is written: two would write into one file.
+    pushing: Mutex<()>,
     imports: import::Imports,
     memory: Arc<guard::Memory>,
 }

@@ -6,6 +6,7 @@
 mod access;
 pub(crate) mod admin;
 pub(crate) mod ask;
+pub(crate) mod backup_work;
 pub(crate) mod backups;
 pub(crate) mod batch;
 pub(crate) mod blobs;
@@ -91,7 +92,11 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(key_slots::shares_of))
         .routes(routes!(keys::list))
         .routes(routes!(keys::rotate))
-        .routes(routes!(backups::list))
+        .routes(routes!(backups::list, backup_work::create))
+        .routes(routes!(backup_work::verify))
+        .routes(routes!(backup_work::prune))
+        .routes(routes!(backup_work::ledger))
+        .routes(routes!(backup_work::rekey))
         .routes(routes!(backups::deleted))
         .routes(routes!(evidence::audit))
         .routes(routes!(evidence::key))

@@ -723,6 +723,94 @@ fn pruning_keeps_what_the_rules_say_and_tells_the_registry() {
     }));
 }
 
+/// A place that keeps older versions of what is deleted, or does not say.
+struct Versioned {
+    below: Directory,
+    answer: fn() -> std::io::Result<bool>,
+}
+
+impl Target for Versioned {
+    fn place(&self) -> String {
+        self.below.place()
+    }
+    fn create(&self, name: &str) -> std::io::Result<Box<dyn crate::backup::target::Sink>> {
+        self.below.create(name)
+    }
+    fn open(&self, name: &str) -> std::io::Result<Box<dyn std::io::Read + Send>> {
+        self.below.open(name)
+    }
+    fn objects(&self, backup: &str) -> std::io::Result<Vec<(String, u64)>> {
+        self.below.objects(backup)
+    }
+    fn backups(&self) -> std::io::Result<Vec<String>> {
+        self.below.backups()
+    }
+    fn delete(&self, name: &str) -> std::io::Result<()> {
+        self.below.delete(name)
+    }
+    fn exists(&self, name: &str) -> std::io::Result<bool> {
+        self.below.exists(name)
+    }
+    fn forget(&self, backup: &str) -> std::io::Result<()> {
+        self.below.forget(backup)
+    }
+    fn deletes_for_good(&self) -> std::io::Result<bool> {
+        (self.answer)()
+    }
+}
+
+#[test]
+fn where_older_versions_stay_a_deletion_does_not_count_until_somebody_says_so() {
+    let scene = Scene::new(1);
+    let old = scene.back_up(Parts::Both).unwrap().manifest.backup;
+    scene.bench.clock.advance(HOUR);
+    scene.back_up(Parts::Both).unwrap();
+    let keyholder = scene.keyholder();
+    let vault = &scene.bench.vault;
+    let call = call(&keyholder, None);
+    let keep = Keep {
+        last: 1,
+        ..Keep::default()
+    };
+    let at = |answer: fn() -> std::io::Result<bool>| Versioned {
+        below: Directory::new(scene.bench.dir.path().join("backups")),
+        answer,
+    };
+    // Where nobody knows nothing is deleted at all.
+    let unknown = at(|| Err(std::io::ErrorKind::PermissionDenied.into()));
+    assert!(vault.prune_backups(&call, &unknown, keep, false).is_err());
+    assert_eq!(list(&*scene.target).unwrap().0.len(), 2);
+    let did = vault.prune_backups(&call, &at(|| Ok(false)), keep, false);
+    let did = did.unwrap();
+    assert_eq!((did.verified, did.backups), (false, vec![old]));
+    assert_eq!(list(&*scene.target).unwrap().0.len(), 1, "it is deleted");
+    assert_eq!(vault.backup_summary().unwrap().key_parts, 2, "and counts");
+    vault.backup_deleted(&call, old, BackupPart::Keys).unwrap();
+    assert_eq!(vault.backup_summary().unwrap().key_parts, 1);
+}
+
+#[test]
+fn a_place_that_had_backups_and_lost_its_mark_gets_neither_another_nor_the_ledger() {
+    let scene = Scene::new(1);
+    scene.back_up(Parts::Both).unwrap();
+    let here = scene.bench.dir.path().join("backups");
+    let away = scene.bench.dir.path().join("away");
+    fs::rename(&here, &away).unwrap();
+    fs::create_dir(&here).unwrap();
+    let error = scene.back_up(Parts::Both).unwrap_err();
+    assert!(error.to_string().contains("not mounted"), "{error}");
+    let keyholder = scene.keyholder();
+    let pushed = scene
+        .bench
+        .vault
+        .push_ledger(&call(&keyholder, None), &*scene.target);
+    assert!(matches!(pushed, Err(LedgerCopyError::Elsewhere(_))));
+    assert_eq!(fs::read_dir(&here).unwrap().count(), 0);
+    fs::remove_dir(&here).unwrap();
+    fs::rename(&away, &here).unwrap();
+    scene.back_up(Parts::Both).unwrap();
+}
+
 /// What no byte of the data part may say.
 /// What is lost otherwise: a prune that was killed between deleting the last file and saying so left a key
 /// part that nobody has any more counted for ever, and receipts open.
