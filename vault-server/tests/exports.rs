@@ -269,9 +269,16 @@ fn lines_are_written_once_and_what_is_wrong_with_one_is_told_and_spoils_no_other
             .count(),
         2
     );
-    // A role writes what it may write.
+    // Whoever may make nobody imports nobody.
     let agent = bench.key("agent");
     let refused = json!({"import": "c", "last": true, "lines": [record(1, "cy", "messages", json!({"text": "x"}))]});
     let refused = bench.call(&agent, "POST", "/v1/import", refused);
-    assert_eq!(refused.body["errors"][0]["code"], "role_denied");
+    assert_eq!(refused.code(), (403, "role_denied"));
+    let cy = bench.call(
+        &bot,
+        "POST",
+        "/v1/subjects/lookup",
+        json!({"channel": "web", "user": "cy"}),
+    );
+    assert_eq!(cy.code(), (404, "not_found"));
 }

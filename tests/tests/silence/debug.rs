@@ -128,6 +128,7 @@ const KNOWN: &[(&str, Why)] = &[
     ("KeyView", Words),
     ("Share", Instance(shares)),
     ("SharedSecret", Instance(shares)),
+    ("LedgerCopyError", Paths),
     ("LedgerError", Paths),
     ("LedgerEvent", Ids),
     ("LogReport", Ids),
