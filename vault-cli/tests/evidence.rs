@@ -335,6 +335,7 @@ fn within(bench: &Bench, recovery: &str, work: impl FnOnce(&Vault, &Call<'_>)) {
     let call = Call {
         principal: &keyholder,
         purpose: None,
+        restricted_use: None,
         id: CallId::from_bytes([7; 16]),
     };
     work(&vault, &call);

@@ -84,8 +84,11 @@ pub const API_KEYS_MAX: usize = 10_000;
 pub const API_KEY_CHANNELS_MAX: usize = 32;
 /// How long a replaced API key goes on working at most.
 pub const OVERLAP_DAYS_MAX: i64 = 30;
-/// Consent events kept for one person and purpose.
-pub const CONSENT_EVENTS_MAX: usize = 1_000;
+/// Events of a kind that are kept for one person and purpose: consents, objections, restrictions,
+/// notices shown.
+pub const TOPIC_EVENTS_MAX: usize = 1_000;
+/// Longest reason for an objection, a restriction, or a decision about one.
+pub const REASON_BYTES_MAX: usize = 4_096;
 /// `ask` calls for one person and UTC day.
 pub const ASKS_PER_DAY_MAX: u32 = 50;
 /// Disk space held back for erasures.

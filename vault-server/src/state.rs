@@ -234,6 +234,7 @@ impl App {
         let call = Call {
             principal: &principal,
             purpose: None,
+            restricted_use: None,
             id,
         };
         if vault.test_slot(&call, secret)?.is_none() {

@@ -68,6 +68,18 @@ pub const SESSION: &str = "/v1/subjects/{s}/sessions/{ses}";
 pub const CONSENTS: &str = "/v1/subjects/{s}/consents";
 /// Consent to one purpose.
 pub const CONSENT: &str = "/v1/subjects/{s}/consents/{purpose}";
+/// Objections of a person.
+pub const OBJECTIONS: &str = "/v1/subjects/{s}/objections";
+/// Objection to one purpose.
+pub const OBJECTION: &str = "/v1/subjects/{s}/objections/{purpose}";
+/// What became of it.
+pub const OBJECTION_DECISION: &str = "/v1/subjects/{s}/objections/{purpose}/decision";
+/// Restriction of a person's data.
+pub const RESTRICTION: &str = "/v1/subjects/{s}/restriction";
+/// Notices that a person was shown.
+pub const NOTICES: &str = "/v1/subjects/{s}/notices";
+/// The notice to show.
+pub const NOTICE: &str = "/v1/notices/current";
 /// The policy in force.
 pub const POLICY: &str = "/v1/admin/policy";
 /// Every policy that was applied.

@@ -190,6 +190,7 @@ fn work(vault: &Vault, name: &str) {
     let call = Call {
         principal: &principal,
         purpose: None,
+        restricted_use: None,
         id: CallId::from_bytes([1; 16]),
     };
     let (_, bot) = vault.create_token(&call, "bot", None).expect("a key");

@@ -154,6 +154,7 @@ impl Running {
         let call = Call {
             principal: &principal,
             purpose: None,
+            restricted_use: None,
             id: CallId::from_bytes([1; 16]),
         };
         let made = self.vault.create_token(&call, role, None);

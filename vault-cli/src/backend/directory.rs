@@ -74,6 +74,7 @@ impl Directory {
         let call = Call {
             principal: &self.keyholder,
             purpose: None,
+            restricted_use: None,
             id: CallId::generate(&mut OsEntropy),
         };
         Ok(work(&call)?)

@@ -90,6 +90,7 @@ pub(super) fn call<'a>(principal: &'a Principal, purpose: Option<&'a str>) -> Ca
     Call {
         principal,
         purpose,
+        restricted_use: None,
         id: CallId::generate(&mut OsEntropy),
     }
 }

@@ -13,7 +13,7 @@ use crate::crypto::sha256;
 use crate::entropy::OsEntropy;
 use crate::id::{CallId, SessionId, SubjectId, TokenId};
 use crate::person::Person;
-use crate::policy::{Capability, KEYHOLDER, Policy, RIGHTS, Role};
+use crate::policy::{Capability, KEYHOLDER, Policy, RIGHTS, RestrictedUse, Role};
 use crate::refusal::Refusal;
 use crate::session;
 
@@ -227,6 +227,8 @@ pub struct Call<'a> {
     pub principal: &'a Principal,
     /// The stated purpose's name.
     pub purpose: Option<&'a str>,
+    /// What restricted data are to be used for, where that is claimed.
+    pub restricted_use: Option<RestrictedUse>,
     /// The call's id.
     pub id: CallId,
 }
@@ -239,6 +241,7 @@ impl<'a> Call<'a> {
         Self {
             principal,
             purpose: None,
+            restricted_use: None,
             id: CallId::generate(&mut OsEntropy),
         }
     }

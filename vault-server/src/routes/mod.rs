@@ -20,8 +20,11 @@ mod jobs;
 pub(crate) mod key_slots;
 mod keyholder;
 pub(crate) mod keys;
+pub(crate) mod notices;
+pub(crate) mod objections;
 pub(crate) mod policy;
 mod records;
+pub(crate) mod restrictions;
 pub(crate) mod sessions;
 pub(crate) mod state;
 mod statement;
@@ -78,6 +81,16 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(sessions::end))
         .routes(routes!(consents::list))
         .routes(routes!(consents::read, consents::put, consents::withdraw))
+        .routes(routes!(objections::list))
+        .routes(routes!(objections::put, objections::end))
+        .routes(routes!(objections::decide))
+        .routes(routes!(
+            restrictions::read,
+            restrictions::put,
+            restrictions::lift
+        ))
+        .routes(routes!(notices::current))
+        .routes(routes!(notices::list, notices::record))
         .routes(routes!(policy::read, policy::apply))
         .routes(routes!(policy::versions))
         .routes(routes!(admin::list_keys, admin::create_key))
