@@ -11,6 +11,7 @@ use vault_core::crypto::{Location, Secret, key_number, unseal};
 use vault_core::entropy::SeededEntropy;
 use vault_core::id::{ReceiptId, RecordId, SubjectId, TokenId};
 use vault_core::keys::anchor::{ANCHOR_BYTES, Anchor, FileAnchor};
+use vault_core::keys::ring::KeyRing;
 use vault_core::keys::slots::{SlotFile, SlotKind};
 use vault_core::medium::MemoryMedium;
 use vault_core::parsers::FORMS;
@@ -129,7 +130,13 @@ pub fn journal(data: &[u8]) {
     });
     std::fs::write(&FILE.1, data).expect("a temporary file");
     let key = Secret::take(&mut [9; 32]);
-    let _ = Journal::open(&FILE.1, VAULT, key, 0, &mut SeededEntropy::new(1));
+    let _ = Journal::open(
+        &FILE.1,
+        VAULT,
+        KeyRing::of(key),
+        0,
+        &mut SeededEntropy::new(1),
+    );
 }
 
 /// Identifiers, periods, recovery keys and shares: what reads must write itself the same way.

@@ -252,6 +252,7 @@ fn make_vault(dir: &Path, plan: &Plan<'_>) -> Result<Vec<String>, ServerError> {
         let call = Call {
             principal: &keyholder,
             purpose: None,
+            restricted_use: None,
             id: CallId::generate(&mut OsEntropy),
         };
         created.vault.create_token(&call, role, None)

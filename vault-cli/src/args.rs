@@ -393,7 +393,7 @@ pub(crate) enum RotateCommand {
     /// Every key of everybody; goes on after a crash or a restart
     #[command(after_help = examples::KEY_ROTATE_ALL)]
     All {
-        /// The root key first, and the key that places the index last
+        /// The root key first, and the index and the system keyset last
         #[arg(long)]
         deep: bool,
         /// Say how far it is, and do nothing

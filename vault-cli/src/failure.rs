@@ -115,6 +115,10 @@ impl From<OpenError> for Failure {
                 "half_created",
                 "remove that directory and its anchor directory, then run `vault-cli init` again",
             ),
+            OpenError::HalfRestored(_) => (
+                "half_restored",
+                "give the command `vault-cli backup restore` again: it begins anew, or makes what is missing",
+            ),
             OpenError::Held(_) => ("held", SERVER_HOLDS_IT),
             OpenError::NotFound(_) => (
                 "not_a_vault",

@@ -268,7 +268,7 @@ fn held_to_its_checkpoint(text: &str) -> usize {
     let key = VerifierKey::parse(last["key"].as_str().unwrap()).unwrap();
     let note = last["checkpoint"].as_str().unwrap().to_owned();
     let report = |entries: &[&str]| {
-        let mut verifier = LogVerifier::new(&key, [(None, note.clone())]);
+        let mut verifier = LogVerifier::new(&key.clone().into(), [(None, note.clone())]);
         for line in entries {
             verifier.push(line.as_bytes(), |_, _, _| {});
         }
@@ -335,6 +335,7 @@ fn within(bench: &Bench, recovery: &str, work: impl FnOnce(&Vault, &Call<'_>)) {
     let call = Call {
         principal: &keyholder,
         purpose: None,
+        restricted_use: None,
         id: CallId::from_bytes([7; 16]),
     };
     work(&vault, &call);

@@ -1,18 +1,18 @@
-//! Need to know: role × purpose × field × what the person said, to a grant or a refusal.
+//! Need to know: role × purpose × field × where the person stands, to a grant or a refusal.
 //!
 //! The only module that makes a [`ReadGrant`] or a [`WriteGrant`], without which `record` neither
-//! opens nor takes a value. Restriction, objection, notice and legal holds are decided here as well
-//! once they exist: each is one more line in [`basis`].
+//! opens nor takes a value.
 //!
-//! Source: GDPR Art. 5(1)(b), 6(1), 7.
+//! Source: GDPR Art. 5(1)(b), 6(1), 7, 18(2), 21.
 
 use std::collections::BTreeMap;
 
 use crate::consent::ConsentState;
 use crate::policy::{
-    Collection, Field, LawfulBasis, Policy, Purpose, RIGHTS_ID, Role, View as Sight,
+    Collection, Field, LawfulBasis, Policy, Purpose, RIGHTS_ID, RestrictedUse, Role, View as Sight,
 };
 use crate::refusal::Refusal;
+use crate::standing::{ObjectionState, Standing};
 
 /// Leave to read some fields of one collection, for one purpose.
 pub(crate) struct ReadGrant {
@@ -76,10 +76,48 @@ pub(crate) fn purpose<'p>(
     })
 }
 
+/// Whether a collection of the person may be used at all: restricted data are stored and nothing else,
+/// but for a use that Art. 18(2) allows and the role may claim.
+///
+/// Source: GDPR Art. 18.
+pub(crate) fn unrestricted(
+    collection: &Collection,
+    role: &Role,
+    standing: &Standing,
+    claimed: Option<RestrictedUse>,
+) -> Result<(), Refusal> {
+    if !standing.restricts(collection.id) || claimed.is_some_and(|one| role.may_claim(one)) {
+        return Ok(());
+    }
+    Err(Refusal::Restricted(match claimed {
+        None => format!("the use of `{}` is restricted", collection.name),
+        Some(one) => format!(
+            "the use of `{}` is restricted, and the role `{}` may not claim `{}`",
+            collection.name,
+            role.name,
+            one.name()
+        ),
+    }))
+}
+
 /// Whether the purpose has a lawful basis for this person now.
-fn basis(purpose: &Purpose, said: Option<ConsentState>) -> Result<(), Refusal> {
+fn basis(purpose: &Purpose, standing: &Standing) -> Result<(), Refusal> {
+    match standing.objection(purpose.id) {
+        Some(ObjectionState::Upheld) => {
+            return Err(Refusal::NoLawfulBasis {
+                purpose: purpose.name.clone(),
+            });
+        }
+        Some(ObjectionState::Pending) => {
+            return Err(Refusal::Restricted(format!(
+                "the person has objected to `{}`, and that is not decided yet",
+                purpose.name
+            )));
+        }
+        Some(ObjectionState::Overridden | ObjectionState::Ended) | None => {}
+    }
     match purpose.basis {
-        LawfulBasis::Consent if said != Some(ConsentState::Given) => {
+        LawfulBasis::Consent if standing.consent != Some(ConsentState::Given) => {
             Err(Refusal::ConsentRequired {
                 purpose: purpose.name.clone(),
             })
@@ -96,7 +134,7 @@ pub(crate) fn read(
     role: &Role,
     purpose: &Purpose,
     named: Option<&[&Field]>,
-    said: Option<ConsentState>,
+    standing: &Standing,
 ) -> Result<ReadGrant, Refusal> {
     let all: Vec<&Field> = collection.fields.iter().collect();
     let mut grant = ReadGrant {
@@ -106,7 +144,7 @@ pub(crate) fn read(
     };
     let mut first = None;
     for field in named.unwrap_or(&all) {
-        match read_field(collection, role, purpose, field, said) {
+        match read_field(collection, role, purpose, field, standing) {
             Ok(sight) => {
                 grant.sights.insert(field.id, sight);
             }
@@ -131,7 +169,9 @@ pub(crate) fn read(
 
 fn rank(refusal: &Refusal) -> u8 {
     match refusal {
-        Refusal::ConsentRequired { .. } | Refusal::NoLawfulBasis { .. } => 2,
+        Refusal::ConsentRequired { .. }
+        | Refusal::NoLawfulBasis { .. }
+        | Refusal::Restricted(_) => 2,
         Refusal::PurposeDenied(_) => 1,
         _ => 0,
     }
@@ -142,7 +182,7 @@ fn read_field(
     role: &Role,
     purpose: &Purpose,
     field: &Field,
-    said: Option<ConsentState>,
+    standing: &Standing,
 ) -> Result<Sight, Refusal> {
     let sight = role.view(collection.id, field.id);
     if sight == Sight::None {
@@ -152,12 +192,13 @@ fn read_field(
         )));
     }
     for_purpose(collection, purpose, field)?;
-    basis(purpose, said)?;
+    basis(purpose, standing)?;
     Ok(sight)
 }
 
 fn for_purpose(collection: &Collection, purpose: &Purpose, field: &Field) -> Result<(), Refusal> {
-    if field.purposes.contains(&purpose.id) {
+    // Every field is the person's own to correct.
+    if purpose.id == RIGHTS_ID || field.purposes.contains(&purpose.id) {
         return Ok(());
     }
     Err(Refusal::PurposeDenied(format!(
@@ -204,7 +245,7 @@ pub(crate) fn write(
     purpose: &Purpose,
     set: &[&Field],
     removed: &[&Field],
-    said: Option<ConsentState>,
+    standing: &Standing,
 ) -> Result<WriteGrant, Refusal> {
     for field in set.iter().chain(removed) {
         if !role.may_write(collection.id, field.id) {
@@ -216,7 +257,7 @@ pub(crate) fn write(
         for_purpose(collection, purpose, field)?;
     }
     if !set.is_empty() {
-        basis(purpose, said)?;
+        basis(purpose, standing)?;
     }
     Ok(WriteGrant(()))
 }
@@ -232,9 +273,9 @@ pub(crate) fn content(
     role: &Role,
     purpose: &Purpose,
     field: &Field,
-    said: Option<ConsentState>,
+    standing: &Standing,
 ) -> Result<ContentGrant, Refusal> {
-    let grant = read(collection, role, purpose, Some(&[field]), said)?;
+    let grant = read(collection, role, purpose, Some(&[field]), standing)?;
     if grant.sight(field.id) != Sight::Full {
         return Err(Refusal::RoleDenied(format!(
             "the role `{}` sees of {}.{} only the media type, in the record",
@@ -283,7 +324,7 @@ pub(crate) fn ask(
     purpose: &Purpose,
     field: &Field,
     test: &str,
-    said: Option<ConsentState>,
+    standing: &Standing,
 ) -> Result<ReadGrant, Refusal> {
     if !role.may_ask(collection.id, field.id, test) {
         return Err(Refusal::RoleDenied(format!(
@@ -292,7 +333,7 @@ pub(crate) fn ask(
         )));
     }
     for_purpose(collection, purpose, field)?;
-    basis(purpose, said)?;
+    basis(purpose, standing)?;
     Ok(ReadGrant {
         purpose: purpose.id,
         sights: BTreeMap::from([(field.id, Sight::Full)]),

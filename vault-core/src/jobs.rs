@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::clock::Clock;
+use crate::id::BackupId;
 use crate::limits::{JOBS_KEPT_MAX, JOBS_RUNNING_MAX};
 use crate::refusal::Refusal;
 
@@ -94,6 +95,10 @@ pub struct JobView {
     pub total: Option<u64>,
     /// What is counted, such as `people`.
     pub unit: &'static str,
+    /// The backup that it makes, reads or changes, as soon as there is one.
+    pub backup: Option<BackupId>,
+    /// What it came to, in numbers with fixed names.
+    pub result: Vec<(&'static str, u64)>,
 }
 
 struct Entry {
@@ -175,6 +180,8 @@ impl Jobs {
                 done: 0,
                 total: None,
                 unit,
+                backup: None,
+                result: Vec::new(),
             },
             cancel: false,
             expected: None,
@@ -210,6 +217,14 @@ impl Jobs {
             entry.cancel = true;
             true
         })
+    }
+
+    /// Whether somebody has asked a job to end that runs.
+    #[must_use]
+    pub fn cancel_asked(&self, number: u64) -> bool {
+        let inner = self.lock();
+        let mut running = inner.running.iter();
+        running.any(|entry| entry.view.number == number && entry.cancel)
     }
 
     /// Asks every job to end, as the vault closes.
@@ -297,22 +312,42 @@ impl Job {
         self.number
     }
 
-    /// Says how far it is.
-    pub fn progress(&self, done: u64, total: Option<u64>) {
+    fn change(&self, change: impl FnOnce(&mut JobView)) {
         let mut inner = self.jobs.lock();
         let mut running = inner.running.iter_mut();
         if let Some(entry) = running.find(|entry| entry.view.number == self.number) {
-            entry.view.done = done;
-            entry.view.total = total;
+            change(&mut entry.view);
         }
+    }
+
+    /// Says how far it is.
+    pub fn progress(&self, done: u64, total: Option<u64>) {
+        self.change(|view| {
+            view.done = done;
+            view.total = total;
+        });
+    }
+
+    /// Says which backup it is about.
+    pub fn about(&self, backup: BackupId) {
+        self.change(|view| view.backup = Some(backup));
+    }
+
+    /// Says what it came to.
+    pub fn came_to(&self, result: Vec<(&'static str, u64)>) {
+        self.change(|view| view.result = result);
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn view(&self) -> Option<JobView> {
+        self.jobs.find(self.number)
     }
 
     /// Whether somebody has asked it to end.
     #[must_use]
     pub fn cancelled(&self) -> bool {
-        let inner = self.jobs.lock();
-        let mut running = inner.running.iter();
-        running.any(|entry| entry.view.number == self.number && entry.cancel)
+        self.jobs.cancel_asked(self.number)
     }
 
     /// Has it fail, for the reason `why`, unless this is called again within `seconds`, or it is ended: whoever

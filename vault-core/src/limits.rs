@@ -84,8 +84,11 @@ pub const API_KEYS_MAX: usize = 10_000;
 pub const API_KEY_CHANNELS_MAX: usize = 32;
 /// How long a replaced API key goes on working at most.
 pub const OVERLAP_DAYS_MAX: i64 = 30;
-/// Consent events kept for one person and purpose.
-pub const CONSENT_EVENTS_MAX: usize = 1_000;
+/// Events of a kind that are kept for one person and purpose: consents, objections, restrictions,
+/// notices shown.
+pub const TOPIC_EVENTS_MAX: usize = 1_000;
+/// Longest reason for an objection, a restriction, or a decision about one.
+pub const REASON_BYTES_MAX: usize = 4_096;
 /// `ask` calls for one person and UTC day.
 pub const ASKS_PER_DAY_MAX: u32 = 50;
 /// Disk space held back for erasures.
@@ -186,10 +189,13 @@ pub const BACKUP_ATTEMPTS_MAX: u32 = 3;
 pub const BACKUP_SORT_PEOPLE_MAX: usize = 256 << 10;
 /// Longest manifest of a backup that is read.
 pub const MANIFEST_BYTES_MAX: u64 = 64 << 20;
-/// People whom one commit of a restore brings back.
-pub const RESTORE_PEOPLE_MAX: usize = 64 << 10;
-/// Bytes of rows that one commit of a restore writes.
-pub const RESTORE_BYTES_MAX: usize = 64 << 20;
+/// Bytes of entries of one shred map that a restore keeps in memory; the others lie in a file.
+pub const RESTORE_ASIDE_BYTES: usize = 4 << 20;
+/// Bytes of people's rows that a restore opens at once; of whom there is more, the rows are opened one by one.
+pub const RESTORE_BUNDLE_BYTES: usize = 512 << 10;
+/// Bytes of rows that one commit of a restore writes: so few that their pages stay in the half of the page cache
+/// that holds changes.
+pub const RESTORE_BYTES_MAX: usize = 6 << 20;
 /// Public keys that one key part is sealed to.
 pub const RECIPIENTS_MAX: usize = 32;
 /// Records that one entry of the erasure ledger names.
@@ -247,3 +253,5 @@ pub const ROTATION_PAGE_ROWS: usize = 64;
 pub const ROTATION_SURVEY_ROWS: usize = 4_096;
 /// Leaves of the people map whose people get new keys in one step of a rotation.
 pub const ROTATION_LEAVES: usize = 1;
+/// Leaves of the people map out of whose keysets old marks go in one commit of a rotation.
+pub const ROTATION_MARK_LEAVES: usize = 8;

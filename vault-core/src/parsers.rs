@@ -197,7 +197,8 @@ pub fn erasure_ledger(
     seed: &Secret<32>,
 ) -> Result<Replay, LedgerError> {
     let copies = vec![LedgerCopy::new("a copy", bytes)];
-    Ledger::read(copies, key, &VerifierKey::of(vault, seed), vault, 0)
+    let signers = VerifierKey::of(vault, seed).into();
+    Ledger::read(copies, key, &signers, vault, 0)
 }
 
 /// A copy of the erasure ledger with these entries, a row each as [`FORMS`] has them, and behind each a head.

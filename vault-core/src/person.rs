@@ -93,27 +93,30 @@ impl Person {
         })
     }
 
-    /// Makes a person who is known by this mark of `{channel, user}`.
-    pub(crate) fn create(
-        txn: &mut Txn<'_>,
-        mark: [u8; 32],
-        channel: &str,
-        user: &str,
-    ) -> Result<Self, Refusal> {
+    /// Makes a person who is known as `{channel, user}`.
+    pub(crate) fn create(txn: &mut Txn<'_>, channel: &str, user: &str) -> Result<Self, Refusal> {
         let subject = SubjectId::generate(txn.entropy());
         let entry = PersonEntry::generate(txn.entropy());
         let mut keyset = Keyset::generate(subject, txn.entropy());
-        keyset.lookups.push(Lookup {
+        let normal = channel_form(channel, user);
+        let marks = txn
+            .system()
+            .marks(CHANNEL_FIELD, NORMALISER_VERSION, &normal);
+        let lookup = |(set, mark)| Lookup {
             field: CHANNEL_FIELD,
+            set,
             mark,
-        });
+        };
+        keyset.lookups.extend(marks.into_iter().map(lookup));
         let mut person = Self {
             subject,
             entry,
             keyset,
         };
         txn.insert_person(subject, &person.entry);
-        txn.insert_index(&mark, person.hit());
+        for Lookup { set, mark, .. } in &person.keyset.lookups {
+            txn.insert_index(*set, mark, person.hit());
+        }
         let row = SubjectRow {
             created_at: txn.now().as_millisecond(),
             channel: channel.into(),
@@ -237,17 +240,22 @@ impl Person {
         if self.keyset.lookups.contains(&lookup) {
             return Ok(());
         }
-        if self.keyset.lookups.len() >= LOOKUPS_PER_PERSON_MAX {
+        // Each set has its own, so that a person who has as many as may be gets none less while all are
+        // made anew.
+        let of_set = |other: &&Lookup| other.set == lookup.set;
+        if self.keyset.lookups.iter().filter(of_set).count() >= LOOKUPS_PER_PERSON_MAX {
             return Err(Refusal::TooLarge(
                 "this person has too many look-up values".into(),
             ));
         }
-        if txn.index_hits(&lookup.mark)?.len() >= SHARED_LOOKUP_MAX {
+        // Marks of the set that is being made are not looked up yet; the present ones are counted.
+        let present = lookup.set == txn.system().index_set();
+        if present && txn.index_hits(&lookup.mark)?.len() >= SHARED_LOOKUP_MAX {
             return Err(Refusal::Conflict(format!(
                 "more than {SHARED_LOOKUP_MAX} people share this look-up value"
             )));
         }
-        txn.insert_index(&lookup.mark, self.hit());
+        txn.insert_index(lookup.set, &lookup.mark, self.hit());
         self.keyset.lookups.push(lookup);
         Ok(())
     }
@@ -255,7 +263,7 @@ impl Person {
     /// Ends a look-up value: its index entry, and the KEK under which older keysets name it. The
     /// keyset is then to be stored.
     pub(crate) fn remove_lookup(&mut self, txn: &mut Txn<'_>, lookup: &Lookup) {
-        txn.shred_index(&lookup.mark, self.entry.handle);
+        txn.shred_index(lookup.set, &lookup.mark, self.entry.handle);
         self.keyset.lookups.retain(|other| other != lookup);
         self.replace_kek(txn);
     }
@@ -309,16 +317,21 @@ pub(crate) fn dirty_key(handle: &RowHandle, compartment: Compartment) -> Vec<u8>
 
 pub(crate) const DAMAGED: Refusal = Refusal::Internal("a row is damaged");
 
-/// The inner mark of `{channel, user}`.
+/// The normal form of `{channel, user}`.
+pub(crate) fn channel_form(channel: &str, user: &str) -> Vec<u8> {
+    let length = u32::try_from(channel.len())
+        .unwrap_or(u32::MAX)
+        .to_be_bytes();
+    [&length, channel.as_bytes(), user.as_bytes()].concat()
+}
+
+/// The inner mark that `{channel, user}` is found by.
 pub(crate) fn channel_mark(
     view: &dyn View,
     channel: &str,
     user: &str,
 ) -> Result<[u8; 32], Refusal> {
-    let length = u32::try_from(channel.len())
-        .unwrap_or(u32::MAX)
-        .to_be_bytes();
-    let normal = [&length, channel.as_bytes(), user.as_bytes()].concat();
+    let normal = channel_form(channel, user);
     let mark = view
         .system()
         .mark(CHANNEL_FIELD, NORMALISER_VERSION, &normal);
@@ -331,7 +344,11 @@ fn tombstone(view: &dyn View, subject: SubjectId) -> Result<Option<ReceiptId>, R
         return Ok(None);
     };
     let location = Location::row(view.vault(), Table::Tombstones.number(), &key);
-    let bytes = unseal(&view.system().system, &location, &sealed).map_err(|_| DAMAGED)?;
+    let bytes = view
+        .system()
+        .system
+        .unseal(&location, &sealed)
+        .map_err(|_| DAMAGED)?;
     let Tombstone {
         day: _,
         epoch: _,
@@ -351,7 +368,7 @@ pub(crate) struct Receipt {
 pub(crate) fn erase(txn: &mut Txn<'_>, person: &Person) -> Result<Receipt, Refusal> {
     txn.shred_person(person.subject);
     for lookup in &person.keyset.lookups {
-        txn.shred_index(&lookup.mark, person.entry.handle);
+        txn.shred_index(lookup.set, &lookup.mark, person.entry.handle);
     }
     let handle = person.entry.handle.as_bytes();
     let range = KeyRange::prefix(handle);
@@ -373,8 +390,11 @@ pub(crate) fn erase(txn: &mut Txn<'_>, person: &Person) -> Result<Receipt, Refus
     };
     let key = sha256(&[person.subject.as_bytes()]);
     let location = Location::row(txn.vault(), Table::Tombstones.number(), &key);
-    let sealed =
-        seal(&txn.system().system, 0, &location, &row::encode(&tombstone)).map_err(|_| DAMAGED)?;
+    let sealed = txn
+        .system()
+        .system
+        .seal(&location, &row::encode(&tombstone))
+        .map_err(|_| DAMAGED)?;
     txn.put(Table::Tombstones, &key, &sealed)?;
     txn.keep_in_ledger(LedgerEvent::Erased {
         handle: person.entry.handle,
@@ -496,7 +516,11 @@ impl Erasure<'_> {
         let body = Value::Object(body);
         let bytes = canonical(&body).map_err(|_| DAMAGED)?;
         let location = Location::row(txn.vault(), Table::Receipts.number(), id.as_bytes());
-        let sealed = seal(&txn.system().system, 0, &location, &bytes).map_err(|_| DAMAGED)?;
+        let sealed = txn
+            .system()
+            .system
+            .seal(&location, &bytes)
+            .map_err(|_| DAMAGED)?;
         txn.put(Table::Receipts, id.as_bytes(), &sealed)?;
         let mut opening = Map::new();
         opening.insert("salt".to_owned(), json!(hex(salt.expose())));

@@ -4,6 +4,7 @@
 //! purposes and limits, never a value.
 
 use crate::id::ReceiptId;
+use crate::statement::Notice;
 
 /// Why a call on an open vault was refused. Nothing has changed, except after
 /// [`Refusal::OutcomeUnknown`].
@@ -52,6 +53,12 @@ pub enum Refusal {
         /// The purpose's name.
         purpose: String,
     },
+    /// The policy lets nothing be stored before this notice was shown.
+    #[error("the notice has to be shown and recorded first")]
+    NoticeRequired(Box<Notice>),
+    /// What was shown to the person is no longer what the policy says; this is.
+    #[error("the notice that was shown is no longer what the policy says")]
+    NoticeStale(Box<Notice>),
     /// Unknown, or not the caller's to know.
     #[error("no such {0}")]
     NotFound(&'static str),
@@ -76,6 +83,9 @@ pub enum Refusal {
         /// How long to wait, in seconds.
         retry_after_seconds: u64,
     },
+    /// The data are stored and nothing else, for now (Art. 18 GDPR); the text says which.
+    #[error("{0}")]
+    Restricted(String),
     /// The role may not do this; the text says what it lacks.
     #[error("{0}")]
     RoleDenied(String),
@@ -113,12 +123,15 @@ impl Refusal {
             Self::Locked => "locked",
             Self::NoLawfulBasis { .. } => "no_lawful_basis",
             Self::NotFound(_) => "not_found",
+            Self::NoticeRequired(_) => "notice_required",
+            Self::NoticeStale(_) => "notice_stale",
             Self::OutcomeUnknown => "outcome_unknown",
             Self::Overloaded => "overloaded",
             Self::PreconditionFailed => "precondition_failed",
             Self::PurposeDenied(_) => "purpose_denied",
             Self::PurposeMissing => "purpose_missing",
             Self::RateLimited { .. } => "rate_limited",
+            Self::Restricted(_) => "restricted",
             Self::RoleDenied(_) => "role_denied",
             Self::TooLarge(_) => "too_large",
             Self::Unauthenticated => "unauthenticated",

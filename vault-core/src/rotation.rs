@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 
 use crate::answer;
 use crate::commit::{Txn, View};
-use crate::consent;
 use crate::crypto::key_number;
+use crate::events;
 use crate::id::SubjectId;
 use crate::limits::{ROTATION_COMMIT_BYTES, ROTATION_COMMIT_ROWS, ROTATION_PAGE_ROWS};
 use crate::person::{self, DAMAGED, Person};
@@ -55,7 +55,8 @@ impl Budget {
         self.rows == 0 || self.bytes == 0
     }
 
-    fn take(&mut self, bytes: usize) {
+    /// One row of so many bytes.
+    pub(crate) fn take(&mut self, bytes: usize) {
         self.rows = self.rows.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(bytes);
     }
@@ -277,7 +278,7 @@ fn reseal_row(
     let number = person.successor(compartment, up_to, txn.entropy());
     let sealed = match table {
         Table::Answers => answer::seal_again(txn, person, key, row, number)?,
-        Table::Consents => consent::seal_again(txn, person, key, row, number)?,
+        Table::Consents => events::seal_again(txn, person, key, row, number)?,
         Table::Sessions => session::seal_again(txn, person, key, row, number)?,
         _ => person::seal_again(txn, person, row, number)?,
     };

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
 use vault_core::id::{CallId, SubjectId};
+use vault_core::policy::RestrictedUse;
 use vault_core::vault::{Call, Principal, Vault};
 
 use crate::code::Code;
@@ -37,6 +38,7 @@ pub(crate) struct Session {
     pub(crate) vault: Arc<Vault>,
     principal: Principal,
     purpose: Option<String>,
+    restricted_use: Option<RestrictedUse>,
     id: CallId,
     noted: Arc<Noted>,
 }
@@ -77,9 +79,15 @@ impl Session {
             vault,
             principal,
             purpose: incoming.purpose.clone(),
+            restricted_use: incoming.restricted_use,
             id: incoming.ticket.id,
             noted: incoming.ticket.noted.clone(),
         })
+    }
+
+    /// Who calls, for work that goes on after the answer.
+    pub(crate) fn principal(&self) -> &Principal {
+        &self.principal
     }
 
     /// The call, for the vault.
@@ -87,6 +95,7 @@ impl Session {
         Call {
             principal: &self.principal,
             purpose: self.purpose.as_deref(),
+            restricted_use: self.restricted_use,
             id: self.id,
         }
     }
@@ -326,6 +335,7 @@ mod tests {
         let call = |principal| Call {
             principal,
             purpose: None,
+            restricted_use: None,
             id: CallId::from_bytes([1; 16]),
         };
         let key = |role| vault.create_token(&call(&keyholder), role, None);

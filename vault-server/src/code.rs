@@ -87,10 +87,10 @@ codes! {
         "Unknown, or not yours to know. The vault does not say which.";
     /// 403.
     NoticeRequired, "notice_required", 403, false, "The person has not been shown the notice",
-        "The policy lets nothing be stored before the privacy notice was shown. Show it, record that, then repeat.";
+        "The policy lets nothing be stored before the privacy notice was shown. Show the one in `notice`, record that, then repeat.";
     /// 409.
     NoticeStale, "notice_stale", 409, false, "A newer notice is in force",
-        "The notice named in the call has been replaced. Show the current one and repeat with its version.";
+        "What the person was shown is no longer what the policy says. Show the notice in `notice`, record that, then repeat.";
     /// 503.
     OutcomeUnknown, "outcome_unknown", 503, false, "The change may or may not have happened",
         "The disk failed in the middle of a commit. Read back before repeating the call.";
@@ -114,7 +114,7 @@ codes! {
         "Repeat after the seconds of `Retry-After`.";
     /// 423.
     Restricted, "restricted", 423, false, "Processing is restricted",
-        "The person has asked for restriction (Art. 18 GDPR): the data are kept and not used until it ends.";
+        "The data are kept and not used for now: the person has asked for restriction (Art. 18 GDPR), or has objected and that is not decided. `detail` says which.";
     /// 403.
     RoleDenied, "role_denied", 403, false, "The role may not do this",
         "`detail` names the capability or field that the role of this API key lacks. The policy gives roles their rights.";

@@ -82,6 +82,7 @@ impl Origins {
                     header::IF_MATCH,
                     name("idempotency-key"),
                     name("vault-purpose"),
+                    name("vault-restricted-use"),
                 ])
                 .expose_headers([
                     header::ETAG,

@@ -13,6 +13,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Method, header};
 use serde_json::Value;
 use vault_core::id::SubjectId;
+use vault_core::policy::RestrictedUse;
 
 use crate::asked::{self, Asked};
 use crate::code::Code;
@@ -31,6 +32,8 @@ pub(crate) struct Incoming {
     pub(crate) ticket: Ticket,
     pub(crate) bearer: Option<String>,
     pub(crate) purpose: Option<String>,
+    /// What restricted data are to be used for, where the call claims that.
+    pub(crate) restricted_use: Option<RestrictedUse>,
     pub(crate) idempotency_key: Option<String>,
     /// The revision in `If-Match` without quotes, or `*`.
     pub(crate) if_match: Option<String>,
@@ -94,6 +97,7 @@ impl Incoming {
                 "vault-purpose",
                 "`Vault-Purpose` is one name in visible ASCII, at most 255 characters",
             )?,
+            restricted_use: restricted_use(headers)?,
             idempotency_key: idempotency_key(headers)?,
             if_match: if_match(headers)?,
             through_socket,
@@ -207,6 +211,15 @@ fn plain(
     } else {
         Err(malformed(detail))
     }
+}
+
+/// What restricted data are to be used for.
+fn restricted_use(headers: &HeaderMap) -> Result<Option<RestrictedUse>, Problem> {
+    const DETAIL: &str = "`Vault-Restricted-Use` is `consent`, `legal_claims`, `others_rights` or \
+                          `public_interest` (Art. 18(2) GDPR)";
+    let text = plain(headers, "vault-restricted-use", DETAIL)?;
+    let known = |text: String| RestrictedUse::parse(&text).ok_or(malformed(DETAIL));
+    text.map(known).transpose()
 }
 
 /// The call's name, quoted or bare.
@@ -326,6 +339,9 @@ impl Incoming {
             self.method.as_str().as_bytes(),
             self.path.as_bytes(),
             self.purpose.as_deref().unwrap_or("").as_bytes(),
+            self.restricted_use
+                .map_or("", RestrictedUse::name)
+                .as_bytes(),
             self.if_match.as_deref().unwrap_or("").as_bytes(),
             &self.body,
         ])

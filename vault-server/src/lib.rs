@@ -8,6 +8,7 @@
 mod alarm;
 mod asked;
 mod backoff;
+mod backups;
 pub mod bodies;
 mod call;
 pub mod code;
@@ -50,6 +51,7 @@ pub mod unlock;
 pub mod urls;
 pub mod webhook;
 
+pub use backups::PlaceError;
 pub use connection::{AdminSocket, ConnectionFigures, SocketError};
 pub use metrics::MetricsListener;
 pub use openapi::openapi;

@@ -132,6 +132,7 @@ fn not_served(error: ServeError) -> Failure {
     let configuration = match &error {
         ServeError::Listen(_, source) => source.kind() == std::io::ErrorKind::InvalidInput,
         ServeError::Alarm(_)
+        | ServeError::Backup(_)
         | ServeError::Policy(_)
         | ServeError::Sandbox(_)
         | ServeError::Socket(_)

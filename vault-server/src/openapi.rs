@@ -7,6 +7,7 @@
 
 mod answers;
 mod examples;
+mod rights;
 mod schemas;
 
 use std::sync::OnceLock;
@@ -51,6 +52,12 @@ const TAGS: &[(&str, &str)] = &[
         "A token for one conversation, good for one person",
     ),
     ("consents", "What a person agreed to, refused or withdrew"),
+    ("notices", "What a person has to be told, and was told"),
+    ("objections", "What a person objects to (Art. 21 GDPR)"),
+    (
+        "restriction",
+        "Data that are stored and nothing else (Art. 18 GDPR)",
+    ),
     (
         "statement",
         "What the policy in force says to the public and to an authority",
@@ -192,6 +199,11 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
             "Vault-Purpose",
             "header",
             "What the call is for: a purpose of the policy. Needed unless the bearer is that of a session, which implies it",
+        ));
+        parameters.push(parameter(
+            "Vault-Restricted-Use",
+            "header",
+            "What restricted data are used for all the same (Art. 18(2) GDPR), if the policy allows the role that",
         ));
         operation["security"] = json!([{"api_key": []}, {"session": []}]);
     }

@@ -10,8 +10,8 @@ use vault_core::id::CallId;
 use crate::incoming::{self, QueryMap};
 use crate::problem::Problem;
 use crate::routes::{
-    admin, ask, batch, blobs, bulk, consents, evidence, key_slots, policy, sessions, state,
-    subjects,
+    admin, ask, batch, blobs, bulk, consents, evidence, key_slots, notices, objections, policy,
+    restrictions, sessions, state, subjects,
 };
 use crate::{json, negotiate};
 
@@ -39,7 +39,7 @@ fn read_batch(body: Value) -> Result<(), Vec<u8>> {
 }
 
 /// Every body that has a form of its own.
-pub const BODIES: [Body; 14] = [
+pub const BODIES: [Body; 18] = [
     ("batch", read_batch),
     ("query", |body| told(bulk::read_query(body))),
     ("update", |body| told(bulk::read_update(body))),
@@ -47,6 +47,14 @@ pub const BODIES: [Body; 14] = [
     ("ask", |body| told(ask::AskRequest::read(body))),
     ("session", |body| told(sessions::read(body))),
     ("consent", |body| told(consents::read_request(body))),
+    ("notice", |body| told(notices::read_request(body))),
+    ("objection", |body| {
+        told(objections::ObjectionRequest::read(body))
+    }),
+    ("objection's decision", |body| {
+        told(objections::DecisionRequest::read(body))
+    }),
+    ("restriction", |body| told(restrictions::read_request(body))),
     ("key slot", |body| told(key_slots::NewSlot::read(body))),
     ("unlock", |body| told(state::secret(body))),
     ("subject", |body| {

@@ -12,9 +12,11 @@ use utoipa::ToSchema;
 use vault_core::id::{CallId, ReceiptId};
 use vault_core::limits::INPUT_ERRORS_MAX;
 use vault_core::refusal::{InputError, Refusal};
+use vault_core::vault::Notice;
 
 use crate::code::Code;
 use crate::rate::{Limit, Standing};
+use crate::routes::notices::NoticeBody;
 
 /// Media type of every refusal.
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -26,6 +28,7 @@ pub struct Problem {
     detail: String,
     errors: Vec<InputError>,
     receipt: Option<ReceiptId>,
+    notice: Option<Box<Notice>>,
     retry_after_seconds: Option<u64>,
     limit: Option<Limit>,
     standing: Option<Standing>,
@@ -46,6 +49,7 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             receipt: None,
+            notice: None,
             // A second is enough for the queue to move; whoever waits for a person with a
             // passphrase need not ask that often.
             retry_after_seconds: match code {
@@ -151,6 +155,7 @@ impl Problem {
             retryable: self.code.retryable(),
             errors: self.errors.iter().map(ProblemPlace::from).collect(),
             receipt: self.receipt.map(|receipt| receipt.to_string()),
+            notice: self.notice.as_deref().cloned().map(NoticeBody::from),
         };
         serde_json::to_vec(&body).expect("a struct of texts serialises")
     }
@@ -181,6 +186,9 @@ pub(crate) struct ProblemBody {
     /// On 410: the erasure receipt's id, where it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<String>,
+    /// With `notice_required` and `notice_stale`: the notice to show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<NoticeBody>,
 }
 
 /// One place in the body that does not fit.
@@ -219,12 +227,15 @@ impl From<Refusal> for Problem {
             Refusal::Locked => Code::Locked,
             Refusal::NoLawfulBasis { .. } => Code::NoLawfulBasis,
             Refusal::NotFound(_) => Code::NotFound,
+            Refusal::NoticeRequired(_) => Code::NoticeRequired,
+            Refusal::NoticeStale(_) => Code::NoticeStale,
             Refusal::OutcomeUnknown => Code::OutcomeUnknown,
             Refusal::Overloaded => Code::Overloaded,
             Refusal::RateLimited { .. } => Code::RateLimited,
             Refusal::PreconditionFailed => Code::PreconditionFailed,
             Refusal::PurposeDenied(_) => Code::PurposeDenied,
             Refusal::PurposeMissing => Code::PurposeMissing,
+            Refusal::Restricted(_) => Code::Restricted,
             Refusal::RoleDenied(_) => Code::RoleDenied,
             Refusal::TooLarge(_) => Code::TooLarge,
             Refusal::Unauthenticated => Code::Unauthenticated,
@@ -235,6 +246,10 @@ impl From<Refusal> for Problem {
         };
         match refusal {
             Refusal::Invalid(errors) => Self::invalid(errors),
+            Refusal::NoticeRequired(notice) | Refusal::NoticeStale(notice) => Self {
+                notice: Some(notice),
+                ..Self::new(code)
+            },
             Refusal::Erased { receipt } => Self {
                 receipt,
                 ..Self::with_detail(code, "the person was erased")
@@ -282,6 +297,15 @@ mod tests {
     #[test]
     fn every_refusal_has_its_documented_status() {
         let purpose = || "support".to_owned();
+        let notice = || {
+            Box::new(Notice {
+                version: 1,
+                language: "en".into(),
+                languages: vec!["en".into()],
+                text: String::new(),
+                sha256: [0; 32],
+            })
+        };
         let cases = [
             (Refusal::Ambiguous, 409, "ambiguous"),
             (Refusal::AnchorUnavailable, 503, "anchor_unavailable"),
@@ -303,6 +327,9 @@ mod tests {
                 "no_lawful_basis",
             ),
             (Refusal::NotFound("subject"), 404, "not_found"),
+            (Refusal::NoticeRequired(notice()), 403, "notice_required"),
+            (Refusal::NoticeStale(notice()), 409, "notice_stale"),
+            (Refusal::Restricted("r".into()), 423, "restricted"),
             (Refusal::OutcomeUnknown, 503, "outcome_unknown"),
             (Refusal::Overloaded, 503, "overloaded"),
             (Refusal::PreconditionFailed, 412, "precondition_failed"),

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::alarm::{self, AlarmError};
+use crate::backups::{self, PlaceError};
 use crate::config::ServerConfig;
 use crate::connection::{AdminSocket, SocketError};
 use crate::policy_file::{PolicyFile, PolicyFileError};
@@ -49,6 +50,9 @@ pub enum ServeError {
     /// Alarms cannot be told.
     #[error(transparent)]
     Alarm(#[from] AlarmError),
+    /// Backups would go where they must not.
+    #[error(transparent)]
+    Backup(#[from] PlaceError),
     /// Threads or signals are not to be had.
     #[error("could not start")]
     Start(#[source] io::Error),
@@ -103,9 +107,10 @@ impl Process {
         if let Some(file) = &policy {
             file.demand_outside()?;
         }
+        let targets = backups::prepare(&config.backup, &[dir, anchor])?;
         // Afterwards the files that tell of them are out of reach.
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
-        sandbox::enter(config.sandbox, &within_reach(config, dir, anchor))?;
+        sandbox::enter(config.sandbox, &within_reach(config, dir, anchor, targets))?;
         Ok(Self {
             config: config.clone(),
             listener,
@@ -276,7 +281,12 @@ fn activated(config: &ServerConfig) -> Option<io::Result<std::net::TcpListener>>
     Some(taken)
 }
 
-fn within_reach(config: &ServerConfig, dir: &Path, anchor: &Path) -> SandboxPaths {
+fn within_reach(
+    config: &ServerConfig,
+    dir: &Path,
+    anchor: &Path,
+    mut targets: Vec<PathBuf>,
+) -> SandboxPaths {
     let tls = [&config.tls_cert, &config.tls_key, &config.tls_client_ca];
     let read: Vec<PathBuf> = tls
         .into_iter()
@@ -284,8 +294,9 @@ fn within_reach(config: &ServerConfig, dir: &Path, anchor: &Path) -> SandboxPath
         .flatten()
         .flat_map(|path| directories_of(path))
         .collect();
+    targets.extend([dir.to_owned(), anchor.to_owned()]);
     SandboxPaths {
-        write: vec![dir.to_owned(), anchor.to_owned()],
+        write: targets,
         read,
         bind: config.metrics_listen.iter().map(SocketAddr::port).collect(),
         connect: alarm::ports(config),

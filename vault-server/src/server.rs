@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use vault_core::refusal::Refusal;
 use vault_core::vault::{Figures, Sweep};
 
+use crate::backups::{ledger, look};
 use crate::config::ServerConfig;
 use crate::connection::{AdminSocket, House, accept, accept_socket};
 use crate::logging;
@@ -29,6 +30,8 @@ const LAST_CALLS: Duration = Duration::from_secs(30);
 const PASSES_MAX: u32 = 100;
 /// Connections that the system holds ready for the accept loop.
 const BACKLOG: i32 = 1024;
+/// How often the schedule of backups and the copies of the ledger are looked at.
+const BACKUPS_EVERY: Duration = Duration::from_secs(1);
 /// How often the end of the certificate is looked at.
 const CERTIFICATE_EVERY: Duration = Duration::from_secs(86_400);
 
@@ -176,6 +179,8 @@ impl Server {
         let beside = [
             tokio::spawn(sweep(self.app.clone())),
             tokio::spawn(watch_certificate(self.app.clone())),
+            tokio::spawn(each_second(self.app.clone(), look::schedule)),
+            tokio::spawn(each_second(self.app.clone(), ledger::look)),
         ];
         let app = self.app.clone();
         let metrics = self
@@ -190,7 +195,11 @@ impl Server {
         if let Some(metrics) = metrics {
             metrics.abort();
         }
-        tokio::task::spawn_blocking(move || app.lock())
+        let close = move || {
+            look::finish(&app);
+            app.lock();
+        };
+        tokio::task::spawn_blocking(close)
             .await
             .map_err(|_| io::Error::other("closing the vault met a defect"))?;
         tracing::info!(target: "vault_server::server", "stopped, vault closed");
@@ -239,6 +248,26 @@ impl Server {
             tracing::warn!(target: "vault_server::server", "calls were still under way after 30 seconds");
         }
         Ok(())
+    }
+}
+
+/// Looks after backups each second, where there are any: one look after the other, so that of one kind none runs
+/// beside another.
+async fn each_second(app: App, look: fn(&App)) {
+    if app.backups().config.places().is_empty() {
+        return;
+    }
+    let mut interval = tokio::time::interval(BACKUPS_EVERY);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        let looked = app.clone();
+        if tokio::task::spawn_blocking(move || look(&looked))
+            .await
+            .is_err()
+        {
+            tracing::error!(target: "vault_server::backups", "looking after backups met a defect");
+        }
     }
 }
 

@@ -17,13 +17,14 @@ use zeroize::Zeroizing;
 
 use crate::alarm;
 use crate::backoff::Backoff;
+use crate::backups::{BackupFigures, Backups, ledger, look};
 use crate::code::Code;
-use crate::config::ServerConfig;
+use crate::config::{BackupConfig, ServerConfig};
 use crate::connection::ConnectionFigures;
 use crate::cors::Origins;
 use crate::idempotency::Idempotency;
 use crate::keyholder::{Keyholders, PREFIX};
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::places::Places;
 use crate::policy_file::{PolicyFile, PolicyReloads};
 use crate::problem::Problem;
@@ -55,6 +56,8 @@ pub struct AppSettings {
     pub alarm: Option<Webhook>,
     /// The policy file that is put in force by itself.
     pub policy_file: Option<PolicyFile>,
+    /// Backups that are made by themselves, and where those go that are asked for.
+    pub backup: BackupConfig,
 }
 
 impl From<&ServerConfig> for AppSettings {
@@ -69,6 +72,7 @@ impl From<&ServerConfig> for AppSettings {
             cors: config.cors.clone(),
             alarm: None,
             policy_file: None,
+            backup: config.backup.clone(),
         }
     }
 }
@@ -108,6 +112,7 @@ struct Inner {
     keyholders: Keyholders<Vault>,
     connections: ConnectionFigures,
     policy_reloads: PolicyReloads,
+    backups: Backups,
     stopping: AtomicBool,
     settings: AppSettings,
 }
@@ -140,6 +145,7 @@ impl App {
             keyholders: Keyholders::default(),
             connections: ConnectionFigures::default(),
             policy_reloads: PolicyReloads::default(),
+            backups: Backups::new(settings.backup.clone()),
             stopping: AtomicBool::new(false),
             settings,
         }))
@@ -163,6 +169,7 @@ impl App {
         self.0.idempotency.forget_all();
         self.0.keyholders.end_all();
         self.0.rates.forget_callers();
+        self.0.backups.forget();
         if let Some(vault) = vault {
             vault.close();
         }
@@ -227,6 +234,7 @@ impl App {
         let call = Call {
             principal: &principal,
             purpose: None,
+            restricted_use: None,
             id,
         };
         if vault.test_slot(&call, secret)?.is_none() {
@@ -307,6 +315,26 @@ impl App {
         &self.0.policy_reloads
     }
 
+    pub(crate) fn backups(&self) -> &Backups {
+        &self.0.backups
+    }
+
+    /// How backups stand; `None` where the configuration says nothing of them.
+    pub(crate) fn backup_figures(&self, vault: &Vault) -> Option<BackupFigures> {
+        let clock = &self.0.settings.clock;
+        let entries = vault.ledger_entries();
+        self.0
+            .backups
+            .figures(clock.now(), clock.running(), entries)
+    }
+
+    /// Makes a backup if one is due by the configuration, and copies of the erasure ledger that are: what a running
+    /// server does each second. Blocks until they are made.
+    pub fn look_after_backups(&self) {
+        look::schedule(self);
+        ledger::look(self);
+    }
+
     pub(crate) fn vault_id(&self) -> VaultId {
         self.0.door.vault_id()
     }
@@ -325,6 +353,12 @@ impl App {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    /// What a scraper of metrics is shown now, in the Prometheus text form. Reads sizes of files.
+    #[must_use]
+    pub fn metrics_text(&self) -> String {
+        metrics::text(self)
     }
 
     pub(crate) fn transfers(&self) -> &Arc<Semaphore> {

@@ -68,6 +68,18 @@ pub const SESSION: &str = "/v1/subjects/{s}/sessions/{ses}";
 pub const CONSENTS: &str = "/v1/subjects/{s}/consents";
 /// Consent to one purpose.
 pub const CONSENT: &str = "/v1/subjects/{s}/consents/{purpose}";
+/// Objections of a person.
+pub const OBJECTIONS: &str = "/v1/subjects/{s}/objections";
+/// Objection to one purpose.
+pub const OBJECTION: &str = "/v1/subjects/{s}/objections/{purpose}";
+/// What became of it.
+pub const OBJECTION_DECISION: &str = "/v1/subjects/{s}/objections/{purpose}/decision";
+/// Restriction of a person's data.
+pub const RESTRICTION: &str = "/v1/subjects/{s}/restriction";
+/// Notices that a person was shown.
+pub const NOTICES: &str = "/v1/subjects/{s}/notices";
+/// The notice to show.
+pub const NOTICE: &str = "/v1/notices/current";
 /// The policy in force.
 pub const POLICY: &str = "/v1/admin/policy";
 /// Every policy that was applied.
@@ -86,6 +98,14 @@ pub const KEY_SLOT: &str = "/v1/admin/key-slots/{n}";
 pub const KEY_SLOT_TEST: &str = "/v1/admin/key-slots/test";
 /// Backups.
 pub const BACKUPS: &str = "/v1/admin/backups";
+/// Read backups back.
+pub const BACKUPS_VERIFY: &str = "/v1/admin/backups/verify";
+/// Let go what no rule keeps.
+pub const BACKUPS_PRUNE: &str = "/v1/admin/backups/prune";
+/// Copy the erasure ledger.
+pub const BACKUPS_LEDGER: &str = "/v1/admin/backups/ledger";
+/// Today's keys for a backup.
+pub const BACKUP_REKEY: &str = "/v1/admin/backups/{b}/rekey";
 /// A part of a backup is gone.
 pub const BACKUP_DELETED: &str = "/v1/admin/backups/{b}/deleted";
 /// Long work.

@@ -150,6 +150,7 @@ impl Running {
         let call = Call {
             principal: &principal,
             purpose: None,
+            restricted_use: None,
             id: CallId::from_bytes([1; 16]),
         };
         let made = self.vault.create_token(&call, role, None);
@@ -543,6 +544,7 @@ fn a_stop_in_the_middle_of_writing_loses_no_acknowledged_write() {
     let call = Call {
         principal: &principal,
         purpose: Some("support"),
+        restricted_use: None,
         id: CallId::from_bytes([2; 16]),
     };
     for record in acknowledged {

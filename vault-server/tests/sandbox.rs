@@ -10,12 +10,18 @@ use std::io::ErrorKind;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
 use support::{PASSPHRASE, create, settings};
+use vault_core::backup::Recipients;
+use vault_core::backup::target::{Directory, Target};
+use vault_core::backup::write::Parts;
 use vault_core::id::CallId;
-use vault_core::vault::{Call, LockedVault, Passphrase, UnlockSecret, Vault, VaultPaths};
+use vault_core::vault::{
+    BackupInput, Call, LockedVault, Passphrase, UnlockSecret, Vault, VaultPaths,
+};
 use vault_server::Process;
-use vault_server::config::{SandboxMode, ServerConfig};
+use vault_server::config::{BackupConfig, SandboxMode, ServerConfig};
 
 const HOME: &str = "VAULT_TEST_HOME";
 const PART: &str = "VAULT_TEST_PART";
@@ -60,6 +66,17 @@ fn with_an_alarm_webhook_its_port_is_connected_to_and_no_other() {
 }
 
 #[test]
+fn a_target_for_backups_is_within_reach_and_nothing_beside_it() {
+    let home = tempfile::tempdir().expect("a directory");
+    create(&VaultPaths::beside(&home.path().join("vault")));
+    std::fs::write(home.path().join("outside"), "mine").expect("written");
+    passed(&run(home.path(), "backup"));
+    assert!(home.path().join("backups/vault-backups").exists());
+    // The control: where the configuration names no target, the same place is out of reach.
+    passed(&run(home.path(), "no backup"));
+}
+
+#[test]
 fn inside_the_vault_commits_erases_and_recovers_from_a_crash() {
     let home = tempfile::tempdir().expect("a directory");
     create(&VaultPaths::beside(&home.path().join("vault")));
@@ -97,6 +114,10 @@ fn inside() {
         alarm_secret: told.then_some(secret),
         listen: "127.0.0.1:0".parse().expect("an address"),
         sandbox: SandboxMode::Require,
+        backup: BackupConfig {
+            to: (part == "backup").then(|| home.join("backups")),
+            ..BackupConfig::default()
+        },
         ..ServerConfig::default()
     };
     let locked = LockedVault::open(&paths, settings()).expect("there");
@@ -120,6 +141,20 @@ fn inside() {
             let refused = TcpStream::connect(other.local_addr().expect("bound"));
             let kind = refused.expect_err("nobody else").kind();
             assert_eq!(kind, ErrorKind::PermissionDenied);
+        }
+        "backup" | "no backup" => {
+            denied(home, &paths);
+            let vault = open(&locked);
+            let target: Arc<dyn Target> = Arc::new(Directory::new(home.join("backups")));
+            let input = BackupInput {
+                parts: Parts::Data,
+                recipients: Recipients::default(),
+                keys_expire: jiff::Timestamp::now(),
+            };
+            let (server, job) = (vault.server(), vault.backup_job().expect("the only one"));
+            let made = vault.back_up(&Call::new(&server), &target, input, job);
+            assert_eq!(made.is_ok(), part == "backup", "{made:?}");
+            vault.close();
         }
         "crash" => {
             let vault = open(&locked);
@@ -155,6 +190,7 @@ fn work(vault: &Vault, name: &str) {
     let call = Call {
         principal: &principal,
         purpose: None,
+        restricted_use: None,
         id: CallId::from_bytes([1; 16]),
     };
     let (_, bot) = vault.create_token(&call, "bot", None).expect("a key");

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
@@ -18,7 +19,7 @@ use vault_core::clock::SystemClock;
 use vault_core::id::CallId;
 use vault_core::jobs::JobKind;
 use vault_core::vault::{Call, LockedVault, Passphrase, Settings, Vault, VaultPaths};
-use vault_server::config::{LogFormat, ServerConfig};
+use vault_server::config::{BackupConfig, LogFormat, ServerConfig};
 use vault_server::{App, AppSettings, Limits, Server, logging};
 
 const POLICY: &str = r#"
@@ -90,6 +91,10 @@ impl Answer {
 
 impl Running {
     fn start(limits: Limits) -> Self {
+        Self::with(limits, |_| BackupConfig::default())
+    }
+
+    fn with(limits: Limits, backup: impl FnOnce(&Path) -> BackupConfig) -> Self {
         let home = tempfile::tempdir().expect("a directory");
         let paths = VaultPaths::beside(&home.path().join("vault"));
         let passphrase = Passphrase::new("correct horse battery".into()).expect("long enough");
@@ -103,6 +108,7 @@ impl Running {
             listen: free,
             metrics_listen: Some(free),
             limits,
+            backup: backup(home.path()),
             ..ServerConfig::default()
         };
         let app_settings = AppSettings {
@@ -148,6 +154,7 @@ impl Running {
         let call = Call {
             principal: &principal,
             purpose: None,
+            restricted_use: None,
             id: CallId::from_bytes([1; 16]),
         };
         let made = self.vault.create_token(&call, role, None);
@@ -751,7 +758,13 @@ const WITH_TLS: [&str; 1] = ["vault_tls_certificate_expiry_timestamp_seconds"];
 
 #[test]
 fn dashboard_alerts_and_documentation_use_the_names_that_the_server_has() {
-    let server = Running::start(Limits::default());
+    // What is shown of backups is shown where they are configured.
+    let server = Running::with(Limits::default(), |home| BackupConfig {
+        to: Some(home.join("backups")),
+        recipients: vec![vault_core::backup::new_identity().1],
+        every: vault_core::policy::Period::parse("P1D").ok(),
+        ..BackupConfig::default()
+    });
     let bot = server.key("bot");
     server.person(&bot, "anna");
     let figures = server.figures();

@@ -63,6 +63,7 @@ fn call(principal: &Principal) -> Call<'_> {
     Call {
         principal,
         purpose: Some("support"),
+        restricted_use: None,
         id: CallId::generate(&mut OsEntropy),
     }
 }

@@ -107,25 +107,61 @@ pub struct SlotTarget {
     pub public: Key,
 }
 
+/// A key under its number, oldest first.
+pub type Ring = Vec<(u32, Key)>;
+
+pub struct PastSigner {
+    pub key: Key,
+    pub until: u64,
+    pub ledger: u64,
+    pub note: String,
+}
+
 pub struct SystemKeys {
-    pub system: Key,
-    pub audit: Key,
+    pub system: Ring,
+    pub audit: Ring,
     pub signing: Key,
+    pub signers: Vec<PastSigner>,
     pub ledger: Key,
-    pub index: Vec<(Field, Key)>,
-    pub placements: Vec<(u32, Key)>,
+    /// By their sets.
+    pub index: Vec<(u32, Vec<(Field, Key)>)>,
+    /// Generation, set, key.
+    pub placements: Vec<(u32, u32, Key)>,
     pub slots: Vec<SlotTarget>,
     pub next_slot: u8,
+    pub retired_epoch: u64,
+}
+
+impl SystemKeys {
+    /// Every index key, whatever its set.
+    pub fn index_keys(&self) -> impl Iterator<Item = &(Field, Key)> {
+        self.index.iter().flat_map(|(_, keys)| keys)
+    }
+
+    /// Every key there is but those of the index.
+    pub fn others(&self) -> impl Iterator<Item = Key> {
+        let rings = self.system.iter().chain(&self.audit).map(|(_, key)| *key);
+        rings.chain([self.signing, self.ledger])
+    }
 }
 
 pub fn system_keys(bytes: &[u8]) -> SystemKeys {
     Row::read(bytes, |row| SystemKeys {
-        system: row.array(),
-        audit: row.array(),
+        system: row.list(|row| (row.u32(), row.array())),
+        audit: row.list(|row| (row.u32(), row.array())),
         signing: row.array(),
+        signers: row.list(|row| PastSigner {
+            key: row.array(),
+            until: row.uint(),
+            ledger: row.uint(),
+            note: row.text(),
+        }),
         ledger: row.array(),
-        index: row.list(|row| (row.field(), row.array())),
-        placements: row.list(|row| (row.u32(), row.array())),
+        index: row.list(|row| {
+            let set = row.u32();
+            (set, row.list(|row| (row.field(), row.array())))
+        }),
+        placements: row.list(|row| (row.u32(), row.u32(), row.array())),
         slots: row.list(|row| SlotTarget {
             number: row.byte(),
             kind: row.uint(),
@@ -136,6 +172,7 @@ pub fn system_keys(bytes: &[u8]) -> SystemKeys {
             public: row.array(),
         }),
         next_slot: row.byte(),
+        retired_epoch: row.uint(),
     })
 }
 
@@ -152,7 +189,8 @@ pub struct Keyset {
     pub subject: Id,
     pub audit: Key,
     pub keys: Vec<Dek>,
-    pub lookups: Vec<(Field, [u8; 32])>,
+    /// Field, set of index keys, mark.
+    pub lookups: Vec<(Field, u32, [u8; 32])>,
     pub next: u32,
 }
 
@@ -166,7 +204,7 @@ pub fn keyset(bytes: &[u8]) -> Keyset {
             period: row.u32(),
             key: row.array(),
         }),
-        lookups: row.list(|row| (row.field(), row.array())),
+        lookups: row.list(|row| (row.field(), row.u32(), row.array())),
         next: row.u32(),
     })
 }
@@ -445,6 +483,7 @@ pub fn entry(bytes: &[u8]) -> Entry {
         actor: match row.uint() {
             0 => None,
             1 => Some(row.array()),
+            2 => None,
             other => panic!("no actor of kind {other}"),
         },
         role: row.text(),

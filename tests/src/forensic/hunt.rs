@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::cipher::{Id, Key, Place, sha256};
-use super::form;
+use super::form::{self, Ring};
 use super::journal;
 use super::ledger;
 use super::loot::{Hints, IndexEntry, Loot, Node, PersonEntry};
@@ -144,7 +144,7 @@ impl Hunt<'_> {
         self.map_below(&[1, 0, 0, 0, 0], &epoch.people(), &revision);
         // Generations follow one another; some beyond the newest are tried as well.
         let placements = self.loot.system.iter().flat_map(|keys| &keys.placements);
-        let newest = placements.map(|(generation, _)| *generation).max();
+        let newest = placements.map(|(generation, ..)| *generation).max();
         for generation in 0..=newest.unwrap_or(0) + 2 {
             let root = [&[2][..], &generation.to_be_bytes()].concat();
             self.map_below(&root, &epoch.index(generation), &revision);
@@ -209,6 +209,18 @@ impl Hunt<'_> {
         entries
     }
 
+    /// What any key of a ring opens.
+    fn under(
+        &mut self,
+        ring: &Ring,
+        begins: fn(u8) -> bool,
+        places: &[Place<'_>],
+    ) -> Vec<(usize, Vec<u8>)> {
+        let each = ring.iter();
+        each.flat_map(|(number, key)| self.open(key, *number, begins, places))
+            .collect()
+    }
+
     /// What the system and audit keys open: state, policies, tombstones, entries of the log, receipts.
     /// API keys lie under hashes of their own, and belong to nobody.
     fn system_rows(&mut self) {
@@ -216,43 +228,43 @@ impl Hunt<'_> {
             .loot
             .system
             .iter()
-            .map(|keys| (keys.system, keys.audit));
-        let keys: BTreeSet<(Key, Key)> = keys.collect();
+            .map(|keys| (keys.system.clone(), keys.audit.clone()));
+        let keys: BTreeSet<(Ring, Ring)> = keys.collect();
         let stones: Vec<[u8; 32]> = self.hints.subjects.iter().map(|id| sha256(id)).collect();
         for (system, audit) in keys {
             let (mut entries, mut version) = (0, 0);
-            for (_, text) in self.open(&system, 0, row, &[Place::row(1, b"state")]) {
+            for (_, text) in self.under(&system, row, &[Place::row(1, b"state")]) {
                 let state = form::state(&text);
                 entries = entries.max(state.next_entry);
                 version = version.max(state.policy);
             }
             let numbers: Vec<[u8; 8]> = (0..entries).map(u64::to_be_bytes).collect();
             let places: Vec<_> = numbers.iter().map(|key| Place::row(11, key)).collect();
-            for (_, text) in self.open(&audit, 0, row, &places) {
+            for (_, text) in self.under(&audit, row, &places) {
                 self.loot.entries.extend(form::entries(&text));
             }
             let versions: Vec<[u8; 4]> = (0..=version).map(u32::to_be_bytes).collect();
             let mut places: Vec<_> = stones.iter().map(|key| Place::row(8, key)).collect();
             places.extend(versions.iter().map(|key| Place::row(9, key)));
-            for (place, text) in self.open(&system, 0, row, &places) {
+            for (place, text) in self.under(&system, row, &places) {
                 match place < stones.len() {
                     true => self.loot.tombstones.push(form::tombstone(&text)),
                     false => self.loot.policies.push(form::policy_row(&text)),
                 }
             }
-            for (_, text) in self.open(&system, 0, row, &[Place::row(20, &[0])]) {
+            for (_, text) in self.under(&system, row, &[Place::row(20, &[0])]) {
                 self.loot.backups.push(form::backups(&text));
             }
             let known = self.loot.backups.iter().flat_map(|backups| &backups.keys);
             let known: BTreeSet<Id> = known.map(|(backup, ..)| *backup).collect();
             let places: Vec<_> = known.iter().map(|key| Place::row(20, key)).collect();
-            for (_, text) in self.open(&system, 0, row, &places) {
+            for (_, text) in self.under(&system, row, &places) {
                 form::backup_row(&text);
             }
             let receipts = self.loot.entries.iter().filter_map(|entry| entry.receipt);
             let receipts: BTreeSet<Id> = receipts.map(|(receipt, _)| receipt).collect();
             let places: Vec<_> = receipts.iter().map(|key| Place::row(19, key)).collect();
-            for (_, text) in self.open(&system, 0, |first| first == b'{', &places) {
+            for (_, text) in self.under(&system, |first| first == b'{', &places) {
                 self.loot.receipts.push(text);
             }
         }
@@ -281,9 +293,10 @@ impl Hunt<'_> {
     }
 
     fn journal(&mut self, file: &[u8]) {
-        let keys: BTreeSet<Key> = self.loot.system.iter().map(|keys| keys.audit).collect();
-        for key in keys {
-            let frames = journal::frames(file, &self.vault, &key)
+        let keys = self.loot.system.iter().map(|keys| keys.audit.clone());
+        let keys: BTreeSet<Ring> = keys.collect();
+        for keys in keys {
+            let frames = journal::frames(file, &self.vault, &keys)
                 .into_iter()
                 .flatten();
             self.loot.texts.extend(frames.map(|(_, entry)| entry));

@@ -11,6 +11,8 @@ pub struct Ledger {
     pub entries: Vec<Vec<u8>>,
     /// Notes of heads, each with the number of the entry that it stands behind.
     pub heads: Vec<(u64, String)>,
+    /// Notes of keys that were followed by others.
+    pub changes: Vec<String>,
 }
 
 /// Whether a file is a ledger.
@@ -43,17 +45,19 @@ pub fn read(file: &[u8], vault: &Id, key: &Key) -> Option<Ledger> {
                 ledger.rows.push(frame[13..].to_vec());
                 (previous, rest) = (sha256(frame), after);
             }
-            2 => {
+            kind @ (2 | 3) => {
                 let (frame, after) = rest.split_at(13 + length);
                 assert_eq!(stands, number);
                 let place = Place {
                     record: &previous,
-                    ..Place::row(0x84, &frame[5..13])
+                    ..Place::row(0x82 + kind, &frame[5..13])
                 };
                 let note = open(key, vault, &place, &frame[13..])?;
-                ledger
-                    .heads
-                    .push((stands, String::from_utf8(note).unwrap()));
+                let note = String::from_utf8(note).unwrap();
+                match kind {
+                    2 => ledger.heads.push((stands, note)),
+                    _ => ledger.changes.push(note),
+                }
                 rest = after;
             }
             other => panic!("no frame of kind {other}"),

@@ -95,9 +95,9 @@ impl Loot {
     pub fn positions(&self, normal: &[u8]) -> HashSet<([u8; 8], [u8; 32])> {
         let mut positions = HashSet::new();
         for keys in &self.system {
-            for (_, key) in &keys.index {
+            for (_, key) in keys.index_keys() {
                 let mark = mac(key, &[&[1], normal]);
-                for (_, placement) in &keys.placements {
+                for (.., placement) in &keys.placements {
                     let place = mac(placement, &[b"value", &mark]);
                     positions.insert((place[..8].try_into().unwrap(), mark));
                 }

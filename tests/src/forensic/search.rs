@@ -288,11 +288,10 @@ fn outliving(loot: &Loot, roots: &[Root], anchors: &[&[u8]]) -> Outliving {
         keys.all.extend([epoch.people(), epoch.system()]);
     }
     for system in &loot.system {
-        keys.all
-            .extend([system.system, system.audit, system.signing, system.ledger]);
-        keys.index.extend(system.index.iter().map(|(_, key)| *key));
+        keys.all.extend(system.others());
+        keys.index.extend(system.index_keys().map(|(_, key)| *key));
         keys.placements
-            .extend(system.placements.iter().map(|(_, key)| *key));
+            .extend(system.placements.iter().map(|(.., key)| *key));
     }
     keys.all.extend(keys.index.iter().chain(&keys.placements));
     keys

@@ -34,7 +34,8 @@ pub(crate) fn need(route: &Route) -> Need {
         "list_api_keys" | "create_api_key" | "revoke_api_key" | "rotate_api_key" => {
             Need::May("api_keys.manage")
         }
-        "list_backups" | "backup_deleted" => Need::May("backups.manage"),
+        "list_backups" | "backup_deleted" | "create_backup" | "verify_backups" | "rekey_backup"
+        | "prune_backups" | "copy_ledger" => Need::May("backups.manage"),
         "list_key_slots" | "add_key_slot" | "test_key_slot" | "remove_key_slot"
         | "make_key_shares" | "list_keys" | "rotate_keys" => Need::May("keys.manage"),
         "read_policy" | "policy_versions" => Need::May("policy.read"),
@@ -104,6 +105,7 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
         "rotate_keys" => json(json!({"scope": "root"})),
         "test_key_slot" | "unlock" | "begin_keyholder" => json(json!({"passphrase": PASSPHRASE})),
         "backup_deleted" => json(json!({"part": "keys"})),
+        "create_backup" | "verify_backups" => json(json!({})),
         "verify_log" => json(json!({})),
         "apply_policy" => Sent::Bytes("text/plain", "[controller]\n".into()),
         "export_subject" => json(json!({"right": "access", "format": "json"})),

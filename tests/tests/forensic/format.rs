@@ -257,10 +257,12 @@ fn state(live: &mut Live, epoch: u64, story: &Story) -> State {
 /// The system keyset, the people map, the index and the keysets fit together.
 fn keys_and_people(live: &Live, story: &Story, policy: &PolicyRow) {
     let system = &live.system;
-    let [(generation, placement)] = system.placements[..] else {
+    let [(generation, set, placement)] = system.placements[..] else {
         panic!("one index is in use")
     };
-    assert_eq!(generation, 1);
+    assert_eq!((generation, set), (1, 0));
+    assert_eq!((system.index.len(), system.index[0].0), (1, 0));
+    assert!(system.signers.is_empty() && system.retired_epoch == 0);
     let (profile, fields) = policy.collection("profile");
     let (bookings, booking) = policy.collection("bookings");
     let email = (profile, fields.get("email"));
@@ -270,15 +272,15 @@ fn keys_and_people(live: &Live, story: &Story, policy: &PolicyRow) {
         (profile, fields.get("phone")),
         (bookings, booking.get("number")),
     ];
-    assert!(system.index.iter().map(|(field, _)| *field).eq(looked_up));
-    let own = [system.system, system.audit, system.signing, system.ledger];
-    assert_eq!(BTreeSet::from(own).len(), 4);
+    assert!(system.index_keys().map(|(field, _)| *field).eq(looked_up));
+    assert_eq!(system.others().collect::<BTreeSet<_>>().len(), 4);
     assert!(live.people.contains_key(&story.kept.id()));
     assert!(!live.people.contains_key(&story.erased.id()));
     assert_eq!((live.people.len(), live.keysets.len()), (67, 67));
     let mut entries = 0;
     for (subject, (_, handle)) in &live.people {
-        for (_, mark) in &live.keysets[handle].lookups {
+        for (_, set, mark) in &live.keysets[handle].lookups {
+            assert_eq!(*set, 0);
             let value = mac(&placement, &[b"value", mark]);
             let person = mac(&placement, &[b"person", mark, handle]);
             let tag: Id = [&value[..8], &person[..8]].concat().try_into().unwrap();
@@ -289,10 +291,10 @@ fn keys_and_people(live: &Live, story: &Story, policy: &PolicyRow) {
     }
     assert_eq!(entries, live.index.len());
     let keyset = &live.keysets[&live.handle(&story.kept.id())];
-    let marks: BTreeSet<[u8; 32]> = keyset.lookups.iter().map(|(_, mark)| *mark).collect();
+    let marks: BTreeSet<[u8; 32]> = keyset.lookups.iter().map(|(.., mark)| *mark).collect();
     let normal = story.kept.normal_forms();
     let expected = looked_up.iter().zip(&normal).map(|(field, normal)| {
-        let (_, key) = system.index.iter().find(|(of, _)| of == field).unwrap();
+        let (_, key) = system.index_keys().find(|(of, _)| of == field).unwrap();
         mac(key, &[&[1], normal])
     });
     assert_eq!(marks, expected.collect());

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use redb::{ReadableDatabase, ReadableTable, TableDefinition, TableHandle};
 
 use super::cipher::{Id, Key, Place, number_of, open};
-use super::form::{self, Keyset, SystemKeys};
+use super::form::{self, Keyset, Ring, SystemKeys};
 use super::unlock::Epoch;
 
 pub(crate) type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -66,7 +66,7 @@ impl Live {
         let person = |e: &Vec<u8>| (part(e, 0), (e[16..48].try_into().unwrap(), part(e, 48)));
         let people = entries.iter().map(person).collect();
         let mut entries = Vec::new();
-        for (generation, _) in &system.placements {
+        for (generation, ..) in &system.placements {
             let root = [&[2][..], &generation.to_be_bytes()].concat();
             let key = epoch.index(*generation);
             walk(nodes, &vault, &root, &key, &revision, 80, &mut entries);
@@ -101,14 +101,14 @@ impl Live {
     }
 
     pub(crate) fn sealed_by_system(&self, table: u8, key: &[u8], sealed: &[u8]) -> Vec<u8> {
-        assert_eq!(number_of(sealed), 0);
-        open(
-            &self.system.system,
-            &self.vault,
-            &Place::row(table, key),
-            sealed,
-        )
-        .unwrap()
+        self.under(&self.system.system, Place::row(table, key), sealed)
+    }
+
+    /// Opens an envelope under the key of a ring that it names.
+    pub(crate) fn under(&self, ring: &Ring, place: Place<'_>, sealed: &[u8]) -> Vec<u8> {
+        let number = number_of(sealed);
+        let (_, key) = ring.iter().find(|(of, _)| *of == number).unwrap();
+        open(key, &self.vault, &place, sealed).unwrap()
     }
 
     /// Opens an envelope of a person: what it holds, its compartment and period.

@@ -38,10 +38,10 @@ fn keys(report: &Report) -> (Vec<Key>, Vec<Key>) {
     let system = report.loot.system.iter();
     let index = system
         .clone()
-        .flat_map(|keys| keys.index.iter().map(|(_, key)| *key));
+        .flat_map(|keys| keys.index_keys().map(|(_, key)| *key));
     let placements = system.flat_map(|keys| &keys.placements);
-    let first = placements.filter(|(generation, _)| *generation == 0);
-    (index.collect(), first.map(|(_, key)| *key).collect())
+    let first = placements.filter(|(generation, ..)| *generation == 0);
+    (index.collect(), first.map(|(.., key)| *key).collect())
 }
 
 /// Whether for some key of a field the leaf of this value was written between two moments.
@@ -111,7 +111,7 @@ fn after_the_index_was_built_anew_nobody_can_compute_where_the_erased_had_been()
     tell("after the building", own, others);
     nothing(&report, &[&alida]);
     let placements = report.loot.system.iter().flat_map(|keys| &keys.placements);
-    let generations: Vec<u32> = placements.map(|(generation, _)| *generation).collect();
+    let generations: Vec<u32> = placements.map(|(generation, ..)| *generation).collect();
     assert!(!generations.is_empty(), "the reader has the keys of now");
     assert!(
         generations.iter().all(|generation| *generation == 1),

@@ -127,6 +127,7 @@ impl Scene {
             let call = Call {
                 principal: &keyholder,
                 purpose: None,
+                restricted_use: None,
                 id: CallId::generate(&mut OsEntropy),
             };
             let (_, token) = vault.create_token(&call, &role, None).unwrap();

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::cipher::{CHUNK, Id, Place, chunk_nonce, mac, open, open_chunk, sha256, unpadded};
+use super::cipher::{CHUNK, Id, Place, chunk_nonce, mac, open_chunk, sha256, unpadded};
 use super::form::{self, Blob, Entry, MetaRow, PolicyRow, State};
 use super::format::{EXPIRES, HOUR, OCCURRED, Story};
 use super::journal;
@@ -352,7 +352,7 @@ pub(crate) fn log(live: &mut Live, state: &State) -> Vec<Entry> {
             "no number is left out"
         );
         let place = Place::row(11, &key);
-        let text = open(&live.system.audit, &live.vault, &place, &sealed).unwrap();
+        let text = live.under(&live.system.audit, place, &sealed);
         let entries = form::entries(&text);
         assert!((1..=16).contains(&entries.len()));
         log.extend(entries);

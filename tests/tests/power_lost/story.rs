@@ -149,6 +149,7 @@ fn call(principal: &Principal) -> Call<'_> {
     Call {
         principal,
         purpose: Some("support"),
+        restricted_use: None,
         id: CallId::generate(&mut OsEntropy),
     }
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use tempfile::TempDir;
+use vault_core::backup::new_identity;
 use vault_core::clock::SystemClock;
 use vault_core::vault::{
     BackupBegin, BackupFacts, Call, LockedVault, Passphrase, Settings, VaultPaths,
@@ -81,7 +82,10 @@ impl Server {
             "listen = \"127.0.0.1:0\"\n[log]\nlevel = \"debug\"\nformat = \"{format}\"\n\
              [metrics]\nlisten = \"{metrics}\"\n[limits]\nunauthenticated_per_minute = 1000000\n\
              calls_per_second = 1000000\ncalls_burst = 1000000\nperson_calls_per_minute = 1000000\n\
-             lookups_per_minute = 1000000\nlookups_per_day = 1000000\n"
+             lookups_per_minute = 1000000\nlookups_per_day = 1000000\n\
+             [backup]\nto = \"{}\"\nrecipients = \"{}\"\n[backup.keep]\nlast = 2\n",
+            home.path().join("backups").display(),
+            new_identity().1,
         );
         let tls = tls.then(|| certificate(home.path(), &mut config, &mut secrets));
         private(&paths.dir.join("vault.toml"), config.as_bytes());

@@ -55,7 +55,7 @@ pub(crate) struct Recipe {
 pub(crate) type Made = BTreeMap<&'static str, String>;
 
 /// The order of the good calls: what is needed is made first, and what takes away comes last.
-pub(crate) const FIRST: [&str; 9] = [
+pub(crate) const FIRST: [&str; 11] = [
     "create_subject",
     "patch_single",
     "append_records",
@@ -66,6 +66,9 @@ pub(crate) const FIRST: [&str; 9] = [
     "create_api_key",
     // Leaves a job to look at, and to end.
     "run_retention",
+    "list_backups",
+    // Before one is made: the two exclude each other.
+    "rekey_backup",
 ];
 const LAST: [&str; 16] = [
     "backup_deleted",
@@ -131,12 +134,13 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
     match &*route.operation {
         "docs" | "healthz" | "privacy" | "problem" | "problems" | "readyz" | "list_api_keys"
         | "list_jobs" | "read_job" | "cancel_job" | "run_retention" | "list_backups"
-        | "list_key_slots" | "remove_key_slot" | "policy_versions" | "read_access"
-        | "read_audit" | "read_checkpoint" | "read_log_key" | "prove_entry" | "openapi"
-        | "privacy_statement" | "processing_records" | "read_receipt" | "status"
-        | "view_subject" | "erase_subject" | "withdraw_consent" | "list_sessions"
-        | "end_session" | "delete_record" | "delete_blob" | "delete_record_blob" | "head_blob"
-        | "head_record_blob" | "lock" | "read_policy" | "revoke_api_key" => recipe,
+        | "rekey_backup" | "prune_backups" | "copy_ledger" | "list_key_slots"
+        | "remove_key_slot" | "policy_versions" | "read_access" | "read_audit"
+        | "read_checkpoint" | "read_log_key" | "prove_entry" | "openapi" | "privacy_statement"
+        | "processing_records" | "read_receipt" | "status" | "view_subject" | "erase_subject"
+        | "withdraw_consent" | "list_sessions" | "end_session" | "delete_record"
+        | "delete_blob" | "delete_record_blob" | "head_blob" | "head_record_blob" | "lock"
+        | "read_policy" | "revoke_api_key" => recipe,
         "read_blob" | "read_record_blob" | "list_consents" | "read_consent" | "read_records"
         | "read_record" => hands_out(recipe),
         "prove_consistency" => Recipe {
@@ -172,6 +176,8 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
             {"method": "GET", "path": "/v1/subjects/$0.subject/records/profile", "purpose": "support"},
         ]}))),
         "backup_deleted" => body(json!({"part": "data"})),
+        "create_backup" => body(json!({"parts": "both"})),
+        "verify_backups" => body(json!({})),
         "export_subject" => hands_out(body(json!({"right": "access", "format": "json"}))),
         "import_lines" => body(json!({"import": "i", "last": true, "lines": [
             {"line": 1, "channel": CHANNEL, "user": user, "collection": "messages",

@@ -25,9 +25,9 @@ pub(crate) enum BackupCommand {
     /// List the backups at a target; needs no vault and no secret
     #[command(after_help = examples::BACKUP_LIST)]
     List {
-        /// The target's directory
+        /// The target's directory; that of the configuration without it
         #[arg(long, value_name = "DIR")]
-        from: PathBuf,
+        from: Option<PathBuf>,
     },
     /// Check a backup: every checksum, and with the identity every envelope; needs no vault
     #[command(after_help = examples::BACKUP_VERIFY)]
@@ -40,18 +40,18 @@ pub(crate) enum BackupCommand {
     Rekey {
         /// Which backup, bak_…
         backup: BackupId,
-        /// The target's directory
+        /// The target's directory; that of the configuration without it
         #[arg(long, value_name = "DIR")]
-        to: PathBuf,
+        to: Option<PathBuf>,
         #[command(flatten)]
         keys: KeyArguments,
     },
     /// Delete backups that no rule keeps, and key parts that have expired
     #[command(after_help = examples::BACKUP_PRUNE)]
     Prune {
-        /// The target's directory
+        /// The target's directory; that of the configuration without it
         #[arg(long, value_name = "DIR")]
-        to: PathBuf,
+        to: Option<PathBuf>,
         /// Keep the newest N
         #[arg(long, value_name = "N", default_value_t = 0)]
         keep_last: u32,
@@ -68,9 +68,9 @@ pub(crate) enum BackupCommand {
     /// Put the erasure ledger beside the backups
     #[command(after_help = examples::BACKUP_LEDGER)]
     Ledger {
-        /// The target's directory
+        /// The target's directory; that of the configuration without it
         #[arg(long, value_name = "DIR")]
-        to: PathBuf,
+        to: Option<PathBuf>,
     },
 }
 
@@ -86,16 +86,16 @@ pub(crate) struct KeyArguments {
     /// A file with that passphrase
     #[arg(long, value_name = "FILE", requires = "passphrase_recipient")]
     pub(crate) recipient_passphrase_file: Option<PathBuf>,
-    /// How long the key part lives: until it is deleted, erasures can be undone with it
-    #[arg(long, value_name = "PERIOD", default_value = "P30D", value_parser = Period::parse)]
-    pub(crate) keys_for: Period,
+    /// How long the key part lives: until it is deleted, erasures can be undone with it; 30 days unless told
+    #[arg(long, value_name = "PERIOD", value_parser = Period::parse)]
+    pub(crate) keys_for: Option<Period>,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct CreateArguments {
-    /// The target's directory, which is made if need be
+    /// The target's directory, which is made if need be; that of the configuration without it
     #[arg(long, value_name = "DIR")]
-    pub(crate) to: PathBuf,
+    pub(crate) to: Option<PathBuf>,
     /// Make the part that opens nothing, alone
     #[arg(long, conflicts_with_all = ["keys_only", "recipients", "passphrase_recipient"])]
     pub(crate) data_only: bool,
@@ -121,9 +121,9 @@ pub(crate) struct OpenArguments {
 pub(crate) struct VerifyArguments {
     /// Which backup, bak_…; all at the target without it
     pub(crate) backup: Option<BackupId>,
-    /// The target's directory
+    /// The target's directory; that of the configuration without it
     #[arg(long, value_name = "DIR")]
-    pub(crate) from: PathBuf,
+    pub(crate) from: Option<PathBuf>,
     /// The log's public key as `audit key` prints it, or a file that holds it: who signed the manifest
     #[arg(long, value_name = "VKEY")]
     pub(crate) key: Option<String>,
@@ -160,7 +160,13 @@ pub(crate) struct RestoreArguments {
 
 impl KeyArguments {
     /// When the key part is to be deleted.
-    pub(crate) fn end(&self) -> Timestamp {
-        self.keys_for.add_to(Timestamp::now())
+    pub(crate) fn end(&self, otherwise: &Period) -> Timestamp {
+        let period = self.keys_for.as_ref().unwrap_or(otherwise);
+        period.add_to(Timestamp::now())
+    }
+
+    /// Whether anything is said that a server's configuration says.
+    pub(crate) fn any(&self) -> bool {
+        !self.recipients.is_empty() || self.passphrase_recipient || self.keys_for.is_some()
     }
 }

@@ -14,7 +14,8 @@ use vault_core::policy::Period;
 use vault_core::refusal::Refusal;
 use vault_core::vault::{
     AccessQuery, AuditQuery, Call, KeyView, LockedVault, Onwards, Principal, RotationView,
-    Settings, SlotView, Sweep, TokenInput, TokenView, UnlockSecret, Vault, VaultPaths,
+    Settings, SlotView, Sweep, SystemKeyView, TokenInput, TokenView, UnlockSecret, Vault,
+    VaultPaths,
 };
 
 use super::{Backend, Scope};
@@ -73,6 +74,7 @@ impl Directory {
         let call = Call {
             principal: &self.keyholder,
             purpose: None,
+            restricted_use: None,
             id: CallId::generate(&mut OsEntropy),
         };
         Ok(work(&call)?)
@@ -193,13 +195,7 @@ impl Backend for Directory {
         Ok(json!({"slot": number, "removed": true, "warning": warning}))
     }
 
-    fn test_slot(&self, secret: &SecretText) -> Result<Value, Failure> {
-        let secret = secret.parse()?;
-        let number = self.call(|call| self.vault.test_slot(call, &secret))?;
-        Ok(json!({"slot": number}))
-    }
-
-    fn keys(&self, subject: Option<SubjectId>) -> Result<Value, Failure> {
+    fn keys(&self, subject: Option<SubjectId>, values: bool) -> Result<Value, Failure> {
         let keys = self.call(|call| self.vault.keys(call))?;
         let mut answer = json!({
             "root": {
@@ -207,12 +203,21 @@ impl Backend for Directory {
                 "slots": keys.slots,
                 "rotated_at": keys.root_at.map(|at| at.to_string()),
             },
-            "index": {"generation": keys.index_generation, "in_work": keys.index_in_work},
+            "index": {
+                "generation": keys.index_generation,
+                "in_work": keys.index_in_work,
+                "keys": keys.index_keys,
+            },
+            "signer": {"key": keys.signer, "past": keys.signers_past},
             "rotation": keys.rotation.as_ref().map(rotation),
         });
         if let Some(subject) = subject {
             let keys = self.call(|call| self.vault.subject_keys(call, subject))?;
             answer["subject_keys"] = keys.iter().map(key).collect();
+        }
+        if values {
+            let keys = self.call(|call| self.vault.system_keys(call))?;
+            answer["system_keys"] = keys.iter().map(system_key).collect();
         }
         Ok(answer)
     }
@@ -303,8 +308,13 @@ impl Backend for Directory {
         Ok(json!({"entries": entries, "next": page.next, "size": page.size}))
     }
 
-    fn log_key(&self) -> Result<String, Failure> {
-        Ok(self.vault.log_key()?)
+    fn log_keys(&self) -> Result<Value, Failure> {
+        let keys = self.vault.log_keys()?;
+        let past = keys
+            .past
+            .iter()
+            .map(|past| json!({"key": past.key, "until": past.until, "note": past.note}));
+        Ok(json!({"key": keys.key, "past": past.collect::<Vec<_>>()}))
     }
 
     fn log_checkpoint(&self) -> Result<String, Failure> {
@@ -383,11 +393,16 @@ fn key(view: &KeyView) -> Value {
     })
 }
 
+fn system_key(view: &SystemKeyView) -> Value {
+    json!({
+        "of": view.of,
+        "key": view.key,
+        "state": if view.current { "current" } else { "ending" },
+        "values": view.values,
+    })
+}
+
 fn rotation(view: &RotationView) -> Value {
-    let left = match view.ended_at {
-        Some(_) => view.skipped,
-        None => view.people.saturating_sub(view.done),
-    };
     json!({
         "number": view.number,
         "deep": view.deep,
@@ -397,8 +412,10 @@ fn rotation(view: &RotationView) -> Value {
         "ended_at": view.ended_at.map(|at| at.to_string()),
         "people": view.people,
         "people_done": view.done,
-        "people_left": left,
+        "people_left": view.people_left(),
         "people_skipped": view.skipped,
+        "step_done": view.step_done,
+        "step_total": view.step_total,
     })
 }
 

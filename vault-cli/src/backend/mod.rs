@@ -38,6 +38,10 @@ pub(crate) trait Backend {
     fn opened(&self) -> Option<(&Vault, &Principal)> {
         None
     }
+    /// The server, where one is asked: for what this process does not do itself.
+    fn remote(&self) -> Option<&Remote> {
+        None
+    }
     /// State and counts.
     fn status(&self) -> Result<Value, Failure>;
     /// The policy in force: `{version, applied_at, sha256, source}`.
@@ -66,10 +70,9 @@ pub(crate) trait Backend {
     ) -> Result<Value, Failure>;
     /// Removes a slot: `{slot, removed, warning}`.
     fn remove_slot(&self, number: u8) -> Result<Value, Failure>;
-    /// `{slot}`: a number or null.
-    fn test_slot(&self, secret: &SecretText) -> Result<Value, Failure>;
-    /// State of the vault's keys, and of a person's: `{root, index, rotation, subject_keys}`.
-    fn keys(&self, subject: Option<SubjectId>) -> Result<Value, Failure>;
+    /// State of the vault's keys, of a person's, and with `values` of those that rows of nobody lie under:
+    /// `{root, index, signer, rotation, subject_keys, system_keys}`.
+    fn keys(&self, subject: Option<SubjectId>, values: bool) -> Result<Value, Failure>;
     /// Replaces keys, or begins to: `{scope, …}`.
     fn rotate(&self, scope: Scope) -> Result<Value, Failure>;
     /// Waits for the end of what [`Scope::All`] began, or does it; `tell` hears how far it is, and says
@@ -85,8 +88,13 @@ pub(crate) trait Backend {
     fn erase(&self, subject: SubjectId) -> Result<Value, Failure>;
     /// A page of the log, the newest first: `{entries: [{number, hash, entry}], next, size}`.
     fn audit(&self, query: &AuditQuery) -> Result<Value, Failure>;
-    /// The log's public key, on one line.
-    fn log_key(&self) -> Result<String, Failure>;
+    /// The log's public keys: `{key, past: [{key, until, note}]}`.
+    fn log_keys(&self) -> Result<Value, Failure>;
+    /// The present one, on one line.
+    fn log_key(&self) -> Result<String, Failure> {
+        let keys = self.log_keys()?;
+        Ok(keys["key"].as_str().unwrap_or_default().to_owned())
+    }
     /// A checkpoint over the whole log, signed now.
     fn log_checkpoint(&self) -> Result<String, Failure>;
     /// Holds the log to its checkpoints and to `notes`: `{sound, entries, root, checkpoints, faults,

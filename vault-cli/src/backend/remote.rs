@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use vault_core::id::{ReceiptId, SubjectId, TokenId};
+use vault_core::id::{BackupId, ReceiptId, SubjectId, TokenId};
 use vault_core::policy::Period;
 use vault_core::vault::{AccessQuery, AuditQuery, TokenInput, UnlockError};
 use vault_server::urls;
@@ -118,6 +118,12 @@ impl Remote {
         remote.client.bear(token);
         remote.lent = true;
         Ok(remote)
+    }
+
+    /// Tries a secret on the slots. Those of a directory are tried on their file alone.
+    pub(crate) fn test_slot(&self, secret: &SecretText) -> Result<Value, Failure> {
+        let body = secret_body(secret);
+        self.send("POST", urls::KEY_SLOT_TEST, Some(&body.0))
     }
 
     fn text(&self, path: &str) -> Result<String, Failure> {
@@ -238,7 +244,61 @@ fn access_path(subject: SubjectId, query: &AccessQuery) -> String {
     path
 }
 
+impl Remote {
+    /// The registry, and what the configuration says of backups.
+    pub(crate) fn backups(&self) -> Result<Value, Failure> {
+        self.send("GET", urls::BACKUPS, None)
+    }
+
+    /// Begins a backup of `both`, `data` or `keys`: its job.
+    pub(crate) fn create_backup(&self, parts: &str) -> Result<Value, Failure> {
+        self.send("POST", urls::BACKUPS, Some(&json!({"parts": parts})))
+    }
+
+    /// Begins to read a backup back, or all: the job.
+    pub(crate) fn verify_backups(&self, backup: Option<BackupId>) -> Result<Value, Failure> {
+        let body = match backup {
+            Some(backup) => json!({"backup": backup.to_string()}),
+            None => json!({}),
+        };
+        self.send("POST", urls::BACKUPS_VERIFY, Some(&body))
+    }
+
+    /// Begins to give a backup today's keys: the job.
+    pub(crate) fn rekey_backup(&self, backup: BackupId) -> Result<Value, Failure> {
+        let path = urls::at(urls::BACKUP_REKEY, &[&backup]);
+        self.send("POST", &path, Some(&json!({})))
+    }
+
+    /// Lets go what the rules do not keep, or says what that is.
+    pub(crate) fn prune_backups(&self, dry_run: bool) -> Result<Value, Failure> {
+        let path = format!("{}?dry_run={dry_run}", urls::BACKUPS_PRUNE);
+        let (client, body) = (&self.client, json!({}));
+        answer(client.call_within(LONG_WAIT, "POST", &path, None, Some(&body))?)
+    }
+
+    /// Copies the erasure ledger to every target: how the copies stand.
+    pub(crate) fn copy_ledger(&self) -> Result<Value, Failure> {
+        let (client, body) = (&self.client, json!({}));
+        answer(client.call_within(LONG_WAIT, "POST", urls::BACKUPS_LEDGER, None, Some(&body))?)
+    }
+
+    /// A job as it stands.
+    pub(crate) fn job(&self, number: u64) -> Result<Value, Failure> {
+        self.send("GET", &urls::at(urls::JOB, &[&number]), None)
+    }
+
+    /// Asks a job to end.
+    pub(crate) fn cancel_job(&self, number: u64) -> Result<Value, Failure> {
+        self.send("DELETE", &urls::at(urls::JOB, &[&number]), None)
+    }
+}
+
 impl Backend for Remote {
+    fn remote(&self) -> Option<&Remote> {
+        Some(self)
+    }
+
     fn status(&self) -> Result<Value, Failure> {
         self.send("GET", urls::STATUS, None)
     }
@@ -314,16 +374,11 @@ impl Backend for Remote {
         self.send("DELETE", &urls::at(urls::KEY_SLOT, &[&number]), None)
     }
 
-    fn test_slot(&self, secret: &SecretText) -> Result<Value, Failure> {
-        let body = secret_body(secret);
-        self.send("POST", urls::KEY_SLOT_TEST, Some(&body.0))
-    }
-
-    fn keys(&self, subject: Option<SubjectId>) -> Result<Value, Failure> {
-        let path = match subject {
-            Some(subject) => format!("{}?subject={subject}", urls::KEYS),
-            None => urls::KEYS.to_owned(),
-        };
+    fn keys(&self, subject: Option<SubjectId>, values: bool) -> Result<Value, Failure> {
+        let mut path = format!("{}?values={values}", urls::KEYS);
+        if let Some(subject) = subject {
+            path.push_str(&format!("&subject={subject}"));
+        }
         self.send("GET", &path, None)
     }
 
@@ -341,7 +396,7 @@ impl Backend for Remote {
 
     fn rotate_on(&self, tell: &mut dyn FnMut(&Value) -> bool) -> Result<Value, Failure> {
         loop {
-            let rotation = self.keys(None)?["rotation"].take();
+            let rotation = self.keys(None, false)?["rotation"].take();
             let over = rotation["state"] == "done" || rotation["state"] == "paused";
             if over || !tell(&rotation) {
                 return Ok(rotation);
@@ -375,8 +430,8 @@ impl Backend for Remote {
         self.send("GET", &audit_path(query), None)
     }
 
-    fn log_key(&self) -> Result<String, Failure> {
-        Ok(self.text(urls::LOG_KEY)?.trim().to_owned())
+    fn log_keys(&self) -> Result<Value, Failure> {
+        self.send("GET", urls::LOG_KEY, None)
     }
 
     fn log_checkpoint(&self) -> Result<String, Failure> {

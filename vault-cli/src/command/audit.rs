@@ -23,8 +23,8 @@ pub(super) fn run(context: &Context<'_>, command: &AuditCommand) -> Result<(), F
         AuditCommand::Verify { checkpoints } => verify(context, checkpoints),
         AuditCommand::Export { to } => export::run(context, to.as_deref()),
         AuditCommand::Key => {
-            let key = context.backend()?.log_key()?;
-            terminal.answer(&json!({"key": key}), |_| key.clone());
+            let keys = context.backend()?.log_keys()?;
+            terminal.answer(&keys, |_| cell(&keys["key"]));
             Ok(())
         }
         AuditCommand::Checkpoint => {

@@ -213,6 +213,8 @@ fn backups(status: &Value) -> Option<Backups> {
         }),
         horizon: time("erasure_horizon"),
         overdue: told["key_parts_overdue"].as_u64().unwrap_or(0),
+        failures: told["failures"].as_u64().unwrap_or(0),
+        ledger_behind_seconds: told["ledger_behind_seconds"].as_u64().unwrap_or(0),
     })
 }
 

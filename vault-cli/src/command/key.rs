@@ -11,14 +11,14 @@ use crate::terminal::{Column, Table, Terminal, Tone};
 
 /// What `--deep` replaces, and what not.
 const DEEP: &str = "replaces the root key and the anchor's secret at once, then every key of every person \
-    with all nodes above them, then the key that places the index; keeps the keys of the log, of its \
-    signature, of look-up values and of rows that belong to nobody, a person's audit key, and the key \
-    inside each blob, which seals that blob alone";
+    with all nodes above them, then the index with its keys, and the keys of the log, of its signature and of \
+    rows that belong to nobody; keeps the key of the erasure ledger, which backups from before need, a \
+    person's audit key, and the key inside each blob, which seals that blob alone";
 
 pub(super) fn run(context: &Context<'_>, command: &KeyCommand) -> Result<(), Failure> {
     match command {
         KeyCommand::Status { subject } => {
-            let answer = context.backend()?.keys(*subject)?;
+            let answer = context.backend()?.keys(*subject, true)?;
             context
                 .terminal
                 .answer(&answer, |terminal| status(terminal, &answer));
@@ -28,7 +28,7 @@ pub(super) fn run(context: &Context<'_>, command: &KeyCommand) -> Result<(), Fai
         KeyCommand::Rotate(RotateCommand::Subject { subject }) => {
             let backend = context.backend()?;
             if context.globals.dry_run {
-                let keys = backend.keys(Some(*subject))?["subject_keys"].take();
+                let keys = backend.keys(Some(*subject), false)?["subject_keys"].take();
                 let answer = json!({"would_replace": keys});
                 context.terminal.answer(&answer, |terminal| {
                     format!("would replace\n{}", terminal.table(&keys_of(&keys)))
@@ -45,7 +45,7 @@ pub(super) fn run(context: &Context<'_>, command: &KeyCommand) -> Result<(), Fai
             Ok(())
         }
         KeyCommand::Rotate(RotateCommand::All { status: true, .. }) => {
-            let mut answer = context.backend()?.keys(None)?;
+            let mut answer = context.backend()?.keys(None, false)?;
             let answer = json!({"rotation": answer["rotation"].take()});
             context
                 .terminal
@@ -156,7 +156,7 @@ fn to_the_end(context: &Context<'_>, backend: &dyn Backend) -> Result<Value, Fai
     drop(step);
     match rotation.is_null() {
         // Another process has ended it meanwhile.
-        true => Ok(backend.keys(None)?["rotation"].take()),
+        true => Ok(backend.keys(None, false)?["rotation"].take()),
         false => Ok(rotation),
     }
 }
@@ -179,11 +179,23 @@ fn sentence(rotation: &Value) -> String {
             day(&rotation["ended_at"]),
             rotation["people_left"],
         ),
-        (state, Some("index")) => format!(
-            "rotation {}{kind} is {}: everybody has new keys, the index is built anew",
-            rotation["number"],
-            state.unwrap_or("under way"),
-        ),
+        (state, Some(stage @ ("index" | "marks" | "rows"))) => {
+            let (what, of) = match stage {
+                "index" => ("the index is built under new keys", "people"),
+                "marks" => ("what led to the old index leaves the keysets", "people"),
+                _ => (
+                    "what belongs to nobody, and the log, is sealed again",
+                    "rows",
+                ),
+            };
+            format!(
+                "rotation {}{kind} is {}: everybody has new keys; {what}: {} of {} {of}",
+                rotation["number"],
+                state.unwrap_or("under way"),
+                rotation["step_done"],
+                rotation["step_total"],
+            )
+        }
         (state, _) => format!(
             "rotation {}{kind} is {}: {done} of {people} people have new keys, {} are left",
             rotation["number"],
@@ -201,11 +213,33 @@ fn status(terminal: &Terminal, answer: &Value) -> String {
             ("root key, slots", cell(&root["slots"])),
             ("root key rotated", day(&root["rotated_at"])),
             ("index, generation", cell(&index["generation"])),
+            ("index, keys", cell(&index["keys"])),
+            ("log signed by", cell(&answer["signer"]["key"])),
             ("people's keys", sentence(&answer["rotation"])),
         ]
         .map(|(name, value)| (name.to_owned(), value)),
     );
     let mut text = terminal.table(&table);
+    let system = &answer["system_keys"];
+    if system.is_array() {
+        text = format!(
+            "{}\n\n{}",
+            text.trim_end(),
+            terminal.table(&system_keys(system))
+        );
+        let ending = system.as_array().into_iter().flatten();
+        for key in ending.filter(|key| key["state"] == "ending") {
+            text.push_str(&format!(
+                "{} values still under key {} of {}\n",
+                key["values"],
+                key["key"],
+                match key["of"] == "log" {
+                    true => "the log",
+                    false => "rows that belong to nobody",
+                },
+            ));
+        }
+    }
     let keys = &answer["subject_keys"];
     if keys.is_array() {
         text = format!("{}\n\n{}", text.trim_end(), terminal.table(&keys_of(keys)));
@@ -218,6 +252,20 @@ fn status(terminal: &Terminal, answer: &Value) -> String {
         }
     }
     text
+}
+
+fn system_keys(keys: &Value) -> Table {
+    let mut table = Table::new(vec![
+        Column::name("of"),
+        Column::new("key", 0),
+        Column::new("state", 1),
+        Column::new("values", 2),
+    ]);
+    for key in keys.as_array().into_iter().flatten() {
+        let cells = ["of", "key", "state", "values"].map(|name| cell(&key[name]));
+        table.push(cells.map(|text| (text, Tone::Plain)).into());
+    }
+    table
 }
 
 fn keys_of(keys: &Value) -> Table {

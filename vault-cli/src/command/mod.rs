@@ -41,14 +41,16 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// The server at this address, called with the role of `--token-file`.
+    fn server(&self, url: &str) -> Result<Remote, Failure> {
+        let tls = place::tls(&self.globals, &self.environment)?;
+        Remote::new(url, self.globals.token_file.as_deref(), &tls)
+    }
+
     /// Opens the vault that is meant: its server, its directory, or the server that holds that.
     fn backend(&self) -> Result<Box<dyn Backend>, Failure> {
         let dir = match place::place(&self.globals, &self.environment)? {
-            Place::Server(url) => {
-                let tls = place::tls(&self.globals, &self.environment)?;
-                let remote = Remote::new(&url, self.globals.token_file.as_deref(), &tls)?;
-                return Ok(Box::new(remote));
-            }
+            Place::Server(url) => return Ok(Box::new(self.server(&url)?)),
             Place::Directory(dir) => dir,
         };
         let paths = place::paths(&dir, &self.globals)?;

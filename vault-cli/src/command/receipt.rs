@@ -10,7 +10,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use vault_core::audit::checkpoint::VerifierKey;
 use vault_core::audit::hex;
-use vault_core::audit::receipt::{self, Opened, Verified};
+use vault_core::audit::receipt::{self, Opened, ReceiptError, Verified};
 use vault_server::receipt_page;
 
 use super::{Context, status};
@@ -121,6 +121,15 @@ fn read(file: &Path) -> Result<Value, Failure> {
 /// Whether it stands.
 fn check(document: &Value, key: &VerifierKey) -> Result<Verified, Failure> {
     receipt::verify(document, key).map_err(|error| {
+        if let ReceiptError::OtherKey { needs } = &error {
+            return Failure::new(
+                Exit::Usage,
+                "receipt_needs_another_key",
+                format!("the receipt does not verify by this key: it needs the key {needs}"),
+                "the log has had several keys: take the one that begins so from where you kept it, or from \
+                 `GET /v1/log/key` as JSON, which lists them with notes that lead from each to the next",
+            );
+        }
         Failure::caused(
             Exit::Damaged,
             "receipt_does_not_verify",

@@ -96,6 +96,9 @@ fn not_served(error: &ServeError) -> Failure {
         ServeError::Alarm(_) => {
             "correct the keys `alarm.…` in vault.toml, or the files that they name"
         }
+        ServeError::Backup(_) => {
+            "name a directory on another disk in `backup.to` and `backup.ledger_to` (vault.toml, or VAULT_BACKUP_…)"
+        }
         ServeError::Listen(..) => {
             "choose another address with --listen (without TLS loopback only), or stop what listens there"
         }

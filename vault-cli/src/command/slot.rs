@@ -218,10 +218,10 @@ fn test(
 ) -> Result<Value, Failure> {
     let secret = candidate(context, kind, file)?;
     match place::place(&context.globals, &context.environment)? {
-        Place::Server(_) => {
+        Place::Server(url) => {
             // A text that can be none of its kind opens no slot, and is not sent.
             secret.parse()?;
-            context.backend()?.test_slot(&secret)
+            context.server(&url)?.test_slot(&secret)
         }
         Place::Directory(dir) => {
             let paths = place::paths(&dir, &context.globals)?;

@@ -225,6 +225,7 @@ fn call(principal: &vault_core::vault::Principal) -> Call<'_> {
     Call {
         principal,
         purpose: None,
+        restricted_use: None,
         id: CallId::generate(&mut OsEntropy),
     }
 }

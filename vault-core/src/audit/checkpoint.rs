@@ -72,6 +72,20 @@ impl VerifierKey {
         }
     }
 
+    /// The key with this public half; `None` if it is none.
+    #[must_use]
+    pub(crate) fn from_bytes(vault: VaultId, key: &[u8; 32]) -> Option<Self> {
+        Some(Self {
+            name: vault.to_string(),
+            key: VerifyingKey::from_bytes(key).ok()?,
+        })
+    }
+
+    /// The public half itself.
+    pub(crate) fn bytes(&self) -> [u8; 32] {
+        self.key.to_bytes()
+    }
+
     /// Reads `name+hash+key`.
     ///
     /// # Errors
@@ -132,6 +146,16 @@ impl VerifierKey {
             && self.key.verify_strict(&signed, &signature).is_ok()
     }
 
+    /// Which key a note needs that one of this name has signed, and this one has not: name and hash.
+    pub(crate) fn other_of_same_name(&self, note: &str) -> Option<String> {
+        let note = Note::parse(note).ok()?;
+        let own = key_hash(&self.name, &self.key);
+        let mut signers = note.signers().filter(|(name, _)| *name == self.name);
+        let (name, hash) = signers.next()?;
+        let both = hash == own || signers.any(|(_, hash)| hash == own);
+        (!both).then(|| format!("{name}+{}", super::hex(&hash)))
+    }
+
     /// The name in its notes, and the origin of its checkpoints.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -156,6 +180,18 @@ impl Checkpoint {
     #[must_use]
     pub fn sign(&self, vault: VaultId, seed: &Secret<32>) -> String {
         sign_note(&self.text(&vault.to_string()), vault, seed)
+    }
+
+    /// The note, signed by the next key and by the one before it.
+    #[must_use]
+    pub(crate) fn sign_by_both(
+        &self,
+        vault: VaultId,
+        next: &Secret<32>,
+        former: &Secret<32>,
+    ) -> String {
+        let text = self.text(&vault.to_string());
+        cosign(sign_note(&text, vault, next), &text, vault, former)
     }
 
     /// The checkpoint in a note, once this key has signed it. Signatures of others (witnesses) and
@@ -191,10 +227,15 @@ impl Checkpoint {
 
 /// Signs a text, whose every line ends, with a vault's key.
 pub(crate) fn sign_note(text: &str, vault: VaultId, seed: &Secret<32>) -> String {
+    cosign(format!("{text}\n"), text, vault, seed)
+}
+
+/// Puts another signature behind those of a note over `text`.
+pub(crate) fn cosign(note: String, text: &str, vault: VaultId, seed: &Secret<32>) -> String {
     let key = VerifierKey::of(vault, seed);
     let signature = SigningKey::from_bytes(seed.expose()).sign(text.as_bytes());
     let bytes = [&key_hash(&key.name, &key.key)[..], &signature.to_bytes()].concat();
-    format!("{text}\n\u{2014} {} {}\n", key.name, BASE64.encode(&bytes))
+    note + &format!("\u{2014} {} {}\n", key.name, BASE64.encode(&bytes))
 }
 
 /// A note in its two parts.
@@ -221,6 +262,16 @@ impl<'n> Note<'n> {
             return Err(CheckpointError::Form);
         }
         Ok(Self { text, signatures })
+    }
+
+    /// Of each signature, whose name it bears and the first bytes of the hash of whose key: nothing is
+    /// verified.
+    pub(crate) fn signers(&self) -> impl Iterator<Item = (&'n str, [u8; 4])> {
+        self.signatures.lines().filter_map(|line| {
+            let (name, bytes) = line.strip_prefix("\u{2014} ")?.split_once(' ')?;
+            let bytes = BASE64.decode(bytes.as_bytes()).ok()?;
+            Some((name, *bytes.first_chunk()?))
+        })
     }
 
     /// What was signed.

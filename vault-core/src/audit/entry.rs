@@ -18,6 +18,8 @@ pub enum Actor {
     Keyholder,
     /// An API key.
     Token(TokenId),
+    /// The server by itself, as its configuration has it.
+    Server,
 }
 
 /// One entry of the log.
@@ -87,6 +89,7 @@ impl Entry {
         members.insert("action", json!(action));
         let actor = match actor {
             Actor::Keyholder => "keyholder".to_owned(),
+            Actor::Server => "server".to_owned(),
             Actor::Token(token) => token.to_string(),
         };
         members.insert("actor", json!(actor));

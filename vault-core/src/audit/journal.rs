@@ -9,13 +9,14 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
 
-use crate::crypto::{ENVELOPE_OVERHEAD, Location, Secret, seal, sha256, unseal};
+use crate::crypto::{ENVELOPE_OVERHEAD, Location, key_number, sha256};
 use crate::entropy::Entropy;
 use crate::id::VaultId;
+use crate::keys::ring::KeyRing;
 use crate::limits::{JOURNAL_BYTES_MAX, VALUE_BYTES_MAX};
 
 const MAGIC: &[u8; 8] = b"vlt-jrnl";
@@ -41,11 +42,14 @@ pub enum JournalError {
 /// The journal of an open vault.
 pub struct Journal {
     vault: VaultId,
-    key: Secret<32>,
+    path: PathBuf,
     state: Mutex<State>,
 }
 
 struct State {
+    keys: KeyRing,
+    /// A frame in the file may be under a key that is not the newest.
+    old: bool,
     file: File,
     length: u64,
     sequence: u64,
@@ -68,7 +72,7 @@ impl Journal {
     pub fn open(
         path: &Path,
         vault: VaultId,
-        key: Secret<32>,
+        keys: KeyRing,
         folded: u64,
         entropy: &mut dyn Entropy,
     ) -> Result<Self, JournalError> {
@@ -82,6 +86,8 @@ impl Journal {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         let mut state = State {
+            keys,
+            old: false,
             file,
             length: 0,
             sequence: folded,
@@ -96,14 +102,14 @@ impl Journal {
             if &bytes[..8] != MAGIC || bytes[8] != VERSION {
                 return Err(JournalError::Damaged);
             }
-            state.read(vault, &key, &bytes, folded)?;
+            state.read(vault, &bytes, folded)?;
             state.cut = bytes.len() as u64 - state.length;
             state.file.set_len(state.length)?;
             seek_end(&mut state.file)?;
         }
         Ok(Self {
             vault,
-            key,
+            path: path.to_owned(),
             state: Mutex::new(state),
         })
     }
@@ -119,7 +125,7 @@ impl Journal {
             return Err(io::Error::other("an earlier write failed").into());
         }
         let sequence = state.sequence + 1;
-        let frame = frame(self.vault, &self.key, sequence, &state.previous, entry);
+        let frame = frame(self.vault, &state.keys, sequence, &state.previous, entry);
         if let Err(error) = state.file.write_all(&frame) {
             let length = state.length;
             let cut = state.file.set_len(length);
@@ -179,29 +185,78 @@ impl Journal {
         }
         Ok(())
     }
+
+    /// Seals with the newest of these keys from now on.
+    pub fn adopt(&self, keys: KeyRing) {
+        let mut state = self.state.lock();
+        state.old |= keys.newest() != state.keys.newest() && state.length > HEADER_BYTES as u64;
+        state.keys = keys;
+    }
+
+    /// Puts another file in its place if any of it is under an old key: it begins with what the log does
+    /// not have yet, under the newest. Such a key may go only after this, and is needed no more, whatever a
+    /// power loss brings back: the new file is on the medium before it gets its name.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Io`]; the journal goes on in the file that it has.
+    pub fn renew(&self, entropy: &mut dyn Entropy) -> Result<(), JournalError> {
+        let mut state = self.state.lock();
+        if !state.old {
+            return Ok(());
+        }
+        let mut bytes = header(entropy).to_vec();
+        let mut previous = sha256(&[&bytes]);
+        for (sequence, entry) in &state.pending {
+            let frame = frame(self.vault, &state.keys, *sequence, &previous, entry);
+            previous = sha256(&[&frame]);
+            bytes.extend_from_slice(&frame);
+        }
+        let unfinished = self.path.with_extension("unfinished");
+        let mut options = OpenOptions::new();
+        let mut file = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&unfinished)?;
+        file.write_all(&bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&unfinished, &self.path)?;
+        // From here on the old file has no name, and nothing may be written to it.
+        state.file = file;
+        state.length = bytes.len() as u64;
+        state.previous = previous;
+        state.old = false;
+        state.broken = false;
+        let parent = self.path.parent().filter(|p| *p != Path::new(""));
+        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+        Ok(())
+    }
+}
+
+fn header(entropy: &mut dyn Entropy) -> [u8; HEADER_BYTES] {
+    let mut header = [0; HEADER_BYTES];
+    header[..8].copy_from_slice(MAGIC);
+    header[8] = VERSION;
+    entropy.fill(&mut header[9..]);
+    header
 }
 
 impl State {
     fn begin(&mut self, entropy: &mut dyn Entropy) -> Result<(), JournalError> {
-        let mut header = [0; HEADER_BYTES];
-        header[..8].copy_from_slice(MAGIC);
-        header[8] = VERSION;
-        entropy.fill(&mut header[9..]);
+        let header = header(entropy);
         self.file.set_len(0)?;
         seek_end(&mut self.file)?;
         self.file.write_all(&header)?;
         self.length = HEADER_BYTES as u64;
         self.previous = sha256(&[&header]);
+        self.old = false;
         Ok(())
     }
 
-    fn read(
-        &mut self,
-        vault: VaultId,
-        key: &Secret<32>,
-        bytes: &[u8],
-        folded: u64,
-    ) -> Result<(), JournalError> {
+    fn read(&mut self, vault: VaultId, bytes: &[u8], folded: u64) -> Result<(), JournalError> {
         let mut at = HEADER_BYTES;
         self.previous = sha256(&[&bytes[..at]]);
         while let Some(head) = bytes.get(at..at + 12) {
@@ -216,8 +271,12 @@ impl State {
             };
             let end = at + 12 + length;
             let place = sequence.to_be_bytes();
-            match unseal(key, &location(vault, &place, &self.previous), envelope) {
+            let opened = self
+                .keys
+                .unseal(&location(vault, &place, &self.previous), envelope);
+            match opened {
                 Ok(entry) => {
+                    self.old |= key_number(envelope) != Some(self.keys.newest());
                     if sequence > folded {
                         self.pending.push((sequence, entry.to_vec()));
                     }
@@ -249,13 +308,14 @@ fn location<'a>(vault: VaultId, sequence: &'a [u8; 8], previous: &'a [u8; 32]) -
 
 fn frame(
     vault: VaultId,
-    key: &Secret<32>,
+    keys: &KeyRing,
     sequence: u64,
     previous: &[u8; 32],
     entry: &[u8],
 ) -> Vec<u8> {
     let place = sequence.to_be_bytes();
-    let envelope = seal(key, 0, &location(vault, &place, previous), entry).expect("short");
+    let envelope = keys.seal(&location(vault, &place, previous), entry);
+    let envelope = envelope.expect("short");
     let length = u32::try_from(envelope.len()).expect("short");
     let mut frame = Vec::with_capacity(12 + envelope.len());
     frame.extend_from_slice(&length.to_be_bytes());
@@ -267,13 +327,14 @@ fn frame(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::Secret;
     use crate::entropy::SeededEntropy;
 
     const VAULT: VaultId = VaultId::from_bytes([1; 16]);
 
     fn open(path: &Path, folded: u64) -> Result<Journal, JournalError> {
-        let key = Secret::take(&mut [9; 32]);
-        Journal::open(path, VAULT, key, folded, &mut SeededEntropy::new(1))
+        let keys = KeyRing::of(Secret::take(&mut [9; 32]));
+        Journal::open(path, VAULT, keys, folded, &mut SeededEntropy::new(1))
     }
 
     fn texts(journal: &Journal) -> Vec<Vec<u8>> {
@@ -296,6 +357,48 @@ mod tests {
         journal.append(b"ten").unwrap();
         drop(journal);
         assert_eq!(texts(&open(&path, 3).unwrap()), [b"ten"]);
+    }
+
+    /// What would be lost: reads whose frames lie under a key that went.
+    #[test]
+    fn a_new_key_goes_on_in_the_same_file_and_the_old_is_needed_until_it_begins_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let old = || KeyRing::of(Secret::take(&mut [9; 32]));
+        let ring = |retired: bool| {
+            let mut ring = old();
+            ring.succeed(&mut SeededEntropy::new(5));
+            ring.retire(|_| !retired);
+            ring
+        };
+        let again = |keys: KeyRing, folded: u64| {
+            Journal::open(&path, VAULT, keys, folded, &mut SeededEntropy::new(1))
+        };
+        let journal = again(old(), 0).unwrap();
+        journal.append(b"one").unwrap();
+        journal.adopt(ring(false));
+        journal.append(b"two").unwrap();
+        drop(journal);
+        // Without the old key nothing of it is read, and nobody is told that all is well.
+        assert!(matches!(again(ring(true), 0), Err(JournalError::Damaged)));
+        let journal = again(ring(false), 0).unwrap();
+        assert_eq!(texts(&journal), [b"one", b"two"]);
+        let entropy = &mut SeededEntropy::new(2);
+        journal.folded(1, entropy).unwrap();
+        journal.renew(entropy).unwrap();
+        journal.append(b"six").unwrap();
+        drop(journal);
+        // What the log did not have came along, under the new key alone.
+        let journal = again(ring(true), 1).unwrap();
+        assert_eq!(
+            (texts(&journal), journal.cut()),
+            (vec![b"two".to_vec(), b"six".to_vec()], 0)
+        );
+        let before = std::fs::read(&path).unwrap();
+        journal.renew(entropy).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), before, "nothing to renew");
+        drop(journal);
+        assert_eq!(texts(&again(ring(true), 2).unwrap()), [b"six"]);
     }
 
     #[test]

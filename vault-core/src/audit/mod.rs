@@ -11,12 +11,14 @@ mod entry;
 pub mod journal;
 pub mod merkle;
 pub mod receipt;
+pub mod signer;
 pub mod tree;
 pub mod verify;
 
 use crate::clock::day_of;
-use crate::crypto::{Location, Secret, hmac, seal, unseal};
+use crate::crypto::{Location, Secret, hmac};
 use crate::id::VaultId;
+use crate::keys::ring::KeyRing;
 use crate::limits::AUDIT_ROW_ENTRIES_MAX;
 use crate::row;
 use crate::store::{Direction, KeyRange, ReadTx, StoreError, Table, WriteTx};
@@ -51,7 +53,7 @@ fn place(vault: VaultId, index: &[u8; 8]) -> Location<'_> {
 pub fn write(
     tx: &mut dyn WriteTx,
     vault: VaultId,
-    key: &Secret<32>,
+    keys: &KeyRing,
     first: u64,
     entries: &[Vec<u8>],
 ) -> Result<(), StoreError> {
@@ -59,7 +61,9 @@ pub fn write(
     for entries in entries.chunks(AUDIT_ROW_ENTRIES_MAX) {
         let row = index.to_be_bytes();
         let bytes = row::encode(&entries);
-        let sealed = seal(key, 0, &place(vault, &row), &bytes).expect("entries are short");
+        let sealed = keys
+            .seal(&place(vault, &row), &bytes)
+            .expect("entries are short");
         tx.put(Table::Audit, &row, &sealed)?;
         index += entries.len() as u64;
     }
@@ -74,7 +78,7 @@ pub fn write(
 pub fn read(
     tx: &dyn ReadTx,
     vault: VaultId,
-    key: &Secret<32>,
+    keys: &KeyRing,
     from: u64,
     limit: usize,
 ) -> Result<Vec<(u64, Entry)>, StoreError> {
@@ -94,7 +98,8 @@ pub fn read(
         limit.saturating_add(1),
     )? {
         let row: [u8; 8] = row.try_into().map_err(|_| StoreError::Corrupt)?;
-        let bytes = unseal(key, &place(vault, &row), &sealed).map_err(|_| StoreError::Corrupt)?;
+        let bytes = keys.unseal(&place(vault, &row), &sealed);
+        let bytes = bytes.map_err(|_| StoreError::Corrupt)?;
         let entries: Vec<Vec<u8>> = row::decode(&bytes).map_err(|_| StoreError::Corrupt)?;
         for (number, entry) in (u64::from_be_bytes(row)..).zip(entries) {
             if number >= from && found.len() < limit {
@@ -104,6 +109,18 @@ pub fn read(
         }
     }
     Ok(found)
+}
+
+/// A row of the log under the newest key; nothing if it does not open at its place.
+pub(crate) fn seal_again(
+    vault: VaultId,
+    keys: &KeyRing,
+    row: &[u8],
+    sealed: &[u8],
+) -> Option<Vec<u8>> {
+    let row: [u8; 8] = row.try_into().ok()?;
+    let bytes = keys.unseal(&place(vault, &row), sealed).ok()?;
+    keys.seal(&place(vault, &row), &bytes).ok()
 }
 
 #[cfg(test)]
@@ -132,7 +149,8 @@ mod tests {
 
     #[test]
     fn entries_read_back_from_any_number_and_from_no_other_place() {
-        let (vault, key) = (VaultId::from_bytes([1; 16]), Secret::take(&mut [2; 32]));
+        let key = KeyRing::of(Secret::take(&mut [2; 32]));
+        let vault = VaultId::from_bytes([1; 16]);
         let store = MemoryStore::default();
         let written: Vec<Vec<u8>> = (0..40).map(|second| entry(second).encode()).collect();
         let result = store.write(&mut |tx| {

@@ -39,7 +39,7 @@ const PURGE: [&str; 2] = ["collection", "records"];
 const PROOF: [&str; 5] = ["checkpoint", "entry", "hashes", "index", "size"];
 
 /// Why a receipt is not to be believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReceiptError {
     /// The checkpoint does not stand.
@@ -57,6 +57,15 @@ pub enum ReceiptError {
     /// The opening is not that of this body.
     #[error("the receipt's opening does not fit its body: it is about another person")]
     Opening,
+    /// Another key of the same log has signed the checkpoint.
+    #[error(
+        "the receipt's checkpoint was signed by the key {needs}, which is not the one that was given: the log \
+         has had several (`GET /v1/log/key`)"
+    )]
+    OtherKey {
+        /// How the key begins that it needs: name and hash.
+        needs: String,
+    },
     /// There is no proof yet.
     #[error("the receipt has no proof; fetch it again from the vault")]
     Unproved,
@@ -181,7 +190,11 @@ pub fn verify(document: &Value, key: &VerifierKey) -> Result<Verified, ReceiptEr
         bytes::<32>(text, "hashes")
     });
     let hashes: Vec<Hash> = hashes.collect::<Result<_, _>>()?;
-    let checkpoint = Checkpoint::open(text(proof, "checkpoint")?, key)?;
+    let note = text(proof, "checkpoint")?;
+    let checkpoint = Checkpoint::open(note, key).map_err(|error| {
+        let needs = key.other_of_same_name(note);
+        needs.map_or(error.into(), |needs| ReceiptError::OtherKey { needs })
+    })?;
     let leads = checkpoint.size == size
         && merkle::included(index, size, &merkle::leaf(&leaf), &hashes, &checkpoint.root);
     if !leads {

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use super::merkle::{self, Frontier, Hash, Nodes};
 use super::{Entry, read};
-use crate::crypto::Secret;
 use crate::id::{ReceiptId, VaultId};
+use crate::keys::ring::KeyRing;
 use crate::store::{ReadTx, StoreError, Table, WriteTx};
 
 /// The least height of a subtree whose hash is stored.
@@ -77,7 +77,7 @@ pub fn extend(
 pub struct StoredTree<'a> {
     tx: &'a dyn ReadTx,
     vault: VaultId,
-    key: &'a Secret<32>,
+    key: &'a KeyRing,
     /// Leaves of the blocks that were computed: of one or two, while a proof is made.
     blocks: BTreeMap<u64, Vec<Hash>>,
 }
@@ -85,7 +85,7 @@ pub struct StoredTree<'a> {
 impl<'a> StoredTree<'a> {
     /// The tree in this state of the store.
     #[must_use]
-    pub fn new(tx: &'a dyn ReadTx, vault: VaultId, key: &'a Secret<32>) -> Self {
+    pub fn new(tx: &'a dyn ReadTx, vault: VaultId, key: &'a KeyRing) -> Self {
         Self {
             tx,
             vault,

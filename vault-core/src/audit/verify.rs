@@ -7,11 +7,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::checkpoint::{Checkpoint, CheckpointError, VerifierKey};
+use super::checkpoint::{Checkpoint, CheckpointError};
 use super::merkle::{self, Frontier, Hash};
+use super::signer::Signers;
 use super::{Entry, place, tree};
-use crate::crypto::{Secret, unseal};
 use crate::id::VaultId;
+use crate::keys::ring::KeyRing;
 use crate::row;
 use crate::store::{Direction, KeyRange, ReadTx, StoreError, Table};
 
@@ -124,7 +125,7 @@ impl LogVerifier {
     /// A verifier that holds the log to these checkpoints, each with the size that it was kept for,
     /// if that is known.
     #[must_use]
-    pub fn new(key: &VerifierKey, notes: impl IntoIterator<Item = (Option<u64>, String)>) -> Self {
+    pub fn new(signers: &Signers, notes: impl IntoIterator<Item = (Option<u64>, String)>) -> Self {
         let mut verifier = Self {
             log: Frontier::default(),
             expected: BTreeMap::new(),
@@ -139,7 +140,7 @@ impl LogVerifier {
             broken: false,
         };
         for (kept_for, note) in notes {
-            match Checkpoint::open(&note, key) {
+            match signers.checkpoint(&note) {
                 Ok(Checkpoint { size, root }) => {
                     // Two signed roots of one size are a fork, whichever of them is this log's.
                     let other = verifier
@@ -260,7 +261,7 @@ impl LogWalk {
         &mut self,
         tx: &dyn ReadTx,
         vault: VaultId,
-        key: &Secret<32>,
+        keys: &KeyRing,
     ) -> Result<bool, StoreError> {
         let range = KeyRange {
             start: self.start.clone(),
@@ -280,7 +281,7 @@ impl LogWalk {
                 verifier.fault(LogFault::Missing { from, to });
                 verifier.broken = true;
             }
-            let opened = unseal(key, &place(vault, &first), &sealed).ok();
+            let opened = keys.unseal(&place(vault, &first), &sealed).ok();
             let entries = opened.and_then(|bytes| row::decode::<Vec<Vec<u8>>>(&bytes).ok());
             let entries = entries.and_then(|entries| {
                 let entries = entries.iter().map(|entry| Entry::decode(entry).ok());
@@ -332,7 +333,9 @@ impl LogWalk {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::checkpoint::VerifierKey;
     use crate::audit::{self, Actor};
+    use crate::crypto::Secret;
     use crate::entropy::SeededEntropy;
     use crate::id::CallId;
     use crate::store::{MemoryStore, Store, WriteTx};
@@ -343,7 +346,7 @@ mod tests {
 
     struct Log {
         store: MemoryStore,
-        key: Secret<32>,
+        key: KeyRing,
         signing: Secret<32>,
     }
 
@@ -369,7 +372,7 @@ mod tests {
         let entropy = &mut SeededEntropy::new(4);
         let log = Log {
             store: MemoryStore::default(),
-            key: Secret::generate(entropy),
+            key: KeyRing::generate(entropy),
             signing: Secret::generate(entropy),
         };
         let mut frontier = Frontier::default();
@@ -393,7 +396,7 @@ mod tests {
     impl Log {
         fn report(&self, notes: &[String]) -> LogReport {
             let tx = self.store.snapshot().unwrap();
-            let key = VerifierKey::of(VAULT, &self.signing);
+            let key = Signers::from(VerifierKey::of(VAULT, &self.signing));
             let stored = stored_checkpoints(&*tx).unwrap();
             let given = notes.iter().map(|note| (None, note.clone()));
             let mut walk = LogWalk::new(

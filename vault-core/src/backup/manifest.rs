@@ -12,6 +12,7 @@ use super::keys::HeadKind;
 use super::target::{self, Target};
 use crate::audit::canonical::canonical;
 use crate::audit::checkpoint::VerifierKey;
+use crate::audit::signer::Signers;
 use crate::crypto::{Secret, sha256};
 use crate::id::{BackupId, VaultId};
 use crate::limits::BACKUP_HEAD_BYTES_MAX;
@@ -153,6 +154,7 @@ impl Manifest {
         canonical(&value).expect("counts below 2^53")
     }
 
+    /// Signs it.
     pub(crate) fn sign(&mut self, seed: &Secret<32>) {
         let bytes = self.signed_bytes();
         self.signature = VerifierKey::sign_document(self.vault, seed, CONTEXT, &bytes);
@@ -172,11 +174,11 @@ impl Manifest {
         format!("{}/{name}", self.backup)
     }
 
-    /// Whether this key has signed it.
+    /// Whether one of these keys has signed it.
     #[must_use]
-    pub fn signed_by(&self, key: &VerifierKey) -> bool {
-        key.name() == self.vault.to_string()
-            && key.signed_document(CONTEXT, &self.signed_bytes(), &self.signature)
+    pub fn signed_by(&self, signers: &Signers) -> bool {
+        signers.present().name() == self.vault.to_string()
+            && signers.signed_document(CONTEXT, &self.signed_bytes(), &self.signature)
     }
 
     /// Bytes of data and keys together.

@@ -6,6 +6,7 @@
 //! bring it back; [`registry`] says which copies of keys there are, and so until when somebody who was
 //! erased could still be brought back.
 
+mod bundle;
 pub(crate) mod bytes;
 mod error;
 mod format;

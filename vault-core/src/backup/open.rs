@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
+use super::bundle::Rows;
 use super::error::BackupError;
 use super::format::Frame;
 use super::ledger::Replay;
-use super::read::{Found, People};
 use crate::blob::{Blob, Home};
 use crate::crypto::{End, Location, key_number, unseal};
 use crate::id::{RecordId, RowHandle, VaultId};
@@ -43,8 +43,35 @@ pub struct Counts {
     pub erased: u64,
 }
 
+impl Counts {
+    /// The sum of both.
+    pub(super) fn add(&mut self, other: Self) {
+        // Destructured, so that a new count breaks this line until it is added too.
+        let Self {
+            people,
+            rows,
+            envelopes,
+            bytes,
+            lost,
+            people_in_part,
+            later,
+            removed,
+            erased,
+        } = other;
+        self.people += people;
+        self.rows += rows;
+        self.envelopes += envelopes;
+        self.bytes += bytes;
+        self.lost += lost;
+        self.people_in_part += people_in_part;
+        self.later += later;
+        self.removed += removed;
+        self.erased += erased;
+    }
+}
+
 /// Takes the rows of a person.
-pub(super) type Rows<'r> = dyn FnMut(Table, &[u8], &[u8]) -> Result<(), BackupError> + 'r;
+pub(super) type Take<'r> = dyn FnMut(Table, &[u8], &[u8]) -> Result<(), BackupError> + 'r;
 
 /// Whether keys may be missing, because the key part is younger than the data.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -100,19 +127,19 @@ impl Opener<'_> {
 
 /// Goes through the rows of one person. Whether there were any.
 pub(super) fn person(
-    people: &mut People<'_>,
-    found: &Found,
+    rows: &mut Rows<'_, '_>,
+    handle: RowHandle,
     (vault, keyset): (VaultId, &Keyset),
     replay: &Replay,
     missing: Missing,
     counts: &mut Counts,
-    out: &mut Rows<'_>,
+    out: &mut Take<'_>,
 ) -> Result<bool, BackupError> {
     let opener = Opener {
         vault,
-        handle: found.handle,
+        handle,
         keyset,
-        gone: replay.keys.get(&found.handle),
+        gone: replay.keys.get(&handle),
         missing,
     };
     let before = counts.lost;
@@ -124,7 +151,7 @@ pub(super) fn person(
         Table::Sessions,
         Table::Answers,
     ] {
-        while people.row(found, table, &mut frame)? {
+        while rows.row(table, &mut frame)? {
             let rest = &frame.key[16..];
             let location = match table {
                 Table::Consents if rest.len() == 6 => Location {
@@ -138,7 +165,7 @@ pub(super) fn person(
                 },
             };
             let opened = opener.open(&location, &frame.value);
-            match opened.map_err(|what| people.damaged(found, table, what))? {
+            match opened.map_err(|what| rows.damaged(table, what))? {
                 Opened::Text(_) => {
                     there |= table == Table::Subjects;
                     keep(counts, out, table, &frame.key, &frame.value)?;
@@ -156,23 +183,22 @@ pub(super) fn person(
                     counts.later += 1;
                     Ok(false)
                 }
-                Missing::Damage => Err(people.damaged(
-                    found,
+                Missing::Damage => Err(rows.damaged(
                     Table::Subjects,
                     "a person of the key part has no row of their own",
                 )),
             };
         }
     }
-    while people.row(found, Table::Dirty, &mut frame)? {
+    while rows.row(Table::Dirty, &mut frame)? {
         // Which compartments still wait for a new key; not what is under way with the keys themselves.
         let compartment = frame.key.len() == 22 && frame.value.len() == 4;
         if compartment && ![ORPHANS, MARK].iter().any(|end| frame.key.ends_with(end)) {
             keep(counts, out, Table::Dirty, &frame.key, &frame.value)?;
         }
     }
-    let blobs = records(people, found, &opener, replay, counts, out)?;
-    chunks(people, found, blobs, missing, counts, out)?;
+    let blobs = records(rows, &opener, replay, counts, out)?;
+    chunks(rows, blobs, missing, counts, out)?;
     counts.people += 1;
     counts.people_in_part += u64::from(counts.lost > before);
     Ok(true)
@@ -180,7 +206,7 @@ pub(super) fn person(
 
 fn keep(
     counts: &mut Counts,
-    out: &mut Rows<'_>,
+    out: &mut Take<'_>,
     table: Table,
     key: &[u8],
     value: &[u8],
@@ -193,31 +219,30 @@ fn keep(
 type Blobs = BTreeMap<[u8; 16], (Blob, Home, u32)>;
 
 fn records(
-    people: &mut People<'_>,
-    found: &Found,
+    rows: &mut Rows<'_, '_>,
     opener: &Opener<'_>,
     replay: &Replay,
     counts: &mut Counts,
-    out: &mut Rows<'_>,
+    out: &mut Take<'_>,
 ) -> Result<Blobs, BackupError> {
-    let removed = replay.removed.get(&found.handle);
+    let removed = replay.removed.get(&opener.handle);
     let (mut meta, mut values) = (Frame::default(), Frame::default());
     let mut blobs = Blobs::new();
     loop {
-        let first = people.row(found, Table::RecordMeta, &mut meta)?;
-        let second = people.row(found, Table::Records, &mut values)?;
+        let first = rows.row(Table::RecordMeta, &mut meta)?;
+        let second = rows.row(Table::Records, &mut values)?;
         if !first && !second {
             return Ok(blobs);
         }
-        let damaged = |people: &People<'_>, table, what| people.damaged(found, table, what);
+        let damaged = |rows: &Rows<'_, '_>, table, what| rows.damaged(table, what);
         if first != second || meta.key != values.key {
             let what = "a record has values or metadata alone";
-            return Err(damaged(people, Table::Records, what));
+            return Err(damaged(rows, Table::Records, what));
         }
         let id = meta.key.get(18..).and_then(RecordId::from_slice);
         let (Some(id), Some((expiry, envelope))) = (id, meta.value.split_at_checked(4)) else {
             let what = "a row is not of its form";
-            return Err(damaged(people, Table::RecordMeta, what));
+            return Err(damaged(rows, Table::RecordMeta, what));
         };
         let collection = u16::from_be_bytes([meta.key[16], meta.key[17]]);
         if removed.is_some_and(|removed| removed.contains(&(collection, *id.as_bytes()))) {
@@ -231,7 +256,7 @@ fn records(
             ..opener.place(Table::RecordMeta)
         };
         let opened = opener.open(&location, envelope);
-        let text = match opened.map_err(|what| damaged(people, Table::RecordMeta, what))? {
+        let text = match opened.map_err(|what| damaged(rows, Table::RecordMeta, what))? {
             Opened::Text(text) => text,
             Opened::Lost => {
                 counts.lost += 1;
@@ -246,7 +271,7 @@ fn records(
         let list: Option<Vec<(u16, &[u8])>> = row::decode_borrowed(&values.value).ok();
         let (Some(row), Some(list)) = (row, list) else {
             let what = "a row is not of its form";
-            return Err(damaged(people, Table::Records, what));
+            return Err(damaged(rows, Table::Records, what));
         };
         counts.envelopes += 1;
         let mut kept = Vec::with_capacity(list.len());
@@ -261,7 +286,7 @@ fn records(
                 ..opener.place(Table::Records)
             };
             let opened = opener.open(&location, envelope);
-            match opened.map_err(|what| damaged(people, Table::Records, what))? {
+            match opened.map_err(|what| damaged(rows, Table::Records, what))? {
                 Opened::Lost => counts.lost += 1,
                 Opened::Removed => counts.removed += 1,
                 Opened::Text(text) => {
@@ -270,7 +295,7 @@ fn records(
                     if let Some(blob) = Blob::decode(&text) {
                         let home = Home {
                             vault: opener.vault,
-                            handle: found.handle,
+                            handle: opener.handle,
                             collection,
                             record: id,
                             field: *field,
@@ -293,20 +318,19 @@ fn records(
 
 /// Chunks that a field names; others are of uploads that had not ended.
 fn chunks(
-    people: &mut People<'_>,
-    found: &Found,
+    rows: &mut Rows<'_, '_>,
     mut blobs: Blobs,
     missing: Missing,
     counts: &mut Counts,
-    out: &mut Rows<'_>,
+    out: &mut Take<'_>,
 ) -> Result<(), BackupError> {
     let mut frame = Frame::default();
-    while people.row(found, Table::Blobs, &mut frame)? {
+    while rows.row(Table::Blobs, &mut frame)? {
         let id: Option<[u8; 16]> = frame.key.get(16..32).and_then(|id| id.try_into().ok());
         let number: Option<[u8; 4]> = frame.key.get(32..).and_then(|n| n.try_into().ok());
         let (Some(id), Some(number)) = (id, number) else {
             let what = "a row is not of its form";
-            return Err(people.damaged(found, Table::Blobs, what));
+            return Err(rows.damaged(Table::Blobs, what));
         };
         let Some((blob, home, next)) = blobs.get_mut(&id) else {
             continue;
@@ -323,7 +347,7 @@ fn chunks(
             .open(number, end, frame.value.to_vec());
         if *next != number || opened.is_err() {
             let what = "a chunk of a blob does not open at its place";
-            return Err(people.damaged(found, Table::Blobs, what));
+            return Err(rows.damaged(Table::Blobs, what));
         }
         *next += 1;
         counts.envelopes += 1;
@@ -335,7 +359,7 @@ fn chunks(
                 Missing::Lost => counts.lost += 1,
                 Missing::Damage => {
                     let what = "a blob lacks chunks at its end";
-                    return Err(people.damaged(found, Table::Blobs, what));
+                    return Err(rows.damaged(Table::Blobs, what));
                 }
             }
         }

@@ -5,7 +5,6 @@
 //! each.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::BufReader;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -16,13 +15,11 @@ use super::keys::{Identity, PartKey};
 use super::manifest::{KeyPart, Manifest, Object, head_bytes, missing};
 use super::target::Target;
 use super::write::{PEOPLE_TABLES, SYSTEM_KEY};
-use crate::audit::checkpoint::VerifierKey;
+use crate::audit::signer::Signers;
 use crate::id::RowHandle;
 use crate::keys::system::SystemKeys;
 use crate::row;
 use crate::store::Table;
-
-const BUFFER_BYTES: usize = 128 << 10;
 
 /// A backup at a target.
 pub(crate) struct Source {
@@ -74,8 +71,8 @@ impl Source {
         let system: Option<SystemKeys> = row::decode(&frame.value).ok().filter(|_| found);
         let system = system
             .ok_or_else(|| BackupError::damaged(name, "it does not hold the system keyset"))?;
-        let key = VerifierKey::of(self.manifest.vault, &system.signing);
-        if !self.manifest.signed_by(&key) {
+        let signers = Signers::of(self.manifest.vault, &system);
+        if !self.manifest.signed_by(&signers) {
             let name = self.manifest.object(super::manifest::MANIFEST);
             let what = "the vault whose keys these are has not signed it";
             return Err(BackupError::damaged(name, what));
@@ -102,9 +99,9 @@ impl Source {
             .target
             .open(&name)
             .map_err(|error| missing(&name, &error))?;
-        let reader: Box<dyn std::io::Read + Send> = match part {
-            Some(part) => Box::new(BufReader::new(part.open(&name, file)?)),
-            None => Box::new(BufReader::with_capacity(BUFFER_BYTES, file)),
+        let reader = match part {
+            Some(part) => part.open(&name, file)?,
+            None => file,
         };
         let expected = header(self.manifest.vault, self.manifest.backup, object.place());
         Frames::open(reader, name, &expected)
@@ -174,14 +171,14 @@ impl Cursor {
                         true => "it has more rows than the manifest says",
                         false => "its rows are not in order",
                     };
-                    return Err(BackupError::damaged(frames.name(), what));
+                    return Err(BackupError::damaged(&**frames.name(), what));
                 }
                 *left -= 1;
                 self.filled = true;
                 self.last.get_or_insert_default().clone_from(&self.head.key);
             } else if *left > 0 {
                 let what = format!("{left} rows are missing at its end");
-                return Err(BackupError::damaged(frames.name(), what));
+                return Err(BackupError::damaged(&**frames.name(), what));
             } else {
                 self.frames = None;
             }
@@ -239,9 +236,9 @@ impl Cursor {
         Ok(())
     }
 
-    fn object(&self) -> String {
+    fn object(&self) -> Arc<str> {
         let open = self.frames.as_ref().map(|(frames, _)| frames.name());
-        open.unwrap_or("the backup").to_owned()
+        open.map_or_else(|| "the backup".into(), Arc::clone)
     }
 }
 
@@ -349,13 +346,12 @@ impl<'s> People<'s> {
         cursor.take(source, None, into)
     }
 
-    /// What damage in the person's last row of a table is called.
-    pub(super) fn damaged(&self, found: &Found, table: Table, what: &str) -> BackupError {
+    /// The object that the person's last row of a table is of.
+    pub(super) fn object(&self, found: &Found, table: Table) -> Arc<str> {
         let cursor = self
             .tables
             .get(&table)
             .and_then(|rounds| rounds.get(&found.round));
-        let object = cursor.map_or_else(|| "the backup".to_owned(), Cursor::object);
-        BackupError::damaged(object, format!("{what} ({})", table.name()))
+        cursor.map_or_else(|| "the backup".into(), Cursor::object)
     }
 }

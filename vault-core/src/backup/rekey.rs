@@ -11,11 +11,12 @@ use super::sections::{Destination, Sections, write_heads};
 use super::target::Target;
 use super::write::{Options, SYSTEM_KEY};
 use super::{Counts, verify};
-use crate::audit::checkpoint::VerifierKey;
+use crate::audit::signer::Signers;
 use crate::commit::{Engine, View};
 use crate::id::BackupId;
 use crate::jobs::Job;
 use crate::keys::system::SystemKeys;
+use crate::refusal::Refusal;
 use crate::row;
 use crate::store::Table;
 
@@ -42,10 +43,19 @@ pub(crate) fn rekey(
         job: Some(job),
     };
     let first = engine.snapshot()?;
-    let key = VerifierKey::of(first.vault(), &first.system().signing);
-    if !before.signed_by(&key) {
+    let signers = Signers::of(first.vault(), first.system());
+    if !before.signed_by(&signers) {
         let what = "this vault has not signed it: it was changed, or is another vault's";
         return Err(BackupError::damaged(before.object("manifest.json"), what));
+    }
+    // Its rows are under keys that `--deep` has destroyed since: nothing could be brought back.
+    if before.epoch < first.system().retired_epoch {
+        let what = format!(
+            "the data of backup {} lie under keys that `key rotate all --deep` has destroyed since: make a \
+             new backup with `backup create`",
+            before.backup
+        );
+        return Err(BackupError::Refused(Refusal::Conflict(what)));
     }
     let people = first.state().people;
     drop(first);

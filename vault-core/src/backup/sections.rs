@@ -2,6 +2,7 @@
 //!
 //! Knows frames and files, not which rows belong into a backup.
 
+use std::collections::VecDeque;
 use std::io::Write as _;
 use std::sync::Arc;
 
@@ -63,6 +64,9 @@ pub(super) fn write_heads(
     Ok(heads)
 }
 
+/// Objects that are flushed while others are written.
+const ENDING_MAX: usize = 4;
+
 /// Where a slice ended.
 pub(super) enum Ended {
     /// At the end of the range; the last row, if there was any.
@@ -75,6 +79,14 @@ pub(super) enum Ended {
 enum Out {
     Plain(Pipe),
     Sealed(Box<StreamWriter<Pipe>>),
+}
+
+/// An object to which nothing is added.
+struct Ending {
+    name: String,
+    place: Place,
+    rows: u64,
+    pipe: Pipe,
 }
 
 struct Current {
@@ -95,6 +107,8 @@ pub(super) struct Sections<'a> {
     table: u8,
     next_part: u32,
     current: Option<Current>,
+    /// Objects that are whole, on their way to the medium.
+    ending: VecDeque<Ending>,
     objects: Vec<Object>,
     next_name: u32,
     frame: Zeroizing<Vec<u8>>,
@@ -111,6 +125,7 @@ impl<'a> Sections<'a> {
             table: 0,
             next_part: 0,
             current: None,
+            ending: VecDeque::new(),
             objects: Vec::new(),
             next_name: 0,
             frame: Zeroizing::default(),
@@ -248,22 +263,43 @@ impl<'a> Sections<'a> {
         })
     }
 
+    /// Ends an object, and goes on while it is flushed.
     fn end_object(&mut self) -> Result<(), BackupError> {
         let Some(current) = self.current.take() else {
             return Ok(());
         };
-        let written = match current.out {
-            Out::Plain(pipe) => pipe.finish(),
-            Out::Sealed(writer) => writer.finish().and_then(Pipe::finish),
-        };
         let full = self.place.name(&current.name);
+        let ended = match current.out {
+            Out::Plain(pipe) => pipe.end(),
+            Out::Sealed(writer) => writer.finish().and_then(Pipe::end),
+        };
+        let pipe = ended.map_err(BackupError::io(format!("finish {full}")))?;
+        self.ending.push_back(Ending {
+            name: current.name,
+            place: current.place,
+            rows: current.rows,
+            pipe,
+        });
+        match self.ending.len() > ENDING_MAX {
+            true => self.ended(),
+            false => Ok(()),
+        }
+    }
+
+    /// Waits for the object that ended first.
+    fn ended(&mut self) -> Result<(), BackupError> {
+        let Some(ending) = self.ending.pop_front() else {
+            return Ok(());
+        };
+        let full = self.place.name(&ending.name);
+        let written = ending.pipe.finish();
         let written = written.map_err(BackupError::io(format!("finish {full}")))?;
         self.objects.push(Object {
-            name: current.name,
-            round: current.place.round,
-            table: current.place.table,
-            part: current.place.part,
-            rows: current.rows,
+            name: ending.name,
+            round: ending.place.round,
+            table: ending.place.table,
+            part: ending.place.part,
+            rows: ending.rows,
             bytes: written.bytes,
             sha256: hash_text(&written.sha256),
         });
@@ -273,6 +309,9 @@ impl<'a> Sections<'a> {
     /// Ends the last section: the objects, all on the medium.
     pub(super) fn finish(mut self) -> Result<Vec<Object>, BackupError> {
         self.end_object()?;
+        while !self.ending.is_empty() {
+            self.ended()?;
+        }
         Ok(self.objects)
     }
 }

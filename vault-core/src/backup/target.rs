@@ -80,6 +80,16 @@ pub trait Target: Send + Sync {
     /// Those of the medium.
     fn exists(&self, name: &str) -> io::Result<bool>;
 
+    /// Whether what was deleted is gone, with every older version of it: a place that keeps versions gives them
+    /// back to whoever asks. Only where this is so does a deletion count.
+    ///
+    /// # Errors
+    ///
+    /// Those of the medium; then nobody knows.
+    fn deletes_for_good(&self) -> io::Result<bool> {
+        Ok(true)
+    }
+
     /// Takes what is left of a backup without objects away.
     ///
     /// # Errors

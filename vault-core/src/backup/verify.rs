@@ -4,6 +4,7 @@
 use std::io::Read;
 use std::sync::Arc;
 
+use super::bundle::Rows;
 use super::error::BackupError;
 use super::keys::Identity;
 use super::ledger::Replay;
@@ -136,8 +137,8 @@ pub(crate) fn envelopes(
         let keyset = keyset_of(manifest, &found.keyset)?;
         let kept = &mut |_, _: &[u8], _: &[u8]| Ok(());
         open::person(
-            &mut people,
-            &found,
+            &mut Rows::live(&mut people, &found),
+            found.handle,
             (vault, &keyset),
             &nothing,
             missing,
@@ -183,7 +184,7 @@ pub fn verify(
 ) -> Result<Verified, BackupError> {
     let manifest = Manifest::read(&**target, backup)?;
     let signature = match key {
-        Some(key) if manifest.signed_by(key) => Signature::Checked,
+        Some(key) if manifest.signed_by(&key.clone().into()) => Signature::Checked,
         Some(_) => {
             let name = manifest.object(super::manifest::MANIFEST);
             let what = "this key has not signed it: it was changed, or is another vault's";

@@ -129,19 +129,22 @@ fn attempt(
         Parts::Both | Parts::Keys => Some(Sections::keys(place, vault, &part, 0)),
     };
     let mut audit_from = KeyRange::all();
-    if let Some(data) = &mut data {
-        for table in LONG_TABLES.into_iter().chain(PEOPLE_TABLES) {
-            data.begin(0, table.number())?;
-            let mut range = KeyRange::all();
-            copy_all(engine, data, table, &mut range)?;
-        }
-        data.begin(0, Table::Audit.number())?;
-        copy_all(engine, data, Table::Audit, &mut audit_from)?;
-    }
-    if let Some(keys) = &mut keys {
-        keys.begin(0, Table::Keysets.number())?;
-        copy_keys(engine, keys, people)?;
-    }
+    std::thread::scope(|scope| {
+        let copying = keys.as_mut().map(|keys| {
+            scope.spawn(move || {
+                keys.begin(0, Table::Keysets.number())?;
+                copy_keys(engine, keys, people).map(drop)
+            })
+        });
+        let copied = data
+            .as_mut()
+            .map_or(Ok(()), |data| copy_data(engine, data, &mut audit_from));
+        let keys = copying.map_or(Ok(()), |copying| {
+            let joined = copying.join();
+            joined.unwrap_or_else(|_| Err(Refusal::Internal("a copying thread broke").into()))
+        });
+        copied.and(keys)
+    })?;
     let mut round = 0;
     let last = loop {
         round += 1;
@@ -224,6 +227,20 @@ fn attempt(
         .write(&**place.target)
         .map_err(BackupError::io(format!("write the manifest at {at}")))?;
     Ok((manifest, sha256))
+}
+
+/// Copies what is long, the end of the log last: where `audit_from` begins afterwards.
+fn copy_data(
+    engine: &Engine,
+    data: &mut Sections<'_>,
+    audit_from: &mut KeyRange,
+) -> Result<(), BackupError> {
+    for table in LONG_TABLES.into_iter().chain(PEOPLE_TABLES) {
+        data.begin(0, table.number())?;
+        copy_all(engine, data, table, &mut KeyRange::all())?;
+    }
+    data.begin(0, Table::Audit.number())?;
+    copy_all(engine, data, Table::Audit, audit_from)
 }
 
 /// Copies a table in slices, from where `range` begins; afterwards it begins behind the last row.

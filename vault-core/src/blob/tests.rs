@@ -17,6 +17,7 @@ use crate::person::Person;
 use crate::policy::{Draft, Policy};
 use crate::record::{self, Stored};
 use crate::refusal::Refusal;
+use crate::standing::Standing;
 use crate::store::fault::Fault;
 use crate::store::{Direction, KeyRange, MemoryDisk, RedbStore, Store};
 
@@ -53,7 +54,7 @@ fn content(seed: u64, length: usize) -> Vec<u8> {
 }
 
 fn create(engine: &Engine) -> SubjectId {
-    let made = engine.submit(|txn| Ok(Person::create(txn, [1; 32], "web", "u")?.subject));
+    let made = engine.submit(|txn| Ok(Person::create(txn, "web", "u")?.subject));
     made.unwrap()
 }
 
@@ -108,7 +109,14 @@ fn upload(
         let collection = &policy.collections()[0];
         let (role, purpose) = (policy.role("bot").unwrap(), &policy.purposes()[0]);
         let field = &collection.fields[0];
-        let grant = decision::write(collection, role, purpose, &[field], &[], None)?;
+        let grant = decision::write(
+            collection,
+            role,
+            purpose,
+            &[field],
+            &[],
+            &Standing::default(),
+        )?;
         let stored = Stored::load(txn, &person, collection, home.record)?;
         let budget = &mut 64;
         record::put_blob(
@@ -135,7 +143,13 @@ fn stored(engine: &Engine, subject: SubjectId) -> Option<(Vec<u8>, Blob)> {
     let collection = &policy.collections()[0];
     let record = Stored::load(&snapshot, &person, collection, RecordId::SINGLE).unwrap()?;
     let (role, purpose) = (policy.role("bot").unwrap(), &policy.purposes()[0]);
-    let grant = decision::content(collection, role, purpose, &collection.fields[0], None);
+    let grant = decision::content(
+        collection,
+        role,
+        purpose,
+        &collection.fields[0],
+        &Standing::default(),
+    );
     let blob = record.content(&snapshot, &person, 1, 1, &grant.unwrap());
     let blob = blob.unwrap()?;
     let home = home(person.entry.handle);

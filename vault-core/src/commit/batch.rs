@@ -15,6 +15,7 @@ use crate::audit;
 use crate::audit::checkpoint::Checkpoint;
 use crate::audit::journal::Journal;
 use crate::audit::merkle::Frontier;
+use crate::audit::signer::KeyChange;
 use crate::audit::tree;
 use crate::backup::ledger::{self, Head, LedgerEntry, Tip};
 use crate::crypto::Secret;
@@ -231,6 +232,9 @@ impl Writer {
         });
         if after_error {
             self.shared.counts.recovered();
+        }
+        if let Some(journal) = &self.journal {
+            journal.adopt(keys.system.audit.duplicate());
         }
         let counts = &self.shared.counts;
         counts.publish(&recovered.state, recovered.row);
@@ -504,6 +508,9 @@ impl Writer {
         self.running = self.shared.clock.running();
         self.parts.confirm_clock = false;
         if let Some(keys) = prepared.keys {
+            if let Some(journal) = &self.journal {
+                journal.adopt(keys.system.audit.duplicate());
+            }
             committed.keys = keys.clone();
             if let Some(live) = &mut *self.shared.live.write() {
                 live.keys = vec![keys];
@@ -644,7 +651,9 @@ fn merge(
         next_roots = Some(Roots::derive(vault, row.epoch, key, &fresh));
         secret = Some(fresh);
     }
-    let system = wishes.system.clone().unwrap_or_else(|| keys.system.clone());
+    let mut system = wishes.system.clone().unwrap_or_else(|| keys.system.clone());
+    let former = &keys.system.signing;
+    let signs_anew = system.signing != *former;
     let roots = next_roots.as_ref();
     let entropy = &mut *parts.entropy;
     let people = keys.roots.people_map();
@@ -707,9 +716,15 @@ fn merge(
     let mut log = committed.log.clone();
     tree::extend(&mut merged, &mut log, &entries)?;
     let checkpoint_age = now.as_millisecond() - state.checkpoint_at;
-    if !entries.is_empty() && checkpoint_age >= CHECKPOINT_HOURS * 3_600_000 {
+    let due = !entries.is_empty() && checkpoint_age >= CHECKPOINT_HOURS * 3_600_000;
+    if due || signs_anew {
         let (size, root) = (log.size(), log.root());
-        let note = Checkpoint { size, root }.sign(vault, &system.signing);
+        let checkpoint = Checkpoint { size, root };
+        // The first of a new key bears the former one's signature as well, and is its last.
+        let note = match signs_anew {
+            true => checkpoint.sign_by_both(vault, &system.signing, former),
+            false => checkpoint.sign(vault, &system.signing),
+        };
         merged.put(Table::Checkpoints, &size.to_be_bytes(), note.as_bytes())?;
         state.checkpoint_at = now.as_millisecond();
     }
@@ -720,7 +735,7 @@ fn merge(
     let at = recorded.as_millisecond();
     let events = wishes.ledger.iter().cloned();
     let events: Vec<_> = events.map(|event| LedgerEntry { at, event }).collect();
-    let (ledger, ledger_frames) = ledger::extend(
+    let (ledger, mut ledger_frames) = ledger::extend(
         &mut merged,
         vault,
         &system.ledger,
@@ -728,6 +743,14 @@ fn merge(
         &events,
     )?;
     state.ledger = ledger.position;
+    if signs_anew {
+        let past = KeyChange::sign(vault, former, &system.signing, log.size(), ledger.position);
+        let frame = ledger::change_frame(vault, ledger, &past, &system.ledger);
+        ledger_frames.extend_from_slice(&frame);
+        let mut keyset = system.duplicate();
+        keyset.signers.push(past);
+        system = Arc::new(keyset);
+    }
     let changes_keys = roots.is_some() || wishes.system.is_some();
     if changes_keys {
         row.serial += 1;

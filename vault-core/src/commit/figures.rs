@@ -76,6 +76,7 @@ pub(super) struct Counts {
     erased: AtomicU64,
     epoch: AtomicU64,
     audit_entries: AtomicU64,
+    ledger_entries: AtomicU64,
     policy_version: AtomicU32,
     index_stale_since: AtomicI64,
 }
@@ -100,6 +101,8 @@ pub struct WriterFigures {
     pub epoch: u64,
     /// Entries of the log.
     pub audit_entries: u64,
+    /// Entries of the erasure ledger.
+    pub ledger_entries: u64,
     /// The policy in force.
     pub policy_version: u32,
     /// Since when, in milliseconds since 1970, the index waits to be built anew.
@@ -118,6 +121,7 @@ impl Default for Counts {
             erased: AtomicU64::new(0),
             epoch: AtomicU64::new(0),
             audit_entries: AtomicU64::new(0),
+            ledger_entries: AtomicU64::new(0),
             policy_version: AtomicU32::new(0),
             index_stale_since: AtomicI64::new(FRESH),
         }
@@ -156,6 +160,7 @@ impl Counts {
         self.epoch.store(row.epoch, Ordering::Relaxed);
         self.audit_entries
             .store(state.audit_next, Ordering::Relaxed);
+        self.ledger_entries.store(state.ledger, Ordering::Relaxed);
         self.policy_version
             .store(state.policy_version, Ordering::Relaxed);
         self.index_stale_since.store(stale, Ordering::Relaxed);
@@ -173,6 +178,7 @@ impl Counts {
             erased: self.erased.load(Ordering::Relaxed),
             epoch: self.epoch.load(Ordering::Relaxed),
             audit_entries: self.audit_entries.load(Ordering::Relaxed),
+            ledger_entries: self.ledger_entries.load(Ordering::Relaxed),
             policy_version: self.policy_version.load(Ordering::Relaxed),
             index_stale_since: (stale != FRESH).then_some(stale),
         }

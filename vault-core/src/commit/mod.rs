@@ -32,7 +32,7 @@ use crate::audit::Entry;
 use crate::audit::journal::{Journal, JournalError};
 use crate::backup::ledger::LedgerFile;
 use crate::clock::Clock;
-use crate::entropy::Entropy;
+use crate::entropy::{Entropy, OsEntropy};
 use crate::id::VaultId;
 use crate::keys::anchor::Anchor;
 use crate::keys::shred::ShredError;
@@ -298,6 +298,19 @@ impl Engine {
     #[must_use]
     pub fn journal_figures(&self) -> (u64, u64) {
         self.journal.figures()
+    }
+
+    /// Puts a file in the read journal's place in which nothing is under an old audit key.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::DiskFull`]; [`Refusal::Internal`] if it cannot be written.
+    pub fn renew_journal(&self) -> Result<(), Refusal> {
+        let renewed = self.journal.renew(&mut OsEntropy);
+        renewed.map_err(|error| match error {
+            JournalError::Io(error) => StoreError::from(error).into(),
+            JournalError::Damaged => Refusal::Internal("the read journal cannot be written"),
+        })
     }
 
     /// Milliseconds on the clock that nobody sets.

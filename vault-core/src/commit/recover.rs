@@ -10,14 +10,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::state::{EpochRow, State};
-use crate::audit::checkpoint::{Checkpoint, VerifierKey};
 use crate::audit::merkle::{self, Frontier};
+use crate::audit::signer::Signers;
 use crate::audit::tree::StoredTree;
 use crate::backup::ledger::{LedgerError, LedgerFile, Rows, Tip};
 use crate::crypto::Secret;
 use crate::entropy::Entropy;
 use crate::id::VaultId;
 use crate::keys::anchor::{Anchor, AnchorError};
+use crate::keys::ring::KeyRing;
 use crate::keys::shred::ShredError;
 use crate::keys::slots::{SlotFile, SlotsError};
 use crate::keys::system::{Roots, SystemKeys};
@@ -166,10 +167,10 @@ pub(super) fn recover(
     let mut state = State::load(vault, &*snapshot, &system.system)?;
     let mut tree = StoredTree::new(&*snapshot, vault, &system.audit);
     let log = Frontier::load(state.audit_next, &mut tree)?;
-    let key = VerifierKey::of(vault, &system.signing);
-    // What this key did not sign says nothing of this log.
+    let signers = Signers::of(vault, &system);
+    // What none of them signed says nothing of this log.
     let checkpoint = anchor.published()?;
-    let checkpoint = checkpoint.and_then(|note| Checkpoint::open(&note, &key).ok());
+    let checkpoint = checkpoint.and_then(|note| signers.checkpoint(&note).ok());
     let mut rolled_back = false;
     if let Some(checkpoint) = checkpoint {
         let size = checkpoint.size;
@@ -184,8 +185,7 @@ pub(super) fn recover(
     let opened = ledger.open(&Rows {
         tx: &*snapshot,
         end: state.ledger,
-        key: &system.ledger,
-        signing: &system.signing,
+        system: &system,
         time: Timestamp::from_millisecond(state.time).unwrap_or_default(),
         accept_older: accept_rollback,
     })?;
@@ -270,8 +270,8 @@ pub fn initialise(
 pub fn store_state(
     vault: VaultId,
     tx: &mut dyn WriteTx,
-    key: &Secret<32>,
+    keys: &KeyRing,
     state: &State,
 ) -> Result<(), StoreError> {
-    state.store(vault, tx, key)
+    state.store(vault, tx, keys)
 }

@@ -4,8 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::crypto::{Location, Secret, seal, unseal};
+use crate::crypto::Location;
 use crate::id::VaultId;
+use crate::keys::ring::KeyRing;
 use crate::row;
 use crate::store::{ReadTx, StoreError, Table, WriteTx};
 
@@ -44,28 +45,29 @@ impl State {
     pub(super) fn load(
         vault: VaultId,
         tx: &dyn ReadTx,
-        key: &Secret<32>,
+        keys: &KeyRing,
     ) -> Result<Self, StoreError> {
         let sealed = tx
             .get(Table::System, STATE_ROW)?
             .ok_or(StoreError::Corrupt)?;
-        Self::open(vault, key, &sealed).ok_or(StoreError::Corrupt)
+        Self::open(vault, keys, &sealed).ok_or(StoreError::Corrupt)
     }
 
     /// The state in its row; `None` if that does not open, or is not of its form.
-    pub(crate) fn open(vault: VaultId, key: &Secret<32>, sealed: &[u8]) -> Option<Self> {
+    pub(crate) fn open(vault: VaultId, keys: &KeyRing, sealed: &[u8]) -> Option<Self> {
         let location = Location::row(vault, Table::System.number(), STATE_ROW);
-        row::decode(&unseal(key, &location, sealed).ok()?).ok()
+        row::decode(&keys.unseal(&location, sealed).ok()?).ok()
     }
 
     pub(super) fn store(
         &self,
         vault: VaultId,
         tx: &mut dyn WriteTx,
-        key: &Secret<32>,
+        keys: &KeyRing,
     ) -> Result<(), StoreError> {
         let location = Location::row(vault, Table::System.number(), STATE_ROW);
-        let sealed = seal(key, 0, &location, &row::encode(self)).expect("a state is short");
+        let sealed = keys.seal(&location, &row::encode(self));
+        let sealed = sealed.expect("a state is short");
         tx.put(Table::System, STATE_ROW, &sealed)
     }
 }

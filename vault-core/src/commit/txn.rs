@@ -222,15 +222,15 @@ impl<'a> Txn<'a> {
         self.insert_person(subject, entry);
     }
 
-    /// Puts a look-up value's mark into every index that is in use.
-    pub fn insert_index(&mut self, mark: &[u8; 32], hit: IndexHit) {
+    /// Puts a look-up value's mark into every index that is in use and of its set.
+    pub fn insert_index(&mut self, set: u32, mark: &[u8; 32], hit: IndexHit) {
         let system = self
             .own
             .system
             .clone()
             .or_else(|| self.before.system.clone());
         let system = system.as_deref().unwrap_or(&self.keys.system);
-        for placement in &system.placements {
+        for placement in system.placements.iter().filter(|p| p.set == set) {
             let plan = self
                 .own
                 .index
@@ -258,15 +258,15 @@ impl<'a> Txn<'a> {
         }
     }
 
-    /// Destroys a look-up value's entry in every index that is in use.
-    pub fn shred_index(&mut self, mark: &[u8; 32], handle: RowHandle) {
+    /// Destroys a look-up value's entry in every index that is in use and of its set.
+    pub fn shred_index(&mut self, set: u32, mark: &[u8; 32], handle: RowHandle) {
         let system = self
             .own
             .system
             .clone()
             .or_else(|| self.before.system.clone());
         let system = system.as_deref().unwrap_or(&self.keys.system);
-        for placement in &system.placements {
+        for placement in system.placements.iter().filter(|p| p.set == set) {
             let plan = self
                 .own
                 .index

@@ -9,6 +9,8 @@ const OLD_DAYS: i64 = 7;
 const UNTESTED_DAYS: i64 = 90;
 /// From how many days on a horizon is far: then an erasure can be undone for a quarter of a year.
 const HORIZON_DAYS: i64 = 90;
+/// From how long on a copy of the ledger that lacks something is a finding.
+const LEDGER_BEHIND_SECONDS: u64 = 600;
 const DAY: i64 = 86_400;
 
 /// When a backup was last read back with the identity, or restored.
@@ -29,6 +31,10 @@ pub struct Backups {
     pub horizon: Option<Timestamp>,
     /// Key parts that should be destroyed by now and are not.
     pub overdue: u64,
+    /// Failures of the server's own backups since the last that was whole.
+    pub failures: u64,
+    /// For how many seconds a copy of the erasure ledger has lacked something.
+    pub ledger_behind_seconds: u64,
 }
 
 pub(super) fn check(backups: &Backups, now: Timestamp, findings: &mut Findings) {
@@ -70,6 +76,31 @@ pub(super) fn check(backups: &Backups, now: Timestamp, findings: &mut Findings) 
                 "vault-cli backup verify --identity FILE",
             );
         }
+    }
+    if backups.failures > 0 {
+        findings.add(
+            Severity::Error,
+            "backup_failing",
+            place,
+            format!(
+                "the server's own failed {} times in a row",
+                backups.failures
+            ),
+            "see GET /v1/admin/jobs for what is in the way, then vault-cli backup create",
+        );
+    }
+    if backups.ledger_behind_seconds >= LEDGER_BEHIND_SECONDS {
+        findings.law(
+            Severity::Error,
+            "ledger_copy_behind",
+            "Art. 17(1)",
+            place,
+            format!(
+                "a copy of the erasure ledger has lacked erasures for {} minutes: a restore from there would bring people back",
+                backups.ledger_behind_seconds / 60
+            ),
+            "make its target writable, then vault-cli backup ledger",
+        );
     }
     if backups.overdue > 0 {
         findings.law(
@@ -113,6 +144,7 @@ mod tests {
                 tested: tested.map(|last| Tested { last }),
                 horizon,
                 overdue,
+                ..Backups::default()
             };
             check(&backups, now, &mut findings);
             findings.0.iter().map(|f| f.code).collect::<Vec<_>>()
@@ -126,5 +158,24 @@ mod tests {
         assert_eq!(found(at(-1), None, None, 0), [""; 0]);
         assert_eq!(found(at(-1), None, at(90), 0), ["key_horizon"]);
         assert_eq!(found(at(-1), None, None, 1), ["key_parts_overdue"]);
+    }
+
+    #[test]
+    fn backups_that_fail_and_a_ledger_that_lags_are_errors() {
+        let now = Timestamp::from_second(1_800_000_000).expect("in range");
+        let found = |failures, ledger_behind_seconds| {
+            let mut findings = Findings::default();
+            let backups = Backups {
+                last: Some(now),
+                failures,
+                ledger_behind_seconds,
+                ..Backups::default()
+            };
+            check(&backups, now, &mut findings);
+            findings.0.iter().map(|f| f.code).collect::<Vec<_>>()
+        };
+        assert_eq!(found(0, 599), [""; 0]);
+        assert_eq!(found(0, 600), ["ledger_copy_behind"]);
+        assert_eq!(found(1, 0), ["backup_failing"]);
     }
 }

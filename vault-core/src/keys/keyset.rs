@@ -81,6 +81,8 @@ pub struct Dek {
 pub struct Lookup {
     /// Collection and field.
     pub field: (u16, u16),
+    /// Which index keys the mark is made with.
+    pub set: u32,
     /// The inner mark of the value.
     pub mark: [u8; 32],
 }

@@ -6,6 +6,7 @@
 
 pub mod anchor;
 pub mod keyset;
+pub mod ring;
 pub mod shred;
 pub mod slots;
 pub mod system;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::ring::KeyRing;
 use super::shred::{RootKey, ShredError, ShredMap};
 use super::slots::SlotTarget;
 use crate::crypto::{Location, Secret, hkdf, hmac, seal, unseal};
@@ -117,14 +118,17 @@ impl Roots {
 pub struct Placement {
     /// Which building.
     pub generation: u32,
+    /// Which index keys its marks are made with.
+    pub set: u32,
     key: Secret<32>,
 }
 
 impl Placement {
-    /// A fresh key for this generation.
-    pub fn generate(generation: u32, entropy: &mut dyn Entropy) -> Self {
+    /// A fresh key for this generation, of marks of this set.
+    pub fn generate(generation: u32, set: u32, entropy: &mut dyn Entropy) -> Self {
         Self {
             generation,
+            set,
             key: Secret::generate(entropy),
         }
     }
@@ -149,6 +153,7 @@ impl Placement {
     fn duplicate(&self) -> Self {
         Self {
             generation: self.generation,
+            set: self.set,
             key: self.key.duplicate(),
         }
     }
@@ -169,24 +174,50 @@ pub fn index_entry(
     (placement.tag(mark, &handle), payload)
 }
 
+/// The keys that marks of look-up values are made with, one a field.
+#[derive(Debug, Serialize, Deserialize)]
+struct IndexKeys {
+    set: u32,
+    keys: BTreeMap<(u16, u16), Secret<32>>,
+}
+
+/// A key that signed checkpoints once: its public half, and what shows that the next one is the vault's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastSigner {
+    /// The Ed25519 public key.
+    pub key: [u8; 32],
+    /// It signed checkpoints over at most so many entries of the log.
+    pub until: u64,
+    /// It signed heads of the erasure ledger of at most so many entries.
+    pub ledger: u64,
+    /// A note that names the next key, signed by both.
+    pub note: String,
+}
+
 /// The system keyset.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct SystemKeys {
     /// Seals policies, API keys, tombstones: rows that belong to nobody.
-    pub system: Secret<32>,
+    pub system: KeyRing,
     /// Seals the entries of the evidence log and the frames of the read journal.
-    pub audit: Secret<32>,
+    pub audit: KeyRing,
     /// Seed of the key that signs checkpoints.
     pub signing: Secret<32>,
+    /// The keys that signed before it, oldest first.
+    pub signers: Vec<PastSigner>,
     /// Seals the erasure ledger; every key part of a backup holds it.
     pub ledger: Secret<32>,
-    index: BTreeMap<(u16, u16), Secret<32>>,
+    /// One set, or two while everybody's marks are made anew.
+    index: Vec<IndexKeys>,
     /// One, or two while the index is being built anew: writes go to all, look-ups to the first.
     pub placements: Vec<Placement>,
     /// The slots that a new root key is sealed to.
     pub slots: Vec<SlotTarget>,
-    /// Slot numbers are not given twice.
+    /// The number of the next slot; 0 once 255 have been given, and from then on those that are free.
     pub next_slot: u8,
+    /// The epoch in which a system or audit key was last destroyed; 0 for never. Copies of rows from
+    /// before it are worth nothing with keys from after it.
+    pub retired_epoch: u64,
 }
 
 /// The field id pair that stands for `{channel, user}`.
@@ -197,14 +228,19 @@ impl SystemKeys {
     pub fn generate(slots: Vec<SlotTarget>, entropy: &mut dyn Entropy) -> Self {
         let next_slot = slots.iter().map(|slot| slot.number).max().unwrap_or(0) + 1;
         let mut keys = Self {
-            system: Secret::generate(entropy),
-            audit: Secret::generate(entropy),
+            system: KeyRing::generate(entropy),
+            audit: KeyRing::generate(entropy),
             signing: Secret::generate(entropy),
+            signers: Vec::new(),
             ledger: Secret::generate(entropy),
-            index: BTreeMap::new(),
-            placements: vec![Placement::generate(0, entropy)],
+            index: vec![IndexKeys {
+                set: 0,
+                keys: BTreeMap::new(),
+            }],
+            placements: vec![Placement::generate(0, 0, entropy)],
             slots,
             next_slot,
+            retired_epoch: 0,
         };
         keys.add_index(CHANNEL_FIELD, entropy);
         keys
@@ -213,51 +249,109 @@ impl SystemKeys {
     /// Whether look-ups by this field have a key.
     #[must_use]
     pub fn has_index(&self, field: (u16, u16)) -> bool {
-        self.index.contains_key(&field)
+        self.index.iter().all(|set| set.keys.contains_key(&field))
     }
 
     /// Gives look-ups by this field (collection, field) a key, if they have none.
     pub fn add_index(&mut self, field: (u16, u16), entropy: &mut dyn Entropy) {
-        self.index
-            .entry(field)
-            .or_insert_with(|| Secret::generate(entropy));
+        for set in &mut self.index {
+            set.keys
+                .entry(field)
+                .or_insert_with(|| Secret::generate(entropy));
+        }
     }
 
-    /// The inner mark of a look-up value: HMAC under the key of its field, over normaliser version
-    /// and normal form. `None` if the field has no key.
+    /// The set that look-ups are made with.
+    #[must_use]
+    pub fn index_set(&self) -> u32 {
+        let first = self.placements.first().map(|placement| placement.set);
+        first.unwrap_or_else(|| self.index.first().map_or(0, |keys| keys.set))
+    }
+
+    /// Opens a set of index keys, one for every field that has one, and a building of the index that
+    /// is of its marks; which generation that is.
+    pub fn open_index_set(&mut self, entropy: &mut dyn Entropy) -> u32 {
+        let set = self.index.iter().map(|keys| keys.set).max().unwrap_or(0) + 1;
+        let fields = self.index.iter().flat_map(|keys| keys.keys.keys());
+        let fields: Vec<(u16, u16)> = fields.copied().collect();
+        let keys = fields
+            .into_iter()
+            .map(|field| (field, Secret::generate(entropy)));
+        let keys = keys.collect();
+        self.index.push(IndexKeys { set, keys });
+        self.open_placement(set, entropy)
+    }
+
+    /// Opens another building of the index, of marks of this set; which generation it is.
+    pub fn open_placement(&mut self, set: u32, entropy: &mut dyn Entropy) -> u32 {
+        let last = self.placements.iter().map(|p| p.generation).max();
+        let generation = last.map_or(0, |last| last + 1);
+        self.placements
+            .push(Placement::generate(generation, set, entropy));
+        generation
+    }
+
+    /// Ends every building but this one, and the index keys that no building is of.
+    pub fn keep_placement(&mut self, generation: u32) {
+        self.placements
+            .retain(|placement| placement.generation == generation);
+        let set = self.index_set();
+        self.index.retain(|keys| keys.set == set);
+    }
+
+    /// The inner mark that a look-up value is found by: HMAC under the key of its field, over
+    /// normaliser version and normal form. `None` if the field has no key.
     #[must_use]
     pub fn mark(&self, field: (u16, u16), normaliser: u8, normal: &[u8]) -> Option<[u8; 32]> {
-        let key = self.index.get(&field)?;
+        let set = self.index_set();
+        let keys = self.index.iter().find(|keys| keys.set == set)?;
+        let key = keys.keys.get(&field)?;
         Some(hmac(key, &[&[normaliser], normal]))
+    }
+
+    /// Every mark that a look-up value has to have, with its set: one, or two while marks are made
+    /// anew.
+    #[must_use]
+    pub fn marks(&self, field: (u16, u16), normaliser: u8, normal: &[u8]) -> Vec<(u32, [u8; 32])> {
+        let of = |keys: &IndexKeys| {
+            let key = keys.keys.get(&field)?;
+            Some((keys.set, hmac(key, &[&[normaliser], normal])))
+        };
+        self.index.iter().filter_map(of).collect()
     }
 
     /// A copy to change; the original stays what readers use until the change is committed.
     #[must_use]
     pub fn duplicate(&self) -> Self {
+        let index = self.index.iter().map(|keys| IndexKeys {
+            set: keys.set,
+            keys: keys.keys.iter().map(|(k, v)| (*k, v.duplicate())).collect(),
+        });
         Self {
             system: self.system.duplicate(),
             audit: self.audit.duplicate(),
             signing: self.signing.duplicate(),
+            signers: self.signers.clone(),
             ledger: self.ledger.duplicate(),
-            index: self
-                .index
-                .iter()
-                .map(|(k, v)| (*k, v.duplicate()))
-                .collect(),
+            index: index.collect(),
             placements: self.placements.iter().map(Placement::duplicate).collect(),
             slots: self.slots.clone(),
             next_slot: self.next_slot,
+            retired_epoch: self.retired_epoch,
         }
     }
 
     /// The keys that a backup takes along: all but what belongs to one place, look-up positions and
-    /// the slots of this vault.
+    /// the slots of this vault. Of the index keys, those that look-ups are made with.
     #[must_use]
     pub fn for_backup(&self) -> Self {
+        let mut keys = self.duplicate();
+        let set = keys.index_set();
+        keys.index.retain(|keys| keys.set == set);
         Self {
             placements: Vec::new(),
             slots: Vec::new(),
-            ..self.duplicate()
+            ..keys
         }
     }
 
@@ -265,8 +359,9 @@ impl SystemKeys {
     #[must_use]
     pub fn in_new_place(self, slots: Vec<SlotTarget>, entropy: &mut dyn Entropy) -> Self {
         let next_slot = slots.iter().map(|slot| slot.number).max().unwrap_or(0) + 1;
+        let set = self.index_set();
         Self {
-            placements: vec![Placement::generate(0, entropy)],
+            placements: vec![Placement::generate(0, set, entropy)],
             next_slot,
             slots,
             ..self

@@ -390,6 +390,10 @@ fn role(old: &Policy, new: &Policy, a: &Role, b: &Role, out: &mut Vec<String>) {
         let what = format!("may {}", capability.name());
         gained_lost(&what, a.may(capability), b.may(capability));
     }
+    for &claim in super::RestrictedUse::ALL {
+        let what = format!("may use restricted data for {}", claim.name());
+        gained_lost(&what, a.may_claim(claim), b.may_claim(claim));
+    }
     for purpose in &new.purposes {
         let what = format!("serves purpose {}", purpose.name);
         gained_lost(&what, a.serves(purpose.id), b.serves(purpose.id));

@@ -9,7 +9,7 @@ use super::honey::DraftHoney;
 use super::reader::At;
 use super::{
     Capability, CollectionKind, Controller, Field, NoticeGate, POLICY_BYTES_MAX, Period, Policy,
-    Purpose, Recipient, View, check, ids, parse,
+    Purpose, Recipient, RestrictedUse, View, check, ids, parse,
 };
 
 /// A policy file that was read and found good.
@@ -87,6 +87,7 @@ pub(super) struct DraftRole {
     pub(super) write: Vec<At<Pattern>>,
     pub(super) ask: Vec<At<String>>,
     pub(super) may: BTreeSet<Capability>,
+    pub(super) restricted_use: BTreeSet<RestrictedUse>,
 }
 
 /// Which fields a rule is about, by name.

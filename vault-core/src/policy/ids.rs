@@ -13,6 +13,10 @@ use super::draft::Content;
 use super::finding::{Findings, printable};
 use super::reader::At;
 
+/// The highest number. Above it, stored keys and compartments have room for what is no purpose and no
+/// collection.
+pub const NUMBER_MAX: u16 = 0x3fff;
+
 /// Names, their numbers, and the highest number ever given.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdTable {
@@ -137,16 +141,16 @@ fn table<'a>(
                 );
             }
         }
-        let id = id.or_else(|| {
-            highest = highest.checked_add(1)?;
-            Some(highest)
-        });
+        if id.is_none() && highest < NUMBER_MAX {
+            highest += 1;
+            id = Some(highest);
+        }
         match id {
             Some(id) => {
                 ids.insert(at.value.clone(), id);
             }
             None => findings.report(at.line, path, "ids_exhausted", None, || {
-                "all 65,535 numbers were used; a number is never used again".to_owned()
+                format!("all {NUMBER_MAX} numbers were used; a number is never used again")
             }),
         }
     }

@@ -44,7 +44,7 @@ pub(super) const FIELD: &[&str] = &[
     "source",
     "renamed_from",
 ];
-pub(super) const ROLE: &[&str] = &["purposes", "read", "write", "ask", "may"];
+pub(super) const ROLE: &[&str] = &["purposes", "read", "write", "ask", "may", "restricted_use"];
 pub(super) const NOTICE: &[&str] = &["gate"];
 pub(super) const HONEY: &[&str] = &["people", "left_out_for"];
 pub(super) const HONEY_PERSON: &[&str] = &["channel", "user", "values"];
@@ -53,8 +53,8 @@ pub(super) const HONEY_PERSON: &[&str] = &["channel", "user", "values"];
 mod tests {
     use super::*;
     use crate::policy::{
-        Anchor, Capability, LawfulBasis, Necessity, NoticeGate, Origin, SafeguardKind,
-        SpecialCategory,
+        Anchor, Capability, LawfulBasis, Necessity, NoticeGate, Origin, RestrictedUse,
+        SafeguardKind, SpecialCategory,
     };
     use crate::schema::FieldType;
 
@@ -114,6 +114,7 @@ mod tests {
             .chain(Origin::ALL.iter().map(|word| word.name()))
             .chain(SafeguardKind::ALL.iter().map(|word| word.name()))
             .chain(NoticeGate::ALL.iter().map(|word| word.name()))
+            .chain(RestrictedUse::ALL.iter().map(|word| word.name()))
             .chain(
                 FieldType::ALL
                     .iter()

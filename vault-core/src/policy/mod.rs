@@ -16,6 +16,7 @@ mod ids;
 mod keys;
 mod model;
 mod nearest;
+mod notice;
 mod parse;
 mod period;
 mod reader;
@@ -27,6 +28,7 @@ mod words;
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::{LazyLock, OnceLock};
 
 use sha2::{Digest, Sha256};
 
@@ -39,7 +41,7 @@ pub use diff::diff;
 pub use draft::Draft;
 pub use finding::Finding;
 pub use honey::{Honey, HoneyPerson};
-pub use ids::{IdTable, PolicyIds, StoredPolicy};
+pub use ids::{IdTable, NUMBER_MAX, PolicyIds, StoredPolicy};
 pub use model::{
     BlobRule, Collection, Controller, Field, Purpose, Recipient, Retention, Safeguard,
 };
@@ -49,8 +51,8 @@ pub(crate) use role::KEYHOLDER;
 pub use role::{Role, RoleOrigin};
 pub use show::show;
 pub use words::{
-    Anchor, CollectionKind, LawfulBasis, Necessity, NoticeGate, Origin, SafeguardKind,
-    SpecialCategory, View,
+    Anchor, CollectionKind, LawfulBasis, Necessity, NoticeGate, Origin, RestrictedUse,
+    RestrictionGround, SafeguardKind, SpecialCategory, View,
 };
 
 /// Longest policy file, in bytes.
@@ -71,6 +73,24 @@ pub const RIGHTS: &str = "rights";
 /// The id of [`RIGHTS`]; those of a policy begin at 1.
 pub const RIGHTS_ID: u16 = 0;
 
+/// The purpose [`RIGHTS`]: what a person is owed is the controller's legal obligation (Art. 6(1)(c), 12).
+pub(crate) fn rights() -> &'static Purpose {
+    static PURPOSE: LazyLock<Purpose> = LazyLock::new(|| Purpose {
+        id: RIGHTS_ID,
+        name: RIGHTS.to_owned(),
+        titles: BTreeMap::new(),
+        basis: LawfulBasis::LegalObligation,
+        direct_marketing: false,
+        retention: Retention {
+            anchor: Anchor::Collected,
+            period: Period::parse("P0D").expect("a period"),
+            date: None,
+        },
+        recipients: Vec::new(),
+    });
+    &PURPOSE
+}
+
 /// A policy that passes every check, to begin with: a travel bot, its agents and a data protection
 /// officer.
 pub const SAMPLE: &str = include_str!("sample.toml");
@@ -87,6 +107,7 @@ pub struct Policy {
     collections: Vec<Collection>,
     roles: BTreeMap<String, Role>,
     gate: NoticeGate,
+    material: OnceLock<[u8; 32]>,
     honey: Honey,
     ids: PolicyIds,
     purpose_by_id: HashMap<u16, usize>,
@@ -281,6 +302,7 @@ impl Policy {
                 .collect(),
             roles,
             gate: content.gate,
+            material: OnceLock::new(),
             honey: content.honey.honey,
             purpose_by_id: places(purposes.iter().map(|item| item.id)),
             collection_by_id: places(collections.iter().map(|item| item.id)),
@@ -325,6 +347,9 @@ fn build_role(item: DraftRole, ids: &PolicyIds) -> Role {
         let parts = check::split_ask(&ask.value).expect("the draft was checked");
         let (collection, field) = field(parts.0, parts.1);
         role.allow_ask(collection, field, parts.2);
+    }
+    for claim in item.restricted_use {
+        role.allow_claim(claim);
     }
     role
 }

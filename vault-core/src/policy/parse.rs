@@ -13,7 +13,7 @@ use super::reader::{At, Section, text, word};
 use super::{
     Anchor, BlobRule, COLLECTIONS_MAX, Capability, CollectionKind, Controller, FIELDS_MAX, Field,
     LawfulBasis, NoticeGate, PURPOSES_MAX, Period, Purpose, RECIPIENTS_MAX, ROLES_MAX, Recipient,
-    Retention, Safeguard, SafeguardKind, View, honey, keys,
+    RestrictedUse, Retention, Safeguard, SafeguardKind, View, honey, keys,
 };
 use crate::limits::{BLOB_BYTES_DEFAULT, BLOB_BYTES_MAX, MEDIA_TYPES_MAX};
 use crate::schema::{FieldType, MediaRange};
@@ -553,7 +553,14 @@ fn role(at: At<String>, section: &Section<'_>, findings: &mut Findings) -> Draft
         .iter()
         .filter_map(|text| word::<Capability>(findings, &path, text, "unknown_capability"))
         .collect();
+    let path = section.at("restricted_use");
+    let restricted_use = section
+        .texts(findings, "restricted_use")
+        .iter()
+        .filter_map(|text| word::<RestrictedUse>(findings, &path, text, "unknown_word"))
+        .collect();
     DraftRole {
+        restricted_use,
         purposes: section.texts(findings, "purposes"),
         read,
         write,

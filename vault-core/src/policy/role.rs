@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::{Capability, View};
+use super::{Capability, RestrictedUse, View};
 
 /// Roles that are what they are: a policy that defines one is refused. They read no values.
 pub(super) const RESERVED: &[(&str, &[Capability])] = &[
@@ -110,6 +110,7 @@ pub struct Role {
     read: HashMap<Target, View>,
     write: HashSet<Target>,
     ask: BTreeSet<(u16, u16, String)>,
+    claims: BTreeSet<RestrictedUse>,
 }
 
 impl Role {
@@ -127,6 +128,7 @@ impl Role {
             read: HashMap::new(),
             write: HashSet::new(),
             ask: BTreeSet::new(),
+            claims: BTreeSet::new(),
         }
     }
 
@@ -140,6 +142,16 @@ impl Role {
 
     pub(super) fn allow_ask(&mut self, collection_id: u16, field_id: u16, test: &str) {
         self.ask.insert((collection_id, field_id, test.to_owned()));
+    }
+
+    pub(super) fn allow_claim(&mut self, claim: RestrictedUse) {
+        self.claims.insert(claim);
+    }
+
+    /// Whether it may use restricted data for this (Art. 18(2) GDPR).
+    #[must_use]
+    pub fn may_claim(&self, claim: RestrictedUse) -> bool {
+        self.claims.contains(&claim)
     }
 
     /// What is left of the role in a session: these fields, one purpose, no capability.

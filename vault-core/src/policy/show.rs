@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use super::diff::{purpose_names, retention_text};
-use super::{Collection, Policy, RoleOrigin, View};
+use super::{Collection, Policy, RestrictedUse, RoleOrigin, View};
 
 /// The effect of a policy, for reading: wildcards are resolved, defaults are filled in.
 #[must_use]
@@ -78,6 +78,11 @@ pub fn show(policy: &Policy) -> String {
             .map(|capability| capability.name())
             .collect();
         let purposes = purpose_names(policy, &role.purposes).join(", ");
+        let claims: Vec<&str> = RestrictedUse::ALL
+            .iter()
+            .filter(|claim| role.may_claim(**claim))
+            .map(|claim| claim.name())
+            .collect();
         let may = if may.is_empty() {
             "nothing".to_owned()
         } else {
@@ -88,6 +93,10 @@ pub fn show(policy: &Policy) -> String {
             origin.to_owned(),
             purposes,
             format!("may {may}"),
+            match claims.is_empty() {
+                true => String::new(),
+                false => format!("restricted data for {}", claims.join(" ")),
+            },
         ]);
     }
     table(&mut out, &rows);

@@ -139,11 +139,52 @@ words! {
 }
 
 words! {
+    /// Why processing is restricted, by the points of Art. 18(1) GDPR.
+    pub enum RestrictionGround {
+        /// The person contests that the data are accurate.
+        Accuracy = "18.1.a",
+        /// The processing is unlawful, and the person wants no erasure.
+        Unlawful = "18.1.b",
+        /// The person needs the data for legal claims, the controller no longer does.
+        Claims = "18.1.c",
+        /// The person has objected, and whose grounds weigh more is open.
+        Objection = "18.1.d",
+    }
+}
+
+words! {
+    /// What restricted data may be used for all the same, by Art. 18(2) GDPR.
+    pub enum RestrictedUse {
+        /// With the person's consent to this use.
+        Consent = "consent",
+        /// For legal claims.
+        LegalClaims = "legal_claims",
+        /// To protect the rights of somebody else.
+        OthersRights = "others_rights",
+        /// For important public interest.
+        PublicInterest = "public_interest",
+    }
+}
+
+words! {
     /// Whether writing waits for a notice.
     pub enum NoticeGate {
         /// No: `doctor --gdpr` says so.
         Off = "off",
         /// A write needs a notice that was shown before (Art. 13(1) GDPR: at collection).
         BeforeWrite = "before_write",
+    }
+}
+
+impl serde::Serialize for RestrictionGround {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for RestrictionGround {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        Self::parse(&name).ok_or_else(|| serde::de::Error::custom("an unknown ground"))
     }
 }

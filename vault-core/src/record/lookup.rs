@@ -15,7 +15,27 @@ use crate::refusal::Refusal;
 use crate::schema::NORMALISER_VERSION;
 use crate::store::Direction;
 
-/// The inner mark of a value of a field that can be looked up.
+/// Every entry of the index that a value of a field has to have: one, or two while marks are made anew.
+pub(crate) fn lookups(
+    view: &dyn View,
+    collection: &Collection,
+    field: &Field,
+    value: &Value,
+) -> Vec<Lookup> {
+    let name = (collection.id, field.id);
+    let Some(normal) = field.kind.normalise(value) else {
+        return Vec::new();
+    };
+    let marks = view.system().marks(name, NORMALISER_VERSION, &normal);
+    let lookup = |(set, mark)| Lookup {
+        field: name,
+        set,
+        mark,
+    };
+    marks.into_iter().map(lookup).collect()
+}
+
+/// The inner mark that a value of a field is found by.
 pub(crate) fn mark(
     view: &dyn View,
     collection: &Collection,
@@ -36,19 +56,23 @@ pub(super) fn change_lookup(
     before: Option<&Value>,
     after: Option<&Value>,
 ) -> Result<(), Refusal> {
-    let before = before.and_then(|value| mark(txn, collection, field, value));
-    let after = after.and_then(|value| mark(txn, collection, field, value));
+    let entries = |value: Option<&Value>| {
+        let entries = value.map(|value| lookups(txn, collection, field, value));
+        entries.unwrap_or_default()
+    };
+    let (before, after) = (entries(before), entries(after));
     if before == after {
         return Ok(());
     }
-    let name = (collection.id, field.id);
-    if let Some(mark) = before
-        && !used_elsewhere(txn, person, collection, field, id, &mark)?
+    if let Some(first) = before.first()
+        && !used_elsewhere(txn, person, collection, field, id, first)?
     {
-        person.remove_lookup(txn, &Lookup { field: name, mark });
+        for lookup in &before {
+            person.remove_lookup(txn, lookup);
+        }
     }
-    if let Some(mark) = after {
-        person.add_lookup(txn, Lookup { field: name, mark })?;
+    for lookup in after {
+        person.add_lookup(txn, lookup)?;
     }
     person.store(txn)
 }
@@ -74,7 +98,7 @@ pub(crate) fn release(
     };
     let gone = had
         .iter()
-        .filter(|had| !left.contains(&(had.field.1, had.mark)));
+        .filter(|had| !left.contains(&(had.field.1, had.set, had.mark)));
     let gone: Vec<&Lookup> = gone.collect();
     for lookup in &gone {
         person.remove_lookup(txn, lookup);
@@ -92,7 +116,7 @@ fn used_elsewhere(
     collection: &Collection,
     field: &Field,
     id: RecordId,
-    wanted: &[u8; 32],
+    wanted: &Lookup,
 ) -> Result<bool, Refusal> {
     if collection.kind == CollectionKind::Single {
         return Ok(false);
@@ -108,7 +132,7 @@ fn used_elsewhere(
     for record in records.iter().filter(|record| record.id != id) {
         if record.envelopes.contains_key(&field.id) {
             let value = record.open(txn, person, collection.id, field.id)?;
-            if mark(txn, collection, field, &value).as_ref() == Some(wanted) {
+            if lookups(txn, collection, field, &value).contains(wanted) {
                 return Ok(true);
             }
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use zeroize::Zeroizing;
 
 use super::filter::Filter;
-use super::lookup::mark;
+use super::lookup::lookups;
 use super::rekey;
 use super::stored::{Meta, MetaRow, Stored, prefix, row_key};
 use crate::blob::Blob;
@@ -303,9 +303,9 @@ pub(crate) fn purge(
     }
     if !marks.is_empty() {
         let left = marks_left(txn, person, collection)?;
-        for (field, mark) in marks.difference(&left) {
-            let (field, mark) = ((collection.id, *field), *mark);
-            person.remove_lookup(txn, &Lookup { field, mark });
+        for (field, set, mark) in marks.difference(&left) {
+            let (field, set, mark) = ((collection.id, *field), *set, *mark);
+            person.remove_lookup(txn, &Lookup { field, set, mark });
         }
     }
     let touched: BTreeSet<Compartment> = known.iter().map(|known| known.compartment).collect();
@@ -317,7 +317,8 @@ pub(crate) fn purge(
     Ok(gone)
 }
 
-pub(super) type Marks = BTreeSet<(u16, [u8; 32])>;
+/// Field, set, mark.
+pub(super) type Marks = BTreeSet<(u16, u32, [u8; 32])>;
 
 /// The look-up values of every record that is there.
 pub(super) fn marks_left(
@@ -328,17 +329,58 @@ pub(super) fn marks_left(
     let mut marks = Marks::new();
     let range = KeyRange::prefix(&prefix(person.entry.handle, collection.id));
     for (key, meta) in txn.range(Table::RecordMeta, &range, Direction::Ascending, usize::MAX)? {
-        let id = RecordId::from_slice(&key[18..]).ok_or(DAMAGED)?;
-        let (row, compartment) = MetaRow::open(txn, person, collection.id, id, &meta)?;
-        let known = Known {
-            id,
-            row,
-            compartment,
-        };
-        let values = txn.get(Table::Records, &key)?.ok_or(DAMAGED)?;
-        add_marks(txn, person, collection, &known, &values, &mut marks)?;
+        of_record(txn, person, collection, &key, &meta, &mut |entries| {
+            marks.extend(entries.iter().map(|it| (it.field.1, it.set, it.mark)));
+        })?;
     }
     Ok(marks)
+}
+
+/// Tells, of every look-up value in at most `limit` records from behind the row key `after` on, which
+/// entries of the index it has to have; where to go on, if more are left. What does not open tells
+/// nothing.
+pub(crate) fn each_lookup(
+    view: &dyn View,
+    person: &Person,
+    collection: &Collection,
+    after: Vec<u8>,
+    limit: usize,
+    tell: &mut dyn FnMut(&[Lookup]),
+) -> Result<Option<Vec<u8>>, Refusal> {
+    let mut range = KeyRange::prefix(&prefix(person.entry.handle, collection.id));
+    if !after.is_empty() {
+        range.go_on(Direction::Ascending, &after);
+    }
+    let rows = view
+        .tx()
+        .range(Table::RecordMeta, &range, Direction::Ascending, limit)?;
+    let next = (rows.len() == limit).then(|| rows.last().map(|(key, _)| key.clone()));
+    for (key, meta) in rows {
+        match of_record(view, person, collection, &key, &meta, tell) {
+            Err(refusal) if !refusal.is_damage() => return Err(refusal),
+            _ => {}
+        }
+    }
+    Ok(next.flatten())
+}
+
+fn of_record(
+    view: &dyn View,
+    person: &Person,
+    collection: &Collection,
+    key: &[u8],
+    meta: &[u8],
+    tell: &mut dyn FnMut(&[Lookup]),
+) -> Result<(), Refusal> {
+    let id = RecordId::from_slice(&key[18..]).ok_or(DAMAGED)?;
+    let (row, compartment) = MetaRow::open(view, person, collection.id, id, meta)?;
+    let known = Known {
+        id,
+        row,
+        compartment,
+    };
+    let values = view.tx().get(Table::Records, key)?.ok_or(DAMAGED)?;
+    each_value(view, person, collection, &known, &values, tell)
 }
 
 fn add_marks(
@@ -349,6 +391,20 @@ fn add_marks(
     values: &[u8],
     marks: &mut Marks,
 ) -> Result<(), Refusal> {
+    each_value(view, person, collection, known, values, &mut |entries| {
+        marks.extend(entries.iter().map(|it| (it.field.1, it.set, it.mark)));
+    })
+}
+
+/// Tells of each look-up value of a record which entries of the index it has to have.
+fn each_value(
+    view: &dyn View,
+    person: &Person,
+    collection: &Collection,
+    known: &Known,
+    values: &[u8],
+    tell: &mut dyn FnMut(&[Lookup]),
+) -> Result<(), Refusal> {
     let envelopes: Vec<(u16, &[u8])> = row::decode_borrowed(values).map_err(|_| DAMAGED)?;
     for field in collection.fields.iter().filter(|field| field.lookup) {
         let envelope = envelopes.iter().find(|(id, _)| *id == field.id);
@@ -358,7 +414,7 @@ fn add_marks(
         let row = &known.row;
         let bytes = row.unseal(view, person, collection.id, known.id, field.id, envelope)?;
         let value = serde_json::from_slice(&bytes).map_err(|_| DAMAGED)?;
-        marks.extend(mark(view, collection, field, &value).map(|mark| (field.id, mark)));
+        tell(&lookups(view, collection, field, &value));
     }
     Ok(())
 }

@@ -28,7 +28,7 @@ use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
 pub(crate) use blobs::put_blob;
 pub(crate) use filter::{Ended, Filter};
 pub(crate) use lookup::{mark, release};
-pub(crate) use many::{Known, MetaPatch, Page, Stretch, amend, purge, values};
+pub(crate) use many::{Known, MetaPatch, Page, Stretch, amend, each_lookup, purge, values};
 pub(crate) use stored::{Meta, MetaRow, Stored, period_hours};
 pub(crate) use upkeep::{ended, key_numbers, rekey, remove_rows, reseal};
 

@@ -31,8 +31,6 @@ pub(crate) fn rekey(
     }
     let range = KeyRange::prefix(person.entry.handle.as_bytes());
     for (key, meta) in txn.range(Table::RecordMeta, &range, Direction::Ascending, usize::MAX)? {
-        let collection_id = u16::from_be_bytes(key[16..18].try_into().map_err(|_| DAMAGED)?);
-        let id = RecordId::from_slice(&key[18..]).ok_or(DAMAGED)?;
         let compartment = person.compartment_of(meta.get(4..).ok_or(DAMAGED)?)?;
         if !compartments.contains(&compartment) {
             continue;
@@ -46,10 +44,7 @@ pub(crate) fn rekey(
             }
         };
         let values = txn.get(Table::Records, &key)?.ok_or(DAMAGED)?;
-        let mut stored = Stored::decode(txn, person, collection_id, id, &meta, &values)?;
-        stored.reseal_all(txn, person, collection_id, number)?;
-        let expiry = meta[..4].try_into().map_err(|_| DAMAGED)?;
-        stored.write(txn, person, collection_id, number, expiry)?;
+        seal_again(txn, person, &key, (&meta, &values), number)?;
     }
     person.keyset.keys.retain(|dek| !old.contains(&dek.number));
     person.replace_kek(txn);
@@ -73,15 +68,26 @@ pub(crate) fn reseal(
     if !old {
         return Ok(bytes);
     }
-    let collection_id = u16::from_be_bytes(key[16..18].try_into().map_err(|_| DAMAGED)?);
-    let id = RecordId::from_slice(&key[18..]).ok_or(DAMAGED)?;
     let compartment = person.compartment_of(meta.get(4..).ok_or(DAMAGED)?)?;
     let number = person.successor(compartment, up_to, txn.entropy());
-    let mut stored = Stored::decode(txn, person, collection_id, id, meta, &values)?;
-    stored.reseal_all(txn, person, collection_id, number)?;
-    let expiry = meta[..4].try_into().map_err(|_| DAMAGED)?;
-    stored.write(txn, person, collection_id, number, expiry)?;
+    seal_again(txn, person, key, (meta, &values), number)?;
     Ok(bytes)
+}
+
+/// Seals a record, metadata and values, under the key with this number.
+fn seal_again(
+    txn: &mut Txn<'_>,
+    person: &Person,
+    key: &[u8],
+    (meta, values): (&[u8], &[u8]),
+    number: u32,
+) -> Result<(), Refusal> {
+    let collection = u16::from_be_bytes(key[16..18].try_into().map_err(|_| DAMAGED)?);
+    let id = RecordId::from_slice(&key[18..]).ok_or(DAMAGED)?;
+    let mut stored = Stored::decode(txn, person, collection, id, meta, values)?;
+    stored.reseal_all(txn, person, collection, number)?;
+    let expiry = meta[..4].try_into().map_err(|_| DAMAGED)?;
+    stored.write(txn, person, collection, number, expiry)
 }
 
 /// Tells the number of the key of each envelope of a record: the metadata's, and each value's.

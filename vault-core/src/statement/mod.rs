@@ -8,6 +8,7 @@
 mod language;
 mod phrases;
 mod said;
+mod short;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use jiff::Timestamp;
 use crate::policy::{Controller, LawfulBasis, Policy};
 
 pub use phrases::{ALL as LANGUAGES, Phrases};
+pub use short::Notice;
 
 /// A policy in force, ready to be told.
 pub struct Published {
@@ -138,6 +140,20 @@ pub struct StatedRight {
     pub words: &'static str,
 }
 
+/// The languages that people can be told in, the first as fallback: those of the controller that there
+/// are phrases of; English where there is none. Never empty.
+fn languages(policy: &Policy) -> Vec<&str> {
+    let all = policy.controller().languages.iter();
+    let mut offered: Vec<&str> = all
+        .map(String::as_str)
+        .filter(|tag| Phrases::of(tag).is_some())
+        .collect();
+    if offered.is_empty() {
+        offered.push(language::en::PHRASES.tag);
+    }
+    offered
+}
+
 impl Published {
     pub(crate) fn new(policy: Arc<Policy>, applied_at: Timestamp) -> Self {
         Self { policy, applied_at }
@@ -147,15 +163,7 @@ impl Published {
     /// that there are phrases of; English where there is none. Never empty.
     #[must_use]
     pub fn languages(&self) -> Vec<&str> {
-        let all = self.policy.controller().languages.iter();
-        let mut offered: Vec<&str> = all
-            .map(String::as_str)
-            .filter(|tag| Phrases::of(tag).is_some())
-            .collect();
-        if offered.is_empty() {
-            offered.push(language::en::PHRASES.tag);
-        }
-        offered
+        languages(&self.policy)
     }
 
     /// The statement in one of [`Published::languages`]; in the first of them for any other.

@@ -16,6 +16,7 @@ pub mod fault;
 mod memory;
 mod overlay;
 mod redb;
+mod rows;
 mod table;
 
 pub use disk::{MemoryDisk, MemoryDiskHandle};
@@ -23,6 +24,7 @@ pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use overlay::{Changes, Overlay};
 pub use redb::{RedbReader, RedbStore, drop_page_cache};
+pub use rows::Rows;
 pub use table::{Direction, KeyRange, Row, Table};
 
 /// Rows that [`ReadTx::scan`] takes at once from a store that has no way of its own.
@@ -127,6 +129,16 @@ pub trait WriteTx: ReadTx {
     ///
     /// As for [`WriteTx::put`].
     fn delete(&mut self, table: Table, key: &[u8]) -> Result<(), StoreError>;
+}
+
+/// Fills a store that counts for nothing until it is whole.
+pub trait FillTx: WriteTx {
+    /// Adds rows behind all that the table has, their keys ascending.
+    ///
+    /// # Errors
+    ///
+    /// As for [`WriteTx::put`]; [`StoreError::Aborted`] for a key that is not behind the last.
+    fn append(&mut self, table: Table, rows: &Rows) -> Result<(), StoreError>;
 }
 
 /// Ordered bytes in named tables, read by snapshot and changed by one writer at a time.

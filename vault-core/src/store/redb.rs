@@ -9,19 +9,22 @@
 
 use std::cell::OnceCell;
 use std::fs::{File, OpenOptions};
+use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::backends::FileBackend;
 use redb::{
-    Builder, CommitError, ConcurrencyMode, Database, DatabaseError, ReadOnlyDatabase,
+    Builder, CommitError, ConcurrencyMode, CursorError, Database, DatabaseError, ReadOnlyDatabase,
     ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend, StorageError,
     TableDefinition, TableError, TransactionError, WriteTransaction,
 };
 
 use super::overlay::bounds;
-use super::{Direction, KeyRange, ReadTx, Row, Scan, Store, StoreError, Table, WriteTx};
+use super::{
+    Direction, FillTx, KeyRange, ReadTx, Row, Rows, Scan, Store, StoreError, Table, WriteTx,
+};
 
 /// Page cache of a reading second process and of a store over a foreign backend, in bytes.
 const SMALL_CACHE_BYTES: usize = 4 << 20;
@@ -140,6 +143,51 @@ impl RedbStore {
         self.database.close().map_err(database_error)
     }
 
+    /// Runs `f` once and commits what it did, for a store that counts for nothing until it is whole: in one
+    /// phase, and without the state of the allocator, so that whoever dies leaves a file that has to be
+    /// repaired. Ends with a [`Store::write`], after which it is a store like any other.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Store::write`].
+    pub fn fill(
+        &self,
+        f: &mut dyn FnMut(&mut dyn FillTx) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.begin_write()?;
+        transaction.set_two_phase_commit(false);
+        transaction.set_quick_repair(false);
+        self.run(transaction, &mut |changes| f(changes))
+    }
+
+    /// Runs `f` over a transaction, and commits or aborts it.
+    fn run(
+        &self,
+        transaction: WriteTransaction,
+        f: &mut dyn FnMut(&mut RedbWrite<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut changes = RedbWrite {
+            transaction: &transaction,
+            tables: Default::default(),
+            failed: false,
+        };
+        let verdict = match f(&mut changes) {
+            // A closure that swallowed the error of a change must not commit the rest of them.
+            Ok(()) if changes.failed => Err(StoreError::Aborted),
+            verdict => verdict,
+        };
+        drop(changes);
+        match verdict {
+            Ok(()) => self.commit(transaction),
+            Err(refusal) => {
+                // Nothing was committed whether or not the roll-back succeeds; if it does not,
+                // redb refuses the next writer itself.
+                let _ = transaction.abort();
+                Err(refusal)
+            }
+        }
+    }
+
     fn new(database: Database) -> Self {
         Self {
             database,
@@ -211,26 +259,7 @@ impl Store for RedbStore {
         f: &mut dyn FnMut(&mut dyn WriteTx) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let transaction = self.begin_write()?;
-        let mut changes = RedbWrite {
-            transaction: &transaction,
-            tables: Default::default(),
-            failed: false,
-        };
-        let verdict = match f(&mut changes) {
-            // A closure that swallowed the error of a change must not commit the rest of them.
-            Ok(()) if changes.failed => Err(StoreError::Aborted),
-            verdict => verdict,
-        };
-        drop(changes);
-        match verdict {
-            Ok(()) => self.commit(transaction),
-            Err(refusal) => {
-                // Nothing was committed whether or not the roll-back succeeds; if it does not,
-                // redb refuses the next writer itself.
-                let _ = transaction.abort();
-                Err(refusal)
-            }
-        }
+        self.run(transaction, &mut |changes| f(changes))
     }
 }
 
@@ -509,6 +538,29 @@ fn collect<T>(
         taken.push(take(key.value(), value.value()));
     }
     Ok(taken)
+}
+
+impl FillTx for RedbWrite<'_> {
+    fn append(&mut self, table: Table, rows: &Rows) -> Result<(), StoreError> {
+        let result = guarded(|| {
+            self.table(table)?;
+            let open = self.tables[table.index()].get_mut();
+            let open = open.expect("opened above");
+            // Full leaves, and the path to them once for many rows.
+            let end = Bound::<&[u8]>::Unbounded;
+            let mut cursor = open.upper_bound_mut(end).map_err(storage_error)?;
+            for (key, value) in rows.iter() {
+                let inserted = cursor.insert_before(key, value);
+                inserted.map_err(|error| match error {
+                    CursorError::Storage(error) => storage_error(error),
+                    _ => StoreError::Aborted,
+                })?;
+            }
+            cursor.close().map_err(storage_error)
+        });
+        self.failed |= result.is_err();
+        result
+    }
 }
 
 fn database_error(error: DatabaseError) -> StoreError {

@@ -11,10 +11,11 @@ use super::token::Call;
 use super::{Vault, create, honey};
 use crate::backup::registry::{self, BackupSummary};
 use crate::commit::View;
-use crate::crypto::{Location, MemoryLock, Secret, memory_lock, seal, unseal};
+use crate::crypto::{Location, MemoryLock, memory_lock};
 use crate::entropy::Entropy;
 use crate::id::VaultId;
 use crate::jobs::Jobs;
+use crate::keys::ring::KeyRing;
 use crate::keys::system::SystemKeys;
 use crate::person::{DAMAGED, instant};
 use crate::policy::{self, Capability, Draft, Finding, Policy, StoredPolicy};
@@ -80,7 +81,11 @@ fn policy_row(view: &dyn View, version: u32) -> Result<PolicyRow, Refusal> {
     let key = version.to_be_bytes();
     let sealed = view.tx().get(Table::Policies, &key)?.ok_or(DAMAGED)?;
     let location = Location::row(view.vault(), Table::Policies.number(), &key);
-    let bytes = unseal(&view.system().system, &location, &sealed).map_err(|_| DAMAGED)?;
+    let bytes = view
+        .system()
+        .system
+        .unseal(&location, &sealed)
+        .map_err(|_| DAMAGED)?;
     row::decode(&bytes).map_err(|_| DAMAGED)
 }
 
@@ -101,7 +106,7 @@ pub(super) fn load_policy(view: &dyn View, version: u32) -> Result<(Policy, i64)
 pub(super) fn store_policy(
     tx: &mut dyn WriteTx,
     vault: VaultId,
-    system: &Secret<32>,
+    system: &KeyRing,
     policy: &Policy,
     now: Timestamp,
 ) -> Result<(), StoreError> {
@@ -111,7 +116,9 @@ pub(super) fn store_policy(
         policy: policy.to_stored(),
     };
     let location = Location::row(vault, Table::Policies.number(), &key);
-    let sealed = seal(system, 0, &location, &row::encode(&row)).map_err(|_| StoreError::Aborted)?;
+    let sealed = system
+        .seal(&location, &row::encode(&row))
+        .map_err(|_| StoreError::Aborted)?;
     tx.put(Table::Policies, &key, &sealed)
 }
 

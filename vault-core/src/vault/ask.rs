@@ -2,12 +2,11 @@
 
 use serde_json::Value;
 
-use super::call::{Context, Noted};
+use super::call::{Context, Ground, Noted};
 use super::guard::Memory;
 use super::reads::of_kind;
 use super::{Call, Vault, input};
 use crate::commit::View;
-use crate::consent;
 use crate::decision;
 use crate::id::{RecordId, SubjectId};
 use crate::policy::{CollectionKind, Policy};
@@ -27,7 +26,7 @@ pub(super) fn ask(
     field: &str,
     test: &Value,
 ) -> Result<bool, Refusal> {
-    let stated = context.purpose.as_deref().ok_or(Refusal::PurposeMissing)?;
+    context.purpose.as_deref().ok_or(Refusal::PurposeMissing)?;
     let role = &*context.role(policy)?;
     let (collection, field) = input::field(policy, field)?;
     let collection = of_kind(policy, &collection.name, CollectionKind::Single)?;
@@ -43,9 +42,8 @@ pub(super) fn ask(
     let person = context.person(view, subject)?;
     noted.person(&person, view.now());
     noted.fields.push((collection.id, field.id));
-    let purpose = decision::purpose(policy, role, Some(stated))?;
-    let said = consent::state(view, &person, purpose.id)?;
-    let grant = decision::ask(&collection, role, purpose, field, name, said)?;
+    let Ground { purpose, standing } = context.ground(view, policy, role, &person, &collection)?;
+    let grant = decision::ask(&collection, role, purpose, field, name, &standing)?;
     let test = Test::parse(test).map_err(|complaint| {
         let pointer = format!("/test{}", complaint.pointer);
         Refusal::Invalid(vec![input::error(

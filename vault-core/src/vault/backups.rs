@@ -16,6 +16,9 @@ use crate::refusal::Refusal;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LedgerCopyError {
+    /// The place is not the one that it was.
+    #[error("{0}")]
+    Elsewhere(String),
     /// What is there knows of erasures that this vault does not.
     #[error(
         "{0} is longer than this vault's ledger, or tells of something else: another vault goes on with the same id; move the \
@@ -63,7 +66,8 @@ impl Vault {
 
     /// What the registry comes to, as it was after its last change: for whoever watches, who takes no
     /// snapshot.
-    pub(super) fn known_backups(&self) -> BackupSummary {
+    #[must_use]
+    pub fn known_backups(&self) -> BackupSummary {
         registry::summarise(&self.backups.lock(), self.engine.now())
     }
 
@@ -243,6 +247,9 @@ impl Vault {
         };
         let snapshot = self.snapshot()?;
         let system = snapshot.system();
+        for past in &system.signers {
+            out.write_all(&ledger::change_frame(vault, tip, past, &system.ledger))?;
+        }
         out.write_all(&head.frame(vault, &system.signing, &system.ledger))?;
         out.flush()?;
         Ok(LedgerCopied {

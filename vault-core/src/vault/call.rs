@@ -12,11 +12,17 @@ use super::{AuditDurability, Vault, admin};
 use crate::audit::{Entry, subject_tag};
 use crate::clock::hour_of;
 use crate::commit::{IndexHit, Snapshot, Txn, View};
+use crate::consent;
+use crate::decision;
 use crate::id::{CallId, ReceiptId, SubjectId};
+use crate::notice;
 use crate::person::Person;
-use crate::policy::{Capability, Policy, RIGHTS, Role};
+use crate::policy::{
+    self, Capability, Collection, LawfulBasis, Policy, Purpose, RIGHTS, RestrictedUse, Role,
+};
 use crate::refusal::Refusal;
 use crate::session;
+use crate::standing::Standing;
 
 /// How often a read begins again because something was revoked meanwhile.
 pub(super) const READ_TRIES: usize = 16;
@@ -26,7 +32,14 @@ pub(super) const READ_TRIES: usize = 16;
 pub(super) struct Context {
     pub(super) principal: Principal,
     pub(super) purpose: Option<String>,
+    pub(super) restricted_use: Option<RestrictedUse>,
     pub(super) id: CallId,
+}
+
+/// On what ground a call works on a person.
+pub(super) struct Ground<'p> {
+    pub(super) purpose: &'p Purpose,
+    pub(super) standing: Standing,
 }
 
 /// What a call adds to its entry in the log.
@@ -62,6 +75,7 @@ impl Context {
         let context = Self {
             principal: call.principal.clone(),
             purpose: None,
+            restricted_use: call.restricted_use,
             id: call.id,
         };
         context.stating(call.purpose)
@@ -76,6 +90,7 @@ impl Context {
                 let scope = self.principal.scope()?;
                 Some(scope.purpose.clone())
             }),
+            restricted_use: self.restricted_use,
             id: self.id,
         }
     }
@@ -85,6 +100,7 @@ impl Context {
         Call {
             principal: &self.principal,
             purpose: self.purpose.as_deref(),
+            restricted_use: self.restricted_use,
             id: self.id,
         }
     }
@@ -106,6 +122,68 @@ impl Context {
         match self.reaches(view, &person)? {
             true => Ok(person),
             false => Err(Refusal::NotFound("person")),
+        }
+    }
+
+    /// The ground on which a collection of a person is used: restriction, then the purpose, then what
+    /// the person said about it, in the order that the API fixes.
+    pub(super) fn ground<'p>(
+        &self,
+        view: &dyn View,
+        policy: &'p Policy,
+        role: &Role,
+        person: &Person,
+        collection: &Collection,
+    ) -> Result<Ground<'p>, Refusal> {
+        let mut standing = Standing::of(view, person)?;
+        decision::unrestricted(collection, role, &standing, self.restricted_use)?;
+        let purpose = decision::purpose(policy, role, self.purpose.as_deref())?;
+        if purpose.basis == LawfulBasis::Consent {
+            standing.consent = consent::state(view, person, purpose.id)?;
+        }
+        Ok(Ground { purpose, standing })
+    }
+
+    /// Whether this is a person's own correction, for the purpose `rights`: whoever decides requests
+    /// makes it, or a session that was begun for the person's rights.
+    pub(super) fn corrects(&self, policy: &Policy) -> Result<bool, Refusal> {
+        if self.purpose.as_deref() != Some(RIGHTS) {
+            return Ok(false);
+        }
+        let any = [Capability::RequestsDecide];
+        self.principal.require_own(policy, &any).map(|()| true)
+    }
+
+    /// The ground of a change. A person's own correction needs none: no restriction and no objection
+    /// of theirs stands in its way.
+    pub(super) fn ground_to_change<'p>(
+        &self,
+        view: &dyn View,
+        policy: &'p Policy,
+        role: &Role,
+        person: &Person,
+        collection: &Collection,
+    ) -> Result<Ground<'p>, Refusal> {
+        match self.corrects(policy)? {
+            true => Ok(Ground {
+                purpose: policy::rights(),
+                standing: Standing::default(),
+            }),
+            false => self.ground(view, policy, role, person, collection),
+        }
+    }
+
+    /// Whether new data of a person may be taken down: after the notice, where the policy asks for it. A
+    /// person's own correction waits for none.
+    pub(super) fn gate(
+        &self,
+        view: &dyn View,
+        policy: &Policy,
+        person: &Person,
+    ) -> Result<(), Refusal> {
+        match self.purpose.as_deref() == Some(RIGHTS) {
+            true => Ok(()),
+            false => notice::gate(view, policy, person),
         }
     }
 
@@ -236,6 +314,13 @@ impl Vault {
     #[must_use]
     pub fn keyholder(&self) -> Principal {
         Principal::keyholder()
+    }
+
+    /// The server by itself, for what its configuration tells it to do: backups, and no more. In the log it is
+    /// `server`, so that it is told apart from whoever has a secret.
+    #[must_use]
+    pub fn server(&self) -> Principal {
+        Principal::server()
     }
 
     /// Whether the caller may do what this capability names.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::token::Call;
 use super::{BackupBegin, BackupFacts, BackupView, LedgerCopied, LedgerCopyError, Vault};
-use crate::audit::checkpoint::VerifierKey;
+use crate::audit::signer::Signers;
 use crate::backup::registry::Part;
 use crate::backup::target::{self, Target};
 use crate::backup::verify::Tell;
@@ -63,6 +63,10 @@ pub struct Pruned {
     pub kept: Vec<BackupId>,
     /// What was never finished, and goes.
     pub unfinished: Vec<String>,
+    /// What somebody deleted who was cut off before the registry heard of it: it hears now.
+    pub gone: Vec<BackupId>,
+    /// Whether what went counts as deleted: a target that keeps versions has it still.
+    pub verified: bool,
 }
 
 /// How many backups stay: the newest, and the newest of each day, week and month.
@@ -101,11 +105,7 @@ impl Vault {
         job: Job,
     ) -> Result<BackupMade, BackupError> {
         let made = self.try_back_up(call, target, input, &job);
-        match &made {
-            Ok(_) => job.done(),
-            Err(BackupError::Cancelled) => job.ended_early(),
-            Err(error) => job.failed(error.to_string()),
-        }
+        end(job, &made);
         made
     }
 
@@ -125,6 +125,7 @@ impl Vault {
             ));
         }
         self.tidy_backups(call, &**target)?;
+        self.demand_place(call, &**target)?;
         mark(&**target)?;
         // Registered before the first keyset is read: no erasure may miss it.
         let begin = BackupBegin {
@@ -134,6 +135,7 @@ impl Vault {
             of: None,
         };
         let backup = self.backup_begin(call, begin)?;
+        job.about(backup);
         let options = Options {
             parts: input.parts,
             recipients: input.recipients,
@@ -149,7 +151,37 @@ impl Vault {
         };
         self.backup_complete(call, backup, facts(&manifest, manifest_sha256))?;
         let ledger = self.push_ledger(call, &**target).map_err(ledger_error)?;
+        job.came_to(vec![
+            ("people", manifest.people),
+            ("records", manifest.records()),
+            ("bytes", manifest.bytes()),
+        ]);
         Ok(BackupMade { manifest, ledger })
+    }
+
+    /// Refuses a place that was written to before and is another now, such as the directory under a disk that is
+    /// not mounted: a backup there would fill the wrong disk, and the older ones would seem gone.
+    pub(super) fn demand_place(
+        &self,
+        call: &Call<'_>,
+        target: &dyn Target,
+    ) -> Result<(), BackupError> {
+        let place = target.place();
+        let (views, _) = self.backups(call)?;
+        let there = |view: &BackupView| {
+            let whole = view.facts.is_some() && view.of.is_none();
+            let part = |deleted: Option<Option<Timestamp>>| deleted.is_some_and(|at| at.is_none());
+            let data = part(view.data.as_ref().map(|part| part.deleted_at));
+            let keys = part(view.keys.as_ref().map(|part| part.deleted_at));
+            view.target == place && whole && (data || keys)
+        };
+        match views.iter().any(there) && !target::known(target) {
+            true => Err(BackupError::NotFound(format!(
+                "{place} had backups, and the file `{}` is not in it: it is another place now, such as a disk that is not mounted",
+                target::MARK
+            ))),
+            false => Ok(()),
+        }
     }
 
     /// Takes up what an earlier process left half done at this target: a backup that is whole is said to be,
@@ -186,7 +218,7 @@ impl Vault {
             let clean = gone::clear_new_keys(target, &manifest);
             if !here {
                 self.backup_failed(call, view.backup)?;
-                if clean {
+                if clean && for_good(target)? {
                     self.backup_deleted(call, view.backup, Part::Keys)?;
                 }
             }
@@ -200,11 +232,8 @@ impl Vault {
                 other.backup != view.backup && (other.backup == home || other.of == Some(home))
             });
             for other in older {
-                if other
-                    .keys
-                    .as_ref()
-                    .is_some_and(|keys| keys.deleted_at.is_none())
-                {
+                let keys = other.keys.as_ref();
+                if keys.is_some_and(|keys| keys.deleted_at.is_none()) && for_good(target)? {
                     self.told(self.backup_deleted(call, other.backup, Part::Keys))?;
                 }
             }
@@ -224,7 +253,9 @@ impl Vault {
     ) {
         let failed = self.backup_failed(call, backup);
         let left = target.objects(&home.to_string());
-        let gone = target::known(target) && left.is_ok_and(|left| left.is_empty());
+        let gone = target::known(target)
+            && left.is_ok_and(|left| left.is_empty())
+            && target.deletes_for_good().unwrap_or(false);
         if failed.is_ok() && gone {
             // What cannot be said now is overdue later, and then looked at by somebody.
             if parts != Parts::Data {
@@ -247,15 +278,57 @@ impl Vault {
         call: &Call<'_>,
         target: &Arc<dyn Target>,
         backup: BackupId,
+        keys: (Recipients, Timestamp),
+        tell: Tell<'_>,
+    ) -> Result<Rekeyed, BackupError> {
+        let job = self.rekey_job()?;
+        self.rekey_in(call, target, backup, keys, tell, job)
+    }
+
+    /// Begins the job of new keys for a backup.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`crate::jobs::Jobs::begin`].
+    pub fn rekey_job(&self) -> Result<Job, Refusal> {
+        self.jobs.begin(JobKind::BackupRekey, "people")
+    }
+
+    /// [`Vault::rekey_backup`] in a job that was begun, and is ended by it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Vault::rekey_backup`].
+    pub fn rekey_in(
+        &self,
+        call: &Call<'_>,
+        target: &Arc<dyn Target>,
+        backup: BackupId,
+        keys: (Recipients, Timestamp),
+        tell: Tell<'_>,
+        job: Job,
+    ) -> Result<Rekeyed, BackupError> {
+        job.about(backup);
+        let made = self.try_rekey(call, target, backup, keys, tell, &job);
+        end(job, &made);
+        made
+    }
+
+    fn try_rekey(
+        &self,
+        call: &Call<'_>,
+        target: &Arc<dyn Target>,
+        backup: BackupId,
         (recipients, keys_expire): (Recipients, Timestamp),
         tell: Tell<'_>,
+        job: &Job,
     ) -> Result<Rekeyed, BackupError> {
         if recipients.is_empty() {
             let what = "say to whom the new key part is sealed: --recipient age1…";
             return Err(BackupError::Input(what.into()));
         }
-        let job = self.jobs.begin(JobKind::BackupRekey, "people")?;
         self.tidy_backups(call, &**target)?;
+        self.demand_place(call, &**target)?;
         mark(&**target)?;
         let before = Manifest::read(&**target, &backup.to_string())?;
         let begin = BackupBegin {
@@ -270,13 +343,14 @@ impl Vault {
             recipients,
             keys_expire,
         };
-        let made = rekey::rekey(&self.engine, target, &before, registered, &options, &job);
+        let made = rekey::rekey(&self.engine, target, &before, registered, &options, job);
         let (manifest, sha256, part) = match made {
             Ok(made) => made,
             Err(error) => {
                 // Old files are still named by the old manifest; the others are nobody's.
                 let _ = self.backup_failed(call, registered);
-                if gone::clear_new_keys(&**target, &before) {
+                let clean = gone::clear_new_keys(&**target, &before);
+                if clean && target.deletes_for_good().unwrap_or(false) {
                     let _ = self.backup_deleted(call, registered, Part::Keys);
                 }
                 return Err(error);
@@ -285,17 +359,26 @@ impl Vault {
         let mut deleted = 0;
         if let Some(old) = &before.keys {
             deleted = gone::delete_keys(&**target, &before, old)?;
-            self.told(self.backup_deleted(call, old.registered, Part::Keys))?;
+            // Where older versions stay, the part stays overdue until somebody says that they are gone.
+            if for_good(&**target)? {
+                self.told(self.backup_deleted(call, old.registered, Part::Keys))?;
+            }
         }
         // Last: while it is not complete, whoever comes next takes up what is left to be deleted.
         self.backup_complete(call, registered, facts(&manifest, sha256))?;
         let counts = rekey::count(target, manifest.clone(), part, tell)?;
         self.push_ledger(call, &**target).map_err(ledger_error)?;
-        job.done();
+        let gone = manifest.people.saturating_sub(counts.people);
+        job.came_to(vec![
+            ("people_whole", counts.people - counts.people_in_part),
+            ("people_in_part", counts.people_in_part),
+            ("people_gone", gone),
+            ("files_deleted", deleted),
+        ]);
         Ok(Rekeyed {
             whole: counts.people - counts.people_in_part,
             in_part: counts.people_in_part,
-            gone: manifest.people.saturating_sub(counts.people),
+            gone,
             manifest,
             deleted,
         })
@@ -326,24 +409,33 @@ impl Vault {
         )?;
         let now = self.engine.now();
         let (whole, unfinished) = crate::backup::list(target)?;
+        let verified = for_good(target)?;
         let vault = self.snapshot()?;
-        let (vault, system_key) = {
+        let (vault, system_key, signers) = {
             use crate::commit::View as _;
-            (vault.vault(), vault.system().signing.duplicate())
+            let signers = Signers::of(vault.vault(), vault.system());
+            (vault.vault(), vault.system().signing.duplicate(), signers)
         };
         let running =
             self.jobs.list().iter().any(|job| {
                 job.kind == JobKind::Backup && job.state == crate::jobs::JobState::Running
             });
         // What others have written into a manifest must not speak for other backups.
-        let key = VerifierKey::of(vault, &system_key);
         let ours = whole
             .iter()
-            .filter(|m| m.vault == vault && m.signed_by(&key));
+            .filter(|m| m.vault == vault && m.signed_by(&signers));
         let ours: Vec<&Manifest> = ours.collect();
         let (views, _) = self.backups(call)?;
         let kept = kept(&ours, keep);
-        let mut pruned = Pruned::default();
+        let mut pruned = Pruned {
+            verified,
+            ..Pruned::default()
+        };
+        let told = |backup, part| match verified {
+            true => self.deleted_of(call, &views, backup, part),
+            // The registry goes on counting it, until somebody says that no version is left.
+            false => Ok(()),
+        };
         for manifest in ours {
             let backup = manifest.backup;
             let sooner = |keys: &KeyPart| {
@@ -359,7 +451,7 @@ impl Vault {
                 pruned.key_parts.push(backup);
                 if !dry_run {
                     gone::delete_keys(target, manifest, keys)?;
-                    self.deleted_of(call, &views, backup, Part::Keys)?;
+                    told(backup, Part::Keys)?;
                     // Last: while it names them, whoever is cut off begins here again.
                     gone::without_keys(target, manifest, &system_key)?;
                 }
@@ -370,8 +462,8 @@ impl Vault {
                 continue;
             }
             gone::delete(target, manifest)?;
-            self.deleted_of(call, &views, backup, Part::Keys)?;
-            self.deleted_of(call, &views, backup, Part::Data)?;
+            told(backup, Part::Keys)?;
+            told(backup, Part::Data)?;
         }
         // What another process is writing at this moment has no manifest either.
         if !running {
@@ -390,10 +482,26 @@ impl Vault {
                     continue;
                 }
                 gone::clear_all(target, &name)?;
-                self.deleted_of(call, &views, backup, Part::Keys)?;
-                self.deleted_of(call, &views, backup, Part::Data)?;
+                told(backup, Part::Keys)?;
+                told(backup, Part::Data)?;
+            }
+            let mut gone = match verified {
+                true => untold(target, &views)?,
+                false => Vec::new(),
+            };
+            let known = |backup: &BackupId| {
+                pruned.backups.contains(backup) || pruned.unfinished.contains(&backup.to_string())
+            };
+            gone.retain(|backup| !known(backup));
+            pruned.gone = gone;
+            for backup in pruned.gone.iter().filter(|_| !dry_run) {
+                told(*backup, Part::Keys)?;
+                told(*backup, Part::Data)?;
             }
         }
+        pruned
+            .gone
+            .retain(|backup| !pruned.backups.contains(backup));
         Ok(pruned)
     }
 
@@ -428,6 +536,47 @@ impl Vault {
             Err(refusal) => Err(refusal.into()),
         }
     }
+}
+
+/// Backups of this target of which the registry knows a part and the target nothing: whoever deleted them was cut
+/// off before they could say so. Where nobody knows the place, what is missing may lie elsewhere.
+fn untold(target: &dyn Target, views: &[BackupView]) -> Result<Vec<BackupId>, BackupError> {
+    let place = target.place();
+    let mut untold = Vec::new();
+    if !target::known(target) {
+        return Ok(untold);
+    }
+    for view in views.iter().filter(|view| view.target == place) {
+        let data = view.data.as_ref().map(|part| part.deleted_at);
+        let keys = view.keys.as_ref().map(|part| part.deleted_at);
+        let home = view.of.unwrap_or(view.backup);
+        if ![data, keys].contains(&Some(None)) || untold.contains(&home) {
+            continue;
+        }
+        let left = target.objects(&home.to_string());
+        if left
+            .map_err(BackupError::io(format!("look at {home}")))?
+            .is_empty()
+        {
+            untold.push(home);
+        }
+    }
+    Ok(untold)
+}
+
+/// Ends a job as its work ended.
+pub(super) fn end<T>(job: Job, made: &Result<T, BackupError>) {
+    match made {
+        Ok(_) => job.done(),
+        Err(BackupError::Cancelled) => job.ended_early(),
+        Err(error) => job.failed(error.to_string()),
+    }
+}
+
+fn for_good(target: &dyn Target) -> Result<bool, BackupError> {
+    let place = target.place();
+    let asked = target.deletes_for_good();
+    asked.map_err(BackupError::io(format!("ask {place} for versions")))
 }
 
 fn mark(target: &dyn Target) -> Result<(), BackupError> {

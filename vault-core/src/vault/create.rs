@@ -40,6 +40,8 @@ use crate::store::{RedbStore, StoreError};
 
 pub(super) const DATABASE: &str = "vault.redb";
 const DATABASE_UNFINISHED: &str = "vault.redb.unfinished";
+/// A file that is there until a restore has finished.
+pub(super) const RESTORING: &str = "restoring";
 const RESERVE: &str = "reserve";
 const JOURNAL: &str = "journal";
 pub(super) const LEDGER: &str = "ledger";
@@ -128,6 +130,9 @@ pub enum OpenError {
         "the creation of {0} was cut off; remove it and its anchor directory and create it again"
     )]
     HalfCreated(PathBuf),
+    /// A restore was cut off, or goes on: this is nobody's vault yet.
+    #[error("{0} is what a restore has not finished, and no vault")]
+    HalfRestored(PathBuf),
     /// Another process holds it.
     #[error("another process holds {0}")]
     Held(PathBuf),
@@ -429,6 +434,11 @@ impl LockedVault {
     /// See [`OpenError`].
     pub fn open(paths: &VaultPaths, settings: Settings) -> Result<Self, OpenError> {
         check_created(paths)?;
+        Self::open_as_it_is(paths, settings)
+    }
+
+    /// [`LockedVault::open`] without asking whether it is finished.
+    pub(super) fn open_as_it_is(paths: &VaultPaths, settings: Settings) -> Result<Self, OpenError> {
         let io = |source| OpenError::Io {
             path: paths.dir.clone(),
             source,
@@ -520,8 +530,8 @@ impl LockedVault {
         };
         let path = self.paths.dir.join(JOURNAL);
         let engine = Engine::start(parts, |system, state| {
-            let key = system.audit.duplicate();
-            Journal::open(&path, vault, key, state.journal_folded, &mut OsEntropy)
+            let keys = system.audit.duplicate();
+            Journal::open(&path, vault, keys, state.journal_folded, &mut OsEntropy)
                 .map_err(|_| RecoverError::Damaged("the read journal"))
         })?;
         if engine.rolled_back() {
@@ -543,6 +553,7 @@ impl LockedVault {
             rounds,
             jobs: Jobs::new(self.settings.clock.clone()),
             backups: Mutex::new(backups),
+            pushing: Mutex::new(()),
             imports: super::import::Imports::default(),
             engine,
             paths: self.paths.clone(),
@@ -638,6 +649,9 @@ pub(super) fn record(engine: &Engine, action: &'static str) -> Result<(), Unlock
 }
 
 fn check_created(paths: &VaultPaths) -> Result<(), OpenError> {
+    if paths.dir.join(RESTORING).exists() {
+        return Err(OpenError::HalfRestored(paths.dir.clone()));
+    }
     if paths.dir.join(DATABASE).exists() {
         return Ok(());
     }

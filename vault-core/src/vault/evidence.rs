@@ -8,15 +8,16 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Call, Vault, input};
-use crate::audit::checkpoint::{Checkpoint, VerifierKey};
+use crate::audit::checkpoint::Checkpoint;
 use crate::audit::merkle::{self, Hash};
+use crate::audit::signer::Signers;
 use crate::audit::tree::{self, StoredTree};
 use crate::audit::verify::{LogReport, LogVerifier, LogWalk, stored_checkpoints};
 use crate::audit::{self, Actor, Entry, receipt, subject_tag};
 use crate::backup::registry::{self, ReceiptStatus};
 use crate::clock::day_of;
 use crate::commit::{Snapshot, View};
-use crate::crypto::{Location, Secret, unseal};
+use crate::crypto::{Location, Secret};
 use crate::id::{ReceiptId, SubjectId, TokenId};
 use crate::limits::{AUDIT_PAGE_MAX, AUDIT_SCAN_MAX};
 use crate::person::{DAMAGED, Person};
@@ -81,9 +82,36 @@ pub struct LogProof {
     pub checkpoint: String,
 }
 
+/// The keys that checkpoints of a log verify by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogKeys {
+    /// The present one, `name+hash+key`.
+    pub key: String,
+    /// Those before it, oldest first.
+    pub past: Vec<PastKey>,
+}
+
+/// A key that signed checkpoints once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastKey {
+    /// The key, `name+hash+key`.
+    pub key: String,
+    /// It is good for checkpoints over at most so many entries.
+    pub until: u64,
+    /// A note that names the key after it, signed by both.
+    pub note: String,
+}
+
 fn note(snapshot: &Snapshot, tree: &mut StoredTree<'_>, size: u64) -> Result<String, Refusal> {
+    let system = snapshot.system();
+    // The one that both keys have signed leads from the former to the present one.
+    if system.signers.last().is_some_and(|past| past.until == size)
+        && let Some(both) = snapshot.tx().get(Table::Checkpoints, &size.to_be_bytes())?
+    {
+        return String::from_utf8(both).map_err(|_| DAMAGED);
+    }
     let root = merkle::root(size, tree)?;
-    let seed = &snapshot.system().signing;
+    let seed = &system.signing;
     Ok(Checkpoint { size, root }.sign(snapshot.vault(), seed))
 }
 
@@ -213,9 +241,30 @@ impl Vault {
     ///
     /// [`Refusal::Locked`].
     pub fn log_key(&self) -> Result<String, Refusal> {
+        Ok(self.log_keys()?.key)
+    }
+
+    /// The public key of the log, and those before it: no secrets.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Locked`].
+    pub fn log_keys(&self) -> Result<LogKeys, Refusal> {
         let snapshot = self.snapshot()?;
-        let key = VerifierKey::of(snapshot.vault(), &snapshot.system().signing);
-        Ok(key.to_string())
+        let system = snapshot.system();
+        let signers = Signers::of(snapshot.vault(), system);
+        let notes = system.signers.iter().map(|past| past.note.clone());
+        let past = signers.past().zip(notes);
+        Ok(LogKeys {
+            key: signers.present().to_string(),
+            past: past
+                .map(|((key, until), note)| PastKey {
+                    key: key.to_string(),
+                    until,
+                    note,
+                })
+                .collect(),
+        })
     }
 
     /// A checkpoint over what was committed last, signed now.
@@ -361,7 +410,7 @@ impl Vault {
                 let sealed = snapshot.tx().get(Table::Receipts, key)?;
                 let sealed = sealed.ok_or(Refusal::NotFound("receipt"))?;
                 let location = Location::row(snapshot.vault(), Table::Receipts.number(), key);
-                let body = unseal(&snapshot.system().system, &location, &sealed);
+                let body = snapshot.system().system.unseal(&location, &sealed);
                 let body = body.map_err(|_| DAMAGED)?;
                 let body: Value = serde_json::from_slice(&body).map_err(|_| DAMAGED)?;
                 let time = body["time"].as_str().and_then(|time| time.parse().ok());
@@ -392,10 +441,10 @@ impl Vault {
             |snapshot, policy, context, _| {
                 context.principal.require(policy, Capability::AuditRead)?;
                 let size = snapshot.state().audit_next;
-                let key = VerifierKey::of(snapshot.vault(), &snapshot.system().signing);
+                let signers = Signers::of(snapshot.vault(), snapshot.system());
                 let given = notes.iter().map(|note| (None, note.clone()));
                 let stored = stored_checkpoints(snapshot.tx())?;
-                let verifier = LogVerifier::new(&key, stored.into_iter().chain(given));
+                let verifier = LogVerifier::new(&signers, stored.into_iter().chain(given));
                 Ok((LogWalk::new(size, verifier), size))
             },
             |walk| walk,

@@ -33,6 +33,8 @@ pub struct Figures {
     pub epoch: u64,
     /// Entries of the log.
     pub audit_entries: u64,
+    /// Entries of the erasure ledger.
+    pub ledger_entries: u64,
     /// Number of the policy in force.
     pub policy_version: u32,
     /// Length of the read journal, in bytes.
@@ -92,6 +94,12 @@ impl Rounds {
 }
 
 impl Vault {
+    /// Entries of the erasure ledger, as the last commit left it.
+    #[must_use]
+    pub fn ledger_entries(&self) -> u64 {
+        self.engine.figures().ledger_entries
+    }
+
     /// The vault in numbers, without naming anybody.
     #[must_use]
     pub fn figures(&self) -> Figures {
@@ -105,6 +113,7 @@ impl Vault {
             erased,
             epoch,
             audit_entries,
+            ledger_entries,
             policy_version,
             index_stale_since,
         } = self.engine.figures();
@@ -122,6 +131,7 @@ impl Vault {
             erased,
             epoch,
             audit_entries,
+            ledger_entries,
             policy_version,
             journal_bytes,
             journal_entries,

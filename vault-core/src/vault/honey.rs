@@ -124,8 +124,7 @@ fn plant(txn: &mut Txn<'_>, policy: &Policy) -> Result<Vec<(SubjectId, Arc<str>)
 }
 
 fn make(txn: &mut Txn<'_>, policy: &Policy, invented: &HoneyPerson) -> Result<SubjectId, Refusal> {
-    let mark = person::channel_mark(txn, &invented.channel, &invented.user)?;
-    let mut person = Person::create(txn, mark, &invented.channel, &invented.user)?;
+    let mut person = Person::create(txn, &invented.channel, &invented.user)?;
     let grant = decision::plant();
     let version = policy.version();
     for (name, records) in &invented.records {

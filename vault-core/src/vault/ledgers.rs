@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use super::create::LEDGER;
 use super::restore::RestoreOptions;
 use super::{Call, LedgerCopied, LedgerCopyError, Vault};
-use crate::audit::checkpoint::VerifierKey;
+use crate::audit::signer::Signers;
 use crate::backup::BackupError;
 use crate::backup::ledger::{Ledger, LedgerCopy, LedgerError, Replay};
 use crate::backup::read::OpenSource;
-use crate::backup::target::{Target, ledger_of};
+use crate::backup::target::{Target, known, ledger_of};
 use crate::commit::View as _;
 use crate::id::VaultId;
 use crate::limits::RESTORE_BYTES_MAX;
@@ -57,7 +57,7 @@ fn read(
         copy: error.to_string(),
         source: std::io::ErrorKind::Other.into(),
     })?;
-    let signer = VerifierKey::of(manifest.vault, &open.system.signing);
+    let signer = Signers::of(manifest.vault, &open.system);
     let key = &open.system.ledger;
     let after = manifest.ledger_position;
     Ledger::read_rows(copies, key, &signer, manifest.vault, after, rows)
@@ -158,8 +158,13 @@ impl Vault {
         call: &Call<'_>,
         target: &dyn Target,
     ) -> Result<LedgerCopied, LedgerCopyError> {
+        let _alone = self.pushing.lock();
         let vault = self.snapshot()?.vault();
         let name = ledger_of(vault);
+        if !known(target) {
+            let elsewhere = |error: BackupError| LedgerCopyError::Elsewhere(error.to_string());
+            self.demand_place(call, target).map_err(elsewhere)?;
+        }
         if target.exists(&name)? {
             let theirs = format!("{name} at {}", target.place());
             self.extends(
@@ -178,7 +183,7 @@ impl Vault {
     fn extends(&self, copy: LedgerCopy<'_>, name: &str) -> Result<(), LedgerCopyError> {
         let snapshot = self.snapshot()?;
         let (vault, system) = (snapshot.vault(), snapshot.system());
-        let signer = VerifierKey::of(vault, &system.signing);
+        let signer = Signers::of(vault, system);
         let own = LedgerCopy::file(&self.paths.dir.join(LEDGER))?;
         let ours = snapshot.state().ledger;
         match Ledger::read(vec![copy, own], &system.ledger, &signer, vault, 0) {

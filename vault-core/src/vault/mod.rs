@@ -12,6 +12,7 @@ mod backups;
 mod blobs;
 mod bulk;
 mod call;
+mod checks;
 mod consents;
 mod copies;
 mod create;
@@ -26,9 +27,12 @@ mod import;
 mod input;
 mod jobs;
 mod ledgers;
+mod notices;
+mod objections;
 mod reads;
 mod reload;
 mod restore;
+mod restrictions;
 mod rotation;
 mod secret;
 mod sessions;
@@ -60,8 +64,11 @@ pub use crate::clock::{Clock, SystemClock};
 pub use crate::consent::{ConsentEvent, ConsentState};
 pub use crate::id::{BackupId, CallId, ReceiptId, RecordId, SessionId, SubjectId, TokenId};
 pub use crate::keys::slots::SlotKind;
+pub use crate::notice::{NoticeAbout, NoticeShown};
 pub use crate::policy::CollectionKind;
 pub use crate::refusal::{InputError, Refusal};
+pub use crate::standing::{ObjectionEvent, ObjectionState};
+pub use crate::statement::Notice;
 pub use access::{Access, AccessAbout, AccessPage, AccessQuery};
 pub(crate) use admin::PolicyRow;
 pub use admin::{PolicyApplied, PolicyView, Status};
@@ -75,16 +82,21 @@ pub use copies::{BackupInput, BackupMade, Keep, Pruned, Rekeyed};
 pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError, VaultPaths};
 pub(crate) use cursor::Tie;
 pub use desk::Desk;
-pub use evidence::{AuditEntry, AuditPage, AuditQuery, LogProof};
+pub use evidence::{AuditEntry, AuditPage, AuditQuery, LogKeys, LogProof, PastKey};
 pub use export::{Export, ExportStep};
 pub use figures::{Figures, Histogram};
 pub use honey::{Alarms, HoneyAlarm};
 pub use import::{ImportBatch, ImportError, ImportLine, ImportWhat, Imported, ImportedLine};
 pub(crate) use input::body as body_form;
 pub use jobs::SweepRun;
+pub use notices::NoticeInput;
+pub use objections::ObjectionView;
 pub use restore::{RestoreOptions, RestoredVault};
+pub use restrictions::{RestrictionInput, RestrictionStep, RestrictionView};
 pub(crate) use rotation::RotationRow;
-pub use rotation::{KeyView, KeysView, Onwards, RootRotated, RotationState, RotationView, Stage};
+pub use rotation::{
+    KeyView, KeysView, Onwards, RootRotated, RotationState, RotationView, Stage, SystemKeyView,
+};
 pub use secret::{
     KeyFile, KeyFileError, Passphrase, PassphraseError, RecoveryKey, RecoveryKeyError, UnlockSecret,
 };
@@ -175,6 +187,8 @@ pub struct Vault {
     jobs: Jobs,
     /// The registry's summary as it was looked at last: after each change of it.
     backups: Mutex<SummaryRow>,
+    /// Held while a copy of the ledger is written: two would write into one file.
+    pushing: Mutex<()>,
     imports: import::Imports,
     memory: Arc<guard::Memory>,
 }

@@ -8,14 +8,13 @@ use std::collections::BTreeMap;
 
 use serde_json::Map;
 
-use super::call::{Context, Noted};
+use super::call::{Context, Ground, Noted};
 use super::guard::Memory;
 use super::views::{
     ListOptions, MetaView, Order, Part, ReadOptions, RecordPage, RecordView, Withheld,
 };
 use super::{Call, Vault, cursor, input};
 use crate::commit::View;
-use crate::consent;
 use crate::crypto::sha256;
 use crate::decision::{self, ReadGrant};
 use crate::id::{RecordId, SubjectId};
@@ -63,15 +62,15 @@ impl Reader {
         collection: Collection,
         options: &ReadOptions,
     ) -> Result<Self, Refusal> {
-        let stated = context.purpose.as_deref().ok_or(Refusal::PurposeMissing)?;
+        context.purpose.as_deref().ok_or(Refusal::PurposeMissing)?;
         let role = &*context.role(policy)?;
         decision::may_read_any(&collection, role)?;
         let person = context.person(view, subject)?;
         noted.person(&person, view.now());
-        let purpose = decision::purpose(policy, role, Some(stated))?;
-        let said = consent::state(view, &person, purpose.id)?;
+        let Ground { purpose, standing } =
+            context.ground(view, policy, role, &person, &collection)?;
         let named = input::named(&collection, options.fields.as_deref())?;
-        let grant = decision::read(&collection, role, purpose, named.as_deref(), said)?;
+        let grant = decision::read(&collection, role, purpose, named.as_deref(), &standing)?;
         noted.fields = grant.fields().map(|field| (collection.id, field)).collect();
         let withheld = grant.withheld().iter().filter_map(|(field, code)| {
             let field = collection.field_by_id(*field)?.name.clone();

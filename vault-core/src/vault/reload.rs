@@ -28,6 +28,7 @@ impl Vault {
         let call = Call {
             principal: &principal,
             purpose: None,
+            restricted_use: None,
             id: CallId::generate(&mut OsEntropy),
         };
         self.put_in_force(&call, "policy.reload", source.to_owned())

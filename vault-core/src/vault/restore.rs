@@ -1,9 +1,10 @@
 //! A vault's directories out of a backup: built beside their place, renamed into it when whole.
 //!
-//! `DIR.unfinished` and `DIR-anchor.unfinished` are nobody's vault: whoever is killed leaves them, and the next
-//! attempt overwrites their keys, removes them and begins anew. A file `complete` in the first is written
-//! when everything in both is on the medium; between the two renames, the anchor's and then the
-//! directory's, only the second is missing, and the next attempt makes it.
+//! `DIR.unfinished` and `DIR-anchor.unfinished` are nobody's vault, which a file `restoring` says from the
+//! beginning, and with it they do not open. Whoever is killed leaves them, and the next attempt overwrites
+//! their keys, removes them and begins anew. A file `complete` is written when everything in both is on the
+//! medium; then the anchor gets its place, `restoring` goes, and the directory gets its own. Once the anchor
+//! has it only the rest is missing, and the next attempt makes it.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -13,15 +14,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use super::create::{self, DATABASE, VaultPaths};
+use super::create::{self, DATABASE, RESTORING, VaultPaths};
 use super::secret::{Passphrase, RecoveryKey, UnlockSecret};
 use super::token_row::TokenRow;
 use super::{LockedVault, Settings, copies, ledgers};
-use crate::audit::checkpoint::VerifierKey;
+use crate::audit::signer::Signers;
 use crate::backup::ledger::Replay;
 use crate::backup::read::{OpenSource, Source};
 use crate::backup::registry::{self, Seen};
-use crate::backup::restore::{Restored, fill, first_epoch, system_of};
+use crate::backup::restore::{Place, Restored, fill, first_epoch, system_of};
 use crate::backup::target::Target;
 use crate::backup::verify::{Tell, objects};
 use crate::backup::{BackupError, Identity, Manifest};
@@ -99,14 +100,30 @@ fn sync_parent(path: &Path) -> Result<(), BackupError> {
     synced.map_err(io("flush", parent))
 }
 
+/// Writes a short file, durable as its directory's entry is.
+fn write_mark(path: &Path, text: &[u8]) -> Result<(), BackupError> {
+    let written = File::create(path).and_then(|mut file| {
+        file.write_all(text)?;
+        file.sync_all()
+    });
+    written.map_err(io("write", path))?;
+    sync_parent(path)
+}
+
 /// The backups of this vault at a target, as it has signed them.
-fn seen_at(target: &dyn Target, open: &OpenSource) -> Result<Vec<Seen>, BackupError> {
+fn seen_at(
+    target: &dyn Target,
+    open: &OpenSource,
+    replay: &Replay,
+) -> Result<Vec<Seen>, BackupError> {
     let vault = open.source.manifest.vault;
-    let key = VerifierKey::of(vault, &open.system.signing);
+    // Later ones may be signed by a key that came since, which the ledger leads to.
+    let known = || Signers::of(vault, &open.system);
+    let signers = replay.signers.clone().unwrap_or_else(known);
     let (whole, _) = crate::backup::list(target)?;
     let ours = whole
         .into_iter()
-        .filter(|m| m.vault == vault && m.signed_by(&key));
+        .filter(|m| m.vault == vault && m.signed_by(&signers));
     let mut seen = Vec::new();
     for manifest in ours {
         let (_, sha256) = Manifest::read_with_hash(target, &manifest.backup.to_string())?;
@@ -157,10 +174,15 @@ fn move_into_place(from: &VaultPaths, to: &VaultPaths) -> Result<(), BackupError
         fs::rename(&from.anchor, &to.anchor).map_err(io("rename", &from.anchor))?;
         sync_parent(&to.anchor)?;
     }
-    let complete = from.dir.join(COMPLETE);
+    let mark = from.dir.join(RESTORING);
+    match fs::remove_file(&mark) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        result => result.map_err(io("remove", &mark))?,
+    }
+    sync_parent(&mark)?;
     fs::rename(&from.dir, &to.dir).map_err(io("rename", &from.dir))?;
     sync_parent(&to.dir)?;
-    let _ = fs::remove_file(to.dir.join(complete.file_name().unwrap_or_default()));
+    let _ = fs::remove_file(to.dir.join(COMPLETE));
     Ok(())
 }
 
@@ -246,6 +268,8 @@ impl LockedVault {
             what: format!("make {}", from.dir.display()),
             source: io::Error::other(error.to_string()),
         })?;
+        // Before there is anything that could be taken for a vault.
+        write_mark(&from.dir.join(RESTORING), b"")?;
         let keeps = keeps_old_bytes(&from.anchor).map_err(io("look at", &from.anchor))?;
         if let (Some(kind), false) = (keeps, options.settings.accept_any_file_system) {
             return Err(BackupError::Input(format!(
@@ -270,23 +294,24 @@ impl LockedVault {
             .map_err(BackupError::Store)?;
         let restored = fill(
             &open,
-            &store,
-            &roots,
-            &system,
+            &Place {
+                store: &store,
+                dir: &from.dir,
+                roots: &roots,
+                system: &system,
+            },
             &found.replay,
             (now, &revoked),
             tell,
         )?;
         ledgers::write_rows(options, &open, &found, &store)?;
         store.close().map_err(BackupError::Store)?;
-        let recovery_key = Self::first_opening(from, options, (&open, recovery_key))?;
-        let mark = from.dir.join(COMPLETE);
-        let marked = File::create(&mark).and_then(|mut file| {
-            file.write_all(manifest.backup.to_string().as_bytes())?;
-            file.sync_all()
-        });
-        marked.map_err(io("write", &mark))?;
-        sync_parent(&mark)?;
+        let opened = (&open, &found.replay, recovery_key);
+        let recovery_key = Self::first_opening(from, options, opened)?;
+        write_mark(
+            &from.dir.join(COMPLETE),
+            manifest.backup.to_string().as_bytes(),
+        )?;
         move_into_place(from, to)?;
         Ok(RestoredVault {
             manifest,
@@ -301,7 +326,7 @@ impl LockedVault {
     fn first_opening(
         from: &VaultPaths,
         options: &RestoreOptions<'_>,
-        (open, recovery_key): (&OpenSource, RecoveryKey),
+        (open, replay, recovery_key): (&OpenSource, &Replay, RecoveryKey),
     ) -> Result<RecoveryKey, BackupError> {
         let failed = |what: String| BackupError::Io {
             what: "open the vault that was just restored".into(),
@@ -311,12 +336,13 @@ impl LockedVault {
             accept_any_file_system: true,
             ..options.settings.clone()
         };
-        let locked = Self::open(from, settings).map_err(|error| failed(error.to_string()))?;
+        let locked =
+            Self::open_as_it_is(from, settings).map_err(|error| failed(error.to_string()))?;
         let secret = UnlockSecret::RecoveryKey(recovery_key);
         let vault = locked
             .unlock(&secret)
             .map_err(|error| failed(error.to_string()))?;
-        for seen in seen_at(&*options.target, open)? {
+        for seen in seen_at(&*options.target, open, replay)? {
             vault
                 .engine
                 .submit(move |txn| registry::adopt(txn, &seen))

@@ -8,6 +8,7 @@ use super::{RecoveryKey, SlotKind, UnlockSecret, Vault, create, input};
 use crate::commit::View;
 use crate::entropy::OsEntropy;
 use crate::keys::slots::SlotTarget;
+use crate::keys::system::SystemKeys;
 use crate::limits::{LABEL_BYTES_MAX, SLOTS_MAX};
 use crate::person::instant;
 use crate::policy::Capability;
@@ -16,7 +17,7 @@ use crate::refusal::Refusal;
 /// A key slot.
 #[derive(Clone, Debug)]
 pub struct SlotView {
-    /// Its number, never given twice.
+    /// Its number; those that became free are given again once 255 have been.
     pub number: u8,
     /// What opens it.
     pub kind: SlotKind,
@@ -124,7 +125,6 @@ impl Vault {
         self.write(call, "key_slots.add", move |txn, policy, context, _| {
             context.principal.require(policy, Capability::KeysManage)?;
             let mut keys = txn.system().duplicate();
-            let number = keys.next_slot;
             if let Some(replaced) = replaces {
                 let before = keys.slots.len();
                 keys.slots.retain(|slot| slot.number != replaced);
@@ -132,12 +132,11 @@ impl Vault {
                     return Err(Refusal::NotFound("key slot"));
                 }
             }
-            let next = number
-                .checked_add(1)
-                .filter(|_| keys.slots.len() < SLOTS_MAX);
-            keys.next_slot = next.ok_or_else(|| {
-                Refusal::TooLarge(format!("a vault has at most {SLOTS_MAX} slots"))
-            })?;
+            if keys.slots.len() >= SLOTS_MAX {
+                let what = format!("a vault has at most {SLOTS_MAX} slots; remove one first");
+                return Err(Refusal::TooLarge(what));
+            }
+            let number = next_number(&mut keys);
             let mut slot = target.clone();
             slot.number = number;
             let view = SlotView::from(&slot);
@@ -194,6 +193,24 @@ impl Vault {
             .map_err(|_| Refusal::Internal("the key slots cannot be read"))?;
         Ok(opened.first().map(|slot| slot.number))
     }
+}
+
+/// The number of the next slot: upwards, so that none in anybody's notes comes to mean another; once
+/// all have been given, the lowest that is free.
+fn next_number(keys: &mut SystemKeys) -> u8 {
+    let number = match keys.next_slot {
+        0 => {
+            let taken = |number: &u8| keys.slots.iter().any(|slot| slot.number == *number);
+            let free = (1..=u8::MAX).find(|number| !taken(number));
+            free.expect("there are fewer slots than numbers")
+        }
+        next => next,
+    };
+    keys.next_slot = match keys.next_slot {
+        0 => 0,
+        next => next.wrapping_add(1),
+    };
+    number
 }
 
 /// What to say of a vault with slots of these kinds.

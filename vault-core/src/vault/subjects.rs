@@ -15,6 +15,7 @@ use crate::person::{self, Person, instant};
 use crate::policy::{Capability, Policy};
 use crate::record;
 use crate::refusal::{InputError, Refusal};
+use crate::standing::Standing;
 
 /// A person without a value.
 #[derive(Clone, Debug)]
@@ -106,7 +107,7 @@ pub(super) fn create(
         noted.met = Some(hit.subject);
         return Ok((hit.subject, false));
     }
-    let person = Person::create(txn, mark, channel, user)?;
+    let person = Person::create(txn, channel, user)?;
     noted.person(&person, txn.now());
     Ok((person.subject, true))
 }
@@ -195,7 +196,7 @@ pub(super) fn view(
         subject,
         created_at: instant(person.row(view)?.created_at),
         state: "active",
-        restricted: false,
+        restricted: Standing::of(view, &person)?.restricted(),
         held: false,
         collections,
     })

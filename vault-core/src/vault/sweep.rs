@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use super::Vault;
 use super::admin::rows;
+use super::rotation::renews_marks;
 use crate::answer;
 use crate::clock::hour_of;
 use crate::commit::{Txn, View};
 use crate::id::SubjectId;
 use crate::keys::keyset::{Compartment, Keyset};
-use crate::keys::system::Placement;
 use crate::limits::{
     BLOB_CHUNKS_REMOVED_MAX, FINAL_WITHIN_HOURS, REKEY_AFTER_HOURS, SWEEP_COMMITS_MAX,
     SWEEP_LEAVES_MAX, SWEEP_PEOPLE_MAX, SWEEP_ROWS_MAX,
@@ -263,22 +263,28 @@ impl Vault {
     /// One commit of the building: begin, copy some people, or switch.
     pub(super) fn rebuild_index_step(&self) -> Result<bool, Refusal> {
         self.check_open()?;
+        if renews_marks(&self.snapshot()?) {
+            return self.renew_marks_step();
+        }
         self.engine.submit(|txn| {
             let Some(from) = txn.state().rebuild_from else {
                 let mut keys = txn.system().duplicate();
-                let generation = keys.placements.last().map_or(0, |p| p.generation + 1);
-                let placement = Placement::generate(generation, txn.entropy());
-                keys.placements.push(placement);
+                let generation = keys.open_placement(keys.index_set(), txn.entropy());
                 txn.create_index(generation);
                 txn.replace_system(keys);
                 txn.state_mut().rebuild_from = Some([0; 16]);
                 return Ok(true);
             };
+            if renews_marks(txn) {
+                // Begun since; the next step goes on with it.
+                return Ok(true);
+            }
             let placements = txn.system().placements.iter().map(|p| p.generation);
             let placements: Vec<u32> = placements.collect();
             let [old, new] = placements[..] else {
                 return Err(Refusal::Internal("an index is built that is not there"));
             };
+            let set = txn.system().index_set();
             let (people, next) = txn.walk_people(from, REBUILD_LEAVES)?;
             for (subject, entry) in people {
                 let keyset = Keyset::load(txn.vault(), txn, &entry)?;
@@ -287,7 +293,8 @@ impl Vault {
                     entry,
                     keyset,
                 };
-                for lookup in &person.keyset.lookups {
+                let lookups = person.keyset.lookups.iter();
+                for lookup in lookups.filter(|lookup| lookup.set == set) {
                     txn.copy_to_index(new, &lookup.mark, person.hit());
                 }
             }
@@ -295,8 +302,7 @@ impl Vault {
                 Some(next) => txn.state_mut().rebuild_from = Some(next),
                 None => {
                     let mut keys = txn.system().duplicate();
-                    keys.placements
-                        .retain(|placement| placement.generation == new);
+                    keys.keep_placement(new);
                     txn.replace_system(keys);
                     txn.drop_index(old);
                     let state = txn.state_mut();

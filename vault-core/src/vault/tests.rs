@@ -9,7 +9,9 @@ mod honey;
 mod imports;
 mod journal_first;
 mod operating;
+mod restored;
 mod rotation;
+mod rotation_deep;
 
 use std::sync::Arc;
 
@@ -89,6 +91,7 @@ pub(super) fn call<'a>(principal: &'a Principal, purpose: Option<&'a str>) -> Ca
     Call {
         principal,
         purpose,
+        restricted_use: None,
         id: CallId::generate(&mut OsEntropy),
     }
 }

@@ -13,7 +13,7 @@ use crate::crypto::sha256;
 use crate::entropy::OsEntropy;
 use crate::id::{CallId, SessionId, SubjectId, TokenId};
 use crate::person::Person;
-use crate::policy::{Capability, KEYHOLDER, Policy, RIGHTS, Role};
+use crate::policy::{Capability, KEYHOLDER, Policy, RIGHTS, RestrictedUse, Role};
 use crate::refusal::Refusal;
 use crate::session;
 
@@ -30,6 +30,10 @@ const KEYHOLDER_MAY: [Capability; 11] = [
     Capability::SubjectsView,
     Capability::VaultLock,
 ];
+/// The reserved role that runs a vault and reads no values.
+const OPERATOR: &str = "operator";
+/// What the server does by itself: it makes backups and takes them away.
+const SERVER_MAY: [Capability; 1] = [Capability::BackupsManage];
 /// What a key that is bound to channels may not do, whatever its role: each would make the bound
 /// go away, by a key or a secret without one.
 const UNBOUND_ONLY: [Capability; 3] = [
@@ -42,6 +46,8 @@ const UNBOUND_ONLY: [Capability; 3] = [
 #[derive(Clone, Debug)]
 pub struct Principal {
     token: Option<(TokenId, [u8; 32])>,
+    /// The server by itself, without anybody's secret.
+    server: bool,
     role: String,
     /// People on these channels alone; all, where empty.
     channels: Arc<[String]>,
@@ -61,9 +67,19 @@ impl Principal {
     pub(super) fn keyholder() -> Self {
         Self {
             token: None,
+            server: false,
             role: KEYHOLDER.into(),
             channels: Arc::default(),
             session: None,
+        }
+    }
+
+    /// What runs by a configuration: in the reserved role `operator`, and of that only what [`SERVER_MAY`] names.
+    pub(super) fn server() -> Self {
+        Self {
+            server: true,
+            role: OPERATOR.into(),
+            ..Self::keyholder()
         }
     }
 
@@ -120,7 +136,7 @@ impl Principal {
     #[must_use]
     pub fn actor(&self) -> Actor {
         self.token
-            .map_or(Actor::Keyholder, |(id, _)| Actor::Token(id))
+            .map_or(without_key(self.server), |(id, _)| Actor::Token(id))
     }
 
     /// Whether the key still stands, in the state that the call works on.
@@ -160,6 +176,7 @@ impl Principal {
     pub(super) fn require(&self, policy: &Policy, capability: Capability) -> Result<(), Refusal> {
         let may = match self.token {
             _ if self.session.is_some() => false,
+            None if self.server => SERVER_MAY.contains(&capability),
             None => KEYHOLDER_MAY.contains(&capability),
             Some(_) => policy
                 .role(&self.role)
@@ -178,6 +195,13 @@ impl Principal {
                 capability.name()
             ))
         })
+    }
+}
+
+fn without_key(server: bool) -> Actor {
+    match server {
+        true => Actor::Server,
+        false => Actor::Keyholder,
     }
 }
 
@@ -203,6 +227,8 @@ pub struct Call<'a> {
     pub principal: &'a Principal,
     /// The stated purpose's name.
     pub purpose: Option<&'a str>,
+    /// What restricted data are to be used for, where that is claimed.
+    pub restricted_use: Option<RestrictedUse>,
     /// The call's id.
     pub id: CallId,
 }
@@ -215,6 +241,7 @@ impl<'a> Call<'a> {
         Self {
             principal,
             purpose: None,
+            restricted_use: None,
             id: CallId::generate(&mut OsEntropy),
         }
     }
@@ -250,6 +277,7 @@ pub(super) fn authenticate(view: &dyn View, bearer: &str) -> Result<Principal, R
         let maker = standing(view, &row.key_sha256)?;
         let principal = Principal {
             token: Some((row.token, row.key_sha256)),
+            server: false,
             role: row.role,
             channels: maker.channels.into(),
             session: Some(Arc::new(Scope {
@@ -266,6 +294,7 @@ pub(super) fn authenticate(view: &dyn View, bearer: &str) -> Result<Principal, R
     let row = standing(view, &hash)?;
     Ok(Principal {
         token: Some((row.token, hash)),
+        server: false,
         role: row.role,
         channels: row.channels.into(),
         session: None,
@@ -277,6 +306,7 @@ pub(super) fn authenticate(view: &dyn View, bearer: &str) -> Result<Principal, R
 pub(super) fn tests_session(role: &str, purpose: &str) -> Principal {
     Principal {
         token: Some((TokenId::from_bytes([1; 16]), [2; 32])),
+        server: false,
         role: role.into(),
         channels: Arc::default(),
         session: Some(Arc::new(Scope {

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::commit::{Txn, View};
-use crate::crypto::{Location, Secret, seal, sha256, unseal};
+use crate::crypto::{Location, Secret, sha256};
 use crate::id::TokenId;
 use crate::limits::API_KEYS_MAX;
 use crate::person::{DAMAGED, instant};
@@ -136,8 +136,11 @@ impl TokenRow {
 
     pub(super) fn store(&self, txn: &mut Txn<'_>, hash: &[u8; 32]) -> Result<(), Refusal> {
         let location = Location::row(txn.vault(), Table::ApiKeys.number(), hash);
-        let sealed =
-            seal(&txn.system().system, 0, &location, &row::encode(self)).map_err(|_| DAMAGED)?;
+        let sealed = txn
+            .system()
+            .system
+            .seal(&location, &row::encode(self))
+            .map_err(|_| DAMAGED)?;
         Ok(txn.put(Table::ApiKeys, hash, &sealed)?)
     }
 }
@@ -146,7 +149,11 @@ const HOUR: i64 = 3_600_000;
 
 fn decode(view: &dyn View, hash: &[u8], sealed: &[u8]) -> Result<TokenRow, Refusal> {
     let location = Location::row(view.vault(), Table::ApiKeys.number(), hash);
-    let bytes = unseal(&view.system().system, &location, sealed).map_err(|_| DAMAGED)?;
+    let bytes = view
+        .system()
+        .system
+        .unseal(&location, sealed)
+        .map_err(|_| DAMAGED)?;
     row::decode(&bytes).map_err(|_| DAMAGED)
 }
 

@@ -6,12 +6,11 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::call::{Context, Noted};
+use super::call::{Context, Ground, Noted};
 use super::reads::{etag, of_kind};
 use super::views::Written;
 use super::{Call, Vault, input};
 use crate::commit::{Txn, View};
-use crate::consent;
 use crate::decision;
 use crate::id::{RecordId, SubjectId};
 use crate::limits::{APPEND_RECORDS_MAX, FINAL_WITHIN_HOURS, INPUT_ERRORS_MAX};
@@ -70,15 +69,20 @@ fn writer<'p>(
     base: &str,
 ) -> Result<Writer<'p>, Refusal> {
     noted.met = Some(subject);
-    let stated = context.purpose.as_deref().ok_or(Refusal::PurposeMissing)?;
+    context.purpose.as_deref().ok_or(Refusal::PurposeMissing)?;
     let role = &*context.role(policy)?;
     decision::may_write_any(collection, role)?;
+    context.corrects(policy)?;
     let person = context.person(txn, subject)?;
     noted.person(&person, txn.now());
-    let purpose = decision::purpose(policy, role, Some(stated))?;
-    let said = consent::state(txn, &person, purpose.id)?;
+    let Ground { purpose, standing } =
+        context.ground_to_change(txn, policy, role, &person, collection)?;
     let body = input::body(policy, collection, body, base);
-    let grant = decision::write(collection, role, purpose, &body.set, &body.removed, said)?;
+    let (set, removed) = (&body.set, &body.removed);
+    let grant = decision::write(collection, role, purpose, set, removed, &standing)?;
+    if !set.is_empty() {
+        context.gate(txn, policy, &person)?;
+    }
     let fields = body.set.iter().chain(&body.removed);
     noted
         .fields

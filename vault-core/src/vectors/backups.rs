@@ -28,7 +28,7 @@ pub(super) const MANIFESTS: Set = Set {
     make: make_manifests,
     open: |_, bytes| {
         let manifest = manifest(bytes, BACKUP).ok()?;
-        let signed = manifest.signed_by(&VerifierKey::of(VAULT, &seed()));
+        let signed = manifest.signed_by(&VerifierKey::of(VAULT, &seed()).into());
         signed.then(|| serde_json::to_vec(&manifest).expect("a manifest is JSON"))
     },
 };
@@ -71,6 +71,7 @@ fn said(replay: &Replay) -> Vec<u8> {
         withdrawn,
         revoked_tokens,
         cut,
+        signers: _,
     } = replay;
     let handle = |handle: &RowHandle| hex(handle.as_bytes());
     let erased = erased.iter().map(|(of, one)| {

@@ -25,6 +25,7 @@ fn derive(form: &str, material: &[u8]) -> Option<Vec<u8>> {
     let place = || {
         Placement::generate(
             3,
+            0,
             &mut SeededEntropy::new(u64::from(material[0]) << 8 | u64::from(material[63])),
         )
     };

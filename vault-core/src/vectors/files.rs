@@ -9,6 +9,7 @@ use crate::crypto::{Secret, sha256};
 use crate::entropy::SeededEntropy;
 use crate::id::VaultId;
 use crate::keys::anchor::{self, ANCHOR_BYTES, Anchor, FileAnchor, Flush};
+use crate::keys::ring::KeyRing;
 use crate::keys::slots::{self, SLOTS_FILE_BYTES, SlotFile, SlotKind, SlotTarget};
 use crate::medium::{Medium, MemoryMedium};
 
@@ -263,7 +264,7 @@ fn open_journal(_: &Value, bytes: &[u8]) -> Option<Vec<u8>> {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("journal");
     std::fs::write(&path, bytes).expect("a file");
-    let key = Secret::take(&mut [0x55; 32]);
+    let key = KeyRing::of(Secret::take(&mut [0x55; 32]));
     let journal = Journal::open(&path, VAULT, key, 0, &mut SeededEntropy::new(1)).ok()?;
     let (_, entries) = journal.pending(100);
     let parts = entries.iter().map(|entry| {
@@ -277,7 +278,7 @@ fn open_journal(_: &Value, bytes: &[u8]) -> Option<Vec<u8>> {
 fn make_journal() -> Vec<Value> {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("journal");
-    let key = || Secret::take(&mut [0x55; 32]);
+    let key = || KeyRing::of(Secret::take(&mut [0x55; 32]));
     let entropy = &mut SeededEntropy::new(5);
     let journal = Journal::open(&path, VAULT, key(), 0, entropy).expect("a new journal");
     let entries = [entry().encode(), short_entry().encode(), entry().encode()];

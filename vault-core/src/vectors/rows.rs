@@ -5,17 +5,19 @@ use serde_json::{Value, json};
 
 use super::{Set, faulty, row_faults, valid, with};
 use crate::answer::{Answer, AnswerRow};
+use crate::audit::signer::KeyChange;
 use crate::audit::{Actor, Entry};
 use crate::backup::ledger::{LedgerEntry, LedgerEvent};
 use crate::backup::registry::{BackupFacts, BackupRow, KeyPartRow, LiveKeys, PartRow, SummaryRow};
 use crate::blob::Blob;
 use crate::commit::State;
 use crate::consent::{ConsentEvent, ConsentState};
+use crate::crypto::Secret;
 use crate::entropy::SeededEntropy;
 use crate::id::{BackupId, CallId, ConsentId, ReceiptId, RowHandle, SessionId, SubjectId, TokenId};
 use crate::keys::keyset::{Compartment, Keyset, Lookup};
 use crate::keys::slots::{SlotKind, SlotTarget};
-use crate::keys::system::{Placement, SystemKeys};
+use crate::keys::system::SystemKeys;
 use crate::parsers::FORMS;
 use crate::person::{SubjectRow, Tombstone};
 use crate::policy::Draft;
@@ -150,7 +152,12 @@ pub(super) fn system() -> SystemKeys {
     let target = slot(2, SlotKind::RecoveryKey, secret, entropy).expect("cheap");
     let mut keys = SystemKeys::generate(vec![target], entropy);
     keys.add_index((1, 2), entropy);
-    keys.placements.push(Placement::generate(1, entropy));
+    keys.system.succeed(entropy);
+    keys.open_index_set(entropy);
+    let (former, next) = (Secret::generate(entropy), keys.signing.duplicate());
+    keys.signers
+        .push(KeyChange::sign(super::VAULT, &former, &next, 300, 7));
+    keys.retired_epoch = 300;
     keys
 }
 
@@ -256,7 +263,8 @@ fn keyset() -> Keyset {
     }
     let mark = [3; 32];
     let field = (1, 2);
-    keyset.lookups.push(Lookup { field, mark });
+    let set = 1;
+    keyset.lookups.push(Lookup { field, set, mark });
     keyset
 }
 
@@ -339,7 +347,11 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         done: 99_999,
         skipped: 1,
         place: [0x70; 16],
-        placement: 251,
+        set: 251,
+        step_done: 300,
+        step_total: 301,
+        row_table: 5,
+        row_after: vec![7; 8],
     };
     let mut refused = event();
     refused.state = ConsentState::Refused;
@@ -477,7 +489,7 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ),
         (
             "SystemKeys",
-            "two index keys, two placements, a slot",
+            "two system keys, a former signer, two sets of two index keys, two placements, a slot",
             bytes(row::encode(&system())),
         ),
         ("TokenRow", "every member", bytes(row::encode(&token()))),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use vault_core::vault::AuditDurability;
 
-use super::{LogFormat, SandboxMode, ServerConfig, UnlockSource};
+use super::{LogFormat, SandboxMode, ServerConfig, UnlockSource, backup};
 use crate::cors::{self, Origins};
 use crate::metrics::private;
 use crate::webhook::Address;
@@ -195,6 +195,35 @@ pub(super) const KEYS: &[Key] = &[
     key("alarm.secret_file", "VAULT_ALARM_SECRET_FILE", path!("a file with a secret, whsec_…", optional alarm_secret)),
     key("alarm.ca", "VAULT_ALARM_CA", path!("a file of PEM certificates", optional alarm_ca)),
     key("alarm.private", "VAULT_ALARM_PRIVATE", Form::Switch(|config| &mut config.alarm_private)),
+    key("backup.to", "VAULT_BACKUP_TO", Form::Text(
+        backup::TARGET,
+        |config, text| { config.backup.to = Some(backup::place(text)?); Some(()) },
+        |config| config.backup.to.as_deref().map(printed),
+    )),
+    key("backup.recipients", "VAULT_BACKUP_RECIPIENTS", Form::Value(
+        "a list of at most 32 public keys of age, age1…, each 62 letters",
+        |config, text| { config.backup.recipients = backup::recipients(text)?; Some(()) },
+        |config| backup::print(config.backup.recipients.iter().cloned()),
+    )),
+    key("backup.every", "VAULT_BACKUP_EVERY", Form::Text(
+        "an ISO 8601 period of a minute or more, such as P1D or PT6H, or none",
+        |config, text| { config.backup.every = backup::every(text)?; Some(()) },
+        |config| config.backup.every.as_ref().map(ToString::to_string),
+    )),
+    key("backup.key_expiry", "VAULT_BACKUP_KEY_EXPIRY", Form::Text(
+        "an ISO 8601 period of a minute or more, such as P30D",
+        |config, text| { config.backup.key_expiry = backup::key_expiry(text)?; Some(()) },
+        |config| Some(config.backup.key_expiry.to_string()),
+    )),
+    key("backup.keep.last", "VAULT_BACKUP_KEEP_LAST", number!(backup.keep.last, 0, 100_000, "")),
+    key("backup.keep.daily", "VAULT_BACKUP_KEEP_DAILY", number!(backup.keep.daily, 0, 100_000, "")),
+    key("backup.keep.weekly", "VAULT_BACKUP_KEEP_WEEKLY", number!(backup.keep.weekly, 0, 100_000, "")),
+    key("backup.keep.monthly", "VAULT_BACKUP_KEEP_MONTHLY", number!(backup.keep.monthly, 0, 100_000, "")),
+    key("backup.ledger_to", "VAULT_BACKUP_LEDGER_TO", Form::Value(
+        "a list of at most 8 absolute directories",
+        |config, text| { config.backup.ledger_to = backup::ledger_to(text)?; Some(()) },
+        |config| backup::print(config.backup.ledger_to.iter().map(|path| printed(path))),
+    )),
     key("log.format", "VAULT_LOG_FORMAT", Form::Text(
         "json or text",
         |config, text| {

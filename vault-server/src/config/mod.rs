@@ -4,6 +4,7 @@
 //! a mistyped limit must not silently be no limit. Secrets have no key here, only where they come
 //! from.
 
+mod backup;
 mod keys;
 mod limits;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+pub use backup::BackupConfig;
 pub use limits::ConnectionLimits;
 use vault_core::limits::CACHE_BYTES_DEFAULT;
 use vault_core::vault::AuditDurability;
@@ -23,6 +25,9 @@ use crate::nearest::{nearest, slips};
 use crate::places;
 use crate::rate::Limits;
 use keys::KEYS;
+
+/// Threads that block beside calls: the sweeper's, and two for backups and the ledger.
+const BESIDE: usize = 3;
 
 /// Form of the log on stderr.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,6 +146,8 @@ pub struct ServerConfig {
     pub alarm_ca: Option<PathBuf>,
     /// Whether the receiver is in a private network.
     pub alarm_private: bool,
+    /// Backups.
+    pub backup: BackupConfig,
     /// Limits of connections.
     pub connections: ConnectionLimits,
     /// The directory of credentials (`CREDENTIALS_DIRECTORY`), which systemd names; no key.
@@ -175,6 +182,7 @@ impl Default for ServerConfig {
             alarm_secret: None,
             alarm_ca: None,
             alarm_private: false,
+            backup: BackupConfig::default(),
             connections: ConnectionLimits::default(),
             credentials: None,
         }
@@ -314,6 +322,9 @@ impl ServerConfig {
             }
             _ => {}
         }
+        if let Some((key, needs)) = self.backup.alone() {
+            return alone(key, needs);
+        }
         match (&self.tls_cert, &self.tls_key, &self.tls_client_ca) {
             (Some(_), None, _) => alone("tls.cert", "tls.key"),
             (None, Some(_), _) => alone("tls.key", "tls.cert"),
@@ -341,7 +352,7 @@ impl ServerConfig {
     /// Blocking threads that a runtime needs for every place of a call.
     #[must_use]
     pub fn blocking_threads(&self) -> usize {
-        places::threads(self.in_flight_max, &self.limits) + self.transfers_max
+        places::threads(self.in_flight_max, &self.limits) + self.transfers_max + BESIDE
     }
 
     /// The effective configuration as TOML that reads back as the same.

@@ -22,6 +22,11 @@ fn sample(key: &str) -> &'static str {
         "alarm.webhook" => "https://hooks.example.test/vault",
         "alarm.secret_file" | "alarm.ca" => "/alarm",
         "alarm.private" => "true",
+        "backup.to" => "/mnt/backups",
+        "backup.ledger_to" => "/mnt/a,/mnt/b",
+        "backup.recipients" => RECIPIENT,
+        "backup.every" => "PT6H",
+        "backup.key_expiry" => "P14D",
         "metrics.listen" => "10.0.0.1:9464",
         "log.format" => "json",
         "log.level" => "debug",
@@ -85,6 +90,17 @@ fn a_value_that_does_not_fit_names_its_key_and_what_fits() {
         "listen = 8787",
         "log.format = 'xml'",
         "log.level = 'loud'",
+        "backup.to = 'backups'",
+        "backup.to = ''",
+        "backup.to = 's3://bucket/prefix'",
+        "backup.recipients = ['age1nonsense']",
+        "backup.recipients = 'AGE-SECRET-KEY-1CANARY'",
+        "backup.every = '6h'",
+        "backup.every = 'PT59S'",
+        "backup.key_expiry = 'P0D'",
+        "backup.keep.last = -1",
+        "backup.keep.daily = 'all'",
+        "backup.ledger_to = ['elsewhere']",
         "limits.in_flight = 0",
         "limits.body_bytes = -1",
         "vault.dir = ''",
@@ -110,6 +126,48 @@ fn a_value_that_does_not_fit_names_its_key_and_what_fits() {
         assert!(error.starts_with(&format!("`{key}` must be ")), "{error}");
     }
     assert!(matches!(with("= 1", &[]), Err(ConfigError::Syntax(_))));
+}
+
+const RECIPIENT: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+
+#[test]
+fn a_schedule_needs_a_target_and_somebody_who_can_open_its_keys() {
+    let recipients = format!("recipients = ['{RECIPIENT}']");
+    let text =
+        format!("[backup]\nto = '/mnt/b'\nevery = 'P1D'\n{recipients}\n[backup.keep]\ndaily = 7");
+    let config = with(&text, &[]).expect("fits").backup;
+    assert_eq!(config.key_expiry.to_string(), "P30D");
+    assert_eq!((config.kept().daily, config.kept().last), (7, 0));
+    let quiet = with(&text, &[("VAULT_BACKUP_EVERY", "none")]).expect("fits");
+    assert_eq!(quiet.backup.every, None);
+    // No rule deletes nothing.
+    let all = with("backup.to = '/mnt/b'", &[]).expect("fits").backup;
+    assert_eq!(all.kept().last, u32::MAX);
+    for (text, said) in [
+        (
+            "every = 'P1D'".to_owned(),
+            "`backup.every` needs `backup.to` too",
+        ),
+        (
+            "every = 'P1D'\nto = '/mnt/b'".to_owned(),
+            "`backup.every` needs `backup.recipients` too",
+        ),
+        (recipients, "`backup.recipients` needs `backup.to` too"),
+        (
+            "keep.last = 1".to_owned(),
+            "`backup.keep` needs `backup.to` too",
+        ),
+        (
+            "keep.dayly = 1".to_owned(),
+            "unknown key `backup.keep.dayly`; did you mean `backup.keep.daily`?",
+        ),
+    ] {
+        let error = with(&format!("[backup]\n{text}"), &[]).expect_err(&text);
+        assert_eq!(error.to_string(), said);
+    }
+    // A secret key that was written there is not repeated.
+    let error = with("backup.recipients = 'AGE-SECRET-KEY-1CANARY'", &[]).expect_err("a secret");
+    assert!(!error.to_string().contains("CANARY"));
 }
 
 #[test]

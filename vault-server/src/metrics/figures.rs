@@ -175,6 +175,9 @@ pub(super) fn of(app: &App) -> Vec<Figure> {
     if let Some(vault) = vault {
         figures.extend(of_vault(&vault.figures()));
         figures.extend(operating::jobs(&vault.jobs().counts()));
+        if let Some(backups) = app.backup_figures(&vault) {
+            figures.extend(operating::backups(&backups));
+        }
     }
     figures.extend(process::figures());
     let started = app.metrics().started.as_second();
@@ -364,6 +367,7 @@ fn of_vault(vault: &VaultFigures) -> Vec<Figure> {
         erased,
         epoch,
         audit_entries,
+        ledger_entries,
         policy_version,
         journal_bytes,
         journal_entries,
@@ -429,6 +433,11 @@ fn of_vault(vault: &VaultFigures) -> Vec<Figure> {
             "vault_audit_entries",
             "Entries of the evidence log since the vault was made",
             *audit_entries,
+        ),
+        Figure::counter(
+            "vault_ledger_entries",
+            "Entries of the erasure ledger since the vault was made",
+            *ledger_entries,
         ),
         Figure::gauge(
             "vault_policy_version",

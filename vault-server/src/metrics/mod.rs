@@ -23,6 +23,7 @@ use prometheus_client::registry::Registry;
 use crate::code::Code;
 use crate::problem::Problem;
 use crate::rate::Limit;
+use crate::state::App;
 
 use figures::{Figure, Figures};
 
@@ -55,6 +56,11 @@ struct CodeLabel {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct LimitLabel {
     limit: &'static str,
+}
+
+/// What a scraper is shown, in the Prometheus text form.
+pub(crate) fn text(app: &App) -> String {
+    app.metrics().show(Form::Text, figures::of(app))
 }
 
 /// The counters of one server.

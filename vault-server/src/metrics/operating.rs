@@ -2,9 +2,11 @@
 
 use std::sync::atomic::Ordering;
 
+use jiff::Timestamp;
 use vault_core::jobs::JobCounts;
 
 use super::figures::Figure;
+use crate::backups::BackupFigures;
 use crate::policy_file::PolicyReloads;
 
 /// What came of the policy file.
@@ -22,6 +24,76 @@ pub(super) fn policy_file(reloads: &PolicyReloads) -> Vec<Figure> {
             failed.load(Ordering::Relaxed),
         ),
     ]
+}
+
+/// The server's own backups; when something was is 0 where it never was.
+pub(super) fn backups(figures: &BackupFigures) -> Vec<Figure> {
+    let BackupFigures {
+        next_due_at,
+        completed_at,
+        failed_at,
+        failures,
+        prune_failures,
+        copies,
+    } = figures;
+    let second = |at: Option<Timestamp>| {
+        let second = at.map_or(0, Timestamp::as_second);
+        u64::try_from(second).unwrap_or(0)
+    };
+    let behind = copies.iter().filter_map(|copy| copy.behind).max();
+    let complete = copies.iter().map(|copy| second(copy.complete_until)).min();
+    let copy_failures = copies.iter().map(|copy| u64::from(copy.failures)).max();
+    let mut all = vec![
+        Figure::gauge(
+            "vault_backup_schedule_last_success_timestamp_seconds",
+            "When a backup with both parts was last whole at the target of the configuration; 0 where none ever was",
+            second(*completed_at),
+        ),
+        Figure::gauge(
+            "vault_backup_schedule_last_failure_timestamp_seconds",
+            "When a backup of the server last failed; 0 where none has since it started",
+            second(*failed_at),
+        ),
+        Figure::gauge(
+            "vault_backup_schedule_failures",
+            "Failures of the server's backups since the last that was whole",
+            u64::from(*failures),
+        ),
+        Figure::counter(
+            "vault_backup_prune_failures",
+            "Times that old backups could not be deleted",
+            *prune_failures,
+        ),
+        Figure::gauge(
+            "vault_ledger_copy_behind_seconds",
+            "For how long the copy of the erasure ledger that is furthest behind has lacked something",
+            figures.ledger_behind_seconds(),
+        ),
+        Figure::gauge(
+            "vault_ledger_copy_behind_entries",
+            "Entries that the copy of the erasure ledger that is furthest behind lacks",
+            behind.unwrap_or(0),
+        ),
+        Figure::gauge(
+            "vault_ledger_copy_failures",
+            "Failures of a copy of the erasure ledger since it was last made",
+            copy_failures.unwrap_or(0),
+        ),
+        Figure::gauge(
+            "vault_ledger_copy_complete_timestamp_seconds",
+            "Until when every copy of the erasure ledger is complete; 0 where one was not made since the vault was opened",
+            complete.unwrap_or(0),
+        ),
+    ];
+    // Without a schedule nothing is due.
+    if let Some(next) = next_due_at {
+        all.push(Figure::gauge(
+            "vault_backup_schedule_next_due_timestamp_seconds",
+            "When the next backup is due; after a failure, when it is tried again",
+            second(Some(*next)),
+        ));
+    }
+    all
 }
 
 /// Long work.

@@ -33,6 +33,19 @@ const MORE: &[(&str, &[Code])] = &[
     ),
     ("add_key_slot", &[Code::NotFound]),
     ("end_keyholder", &[Code::NotFound]),
+    (
+        "current_notice",
+        &[
+            Code::Internal,
+            Code::Invalid,
+            Code::Locked,
+            Code::OutcomeUnknown,
+            Code::Overloaded,
+        ],
+    ),
+    ("lift_restriction", &[Code::Conflict, Code::TooLarge]),
+    ("end_objection", &[Code::TooLarge]),
+    ("put_objection", &[Code::Conflict]),
     ("list_keys", &[Code::Erased, Code::NotFound]),
     ("rotate_keys", &[Code::Erased, Code::NotFound]),
     ("delete_blob", &[Code::Conflict]),
@@ -171,9 +184,9 @@ pub(super) fn authenticated(operation: &Value) -> bool {
 fn codes(path: &str, method: &str, operation: &Value) -> Vec<Code> {
     use Code::{
         AnchorUnavailable, Conflict, ConsentRequired, DiskFull, Erased, IdempotencyMismatch,
-        Internal, Invalid, Locked, Malformed, NotFound, OutcomeUnknown, Overloaded,
-        PreconditionFailed, PurposeDenied, PurposeMissing, RateLimited, RoleDenied, TooLarge,
-        Unauthenticated, UnsupportedMediaType,
+        Internal, Invalid, Locked, Malformed, NoLawfulBasis, NotFound, NoticeRequired, NoticeStale,
+        OutcomeUnknown, Overloaded, PreconditionFailed, PurposeDenied, PurposeMissing, RateLimited,
+        Restricted, RoleDenied, TooLarge, Unauthenticated, UnsupportedMediaType,
     };
     let id = id(operation);
     let mut codes = Vec::new();
@@ -215,8 +228,16 @@ fn codes(path: &str, method: &str, operation: &Value) -> Vec<Code> {
     );
     add(path.contains('{'), &[NotFound]);
     add(path.contains("{s}"), &[Erased]);
+    let many = path.starts_with("/v1/records/");
     add(values, &[PurposeMissing, PurposeDenied]);
     add(values && method != "delete", &[ConsentRequired]);
+    // Of many people, those with whom it is so are skipped.
+    add(values && !many, &[Restricted]);
+    add(values && !many && method != "delete", &[NoLawfulBasis]);
+    add(
+        (path.contains("/records/{") || path.contains("/blobs/")) && !reads && method != "delete",
+        &[NoticeRequired, NoticeStale],
+    );
     add(
         path.contains("/records/{") && matches!(method, "patch" | "delete")
             || path.contains("/blobs/") && matches!(method, "put" | "delete"),

@@ -10,6 +10,7 @@ use vault_core::limits::{
     PASSPHRASE_CHARACTERS_MIN, SESSION_CALLS_MAX, SESSION_FIELDS_MAX, SESSION_SECONDS_DEFAULT,
     SESSION_SECONDS_MAX,
 };
+use vault_core::policy::RestrictedUse;
 
 use crate::code::Code;
 
@@ -28,7 +29,7 @@ fn record() -> Value {
     json!({"type": "string", "pattern": id_pattern("rec", 39)})
 }
 
-fn text(least: usize, most: usize) -> Value {
+pub(super) fn text(least: usize, most: usize) -> Value {
     json!({"type": "string", "minLength": least, "maxLength": most})
 }
 
@@ -161,6 +162,10 @@ fn overlays() -> Value {
     all["UnlockRequest"]["properties"] = json!({
         "passphrase": {"type": ["string", "null"], "minLength": PASSPHRASE_CHARACTERS_MIN, "maxLength": PASSPHRASE_BYTES_MAX},
     });
+    let rights = super::rights::overlays();
+    for (name, overlay) in rights.as_object().into_iter().flatten() {
+        all[name] = overlay.clone();
+    }
     all
 }
 
@@ -191,6 +196,10 @@ fn parameter(name: &str, within: &str) -> Option<Value> {
         // Blanks around it are no part of a header's value.
         {
             json!({"type": "string", "pattern": "^[ -~]*[!-~][ -~]*$", "minLength": 1, "maxLength": 255})
+        }
+        ("header", "Vault-Restricted-Use") => {
+            let uses: Vec<_> = RestrictedUse::ALL.iter().map(|one| one.name()).collect();
+            json!({"type": "string", "enum": uses})
         }
         ("query", "actor") => id("tok"),
         ("query", "subject") => id("sub"),

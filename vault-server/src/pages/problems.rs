@@ -81,11 +81,11 @@ const fn explained(code: Code) -> (&'static str, &'static str) {
         ),
         Code::NoticeRequired => (
             "The policy lets nothing be stored before the person was shown the privacy notice (Art. 13 GDPR), and no showing is on record.",
-            "Show the notice, record that it was shown, and repeat the call.",
+            "Show the notice in `notice`, record that with `POST /v1/subjects/{s}/notices`, and repeat the call: the message that was typed is not lost.",
         ),
         Code::NoticeStale => (
-            "The notice that the call names has been replaced by a newer one.",
-            "Show the person the current notice, and repeat with its version.",
+            "The person was shown a notice, and the policy has changed since in something that people have to be told: who, what for, on which ground, which data, how long, to whom (Art. 13(3) GDPR).",
+            "Show the person the notice in `notice`, record that with `POST /v1/subjects/{s}/notices`, and repeat the call: the message that was typed is not lost.",
         ),
         Code::OutcomeUnknown => (
             "The disk failed in the middle of a commit. The change may have happened or not; the vault is finding out.",
@@ -116,7 +116,7 @@ const fn explained(code: Code) -> (&'static str, &'static str) {
             "`Content-Range` says how long the content is. Leave `Range` out to get all of it.",
         ),
         Code::Restricted => (
-            "The person has asked that their data be kept but not used (Art. 18 GDPR).",
+            "The person has asked that their data be kept but not used (Art. 18 GDPR), or has objected to the purpose and that is not decided yet (Art. 21).",
             "Do without the data until the restriction ends. The person's own access still works.",
         ),
         Code::RoleDenied => (

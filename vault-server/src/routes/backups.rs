@@ -9,12 +9,14 @@ use vault_core::vault::{
     BackupFacts, BackupPart, BackupSummary, BackupView, KeyPartView, PartView, ReceiptStatus,
 };
 
+use crate::backups::BackupFigures;
 use crate::call::Outcome;
 use crate::code::Code;
 use crate::idempotency::Remember;
 use crate::incoming::Incoming;
 use crate::problem::Problem;
 use crate::reply::Reply;
+use crate::routes::backup_work::{ScheduleBody, schedule};
 use crate::shape::Shape;
 use crate::state::App;
 use crate::urls;
@@ -36,6 +38,25 @@ pub(crate) struct SummaryBody {
     /// When a backup with a data part was last whole; null where none ever was.
     #[schema(format = DateTime)]
     last_completed_at: Option<String>,
+    /// Failures of the server's own backups since the last that was whole; where the server makes any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    failures: Option<u32>,
+    /// For how many seconds a copy of the erasure ledger has lacked something; where the server makes any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    ledger_behind_seconds: Option<u64>,
+}
+
+impl SummaryBody {
+    /// With what the server knows besides.
+    pub(crate) fn with(self, figures: Option<&BackupFigures>) -> Self {
+        Self {
+            failures: figures.map(|figures| figures.failures),
+            ledger_behind_seconds: figures.map(BackupFigures::ledger_behind_seconds),
+            ..self
+        }
+    }
 }
 
 impl From<BackupSummary> for SummaryBody {
@@ -51,6 +72,8 @@ impl From<BackupSummary> for SummaryBody {
             key_parts,
             key_parts_overdue: overdue,
             last_completed_at: last_completed_at.map(|at| at.to_string()),
+            failures: None,
+            ledger_behind_seconds: None,
         }
     }
 }
@@ -205,6 +228,8 @@ pub(crate) struct BackupList {
     /// What they come to.
     #[serde(flatten)]
     summary: SummaryBody,
+    /// The server's own: null where the configuration says nothing of backups.
+    schedule: Option<ScheduleBody>,
     /// The backups.
     backups: Vec<BackupBody>,
 }
@@ -292,8 +317,13 @@ pub(crate) async fn list(State(app): State<App>, incoming: Incoming) -> Outcome 
         session.parsed(CAPABILITY, query)?;
         let (views, summary) = session.vault.backups(&session.call())?;
         let backups = views.into_iter().map(BackupBody::from).collect();
-        let summary = summary.into();
-        Ok(Reply::json(200, &BackupList { summary, backups }))
+        let figures = session.app.backup_figures(&session.vault);
+        let list = BackupList {
+            summary: SummaryBody::from(summary).with(figures.as_ref()),
+            schedule: schedule(session),
+            backups,
+        };
+        Ok(Reply::json(200, &list))
     })
     .await
 }

@@ -484,6 +484,7 @@ mod tests {
         let call = |principal, purpose| Call {
             principal,
             purpose,
+            restricted_use: None,
             id,
         };
         let (_, key) = vault

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use vault_core::audit::merkle::Hash;
 use vault_core::id::{ReceiptId, SubjectId, TokenId};
 use vault_core::limits::{AUDIT_NOTES_MAX, AUDIT_PAGE_DEFAULT, AUDIT_PAGE_MAX};
-use vault_core::vault::{AuditEntry, AuditQuery, LogProof};
+use vault_core::vault::{AuditEntry, AuditQuery, LogKeys, LogProof};
 
 use crate::call::Outcome;
 use crate::code::Code;
@@ -28,6 +28,7 @@ use crate::urls;
 
 const HTML: &str = "text/html";
 const JSON: &str = "application/json";
+const TEXT: &str = "text/plain";
 const AUDIT_READ: &str = "audit.read";
 
 fn hex(hash: &Hash) -> String {
@@ -241,14 +242,61 @@ pub(crate) async fn audit(State(app): State<App>, incoming: Incoming) -> Outcome
 /// The public key of the log
 ///
 /// A C2SP vkey, `name+hash+key`, on one line. No secret, and shown to anybody: keep it where the
-/// vault's operator cannot change it.
+/// vault's operator cannot change it. As JSON (`Accept: application/json`), the keys before it too: each
+/// with the number of entries that its last checkpoint is over, and a note that names the key after it,
+/// signed by both. A receipt from before a change verifies with the key of then.
 #[utoipa::path(get, path = urls::LOG_KEY, tag = "evidence", operation_id = "read_log_key", security(()),
-    responses((status = 200, description = "The key", body = String, content_type = "text/plain")))]
+    responses((status = 200, description = "The key", content(
+        (String = "text/plain"), (LogKeysBody = "application/json")))))]
 pub(crate) async fn key(State(app): State<App>, incoming: Incoming) -> Outcome {
+    let form = negotiate::media_type(incoming.accept.as_deref(), &[TEXT, JSON]);
     incoming.query(&[])?;
     let vault = app.vault().ok_or(Problem::new(Code::Locked))?;
-    app.blocking(Class::Ordinary, move || Ok(text(vault.log_key()? + "\n")))
-        .await
+    app.blocking(Class::Ordinary, move || {
+        let keys = vault.log_keys()?;
+        let reply = match form == JSON {
+            true => Reply::json(200, &LogKeysBody::from(keys)),
+            false => text(keys.key + "\n"),
+        };
+        Ok(reply.header(header::VARY, "Accept"))
+    })
+    .await
+}
+
+/// The keys that checkpoints verify by.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LogKeys)]
+pub(crate) struct LogKeysBody {
+    /// The present one, `name+hash+key`.
+    key: String,
+    /// Those before it, oldest first.
+    past: Vec<PastKeyBody>,
+}
+
+/// A key that signed checkpoints once.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PastLogKey)]
+pub(crate) struct PastKeyBody {
+    /// The key, `name+hash+key`.
+    key: String,
+    /// It is good for checkpoints over at most so many entries.
+    until: u64,
+    /// A C2SP signed note that names the key after it, signed by both.
+    note: String,
+}
+
+impl From<LogKeys> for LogKeysBody {
+    fn from(keys: LogKeys) -> Self {
+        let past = keys.past.into_iter().map(|past| PastKeyBody {
+            key: past.key,
+            until: past.until,
+            note: past.note,
+        });
+        Self {
+            key: keys.key,
+            past: past.collect(),
+        }
+    }
 }
 
 fn text(text: String) -> Reply {

@@ -10,6 +10,7 @@ use crate::code::Code;
 use crate::incoming::Incoming;
 use crate::problem::Problem;
 use crate::reply::Reply;
+use crate::routes::backup_work::Numbers;
 use crate::state::App;
 use crate::urls;
 
@@ -39,6 +40,14 @@ pub(crate) struct JobBody {
     total: Option<u64>,
     /// What is counted, such as `people`.
     unit: &'static str,
+    /// The backup that it makes, reads or changes, `bak_…`, once there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    backup: Option<String>,
+    /// What it came to, in numbers.
+    #[serde(skip_serializing_if = "Numbers::is_empty")]
+    #[schema(value_type = BTreeMap<String, u64>)]
+    result: Numbers,
 }
 
 impl From<JobView> for JobBody {
@@ -59,6 +68,8 @@ impl From<JobView> for JobBody {
             done: view.done,
             total: view.total,
             unit: view.unit,
+            backup: view.backup.map(|backup| backup.to_string()),
+            result: view.result.into_iter().collect(),
         }
     }
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use vault_core::entropy::OsEntropy;
 use vault_core::vault::{SharedSecret, UnlockSecret};
+use zeroize::Zeroize as _;
 
 use super::state::{SECRETS, UnlockRequest, key_file, not_shares, passphrase, secret, shares};
 use crate::call::Outcome;
@@ -127,6 +128,12 @@ pub(crate) struct SharesBody {
     threshold: u8,
     /// All of them, each for somebody else.
     shares: Vec<String>,
+}
+
+impl Drop for SharesBody {
+    fn drop(&mut self) {
+        self.shares.zeroize();
+    }
 }
 
 /// A key slot.

@@ -28,7 +28,7 @@ pub(crate) struct RotateRequest {
     scope: String,
     /// Whose, `sub_…`; with `subject` alone.
     subject: Option<String>,
-    /// With `all` alone: the root key first, and the key that places the index last.
+    /// With `all` alone: the root key first, and the system keyset last.
     #[schema(default = false)]
     deep: Option<bool>,
 }
@@ -112,12 +112,13 @@ impl From<vault_core::vault::KeyView> for KeyBody {
 pub(crate) struct RotationBody {
     /// Counts from 1.
     number: u64,
-    /// Whether the root key and the key that places the index are renewed as well.
+    /// Whether root key, index and system keyset are renewed as well.
     deep: bool,
     /// `running`, `waiting` (goes on within a minute), `paused` (goes on when it is asked for again) or
     /// `done`.
     state: &'static str,
-    /// `people`, `index` or `ended`.
+    /// `people`; with `deep` then `index` (built anew), `marks` (the old ones leave the keysets) and
+    /// `rows` (what belongs to nobody, and the log, is sealed again); `ended`.
     stage: &'static str,
     /// Since when.
     #[schema(format = DateTime)]
@@ -133,14 +134,14 @@ pub(crate) struct RotationBody {
     people_left: u64,
     /// Those who could not be given any, because a row of theirs is damaged. Their old keys stay.
     people_skipped: u64,
+    /// At the stages `index` and `marks`: people who are done with; at `rows`: rows.
+    step_done: u64,
+    /// Of so many.
+    step_total: u64,
 }
 
 impl From<vault_core::vault::RotationView> for RotationBody {
     fn from(view: vault_core::vault::RotationView) -> Self {
-        let left = match view.ended_at {
-            Some(_) => view.skipped,
-            None => view.people.saturating_sub(view.done),
-        };
         Self {
             number: view.number,
             deep: view.deep,
@@ -150,8 +151,10 @@ impl From<vault_core::vault::RotationView> for RotationBody {
             ended_at: view.ended_at.map(|at| at.to_string()),
             people: view.people,
             people_done: view.done,
-            people_left: left,
+            people_left: view.people_left(),
             people_skipped: view.skipped,
+            step_done: view.step_done,
+            step_total: view.step_total,
         }
     }
 }
@@ -169,7 +172,7 @@ pub(crate) struct RootBody {
     rotated_at: Option<String>,
 }
 
-/// The key that places the index.
+/// The keys of the index: the one that places it, and those of its marks.
 #[derive(Serialize, ToSchema)]
 #[schema(as = IndexKey)]
 pub(crate) struct IndexBody {
@@ -177,6 +180,43 @@ pub(crate) struct IndexBody {
     generation: u32,
     /// Whether the next is being built.
     in_work: bool,
+    /// Which index keys its marks are made with, from 0.
+    keys: u32,
+}
+
+/// The key that signs checkpoints.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SigningKey)]
+pub(crate) struct SignerBody {
+    /// Its public half, `name+hash+key`.
+    key: String,
+    /// How many there were before it; `GET /v1/log/key` lists them.
+    past: usize,
+}
+
+/// A key of the system keyset that rows lie under.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SystemKey)]
+pub(crate) struct SystemKeyBody {
+    /// What it seals: `rows` that belong to nobody, or the entries of the `log`.
+    of: &'static str,
+    /// Its number, from 0.
+    key: u32,
+    /// `current`, or `ending`: another has taken its place, and it goes with the last value under it.
+    state: &'static str,
+    /// Envelopes under it.
+    values: u64,
+}
+
+impl From<vault_core::vault::SystemKeyView> for SystemKeyBody {
+    fn from(view: vault_core::vault::SystemKeyView) -> Self {
+        Self {
+            of: view.of,
+            key: view.key,
+            state: if view.current { "current" } else { "ending" },
+            values: view.values,
+        }
+    }
 }
 
 /// The state of the vault's keys.
@@ -185,8 +225,14 @@ pub(crate) struct IndexBody {
 pub(crate) struct KeysBody {
     /// The root key.
     root: RootBody,
-    /// The key that places the index.
+    /// The keys of the index.
     index: IndexBody,
+    /// The key that signs checkpoints.
+    signer: SignerBody,
+    /// With `values=true`: the keys of rows that belong to nobody, and of the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    system_keys: Option<Vec<SystemKeyBody>>,
     /// The last rotation of everybody's keys, or the one under way; null before the first.
     rotation: Option<RotationBody>,
     /// The keys of the person that was asked for.
@@ -239,26 +285,41 @@ impl RotatedBody {
 /// State of the vault's keys
 ///
 /// Capability `keys.manage`. With `subject`, a person's keys as well: what each is for, and how many
-/// values lie under it. No key is shown.
+/// values lie under it. With `values=true`, the same of the keys that rows of nobody and the log lie
+/// under, which looks at each of them. No key is shown.
 #[utoipa::path(get, path = urls::KEYS, tag = "admin", operation_id = "list_keys",
-    params(("subject" = Option<String>, Query, description = "This person's keys as well, `sub_…`")),
+    params(("subject" = Option<String>, Query, description = "This person's keys as well, `sub_…`"),
+           ("values" = Option<bool>, Query, description = "The keys of rows that belong to nobody as well")),
     responses((status = 200, description = "The state", body = KeysBody)))]
 pub(crate) async fn list(State(app): State<App>, incoming: Incoming) -> Outcome {
-    let subject = incoming.query(&["subject"]).and_then(|query| {
-        let Some(text) = query.text("subject") else {
-            return Ok(None);
+    let asked = incoming.query(&["subject", "values"]).and_then(|query| {
+        let values = match query.text("values") {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => {
+                let detail = "`values`: `true` or `false` is expected";
+                return Err(Problem::invalid_at("", "not_a_truth_value", detail));
+            }
         };
         let wrong = |_| Problem::invalid_at("", "not_an_id", "`subject`: `sub_…` is expected");
-        text.parse::<SubjectId>().map(Some).map_err(wrong)
+        let subject = query.text("subject").map(|text| text.parse::<SubjectId>());
+        Ok((subject.transpose().map_err(wrong)?, values))
     });
     app.call(incoming, move |session| {
-        let subject = session.parsed(CAPABILITY, subject)?;
+        let (subject, values) = session.parsed(CAPABILITY, asked)?;
         let keys = session.vault.keys(&session.call())?;
         let subject_keys = match subject {
             None => None,
             Some(subject) => {
                 let keys = session.vault.subject_keys(&session.call(), subject)?;
                 Some(keys.into_iter().map(KeyBody::from).collect())
+            }
+        };
+        let system_keys = match values {
+            false => None,
+            true => {
+                let keys = session.vault.system_keys(&session.call())?;
+                Some(keys.into_iter().map(SystemKeyBody::from).collect())
             }
         };
         let body = KeysBody {
@@ -270,7 +331,13 @@ pub(crate) async fn list(State(app): State<App>, incoming: Incoming) -> Outcome 
             index: IndexBody {
                 generation: keys.index_generation,
                 in_work: keys.index_in_work,
+                keys: keys.index_keys,
             },
+            signer: SignerBody {
+                key: keys.signer,
+                past: keys.signers_past,
+            },
+            system_keys,
             rotation: keys.rotation.map(RotationBody::from),
             subject_keys,
         };
@@ -282,10 +349,11 @@ pub(crate) async fn list(State(app): State<App>, incoming: Incoming) -> Outcome 
 /// Replace keys
 ///
 /// Capability `keys.manage`. `root` is done at any size in one commit: it is for a secret that leaked
-/// alone. Where files or the anchor may have been copied with it, `all` with `deep` helps: the root key
-/// at once, then, after the answer (202), everybody's keys, and the key that places the index; reads and
-/// writes go on meanwhile, and a restart goes on with it. `GET /v1/admin/keys` says how far it is. It does
-/// not replace the other keys of the system keyset (log, signature, look-up values).
+/// alone. Where files or the anchor may have been copied with it, `all` with `deep` helps: at once the root
+/// key, and new keys for rows of nobody, the log and its signature; then, after the answer (202), everybody's
+/// keys, the index under new keys, and what was left under old ones is sealed again. Reads and writes go on
+/// meanwhile, and a restart goes on with it. `GET /v1/admin/keys` says how far it is. It does not replace the
+/// ledger key, a person's audit key, or the key inside a blob.
 #[utoipa::path(post, path = urls::KEYS_ROTATE, tag = "admin", operation_id = "rotate_keys",
     request_body = RotateRequest,
     responses((status = 200, description = "Replaced", body = RotatedBody),

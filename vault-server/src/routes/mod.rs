@@ -6,6 +6,7 @@
 mod access;
 pub(crate) mod admin;
 pub(crate) mod ask;
+pub(crate) mod backup_work;
 pub(crate) mod backups;
 pub(crate) mod batch;
 pub(crate) mod blobs;
@@ -19,8 +20,11 @@ mod jobs;
 pub(crate) mod key_slots;
 mod keyholder;
 pub(crate) mod keys;
+pub(crate) mod notices;
+pub(crate) mod objections;
 pub(crate) mod policy;
 mod records;
+pub(crate) mod restrictions;
 pub(crate) mod sessions;
 pub(crate) mod state;
 mod statement;
@@ -77,6 +81,16 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(sessions::end))
         .routes(routes!(consents::list))
         .routes(routes!(consents::read, consents::put, consents::withdraw))
+        .routes(routes!(objections::list))
+        .routes(routes!(objections::put, objections::end))
+        .routes(routes!(objections::decide))
+        .routes(routes!(
+            restrictions::read,
+            restrictions::put,
+            restrictions::lift
+        ))
+        .routes(routes!(notices::current))
+        .routes(routes!(notices::list, notices::record))
         .routes(routes!(policy::read, policy::apply))
         .routes(routes!(policy::versions))
         .routes(routes!(admin::list_keys, admin::create_key))
@@ -91,7 +105,11 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(key_slots::shares_of))
         .routes(routes!(keys::list))
         .routes(routes!(keys::rotate))
-        .routes(routes!(backups::list))
+        .routes(routes!(backups::list, backup_work::create))
+        .routes(routes!(backup_work::verify))
+        .routes(routes!(backup_work::prune))
+        .routes(routes!(backup_work::ledger))
+        .routes(routes!(backup_work::rekey))
         .routes(routes!(backups::deleted))
         .routes(routes!(evidence::audit))
         .routes(routes!(evidence::key))

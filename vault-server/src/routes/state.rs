@@ -279,6 +279,7 @@ pub(crate) async fn status(State(app): State<App>, incoming: Incoming) -> Outcom
     }
     app.call(incoming, move |session| {
         let status = session.vault.status()?;
+        let figures = session.app.backup_figures(&session.vault);
         Ok(Reply::json(
             200,
             &StatusView {
@@ -290,7 +291,7 @@ pub(crate) async fn status(State(app): State<App>, incoming: Incoming) -> Outcom
                 audit_entries: Some(status.audit_entries),
                 bytes_on_disk: Some(status.bytes_on_disk),
                 memory_lock: Some(status.memory_lock.into()),
-                backups: Some(status.backups.into()),
+                backups: Some(SummaryBody::from(status.backups).with(figures.as_ref())),
                 ..bare(&session.app)
             },
         ))

@@ -169,6 +169,7 @@ impl Bench {
         let call = Call {
             principal: &principal,
             purpose: None,
+            restricted_use: None,
             id: CallId::from_bytes([1; 16]),
         };
         let made = self.vault.create_token(&call, role, None);
@@ -189,7 +190,8 @@ impl Bench {
             .uri(path)
             .header("authorization", format!("Bearer {key}"))
             .header("content-type", "application/json");
-        if key.starts_with("vk_") {
+        let states = more.iter().any(|(name, _)| *name == "vault-purpose");
+        if key.starts_with("vk_") && !states {
             request = request.header("vault-purpose", "support");
         }
         for (name, value) in more {
@@ -218,11 +220,25 @@ impl Bench {
         path: &str,
         body: &Value,
     ) -> (u16, Vec<(String, String)>, Vec<u8>) {
+        self.raw_for("support", key, method, path, body)
+    }
+
+    /// The same for a purpose.
+    #[allow(dead_code, reason = "each test binary uses a part")]
+    pub(crate) fn raw_for(
+        &self,
+        purpose: &str,
+        key: &str,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> (u16, Vec<(String, String)>, Vec<u8>) {
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header("authorization", format!("Bearer {key}"))
             .header("content-type", "application/json")
+            .header("vault-purpose", purpose)
             .body(Body::from(body.to_string()))
             .expect("a request");
         self.runtime.block_on(async {

@@ -124,6 +124,7 @@ impl Running {
         let call = Call {
             principal: &principal,
             purpose: None,
+            restricted_use: None,
             id: CallId::from_bytes([1; 16]),
         };
         self.vault.create_token(&call, role, None).expect("a key").1

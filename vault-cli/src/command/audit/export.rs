@@ -165,7 +165,7 @@ impl Export {
         step: &Step,
         patience: &Patience,
     ) -> Result<(), Stop> {
-        let mut verifier = LogVerifier::new(&self.key, [(None, self.note.clone())]);
+        let mut verifier = LogVerifier::new(&self.key.clone().into(), [(None, self.note.clone())]);
         let mut done = 0;
         while done < self.size {
             if patience.asked() {

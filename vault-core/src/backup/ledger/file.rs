@@ -3,12 +3,14 @@
 use jiff::Timestamp;
 
 use super::chain::{self, ENTRY, ENTRY_HEAD_BYTES, HEADER_BYTES, copy_rows, follow, header};
+use super::change::{self, CHANGE};
 use super::head::{HEAD, HEAD_HEAD_BYTES, Head};
 use super::window::Window;
 use super::{LedgerError, Tape, Tip};
-use crate::audit::checkpoint::VerifierKey;
+use crate::audit::signer::Signers;
 use crate::crypto::{ENVELOPE_OVERHEAD, Secret};
 use crate::id::VaultId;
+use crate::keys::system::SystemKeys;
 use crate::limits::{LEDGER_WRITE_BYTES, NOTE_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::store::ReadTx;
 
@@ -20,8 +22,7 @@ pub(crate) struct Rows<'r> {
     pub(crate) tx: &'r dyn ReadTx,
     /// So many entries there are.
     pub(crate) end: u64,
-    pub(crate) key: &'r Secret<32>,
-    pub(crate) signing: &'r Secret<32>,
+    pub(crate) system: &'r SystemKeys,
     /// When the state was committed that they are of.
     pub(crate) time: Timestamp,
     /// The database is known to be older than the file: what it lacks is taken from there.
@@ -95,6 +96,7 @@ impl LedgerFile {
         let Walk {
             tip: mut found,
             missing,
+            changes,
             ..
         } = walk;
         if !missing.is_empty() {
@@ -125,12 +127,22 @@ impl LedgerFile {
             let position = rows.end + 1;
             return Err(LedgerError::Table { position });
         }
-        if !whole {
+        // A crash may have come between the commit of a new key and its frame.
+        let system = rows.system;
+        let lacking = system
+            .signers
+            .iter()
+            .filter(|past| !changes.contains(&past.note));
+        let lacking: Vec<Vec<u8>> = lacking
+            .map(|past| change::frame(self.vault, found, past, &system.ledger))
+            .collect();
+        if !whole || !lacking.is_empty() {
             let head = Head {
                 tip: found,
                 time: rows.time,
             };
-            self.note(&head, rows.signing, rows.key).map_err(io)?;
+            self.extend(&lacking.concat(), &head, &system.signing, &system.ledger)
+                .map_err(io)?;
         }
         Ok(Opened {
             tip: found,
@@ -217,6 +229,8 @@ struct Walk {
     at: u64,
     head_at: Option<Timestamp>,
     missing: Vec<(u64, Vec<u8>)>,
+    /// Notes of keys that were followed by others.
+    changes: Vec<String>,
 }
 
 impl Walk {
@@ -226,6 +240,7 @@ impl Walk {
             at: HEADER_BYTES as u64,
             head_at: None,
             missing: Vec::new(),
+            changes: Vec::new(),
         }
     }
 }
@@ -233,16 +248,28 @@ impl Walk {
 fn walk(window: &mut Window<'_>, vault: VaultId, rows: &Rows<'_>) -> Result<Walk, LedgerError> {
     let mut walk = Walk::start(vault);
     let mut page = Vec::new().into_iter();
-    let signer = VerifierKey::of(vault, rows.signing);
+    let mut signers = Signers::of(vault, rows.system);
     loop {
         let Some(&kind) = window.get(walk.at, 1).map_err(io)?.first() else {
             return Ok(walk);
         };
-        if kind == HEAD {
-            let Some((end, note)) = head(window, &walk, vault, rows)? else {
+        if kind == HEAD || kind == CHANGE {
+            let Some((end, note)) = note(window, &walk, vault, rows, kind)? else {
                 return Ok(walk);
             };
-            let said = Head::open(&note, &signer);
+            if kind == CHANGE {
+                // What is in the keyset is what was signed.
+                let known = rows.system.signers.iter().any(|past| past.note == note)
+                    || (rows.accept_older && signers.learn(&note).is_ok());
+                if !known {
+                    let what = "a key is said to be followed by another, and was not";
+                    return Err(damaged(walk.at, what));
+                }
+                walk.changes.push(note);
+                walk.at = end;
+                continue;
+            }
+            let said = signers.at_ledger(walk.tip.position, |key| Head::open(&note, key));
             let said = said.map_err(|_| damaged(walk.at, "a head does not bear the signature"))?;
             (walk.at, walk.head_at) = (end, Some(said.time));
             continue;
@@ -281,12 +308,14 @@ fn walk(window: &mut Window<'_>, vault: VaultId, rows: &Rows<'_>) -> Result<Walk
     }
 }
 
-/// The end and the note of the head at the walk's place; nothing, where a power loss broke it off.
-fn head(
+/// The end and the note of the head, or of the change of keys, at the walk's place; nothing, where a
+/// power loss broke it off.
+fn note(
     window: &mut Window<'_>,
     walk: &Walk,
     vault: VaultId,
     rows: &Rows<'_>,
+    kind: u8,
 ) -> Result<Option<(u64, String)>, LedgerError> {
     let begin = window.get(walk.at, HEAD_HEAD_BYTES).map_err(io)?;
     if begin.len() < HEAD_HEAD_BYTES {
@@ -304,7 +333,12 @@ fn head(
     }
     let (begin, envelope) = frame.split_at(HEAD_HEAD_BYTES);
     let here = begin[5..] == walk.tip.position.to_be_bytes();
-    let note = Head::unseal(vault, rows.key, walk.tip, envelope).filter(|_| here);
+    let key = &rows.system.ledger;
+    let note = match kind {
+        CHANGE => change::open(vault, key, walk.tip, envelope),
+        _ => Head::unseal(vault, key, walk.tip, envelope),
+    };
+    let note = note.filter(|_| here);
     match note {
         Some(note) => Ok(Some((end, note))),
         None if window.zeros(end).map_err(io)? => Ok(None),
@@ -337,7 +371,7 @@ fn ahead(
     }
     let (frame, row) = (frame.to_vec(), frame[13..].to_vec());
     let next = follow(walk.tip, &row).filter(|(same, _)| *same == frame);
-    let opens = chain::open(vault, rows.key, walk.tip, &row).is_some();
+    let opens = chain::open(vault, &rows.system.ledger, walk.tip, &row).is_some();
     let (_, tip) = next.filter(|_| opens).ok_or_else(not)?;
     if !rows.accept_older {
         let position = tip.position;

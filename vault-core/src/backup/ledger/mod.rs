@@ -6,9 +6,10 @@
 //!
 //! An entry is a row of the erasing transaction, chained to the one before it, and is appended to a file
 //! beside the database before the erasure is acknowledged. A head, signed behind the entries, says until
-//! when the file is complete. Knows nothing of who erases, or why.
+//! when the file is complete; where another key signs from some place on, a frame there says so. Knows nothing of who erases, or why.
 
 mod chain;
+mod change;
 mod entry;
 mod error;
 mod file;
@@ -21,6 +22,7 @@ pub(crate) mod tests;
 mod window;
 
 pub(crate) use chain::{Tip, copy_rows, extend, follow, header};
+pub(crate) use change::frame as change_frame;
 pub use entry::{LedgerEntry, LedgerEvent};
 pub use error::LedgerError;
 pub(crate) use file::{LedgerFile, Rows};

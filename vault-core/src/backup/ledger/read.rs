@@ -4,9 +4,10 @@ use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use super::chain::{self, ENTRY, ENTRY_HEAD_BYTES, HEADER_BYTES, MAGIC, follow, header};
+use super::change::{self, CHANGE};
 use super::head::{HEAD, HEAD_HEAD_BYTES, Head};
 use super::{Cut, LedgerEntry, LedgerError, Replay, Tip};
-use crate::audit::checkpoint::VerifierKey;
+use crate::audit::signer::Signers;
 use crate::crypto::{ENVELOPE_OVERHEAD, Secret};
 use crate::id::VaultId;
 use crate::limits::{NOTE_BYTES_MAX, VALUE_BYTES_MAX};
@@ -52,7 +53,8 @@ pub struct Ledger;
 struct Keys<'k> {
     vault: VaultId,
     key: &'k Secret<32>,
-    signer: &'k VerifierKey,
+    /// Those that are known; a frame may add the next.
+    signers: Signers,
 }
 
 /// Takes the rows of the chain's table, each by its sequence.
@@ -71,11 +73,11 @@ impl Ledger {
     pub fn read(
         copies: Vec<LedgerCopy<'_>>,
         key: &Secret<32>,
-        signer: &VerifierKey,
+        signers: &Signers,
         vault: VaultId,
         after: u64,
     ) -> Result<Replay, LedgerError> {
-        Self::read_rows(copies, key, signer, vault, after, &mut |_, _| Ok(()))
+        Self::read_rows(copies, key, signers, vault, after, &mut |_, _| Ok(()))
     }
 
     /// [`Ledger::read`]; `rows` gets every entry from the first on, as its row in the table: sequence
@@ -87,7 +89,7 @@ impl Ledger {
     pub fn read_rows(
         mut copies: Vec<LedgerCopy<'_>>,
         key: &Secret<32>,
-        signer: &VerifierKey,
+        signers: &Signers,
         vault: VaultId,
         after: u64,
         rows: &mut TakeRow<'_>,
@@ -95,7 +97,11 @@ impl Ledger {
         if copies.is_empty() {
             return Err(LedgerError::None);
         }
-        let keys = Keys { vault, key, signer };
+        let mut keys = Keys {
+            vault,
+            key,
+            signers: signers.clone(),
+        };
         let mut replay = Replay::default();
         for copy in &mut copies {
             copy.begin(vault, &mut replay)?;
@@ -105,7 +111,7 @@ impl Ledger {
             let mut next: Option<(usize, Vec<u8>, Tip, LedgerEntry)> = None;
             for index in 0..copies.len() {
                 let copy = &mut copies[index];
-                let Some((at, row)) = copy.entry(tip, &keys, &mut replay)? else {
+                let Some((at, row)) = copy.entry(tip, &mut keys, &mut replay)? else {
                     continue;
                 };
                 let same = next.as_ref().is_some_and(|(_, other, ..)| *other == row);
@@ -141,6 +147,7 @@ impl Ledger {
             replay.complete_until = replay.complete_until.max(unused.complete_until);
         }
         replay.position = tip.position;
+        replay.signers = Some(keys.signers);
         if tip.position < after {
             return Err(LedgerError::Short {
                 position: tip.position,
@@ -203,7 +210,7 @@ impl LedgerCopy<'_> {
     fn entry(
         &mut self,
         tip: Tip,
-        keys: &Keys<'_>,
+        keys: &mut Keys<'_>,
         replay: &mut Replay,
     ) -> Result<Option<(u64, Vec<u8>)>, LedgerError> {
         while !self.ended {
@@ -215,7 +222,7 @@ impl LedgerCopy<'_> {
                     break;
                 }
                 Some(&ENTRY) => (ENTRY_HEAD_BYTES, VALUE_BYTES_MAX),
-                Some(&HEAD) => (HEAD_HEAD_BYTES, NOTE_BYTES_MAX),
+                Some(&HEAD | &CHANGE) => (HEAD_HEAD_BYTES, NOTE_BYTES_MAX),
                 Some(0) if self.zeros()? => {
                     self.cut(replay);
                     break;
@@ -249,9 +256,19 @@ impl LedgerCopy<'_> {
             if kind[0] == ENTRY {
                 return Ok(Some((at, [&begin[12..], &envelope].concat())));
             }
+            if kind[0] == CHANGE {
+                let note = change::open(keys.vault, keys.key, tip, &envelope);
+                let learnt = note.and_then(|note| keys.signers.learn(&note).ok());
+                learnt.ok_or_else(|| {
+                    self.damaged(at, "no known key has signed that another follows it")
+                })?;
+                continue;
+            }
             let note = Head::unseal(keys.vault, keys.key, tip, &envelope);
             let note = note.ok_or_else(|| self.damaged(at, "a head does not open"))?;
-            let said = Head::open(&note, keys.signer);
+            let said = keys
+                .signers
+                .at_ledger(tip.position, |key| Head::open(&note, key));
             let said = said.ok().filter(|head| head.tip == tip);
             let said =
                 said.ok_or_else(|| self.damaged(at, "a head does not bear the signature"))?;

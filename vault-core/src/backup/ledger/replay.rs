@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::{LedgerEntry, LedgerEvent};
+use crate::audit::signer::Signers;
 use crate::id::{ReceiptId, RecordId, RowHandle, TokenId};
 
 /// Where a copy ends in the middle of a frame, as a copying that was broken off leaves it.
@@ -48,6 +49,8 @@ pub struct Replay {
     pub revoked_tokens: BTreeSet<TokenId>,
     /// Copies that were broken off.
     pub cut: Vec<Cut>,
+    /// Whose signatures count: those that the reader knew, and those that the ledger led to.
+    pub signers: Option<Signers>,
 }
 
 impl Replay {

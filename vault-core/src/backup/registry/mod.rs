@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::commit::{Txn, View};
-use crate::crypto::{Location, seal, unseal};
+use crate::crypto::Location;
 use crate::id::{BackupId, ReceiptId};
 use crate::limits::{BACKUP_TARGET_BYTES_MAX, BACKUPS_MAX};
 use crate::person::{DAMAGED, instant};
@@ -31,13 +31,17 @@ fn load<T: serde::de::DeserializeOwned>(view: &dyn View, key: &[u8]) -> Result<O
         return Ok(None);
     };
     let location = Location::row(view.vault(), Table::Backups.number(), key);
-    let bytes = unseal(&view.system().system, &location, &sealed).map_err(|_| DAMAGED)?;
+    let bytes = view
+        .system()
+        .system
+        .unseal(&location, &sealed)
+        .map_err(|_| DAMAGED)?;
     row::decode(&bytes).map(Some).map_err(|_| DAMAGED)
 }
 
 fn store<T: Serialize>(txn: &mut Txn<'_>, key: &[u8], row: &T) -> Result<(), Refusal> {
     let location = Location::row(txn.vault(), Table::Backups.number(), key);
-    let sealed = seal(&txn.system().system, 0, &location, &row::encode(row));
+    let sealed = txn.system().system.seal(&location, &row::encode(row));
     Ok(txn.put(Table::Backups, key, &sealed.map_err(|_| DAMAGED)?)?)
 }
 

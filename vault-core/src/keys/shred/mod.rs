@@ -15,6 +15,7 @@
 //! Source: Reardon, Ritzdorf, Basin, Čapkun, "Secure Data Deletion from Persistent Media"
 //! (CCS 2013).
 
+mod build;
 mod node;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ use crate::id::VaultId;
 use crate::limits::LEAF_ENTRIES_MAX;
 use crate::store::{Direction, KeyRange, ReadTx, StoreError, Table, WriteTx};
 
+pub use build::{PARTS, Source};
 use node::{FAN_OUT, Node};
 
 /// Where an entry lies in a map: uniform, so that the tree is balanced.

@@ -291,3 +291,128 @@ proptest! {
         }
     }
 }
+
+/// Entries in memory.
+struct Given(BTreeMap<Tag, [u8; 48]>);
+
+impl Source<48> for Given {
+    fn count(&self, part: u8) -> usize {
+        self.0.keys().filter(|tag| tag[0] == part).count()
+    }
+
+    fn take(&mut self, part: u8) -> Result<Entries<48>, ShredError> {
+        let of = self.0.iter().filter(|(tag, _)| tag[0] == part);
+        Ok(of
+            .map(|(tag, payload)| (*tag, Zeroizing::new(*payload)))
+            .collect())
+    }
+}
+
+impl Bench {
+    /// A bench whose map was written whole.
+    fn built(entries: &BTreeMap<Tag, [u8; 48]>) -> Self {
+        let mut bench = Self::new();
+        let mut rows = Vec::new();
+        let (root, entropy) = (&bench.roots[0], &mut bench.entropy);
+        let mut given = Given(entries.clone());
+        MAP.build(root, &mut given, entropy, &mut |key, value| {
+            rows.push((key.to_vec(), value.to_vec()));
+            Ok(())
+        })
+        .unwrap();
+        assert!(rows.is_sorted_by(|(one, _), (next, _)| one < next));
+        write(&bench.store, |tx| {
+            rows.iter()
+                .try_for_each(|(key, value)| Ok(tx.put(Table::Nodes, key, value)?))
+        })
+        .unwrap();
+        bench.keep();
+        bench
+    }
+
+    fn places(&self) -> Vec<Vec<u8>> {
+        let tx = self.store.snapshot().unwrap();
+        let keys = tx.keys(
+            Table::Nodes,
+            &KeyRange::all(),
+            Direction::Ascending,
+            usize::MAX,
+        );
+        keys.unwrap()
+    }
+
+    fn all(&self) -> BTreeMap<Tag, [u8; 48]> {
+        let tx = self.store.snapshot().unwrap();
+        let (entries, next) = MAP
+            .walk(&*tx, self.roots.last().unwrap(), [0; 16], usize::MAX)
+            .unwrap();
+        assert!(next.is_none());
+        entries
+            .into_iter()
+            .map(|(tag, payload)| (tag, *payload))
+            .collect()
+    }
+}
+
+fn drawn(count: usize) -> BTreeMap<Tag, [u8; 48]> {
+    let mut entropy = SeededEntropy::new(count as u64);
+    let mut entries = BTreeMap::new();
+    for _ in 0..count {
+        let (mut tag, mut payload) = ([0; 16], [0; 48]);
+        entropy.fill(&mut tag);
+        entropy.fill(&mut payload);
+        entries.insert(tag, payload);
+    }
+    entries
+}
+
+#[test]
+fn a_map_that_is_written_whole_is_the_tree_that_insertions_make() {
+    for count in [0, 1, 64, 65, 700, 1_025, 20_000] {
+        let entries = drawn(count);
+        let mut inserted = Bench::new();
+        let mut plan = Plan::default();
+        for (tag, payload) in &entries {
+            plan.insert(*tag, Zeroizing::new(*payload));
+        }
+        inserted.apply(&plan).unwrap();
+        let built = Bench::built(&entries);
+        assert_eq!(built.places(), inserted.places(), "{count}");
+        assert_eq!(built.all(), entries, "{count}");
+    }
+}
+
+#[test]
+fn what_is_shredded_from_a_map_that_was_written_whole_opens_with_no_key_that_is_left() {
+    let entries = drawn(700);
+    let mut bench = Bench::built(&entries);
+    let gone: Vec<Tag> = entries.keys().step_by(7).copied().collect();
+    let mut plan = Plan::default();
+    gone.iter().for_each(|tag| plan.shred(*tag));
+    // The control: before it, everybody is found.
+    let found = bench.forensic(bench.roots.last().unwrap());
+    assert!(gone.iter().all(|tag| found.contains(&entries[tag])));
+    bench.apply(&plan).unwrap();
+    let found = bench.forensic(bench.roots.last().unwrap());
+    assert!(gone.iter().all(|tag| !found.contains(&entries[tag])));
+    assert_eq!(bench.all().len(), entries.len() - gone.len());
+}
+
+#[test]
+fn more_entries_in_one_place_than_uniform_tags_have_are_damage() {
+    let mut entries = BTreeMap::new();
+    for number in 0..=LEAF_ENTRIES_MAX {
+        let mut tag = [7; 16];
+        tag[15] = u8::try_from(number).unwrap();
+        entries.insert(tag, [0; 48]);
+    }
+    let root = Bench::new().fresh_root();
+    let mut given = Given(entries);
+    let built = MAP.build(
+        &root,
+        &mut given,
+        &mut SeededEntropy::new(1),
+        &mut |_, _| Ok(()),
+    );
+    assert!(matches!(built, Err(ShredError::Damaged)));
+}

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use super::{BlobPlace, Call, Vault};
 use crate::blob::{self, Blob, BlobId, Home};
 use crate::commit::{Snapshot, View};
-use crate::consent;
 use crate::decision;
 use crate::policy::Policy;
 use crate::record::Stored;
 use crate::refusal::Refusal;
 use crate::schema::MediaType;
-use crate::vault::call::{Context, Noted, READ_TRIES};
+use crate::vault::call::{Context, Ground, Noted, READ_TRIES};
 use crate::vault::reads::etag;
 
 /// What is looked at: the log says which.
@@ -46,15 +45,15 @@ fn find(
     noted: &mut Noted,
     place: &BlobPlace,
 ) -> Result<Found, Refusal> {
-    let stated = context.purpose.as_deref().ok_or(Refusal::PurposeMissing)?;
+    context.purpose.as_deref().ok_or(Refusal::PurposeMissing)?;
     let (collection, field, _) = place.find(policy)?;
     let role = &*context.role(policy)?;
     decision::may_read_any(collection, role)?;
     let person = context.person(snapshot, place.subject)?;
     noted.person(&person, snapshot.now());
-    let purpose = decision::purpose(policy, role, Some(stated))?;
-    let said = consent::state(snapshot, &person, purpose.id)?;
-    let grant = decision::content(collection, role, purpose, field, said)?;
+    let Ground { purpose, standing } =
+        context.ground(snapshot, policy, role, &person, collection)?;
+    let grant = decision::content(collection, role, purpose, field, &standing)?;
     noted.fields.push((collection.id, field.id));
     let stored = Stored::load(snapshot, &person, collection, place.record())?;
     let missing = match place.record {

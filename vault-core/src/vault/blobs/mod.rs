@@ -13,6 +13,7 @@ use std::collections::HashMap;
 
 use parking_lot::Mutex;
 
+use super::call::Ground;
 use super::reads::etag;
 use super::writes::{check_revision, final_by};
 use super::{Call, Vault, Written, input};
@@ -113,14 +114,16 @@ impl Vault {
         let if_match = if_match.map(str::to_owned);
         self.write(call, "blobs.delete", move |txn, policy, context, noted| {
             noted.met = Some(place.subject);
-            let stated = context.purpose.as_deref().ok_or(Refusal::PurposeMissing)?;
+            context.purpose.as_deref().ok_or(Refusal::PurposeMissing)?;
             let (collection, field, _) = place.find(policy)?;
             let role = &*context.role(policy)?;
             decision::may_write_any(collection, role)?;
+            context.corrects(policy)?;
             let mut person = context.person(txn, place.subject)?;
             noted.person(&person, txn.now());
-            let purpose = decision::purpose(policy, role, Some(stated))?;
-            let grant = decision::write(collection, role, purpose, &[], &[field], None)?;
+            let Ground { purpose, standing } =
+                context.ground_to_change(txn, policy, role, &person, collection)?;
+            let grant = decision::write(collection, role, purpose, &[], &[field], &standing)?;
             noted.fields.push((collection.id, field.id));
             let stored = Stored::load(txn, &person, collection, place.record())?;
             let stored = stored.filter(|stored| stored.holds(field.id));

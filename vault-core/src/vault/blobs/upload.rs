@@ -10,7 +10,6 @@ use jiff::Timestamp;
 use super::{BlobPlace, Call, Vault};
 use crate::blob::{self, Blob, BlobId, BlobKey, Home, Part, Sealer};
 use crate::commit::{Txn, View};
-use crate::consent;
 use crate::decision::{self, WriteGrant};
 use crate::entropy::OsEntropy;
 use crate::limits::{BLOB_CHUNKS_REMOVED_MAX, UPLOAD_FREE_BYTES_MIN};
@@ -20,7 +19,7 @@ use crate::record::{self, Stored};
 use crate::refusal::Refusal;
 use crate::schema::MediaType;
 use crate::session;
-use crate::vault::call::{Context, Noted, current};
+use crate::vault::call::{Context, Ground, Noted, current};
 use crate::vault::reads::etag;
 use crate::vault::writes::{check_revision, final_by};
 
@@ -69,15 +68,17 @@ impl Admission {
         size: u64,
     ) -> Result<Admitted, Refusal> {
         let (context, subject) = (&self.context, self.place.subject);
-        let stated = context.purpose.as_deref().ok_or(Refusal::PurposeMissing)?;
+        context.purpose.as_deref().ok_or(Refusal::PurposeMissing)?;
         let (collection, field, rule) = self.place.find(policy)?;
         let role = &*context.role(policy)?;
         decision::may_write_any(collection, role)?;
+        context.corrects(policy)?;
         let person = context.person(view, subject)?;
         noted.person(&person, view.now());
-        let purpose = decision::purpose(policy, role, Some(stated))?;
-        let said = consent::state(view, &person, purpose.id)?;
-        let grant = decision::write(collection, role, purpose, &[field], &[], said)?;
+        let Ground { purpose, standing } =
+            context.ground_to_change(view, policy, role, &person, collection)?;
+        let grant = decision::write(collection, role, purpose, &[field], &[], &standing)?;
+        context.gate(view, policy, &person)?;
         noted.fields.push((collection.id, field.id));
         let stored = Stored::load(view, &person, collection, self.place.record())?;
         if self.place.record.is_some() && stored.is_none() {

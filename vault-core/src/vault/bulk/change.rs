@@ -9,12 +9,12 @@ use super::super::call::{Context, Noted};
 use super::super::{Call, Vault};
 use super::{Admitted, Ids};
 use crate::commit::Txn;
-use crate::consent;
 use crate::decision::WriteGrant;
 use crate::id::{RecordId, SubjectId};
 use crate::person::Person;
 use crate::record::{Known, Page, Stretch};
 use crate::refusal::Refusal;
+use crate::standing::Standing;
 
 /// A change that was only counted.
 pub(super) const COUNT: &str = "records.count";
@@ -44,8 +44,7 @@ pub(super) fn person(
         Err(Refusal::Erased { .. }) => return Ok(None),
         Err(refusal) => return Err(refusal),
     };
-    let said = consent::state(txn, &person, admitted.purpose.id)?;
-    match admitted.may_change(said) {
+    match admitted.may_change(&Standing::of(txn, &person)?) {
         Ok(grant) => Ok(Some((person, grant))),
         Err(_) => {
             done.people_skipped += 1;

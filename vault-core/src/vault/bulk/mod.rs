@@ -23,7 +23,6 @@ use super::Vault;
 use super::call::{Context, Noted};
 use super::input;
 use crate::commit::{Snapshot, View};
-use crate::consent::ConsentState;
 use crate::crypto::Sha256Stream;
 use crate::decision::{self, ReadGrant, WriteGrant};
 use crate::id::{RecordId, SubjectId};
@@ -32,6 +31,7 @@ use crate::limits::BULK_LEAVES;
 use crate::policy::{Capability, Collection, Field, Policy, Purpose, Role};
 use crate::record::{Ended, Filter};
 use crate::refusal::Refusal;
+use crate::standing::Standing;
 
 /// Reads conditions, and a change if there is one, for whoever only wants to know what is wrong.
 pub(crate) fn wanted_form(
@@ -233,23 +233,34 @@ impl<'p> Admitted<'p> {
             filter,
         };
         // What would be refused of everybody is refused at once.
-        admitted.may_change(Some(ConsentState::Given))?;
+        admitted.may_change(&Standing::willing())?;
         Ok(admitted)
     }
 
-    /// Leave to change records of a person who said this. As for one record, what takes away needs
+    /// Leave to change records of a person who stands like this. As for one record, what takes away needs
     /// no consent.
-    fn may_change(&self, said: Option<ConsentState>) -> Result<WriteGrant, Refusal> {
-        decision::write(self.collection, &self.role, self.purpose, &[], &[], said)
+    fn may_change(&self, standing: &Standing) -> Result<WriteGrant, Refusal> {
+        let claimed = self.context.restricted_use;
+        decision::unrestricted(self.collection, &self.role, standing, claimed)?;
+        decision::write(
+            self.collection,
+            &self.role,
+            self.purpose,
+            &[],
+            &[],
+            standing,
+        )
     }
 
-    /// Leave to read records of a person who said this.
+    /// Leave to read records of a person who stands like this.
     fn may_read(
         &self,
         named: Option<&[&Field]>,
-        said: Option<ConsentState>,
+        standing: &Standing,
     ) -> Result<ReadGrant, Refusal> {
-        decision::read(self.collection, &self.role, self.purpose, named, said)
+        let claimed = self.context.restricted_use;
+        decision::unrestricted(self.collection, &self.role, standing, claimed)?;
+        decision::read(self.collection, &self.role, self.purpose, named, standing)
     }
 
     fn note_fields(&self, noted: &mut Noted) {

@@ -5,7 +5,7 @@ use super::super::input;
 use super::line::Lines;
 use super::{Admitted, People, Place, QueryInput, QueryPart, admit, wanted};
 use crate::commit::{Snapshot, View};
-use crate::consent::{self, ConsentState};
+use crate::consent;
 use crate::decision::{self, ReadGrant};
 use crate::id::{RecordId, SubjectId};
 use crate::keys::keyset::{Keyset, PersonEntry};
@@ -14,6 +14,7 @@ use crate::person::Person;
 use crate::policy::{Capability, Field, LawfulBasis, Policy};
 use crate::record::{self, Ended, Filter, Page, Stretch};
 use crate::refusal::Refusal;
+use crate::standing::Standing;
 
 /// What was gathered over one snapshot.
 #[derive(Default)]
@@ -82,18 +83,18 @@ impl<'a> Reader<'a> {
             ends_at,
         };
         // What would be refused of everybody is refused at once.
-        reader.grant(Some(ConsentState::Given))?;
+        reader.grant(&Standing::willing())?;
         reader.admitted.filter = wanted::filter(policy, collection, &input.conditions, Ended::Out)?;
         Ok(reader)
     }
 
-    fn grant(&self, said: Option<ConsentState>) -> Result<ReadGrant, Refusal> {
-        self.admitted.may_read(self.named.as_deref(), said)
+    fn grant(&self, standing: &Standing) -> Result<ReadGrant, Refusal> {
+        self.admitted.may_read(self.named.as_deref(), standing)
     }
 
     pub(super) fn noted(&self) -> Result<Noted, Refusal> {
         let collection = self.admitted.collection.id;
-        let grant = self.grant(Some(ConsentState::Given))?;
+        let grant = self.grant(&Standing::willing())?;
         Ok(Noted {
             fields: grant.fields().map(|field| (collection, field)).collect(),
             ..Noted::default()
@@ -171,12 +172,12 @@ impl<'a> Reader<'a> {
         if !admitted.context.reaches(snapshot, &person)? {
             return Ok(None);
         }
-        // Whoever does not rest on consent need not be asked what was said.
-        let said = match admitted.purpose.basis {
-            LawfulBasis::Consent => consent::state(snapshot, &person, admitted.purpose.id)?,
-            _ => None,
-        };
-        let Ok(grant) = self.grant(said) else {
+        let mut standing = Standing::of(snapshot, &person)?;
+        // What does not rest on consent need not ask what was said.
+        if admitted.purpose.basis == LawfulBasis::Consent {
+            standing.consent = consent::state(snapshot, &person, admitted.purpose.id)?;
+        }
+        let Ok(grant) = self.grant(&standing) else {
             slice.skipped += 1;
             return Ok(None);
         };

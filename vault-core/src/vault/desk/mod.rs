@@ -4,6 +4,7 @@
 //! shown, only with all the others. Made by [`Vault::together`](super::Vault::together) alone.
 
 mod calls;
+mod rights;
 
 use std::sync::Arc;
 

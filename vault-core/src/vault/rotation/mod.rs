@@ -4,16 +4,26 @@
 //! the people map a commit; what is left to do lies in a row of its own, so that after a crash or a
 //! restart whoever calls [`Vault::rotate_on`] goes on. Nothing waits for it but the next commit.
 //!
-//! What it does not replace: the keys of the system keyset but that which places the index, a person's
-//! audit key, and the key inside a blob's value, which seals that blob alone and nothing after it.
+//! A deep one goes on to the system keyset. Its new keys for rows, log and signature are made in the
+//! commit that begins it, so that nothing comes under an old one from then on; what lies under the old
+//! ones is sealed again behind everybody's keys and the index, and then they go.
+//!
+//! What it does not replace: the ledger key, which every key part needs to read what came after it; a
+//! person's audit key; and the key inside a blob's value, which seals that blob alone and nothing after
+//! it (decision 0016).
 
+mod index;
+mod rows;
 mod state;
 
 use std::collections::BTreeMap;
 
 use super::Vault;
+use super::call::Noted;
 use super::token::Call;
+use crate::audit::signer::Signers;
 use crate::commit::{Txn, View};
+use crate::crypto::Secret;
 use crate::id::SubjectId;
 use crate::jobs::{Job, JobKind, JobState};
 use crate::keys::keyset::Compartment;
@@ -24,7 +34,12 @@ use crate::refusal::Refusal;
 use crate::rotation::{self, Budget, Cursor, Step};
 
 pub(crate) use state::RotationRow;
-pub use state::{KeyView, KeysView, Onwards, RootRotated, RotationState, RotationView, Stage};
+pub use state::{
+    KeyView, KeysView, Onwards, RootRotated, RotationState, RotationView, Stage, SystemKeyView,
+};
+
+pub(super) use index::renews_marks;
+use rows::Pace;
 
 /// How a leaf ended.
 struct Leaf {
@@ -126,7 +141,8 @@ impl Vault {
     }
 
     /// Begins to give everybody new keys, or goes on with what was begun. `deep` also makes a new root
-    /// key at once, and builds the index under a new placement key at the end. The work itself is
+    /// key and new keys for rows of nobody, log and signature at once; at the end it builds the index
+    /// under new keys, and seals again what is left under old ones. The work itself is
     /// [`Vault::rotate_on`]'s. The second part tells whether it had been begun before.
     ///
     /// # Errors
@@ -158,12 +174,21 @@ impl Vault {
                         stage: Stage::People,
                         begun_at: now,
                         total: txn.state().people,
-                        placement: newest_placement(txn),
+                        set: txn.system().index_set(),
                         ..RotationRow::default()
                     };
                     if deep {
                         row.root_at = Some(now);
                         txn.ask_for_new_root_key();
+                        let mut keys = txn.system().duplicate();
+                        keys.system.succeed(txn.entropy());
+                        keys.audit.succeed(txn.entropy());
+                        keys.signing = Secret::generate(txn.entropy());
+                        txn.replace_system(keys);
+                        // Whoever reads the log finds where its key changed.
+                        let time = txn.now();
+                        let noted = Noted::default();
+                        txn.record(context.entry(policy, time, "log.key", noted, "ok"));
                     }
                 }
                 row.store(txn)?;
@@ -179,8 +204,10 @@ impl Vault {
             .any(|job| job.kind == JobKind::Rotation && job.state == JobState::Running)
     }
 
-    /// Goes on with a rotation of everybody's keys that was begun, to its end; `None` where there is
-    /// nothing to do, or somebody has paused it. `tell` hears after each commit how far it is.
+    /// Goes on with a rotation of everybody's keys that was begun, to its end, or to where it has to wait
+    /// for something else, a backup under way; `None` where there is nothing to do, or somebody has
+    /// paused it. `tell` hears after each leaf of the people map how far it is, and later after each
+    /// commit.
     ///
     /// # Errors
     ///
@@ -219,7 +246,12 @@ impl Vault {
         loop {
             let row = RotationRow::load(&self.snapshot()?)?;
             if let Some(view) = row.view(true) {
-                job.progress(view.done, Some(view.people));
+                match view.stage {
+                    Stage::Index | Stage::Marks | Stage::Rows => {
+                        job.progress(view.step_done, Some(view.step_total));
+                    }
+                    _ => job.progress(view.done, Some(view.people)),
+                }
                 if tell(&view) == Onwards::No {
                     return Ok(row);
                 }
@@ -238,6 +270,12 @@ impl Vault {
                 Stage::Ended => return Ok(row),
                 Stage::People => self.rotate_leaf(&row)?,
                 Stage::Index => self.rotate_index(&row)?,
+                Stage::Marks => self.drop_old_marks()?,
+                Stage::Count => self.count_old_rows()?,
+                Stage::Rows => match self.rotate_rows(&row)? {
+                    Pace::On => {}
+                    Pace::Wait => return Ok(row),
+                },
             }
         }
     }
@@ -301,23 +339,6 @@ impl Vault {
         }
     }
 
-    /// One commit of the building of the index under a key that is younger than the rotation.
-    fn rotate_index(&self, row: &RotationRow) -> Result<(), Refusal> {
-        let snapshot = self.snapshot()?;
-        let placements = &snapshot.system().placements;
-        let renewed = placements.len() == 1 && placements[0].generation > row.placement;
-        drop(snapshot);
-        if !renewed {
-            return self.rebuild_index_step().map(drop);
-        }
-        self.engine.submit(|txn| {
-            let mut row = RotationRow::load(txn)?;
-            row.stage = Stage::Ended;
-            row.ended_at = txn.now().as_millisecond();
-            row.store(txn)
-        })
-    }
-
     /// The state of the vault's keys.
     ///
     /// # Errors
@@ -340,6 +361,9 @@ impl Vault {
                     root_at: row.root_at.map(instant),
                     index_generation: system.placements.first().map_or(0, |p| p.generation),
                     index_in_work: system.placements.len() > 1,
+                    index_keys: system.index_set(),
+                    signer: Signers::of(snapshot.vault(), system).present().to_string(),
+                    signers_past: system.signers.len(),
                     rotation: row.view(running),
                 })
             },
@@ -424,18 +448,10 @@ fn rotate_some(
 }
 
 fn end_of_people(txn: &Txn<'_>, row: &mut RotationRow) {
-    row.place = [0; 16];
-    if row.deep {
-        row.stage = Stage::Index;
-    } else {
-        row.stage = Stage::Ended;
-        row.ended_at = txn.now().as_millisecond();
+    match row.deep {
+        true => row.enter(Stage::Index, txn.state().people),
+        false => row.end(txn.now()),
     }
-}
-
-fn newest_placement(view: &dyn View) -> u32 {
-    let placements = view.system().placements.iter();
-    placements.map(|p| p.generation).max().unwrap_or(0)
 }
 
 fn compartment_name(policy: &Policy, compartment: Compartment) -> String {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::commit::{Txn, View};
-use crate::crypto::{Location, seal, unseal};
+use crate::crypto::Location;
 use crate::person::{DAMAGED, instant};
 use crate::refusal::Refusal;
 use crate::row;
@@ -22,8 +22,14 @@ pub enum Stage {
     Ended,
     /// People's keys get their successors.
     People,
-    /// The index is built under a new placement key.
+    /// The index is built under a new placement key and new index keys.
     Index,
+    /// Marks under the old index keys leave the keysets.
+    Marks,
+    /// What lies under the old keys of rows and log is counted.
+    Count,
+    /// It is sealed again, and then the old keys go.
+    Rows,
 }
 
 /// The row, sealed under the system key. A place is where a leaf begins, and names nobody.
@@ -42,8 +48,14 @@ pub(crate) struct RotationRow {
     pub(crate) done: u64,
     pub(crate) skipped: u64,
     pub(crate) place: [u8; 16],
-    /// The newest generation of the index when it began.
-    pub(crate) placement: u32,
+    /// The set of index keys when it began.
+    pub(crate) set: u32,
+    /// Of what is gone through after people's keys: how much is done, of how much.
+    pub(crate) step_done: u64,
+    pub(crate) step_total: u64,
+    /// Which of the tables is being sealed again, and the last row that was looked at.
+    pub(crate) row_table: u8,
+    pub(crate) row_after: Vec<u8>,
 }
 
 impl RotationRow {
@@ -52,15 +64,32 @@ impl RotationRow {
             return Ok(Self::default());
         };
         let location = Location::row(view.vault(), Table::System.number(), ROW);
-        let bytes = unseal(&view.system().system, &location, &sealed).map_err(|_| DAMAGED)?;
+        let bytes = view
+            .system()
+            .system
+            .unseal(&location, &sealed)
+            .map_err(|_| DAMAGED)?;
         row::decode(&bytes).map_err(|_| DAMAGED)
     }
 
     pub(super) fn store(&self, txn: &mut Txn<'_>) -> Result<(), Refusal> {
         let location = Location::row(txn.vault(), Table::System.number(), ROW);
-        let sealed = seal(&txn.system().system, 0, &location, &row::encode(self));
+        let sealed = txn.system().system.seal(&location, &row::encode(self));
         let sealed = sealed.map_err(|_| DAMAGED)?;
         Ok(txn.put(Table::System, ROW, &sealed)?)
+    }
+
+    /// Goes on to a stage of so much work.
+    pub(super) fn enter(&mut self, stage: Stage, total: u64) {
+        self.stage = stage;
+        self.place = [0; 16];
+        (self.step_done, self.step_total) = (0, total);
+        (self.row_table, self.row_after) = (0, Vec::new());
+    }
+
+    pub(super) fn end(&mut self, now: Timestamp) {
+        self.enter(Stage::Ended, 0);
+        self.ended_at = now.as_millisecond();
     }
 
     pub(super) fn view(&self, running: bool) -> Option<RotationView> {
@@ -80,6 +109,8 @@ impl RotationRow {
             people: self.total.max(self.done + self.skipped),
             done: self.done,
             skipped: self.skipped,
+            step_done: self.step_done,
+            step_total: self.step_total.max(self.step_done),
         })
     }
 }
@@ -93,7 +124,7 @@ pub enum RotationState {
     Paused,
     /// It goes on.
     Running,
-    /// It was cut off; a server goes on with it within a minute.
+    /// It was cut off, or something else has to end first; a server goes on with it within a minute.
     Waiting,
 }
 
@@ -118,6 +149,8 @@ impl Stage {
             Self::Ended => "ended",
             Self::People => "people",
             Self::Index => "index",
+            Self::Marks => "marks",
+            Self::Count | Self::Rows => "rows",
         }
     }
 }
@@ -127,7 +160,7 @@ impl Stage {
 pub struct RotationView {
     /// Counts from 1.
     pub number: u64,
-    /// Whether root key and index were to be renewed as well.
+    /// Whether root key, index and system keyset were to be renewed as well.
     pub deep: bool,
     /// What it is at.
     pub stage: Stage,
@@ -143,6 +176,18 @@ pub struct RotationView {
     pub done: u64,
     /// Those who could not be given any, because a row of theirs is damaged. Their old keys stay.
     pub skipped: u64,
+    /// At the stages `index` and `marks`: people who are done with; at `rows`: rows.
+    pub step_done: u64,
+    /// Of so many.
+    pub step_total: u64,
+}
+
+impl RotationView {
+    /// People who have old keys yet.
+    #[must_use]
+    pub fn people_left(&self) -> u64 {
+        self.people.saturating_sub(self.done + self.skipped)
+    }
 }
 
 /// The state of the vault's keys.
@@ -158,6 +203,12 @@ pub struct KeysView {
     pub index_generation: u32,
     /// Whether the next one is being built.
     pub index_in_work: bool,
+    /// Which set of index keys look-ups are made with, from 0.
+    pub index_keys: u32,
+    /// The public key that checkpoints verify by.
+    pub signer: String,
+    /// How many there were before it.
+    pub signers_past: usize,
     /// The last rotation of everybody's keys, or the one under way.
     pub rotation: Option<RotationView>,
 }
@@ -174,6 +225,19 @@ pub struct KeyView {
     /// Whether the compartment is written under it; an older one waits for its end.
     pub current: bool,
     /// Envelopes under it: values, metadata of records, rows of the person's own.
+    pub values: u64,
+}
+
+/// A key of the system keyset that rows lie under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SystemKeyView {
+    /// What it seals: `rows` that belong to nobody, or the entries of the `log`.
+    pub of: &'static str,
+    /// Its number, from 0.
+    pub key: u32,
+    /// Whether it seals; an older one waits for its end.
+    pub current: bool,
+    /// Envelopes under it.
     pub values: u64,
 }
 

@@ -1,6 +1,7 @@
 //! The registry of backups, and what erasures and receipts say by it.
 
 use super::*;
+use crate::audit::signer::Signers;
 
 const DAY: i64 = 24 * HOUR;
 
@@ -324,7 +325,7 @@ fn the_copy_of_the_ledger_has_what_was_erased_destroyed_withdrawn_and_revoked() 
         let snapshot = vault.engine.snapshot().unwrap();
         use crate::commit::View as _;
         let system = snapshot.system();
-        let signer = VerifierKey::of(snapshot.vault(), &system.signing);
+        let signer = Signers::of(snapshot.vault(), system);
         let copies = vec![LedgerCopy::new("copy", &bytes[..])];
         let replay = Ledger::read(copies, &system.ledger, &signer, snapshot.vault(), 0);
         (replay.unwrap(), copied)

@@ -36,16 +36,16 @@ fn identity() -> Identity {
     Identity::parse(&format!("# made for tests\n{SECRET}\n")).unwrap()
 }
 
-struct Scene {
-    bench: Bench,
+pub(super) struct Scene {
+    pub(super) bench: Bench,
     bot: Principal,
     dpo: Principal,
-    people: Vec<SubjectId>,
+    pub(super) people: Vec<SubjectId>,
     target: Arc<dyn Target>,
 }
 
 impl Scene {
-    fn new(people: usize) -> Self {
+    pub(super) fn new(people: usize) -> Self {
         let bench = Bench::new();
         let (bot, dpo) = (bench.role("bot"), bench.role("dpo"));
         let target: Arc<dyn Target> = Arc::new(Directory::new(bench.dir.path().join("backups")));
@@ -62,7 +62,7 @@ impl Scene {
         scene
     }
 
-    fn support(&self) -> Call<'_> {
+    pub(super) fn support(&self) -> Call<'_> {
         call(&self.bot, Some("support"))
     }
 
@@ -102,7 +102,7 @@ impl Scene {
         self.bench.clock.now() + jiff::SignedDuration::from_hours(24 * days)
     }
 
-    fn back_up(&self, parts: Parts) -> Result<BackupMade, BackupError> {
+    pub(super) fn back_up(&self, parts: Parts) -> Result<BackupMade, BackupError> {
         let input = BackupInput {
             parts,
             recipients: Recipients::parse([PUBLIC]).unwrap(),
@@ -118,7 +118,7 @@ impl Scene {
         self.bench.dir.path().join("backups")
     }
 
-    fn restore_with(
+    pub(super) fn restore_with(
         &self,
         name: &str,
         change: impl FnOnce(&mut RestoreOptions<'_>),
@@ -144,7 +144,7 @@ impl Scene {
         Ok((restored, vault, locked))
     }
 
-    fn restore(&self, name: &str) -> (RestoredVault, Arc<Vault>, LockedVault) {
+    pub(super) fn restore(&self, name: &str) -> (RestoredVault, Arc<Vault>, LockedVault) {
         self.restore_with(name, |_| {}).unwrap()
     }
 
@@ -158,9 +158,9 @@ impl Scene {
 }
 
 /// Rows of people, but for the keys; and the keys by person.
-type Rows = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
+pub(super) type Rows = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
 
-fn rows(vault: &Vault) -> (Rows, BTreeMap<SubjectId, Vec<u8>>) {
+pub(super) fn rows(vault: &Vault) -> (Rows, BTreeMap<SubjectId, Vec<u8>>) {
     let snapshot = vault.snapshot().unwrap();
     let mut found = Rows::new();
     for table in PEOPLE {
@@ -723,7 +723,127 @@ fn pruning_keeps_what_the_rules_say_and_tells_the_registry() {
     }));
 }
 
+/// A place that keeps older versions of what is deleted, or does not say.
+struct Versioned {
+    below: Directory,
+    answer: fn() -> std::io::Result<bool>,
+}
+
+impl Target for Versioned {
+    fn place(&self) -> String {
+        self.below.place()
+    }
+    fn create(&self, name: &str) -> std::io::Result<Box<dyn crate::backup::target::Sink>> {
+        self.below.create(name)
+    }
+    fn open(&self, name: &str) -> std::io::Result<Box<dyn std::io::Read + Send>> {
+        self.below.open(name)
+    }
+    fn objects(&self, backup: &str) -> std::io::Result<Vec<(String, u64)>> {
+        self.below.objects(backup)
+    }
+    fn backups(&self) -> std::io::Result<Vec<String>> {
+        self.below.backups()
+    }
+    fn delete(&self, name: &str) -> std::io::Result<()> {
+        self.below.delete(name)
+    }
+    fn exists(&self, name: &str) -> std::io::Result<bool> {
+        self.below.exists(name)
+    }
+    fn forget(&self, backup: &str) -> std::io::Result<()> {
+        self.below.forget(backup)
+    }
+    fn deletes_for_good(&self) -> std::io::Result<bool> {
+        (self.answer)()
+    }
+}
+
+#[test]
+fn where_older_versions_stay_a_deletion_does_not_count_until_somebody_says_so() {
+    let scene = Scene::new(1);
+    let old = scene.back_up(Parts::Both).unwrap().manifest.backup;
+    scene.bench.clock.advance(HOUR);
+    scene.back_up(Parts::Both).unwrap();
+    let keyholder = scene.keyholder();
+    let vault = &scene.bench.vault;
+    let call = call(&keyholder, None);
+    let keep = Keep {
+        last: 1,
+        ..Keep::default()
+    };
+    let at = |answer: fn() -> std::io::Result<bool>| Versioned {
+        below: Directory::new(scene.bench.dir.path().join("backups")),
+        answer,
+    };
+    // Where nobody knows nothing is deleted at all.
+    let unknown = at(|| Err(std::io::ErrorKind::PermissionDenied.into()));
+    assert!(vault.prune_backups(&call, &unknown, keep, false).is_err());
+    assert_eq!(list(&*scene.target).unwrap().0.len(), 2);
+    let did = vault.prune_backups(&call, &at(|| Ok(false)), keep, false);
+    let did = did.unwrap();
+    assert_eq!((did.verified, did.backups), (false, vec![old]));
+    assert_eq!(list(&*scene.target).unwrap().0.len(), 1, "it is deleted");
+    assert_eq!(vault.backup_summary().unwrap().key_parts, 2, "and counts");
+    vault.backup_deleted(&call, old, BackupPart::Keys).unwrap();
+    assert_eq!(vault.backup_summary().unwrap().key_parts, 1);
+}
+
+#[test]
+fn a_place_that_had_backups_and_lost_its_mark_gets_neither_another_nor_the_ledger() {
+    let scene = Scene::new(1);
+    scene.back_up(Parts::Both).unwrap();
+    let here = scene.bench.dir.path().join("backups");
+    let away = scene.bench.dir.path().join("away");
+    fs::rename(&here, &away).unwrap();
+    fs::create_dir(&here).unwrap();
+    let error = scene.back_up(Parts::Both).unwrap_err();
+    assert!(error.to_string().contains("not mounted"), "{error}");
+    let keyholder = scene.keyholder();
+    let pushed = scene
+        .bench
+        .vault
+        .push_ledger(&call(&keyholder, None), &*scene.target);
+    assert!(matches!(pushed, Err(LedgerCopyError::Elsewhere(_))));
+    assert_eq!(fs::read_dir(&here).unwrap().count(), 0);
+    fs::remove_dir(&here).unwrap();
+    fs::rename(&away, &here).unwrap();
+    scene.back_up(Parts::Both).unwrap();
+}
+
 /// What no byte of the data part may say.
+/// What is lost otherwise: a prune that was killed between deleting the last file and saying so left a key
+/// part that nobody has any more counted for ever, and receipts open.
+#[test]
+fn pruning_tells_the_registry_what_was_deleted_by_who_could_not_say_so() {
+    let scene = Scene::new(2);
+    let made = scene.back_up(Parts::Both).unwrap();
+    fs::remove_dir_all(scene.place().join(made.manifest.backup.to_string())).unwrap();
+    let keyholder = scene.keyholder();
+    let call = call(&keyholder, None);
+    let prune = |dry_run| {
+        let keep = Keep {
+            last: 9,
+            ..Keep::default()
+        };
+        let pruned = scene
+            .bench
+            .vault
+            .prune_backups(&call, &*scene.target, keep, dry_run);
+        pruned.unwrap().gone
+    };
+    let counted = || scene.bench.vault.backup_summary().unwrap().key_parts;
+    // Another place, or a disk that is not mounted: that nothing is there says nothing.
+    let mark = scene.place().join("vault-backups");
+    let text = fs::read(&mark).unwrap();
+    fs::remove_file(&mark).unwrap();
+    assert!(prune(false).is_empty() && counted() == 1);
+    fs::write(&mark, text).unwrap();
+    assert_eq!((prune(true), counted()), (vec![made.manifest.backup], 1));
+    assert_eq!((prune(false), counted()), (vec![made.manifest.backup], 0));
+    assert!(prune(false).is_empty());
+}
+
 #[test]
 fn the_data_part_holds_no_key_and_no_value() {
     let scene = Scene::new(10);
@@ -757,7 +877,7 @@ fn the_data_part_holds_no_key_and_no_value() {
         let sealed = snapshot.tx().get(Table::Keysets, entry.handle.as_bytes());
         assert!(!contains(&sealed.unwrap().unwrap()[5..29]));
     }
-    assert!(!contains(snapshot.system().system.expose()));
+    assert!(!contains(snapshot.system().system.expose_newest().expose()));
     let made = scene.back_up(Parts::Data).unwrap();
     assert!(made.manifest.keys.is_none());
     let restored = scene.restore_with("data", |o| o.backup = Some(made.manifest.backup));
@@ -1040,4 +1160,82 @@ fn a_ledger_that_knows_more_is_not_written_over() {
     let own = scene.place().join(name);
     let refused = scene.restore_with("own", |options| options.ledgers = vec![own]);
     assert!(matches!(refused, Err(BackupError::Gap(_))));
+}
+
+/// What would be lost: an erasure, where the ledger's newest heads are signed by a key that the backup
+/// does not know; or a person, where the key part that opens the rows is made from keys of later.
+#[test]
+fn a_backup_from_before_a_deep_rotation_is_restored_with_what_the_ledger_says_since() {
+    let scene = Scene::new(12);
+    let old = scene.back_up(Parts::Both).unwrap();
+    let keyholder = scene.keyholder();
+    let vault = &scene.bench.vault;
+    vault.begin_rotation(&call(&keyholder, None), true).unwrap();
+    let within = scene.people[1];
+    scene.erase(within);
+    let ended = vault.rotate_on(&mut |_| Onwards::Yes).unwrap().unwrap();
+    assert_eq!(ended.stage, Stage::Ended);
+    scene.erase(scene.people[2]);
+    // New keys for old rows would open nothing.
+    let to = (Recipients::parse([PUBLIC]).unwrap(), scene.in_days(30));
+    let call = call(&keyholder, None);
+    let refused = vault.rekey_backup(&call, &scene.target, old.manifest.backup, to, &quiet);
+    assert!(matches!(
+        refused,
+        Err(BackupError::Refused(Refusal::Conflict(_)))
+    ));
+    let new = scene.back_up(Parts::Both).unwrap();
+    assert_ne!(new.manifest.backup, old.manifest.backup);
+
+    for (name, backup) in [("from-old", &old), ("from-new", &new)] {
+        let (restored, again, _locked) = scene
+            .restore_with(name, |options| {
+                options.backup = Some(backup.manifest.backup);
+            })
+            .unwrap();
+        assert_eq!(restored.restored.unwrap().counts.people, 10, "{name}");
+        assert_eq!(
+            restored.replay.erased.len(),
+            if name == "from-old" { 2 } else { 0 }
+        );
+        // Both backups are known to the restored vault, the newer one's signature by the ledger alone.
+        let views = again
+            .backups(&super::call(&again.keyholder(), None))
+            .unwrap()
+            .0;
+        for made in [&old, &new] {
+            let known = views.iter().any(|view| view.backup == made.manifest.backup);
+            assert!(known, "{name}");
+        }
+        let holder = again.keyholder();
+        let found = again.lookup_channel(&super::call(&holder, None), "web", "visitor-5");
+        assert!(matches!(found, Ok(subject) if subject == scene.people[5]) || found.is_err());
+        let report = again
+            .verify_log(&super::call(&holder, None), &[], &mut |_, _| {})
+            .unwrap();
+        assert!(report.sound(), "{name}: {report:?}");
+    }
+    // The nearest violation: a ledger whose frame about the new key is not signed by the old one.
+    let ledger = scene.bench.dir.path().join("v/ledger");
+    let bytes = fs::read(&ledger).unwrap();
+    let bent = scene.bench.dir.path().join("bent");
+    let (mut at, mut frames) = (25, Vec::new());
+    while at < bytes.len() {
+        let length = u32::from_be_bytes(bytes[at + 1..at + 5].try_into().unwrap()) as usize;
+        let head = if bytes[at] == 1 { 45 } else { 13 };
+        frames.push((bytes[at], at..at + head + length));
+        at += head + length;
+    }
+    let change = frames
+        .iter()
+        .position(|(kind, _)| *kind == 3)
+        .expect("a key changed");
+    let range = frames[change].1.clone();
+    let without = [&bytes[..range.start], &bytes[range.end..]].concat();
+    fs::write(&bent, without).unwrap();
+    let refused = scene.restore_with("from-bent", |options| {
+        options.backup = Some(old.manifest.backup);
+        options.ledgers = vec![bent.clone()];
+    });
+    assert!(matches!(refused, Err(BackupError::Damaged { .. })));
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::super::chain::{self, HEADER_BYTES};
 use super::super::*;
 use crate::audit::checkpoint::VerifierKey;
+use crate::audit::signer::Signers;
 use crate::crypto::Secret;
 use crate::entropy::SeededEntropy;
 use crate::id::{ReceiptId, RowHandle, TokenId, VaultId};
@@ -117,7 +118,7 @@ impl Written {
 fn read_with(copies: &[(&str, &[u8])], signing: u64, after: u64) -> Result<Replay, LedgerError> {
     let copies = copies.iter();
     let copies = copies.map(|(name, bytes)| LedgerCopy::new(*name, *bytes));
-    let signer = VerifierKey::of(VAULT, &secret(signing));
+    let signer = VerifierKey::of(VAULT, &secret(signing)).into();
     Ledger::read(copies.collect(), &secret(1), &signer, VAULT, after)
 }
 
@@ -196,12 +197,12 @@ fn the_longest_of_several_is_taken_and_its_rows_are_those_of_the_table() {
 
     let mut rows = Vec::new();
     let copies = vec![LedgerCopy::new("whole", &whole[..])];
-    let signer = VerifierKey::of(VAULT, &secret(2));
+    let signers = Signers::from(VerifierKey::of(VAULT, &secret(2)));
     let mut take = |sequence: u64, row: &[u8]| {
         rows.push((sequence, row.to_vec()));
         Ok(())
     };
-    Ledger::read_rows(copies, &secret(1), &signer, VAULT, 4, &mut take).unwrap();
+    Ledger::read_rows(copies, &secret(1), &signers, VAULT, 4, &mut take).unwrap();
     let snapshot = written.store.snapshot().unwrap();
     assert_eq!(rows, chain::copy_rows(&*snapshot, 0, u64::MAX - 1).unwrap());
 }
@@ -354,11 +355,12 @@ fn a_head_that_this_vault_did_not_sign_is_none_and_one_of_the_log_neither() {
     assert_eq!(damaged_at(result), written.offset(2));
     // Nor does another vault's key, or another ledger key, open anything.
     let signer = VerifierKey::of(VAULT, &secret(2));
+    let signers = Signers::from(signer.clone());
     let copy = || vec![LedgerCopy::new("copy", &whole[..])];
-    let result = Ledger::read(copy(), &secret(4), &signer, VAULT, 0);
+    let result = Ledger::read(copy(), &secret(4), &signers, VAULT, 0);
     assert_eq!(damaged_at(result), written.offset(1));
     let elsewhere = VaultId::from_bytes([7; 16]);
-    let result = Ledger::read(copy(), &secret(1), &signer, elsewhere, 0);
+    let result = Ledger::read(copy(), &secret(1), &signers, elsewhere, 0);
     assert!(matches!(result, Err(LedgerError::Vault { .. })));
 
     // Neither note stands for the other, though one key signs both.

@@ -3,7 +3,7 @@
 
 use super::super::chain::{self, HEADER_BYTES};
 use super::super::*;
-use crate::audit::checkpoint::VerifierKey;
+use crate::audit::signer::Signers;
 use crate::commit::tests::{Machine, VAULT};
 use crate::commit::{Engine, RecoverError, View as _};
 use crate::id::{ReceiptId, RowHandle};
@@ -42,7 +42,7 @@ fn withdraw(engine: &Engine, number: u8) -> Result<(), Refusal> {
 fn read(engine: &Engine, bytes: &[u8]) -> Result<Replay, LedgerError> {
     let snapshot = engine.snapshot().unwrap();
     let system = snapshot.system();
-    let signer = VerifierKey::of(VAULT, &system.signing);
+    let signer = Signers::of(VAULT, system);
     let copy = LedgerCopy::new("the file", bytes);
     let replay = Ledger::read(vec![copy], &system.ledger, &signer, VAULT, 0)?;
     assert!(replay.cut.is_empty());

@@ -161,6 +161,7 @@ fn call<'a>(principal: &'a Principal, purpose: Option<&'a str>) -> Call<'a> {
     Call {
         principal,
         purpose,
+        restricted_use: None,
         id: CallId::generate(&mut OsEntropy),
     }
 }

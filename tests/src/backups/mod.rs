@@ -5,24 +5,24 @@
 //! now after the old keys are gone. Speed and memory are told, and fail nothing here: a machine with
 //! other work to do says little about either but their ratio.
 
-use std::fmt;
+mod alone;
+mod cipher;
+mod forensic;
+mod report;
+
 use std::fs;
-use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use chacha20poly1305::aead::{AeadInOut, KeyInit};
 use serde_json::{Map, Value, json};
 use vault_core::backup::target::{Directory, Target};
 use vault_core::backup::verify::verify;
 use vault_core::backup::write::Parts;
-use vault_core::backup::{BackupError, Identity, Manifest, Recipients, new_identity};
+use vault_core::backup::{BackupError, Identity, Recipients, new_identity};
 use vault_core::clock::SystemClock;
-use vault_core::crypto::{Location, Secret as Key, seal, unseal};
-use vault_core::entropy::OsEntropy;
-use vault_core::id::{ReceiptId, SubjectId, VaultId};
+use vault_core::id::{ReceiptId, SubjectId};
 use vault_core::policy::SAMPLE;
 use vault_core::refusal::Refusal;
 use vault_core::vault::{
@@ -30,12 +30,8 @@ use vault_core::vault::{
     ReceiptStatus, RestoreOptions, Settings, UnlockSecret, Vault, VaultPaths,
 };
 
-use crate::forensic::files::Image;
-use crate::forensic::hunt::QUIETLY;
-use crate::forensic::list::Item;
-use crate::forensic::search::{Evidence, search};
-use crate::forensic::unlock::Secret;
-use crate::memory::Watch;
+pub use alone::step;
+pub use report::Report;
 
 const PASSPHRASE: &str = "correct horse battery";
 /// Callers that fill the vault at a time: they share commits.
@@ -45,83 +41,25 @@ const WRITERS: usize = 4;
 const MESSAGES: usize = 3;
 /// Beyond it the forensic reader, which tries every key at every offset, takes longer than anybody waits.
 const FORENSIC_PEOPLE_MAX: usize = 250;
-const BLOCK_BYTES: usize = 64 << 10;
 
-/// What happened, and how long it took.
-#[derive(Debug, Default)]
-pub struct Report {
-    /// People of the backup.
-    pub people: u64,
-    /// People who were erased after it.
-    pub erased: usize,
-    /// Writes during the backup.
-    pub writes: usize,
-    /// Bytes of data and keys.
-    pub bytes: u64,
-    /// How long the backup took.
-    pub backup: Duration,
-    /// How long verifying and opening every envelope took.
-    pub verify: Duration,
-    /// How long the restore took.
-    pub restore: Duration,
-    /// How long sealing the same bytes took, in blocks of 64 KiB, in memory.
-    pub cipher: Duration,
-    /// How long sealing them took while they were read from a file and written into another.
-    pub cipher_copy: Duration,
-    /// How long sealing as many envelopes of the average length took.
-    pub envelopes: Duration,
-    /// Peak of the process's memory during the backup, in KiB.
-    pub backup_kib: Option<u64>,
-    /// During the restore.
-    pub restore_kib: Option<u64>,
-    /// What the forensic reader said; nothing where there were too many people for it.
-    pub forensic: Option<String>,
+/// What is played.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Scale<'p> {
+    /// How many people.
+    pub people: usize,
+    /// So many letters more than a short sentence has each message.
+    pub letters: usize,
+    /// A program that carries out a [`step`], and how often it is to.
+    pub alone: Option<(&'p Path, usize)>,
 }
 
-impl Report {
-    fn rate(&self, took: Duration) -> f64 {
-        self.bytes as f64 / (1 << 20) as f64 / took.as_secs_f64()
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = |f: &mut fmt::Formatter<'_>, what: &str, took: Duration| {
-            let rate = self.rate(took);
-            writeln!(
-                f,
-                "{what:<44} {:>8.2} s {rate:>8.0} MiB/s",
-                took.as_secs_f64()
-            )
-        };
-        writeln!(
-            f,
-            "{} people, {} erased after the older backup, {} writes while it was made, {} bytes",
-            self.people, self.erased, self.writes, self.bytes
-        )?;
-        line(f, "backup under load", self.backup)?;
-        line(f, "verify, every envelope opened", self.verify)?;
-        line(f, "restore, every envelope opened", self.restore)?;
-        line(f, "XChaCha20-Poly1305, in memory", self.cipher)?;
-        line(f, "XChaCha20-Poly1305, file to file", self.cipher_copy)?;
-        line(
-            f,
-            "XChaCha20-Poly1305, as envelopes, both ways",
-            self.envelopes,
-        )?;
-        let kib = |kib: Option<u64>| kib.map_or("unknown".to_owned(), |kib| format!("{kib} KiB"));
-        writeln!(
-            f,
-            "peak of memory: backup {}, restore {}",
-            kib(self.backup_kib),
-            kib(self.restore_kib)
-        )?;
-        match &self.forensic {
-            Some(said) => writeln!(f, "forensic reader: {said}"),
-            None => writeln!(
-                f,
-                "forensic reader: not run beyond {FORENSIC_PEOPLE_MAX} people"
-            ),
+impl Scale<'_> {
+    /// So many people with short messages.
+    #[must_use]
+    pub fn of(people: usize) -> Self {
+        Self {
+            people,
+            ..Self::default()
         }
     }
 }
@@ -137,10 +75,10 @@ fn profile(number: usize) -> Map<String, Value> {
     }))
 }
 
-fn message(number: usize, which: usize) -> Map<String, Value> {
-    object(
-        json!({"from": "user", "text": format!("what {number:07} said as number {which}, at some length")}),
-    )
+fn message(number: usize, which: usize, letters: usize) -> Map<String, Value> {
+    let mut text = format!("what {number:07} said as number {which}, at some length");
+    text.extend(std::iter::repeat_n(" and so on", letters / 10));
+    object(json!({"from": "user", "text": text}))
 }
 
 fn quiet(_: u64, _: u64) -> Result<(), BackupError> {
@@ -150,6 +88,7 @@ fn quiet(_: u64, _: u64) -> Result<(), BackupError> {
 struct Scene<'a> {
     vault: &'a Vault,
     bot: &'a Principal,
+    letters: usize,
 }
 
 impl Scene<'_> {
@@ -188,7 +127,9 @@ impl Scene<'_> {
                                     .patch_single(call, subject, "profile", told, None)
                             });
                             self.patiently(|call| {
-                                let said = (0..MESSAGES).map(|n| message(number, n)).collect();
+                                let said = (0..MESSAGES)
+                                    .map(|n| message(number, n, self.letters))
+                                    .collect();
                                 self.vault.append(call, subject, "messages", said)
                             });
                             made.push((number, subject));
@@ -228,68 +169,11 @@ impl Scene<'_> {
                     fields.collect::<Vec<_>>()
                 })
         });
-        let first: Vec<Map<String, Value>> = (0..MESSAGES).map(|n| message(number, n)).collect();
+        let first: Vec<Map<String, Value>> = (0..MESSAGES)
+            .map(|n| message(number, n, self.letters))
+            .collect();
         shown == Some(profile(number)) && said == first
     }
-}
-
-/// Seals the bytes of a backup alone, three ways.
-fn cipher(report: &mut Report, dir: &Path, manifest: &Manifest, envelopes: u64) {
-    let cipher = chacha20poly1305::XChaCha20Poly1305::new(&[7; 32].into());
-    let names = manifest.objects.iter().map(|object| &object.name);
-    let keys = manifest.keys.iter().flat_map(|keys| &keys.objects);
-    let names: Vec<&String> = names.chain(keys.map(|object| &object.name)).collect();
-    let mut number = 0_u64;
-    let mut nonce = || {
-        number += 1;
-        let mut nonce = [0; 24];
-        nonce[..8].copy_from_slice(&number.to_be_bytes());
-        nonce
-    };
-    let mut block = Vec::with_capacity(BLOCK_BYTES + 16);
-    for name in &names {
-        let bytes = fs::read(dir.join(name)).expect("an object of the backup");
-        let begun = Instant::now();
-        for part in bytes.chunks(BLOCK_BYTES) {
-            block.clear();
-            block.extend_from_slice(part);
-            let sealed = cipher.encrypt_in_place(&nonce().into(), b"", &mut block);
-            sealed.expect("a short block");
-        }
-        report.cipher += begun.elapsed();
-    }
-    let begun = Instant::now();
-    for name in &names {
-        let mut from = fs::File::open(dir.join(name)).expect("an object of the backup");
-        let copy = dir.join("cipher-alone.tmp");
-        let mut to = fs::File::create(&copy).expect("room for one object");
-        let mut part = vec![0; BLOCK_BYTES];
-        loop {
-            let count = from.read(&mut part).expect("it is read");
-            if count == 0 {
-                break;
-            }
-            block.clear();
-            block.extend_from_slice(&part[..count]);
-            let sealed = cipher.encrypt_in_place(&nonce().into(), b"", &mut block);
-            sealed.expect("a short block");
-            to.write_all(&block).expect("it is written");
-        }
-        to.sync_all().expect("it is flushed");
-        fs::remove_file(&copy).expect("it was made here");
-    }
-    report.cipher_copy = begun.elapsed();
-    // What a restore cannot do without: each envelope opened once, and a keyset sealed for each person.
-    let key = Key::<32>::generate(&mut OsEntropy);
-    let place = Location::row(VaultId::from_bytes([1; 16]), 4, &[2; 16]);
-    let length = (report.bytes / envelopes.max(1)) as usize;
-    let value = vec![b'x'; length.saturating_sub(46).clamp(1, 1 << 20)];
-    let begun = Instant::now();
-    for _ in 0..envelopes {
-        let sealed = seal(&key, 1, &place, &value).expect("short");
-        assert!(unseal(&key, &place, &sealed).is_ok());
-    }
-    report.envelopes = begun.elapsed();
 }
 
 fn settings() -> Settings {
@@ -309,7 +193,8 @@ fn passphrase() -> Passphrase {
 ///
 /// At the first failure, naming it by number.
 #[must_use]
-pub fn play(people: usize, root: &Path, tell: &dyn Fn(&str)) -> Report {
+pub fn play(scale: Scale<'_>, root: &Path, tell: &dyn Fn(&str)) -> Report {
+    let (people, letters) = (scale.people, scale.letters);
     let mut report = Report::default();
     let paths = VaultPaths::beside(&root.join("vault"));
     let created = LockedVault::create(&paths, settings(), &passphrase(), SAMPLE);
@@ -322,11 +207,15 @@ pub fn play(people: usize, root: &Path, tell: &dyn Fn(&str)) -> Report {
         vault.authenticate(&secret).expect("a new key")
     };
     let (bot, dpo) = (role("bot"), role("dpo"));
-    let scene = Scene { vault, bot: &bot };
+    let scene = Scene {
+        vault,
+        bot: &bot,
+        letters,
+    };
     let made = scene.fill(people, tell);
     let (identity_text, recipient) = new_identity();
     let target: Arc<dyn Target> = Arc::new(Directory::new(root.join("target")));
-    let keys_expire = jiff_in_days(30);
+    let keys_expire = in_days(30);
     let input = |parts| BackupInput {
         parts,
         recipients: Recipients::parse([recipient.as_str()]).expect("just made"),
@@ -336,7 +225,6 @@ pub fn play(people: usize, root: &Path, tell: &dyn Fn(&str)) -> Report {
     // The older backup, while people go on writing.
     let stop = AtomicBool::new(false);
     let writes = AtomicUsize::new(0);
-    let watch = Watch::begin(std::process::id());
     let first = std::thread::scope(|scope| {
         for writer in 0..WRITERS {
             let (stop, writes, scene, made) = (&stop, &writes, &scene, &made);
@@ -345,7 +233,7 @@ pub fn play(people: usize, root: &Path, tell: &dyn Fn(&str)) -> Report {
                 while !stop.load(Ordering::Acquire) {
                     let subject = made[(number * 7919) % made.len()];
                     scene.patiently(|call| {
-                        let said = vec![message(number, 999)];
+                        let said = vec![message(number, 999, letters)];
                         scene.vault.append(call, subject, "messages", said)
                     });
                     writes.fetch_add(1, Ordering::Relaxed);
@@ -360,8 +248,6 @@ pub fn play(people: usize, root: &Path, tell: &dyn Fn(&str)) -> Report {
         stop.store(true, Ordering::Release);
         done.expect("a backup under load").manifest
     });
-    report.backup_kib = watch.peak_kib();
-    drop(watch);
     report.writes = writes.into_inner();
     report.people = first.people;
     report.bytes = first.bytes();
@@ -394,12 +280,9 @@ pub fn play(people: usize, root: &Path, tell: &dyn Fn(&str)) -> Report {
     let opened = verified.expect("it is whole").opened.expect("it opens");
     assert_eq!(opened.people, first.people);
     tell("verified");
-    cipher(
-        &mut report,
-        &root.join("target").join(&name),
-        &first,
-        opened.envelopes,
-    );
+    report.envelopes = opened.envelopes;
+    let parts = root.join("target").join(&name);
+    report.cipher = cipher::measure(&parts, &first, opened.envelopes);
 
     let new_passphrase = passphrase();
     let options = RestoreOptions {
@@ -412,14 +295,13 @@ pub fn play(people: usize, root: &Path, tell: &dyn Fn(&str)) -> Report {
         accept_gap: None,
         settings: settings(),
     };
-    let watch = Watch::begin(std::process::id());
     let begun = Instant::now();
     let restored = LockedVault::restore(&options, &quiet).expect("it comes back");
     report.restore = begun.elapsed();
-    report.restore_kib = watch.peak_kib();
-    drop(watch);
     let counts = restored.restored.expect("it was not there before");
     assert_eq!(counts.counts.people, first.people - gone.len() as u64);
+    let size = |dir: &str| fs::metadata(root.join(dir).join("vault.redb")).map_or(0, |m| m.len());
+    report.databases = (size("vault"), size("restored"));
     tell("restored");
     let locked = LockedVault::open(&options.into, settings()).expect("a vault");
     let again = locked
@@ -433,6 +315,7 @@ pub fn play(people: usize, root: &Path, tell: &dyn Fn(&str)) -> Report {
     let back = Scene {
         vault: &again,
         bot: &bot_again,
+        letters,
     };
     for (number, subject) in made.iter().enumerate() {
         if number % 100 == 0 {
@@ -458,7 +341,7 @@ pub fn play(people: usize, root: &Path, tell: &dyn Fn(&str)) -> Report {
         data.extend(objects.map(|object| fs::read(dir.join(&object.name)).expect("an object")));
     }
     if people <= FORENSIC_PEOPLE_MAX {
-        report.forensic = Some(forensic(root, &data, &made, &gone));
+        report.forensic = Some(forensic::look(root, &data, &made, &gone));
         tell("searched");
     }
 
@@ -492,56 +375,15 @@ pub fn play(people: usize, root: &Path, tell: &dyn Fn(&str)) -> Report {
     }
     tell("new keys");
     vault.close();
+    drop(created);
+    if let Some((program, rounds)) = scale.alone {
+        alone::lay_out(root, &identity_text, &recipient);
+        report.alone = Some(alone::measure(program, root, &rekeyed.manifest, rounds));
+        tell("once more, alone");
+    }
     report
 }
 
-fn jiff_in_days(days: i64) -> jiff::Timestamp {
+fn in_days(days: i64) -> jiff::Timestamp {
     jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * days)
-}
-
-/// The forensic reader on all of it; and the control, that it finds who is still there.
-fn forensic(root: &Path, data: &[Vec<u8>], made: &[SubjectId], gone: &[usize]) -> String {
-    let (dir, anchor) = (root.join("restored"), root.join("restored-anchor"));
-    let image = Image::read(&dir, &anchor).expect("the restored vault's files");
-    let items = |number: usize| {
-        let profile = profile(number);
-        let text = |name: &str| profile[name].as_str().expect("a text").to_owned();
-        let mut items = vec![
-            Item::Value(text("name")),
-            Item::Value(text("email")),
-            Item::Channel {
-                channel: "web".into(),
-                user: format!("invented-{number:07}"),
-            },
-        ];
-        items.extend((0..MESSAGES).map(|which| {
-            let message = message(number, which);
-            Item::Value(message["text"].as_str().expect("a text").to_owned())
-        }));
-        items
-    };
-    let mut evidence = Evidence::of(&[&image]);
-    evidence.files.extend(data.iter().map(Vec::as_slice));
-    let secrets = [Secret::Passphrase(PASSPHRASE.into())];
-    let erased: Vec<Item> = gone.iter().flat_map(|number| items(*number)).collect();
-    let report = search(&evidence, &secrets, &erased, QUIETLY).expect("the passphrase");
-    assert!(
-        !report.found_any(),
-        "something of the erased is found: {report}"
-    );
-    // The control: the same reader, somebody who was not erased.
-    let there = items(1);
-    let control = search(&evidence, &secrets, &there, QUIETLY).expect("the passphrase");
-    assert_eq!(control.values(), there.len(), "{control}");
-    // And the raw ids, which a keyset alone would hold.
-    for number in gone {
-        let id = made[*number].as_bytes();
-        let files = data
-            .iter()
-            .chain([&image.database, &image.journal, &image.ledger]);
-        for file in files {
-            assert!(!file.windows(16).any(|window| window == id));
-        }
-    }
-    report.to_string()
 }

@@ -1,0 +1,209 @@
+//! The rows of people on their way from the thread that reads a backup to those that open them.
+//!
+//! Rows lie in the order in which `open` asks for them. Of whom there are too many for a bundle the first lie
+//! in it, and the others are read where they are.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::error::BackupError;
+use super::format::Frame;
+use super::read::{Found, People};
+use crate::store::Table;
+
+/// The order in which [`super::open::person`] asks; values follow the metadata of their record.
+const ORDER: [Table; 6] = [
+    Table::Subjects,
+    Table::Consents,
+    Table::Sessions,
+    Table::Answers,
+    Table::Dirty,
+    Table::RecordMeta,
+];
+
+/// What a person counts as beside their rows.
+pub(super) const PERSON_BYTES: usize = 512;
+
+struct Row {
+    table: Table,
+    key: usize,
+    value: usize,
+    /// The number of its object.
+    object: usize,
+}
+
+/// People, and their rows in one piece of memory.
+#[derive(Default)]
+pub(super) struct Bundle {
+    bytes: Vec<u8>,
+    rows: Vec<Row>,
+    /// The objects that rows are of, for who finds damage.
+    objects: Vec<Arc<str>>,
+    people: Vec<(Found, Range<usize>, usize)>,
+}
+
+impl Bundle {
+    /// Bytes of all rows and keysets, about.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.len() + self.people.len() * PERSON_BYTES
+    }
+
+    /// How many people.
+    pub(super) fn len(&self) -> usize {
+        self.people.len()
+    }
+
+    /// Takes a person and their rows in; whether all of them, as long as there are fewer bytes than `limit`.
+    pub(super) fn add(
+        &mut self,
+        people: &mut People<'_>,
+        found: Found,
+        limit: usize,
+    ) -> Result<bool, BackupError> {
+        let (first, begins) = (self.rows.len(), self.bytes.len());
+        let mut frame = Frame::default();
+        let mut full = false;
+        'whole: for table in ORDER {
+            loop {
+                let mut more = self.take(people, &found, table, &mut frame)?;
+                if table == Table::RecordMeta {
+                    more |= self.take(people, &found, Table::Records, &mut frame)?;
+                }
+                full = self.bytes.len() - begins >= limit;
+                if full {
+                    break 'whole;
+                }
+                if !more {
+                    break;
+                }
+            }
+        }
+        // Content of blobs is long, and follows everything else.
+        while !full && self.take(people, &found, Table::Blobs, &mut frame)? {
+            full = self.bytes.len() - begins >= limit;
+        }
+        self.people.push((found, first..self.rows.len(), begins));
+        Ok(!full)
+    }
+
+    fn take(
+        &mut self,
+        people: &mut People<'_>,
+        found: &Found,
+        table: Table,
+        frame: &mut Frame,
+    ) -> Result<bool, BackupError> {
+        if !people.row(found, table, frame)? {
+            return Ok(false);
+        }
+        let object = people.object(found, table);
+        let known = self
+            .objects
+            .iter()
+            .rposition(|known| Arc::ptr_eq(known, &object));
+        let object = known.unwrap_or_else(|| {
+            self.objects.push(object);
+            self.objects.len() - 1
+        });
+        self.bytes.extend_from_slice(&frame.key);
+        self.bytes.extend_from_slice(&frame.value);
+        self.rows.push(Row {
+            table,
+            key: frame.key.len(),
+            value: frame.value.len(),
+            object,
+        });
+        Ok(true)
+    }
+
+    /// Everybody in it, in their order.
+    pub(super) fn people(&self) -> impl Iterator<Item = (&Found, Rows<'_, 'static>)> {
+        self.people.iter().map(|(found, rows, at)| {
+            let rows = Rows {
+                bundle: Some(self),
+                left: rows.clone(),
+                at: *at,
+                live: None,
+                found,
+            };
+            (found, rows)
+        })
+    }
+
+    /// The last person in it, the rest of whose rows are read from `people`.
+    pub(super) fn last<'a, 's>(
+        &'a self,
+        people: &'a mut People<'s>,
+    ) -> Option<(&'a Found, Rows<'a, 's>)> {
+        let (found, rows) = self.people().last()?;
+        let rows = Rows {
+            live: Some(people),
+            ..rows
+        };
+        Some((found, rows))
+    }
+}
+
+/// The rows of one person.
+pub(super) struct Rows<'a, 's> {
+    bundle: Option<&'a Bundle>,
+    left: Range<usize>,
+    at: usize,
+    live: Option<&'a mut People<'s>>,
+    found: &'a Found,
+}
+
+impl<'a, 's> Rows<'a, 's> {
+    /// Those that are read where they are.
+    pub(super) fn live(people: &'a mut People<'s>, found: &'a Found) -> Self {
+        Self {
+            bundle: None,
+            left: 0..0,
+            at: 0,
+            live: Some(people),
+            found,
+        }
+    }
+
+    /// The next row of a table; whether there was one.
+    pub(super) fn row(&mut self, table: Table, into: &mut Frame) -> Result<bool, BackupError> {
+        if let (Some(bundle), false) = (self.bundle, self.left.is_empty()) {
+            let row = &bundle.rows[self.left.start];
+            if row.table != table {
+                return Ok(false);
+            }
+            let (key, value) = bundle.bytes[self.at..][..row.key + row.value].split_at(row.key);
+            into.key.clear();
+            into.key.extend_from_slice(key);
+            into.value.clear();
+            into.value.extend_from_slice(value);
+            self.left.start += 1;
+            self.at += row.key + row.value;
+            return Ok(true);
+        }
+        match &mut self.live {
+            Some(people) => people.row(self.found, table, into),
+            None => Ok(false),
+        }
+    }
+
+    /// What damage in the last row of a table is called.
+    pub(super) fn damaged(&self, table: Table, what: &str) -> BackupError {
+        let in_bundle = self.bundle.and_then(|bundle| {
+            let read = bundle.rows[..self.left.start].iter();
+            let row = read.rev().find(|row| row.table == table)?;
+            Some(Arc::clone(&bundle.objects[row.object]))
+        });
+        let live = || {
+            self.live
+                .as_ref()
+                .map(|people| people.object(self.found, table))
+        };
+        let object = match self.left.is_empty() {
+            true => live().or(in_bundle),
+            false => in_bundle,
+        };
+        let object = object.map_or_else(|| "the backup".to_owned(), |object| object.to_string());
+        BackupError::damaged(object, format!("{what} ({})", table.name()))
+    }
+}

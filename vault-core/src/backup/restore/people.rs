@@ -1,0 +1,219 @@
+//! The people of a backup who are to come back: read by one thread, opened by several, passed on in the order
+//! of their handles.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::mpsc::{Receiver, SyncSender};
+
+use jiff::Timestamp;
+
+use super::writer::{Block, Blocks, Work};
+use crate::backup::bundle::{Bundle, Rows};
+use crate::backup::error::BackupError;
+use crate::backup::ledger::Replay;
+use crate::backup::open::{self, Counts, Missing};
+use crate::backup::read::{Found, OpenSource, People};
+use crate::backup::verify::{Tell, keyset_of, missing_keys};
+use crate::clock::hour_of;
+use crate::consent;
+use crate::crypto::{Secret, sha256};
+use crate::entropy::{Entropy, OsEntropy};
+use crate::keys::keyset::{PersonEntry, people_tag};
+use crate::keys::system::{Placement, index_entry};
+use crate::limits::RESTORE_BUNDLE_BYTES;
+use crate::person::dirty_key;
+use crate::store::Table;
+
+/// By what is decided who comes back, and with what.
+pub(super) struct Reading<'a> {
+    open: &'a OpenSource,
+    replay: &'a Replay,
+    now: Timestamp,
+    placement: &'a Placement,
+    missing: Missing,
+    /// The set of look-up keys that the backup was made under.
+    set: u32,
+    /// Who is gone, by hash as well: an entry of the ledger may be older than the handle.
+    gone: BTreeSet<[u8; 32]>,
+}
+
+/// What came back.
+#[derive(Default)]
+pub(super) struct Totals {
+    pub(super) counts: Counts,
+    pub(super) withdrawn: u64,
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn new(
+        open: &'a OpenSource,
+        replay: &'a Replay,
+        now: Timestamp,
+        placement: &'a Placement,
+    ) -> Result<Self, BackupError> {
+        Ok(Self {
+            open,
+            replay,
+            now,
+            placement,
+            missing: missing_keys(open)?,
+            set: open.system.index_set(),
+            gone: replay.erased.values().map(|e| e.subject_sha256).collect(),
+        })
+    }
+
+    /// Reads everybody, and gives them to those who open.
+    pub(super) fn read(&self, out: &mut Blocks, tell: Tell<'_>) -> Result<Totals, BackupError> {
+        let mut people = People::new(self.open)?;
+        let (mut bundle, mut totals, mut seen) = (Bundle::default(), Totals::default(), 0);
+        while let Some(found) = people.next()? {
+            seen += 1;
+            if seen % 256 == 0 {
+                tell(seen, self.open.source.manifest.people)?;
+            }
+            if !bundle.add(&mut people, found, RESTORE_BUNDLE_BYTES)? {
+                // Somebody with so much that it never is in memory at once.
+                let bundle = std::mem::take(&mut bundle);
+                let others = bundle.len() - 1;
+                for (found, mut rows) in bundle.people().take(others) {
+                    self.person(found, &mut rows, out, &mut totals)?;
+                }
+                if let Some((found, mut rows)) = bundle.last(&mut people) {
+                    self.person(found, &mut rows, out, &mut totals)?;
+                }
+                out.pass()?;
+            } else if bundle.bytes() >= RESTORE_BUNDLE_BYTES {
+                out.give(Work::Open(std::mem::take(&mut bundle)))?;
+            }
+        }
+        out.give(Work::Open(bundle))?;
+        Ok(totals)
+    }
+
+    /// Opens what comes in, and passes on a block for each.
+    pub(super) fn open(
+        &self,
+        works: &Receiver<Work>,
+        blocks: &SyncSender<Block>,
+    ) -> Result<Totals, BackupError> {
+        let mut totals = Totals::default();
+        for work in works {
+            let block = match work {
+                Work::Ready(block) => block,
+                Work::Open(bundle) => {
+                    let mut out = Blocks::one();
+                    for (found, mut rows) in bundle.people() {
+                        self.person(found, &mut rows, &mut out, &mut totals)?;
+                    }
+                    out.into_block()
+                }
+            };
+            // The writer has ended: its own error is the reason.
+            blocks.send(block).map_err(|_| BackupError::Cancelled)?;
+        }
+        Ok(totals)
+    }
+
+    /// Opens everything of one person, unless they are gone.
+    fn person(
+        &self,
+        found: &Found,
+        rows: &mut Rows<'_, '_>,
+        out: &mut Blocks,
+        totals: &mut Totals,
+    ) -> Result<(), BackupError> {
+        let (manifest, replay, now) = (&self.open.source.manifest, self.replay, self.now);
+        let vault = manifest.vault;
+        let entropy: &mut dyn Entropy = &mut OsEntropy;
+        let mut keyset = keyset_of(manifest, &found.keyset)?;
+        if replay.erased.contains_key(&found.handle)
+            || (!self.gone.is_empty() && self.gone.contains(&sha256(&[keyset.subject.as_bytes()])))
+        {
+            return Ok(());
+        }
+        if let Some(gone) = replay.keys.get(&found.handle) {
+            keyset.keys.retain(|dek| !gone.contains(&dek.number));
+        }
+        let removed_before = totals.counts.removed;
+        let mut events: BTreeMap<u16, u32> = BTreeMap::new();
+        let mut collections: BTreeSet<u16> = BTreeSet::new();
+        let there = open::person(
+            rows,
+            found.handle,
+            (vault, &keyset),
+            replay,
+            self.missing,
+            &mut totals.counts,
+            &mut |table, key, value| {
+                if table == Table::Consents
+                    && let Ok([a, b, c, d, e, f]) = <[u8; 6]>::try_from(&key[16..])
+                {
+                    let purpose = u16::from_be_bytes([a, b]);
+                    events.insert(purpose, u32::from_be_bytes([c, d, e, f]) + 1);
+                }
+                if let (Table::RecordMeta, Some([a, b])) = (table, key.get(16..18)) {
+                    collections.insert(u16::from_be_bytes([*a, *b]));
+                }
+                out.row(table, key, value)
+            },
+        )?;
+        if !there {
+            return Ok(());
+        }
+        if totals.counts.removed > removed_before {
+            // What was removed lies in older copies under keys that live on with what was not.
+            let hour = hour_of(now).to_be_bytes();
+            let compartments: BTreeSet<_> = keyset.keys.iter().map(|dek| dek.compartment).collect();
+            for compartment in compartments {
+                let key = dirty_key(&found.handle, compartment);
+                // Among those that the backup had.
+                out.change(Table::Dirty, key.to_vec(), Some(hour.to_vec()))?;
+            }
+        }
+        if let Some(removed) = replay.removed.get(&found.handle) {
+            // Nor may the index lead to somebody by what was in a record that is gone.
+            let gone: BTreeSet<u16> = removed
+                .iter()
+                .map(|(collection, _)| *collection)
+                .filter(|collection| !collections.contains(collection))
+                .collect();
+            let lookups = &mut keyset.lookups;
+            lookups.retain(|lookup| !gone.contains(&lookup.field.0));
+        }
+        let entry = PersonEntry {
+            kek: Secret::generate(entropy),
+            handle: found.handle,
+        };
+        for (purpose, at) in replay.withdrawn.get(&found.handle).into_iter().flatten() {
+            // Who never agreed, as far as this backup knows, has nothing to withdraw.
+            let Some(sequence) = events.get_mut(purpose) else {
+                continue;
+            };
+            let event = consent::withdrawal(
+                vault,
+                &entry,
+                &mut keyset,
+                (*purpose, *sequence, *at),
+                entropy,
+            );
+            let Some((key, value)) = event else {
+                let what = "a withdrawn consent has no room in the keyset";
+                return Err(BackupError::damaged(manifest.object("keys"), what));
+            };
+            // Behind what this person said of the purpose, and before what they said of the next.
+            out.change(Table::Consents, key.to_vec(), Some(value))?;
+            *sequence += 1;
+            totals.withdrawn += 1;
+        }
+        // Those that a rotation was making, or had to take away, are of keys that are not there.
+        keyset.lookups.retain(|lookup| lookup.set == self.set);
+        let handle = *found.handle.as_bytes();
+        out.row(Table::Keysets, &handle, &keyset.seal(vault, &entry))?;
+        out.person(people_tag(keyset.subject), entry.to_payload());
+        for lookup in &keyset.lookups {
+            let (subject, handle) = (keyset.subject, entry.handle);
+            let (tag, payload) = index_entry(self.placement, &lookup.mark, subject, handle);
+            out.index(tag, payload);
+        }
+        Ok(())
+    }
+}

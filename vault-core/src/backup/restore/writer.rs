@@ -1,0 +1,280 @@
+//! What was read on its way to the store: blocks of rows, a table's in the order of their keys.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use zeroize::Zeroizing;
+
+use super::Place;
+use super::aside::{Aside, Twice};
+use crate::backup::bundle::{Bundle, PERSON_BYTES as PERSON_IN_BUNDLE_BYTES};
+use crate::backup::error::BackupError;
+use crate::entropy::OsEntropy;
+use crate::id::VaultId;
+use crate::keys::shred::{Entries, RootKey, ShredError, ShredMap, Source, Tag};
+use crate::keys::system::{INDEX_BYTES, PERSON_BYTES, Placement};
+use crate::limits::{RESTORE_BUNDLE_BYTES, RESTORE_BYTES_MAX};
+use crate::store::{FillTx, RedbStore, Rows, StoreError, Table};
+
+/// Bytes of rows that go to the writing thread at once.
+const BLOCK_BYTES: usize = 1 << 20;
+/// How many of them lie before and behind each thread that opens, so that on a busy machine nobody waits for a
+/// turn of the processor each time.
+const AHEAD: usize = 4;
+/// Threads that open at most; there are no more than processors.
+const OPENERS_MAX: usize = 4;
+
+/// What goes to the writing thread at once.
+#[derive(Default)]
+pub(super) struct Block {
+    /// Rows that come behind all that their table has.
+    rows: BTreeMap<Table, Rows>,
+    /// Rows that come anywhere, after those; without a value, one that goes.
+    changes: Vec<(Table, Vec<u8>, Option<Vec<u8>>)>,
+    people: Entries<PERSON_BYTES>,
+    index: Entries<INDEX_BYTES>,
+    bytes: usize,
+    /// Whether nothing follows.
+    last: bool,
+}
+
+/// What goes to a thread that opens; each makes one block of it, so that blocks stay in order.
+pub(super) enum Work {
+    /// People.
+    Open(Bundle),
+    /// A block already.
+    Ready(Block),
+}
+
+/// Where blocks are filled.
+pub(super) struct Blocks {
+    block: Block,
+    /// The threads that open, in turn; none where one block is made.
+    hands: Vec<SyncSender<Work>>,
+    turn: usize,
+}
+
+/// The three sides: who reads, who open, who writes.
+pub(super) type Sides = (Blocks, Vec<(Receiver<Work>, SyncSender<Block>)>, Waiting);
+
+impl Blocks {
+    /// All sides.
+    pub(super) fn sides() -> Sides {
+        let openers = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let (mut hands, mut between, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..openers.min(OPENERS_MAX) {
+            let (give, works) = sync_channel(AHEAD);
+            let (out, blocks) = sync_channel(AHEAD);
+            hands.push(give);
+            between.push((works, out));
+            waiting.push(blocks);
+        }
+        let blocks = Self {
+            hands,
+            ..Self::one()
+        };
+        let waiting = Waiting {
+            hands: waiting,
+            turn: 0,
+        };
+        (blocks, between, waiting)
+    }
+
+    /// One block, however long.
+    pub(super) fn one() -> Self {
+        Self {
+            block: Block::new(),
+            hands: Vec::new(),
+            turn: 0,
+        }
+    }
+
+    pub(super) fn into_block(self) -> Block {
+        self.block
+    }
+
+    /// A row whose key is behind those that its table was given before.
+    pub(super) fn row(
+        &mut self,
+        table: Table,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), BackupError> {
+        self.block.rows.entry(table).or_default().push(key, value);
+        self.pass_on(key.len() + value.len())
+    }
+
+    /// Any other row, or without a value its end.
+    pub(super) fn change(
+        &mut self,
+        table: Table,
+        key: Vec<u8>,
+        value: Option<Vec<u8>>,
+    ) -> Result<(), BackupError> {
+        let bytes = key.len() + value.as_ref().map_or(0, Vec::len);
+        self.block.changes.push((table, key, value));
+        self.pass_on(bytes)
+    }
+
+    /// An entry of the people map.
+    pub(super) fn person(&mut self, tag: Tag, payload: Zeroizing<[u8; PERSON_BYTES]>) {
+        self.block.people.push((tag, payload));
+    }
+
+    /// An entry of the index.
+    pub(super) fn index(&mut self, tag: Tag, payload: Zeroizing<[u8; INDEX_BYTES]>) {
+        self.block.index.push((tag, payload));
+    }
+
+    fn pass_on(&mut self, bytes: usize) -> Result<(), BackupError> {
+        self.block.bytes += bytes;
+        match self.block.bytes >= BLOCK_BYTES && !self.hands.is_empty() {
+            true => self.pass(),
+            false => Ok(()),
+        }
+    }
+
+    /// Passes on what there is.
+    pub(super) fn pass(&mut self) -> Result<(), BackupError> {
+        let block = std::mem::replace(&mut self.block, Block::new());
+        self.give(Work::Ready(block))
+    }
+
+    /// Gives work to whose turn it is. What was filled here goes first.
+    pub(super) fn give(&mut self, work: Work) -> Result<(), BackupError> {
+        if self.block.bytes > 0 {
+            self.pass()?;
+        }
+        let hand = &self.hands[self.turn];
+        self.turn = (self.turn + 1) % self.hands.len();
+        // It has ended: its own error is the reason.
+        hand.send(work).map_err(|_| BackupError::Cancelled)
+    }
+
+    /// Says that nothing follows.
+    pub(super) fn end(mut self) -> Result<(), BackupError> {
+        self.give(Work::Ready(Block {
+            last: true,
+            ..Block::default()
+        }))
+    }
+}
+
+/// Blocks as they come to who writes, in their order.
+pub(super) struct Waiting {
+    hands: Vec<Receiver<Block>>,
+    turn: usize,
+}
+
+impl Waiting {
+    fn next(&mut self) -> Option<Block> {
+        let hand = &self.hands[self.turn];
+        self.turn = (self.turn + 1) % self.hands.len();
+        hand.recv().ok()
+    }
+}
+
+/// Writes what comes, so many bytes a transaction, and at its end the maps.
+pub(super) fn write(
+    place: &Place<'_>,
+    vault: VaultId,
+    placement: &Placement,
+    mut waiting: Waiting,
+) -> Result<(), BackupError> {
+    let (store, roots) = (place.store, place.roots);
+    let entropy = &mut OsEntropy;
+    let aside = |name: &str| place.dir.join(name);
+    let mut people: Aside<PERSON_BYTES> =
+        Aside::new(vault, &aside("people"), Twice::Refused, entropy);
+    // A person may have the same value twice.
+    let mut index: Aside<INDEX_BYTES> = Aside::new(vault, &aside("index"), Twice::Same, entropy);
+    let (mut whole, mut cut) = (false, false);
+    while !whole {
+        let result = store.fill(&mut |tx| {
+            let mut bytes = 0;
+            while bytes < RESTORE_BYTES_MAX && !whole {
+                let Some(block) = waiting.next() else {
+                    cut = true;
+                    return Err(StoreError::Aborted);
+                };
+                (bytes, whole) = (bytes + block.bytes, block.last);
+                for (tag, payload) in &block.people {
+                    people.add(tag, payload)?;
+                }
+                for (tag, payload) in &block.index {
+                    index.add(tag, payload)?;
+                }
+                block.write(tx)?;
+            }
+            Ok(())
+        });
+        result.map_err(|error| match cut {
+            // Who reads or opens has ended before the end: their error is the reason.
+            true => BackupError::Cancelled,
+            false => BackupError::Store(error),
+        })?;
+    }
+    drop(waiting);
+    build(store, &roots.people_map(), &roots.people, &mut people)?;
+    let (map, root) = (
+        roots.index_map(placement.generation),
+        roots.index(placement.generation),
+    );
+    build(store, &map, &root, &mut index)
+}
+
+impl Block {
+    fn new() -> Self {
+        Self {
+            // Growing would leave their keys behind in the memory before.
+            people: Entries::with_capacity(RESTORE_BUNDLE_BYTES / PERSON_IN_BUNDLE_BYTES + 1),
+            ..Self::default()
+        }
+    }
+
+    fn write(self, tx: &mut dyn FillTx) -> Result<(), StoreError> {
+        for (table, rows) in &self.rows {
+            tx.append(*table, rows)?;
+        }
+        for (table, key, value) in self.changes {
+            match value {
+                Some(value) => tx.put(table, &key, &value)?,
+                None => tx.delete(table, &key)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes a map, so many bytes a transaction.
+fn build<const P: usize>(
+    store: &RedbStore,
+    map: &ShredMap<P>,
+    root: &RootKey,
+    entries: &mut dyn Source<P>,
+) -> Result<(), BackupError> {
+    let mut rows = Rows::default();
+    let write = |rows: &mut Rows| {
+        let result = store.fill(&mut |tx| {
+            // Not behind all that the table has: the system keyset is there.
+            rows.iter()
+                .try_for_each(|(key, value)| tx.put(Table::Nodes, key, value))
+        });
+        rows.clear();
+        result
+    };
+    let built = map.build(root, entries, &mut OsEntropy, &mut |key, value| {
+        rows.push(key, value);
+        match rows.bytes() >= RESTORE_BYTES_MAX {
+            true => write(&mut rows),
+            false => Ok(()),
+        }
+    });
+    let written = built.and_then(|()| Ok(write(&mut rows)?));
+    written.map_err(|error| {
+        BackupError::Store(match error {
+            ShredError::Store(error) => error,
+            _ => StoreError::Aborted,
+        })
+    })
+}

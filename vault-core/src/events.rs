@@ -1,0 +1,224 @@
+//! What a person said and what was decided about them: append-only lists, one a topic.
+//!
+//! They lie in one compartment, apart from records, so that the proof of a right outlives what it was
+//! about. Knows places and order, not what an event means or permits.
+//!
+//! Source: GDPR Art. 5(2), 7(1).
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::commit::{Txn, View};
+use crate::crypto::Location;
+use crate::keys::keyset::Compartment;
+use crate::limits::TOPIC_EVENTS_MAX;
+use crate::person::{DAMAGED, Person};
+use crate::policy::NUMBER_MAX;
+use crate::refusal::Refusal;
+use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
+
+/// What a list is about. Its number is on disk: purposes themselves are below [`Topic::PURPOSES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Topic {
+    /// Consent to a purpose.
+    Consent(u16),
+    /// Notices that were shown.
+    Notice,
+    /// Restriction of processing (Art. 18).
+    Restriction,
+    /// Objection to a purpose (Art. 21).
+    Objection(u16),
+}
+
+impl Topic {
+    /// Above the number of every purpose that can have a list.
+    const PURPOSES: u16 = NUMBER_MAX + 1;
+    const NOTICE: u16 = 0x4000;
+    /// From here on are the lists that can stand in the way of a use: most people have none, and one
+    /// look tells.
+    const BURDENS: u16 = 0x8000;
+    const RESTRICTION: u16 = 0x8000;
+    const OBJECTION: u16 = 0xc000;
+
+    fn number(self) -> u16 {
+        match self {
+            Self::Consent(purpose) => purpose,
+            Self::Notice => Self::NOTICE,
+            Self::Restriction => Self::RESTRICTION,
+            Self::Objection(purpose) => Self::OBJECTION | purpose,
+        }
+    }
+
+    fn of(number: u16) -> Option<Self> {
+        match number {
+            0..Self::PURPOSES => Some(Self::Consent(number)),
+            Self::NOTICE => Some(Self::Notice),
+            Self::RESTRICTION => Some(Self::Restriction),
+            Self::OBJECTION.. => Some(Self::Objection(number & !Self::OBJECTION)),
+            _ => None,
+        }
+    }
+}
+
+fn prefix(person: &Person, topic: Topic) -> Vec<u8> {
+    let handle = person.entry.handle.as_bytes();
+    [&handle[..], &topic.number().to_be_bytes()].concat()
+}
+
+/// Topic and sequence of a row's key.
+fn place(key: &[u8]) -> Result<(u16, [u8; 4]), Refusal> {
+    let part = |range| key.get(range).ok_or(DAMAGED);
+    let topic = u16::from_be_bytes(part(16..18)?.try_into().map_err(|_| DAMAGED)?);
+    let sequence = part(18..22)?.try_into().map_err(|_| DAMAGED)?;
+    Ok((topic, sequence))
+}
+
+fn location<'a>(
+    view: &dyn View,
+    person: &'a Person,
+    topic: u16,
+    sequence: &'a [u8; 4],
+) -> Location<'a> {
+    Location {
+        collection: topic,
+        record: sequence,
+        ..Location::row(
+            view.vault(),
+            Table::Consents.number(),
+            person.entry.handle.as_bytes(),
+        )
+    }
+}
+
+fn open<T: DeserializeOwned>(
+    view: &dyn View,
+    person: &Person,
+    key: &[u8],
+    sealed: &[u8],
+) -> Result<T, Refusal> {
+    let (topic, sequence) = place(key)?;
+    let bytes = person.unseal(&location(view, person, topic, &sequence), sealed)?;
+    serde_json::from_slice(&bytes).map_err(|_| DAMAGED)
+}
+
+/// The events about a topic, oldest first.
+pub(crate) fn history<T: DeserializeOwned>(
+    view: &dyn View,
+    person: &Person,
+    topic: Topic,
+) -> Result<Vec<T>, Refusal> {
+    let range = KeyRange::prefix(&prefix(person, topic));
+    let (table, order) = (Table::Consents, Direction::Ascending);
+    let rows = view.tx().range(table, &range, order, TOPIC_EVENTS_MAX)?;
+    rows.iter()
+        .map(|(key, sealed)| open(view, person, key, sealed))
+        .collect()
+}
+
+/// The last event about a topic.
+pub(crate) fn last<T: DeserializeOwned>(
+    view: &dyn View,
+    person: &Person,
+    topic: Topic,
+) -> Result<Option<T>, Refusal> {
+    let range = KeyRange::prefix(&prefix(person, topic));
+    let (table, order) = (Table::Consents, Direction::Descending);
+    let rows = view.tx().range(table, &range, order, 1)?;
+    let last = rows.first();
+    last.map(|(key, sealed)| open(view, person, key, sealed))
+        .transpose()
+}
+
+/// The topics that can stand in the way of a use and have a list: for most people none, which costs
+/// one look.
+pub(crate) fn burdens(view: &dyn View, person: &Person) -> Result<Vec<Topic>, Refusal> {
+    let handle = person.entry.handle.as_bytes();
+    let mut range = KeyRange::prefix(handle);
+    range.start = [&handle[..], &Topic::BURDENS.to_be_bytes()].concat();
+    let mut topics = Vec::new();
+    loop {
+        let (table, order) = (Table::Consents, Direction::Ascending);
+        let keys = view.tx().keys(table, &range, order, 1)?;
+        let Some(key) = keys.first() else {
+            return Ok(topics);
+        };
+        let (number, _) = place(key)?;
+        topics.push(Topic::of(number).ok_or(DAMAGED)?);
+        let Some(next) = number.checked_add(1) else {
+            return Ok(topics);
+        };
+        range.start = [&handle[..], &next.to_be_bytes()].concat();
+    }
+}
+
+/// Adds an event; the person's readers end before it is acknowledged.
+pub(crate) fn append<T: Serialize>(
+    txn: &mut Txn<'_>,
+    person: &mut Person,
+    topic: Topic,
+    event: &T,
+) -> Result<(), Refusal> {
+    let range = KeyRange::prefix(&prefix(person, topic));
+    let last = txn.keys(Table::Consents, &range, Direction::Descending, 1)?;
+    let sequence = match last.first() {
+        None => 0,
+        Some(key) => u32::from_be_bytes(place(key)?.1) + 1,
+    };
+    if sequence as usize >= TOPIC_EVENTS_MAX {
+        return Err(Refusal::TooLarge(format!(
+            "a person has at most {TOPIC_EVENTS_MAX} events of a kind for a purpose"
+        )));
+    }
+    let keys = person.keyset.keys.len();
+    let number = person.key_for(Compartment::CONSENTS, txn.entropy())?;
+    if person.keyset.keys.len() > keys {
+        person.store(txn)?;
+    }
+    let bytes = serde_json::to_vec(event).map_err(|_| DAMAGED)?;
+    let sequence = sequence.to_be_bytes();
+    let location = location(txn, person, topic.number(), &sequence);
+    let sealed = person.seal(number, &location, &bytes)?;
+    let key = [prefix(person, topic), sequence.to_vec()].concat();
+    txn.put(Table::Consents, &key, &sealed)?;
+    txn.revoke(person.subject);
+    Ok(())
+}
+
+/// The same event under another key.
+pub(crate) fn seal_again(
+    view: &dyn View,
+    person: &Person,
+    key: &[u8],
+    sealed: &[u8],
+    number: u32,
+) -> Result<Vec<u8>, Refusal> {
+    let (topic, sequence) = place(key)?;
+    let location = location(view, person, topic, &sequence);
+    person.seal(number, &location, &person.unseal(&location, sealed)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_is_its_number_and_no_two_share_one() {
+        let last = Topic::PURPOSES - 1;
+        let all = [
+            Topic::Consent(1),
+            Topic::Consent(last),
+            Topic::Notice,
+            Topic::Restriction,
+            Topic::Objection(1),
+            Topic::Objection(last),
+        ];
+        for topic in all {
+            assert_eq!(Topic::of(topic.number()), Some(topic));
+        }
+        let burdens = [Topic::Restriction, Topic::Objection(0)];
+        assert!(burdens.iter().all(|topic| topic.number() >= Topic::BURDENS));
+        assert!(Topic::Notice.number() < Topic::BURDENS);
+        assert_eq!(Topic::of(0x4001), None);
+        assert_eq!(Topic::of(0xbfff), None);
+    }
+}

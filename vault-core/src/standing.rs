@@ -1,0 +1,202 @@
+//! What a person demanded and what was decided about it, as far as it stands in the way of a use:
+//! objections and restrictions, each an append-only list.
+//!
+//! Knows nothing of roles or of what is asked; `decision` does.
+//!
+//! Source: GDPR Art. 18, 21.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::commit::{Txn, View};
+use crate::consent::ConsentState;
+use crate::events::{self, Topic};
+use crate::person::Person;
+use crate::policy::RestrictionGround;
+use crate::refusal::Refusal;
+
+/// Where an objection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectionState {
+    /// Made, and not decided: the purpose is restricted meanwhile (Art. 18(1)(d)).
+    Pending,
+    /// It holds: the purpose has no basis any more. What is about direct marketing holds at once
+    /// (Art. 21(3)).
+    Upheld,
+    /// The controller has shown compelling grounds (Art. 21(1)).
+    Overridden,
+    /// The person has taken it back.
+    Ended,
+}
+
+impl ObjectionState {
+    /// The word of the HTTP API.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Upheld => "upheld",
+            Self::Overridden => "overridden",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+/// One step of an objection.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ObjectionEvent {
+    /// Where it stood from then on.
+    pub state: ObjectionState,
+    /// When.
+    pub at: Timestamp,
+    /// The person's grounds, or the controller's.
+    pub reason: Option<String>,
+}
+
+/// One step of a restriction.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct RestrictionEvent {
+    /// Why; `None` where it was lifted.
+    pub ground: Option<RestrictionGround>,
+    /// Ids of the collections that it is about; all, where there is none.
+    pub collections: Vec<u16>,
+    /// When.
+    pub at: Timestamp,
+    /// The person's words, or the controller's.
+    pub reason: Option<String>,
+}
+
+/// Silent about what was said.
+impl std::fmt::Debug for ObjectionEvent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ObjectionEvent")
+            .field("state", &self.state)
+            .field("at", &self.at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Silent about what was said.
+impl std::fmt::Debug for RestrictionEvent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RestrictionEvent")
+            .field("ground", &self.ground)
+            .field("collections", &self.collections)
+            .field("at", &self.at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a person stands, for one decision about one purpose.
+#[derive(Debug, Default)]
+pub(crate) struct Standing {
+    /// What they last said about the purpose, if it rests on consent.
+    pub(crate) consent: Option<ConsentState>,
+    /// The last of each purpose that they objected to.
+    objections: Vec<(u16, ObjectionState)>,
+    restriction: Option<RestrictionEvent>,
+}
+
+impl Standing {
+    /// Of a person, without what they said about a purpose.
+    pub(crate) fn of(view: &dyn View, person: &Person) -> Result<Self, Refusal> {
+        let mut standing = Self::default();
+        for topic in events::burdens(view, person)? {
+            match topic {
+                Topic::Restriction => standing.restriction = restriction(view, person)?,
+                Topic::Objection(purpose) => {
+                    let state = objection(view, person, purpose)?;
+                    standing
+                        .objections
+                        .extend(state.map(|state| (purpose, state)));
+                }
+                Topic::Consent(_) | Topic::Notice => {}
+            }
+        }
+        Ok(standing)
+    }
+
+    /// Of somebody who agrees to everything: what is refused of them is refused of everybody.
+    pub(crate) fn willing() -> Self {
+        Self {
+            consent: Some(ConsentState::Given),
+            ..Self::default()
+        }
+    }
+
+    /// Whether a collection is only to be stored.
+    pub(crate) fn restricts(&self, collection: u16) -> bool {
+        self.restriction.as_ref().is_some_and(|restriction| {
+            restriction.collections.is_empty() || restriction.collections.contains(&collection)
+        })
+    }
+
+    /// Where an objection to a purpose stands.
+    pub(crate) fn objection(&self, purpose: u16) -> Option<ObjectionState> {
+        let mut all = self.objections.iter();
+        all.find(|(known, _)| *known == purpose)
+            .map(|(_, state)| *state)
+    }
+
+    /// Whether anything of the person is restricted.
+    pub(crate) fn restricted(&self) -> bool {
+        let mut objections = self.objections.iter();
+        self.restriction.is_some() || objections.any(|(_, state)| *state == ObjectionState::Pending)
+    }
+}
+
+/// The restriction that stands.
+pub(crate) fn restriction(
+    view: &dyn View,
+    person: &Person,
+) -> Result<Option<RestrictionEvent>, Refusal> {
+    let last: Option<RestrictionEvent> = events::last(view, person, Topic::Restriction)?;
+    Ok(last.filter(|event| event.ground.is_some()))
+}
+
+/// Every restriction there was, oldest first.
+pub(crate) fn restrictions(
+    view: &dyn View,
+    person: &Person,
+) -> Result<Vec<RestrictionEvent>, Refusal> {
+    events::history(view, person, Topic::Restriction)
+}
+
+/// Where an objection to a purpose stands; `None` if there never was one.
+pub(crate) fn objection(
+    view: &dyn View,
+    person: &Person,
+    purpose: u16,
+) -> Result<Option<ObjectionState>, Refusal> {
+    let last: Option<ObjectionEvent> = events::last(view, person, Topic::Objection(purpose))?;
+    Ok(last.map(|event| event.state))
+}
+
+/// Every step of an objection to a purpose, oldest first.
+pub(crate) fn objections(
+    view: &dyn View,
+    person: &Person,
+    purpose: u16,
+) -> Result<Vec<ObjectionEvent>, Refusal> {
+    events::history(view, person, Topic::Objection(purpose))
+}
+
+/// Adds a step of an objection.
+pub(crate) fn append_objection(
+    txn: &mut Txn<'_>,
+    person: &mut Person,
+    purpose: u16,
+    event: &ObjectionEvent,
+) -> Result<(), Refusal> {
+    events::append(txn, person, Topic::Objection(purpose), event)
+}
+
+/// Adds a step of a restriction.
+pub(crate) fn append_restriction(
+    txn: &mut Txn<'_>,
+    person: &mut Person,
+    event: &RestrictionEvent,
+) -> Result<(), Refusal> {
+    events::append(txn, person, Topic::Restriction, event)
+}

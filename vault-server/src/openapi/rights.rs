@@ -1,0 +1,56 @@
+//! As `schemas`, for what a person demands and is told.
+
+use serde_json::{Value, json};
+use vault_core::limits::{LABEL_BYTES_MAX, REASON_BYTES_MAX};
+use vault_core::policy::RestrictionGround;
+
+use super::schemas::text;
+
+fn hash() -> Value {
+    json!({"type": "string", "pattern": "^[0-9a-f]{64}$"})
+}
+
+fn about() -> Value {
+    json!({"type": "string", "enum": ["processing", "restriction_lift"]})
+}
+
+fn objection() -> Value {
+    json!({"type": "string", "enum": ["pending", "upheld", "overridden", "ended"]})
+}
+
+fn ground() -> Value {
+    let grounds: Vec<_> = RestrictionGround::ALL
+        .iter()
+        .map(|one| one.name())
+        .collect();
+    json!({"type": "string", "enum": grounds})
+}
+
+/// Constraints by name of the schema.
+pub(super) fn overlays() -> Value {
+    json!({
+        "Notice": {"properties": {"sha256": hash(), "version": {"type": "integer", "minimum": 1}}},
+        "NoticeShown": {"properties": {"about": about(), "sha256": hash()}},
+        "NoticeShownRequest": {"properties": {
+            "about": {"type": ["string", "null"], "enum": ["processing", "restriction_lift", null]},
+            "version": {"type": ["integer", "null"], "minimum": 0, "maximum": u32::MAX},
+            "lang": text(1, LABEL_BYTES_MAX),
+            "channel": {"type": ["string", "null"], "minLength": 1, "maxLength": LABEL_BYTES_MAX},
+            "sha256": hash(),
+        }},
+        "ObjectionDecision": {"properties": {
+            "outcome": {"type": "string", "enum": ["upheld", "overridden"]},
+            "reason": text(1, REASON_BYTES_MAX),
+        }},
+        "ObjectionEvent": {"properties": {"state": objection()}},
+        "ObjectionRequest": {"properties": {
+            "reason": {"type": ["string", "null"], "minLength": 1, "maxLength": REASON_BYTES_MAX},
+        }},
+        "ObjectionView": {"properties": {"state": objection()}},
+        "RestrictionRequest": {"properties": {
+            "ground": ground(),
+            "reason": {"type": ["string", "null"], "minLength": 1, "maxLength": REASON_BYTES_MAX},
+        }},
+        "RestrictionStep": {"properties": {"ground": {"anyOf": [ground(), {"type": "null"}]}}},
+    })
+}
