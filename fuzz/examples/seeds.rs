@@ -110,25 +110,127 @@ fn main() -> std::io::Result<()> {
     }
     rows(&write)?;
     evidence(&write)?;
+    backups(&write)?;
+    imports(&write)?;
     wire(&write)
+}
+
+/// The kept vectors of a file that open: form, bytes.
+fn kept(name: &str) -> std::io::Result<Vec<(String, Vec<u8>)>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/vectors/own");
+    let text = fs::read(path.join(format!("{name}.json")))?;
+    let kept: Vec<serde_json::Value> = serde_json::from_slice(&text)?;
+    let opening = kept.iter().filter(|vector| vector.get("gives").is_some());
+    let bytes = opening.map(|vector| {
+        let text = vector["bytes"].as_str().expect("hexadecimal");
+        let bytes = data_encoding::HEXLOWER.decode(text.as_bytes());
+        let form = vector["form"].as_str().unwrap_or_default().to_owned();
+        (form, bytes.expect("hexadecimal"))
+    });
+    Ok(bytes.collect())
+}
+
+/// What lies at a target of backups.
+fn backups(write: Write<'_>) -> std::io::Result<()> {
+    let rows = kept("rows")?;
+    let of = |form: &str| -> Vec<&[u8]> {
+        let rows = rows.iter().filter(|(of, _)| of == form);
+        rows.map(|(_, bytes)| bytes.as_slice()).collect()
+    };
+    let entries = of("LedgerEntry");
+    let (key, seed) = (vault_fuzz::ledger_key(), vault_fuzz::signing_seed());
+    let file = vault_core::parsers::erasure_ledger_of(&entries, VAULT, &key, &seed);
+    write("ledger", "file", &file.expect("entries"))?;
+    let parts = entries.iter().map(|entry| {
+        let length = u8::try_from(entry.len()).expect("a short entry");
+        [&[length][..], entry].concat()
+    });
+    write("ledger", "entries", &parts.collect::<Vec<_>>().concat())?;
+    for (number, row) in of("BackupRow").iter().enumerate() {
+        write("registry", &format!("backup-{number}"), row)?;
+    }
+    for (number, row) in of("Backups").iter().enumerate() {
+        write("registry", &format!("summary-{number}"), row)?;
+    }
+    write("backup_manifest", "both", &vault_fuzz::manifest_text(true))?;
+    write("backup_manifest", "data", &vault_fuzz::manifest_text(false))?;
+    let rows: [(&[u8], &[u8]); 2] = [(&[1; 42], b"a value"), (&[2; 42], b"")];
+    let object = vault_core::parsers::object(vault_fuzz::PLACE, &rows);
+    write("backup_object", "object", &object)?;
+    write("backup_object", "frames", &object[50..])?;
+    for (number, (form, bytes)) in kept("key_parts")?.iter().enumerate() {
+        write(
+            "key_part",
+            &format!("{}-{number}", form.replace(' ', "-")),
+            bytes,
+        )?;
+    }
+    write("key_part", "keyset", of("Keyset").first().expect("one"))?;
+    let (identity, recipient) = vault_core::backup::new_identity();
+    write("key_part", "identity", identity.as_bytes())?;
+    write("key_part", "recipient", recipient.as_bytes())
+}
+
+const PACKAGE: &str = r#"{
+  "format": "personal-data-package", "version": 1, "right": "access", "complete": true,
+  "person": {"subject": "sub_0", "identities": [{"channel": "web", "user": "somebody@example.test"}]},
+  "purposes": [{"name": "support", "basis": "contract"}],
+  "consents": [{"purpose": "newsletter", "events": [
+    {"state": "given", "at": "2026-01-01T00:00:00Z", "notice": {"version": "3"}, "choice": "Yes", "message_id": null},
+    {"state": "withdrawn", "at": "2026-02-01T00:00:00Z", "notice": null, "choice": null, "message_id": null}]}],
+  "records": [
+    {"collection": "profile", "record": null, "fields": {"name": "A", "slots": {"a": [1, {"b": null}]}, "iban": "*1"},
+     "masked": ["iban"], "_meta": {"purposes": ["support"], "expires_at": null, "source": "form", "shared_with": []}},
+    {"collection": "papers", "occurred_at": "2026-01-02T03:04:05Z",
+     "fields": {"scan": {"media_type": "image/png", "size": 3, "sha256": "00", "file": "files/1"}}, "masked": []}
+  ],
+  "accesses": [{"entry": 1, "fields": []}],
+  "end": {"records": 2}
+}
+"#;
+
+/// Files that somebody brings.
+fn imports(write: Write<'_>) -> std::io::Result<()> {
+    let map = "purpose = \"support\"\n[identity]\nchannel_column = \"where\"\nuser = \"id\"\n[columns]\nMail = \"profile.email\"\nBorn = { to = \"profile.birth\", as = \"date-dmy\" }\nSum = { to = \"orders.sum\", as = \"number-comma\" }\nMore = { to = \"orders.more\", as = \"json\" }\nNews = { to = \"profile.news\", as = \"bool\" }\n[meta]\nsource = \"crm\"\noccurred_at = \"at\"\n";
+    let csv = "where,id,Mail,Born,Sum,More,News,at\nweb,1,a@example.test,28.2.1990,\"1.234,5\",[1],yes,2026-01-01T00:00:00Z\nweb,2,,,,,,\nweb,\"3\n\",x,never,x,[,maybe,\n";
+    let lines = "{\"where\": \"web\", \"id\": 7, \"Mail\": \"a@example.test\", \"More\": {\"a\": [null]}}\n\nno json\n{\"id\": 1}\n";
+    let between = std::str::from_utf8(vault_fuzz::ROWS).expect("a text");
+    write("mapping", "alone", map.as_bytes())?;
+    write("mapping", "csv", format!("{map}{between}{csv}").as_bytes())?;
+    let jsonl = format!("format = \"jsonl\"\n{map}{between}{lines}");
+    write("mapping", "jsonl", jsonl.as_bytes())?;
+    let semicolon = format!("delimiter = \";\"\n{map}{between}{}", csv.replace(',', ";"));
+    write("mapping", "semicolon", semicolon.as_bytes())?;
+    write("package_json", "whole", PACKAGE.as_bytes())?;
+    let empty = r#"{"format":"personal-data-package","version":1,"person":{"identities":[{"channel":"web","user":"a"}]},"records":[],"end":{}}"#;
+    write("package_json", "empty", empty.as_bytes())?;
+    for (name, method) in [
+        ("packed", zip::CompressionMethod::Deflated),
+        ("plain", zip::CompressionMethod::Stored),
+    ] {
+        let members: [(&str, &[u8]); 2] = [("data.json", PACKAGE.as_bytes()), ("files/1", b"png")];
+        let listed = members.map(|(name, bytes)| {
+            json!({"name": name, "bytes": bytes.len(), "sha256": hex(&sha256(&[bytes]))})
+        });
+        let manifest = json!({"members": listed, "same_state": true}).to_string();
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default().compression_method(method);
+        for (name, bytes) in members
+            .into_iter()
+            .chain([("manifest.json", manifest.as_bytes())])
+        {
+            zip.start_file(name, options)?;
+            std::io::Write::write_all(&mut zip, bytes)?;
+        }
+        write("package_zip", name, zip.finish()?.get_ref())?;
+    }
+    Ok(())
 }
 
 /// A row of each form, as the kept vectors have them.
 fn rows(write: Write<'_>) -> std::io::Result<()> {
-    let kept = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../tests/data/vectors/own/rows.json"
-    );
-    let kept: Vec<serde_json::Value> = serde_json::from_slice(&fs::read(kept)?)?;
-    let opening = kept.iter().filter(|vector| vector.get("gives").is_some());
-    for (number, vector) in opening.enumerate() {
-        let text = vector["bytes"].as_str().expect("hexadecimal");
-        let bytes = data_encoding::HEXLOWER.decode(text.as_bytes());
-        write(
-            "row",
-            &format!("kept-{number:02}"),
-            &bytes.expect("hexadecimal"),
-        )?;
+    for (number, (_, bytes)) in kept("rows")?.iter().enumerate() {
+        write("row", &format!("kept-{number:02}"), bytes)?;
     }
     Ok(())
 }

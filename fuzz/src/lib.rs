@@ -4,11 +4,15 @@
 //! The fuzz targets call them with what libFuzzer finds; a test of the workspace calls them with the
 //! corpus and with changes of it. Each asserts what must hold of whatever a parser accepts.
 
+mod backups;
 mod evidence;
+mod imports;
 mod stored;
 mod wire;
 
+pub use backups::*;
 pub use evidence::*;
+pub use imports::*;
 pub use stored::*;
 pub use wire::*;
 
@@ -18,9 +22,11 @@ use vault_core::id::VaultId;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every one of them.
-pub const TARGETS: [Target; 22] = [
+pub const TARGETS: [Target; 30] = [
     ("anchor", anchor),
     ("authorization", authorization),
+    ("backup_manifest", backup_manifest),
+    ("backup_object", backup_object),
     ("body", body),
     ("canonical", canonical),
     ("config", config),
@@ -28,8 +34,13 @@ pub const TARGETS: [Target; 22] = [
     ("envelope", envelope),
     ("journal", journal),
     ("json", json),
+    ("key_part", key_part),
+    ("ledger", ledger),
+    ("mapping", mapping),
     ("media", media),
     ("note", note),
+    ("package_json", package_json),
+    ("package_zip", package_zip),
     ("policy", policy),
     ("precondition", precondition),
     ("proof", proof),
@@ -37,6 +48,7 @@ pub const TARGETS: [Target; 22] = [
     ("range", range),
     ("receipt", receipt),
     ("record", record),
+    ("registry", registry),
     ("row", row),
     ("slots", slots),
     ("text", text),

@@ -12,6 +12,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use vault_core::entropy::{Entropy, SeededEntropy};
+use vault_core::id::VaultId;
+use vault_core::{import, parsers};
+
+/// The vault of the corpus.
+const VAULT: VaultId = VaultId::from_bytes([1; 16]);
 
 /// Changes of the corpus that each parser gets.
 const CHANGES: usize = 1_500;
@@ -226,4 +231,40 @@ fn seeds_are_what_they_are_called() {
     assert_eq!(keyset.keys.len(), 1);
     let policy = String::from_utf8(read("policy/sample")).unwrap();
     assert!(vault_core::policy::Draft::parse(&policy).is_ok());
+    let (key, seed) = (vault_fuzz::ledger_key(), vault_fuzz::signing_seed());
+    let ledger = parsers::erasure_ledger(&read("ledger/file"), VAULT, &key, &seed);
+    assert_eq!(ledger.unwrap().position, 5);
+    for (name, keys) in [("both", true), ("data", false)] {
+        let manifest = read(&format!("backup_manifest/{name}"));
+        let manifest = parsers::manifest(&manifest, vault_fuzz::BACKUP).unwrap();
+        assert_eq!(manifest.keys.is_some(), keys);
+    }
+    let rows = parsers::object_rows(vault_fuzz::PLACE, &read("backup_object/object"));
+    assert_eq!(rows.unwrap().len(), 2);
+    assert!(parsers::registry(&read("registry/backup-0")).0.is_some());
+    assert!(parsers::registry(&read("registry/summary-0")).1.is_some());
+    let mut pieces = 0;
+    let mut take = |_| {
+        pieces += 1;
+        true
+    };
+    import::read_document(&read("package_json/whole")[..], &mut take).unwrap();
+    let zip = std::io::Cursor::new(read("package_zip/packed"));
+    let mut zip = import::Archive::open(zip).unwrap();
+    import::read_document(zip.member("data.json").unwrap(), &mut take).unwrap();
+    // Each time the person, a consent given, two records, the consent withdrawn; and a masked value.
+    assert_eq!(pieces, 2 * 6);
+    let csv = String::from_utf8(read("mapping/csv")).unwrap();
+    let (mapping, rows) = csv.split_once("\n---\n").unwrap();
+    let mapping = import::Mapping::parse(mapping).unwrap();
+    let (mut lines, mut wrong) = (0, 0);
+    let read = import::read_rows(&mapping, rows.as_bytes(), &mut |piece| {
+        match piece {
+            import::Piece::Line(..) => lines += 1,
+            _ => wrong += 1,
+        }
+        true
+    });
+    assert!(read.is_ok());
+    assert_eq!((lines, wrong), (3, 1));
 }

@@ -17,8 +17,15 @@ const MORE: &str = r#"
 kind = "many"
 [collections.papers.fields]
 title = { type = "text", purposes = ["support"] }
-scan = { type = "blob", purposes = ["support"], media_types = ["image/*"] }
+scan = { type = "blob", purposes = ["duty", "support"], media_types = ["image/*"] }
+wish = { type = "blob", purposes = ["newsletter"], media_types = ["image/*"] }
 tip = { type = "text", purposes = ["newsletter"] }
+
+[purposes.duty]
+title.en = "A duty"
+title.de = "Eine Pflicht"
+basis = "legal_obligation"
+retention = { after = "collected", period = "P1Y" }
 
 [roles.clerk]
 purposes = ["support", "newsletter"]
@@ -105,13 +112,12 @@ fn somebody(dev: &Dev) -> String {
     let paper = paper["record"].as_str().unwrap();
     let scan = at(&format!("blobs/papers/{paper}/scan"));
     call(dev, "PUT", &scan, "support", ("image/png", photo()));
-    send(
-        dev,
-        "POST",
-        &at("records/papers"),
-        "newsletter",
-        json!({"tip": "only by consent"}),
-    );
+    let by_consent = json!({"tip": "only by consent"});
+    let tip = send(dev, "POST", &at("records/papers"), "newsletter", by_consent);
+    let tip = tip["record"].as_str().unwrap();
+    let wish = at(&format!("blobs/papers/{tip}/wish"));
+    let content = b"a file by consent".to_vec();
+    call(dev, "PUT", &wish, "newsletter", ("image/png", content));
     send(
         dev,
         "DELETE",
@@ -220,7 +226,7 @@ fn a_package_goes_from_one_vault_into_another_without_loss() {
     );
     nobody.json_error(1, "not_found");
     let done = on(&["import", "ann.zip"]).json();
-    assert_eq!((&done["written"], &done["files"]), (&json!(236), &json!(1)));
+    assert_eq!((&done["written"], &done["files"]), (&json!(236), &json!(2)));
     // Once more writes nothing.
     assert_eq!(on(&["import", "ann.zip"]).json()["imported_before"], true);
     let found = bench.feed(
@@ -242,6 +248,9 @@ fn a_package_goes_from_one_vault_into_another_without_loss() {
     assert_eq!(second["consents"][0]["events"][1]["state"], "withdrawn");
     let scan = &zip(&bench.path("again.zip"))["files/000001-papers-scan.png"];
     assert_eq!(*scan, photo());
+    // What rested on consent was put before the consent was withdrawn.
+    let wish = &zip(&bench.path("again.zip"))["files/000002-papers-wish.png"];
+    assert_eq!(*wish, b"a file by consent");
 
     // The other form of the same, and the other right; what is lost without the ZIP is said.
     let plain = export(&["--to", "ann.json", "--format", "json"]).json();
@@ -462,6 +471,27 @@ fn lines_of_somebody_elses_file_are_checked_told_by_column_and_written() {
     import(&[]).json_error(1, "other_import");
 }
 
+/// Two collections with a field of the same name: the second column is the one that is meant.
+#[test]
+fn a_line_is_told_by_the_column_of_its_own_collection() {
+    let bench = Bench::new();
+    let orders = "[collections.orders]\nkind = \"many\"\n[collections.orders.fields]\nemail = { type = \"email\", purposes = [\"support\"] }\n";
+    let policy = format!("{}\n{MORE}\n{orders}", vault_core::policy::SAMPLE);
+    bench.file("dev.toml", &policy, 0o644);
+    let token = empty(&bench);
+    bench.file(
+        "people.csv",
+        "Kunde,Erste,Zweite\n1,a@example.test,no mail\n",
+        0o644,
+    );
+    let mapping = "[identity]\nchannel = \"web\"\nuser = \"Kunde\"\n[columns]\nErste = \"profile.email\"\nZweite = \"orders.email\"\n";
+    bench.file("map.toml", mapping, 0o644);
+    let start = ["--token-file", &token, "import", "people.csv"];
+    let told = bench.on(&[&start[..], &["--mapping", "map.toml"]].concat());
+    told.json_error(1, "lines_refused");
+    assert!(told.err.contains("line 1, Zweite"), "{}", told.err);
+}
+
 #[test]
 fn a_package_that_was_changed_or_cut_is_refused_before_anything_is_written() {
     let bench = Bench::new();
@@ -493,5 +523,17 @@ fn a_package_that_was_changed_or_cut_is_refused_before_anything_is_written() {
     import("cut.zip").json_error(1, "not_a_package");
     std::fs::write(bench.path("other.json"), "{\"a\": 1}").unwrap();
     import("other.json").json_error(1, "not_a_package");
+    // Made to fill memory: in gigabytes, of a few bytes each.
+    let hostile = format!(
+        "{{\"version\": 1, \"consents\": [{}",
+        "[],".repeat(2_000_000)
+    );
+    std::fs::write(bench.path("hostile.json"), hostile).unwrap();
+    let told = import("hostile.json");
+    told.json_error(1, "too_large");
+    assert!(told.err.contains("bytes of memory"), "{}", told.err);
+    let deep = format!("{{\"version\": 1, \"accesses\": {}", "[".repeat(1_000_000));
+    std::fs::write(bench.path("deep.json"), deep).unwrap();
+    import("deep.json").json_error(1, "too_large");
     assert_eq!(bench.on(&["status"]).json()["people"], 0);
 }

@@ -3,6 +3,14 @@
 //! Counts as failure: a line that is there twice, or not at all, once the import has come to its end. Does
 //! not count: how far a run that was killed had come. Where the name that the vault remembers lines by is
 //! taken away, lines do come twice, and the test sees it.
+//!
+//! Twenty kills; the long form has as many as wanted, over as many more lines, and prints what it did:
+//! `IMPORT_KILLS=400 cargo test -p vault-cli --test import_killed -- --nocapture`.
+
+#![expect(
+    clippy::print_stdout,
+    reason = "what the long form did is for whoever runs it"
+)]
 
 mod support;
 
@@ -18,27 +26,53 @@ use vault_core::vault::{
 };
 
 const PEOPLE: usize = 23;
-const LINES: usize = 2_300;
+/// Lines for each kill.
+const LINES_A_KILL: usize = 115;
+const KILLS: usize = 20;
 const MAPPING: &str = "purpose = \"support\"\n[identity]\nchannel = \"web\"\nuser = \"who\"\n[columns]\ntext = \"messages.text\"\n";
 
 struct Scene {
     bench: Bench,
     token: String,
+    /// The API key's name.
+    key: String,
+    lines: usize,
+}
+
+fn kills() -> usize {
+    let wanted = std::env::var("IMPORT_KILLS").ok();
+    wanted.map_or(KILLS, |text| text.parse().expect("a number of kills"))
 }
 
 impl Scene {
     fn new() -> Self {
+        Self::with(KILLS * LINES_A_KILL)
+    }
+
+    fn with(lines: usize) -> Self {
         let bench = Bench::new();
         bench.init();
         let made = bench.on(&["token", "create", "--role", "bot"]).json();
         let token = bench.file("bot", made["secret"].as_str().unwrap(), 0o600);
         let mut rows = String::from("who,text\n");
-        for line in 1..=LINES {
+        for line in 1..=lines {
             rows.push_str(&format!("p{},line {line}\n", line * 7 % PEOPLE));
         }
         bench.file("in.csv", &rows, 0o644);
         bench.file("map", MAPPING, 0o644);
-        Self { bench, token }
+        let key = made["token"].as_str().unwrap().to_owned();
+        Self {
+            bench,
+            token,
+            key,
+            lines,
+        }
+    }
+
+    /// Every line, once.
+    fn once(&self) -> BTreeMap<String, usize> {
+        let lines = 1..=self.lines;
+        lines.map(|line| (format!("line {line}"), 1)).collect()
     }
 
     fn start(&self) -> Child {
@@ -131,55 +165,60 @@ impl Scene {
             let Ok(subject) = vault.lookup_channel(&call, "web", &format!("p{person}")) else {
                 continue;
             };
-            let options = ListOptions {
-                read: ReadOptions::default(),
-                limit: 1_000,
-                order: Order::Oldest,
-                cursor: None,
-            };
-            vault
-                .list(&call, subject, "messages", &options, |page| {
-                    assert!(page.next.is_none());
+            let mut cursor = None;
+            loop {
+                let options = ListOptions {
+                    read: ReadOptions::default(),
+                    limit: 1_000,
+                    order: Order::Oldest,
+                    cursor,
+                };
+                let listed = vault.list(&call, subject, "messages", &options, |page| {
                     for record in &page.records {
                         let text = record.fields["text"].as_str().unwrap().to_owned();
                         *all.entry(text).or_default() += 1;
                     }
-                })
-                .unwrap();
+                    page.next.clone()
+                });
+                cursor = listed.unwrap();
+                if cursor.is_none() {
+                    break;
+                }
+            }
         }
         vault.close();
         all
     }
 }
 
-fn once() -> BTreeMap<String, usize> {
-    (1..=LINES)
-        .map(|line| (format!("line {line}"), 1))
-        .collect()
-}
-
 #[test]
 fn an_import_that_is_killed_at_any_moment_and_repeated_writes_each_line_once() {
-    let scene = Scene::new();
+    let kills = kills();
+    let scene = Scene::with(kills * LINES_A_KILL);
     // Another seed each time would be no better attack, and no failure could be seen again.
     let mut random = 0x2545_f491_4f6c_dd1d_u64;
     let mut killed = 0;
-    for round in 0..20 {
+    for round in 0..kills {
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
-        let line = (round * LINES as u64 / 22).min(scene.line() + random % 200);
+        let even = (round * scene.lines * 10 / (kills * 11)) as u64;
+        let line = even.min(scene.line() + random % 200);
         killed += u32::from(scene.kill_after(line, random % 3_000));
     }
     assert!(
-        killed >= 10,
+        killed as usize * 2 >= kills,
         "only {killed} were under way when they were killed"
     );
     scene.finish();
-    assert_eq!(scene.there(), once());
+    assert_eq!(scene.there(), scene.once());
     // And repeated when it is whole.
     assert_eq!(scene.finish()["imported_before"], true);
-    assert_eq!(scene.there(), once());
+    assert_eq!(scene.there(), scene.once());
+    println!(
+        "{killed} of {kills} runs were killed under way; {} lines are there, each once",
+        scene.lines
+    );
 }
 
 #[test]
@@ -193,7 +232,7 @@ fn what_was_written_and_not_noted_is_not_written_again_and_without_its_name_it_w
     // As a kill between the commits and the note of them leaves it.
     std::fs::write(&file, &kept).unwrap();
     scene.finish();
-    assert_eq!(scene.there(), once());
+    assert_eq!(scene.there(), scene.once());
 
     let scene = Scene::new();
     assert!(scene.kill_after(192, 0));
@@ -209,4 +248,25 @@ fn what_was_written_and_not_noted_is_not_written_again_and_without_its_name_it_w
     scene.finish();
     let twice = scene.there().values().filter(|count| **count == 2).count();
     assert!(twice >= 100, "the control: {twice} lines came twice");
+}
+
+/// The key that a killed run had was replaced, before anybody knew what that run had written.
+#[test]
+fn an_import_goes_on_with_another_key_and_writes_nothing_twice() {
+    let mut scene = Scene::new();
+    assert!(scene.kill_after(192, 0));
+    let file = scene.position_file().unwrap();
+    let kept = std::fs::read(&file).unwrap();
+    let early = scene.line();
+    scene.kill_after(early + 400, 0);
+    std::fs::write(&file, &kept).unwrap();
+    let rotate = ["token", "rotate", &scene.key, "--overlap", "PT0S", "--yes"];
+    let made = scene.bench.on(&rotate).json();
+    let refused = scene.start().wait_with_output().unwrap();
+    assert!(!refused.status.success(), "the old key is over");
+    scene.token = scene
+        .bench
+        .file("bot", made["secret"].as_str().unwrap(), 0o600);
+    scene.finish();
+    assert_eq!(scene.there(), scene.once());
 }

@@ -9,14 +9,14 @@ use support::document::{lines_of, page, shell};
 use support::{Bench, PASSPHRASE};
 use vault_core::medium::keeps_old_bytes;
 
-/// Sections whose commands need people, prompts or a second machine, and the tests that run them: the last two
-/// line by line as they stand, the others with names and secrets of their own.
+/// Sections whose commands need people, prompts or a second machine, and the tests that run them: the first with
+/// files of its own, the others line by line as they stand.
 const ELSEWHERE: [(&str, &str); 8] = [
     ("Personal data in other logs", "log_scan.rs"),
-    ("A person asks for their data", "exports.rs"),
-    ("Import", "exports.rs"),
-    ("Slots", "slots.rs"),
-    ("Rotation", "keys.rs"),
+    ("A person asks for their data", "guide.rs"),
+    ("Import", "guide.rs"),
+    ("Slots", "guide.rs"),
+    ("Rotation", "guide.rs"),
     ("Backups", "backup.rs"),
     ("Backups by the server", "backup_served.rs"),
     ("The machine or its anchor is gone", "backup.rs"),

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::clock::Clock;
 use crate::id::BackupId;
@@ -104,6 +104,9 @@ pub struct JobView {
 struct Entry {
     view: JobView,
     cancel: bool,
+    /// On the clock that nobody sets: until when something must have been heard of it, and why it has
+    /// failed if not.
+    expected: Option<(i64, &'static str)>,
 }
 
 #[derive(Default)]
@@ -154,7 +157,7 @@ impl Jobs {
     ///
     /// [`Refusal::Conflict`] where one of this kind runs, or one of another that it must not run beside; [`Refusal::Overloaded`] where too many do.
     pub fn begin(&self, kind: JobKind, unit: &'static str) -> Result<Job, Refusal> {
-        let mut inner = self.inner.lock();
+        let mut inner = self.lock();
         let mut running = inner.running.iter();
         if let Some(other) = running.find(|entry| entry.view.kind.excludes(kind)) {
             return Err(Refusal::Conflict(format!(
@@ -181,6 +184,7 @@ impl Jobs {
                 result: Vec::new(),
             },
             cancel: false,
+            expected: None,
         });
         Ok(Job {
             number,
@@ -191,7 +195,7 @@ impl Jobs {
     /// All jobs under way and the last that ended, newest first.
     #[must_use]
     pub fn list(&self) -> Vec<JobView> {
-        let inner = self.inner.lock();
+        let inner = self.lock();
         let running = inner.running.iter().map(|entry| entry.view.clone());
         let mut all: Vec<JobView> = running.chain(inner.ended.iter().cloned()).collect();
         all.sort_by_key(|view| std::cmp::Reverse(view.number));
@@ -206,7 +210,7 @@ impl Jobs {
 
     /// Asks a job to end; whether it runs. It ends at its next step.
     pub fn cancel(&self, number: u64) -> bool {
-        let mut inner = self.inner.lock();
+        let mut inner = self.lock();
         let mut running = inner.running.iter_mut();
         let found = running.find(|entry| entry.view.number == number);
         found.is_some_and(|entry| {
@@ -218,14 +222,14 @@ impl Jobs {
     /// Whether somebody has asked a job to end that runs.
     #[must_use]
     pub fn cancel_asked(&self, number: u64) -> bool {
-        let inner = self.inner.lock();
+        let inner = self.lock();
         let mut running = inner.running.iter();
         running.any(|entry| entry.view.number == number && entry.cancel)
     }
 
     /// Asks every job to end, as the vault closes.
     pub fn cancel_all(&self) {
-        let mut inner = self.inner.lock();
+        let mut inner = self.lock();
         inner
             .running
             .iter_mut()
@@ -235,7 +239,7 @@ impl Jobs {
     /// How many there are and were, in the order of [`JobKind::ALL`].
     #[must_use]
     pub fn counts(&self) -> [JobCounts; JobKind::ALL.len()] {
-        let inner = self.inner.lock();
+        let inner = self.lock();
         let mut at = 0;
         JobKind::ALL.map(|kind| {
             let [done, cancelled, failed] = inner.counts[at];
@@ -253,25 +257,45 @@ impl Jobs {
 
     fn end(&self, number: u64, state: JobState) {
         let now = self.clock.now();
+        self.lock().end(number, state, now);
+    }
+
+    /// Everything, as it stands now: what nobody has been heard of has failed.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
         let mut inner = self.inner.lock();
-        let place = inner.running.iter().position(|e| e.view.number == number);
+        let running = self.clock.running();
+        let given_up = |entry: &Entry| {
+            let (until, why) = entry.expected?;
+            (until < running).then_some((entry.view.number, why))
+        };
+        let given_up: Vec<_> = inner.running.iter().filter_map(given_up).collect();
+        for (number, why) in given_up {
+            inner.end(number, JobState::Failed(why.to_owned()), self.clock.now());
+        }
+        inner
+    }
+}
+
+impl Inner {
+    fn end(&mut self, number: u64, state: JobState, now: Timestamp) {
+        let place = self.running.iter().position(|e| e.view.number == number);
         let Some(place) = place else { return };
-        let mut view = inner.running.swap_remove(place).view;
+        let mut view = self.running.swap_remove(place).view;
         let way = match state {
             JobState::Done => 0,
             JobState::Cancelled => 1,
             JobState::Failed(_) | JobState::Running => 2,
         };
         let kinds = JobKind::ALL.iter();
-        if let Some((_, counts)) = kinds.zip(&mut inner.counts).find(|(k, _)| **k == view.kind) {
+        if let Some((_, counts)) = kinds.zip(&mut self.counts).find(|(k, _)| **k == view.kind) {
             counts[way] += 1;
         }
         view.state = state;
         view.ended_at = Some(now);
-        if inner.ended.len() >= JOBS_KEPT_MAX {
-            inner.ended.pop_front();
+        if self.ended.len() >= JOBS_KEPT_MAX {
+            self.ended.pop_front();
         }
-        inner.ended.push_back(view);
+        self.ended.push_back(view);
     }
 }
 
@@ -289,7 +313,7 @@ impl Job {
     }
 
     fn change(&self, change: impl FnOnce(&mut JobView)) {
-        let mut inner = self.jobs.inner.lock();
+        let mut inner = self.jobs.lock();
         let mut running = inner.running.iter_mut();
         if let Some(entry) = running.find(|entry| entry.view.number == self.number) {
             change(&mut entry.view);
@@ -326,6 +350,25 @@ impl Job {
         self.jobs.cancel_asked(self.number)
     }
 
+    /// Has it fail, for the reason `why`, unless this is called again within `seconds`, or it is ended: whoever
+    /// does it is outside, and may be gone without a word.
+    pub fn expect_within(&self, seconds: i64, why: &'static str) {
+        let until = self.jobs.clock.running().saturating_add(seconds * 1_000);
+        let mut inner = self.jobs.lock();
+        let mut running = inner.running.iter_mut();
+        if let Some(entry) = running.find(|entry| entry.view.number == self.number) {
+            entry.expected = Some((until, why));
+        }
+    }
+
+    /// Whether it has not ended.
+    #[must_use]
+    pub fn running(&self) -> bool {
+        let inner = self.jobs.lock();
+        let mut running = inner.running.iter();
+        running.any(|entry| entry.view.number == self.number)
+    }
+
     /// It did all that it was to do.
     pub fn done(self) {
         self.jobs.end(self.number, JobState::Done);
@@ -359,6 +402,38 @@ mod tests {
         let start = Timestamp::from_second(1_800_000_000).expect("in range");
         let clock = Arc::new(ManualClock::at(start));
         (Jobs::new(clock.clone()), clock)
+    }
+
+    #[test]
+    fn a_job_of_which_nothing_is_heard_has_failed_and_makes_room() {
+        let (jobs, clock) = jobs();
+        let job = jobs.begin(JobKind::Import, "lines").unwrap();
+        job.expect_within(60, "nobody is there");
+        clock.advance(60_000);
+        assert!(job.running());
+        // A sign of life counts from when it came.
+        job.expect_within(60, "nobody is there");
+        clock.advance(60_000);
+        assert_eq!(jobs.list()[0].state, JobState::Running);
+        // The clock on the wall alone does not end it.
+        clock.set(3_600_000);
+        assert_eq!(jobs.list()[0].state, JobState::Running);
+        clock.advance(1);
+        assert_eq!(
+            jobs.list()[0].state,
+            JobState::Failed("nobody is there".into())
+        );
+        let counts = jobs.counts();
+        let import = counts.iter().find(|one| one.kind == JobKind::Import);
+        assert_eq!(import.map(|one| (one.running, one.failed)), Some((0, 1)));
+        assert!(!job.running() && !jobs.cancel(job.number()));
+        // What its holder still says of it changes nothing.
+        let next = jobs.begin(JobKind::Import, "lines").unwrap();
+        job.progress(5, None);
+        job.done();
+        assert_eq!(jobs.list().len(), 2);
+        next.done();
+        assert_eq!(jobs.list()[0].state, JobState::Done);
     }
 
     #[test]

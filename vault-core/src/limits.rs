@@ -216,8 +216,33 @@ pub const IMPORT_LINES_MAX: usize = 200;
 pub const IMPORT_ERRORS_PER_LINE_MAX: usize = 4;
 /// People of one call of an import who are written at a time: their commits become one.
 pub const IMPORT_WRITERS: usize = 16;
-/// How long an import that says nothing stands in the way of another.
-pub const IMPORT_IDLE_SECONDS: i64 = 60;
+/// How long an import that says nothing goes on being one: after that it has failed, and stands in the way of
+/// no other. A blob that is put between two of its calls takes as long at most, or the job is begun anew.
+pub const IMPORT_IDLE_SECONDS: i64 = 300;
+/// Names of fields for files that one line of an import asks purposes for.
+pub const IMPORT_FILES_PER_LINE_MAX: usize = 500;
+/// Longest row of CSV or line of JSON Lines: a record at its limit, with its names and escapes.
+pub const IMPORT_ROW_BYTES_MAX: u64 = 4 * RECORD_BYTES_MAX as u64;
+/// Columns of a CSV file.
+pub const IMPORT_COLUMNS_MAX: usize = 4_096;
+/// Longest text in a package, as it is written: a value at its limit in which every character is escaped.
+pub const IMPORT_TEXT_BYTES_MAX: u64 = 8 << 20;
+/// Deepest nesting of a package: that of a value, and what stands around it.
+pub const IMPORT_DEPTH_MAX: u32 = 64;
+/// Memory that one record of a file, or everything kept of a package beside its records, may come to. A
+/// record of a vault comes to less, whatever it is made of.
+pub const IMPORT_MEMORY_BYTES_MAX: usize = 128 << 20;
+/// Members of a package's ZIP.
+pub const PACKAGE_MEMBERS_MAX: usize = 100_000;
+/// Longest manifest of a package.
+pub const PACKAGE_MANIFEST_BYTES_MAX: u64 = 32 << 20;
+/// Bytes that are read to find what a ZIP holds: so many members with their names have less.
+pub const PACKAGE_DIRECTORY_BYTES_MAX: u64 = 16 << 20;
+/// Bytes that every package may unpack to.
+pub const PACKAGE_UNPACKED_BYTES: u64 = 256 << 20;
+/// How many times the length of its file a package may unpack to besides. Files in it are not packed, and
+/// texts of people become a tenth; ZIPs made to fill disks have a thousand times and more.
+pub const PACKAGE_RATIO_MAX: u64 = 200;
 /// Rows of a person that one commit of a rotation of keys seals again.
 pub const ROTATION_COMMIT_ROWS: usize = 1_000;
 /// Bytes of them, after which the commit ends with the row at hand.

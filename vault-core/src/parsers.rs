@@ -9,13 +9,17 @@ use serde_json::Value;
 
 use crate::answer::AnswerRow;
 use crate::audit::Entry;
-use crate::backup::ledger::LedgerEntry;
-use crate::backup::registry::{BackupRow, SummaryRow};
+use crate::audit::signer::Signers;
+use crate::backup::Manifest;
+pub use crate::backup::bytes::{ObjectPlace, Row, key_head, key_rows, object, object_rows};
+use crate::backup::ledger::{self, Ledger, LedgerCopy, LedgerEntry, LedgerError, Replay};
+use crate::backup::registry::{BackupRow, BackupSummary, BackupView, SummaryRow};
+use crate::backup::registry::{summarise, view_of};
 use crate::blob::Blob;
 use crate::commit::State;
 use crate::consent::ConsentEvent;
 use crate::crypto::Secret;
-use crate::id::{RecordId, SessionId, SubjectId, VaultId};
+use crate::id::{BackupId, RecordId, SessionId, SubjectId, VaultId};
 use crate::keys::keyset::Keyset;
 use crate::keys::shred;
 use crate::keys::system::{INDEX_BYTES, PERSON_BYTES, SystemKeys};
@@ -25,6 +29,7 @@ use crate::record::MetaRow;
 use crate::refusal::Refusal;
 use crate::row;
 use crate::session::{Bearer, SessionRow};
+use crate::store::{MemoryStore, Store};
 use crate::vault::{self, PolicyRow, RotationRow, Tie, TokenRow};
 
 /// A stored form by its name in docs/format.md, and what reads it and writes it again; `None` for
@@ -162,4 +167,72 @@ pub fn wanted(
         .collection(collection)
         .ok_or(Refusal::NotFound("collection"))?;
     vault::wanted_form(policy, collection, conditions, set)
+}
+
+/// Reads the manifest of a backup; an error says what is wrong with it, and no more.
+///
+/// # Errors
+///
+/// Words for whoever looks at a target.
+pub fn manifest(bytes: &[u8], backup: BackupId) -> Result<Manifest, String> {
+    Manifest::parse(bytes, &backup.to_string())
+}
+
+/// The manifest with this key's signature, as it lies at a target.
+#[must_use]
+pub fn signed_manifest(mut manifest: Manifest, seed: &Secret<32>) -> Vec<u8> {
+    manifest.sign(seed);
+    serde_json::to_vec_pretty(&manifest).expect("a manifest is JSON")
+}
+
+/// Reads a copy of the erasure ledger.
+///
+/// # Errors
+///
+/// Those of [`Ledger::read`].
+pub fn erasure_ledger(
+    bytes: &[u8],
+    vault: VaultId,
+    key: &Secret<32>,
+    seed: &Secret<32>,
+) -> Result<Replay, LedgerError> {
+    let copies = vec![LedgerCopy::new("a copy", bytes)];
+    Ledger::read(copies, key, &Signers::new(vault, seed, &[]), vault, 0)
+}
+
+/// A copy of the erasure ledger with these entries, a row each as [`FORMS`] has them, and behind each a head.
+/// `None` if one of them is no entry.
+#[must_use]
+pub fn erasure_ledger_of(
+    entries: &[&[u8]],
+    vault: VaultId,
+    key: &Secret<32>,
+    seed: &Secret<32>,
+) -> Option<Vec<u8>> {
+    let entries: Result<Vec<LedgerEntry>, _> = entries.iter().map(|row| row::decode(row)).collect();
+    let mut bytes = ledger::header(vault).to_vec();
+    let mut tip = ledger::Tip::start(vault);
+    for entry in entries.ok()? {
+        let time = jiff::Timestamp::from_millisecond(entry.at).ok()?;
+        let mut frames = Vec::new();
+        let store = MemoryStore::default();
+        let written = store.write(&mut |tx| {
+            (tip, frames) = ledger::extend(tx, vault, key, tip, std::slice::from_ref(&entry))?;
+            Ok(())
+        });
+        written.ok()?;
+        let head = ledger::Head { tip, time };
+        bytes.extend([frames, head.frame(vault, seed, key)].concat());
+    }
+    Some(bytes)
+}
+
+/// A row of the registry as callers see it: a backup, or the summary.
+#[must_use]
+pub fn registry(bytes: &[u8]) -> (Option<BackupView>, Option<BackupSummary>) {
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    let backup = row::decode::<BackupRow>(bytes).ok();
+    let backup = backup.map(|row| view_of(BackupId::from_bytes([0; 16]), row, now));
+    let summary = row::decode::<SummaryRow>(bytes).ok();
+    (backup, summary.map(|row| summarise(&row, now)))
 }

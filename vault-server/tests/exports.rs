@@ -230,9 +230,14 @@ fn lines_are_written_once_and_what_is_wrong_with_one_is_told_and_spoils_no_other
     );
     let errors = &done.body["errors"];
     assert_eq!(
-        (&errors[0]["line"], &errors[0]["pointer"]),
-        (&json!(2), &json!("/email"))
+        (
+            &errors[0]["line"],
+            &errors[0]["collection"],
+            &errors[0]["pointer"]
+        ),
+        (&json!(2), &json!("profile"), &json!("/email"))
     );
+    assert_eq!(done.body["records"][0]["files"], json!({}));
     assert!(!done.body.to_string().contains("canary"));
     let again = bench.call(&bot, "POST", "/v1/import", body.clone());
     assert_eq!(
@@ -269,6 +274,14 @@ fn lines_are_written_once_and_what_is_wrong_with_one_is_told_and_spoils_no_other
             .count(),
         2
     );
+    // Of files only names are sent, and their number is bounded.
+    for files in [json!("scan"), json!([1]), json!(vec!["scan"; 501])] {
+        let mut wrong = record(1, "ann", "messages", json!({"text": "x"}));
+        wrong["files"] = files;
+        let wrong = json!({"import": "d", "last": true, "lines": [wrong]});
+        let refused = bench.call(&bot, "POST", "/v1/import", wrong);
+        assert_eq!(refused.body["errors"][0]["pointer"], "/lines/0");
+    }
     // Whoever may make nobody imports nobody.
     let agent = bench.key("agent");
     let refused = json!({"import": "c", "last": true, "lines": [record(1, "cy", "messages", json!({"text": "x"}))]});

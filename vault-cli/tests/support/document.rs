@@ -27,6 +27,23 @@ pub(crate) fn lines_of(page: &str, opening: &str) -> Vec<String> {
     found
 }
 
+/// The commands of a section: its indented lines.
+pub(crate) fn commands_of(page: &str, section: &str) -> Vec<String> {
+    let (_, rest) = page
+        .split_once(&format!("\n## {section}\n"))
+        .expect("the section");
+    let section = rest.split("\n## ").next().unwrap();
+    let lines = section.lines().filter_map(|line| line.strip_prefix("    "));
+    lines.map(str::to_owned).collect()
+}
+
+/// The text of the block that begins with this.
+pub(crate) fn block_of(page: &str, opening: &str) -> String {
+    let lines = lines_of(page, opening);
+    assert!(!lines.is_empty(), "{opening}");
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
 /// Runs one line in a directory, as somebody would at a shell, with the passphrase in the file `pass`.
 pub(crate) fn shell(root: &Path, line: &str) -> Outcome {
     let program = env!("CARGO_BIN_EXE_vault-cli");

@@ -144,6 +144,16 @@ impl PartKey {
         Self(x25519::Identity::generate())
     }
 
+    /// Reads the text of one.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        Some(Self(text.trim().parse().ok()?))
+    }
+
+    /// Its text, which opens the rows.
+    pub(super) fn text(&self) -> Zeroizing<String> {
+        Zeroizing::new(self.0.to_string().expose_secret().to_owned())
+    }
+
     /// Begins a file of rows.
     pub(super) fn seal_to<W: Write>(
         &self,
@@ -221,7 +231,7 @@ impl Identity {
             .take(IDENTITY_BYTES_MAX)
             .read_to_string(&mut text)
             .ok()?;
-        Some(PartKey(text.trim().parse().ok()?))
+        PartKey::parse(&text)
     }
 }
 

@@ -7,6 +7,7 @@
 //! erased could still be brought back.
 
 mod bundle;
+pub(crate) mod bytes;
 mod error;
 mod format;
 pub(crate) mod gone;

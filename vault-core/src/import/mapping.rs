@@ -5,7 +5,10 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::DeserializeSeed;
 use serde_json::{Value, json};
+
+use super::bounds::{Bounded, Budget};
 
 /// A mapping, read and checked for itself; names of collections and fields are the policy's to know.
 #[derive(Debug)]
@@ -107,12 +110,12 @@ struct Meta {
 }
 
 impl Mapping {
-    /// The column that a field comes from.
+    /// The column that a field of a collection comes from.
     #[must_use]
-    pub fn column_of(&self, field: &str) -> Option<&str> {
+    pub fn column_of(&self, collection: &str, field: &str) -> Option<&str> {
         let mut columns = self.columns.iter();
         columns
-            .find(|column| column.field == field)
+            .find(|column| column.collection == collection && column.field == field)
             .map(|column| &*column.name)
     }
 
@@ -226,7 +229,13 @@ impl Conversion {
                 "false" | "no" | "n" | "0" => Ok(Value::Bool(false)),
                 _ => Err("bool"),
             },
-            Self::Json => serde_json::from_str(text).map_err(|_| "json"),
+            Self::Json => {
+                let mut budget = Budget::new();
+                let mut parser = serde_json::Deserializer::from_str(text);
+                let read = Bounded(&mut budget).deserialize(&mut parser);
+                read.and_then(|value| parser.end().map(|()| value))
+                    .map_err(|_| "json")
+            }
             Self::DateDmy => match parts[..] {
                 [day, month, year] => date(year, month, day),
                 _ => Err("date"),
@@ -262,6 +271,15 @@ mod tests {
         ] {
             assert_eq!(conversion.apply(text), value);
         }
+    }
+
+    #[test]
+    fn a_column_is_found_by_its_collection_too() {
+        let text = "[identity]\nchannel = \"web\"\nuser = \"id\"\n[columns]\nA = \"profile.name\"\nB = \"orders.name\"\n";
+        let mapping = Mapping::parse(text).unwrap();
+        assert_eq!(mapping.column_of("orders", "name"), Some("B"));
+        assert_eq!(mapping.column_of("profile", "name"), Some("A"));
+        assert_eq!(mapping.column_of("orders", "text"), None);
     }
 
     #[test]

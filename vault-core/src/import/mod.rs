@@ -3,14 +3,20 @@
 //! Knows forms of files; knows nothing of a vault. Reads as it goes, a line at a time. An error says which
 //! line and column, never what stands there.
 
+mod archive;
+mod bounds;
 mod mapping;
 mod package;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use serde_json::{Map, Value};
 
+pub use archive::{Archive, ArchiveError};
+pub use bounds::TooLarge;
 pub use mapping::{Mapping, MappingError};
-pub use package::{Archive, ArchiveError, read_document};
+pub use package::read_document;
 pub use rows::read_rows;
 
 use crate::vault::ImportLine;
@@ -24,8 +30,6 @@ pub struct Attachment {
     pub media_type: String,
     /// The member of the ZIP that holds it, if one does.
     pub member: Option<String>,
-    /// What it may be written for: of the package's purposes, one without consent first.
-    pub purpose: Option<String>,
     /// Bytes of content.
     pub size: u64,
 }
@@ -55,7 +59,7 @@ pub struct LineError {
 /// Whoever takes the pieces; `false` ends the reading.
 pub type Taker<'a> = dyn FnMut(Piece) -> bool + 'a;
 
-/// Why a file cannot be read on.
+/// Why a file cannot be read on. What each says holds nothing of the file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
@@ -77,9 +81,29 @@ pub enum ReadError {
         /// Its number.
         line: u64,
     },
+    /// It would fill memory.
+    #[error("the file is too large: {0}")]
+    TooLarge(TooLarge),
+    /// A record of it would.
+    #[error("record {line} is too large: {what}")]
+    RowTooLarge {
+        /// Its number; 0 for the header.
+        line: u64,
+        /// What there is too much of.
+        what: TooLarge,
+    },
     /// A version that is not ours.
     #[error("the package has version {0}, and this program knows 1")]
     Version(u64),
+}
+
+impl From<std::io::Error> for ReadError {
+    fn from(error: std::io::Error) -> Self {
+        match TooLarge::of(&error) {
+            Some(what) => Self::TooLarge(what),
+            None => Self::Io(error),
+        }
+    }
 }
 
 fn text(value: &Value, name: &str) -> Option<String> {

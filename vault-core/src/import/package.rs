@@ -1,21 +1,22 @@
-//! Our own package, taken back: the document as a stream, and the ZIP around it, checked first.
+//! Our own package, taken back: the document, as a stream.
+//!
+//! Kept are the person, what they said, and the record at hand; of each no more than
+//! [`IMPORT_MEMORY_BYTES_MAX`](crate::limits::IMPORT_MEMORY_BYTES_MAX). Everything else is passed over.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, Read, Seek};
+use std::io::{self, Read};
 
 use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 use serde_json::{Map, Value};
 
+use super::bounds::{Bounded, Budget, Guarded, TooLarge};
 use super::{Attachment, Piece, ReadError, Taker, text, without_nulls};
-use crate::audit::hex;
 use crate::consent::ConsentState;
-use crate::crypto::Sha256Stream;
+use crate::limits::IMPORT_FILES_PER_LINE_MAX;
 use crate::vault::{ImportLine, ImportWhat};
-
-/// Longest manifest that is read.
-const MANIFEST_BYTES_MAX: u64 = 64 << 20;
 
 /// Reads a document, a record at a time.
 ///
@@ -24,19 +25,22 @@ const MANIFEST_BYTES_MAX: u64 = 64 << 20;
 ///
 /// # Errors
 ///
-/// [`ReadError::Document`] for anything else, or one that was cut short; [`ReadError::Version`].
+/// [`ReadError::Document`] for anything else, or one that was cut short; [`ReadError::TooLarge`] for one that
+/// would fill memory; [`ReadError::Version`].
 pub fn read_document(from: impl Read, take: &mut Taker<'_>) -> Result<(), ReadError> {
     let mut state = State {
         version: None,
         identity: None,
         consents: Vec::new(),
-        by_consent: Vec::new(),
-        collections: Value::Null,
+        head: Budget::new(),
+        entry_spent: false,
+        begun: false,
         number: 0,
         ended: false,
         take,
     };
-    let mut reader = serde_json::Deserializer::from_reader(io::BufReader::new(from));
+    let from = io::BufReader::new(Guarded::new(from));
+    let mut reader = serde_json::Deserializer::from_reader(from);
     let read = Document(&mut state).deserialize(&mut reader);
     let read = read.and_then(|()| match state.ended {
         true => Ok(()),
@@ -49,7 +53,10 @@ pub fn read_document(from: impl Read, take: &mut Taker<'_>) -> Result<(), ReadEr
             state.rest();
             Ok(())
         }
-        (_, Err(error)) if error.is_io() => Err(ReadError::Io(error.into())),
+        (_, Err(_)) if state.head.spent() || state.entry_spent => {
+            Err(ReadError::TooLarge(TooLarge::MEMORY))
+        }
+        (_, Err(error)) if error.is_io() => Err(io::Error::from(error).into()),
         (_, Err(error)) => Err(ReadError::Document { line: error.line() }),
     }
 }
@@ -59,26 +66,35 @@ struct State<'t, 'f> {
     identity: Option<(String, String)>,
     /// Purpose and event.
     consents: Vec<(String, Value)>,
-    /// Purposes that rest on consent.
-    by_consent: Vec<String>,
-    collections: Value,
+    /// What everything beside the records may still come to.
+    head: Budget,
+    /// Whether a record came to more than one may.
+    entry_spent: bool,
+    /// Whether the records were reached.
+    begun: bool,
     number: u64,
     /// Whether whoever takes the pieces wants no more.
     ended: bool,
     take: &'t mut Taker<'f>,
 }
 
-/// The events up to the last that gives, in the order of time; and those after it.
+/// The events up to the last that gives, in the order of time; those after it stay.
 fn split(consents: &mut Vec<(String, Value)>) -> Vec<(String, Value)> {
-    let last_given = |purpose: &str, all: &[(String, Value)]| {
-        all.iter()
-            .rposition(|(of, event)| of == purpose && event["state"] == "given")
-    };
-    let all = std::mem::take(consents);
-    let (before, after) = (0..all.len())
-        .partition::<Vec<_>, _>(|at| last_given(&all[*at].0, &all).is_some_and(|last| *at <= last));
-    consents.extend(after.into_iter().map(|at| all[at].clone()));
-    before.into_iter().map(|at| all[at].clone()).collect()
+    let mut last_given = BTreeMap::new();
+    for (at, (purpose, event)) in consents.iter().enumerate() {
+        if event["state"] == "given" {
+            last_given.insert(purpose.clone(), at);
+        }
+    }
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    for (at, one) in std::mem::take(consents).into_iter().enumerate() {
+        match last_given.get(&one.0).is_some_and(|last| at <= *last) {
+            true => before.push(one),
+            false => after.push(one),
+        }
+    }
+    *consents = after;
+    before
 }
 
 impl State<'_, '_> {
@@ -115,6 +131,9 @@ impl State<'_, '_> {
 
     /// What has to stand before the records.
     fn begin(&mut self) -> bool {
+        if std::mem::replace(&mut self.begun, true) {
+            return false;
+        }
         let before = split(&mut self.consents);
         self.give(ImportWhat::Person, Vec::new())
             && before
@@ -127,18 +146,6 @@ impl State<'_, '_> {
         let _ = rest
             .into_iter()
             .all(|(purpose, event)| self.consent(purpose, event));
-    }
-
-    fn purpose_of(&self, collection: &str, field: &str) -> Option<String> {
-        let named = |list: &Value, name: &str| {
-            let mut items = list.as_array().into_iter().flatten();
-            items.find(|one| one["name"] == name).cloned()
-        };
-        let field = named(&named(&self.collections, collection)?["fields"], field)?;
-        let purposes = field["purposes"].as_array()?.iter();
-        let mut purposes: Vec<&str> = purposes.filter_map(Value::as_str).collect();
-        purposes.sort_by_key(|purpose| self.by_consent.iter().any(|one| one == purpose));
-        purposes.first().map(|purpose| (*purpose).to_owned())
     }
 
     fn record(&mut self, record: Value) -> bool {
@@ -162,12 +169,14 @@ impl State<'_, '_> {
         for (name, value) in fields {
             if masked.contains(&&*name) {
                 self.ended |= !(self.take)(Piece::Skipped);
+                if self.ended {
+                    return false;
+                }
                 continue;
             }
             match (&value["media_type"], &value["sha256"], &value["size"]) {
                 (Value::String(media_type), Value::String(_), Value::Number(size)) => {
                     files.push(Attachment {
-                        purpose: self.purpose_of(&collection, &name),
                         field: name,
                         media_type: media_type.clone(),
                         member: text(&value, "file"),
@@ -178,6 +187,9 @@ impl State<'_, '_> {
                     body.insert(name, value);
                 }
             }
+        }
+        if files.len() > IMPORT_FILES_PER_LINE_MAX {
+            return false;
         }
         if let Some(Value::Object(meta)) = record.remove("_meta") {
             let meta = without_nulls(meta);
@@ -192,6 +204,7 @@ impl State<'_, '_> {
             collection,
             body,
             purpose: None,
+            files: files.iter().map(|file| file.field.clone()).collect(),
         };
         self.give(what, files)
     }
@@ -208,26 +221,21 @@ impl State<'_, '_> {
                 self.identity = text(one, "channel").zip(text(one, "user"));
                 self.identity.is_some()
             }
-            "purposes" => {
-                let all = value.as_array().into_iter().flatten();
-                let consent = all.filter(|one| one["basis"] == "consent");
-                self.by_consent = consent.filter_map(|one| text(one, "name")).collect();
-                true
-            }
-            "collections" => {
-                self.collections = value;
-                true
-            }
             "consents" => {
-                for one in value.as_array().into_iter().flatten() {
-                    let purpose = text(one, "purpose").unwrap_or_default();
-                    let events = one["events"].as_array().into_iter().flatten();
-                    self.consents
-                        .extend(events.map(|event| (purpose.clone(), event.clone())));
+                let Value::Array(all) = value else {
+                    return true;
+                };
+                for mut one in all {
+                    let purpose = text(&one, "purpose").unwrap_or_default();
+                    if let Value::Array(events) = one["events"].take() {
+                        let events = events.into_iter();
+                        self.consents
+                            .extend(events.map(|event| (purpose.clone(), event)));
+                    }
                 }
                 // By time; the sort keeps the order of those at one instant.
                 self.consents.sort_by(|a, b| {
-                    let at = |one: &(String, Value)| text(&one.1, "at").unwrap_or_default();
+                    let at = |one: &(String, Value)| one.1["at"].as_str().map(str::to_owned);
                     at(a).cmp(&at(b))
                 });
                 true
@@ -266,16 +274,15 @@ impl<'de> Visitor<'de> for Document<'_, '_, '_> {
                     }
                     map.next_value_seed(Records(state))?;
                 }
-                "accesses" => drop(map.next_value::<IgnoredAny>()?),
-                "end" => {
-                    whole = true;
-                    map.next_value::<IgnoredAny>()?;
-                }
-                name => {
-                    let value = map.next_value::<Value>()?;
-                    if !state.member(name, value) {
+                "consents" | "format" | "person" | "version" => {
+                    let value = map.next_value_seed(Bounded(&mut state.head))?;
+                    if !state.member(&name, value) {
                         return Err(not_ours());
                     }
+                }
+                name => {
+                    whole |= name == "end";
+                    map.next_value::<IgnoredAny>()?;
                 }
             }
         }
@@ -304,84 +311,16 @@ impl<'de> Visitor<'de> for Records<'_, '_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        while let Some(record) = list.next_element::<Value>()? {
+        loop {
+            let mut budget = Budget::new();
+            let record = list.next_element_seed(Bounded(&mut budget));
+            self.0.entry_spent = budget.spent();
+            let Some(record) = record? else {
+                return Ok(());
+            };
             if !self.0.record(record) {
                 return Err(A::Error::custom("no record of ours"));
             }
         }
-        Ok(())
-    }
-}
-
-/// Why a ZIP is no package of ours.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ArchiveError {
-    /// A member is not what the manifest says.
-    #[error("a member of the package is not what its manifest says")]
-    Damaged,
-    /// The system refused.
-    #[error("could not read the file")]
-    Io(#[source] io::Error),
-    /// No manifest, or no `data.json`, or no ZIP.
-    #[error("this is no package of ours: a ZIP with manifest.json and data.json")]
-    NotOurs,
-}
-
-/// A package as a ZIP, whose members have been checked against its manifest.
-pub struct Archive<R>(zip::ZipArchive<R>);
-
-impl<R: Read + Seek> Archive<R> {
-    /// Reads the manifest and holds every member to it. Members are read by name and never become files.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`ArchiveError`].
-    pub fn open(from: R) -> Result<Self, ArchiveError> {
-        let mut zip = zip::ZipArchive::new(from).map_err(|_| ArchiveError::NotOurs)?;
-        let manifest: Value = {
-            let member = zip
-                .by_name("manifest.json")
-                .map_err(|_| ArchiveError::NotOurs)?;
-            serde_json::from_reader(member.take(MANIFEST_BYTES_MAX))
-                .map_err(|_| ArchiveError::NotOurs)?
-        };
-        let members = manifest["members"]
-            .as_array()
-            .ok_or(ArchiveError::NotOurs)?;
-        let mut document = false;
-        for one in members {
-            let name = one["name"].as_str().ok_or(ArchiveError::NotOurs)?;
-            document |= name == "data.json";
-            let mut member = zip.by_name(name).map_err(|_| ArchiveError::Damaged)?;
-            let (mut digest, mut bytes, mut part) =
-                (Sha256Stream::default(), 0_u64, vec![0; 64 << 10]);
-            let wanted = one["bytes"].as_u64().unwrap_or(u64::MAX);
-            loop {
-                let read = member.read(&mut part).map_err(|_| ArchiveError::Damaged)?;
-                bytes += read as u64;
-                // More than was promised is not read to its end.
-                if read == 0 || bytes > wanted {
-                    break;
-                }
-                digest.update(&part[..read]);
-            }
-            if bytes != wanted || one["sha256"] != hex(&digest.finish()) {
-                return Err(ArchiveError::Damaged);
-            }
-        }
-        match document {
-            true => Ok(Self(zip)),
-            false => Err(ArchiveError::NotOurs),
-        }
-    }
-
-    /// A member's content.
-    ///
-    /// # Errors
-    ///
-    /// [`ArchiveError::NotOurs`] where there is none of this name.
-    pub fn member(&mut self, name: &str) -> Result<impl Read + '_, ArchiveError> {
-        self.0.by_name(name).map_err(|_| ArchiveError::NotOurs)
     }
 }

@@ -3,15 +3,23 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, Read};
 
+use serde::de::DeserializeSeed;
 use serde_json::{Map, Value};
 
+use super::bounds::{Allowance, Allowed, Bounded, Budget, TooLarge};
 use super::mapping::{Column, Mapping, Source};
 use super::{LineError, Piece, ReadError, Taker};
-use crate::limits::RECORD_BYTES_MAX;
+use crate::limits::{IMPORT_COLUMNS_MAX, IMPORT_ROW_BYTES_MAX};
 use crate::vault::{ImportLine, ImportWhat};
 
-/// Longest line of JSON Lines: a record at its limit, with its names and escapes.
-const LINE_BYTES_MAX: u64 = 4 * RECORD_BYTES_MAX as u64;
+const ROW: TooLarge = TooLarge {
+    what: "bytes of one record; perhaps a quotation mark has no end",
+    limit: IMPORT_ROW_BYTES_MAX,
+};
+const COLUMNS: TooLarge = TooLarge {
+    what: "columns",
+    limit: IMPORT_COLUMNS_MAX as u64,
+};
 
 /// Reads every row: one line for each collection that it has something for.
 ///
@@ -89,6 +97,7 @@ fn give(
             collection: collection.to_owned(),
             body,
             purpose: mapping.purpose.clone(),
+            files: Vec::new(),
         };
         let line = line(number, channel.clone(), user.clone(), what);
         if !take(Piece::Line(Box::new(line), Vec::new())) {
@@ -119,16 +128,26 @@ fn value(column: &Column, cell: Option<Value>) -> Result<Option<Value>, &'static
 }
 
 fn csv_rows(mapping: &Mapping, from: impl Read, take: &mut Taker<'_>) -> Result<(), ReadError> {
+    // A record that has no end is cut off: each may take so much from the file, and what the reader
+    // holds already.
+    let room = Allowance::new(ROW);
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(mapping.delimiter)
         .flexible(true)
-        .from_reader(from);
+        .from_reader(Allowed::new(from, &room));
     let row = |error: csv::Error, line| match error.into_kind() {
-        csv::ErrorKind::Io(error) => ReadError::Io(error),
+        csv::ErrorKind::Io(error) => match TooLarge::of(&error) {
+            Some(what) => ReadError::RowTooLarge { line, what },
+            None => ReadError::Io(error),
+        },
         _ => ReadError::Row { line },
     };
     let header = reader.headers().map_err(|error| row(error, 0))?;
     let header_len = header.len();
+    if header_len > IMPORT_COLUMNS_MAX {
+        let (line, what) = (0, COLUMNS);
+        return Err(ReadError::RowTooLarge { line, what });
+    }
     // Spreadsheets put a byte order mark before the first name.
     let plain = |name: &str| name.trim_start_matches('\u{feff}').to_owned();
     let places: BTreeMap<String, usize> = header
@@ -151,6 +170,7 @@ fn csv_rows(mapping: &Mapping, from: impl Read, take: &mut Taker<'_>) -> Result<
     let mut number = 0;
     loop {
         number += 1;
+        room.renew();
         match reader.read_record(&mut record) {
             Ok(false) => return Ok(()),
             Ok(true) => {}
@@ -197,26 +217,31 @@ fn json_lines(mapping: &Mapping, from: impl Read, take: &mut Taker<'_>) -> Resul
     loop {
         text.clear();
         number += 1;
-        let mut limited = (&mut reader).take(LINE_BYTES_MAX);
+        let mut limited = (&mut reader).take(IMPORT_ROW_BYTES_MAX);
         let read = limited.read_until(b'\n', &mut text);
         if read.map_err(ReadError::Io)? == 0 {
             return Ok(());
         }
-        if text.len() as u64 == LINE_BYTES_MAX {
-            return Err(ReadError::Row { line: number });
-        }
-        if text.trim_ascii().is_empty() {
-            continue;
-        }
-        let going_on = match serde_json::from_slice::<Value>(&text) {
-            Ok(Value::Object(members)) => {
-                give(mapping, number, &|name| members.get(name).cloned(), take)
+        let wrong = |code| {
+            let (line, column) = (number, String::new());
+            Piece::Wrong(LineError { line, column, code })
+        };
+        let going_on = if text.len() as u64 == IMPORT_ROW_BYTES_MAX && !text.ends_with(b"\n") {
+            reader.skip_until(b'\n').map_err(ReadError::Io)?;
+            take(wrong("too_large"))
+        } else if text.trim_ascii().is_empty() {
+            true
+        } else {
+            let mut budget = Budget::new();
+            let mut parser = serde_json::Deserializer::from_slice(&text);
+            let read = Bounded(&mut budget).deserialize(&mut parser);
+            match read.and_then(|value| parser.end().map(|()| value)) {
+                Ok(Value::Object(members)) => {
+                    give(mapping, number, &|name| members.get(name).cloned(), take)
+                }
+                _ if budget.spent() => take(wrong("too_large")),
+                _ => take(wrong("json")),
             }
-            _ => take(Piece::Wrong(LineError {
-                line: number,
-                column: String::new(),
-                code: "json",
-            })),
         };
         if !going_on {
             return Ok(());

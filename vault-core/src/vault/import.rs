@@ -54,6 +54,8 @@ pub enum ImportWhat {
         /// Stated for the write; where absent, for each field one that its role serves, and where there
         /// is one that needs no consent, that.
         purpose: Option<String>,
+        /// Fields whose files are put into the record afterwards: told is what each is written for.
+        files: Vec<String>,
     },
     /// What the person said.
     Consent {
@@ -72,8 +74,8 @@ pub enum ImportWhat {
 
 /// Lines that come together.
 pub struct ImportBatch {
-    /// Names the import, among those of the same API key: the same lines under the same name are written
-    /// once.
+    /// Names the import, whoever sends it: the same lines under the same name are written once, also with
+    /// another API key than the first time.
     pub import: String,
     /// At most 200, in the order of the file.
     pub lines: Vec<ImportLine>,
@@ -92,6 +94,9 @@ pub struct ImportBatch {
 pub struct ImportError {
     /// Its number in the file.
     pub line: u64,
+    /// Of which collection, where the line is a record.
+    #[serde(default)]
+    pub collection: Option<String>,
     /// Where, as a JSON pointer into the line's record; empty for the whole line.
     pub pointer: String,
     /// The code of the refusal or of what is wrong there.
@@ -109,6 +114,8 @@ pub struct ImportedLine {
     pub record: Option<RecordId>,
     /// Whose.
     pub subject: SubjectId,
+    /// Of fields whose files are to be put: the purpose that each is written for.
+    pub files: Vec<(String, String)>,
 }
 
 /// What became of a batch.
@@ -129,8 +136,11 @@ pub(super) struct Imports(Mutex<Option<Running>>);
 struct Running {
     name: String,
     job: Job,
-    seen_at: i64,
 }
+
+/// Why an import has failed that says no more.
+const GIVEN_UP: &str =
+    "whoever ran it has not been heard of for five minutes; the same command goes on with it";
 
 /// What is remembered of a person's part of a batch.
 #[derive(Clone, Serialize, Deserialize)]
@@ -190,7 +200,7 @@ impl Fault {
         );
         Self {
             at,
-            errors: errors_of(lines[at].line, refusal),
+            errors: errors_of(&lines[at], refusal),
             ends_all: ends_all.then(|| refusal.code()),
         }
     }
@@ -214,9 +224,14 @@ impl Fault {
     }
 }
 
-fn errors_of(line: u64, refusal: &Refusal) -> Vec<ImportError> {
+fn errors_of(line: &ImportLine, refusal: &Refusal) -> Vec<ImportError> {
+    let collection = match &line.what {
+        ImportWhat::Record { collection, .. } => Some(collection),
+        _ => None,
+    };
     let one = |pointer: String, code: &str, detail: String| ImportError {
-        line,
+        line: line.line,
+        collection: collection.cloned(),
         pointer,
         code: code.to_owned(),
         detail,
@@ -276,6 +291,31 @@ fn purposes<'p>(
         ));
     }
     parts
+}
+
+/// What each file of a line is written for.
+fn files(policy: &Policy, role: &str, line: &ImportLine) -> Vec<(String, String)> {
+    let ImportWhat::Record {
+        collection,
+        purpose,
+        files,
+        ..
+    } = &line.what
+    else {
+        return Vec::new();
+    };
+    let (Some(role), Some(found)) = (policy.role(role), policy.collection(collection)) else {
+        return Vec::new();
+    };
+    let one = |field: &String| {
+        let by_policy = || {
+            purposes(policy, role, found, std::iter::once(field))
+                .swap_remove(0)
+                .0
+        };
+        (field.clone(), purpose.clone().unwrap_or_else(by_policy))
+    };
+    files.iter().map(one).collect()
 }
 
 /// A record's body in parts, each with the purpose that it is written for.
@@ -342,6 +382,7 @@ fn write(
             collection,
             body,
             purpose,
+            files: _,
         } => {
             let kind = desk.collection_kind(collection)?;
             let mut made = None;
@@ -437,10 +478,12 @@ fn said(lines: &[ImportLine]) -> [u8; 32] {
     let all = lines.iter().map(|line| {
         let what = match &line.what {
             ImportWhat::Person => json!(null),
+            // What its files are written for follows from these.
             ImportWhat::Record {
                 collection,
                 body,
                 purpose,
+                files: _,
             } => json!([collection, body, purpose]),
             ImportWhat::Consent {
                 purpose,
@@ -530,7 +573,7 @@ impl Vault {
         let policy = self.policy_of(&self.snapshot()?)?;
         let role = call.principal.role().to_owned();
         let first = lines.first().map_or(0, |line| line.line);
-        let once = Once::new(&format!("import/{}/{first}", batch.import), said(&lines));
+        let once = Once::of_import(&batch.import, first, said(&lines));
         let mut skip: Vec<Fault> = Vec::new();
         loop {
             let group = Group {
@@ -538,9 +581,9 @@ impl Vault {
                 subject: None,
                 once: (!batch.dry_run).then(|| once.clone()),
             };
-            let (policy, lines, role) = (policy.clone(), lines.clone(), role.clone());
             let (skipped, dry_run) = (skip.clone(), batch.dry_run);
-            let tried = lines.clone();
+            let tried = (policy.clone(), lines.clone(), role.clone());
+            let (policy, lines, role) = tried.clone();
             let done = self.together(call, group, move |desk, before| match before {
                 Some(before) => Ok(Clone::clone(before)),
                 None => attempt(desk, &policy, &role, &lines, &skipped, dry_run),
@@ -551,7 +594,18 @@ impl Vault {
                         repeated,
                         kept,
                         subject,
-                    } => return Ok(told(repeated, kept, subject)),
+                    } => {
+                        let (policy, lines, role) = tried;
+                        let files = |line: u64| {
+                            let mut all = lines.iter().filter(|one| one.line == line);
+                            // Parts of a row share its number; a line with files is a row of its own.
+                            let with_files = all.find_map(|one| {
+                                Some(files(&policy, &role, one)).filter(|files| !files.is_empty())
+                            });
+                            with_files.unwrap_or_default()
+                        };
+                        return Ok(told(repeated, kept, subject, &files));
+                    }
                     Attempt::Failed(failed) => failed,
                 },
                 Err(Attempt::Failed(failed)) => failed,
@@ -561,7 +615,7 @@ impl Vault {
             }
             let none = failed.is_empty();
             skip.extend(failed);
-            if none || skip.len() >= tried.len() {
+            if none || skip.len() >= tried.1.len() {
                 let errors = skip.into_iter().flat_map(|fault| fault.errors);
                 return Ok(Imported {
                     errors: errors.collect(),
@@ -571,46 +625,40 @@ impl Vault {
         }
     }
 
-    /// Notes that an import is under way; one at a time.
+    /// Notes that an import is under way; one at a time. One that has not been heard of for a while has failed
+    /// ([`crate::jobs`]), and so has, for another, one that somebody has ended.
     fn import_goes_on(&self, batch: &ImportBatch) -> Result<(), Refusal> {
-        let now = self.engine.running();
         let mut running = self.imports.0.lock();
-        let idle = |one: &Running| now - one.seen_at > IMPORT_IDLE_SECONDS * 1_000;
-        if running
-            .as_ref()
-            .is_some_and(|one| one.name != batch.import && idle(one))
-        {
-            // Whoever ran it is gone: it has failed, and can be begun again.
+        if running.as_ref().is_some_and(|one| !one.job.running()) {
             *running = None;
         }
-        match &mut *running {
-            Some(one) if one.name == batch.import => {
-                one.seen_at = now;
-                if one.job.cancelled() {
-                    if let Some(one) = running.take() {
-                        one.job.ended_early();
-                    }
-                    return Err(Refusal::Conflict(
-                        "somebody has ended this import; the same command goes on with it".into(),
-                    ));
-                }
-            }
-            Some(_) => {
+        if let Some(one) = running.take_if(|one| one.job.cancelled()) {
+            one.job.ended_early();
+            if one.name == batch.import {
                 return Err(Refusal::Conflict(
-                    "another import is under way: wait for its end, or cancel it".into(),
+                    "somebody has ended this import; the same command goes on with it".into(),
                 ));
             }
+        }
+        match &*running {
+            Some(one) if one.name == batch.import => {
+                one.job.expect_within(IMPORT_IDLE_SECONDS, GIVEN_UP);
+                Ok(())
+            }
+            Some(_) => Err(Refusal::Conflict(
+                "another import is under way: wait for its end, or cancel it".into(),
+            )),
             None => {
                 let job = self.jobs.begin(JobKind::Import, "lines")?;
                 job.progress(batch.done, batch.total);
+                job.expect_within(IMPORT_IDLE_SECONDS, GIVEN_UP);
                 *running = Some(Running {
                     name: batch.import.clone(),
                     job,
-                    seen_at: now,
                 });
+                Ok(())
             }
         }
-        Ok(())
     }
 
     fn import_was(&self, batch: &ImportBatch) {
@@ -620,7 +668,7 @@ impl Vault {
         };
         let done = batch.done + batch.lines.len() as u64;
         one.job.progress(done, batch.total);
-        one.seen_at = self.engine.running();
+        one.job.expect_within(IMPORT_IDLE_SECONDS, GIVEN_UP);
         if batch.last
             && let Some(one) = running.take()
         {
@@ -629,12 +677,18 @@ impl Vault {
     }
 }
 
-fn told(repeated: bool, kept: Remembered, subject: SubjectId) -> Imported {
+fn told(
+    repeated: bool,
+    kept: Remembered,
+    subject: SubjectId,
+    files: &dyn Fn(u64) -> Vec<(String, String)>,
+) -> Imported {
     let count = kept.written.len() as u64;
     let written = kept.written.into_iter().map(|(line, record)| ImportedLine {
         line,
         record: record.and_then(|record| record.parse().ok()),
         subject,
+        files: files(line),
     });
     Imported {
         written: written.collect(),

@@ -6,6 +6,7 @@ mod backups;
 mod copies;
 mod ended;
 mod honey;
+mod imports;
 mod journal_first;
 mod operating;
 mod restored;

@@ -16,6 +16,7 @@ use super::honey::Met;
 use super::token::{Call, Principal};
 use crate::answer::CallName;
 use crate::audit::Entry;
+use crate::crypto::sha256;
 use crate::id::SubjectId;
 use crate::refusal::Refusal;
 use crate::revocation::Ticket;
@@ -30,7 +31,12 @@ const BATCH_FAILED: &str = "batch_failed";
 pub struct Once {
     name: String,
     fingerprint: [u8; 32],
+    /// Whether the name is its caller's own; else it stands for the same call whoever makes it.
+    of_caller: bool,
 }
+
+/// In the place of the hash of an API key, where a call is known by its name alone. No key has it.
+const ANYBODY: &[u8] = b"vault/1 import";
 
 impl Once {
     /// The call that its caller names `name`; `fingerprint` is SHA-256 over everything that it says.
@@ -39,14 +45,29 @@ impl Once {
         Self {
             name: name.into(),
             fingerprint,
+            of_caller: true,
+        }
+    }
+
+    /// A person's lines of an import, which begin with line `first`. An import goes on with another API key
+    /// where the first was replaced, so that whose key it is does not belong to its name.
+    pub(super) fn of_import(import: &str, first: u64, fingerprint: [u8; 32]) -> Self {
+        Self {
+            name: format!("import/{import}/{first}"),
+            fingerprint,
+            of_caller: false,
         }
     }
 
     /// The name among those of every caller; `None` for whoever has an unlock secret.
     pub(super) fn name(&self, principal: &Principal) -> Option<CallName<'_>> {
+        let (key_sha256, session) = match self.of_caller {
+            true => (principal.key_sha256()?, principal.session()),
+            false => (sha256(&[ANYBODY]), None),
+        };
         Some(CallName {
-            key_sha256: principal.key_sha256()?,
-            session: principal.session(),
+            key_sha256,
+            session,
             name: &self.name,
             fingerprint: self.fingerprint,
         })

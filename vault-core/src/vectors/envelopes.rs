@@ -84,6 +84,14 @@ fn make_envelopes() -> Vec<Value> {
         b"entry",
     );
     good("a cursor", &row(0x83, &[1; 32]), 0, &[1; 28]);
+    good("a backup in the registry", &row(20, &[0x66; 16]), 0, b"row");
+    good("the summary of the registry", &row(20, &[0]), 0, b"row");
+    let chained = |table: u8| Place {
+        record: vec![4; 32],
+        ..row(table, &3_u64.to_be_bytes())
+    };
+    good("an entry of the erasure ledger", &chained(21), 0, b"entry");
+    good("a head of the erasure ledger", &chained(0x84), 0, b"note");
 
     let text = b"a value";
     let sealed = seal(&key, 7, &field().location(), text).expect("short");
@@ -167,6 +175,19 @@ fn make_envelopes() -> Vec<Value> {
         },
         &sealed,
     );
+    let entry = seal(&key, 0, &chained(21).location(), text).expect("short");
+    bad(
+        "an entry of the ledger behind another",
+        Place {
+            record: vec![5; 32],
+            ..chained(21)
+        },
+        &entry,
+    );
+    bad("an entry of the ledger as a head", chained(0x84), &entry);
+    let backup = seal(&key, 0, &row(20, &[0x66; 16]).location(), text).expect("short");
+    bad("a backup as another", row(20, &[0x67; 16]), &backup);
+    bad("a backup as the summary", row(20, &[0]), &backup);
     let padded = |text: &[u8]| seal_padded(&key, 7, &field().location(), text);
     let of = |text: &[u8], length: usize| {
         let mut padded = text.to_vec();

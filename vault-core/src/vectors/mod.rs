@@ -5,6 +5,7 @@
 //! there is never written again: a form that changes gets a version, and vectors of its own, beside
 //! those of the old one.
 
+mod backups;
 mod chunks;
 mod derivations;
 mod envelopes;
@@ -37,7 +38,7 @@ struct Set {
     open: fn(&Value, &[u8]) -> Option<Vec<u8>>,
 }
 
-const SETS: [Set; 11] = [
+const SETS: [Set; 15] = [
     rows::ROWS,
     envelopes::ENVELOPES,
     chunks::CHUNKS,
@@ -49,6 +50,10 @@ const SETS: [Set; 11] = [
     evidence::CHECKPOINTS,
     evidence::RECEIPTS,
     tokens::TOKENS,
+    backups::LEDGER,
+    backups::MANIFESTS,
+    backups::OBJECTS,
+    backups::KEY_PARTS,
 ];
 
 /// A vector that opens.

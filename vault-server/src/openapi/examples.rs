@@ -35,8 +35,8 @@ fn examples(operation: &str) -> Option<(Value, Value)> {
                  "consent": {"purpose": "newsletter", "state": "given", "notice": "v1"}},
             ], "last": true}),
             json!({"written": 2, "repeated": 0, "records": [
-                {"line": 1, "subject": subject, "record": null},
-                {"line": 2, "subject": subject, "record": null},
+                {"line": 1, "subject": subject, "record": null, "files": {}},
+                {"line": 2, "subject": subject, "record": null, "files": {}},
             ], "errors": []}),
         ),
         "ask" => (

@@ -1,13 +1,13 @@
 //! Lines of a file, written as a bot would write them.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use vault_core::consent::ConsentState;
-use vault_core::limits::{IMPORT_LINES_MAX, INPUT_ERRORS_MAX};
+use vault_core::limits::{IMPORT_FILES_PER_LINE_MAX, IMPORT_LINES_MAX, INPUT_ERRORS_MAX};
 use vault_core::refusal::{InputError, Refusal};
 use vault_core::vault::{ImportBatch, ImportLine, ImportWhat, Imported};
 
@@ -26,8 +26,8 @@ use crate::urls;
     reason = "only its schema is used; the members are read one by one"
 )]
 pub(crate) struct ImportRequest {
-    /// Names the import, of your own choice. The same lines under the same name are written once within
-    /// a day.
+    /// Names the import, of your own choice; one that nobody else takes or guesses. The same lines under the
+    /// same name are written once within a day, whoever sends them.
     import: String,
     /// At most 200, in the order of the file.
     #[schema(max_items = 200)]
@@ -64,6 +64,9 @@ pub(crate) struct ImportLineRequest {
     /// What the write is for; where absent, a purpose that the role serves and each field is collected
     /// for, one without consent first.
     purpose: Option<String>,
+    /// Names of fields of type `blob` whose content will be put into the record: the answer says what for.
+    #[schema(max_items = 500)]
+    files: Option<Vec<String>>,
     /// What the person said about a purpose.
     consent: Option<ImportConsent>,
 }
@@ -110,6 +113,8 @@ pub(crate) struct ImportedRecord {
     subject: String,
     /// The record; null for the one of a collection with one a person.
     record: Option<String>,
+    /// For each of the line's `files`, by field: the purpose to state when it is put.
+    files: BTreeMap<String, String>,
 }
 
 /// Why a line was not written.
@@ -118,6 +123,8 @@ pub(crate) struct ImportedRecord {
 pub(crate) struct ImportErrorBody {
     /// Its number in the file.
     line: u64,
+    /// Of which collection, where the line is a record.
+    collection: Option<String>,
     /// Where, as a JSON pointer into `record`; empty for the whole line.
     pointer: String,
     /// The code of the refusal, or of what is wrong there.
@@ -138,6 +145,7 @@ impl From<Imported> for ImportedBody {
                     line: one.line,
                     subject: one.subject.to_string(),
                     record: one.record.map(|record| record.to_string()),
+                    files: one.files.into_iter().collect(),
                 })
                 .collect(),
             errors: imported
@@ -145,6 +153,7 @@ impl From<Imported> for ImportedBody {
                 .into_iter()
                 .map(|one| ImportErrorBody {
                     line: one.line,
+                    collection: one.collection,
                     pointer: one.pointer,
                     code: one.code,
                     detail: one.detail,
@@ -185,6 +194,21 @@ fn consent(value: Value) -> Result<ImportWhat, &'static str> {
     }
 }
 
+fn files(value: Value) -> Result<Vec<String>, &'static str> {
+    const NAMES: &str = "`files` is a list of at most 500 names of fields";
+    match value {
+        Value::Null => Ok(Vec::new()),
+        Value::Array(names) if names.len() <= IMPORT_FILES_PER_LINE_MAX => {
+            let names = names.into_iter().map(|name| match name {
+                Value::String(name) => Ok(name),
+                _ => Err(NAMES),
+            });
+            names.collect()
+        }
+        _ => Err(NAMES),
+    }
+}
+
 fn line(value: Value) -> Result<ImportLine, &'static str> {
     const NUMBER: &str = "`line` is a whole number";
     let Value::Object(mut members) = value else {
@@ -198,14 +222,18 @@ fn line(value: Value) -> Result<ImportLine, &'static str> {
     let purpose = text(&mut members, "purpose")?;
     let record = members.remove("record").filter(|value| !value.is_null());
     let said = members.remove("consent").filter(|value| !value.is_null());
+    let files = files(members.remove("files").unwrap_or_default())?;
     if !members.is_empty() {
-        return Err("known in a line: line, channel, user, collection, record, purpose, consent");
+        return Err(
+            "known in a line: line, channel, user, collection, record, purpose, files, consent",
+        );
     }
     let what = match (collection, record, said) {
         (Some(collection), Some(Value::Object(body)), None) => ImportWhat::Record {
             collection,
             body,
             purpose,
+            files,
         },
         (None, None, Some(said)) => consent(said)?,
         (None, None, None) => ImportWhat::Person,

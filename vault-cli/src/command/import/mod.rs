@@ -266,6 +266,7 @@ fn errors_file(path: &Path) -> Result<File, Failure> {
 fn damaged(error: &ArchiveError) -> Failure {
     let (exit, code) = match error {
         ArchiveError::Damaged => (Exit::Damaged, "damaged"),
+        ArchiveError::TooLarge(_) => (Exit::Failed, "too_large"),
         _ => (Exit::Failed, "not_a_package"),
     };
     let help = "nothing was written; get the package again from where it was made";
@@ -315,6 +316,7 @@ impl Import<'_> {
             let code = match &error {
                 ReadError::NoColumn(_) => "no_column",
                 ReadError::Io(_) => "io",
+                ReadError::RowTooLarge { .. } | ReadError::TooLarge(_) => "too_large",
                 ReadError::Version(_) => "version",
                 _ => "not_a_package",
             };
@@ -350,6 +352,15 @@ impl Import<'_> {
             .last()
             .is_some_and(|(last, _)| last.line != line.line);
         let parts = self.mapping.map_or(1, Mapping::collections) + 1;
+        let withdrawn = matches!(line.what, ImportWhat::Consent { .. });
+        let waiting = |batch: &[(ImportLine, Vec<Attachment>)]| {
+            batch.iter().any(|(_, files)| !files.is_empty())
+        };
+        // Files are put once their batch is written: what the person said later must not come before, or
+        // a file that rested on consent would find none.
+        if withdrawn && waiting(&self.batch) {
+            self.flush(false)?;
+        }
         // What one row comes to stays together: it is known by its number.
         if another
             && (self.batch.len() + self.said.len() + parts > IMPORT_LINES_MAX
@@ -439,7 +450,7 @@ impl Import<'_> {
                 continue;
             }
             let text = |name: &str| error[name].as_str().unwrap_or_default();
-            let column = self.column(text("pointer"));
+            let column = self.column(text("collection"), text("pointer"));
             refused.insert(line, true);
             self.refused(line, &column, text("code"), text("detail"))?;
         }
@@ -475,13 +486,14 @@ impl Import<'_> {
     }
 
     /// The column that a field came from, where there is a mapping; else the field.
-    fn column(&self, pointer: &str) -> String {
+    fn column(&self, collection: &str, pointer: &str) -> String {
         let field = pointer
             .trim_start_matches('/')
             .split('/')
             .next()
             .unwrap_or_default();
-        let column = self.mapping.and_then(|mapping| mapping.column_of(field));
+        let mapping = self.mapping;
+        let column = mapping.and_then(|mapping| mapping.column_of(collection, field));
         column.unwrap_or(field).to_owned()
     }
 
@@ -511,7 +523,7 @@ impl Import<'_> {
                     collection,
                     record: record["record"].as_str(),
                     field: &file.field,
-                    purpose: file.purpose.as_deref(),
+                    purpose: record["files"][&*file.field].as_str(),
                     media_type: &file.media_type,
                     size: file.size,
                 };
@@ -557,10 +569,14 @@ fn line_body(line: &ImportLine) -> Value {
             collection,
             body,
             purpose,
+            files,
         } => {
             add("collection", json!(collection));
             add("record", Value::Object(body.clone()));
             add("purpose", json!(purpose));
+            if !files.is_empty() {
+                add("files", json!(files));
+            }
         }
         ImportWhat::Consent {
             purpose,

@@ -177,7 +177,7 @@ pub(crate) struct SummaryRow {
 }
 
 /// A stored backup as it looks now.
-pub(super) fn view_of(backup: BackupId, row: BackupRow, now: Timestamp) -> BackupView {
+pub(crate) fn view_of(backup: BackupId, row: BackupRow, now: Timestamp) -> BackupView {
     let BackupRow {
         target,
         started_at,

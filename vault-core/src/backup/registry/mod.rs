@@ -21,7 +21,7 @@ use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
 pub use form::{
     BackupBegin, BackupFacts, BackupSummary, BackupView, KeyPartView, Part, PartView, ReceiptStatus,
 };
-pub(crate) use form::{BackupRow, KeyPartRow, LiveKeys, PartRow, SummaryRow};
+pub(crate) use form::{BackupRow, KeyPartRow, LiveKeys, PartRow, SummaryRow, view_of};
 
 /// The row that says which key parts there still are, so that an erasure reads one row and not all.
 const SUMMARY: &[u8] = &[0];
