@@ -56,8 +56,7 @@ pub fn backup_manifest(data: &[u8]) {
     let _ = (read.bytes(), read.rows(), read.records());
     let written = signed_manifest(read.clone(), &crate::signing_seed());
     let again = manifest(&written, BACKUP).expect("it was one");
-    let key =
-        vault_core::audit::checkpoint::VerifierKey::of(read.vault, &crate::signing_seed()).into();
+    let key = vault_core::audit::signer::Signers::new(read.vault, &crate::signing_seed(), &[]);
     assert!(again.signed_by(&key), "a signature of its own");
     let mut other = again.clone();
     other.people = u64::from(other.people == 0);

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::answer::AnswerRow;
 use crate::audit::Entry;
-use crate::audit::checkpoint::VerifierKey;
+use crate::audit::signer::Signers;
 use crate::backup::Manifest;
 pub use crate::backup::bytes::{ObjectPlace, Row, key_head, key_rows, object, object_rows};
 use crate::backup::ledger::{self, Ledger, LedgerCopy, LedgerEntry, LedgerError, Replay};
@@ -197,8 +197,7 @@ pub fn erasure_ledger(
     seed: &Secret<32>,
 ) -> Result<Replay, LedgerError> {
     let copies = vec![LedgerCopy::new("a copy", bytes)];
-    let signers = VerifierKey::of(vault, seed).into();
-    Ledger::read(copies, key, &signers, vault, 0)
+    Ledger::read(copies, key, &Signers::new(vault, seed, &[]), vault, 0)
 }
 
 /// A copy of the erasure ledger with these entries, a row each as [`FORMS`] has them, and behind each a head.

@@ -25,7 +25,7 @@ pub const PROBLEM_JSON: &str = "application/problem+json";
 #[derive(Clone, Debug)]
 pub struct Problem {
     code: Code,
-    detail: String,
+    detail: Box<str>,
     errors: Vec<InputError>,
     receipt: Option<ReceiptId>,
     notice: Option<Box<Notice>>,
@@ -46,7 +46,7 @@ impl Problem {
     pub fn with_detail(code: Code, detail: impl Into<String>) -> Self {
         Self {
             code,
-            detail: detail.into(),
+            detail: detail.into().into_boxed_str(),
             errors: Vec::new(),
             receipt: None,
             notice: None,
@@ -149,7 +149,7 @@ impl Problem {
             r#type: format!("/problems/{}", self.code.name()),
             title: self.code.title().to_owned(),
             status: self.code.status(),
-            detail: self.detail.clone(),
+            detail: self.detail.to_string(),
             code: self.code.name().to_owned(),
             request_id: request_id.to_string(),
             retryable: self.code.retryable(),

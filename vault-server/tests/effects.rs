@@ -2,6 +2,7 @@
 //!
 //! Source: GDPR Art. 5(1)(b), 6, 7(3), 13, 17, 18, 21.
 
+#[allow(dead_code, reason = "each test binary uses a part")]
 mod people;
 
 use serde_json::{Value, json};

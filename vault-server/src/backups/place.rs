@@ -94,7 +94,10 @@ mod tests {
             prepare(&config, &[&vault, &anchor])
         };
         let outside = home.path().join("b/deep");
-        assert_eq!(prepared(&outside).expect("made"), [outside.clone()]);
+        assert_eq!(
+            prepared(&outside).expect("made"),
+            std::slice::from_ref(&outside)
+        );
         assert!(outside.is_dir());
         for inside in [vault.join("b"), anchor.join("b"), home.path().to_owned()] {
             assert!(matches!(
