@@ -145,7 +145,7 @@ fn no_parser_takes_the_square_of_its_input() {
 #[test]
 #[ignore = "compares times: run it alone, with --ignored"]
 fn work_that_grows_with_the_square_is_noticed() {
-    let (short, long) = (vec![1; SHORT / 4], vec![1; SHORT]);
+    let (short, long) = (vec![1; SHORT / 2], vec![1; 2 * SHORT]);
     let square = |bytes: &[u8]| {
         let pairs = bytes
             .iter()
