@@ -11,6 +11,7 @@ use vault_core::crypto::{Location, Secret, seal, sha256};
 use vault_core::entropy::SeededEntropy;
 use vault_core::id::{CallId, ReceiptId, SubjectId, VaultId};
 use vault_core::keys::keyset::{Compartment, Keyset};
+use vault_core::keys::ring::KeyRing;
 use vault_core::keys::slots::{self, SlotKind, SlotTarget};
 use vault_core::keys::system::SystemKeys;
 use vault_core::keys::{anchor, keyset::Lookup};
@@ -37,6 +38,7 @@ fn main() -> std::io::Result<()> {
     keyset.add(Compartment::GENERAL, entropy).expect("room");
     keyset.lookups.push(Lookup {
         field: (1, 2),
+        set: 1,
         mark: [3; 32],
     });
     write("row", "keyset", &row::encode(&keyset))?;
@@ -74,7 +76,7 @@ fn main() -> std::io::Result<()> {
     let dir = tempfile::tempdir()?;
     let path = dir.path().join("journal");
     let key = Secret::take(&mut [9; 32]);
-    let journal = Journal::open(&path, VAULT, key, 0, entropy).expect("a new journal");
+    let journal = Journal::open(&path, VAULT, KeyRing::of(key), 0, entropy).expect("a new journal");
     for _ in 0..2 {
         journal.append(&entry.encode()).expect("room");
     }
