@@ -74,8 +74,19 @@ fn each(bench: &Bench, subject: &str, rotations: u64) -> Vec<BTreeSet<String>> {
         let args = [&["--dry-run", "key", "rotate"][..], what].concat();
         on(bench, &args).json();
     }
+    // But for the log, which tells of each of these calls.
+    let but_the_log = |status: &Value| {
+        let mut status = status.clone();
+        let keys = status["system_keys"].as_array_mut().expect("a list");
+        keys.retain(|key| key["of"] != "log");
+        status
+    };
     let same = on(bench, &["key", "status", subject]).json();
-    assert_eq!(before, same, "nothing was changed");
+    assert_eq!(
+        but_the_log(&before),
+        but_the_log(&same),
+        "nothing was changed"
+    );
 
     let one = on(bench, &["key", "rotate", "subject", subject]).json();
     let next = numbers(&one["subject_keys"]);

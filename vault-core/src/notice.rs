@@ -43,7 +43,7 @@ impl NoticeAbout {
 }
 
 /// A notice that was shown.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct NoticeShown {
     /// What it told.
     pub about: NoticeAbout,
@@ -61,6 +61,17 @@ pub struct NoticeShown {
     pub acknowledged: bool,
     /// When.
     pub at: Timestamp,
+}
+
+/// Silent about what somebody wrote.
+impl std::fmt::Debug for NoticeShown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NoticeShown")
+            .field("about", &self.about)
+            .field("version", &self.version)
+            .field("at", &self.at)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Adds a notice that was shown.

@@ -36,6 +36,27 @@ title.en = "Sending you our newsletter"
 basis = "consent"
 retention = { after = "withdrawal", period = "P0D" }
 
+[purposes.improve]
+title.en = "Making the bot better"
+basis = "legitimate_interests"
+retention = { after = "collected", period = "P1Y" }
+
+[purposes.quality]
+title.en = "Looking at how well the bot answers"
+basis = "legitimate_interests"
+retention = { after = "collected", period = "P1Y" }
+
+[purposes.offers]
+title.en = "Sending you offers"
+basis = "legitimate_interests"
+direct_marketing = true
+retention = { after = "collected", period = "P1Y" }
+
+[collections.spare]
+kind = "single"
+[collections.spare.fields]
+note = { type = "text", purposes = ["support", "improve", "quality", "offers"] }
+
 [collections.profile]
 kind = "single"
 [collections.profile.fields]
@@ -60,11 +81,17 @@ may = [
     "subjects.create", "subjects.lookup", "subjects.view", "subjects.erase", "sessions.create",
     "consents.record", "audit.read", "policy.read", "policy.apply", "api_keys.manage", "keys.manage",
     "retention.run", "vault.lock", "records.bulk", "records.purge", "subjects.export", "backups.manage",
+    "notices.record", "objections.record", "restrictions.set", "requests.decide",
 ]
 
 [roles.none]
 purposes = ["support"]
 "#;
+
+/// That somebody was told that a restriction is going to end.
+pub(crate) fn told() -> Value {
+    json!({"about": "restriction_lift", "lang": "en", "sha256": "0".repeat(64)})
+}
 
 /// An answer, without what differs between any two: the call's id, and the caller's standing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -263,6 +290,14 @@ impl Bench {
         }
         let consent = json!({"given": true, "notice": "n1"});
         self.done(all, "PUT", &of("consents/newsletter"), consent);
+        // Demands that stand, about what no other call is about, so that each can be ended or decided.
+        for purpose in ["improve", "quality"] {
+            let grounds = json!({"reason": format!("grounds of {user}")});
+            self.done(all, "PUT", &of(&format!("objections/{purpose}")), grounds);
+        }
+        let restriction = json!({"ground": "18.1.a", "collections": ["spare"]});
+        self.done(all, "PUT", &of("restriction"), restriction);
+        self.done(all, "POST", &of("notices"), told());
         let wanted = json!({"purpose": "support", "fields": ["profile.*", "messages.*"],
             "reads": 10_000, "writes": 10_000});
         let begun = self.done(all, "POST", &of("sessions"), wanted);

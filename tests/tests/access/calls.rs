@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use vault_tests::contract::Route;
 
-use super::bench::{PASSPHRASE, Person, Sent};
+use super::bench::{PASSPHRASE, Person, Sent, told};
 
 /// What a caller needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +25,8 @@ pub(crate) enum Need {
 
 pub(crate) fn need(route: &Route) -> Need {
     match &*route.operation {
-        "docs" | "healthz" | "privacy" | "problem" | "problems" | "readyz" | "openapi"
-        | "privacy_statement" | "read_log_key" | "status" => Need::Nothing,
+        "current_notice" | "docs" | "healthz" | "privacy" | "problem" | "problems" | "readyz"
+        | "openapi" | "privacy_statement" | "read_log_key" | "status" => Need::Nothing,
         // It proves a secret instead, from the vault's own machine.
         "unlock" => Need::Socket,
         "begin_keyholder" | "end_keyholder" => Need::Socket,
@@ -58,6 +58,13 @@ pub(crate) fn need(route: &Route) -> Need {
         "import_lines" => Need::May("subjects.create"),
         "list_consents" | "read_consent" | "put_consent" | "withdraw_consent" => {
             Need::May("consents.record")
+        }
+        "list_notices" | "record_notice" => Need::May("notices.record"),
+        "list_objections" => Need::Any(&["objections.record", "requests.decide"]),
+        "put_objection" | "end_objection" => Need::May("objections.record"),
+        "decide_objection" => Need::May("requests.decide"),
+        "read_restriction" | "put_restriction" | "lift_restriction" => {
+            Need::May("restrictions.set")
         }
         "list_sessions" | "begin_session" | "end_session" => Need::May("sessions.create"),
         "ask" | "read_blob" | "put_blob" | "delete_blob" | "head_blob" | "read_record_blob"
@@ -93,6 +100,10 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
         "put_blob" => Sent::Bytes("image/png", "other bytes".into()),
         "put_record_blob" => Sent::Bytes("audio/ogg", "other bytes".into()),
         "put_consent" => json(json!({"given": false, "notice": "n2"})),
+        "put_objection" => json(json!({"reason": "changed"})),
+        "decide_objection" => json(json!({"outcome": "upheld", "reason": "changed"})),
+        "put_restriction" => json(json!({"ground": "18.1.b", "collections": ["spare"]})),
+        "record_notice" => json(told()),
         "append_records" | "patch_record" => json(json!({"text": "changed"})),
         "patch_single" => json(json!({"name": "Changed Example"})),
         "begin_session" => {
@@ -138,7 +149,13 @@ pub(crate) fn path(route: &Route, subject: &str, person: &Person) -> String {
         "ses" => person.session.clone(),
         "c" => if many { "messages" } else { "profile" }.to_owned(),
         "f" => if many { "voice" } else { "photo" }.to_owned(),
-        "purpose" => "newsletter".to_owned(),
+        "purpose" => match &*route.operation {
+            "put_objection" => "offers",
+            "end_objection" => "improve",
+            "decide_objection" => "quality",
+            _ => "newsletter",
+        }
+        .to_owned(),
         "tok" => "tok_00000000000000000000000000".to_owned(),
         "rcp" => "rcp_00000000000000000000000000".to_owned(),
         "n" => "7".to_owned(),

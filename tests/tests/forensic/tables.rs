@@ -288,7 +288,7 @@ pub(crate) fn answers(live: &mut Live, story: &Story) {
     assert_eq!(within, (3, hour - hour % 24));
     let path = format!("/v1/subjects/{}/records/messages", story.kept.subject);
     let body = r#"[{"text":"Hanna lost a suitcase"},{"text":"Hanna found it again"}]"#;
-    let parts = ["POST", &path, "support", "", body].map(|part| {
+    let parts = ["POST", &path, "support", "", "", body].map(|part| {
         let length = (part.len() as u64).to_be_bytes();
         [&length[..], part.as_bytes()].concat()
     });

@@ -15,12 +15,15 @@ use vault_core::consent::{ConsentEvent, ConsentState};
 use vault_core::crypto::Secret;
 use vault_core::entropy::SeededEntropy;
 use vault_core::id::ConsentId;
-use vault_core::policy::SAMPLE;
+use vault_core::policy::{RestrictionGround, SAMPLE};
 use vault_core::schema::{MediaType, Test};
+use vault_core::standing::RestrictionEvent;
 use vault_core::store::KeyRange;
 use vault_core::vault::{
-    ChangeInput, ConsentInput, ConsentView, KeyFile, LockedVault, MetaView, Passphrase, QueryInput,
-    QueryPart, Settings, SharedSecret, UnlockSecret, VaultPaths,
+    ChangeInput, ConsentInput, ConsentView, KeyFile, LockedVault, MetaView, NoticeAbout,
+    NoticeInput, NoticeShown, ObjectionEvent, ObjectionState, ObjectionView, Passphrase,
+    QueryInput, QueryPart, RestrictionInput, RestrictionStep, Settings, SharedSecret, UnlockSecret,
+    VaultPaths,
 };
 
 use vault_tests::canary::Net;
@@ -58,6 +61,14 @@ fn event() -> ConsentEvent {
         notice: people::consent()["notice"].clone(),
         choice: Some(NAME.into()),
         message_id: Some(EMAIL.into()),
+    }
+}
+
+fn objection() -> ObjectionEvent {
+    ObjectionEvent {
+        state: ObjectionState::Pending,
+        at: event().at,
+        reason: Some(NAME.into()),
     }
 }
 
@@ -166,6 +177,80 @@ const KNOWN: &[(&str, Why)] = &[
     ("Complaint", Refusals),
     ("vault-server ConfigError", Paths),
     ("ConsentEvent", Instance(|| printed(&event()))),
+    ("ImportedLine", Words),
+    ("Notice", Words),
+    (
+        "NoticeInput",
+        Instance(|| {
+            printed(&NoticeInput {
+                about: NoticeAbout::RestrictionLift,
+                version: None,
+                language: NAME.into(),
+                channel: Some(EMAIL.into()),
+                sha256: [0; 32],
+                acknowledged: true,
+            })
+        }),
+    ),
+    (
+        "NoticeShown",
+        Instance(|| {
+            printed(&NoticeShown {
+                about: NoticeAbout::RestrictionLift,
+                version: 0,
+                language: NAME.into(),
+                channel: Some(EMAIL.into()),
+                sha256: [0; 32],
+                material: [0; 32],
+                acknowledged: true,
+                at: event().at,
+            })
+        }),
+    ),
+    ("ObjectionEvent", Instance(|| printed(&objection()))),
+    (
+        "ObjectionView",
+        Instance(|| {
+            printed(&ObjectionView {
+                purpose: "newsletter".into(),
+                state: ObjectionState::Pending,
+                history: vec![objection()],
+            })
+        }),
+    ),
+    (
+        "RestrictionEvent",
+        Instance(|| {
+            printed(&RestrictionEvent {
+                ground: Some(RestrictionGround::Accuracy),
+                collections: vec![1],
+                at: event().at,
+                reason: Some(NAME.into()),
+            })
+        }),
+    ),
+    (
+        "RestrictionInput",
+        Instance(|| {
+            printed(&RestrictionInput {
+                ground: RestrictionGround::Accuracy,
+                collections: vec![EMAIL.into()],
+                reason: Some(NAME.into()),
+            })
+        }),
+    ),
+    (
+        "RestrictionStep",
+        Instance(|| {
+            printed(&RestrictionStep {
+                ground: Some(RestrictionGround::Accuracy),
+                collections: vec!["spare".into()],
+                at: event().at,
+                reason: Some(NAME.into()),
+            })
+        }),
+    ),
+    ("TooLarge", Words),
     (
         "ConsentInput",
         Instance(|| {

@@ -37,6 +37,17 @@ title.de = "Ihnen unseren Newsletter senden"
 basis = "consent"
 retention = { after = "withdrawal", period = "P0D" }
 
+[purposes.improve]
+title.en = "Making the bot better"
+title.de = "Den Bot verbessern"
+basis = "legitimate_interests"
+retention = { after = "collected", period = "P1Y" }
+
+[collections.spare]
+kind = "single"
+[collections.spare.fields]
+note = { type = "text", purposes = ["improve"] }
+
 [recipients.carrier]
 name = "Carrier GmbH"
 country = "DE"
@@ -74,7 +85,7 @@ write = ["*"]
 ask = ["profile.birth.age_at_least", "profile.email.equals", "profile.card.last4"]
 may = [
     "subjects.create", "subjects.lookup", "subjects.view", "subjects.erase", "sessions.create",
-    "consents.record", "audit.read", "policy.read", "policy.apply", "api_keys.manage", "keys.manage",
+    "consents.record", "notices.record", "objections.record", "restrictions.set", "requests.decide", "audit.read", "policy.read", "policy.apply", "api_keys.manage", "keys.manage",
     "retention.run", "vault.lock", "records.bulk", "records.purge",
     "subjects.export", "backups.manage",
 ]
@@ -119,6 +130,10 @@ pub(crate) fn consent() -> Value {
         "choice": "Yes, said Zyxwina",
         "message_id": "wamid.zyxwina7731",
     })
+}
+
+pub(crate) fn grounds() -> &'static str {
+    "Zyxwina does not want it"
 }
 
 /// Everything above, and how look-ups spell it.

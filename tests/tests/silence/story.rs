@@ -55,7 +55,7 @@ pub(crate) struct Recipe {
 pub(crate) type Made = BTreeMap<&'static str, String>;
 
 /// The order of the good calls: what is needed is made first, and what takes away comes last.
-pub(crate) const FIRST: [&str; 11] = [
+pub(crate) const FIRST: [&str; 13] = [
     "create_subject",
     "patch_single",
     "append_records",
@@ -64,13 +64,15 @@ pub(crate) const FIRST: [&str; 11] = [
     "put_consent",
     "begin_session",
     "create_api_key",
+    "put_objection",
+    "put_restriction",
     // Leaves a job to look at, and to end.
     "run_retention",
     "list_backups",
     // Before one is made: the two exclude each other.
     "rekey_backup",
 ];
-const LAST: [&str; 16] = [
+const LAST: [&str; 18] = [
     "backup_deleted",
     "delete_blob",
     "delete_record_blob",
@@ -80,6 +82,8 @@ const LAST: [&str; 16] = [
     "revoke_api_key",
     "end_session",
     "withdraw_consent",
+    "end_objection",
+    "lift_restriction",
     "add_key_slot",
     "remove_key_slot",
     "erase_subject",
@@ -132,15 +136,27 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
         json!({"collection": "messages", "where": conditions})
     };
     match &*route.operation {
-        "docs" | "healthz" | "privacy" | "problem" | "problems" | "readyz" | "list_api_keys"
-        | "list_jobs" | "read_job" | "cancel_job" | "run_retention" | "list_backups"
-        | "rekey_backup" | "prune_backups" | "copy_ledger" | "list_key_slots"
+        "current_notice" | "docs" | "healthz" | "privacy" | "problem" | "problems" | "readyz"
+        | "list_api_keys" | "list_jobs" | "read_job" | "cancel_job" | "run_retention"
+        | "list_backups" | "rekey_backup" | "prune_backups" | "copy_ledger" | "list_key_slots"
         | "remove_key_slot" | "policy_versions" | "read_access" | "read_audit"
         | "read_checkpoint" | "read_log_key" | "prove_entry" | "openapi" | "privacy_statement"
         | "processing_records" | "read_receipt" | "status" | "view_subject" | "erase_subject"
         | "withdraw_consent" | "list_sessions" | "end_session" | "delete_record"
         | "delete_blob" | "delete_record_blob" | "head_blob" | "head_record_blob" | "lock"
         | "read_policy" | "revoke_api_key" => recipe,
+        "end_objection" | "lift_restriction" => recipe,
+        "list_notices" | "list_objections" | "read_restriction" => hands_out(recipe),
+        "put_objection" => hands_out(body(json!({"reason": people::grounds()}))),
+        "decide_objection" => hands_out(body(
+            json!({"outcome": "upheld", "reason": people::grounds()}),
+        )),
+        "put_restriction" => hands_out(body(json!({
+            "ground": "18.1.a", "collections": ["spare"], "reason": people::grounds(),
+        }))),
+        "record_notice" => hands_out(body(json!({
+            "about": "restriction_lift", "lang": "en", "channel": CHANNEL, "sha256": "0".repeat(64),
+        }))),
         "read_blob" | "read_record_blob" | "list_consents" | "read_consent" | "read_records"
         | "read_record" => hands_out(recipe),
         "prove_consistency" => Recipe {
@@ -225,6 +241,7 @@ pub(crate) fn parameter(route: &Route, name: &str, made: &Made) -> String {
         "c" => "profile".into(),
         "f" if many => "voice".into(),
         "f" => "photo".into(),
+        "purpose" if route.path.contains("/objections/") => "improve".into(),
         "purpose" => "newsletter".into(),
         "entry" => "0".into(),
         "code" => "invalid".into(),

@@ -12,7 +12,7 @@ use crate::refusal::Refusal;
 use crate::statement::Notice;
 
 /// A notice that was shown, as the bot tells it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct NoticeInput {
     /// What it told.
     pub about: NoticeAbout,
@@ -26,6 +26,16 @@ pub struct NoticeInput {
     pub sha256: [u8; 32],
     /// Whether the person said that they have read it.
     pub acknowledged: bool,
+}
+
+/// Silent about what somebody wrote.
+impl std::fmt::Debug for NoticeInput {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NoticeInput")
+            .field("about", &self.about)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What the notice was made from: its material, if the text is the one that was to be shown.

@@ -30,13 +30,12 @@ impl std::fmt::Debug for RestrictionInput {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RestrictionInput")
             .field("ground", &self.ground)
-            .field("collections", &self.collections)
             .finish_non_exhaustive()
     }
 }
 
 /// One step of a restriction, by name.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RestrictionStep {
     /// Why; `None` where it was lifted.
     pub ground: Option<RestrictionGround>,
@@ -46,6 +45,17 @@ pub struct RestrictionStep {
     pub at: Timestamp,
     /// The reason that was given.
     pub reason: Option<String>,
+}
+
+/// Silent about what somebody wrote.
+impl std::fmt::Debug for RestrictionStep {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RestrictionStep")
+            .field("ground", &self.ground)
+            .field("collections", &self.collections)
+            .field("at", &self.at)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Whether a person's data are restricted, and how that came.
