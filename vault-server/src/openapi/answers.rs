@@ -166,7 +166,12 @@ const LOCATION: &[(&str, bool)] = &[
     ("rotate_api_key", true),
 ];
 /// Where a success depends on language or media type asked for.
-const NEGOTIATED: [&str; 3] = ["privacy", "privacy_statement", "processing_records"];
+const NEGOTIATED: [&str; 4] = [
+    "current_notice",
+    "privacy",
+    "privacy_statement",
+    "processing_records",
+];
 
 fn id(operation: &Value) -> &str {
     operation["operationId"].as_str().unwrap_or_default()

@@ -71,6 +71,7 @@ fn overlays() -> Value {
     let passphrase = text(PASSPHRASE_CHARACTERS_MIN, PASSPHRASE_BYTES_MAX);
     let state = json!({"type": "string", "enum": ["given", "refused", "withdrawn"]});
     let kind = json!({"type": "string", "enum": ["passphrase", "recovery_key"]});
+    let count = json!({"type": ["integer", "null"], "minimum": 0, "maximum": u32::MAX});
     let notice = json!([{"type": "string", "minLength": 0}, {"type": "object"}]);
     let one_secret = json!([
         {"required": ["passphrase"], "properties": {"passphrase": {"type": "string"}, "recovery_key": {"type": "null"}}},
@@ -118,6 +119,8 @@ fn overlays() -> Value {
         "EndedSession": {"properties": {"session": id("ses"), "ended": {"const": true}}},
         "FoundSubject": {"properties": {"subject": id("sub")}},
         "Health": {"properties": {"status": {"type": "string", "enum": ["alive", "ready"]}}},
+        "ImportLine": {"properties": {"line": {"type": "integer", "minimum": 0, "maximum": u64::MAX}}},
+        "ImportRequest": {"properties": {"done": count.clone(), "total": count}},
         "KeySlotTest": {"required": ["slot"]},
         "KeySlotView": {"properties": {"kind": kind}},
         "LockState": {"properties": {"state": {"type": "string", "enum": ["open", "locked"]}}},

@@ -16,6 +16,7 @@ use crate::operation::{Changes, Operation, parsed};
 use crate::places::Class;
 use crate::problem::Problem;
 use crate::reply::Reply;
+use crate::routes::statement;
 use crate::shape::Shape;
 use crate::state::App;
 use crate::urls;
@@ -162,18 +163,22 @@ pub(crate) struct ListBody {
 
 /// The notice to show before data are taken down
 ///
-/// What Art. 13 asks for, made from the policy in force, in `lang` if it is one of the controller's
-/// languages and in the first of them otherwise. Needs no API key.
+/// What Art. 13 asks for, made from the policy in force, in one of the controller's languages: `lang`, else
+/// `Accept-Language`. Needs no API key.
 #[utoipa::path(get, path = urls::NOTICE, tag = "notices", operation_id = "current_notice", security(()),
     params(("lang" = Option<String>, Query, description = "A language of the controller's")),
     responses((status = 200, description = "The notice", body = NoticeBody)))]
 pub(crate) async fn current(State(app): State<App>, incoming: Incoming) -> Outcome {
     let query = incoming.query(&["lang"])?;
-    let language = query.text("lang").map(str::to_owned);
+    let asked = query.text("lang").map(str::to_owned);
+    let header = incoming.accept_language.clone();
     let vault = app.vault().ok_or(Problem::new(Code::Locked))?;
     app.blocking(Class::Ordinary, move || {
-        let notice = vault.notice(language.as_deref())?;
-        Ok(Reply::json(200, &NoticeBody::from(notice)))
+        let published = vault.published()?;
+        let language = statement::language(&published, asked.as_deref(), header.as_deref())?;
+        let notice = vault.notice(Some(&language))?;
+        let reply = Reply::json(200, &NoticeBody::from(notice));
+        Ok(statement::negotiated(reply, &language))
     })
     .await
 }

@@ -353,7 +353,7 @@ fn statement_body(statement: Statement, languages: &[&str]) -> StatementBody {
 }
 
 /// The language that the call asks for, by `?lang=` or else by its header.
-fn language(
+pub(super) fn language(
     published: &Published,
     asked: Option<&str>,
     header: Option<&str>,
@@ -369,7 +369,7 @@ fn language(
     })
 }
 
-fn negotiated(reply: Reply, language: &str) -> Reply {
+pub(super) fn negotiated(reply: Reply, language: &str) -> Reply {
     reply
         .header(header::CONTENT_LANGUAGE, language)
         .header(header::VARY, "Accept, Accept-Language")
