@@ -75,6 +75,8 @@ struct Ran {
     job: Job,
     outcome: Result<(), Refusal>,
     shreds: bool,
+    /// Whether it may be made on a full disk.
+    erases: bool,
     /// Whether the ledger's file has to have something of it before it is acknowledged.
     in_ledger: bool,
 }
@@ -348,7 +350,7 @@ impl Writer {
                 let full = matches!(error, StoreError::DiskFull);
                 let released = full && self.release_reserve();
                 let (again, ran): (Vec<_>, Vec<_>) =
-                    ran.into_iter().partition(|ran| released && ran.shreds);
+                    ran.into_iter().partition(|ran| released && ran.erases);
                 if !again.is_empty() {
                     self.commit(again.into_iter().map(|ran| ran.job).collect());
                 }
@@ -410,8 +412,9 @@ impl Writer {
             let mut outcome = run_caught(&mut job.run, &mut txn);
             let (changes, own) = txn.finish();
             let shreds = outcome.is_ok() && own.shreds();
+            let erases = outcome.is_ok() && own.erases();
             let in_ledger = outcome.is_ok() && !own.ledger.is_empty();
-            if full && !shreds {
+            if full && !erases {
                 outcome = outcome.and(Err(Refusal::DiskFull));
             }
             if outcome.is_ok() {
@@ -422,6 +425,7 @@ impl Writer {
                 job,
                 outcome,
                 shreds,
+                erases,
                 in_ledger,
             });
         }

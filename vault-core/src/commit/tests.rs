@@ -619,6 +619,20 @@ fn a_vault_that_is_called_without_a_pause_notices_that_room_has_returned() {
     machine.plan().arm(Fault::DiskFullFrom(1));
     *machine.full.lock() = true;
     assert!(create(&engine, 2).is_err() && engine.full());
+    // The end of an erasure has the room that is held back for it.
+    let closes = |closing: bool| {
+        engine.submit(move |txn| {
+            if closing {
+                txn.close_erasure();
+            }
+            txn.state_mut().erased += 1;
+            Ok(())
+        })
+    };
+    assert!(matches!(closes(false), Err(Refusal::DiskFull)));
+    machine.plan().disarm();
+    closes(true).unwrap();
+    assert!(engine.full(), "and it stays full for everything else");
     // Nothing changes while there is no room, however often it looks.
     for _ in 0..3 {
         machine.clock.advance(1_000);

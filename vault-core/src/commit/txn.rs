@@ -88,6 +88,8 @@ pub(super) struct Wishes {
     pub(super) policy_changed: bool,
     pub(super) pass: bool,
     pub(super) new_root_key: bool,
+    /// Whether it says what became of an erasure: it may take of the room that is held back for these.
+    pub(super) closes_erasure: bool,
 }
 
 impl Wishes {
@@ -98,6 +100,11 @@ impl Wishes {
             || !self.drop_index.is_empty()
             || self.people.shreds()
             || self.index.values().any(Plan::shreds)
+    }
+
+    /// Whether it may be made on a full disk.
+    pub(super) fn erases(&self) -> bool {
+        self.shreds() || self.closes_erasure
     }
 
     pub(super) fn absorb(&mut self, later: Self) {
@@ -116,6 +123,8 @@ impl Wishes {
             policy_changed,
             pass,
             new_root_key,
+            // Of a closure, not of the commit.
+            closes_erasure: _,
         } = later;
         self.people.absorb(people);
         for (generation, plan) in index {
@@ -306,6 +315,12 @@ impl<'a> Txn<'a> {
     /// keyset.
     pub fn ask_for_new_root_key(&mut self) {
         self.own.new_root_key = true;
+    }
+
+    /// Says that this closure is the end of an erasure in several commits: its receipt, or that there was
+    /// nothing to erase. It is made on a full disk as well, as the others are.
+    pub fn close_erasure(&mut self) {
+        self.own.closes_erasure = true;
     }
 
     /// The running state, to be changed.

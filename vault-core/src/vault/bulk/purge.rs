@@ -119,7 +119,11 @@ impl Vault {
                 sum.receipt = Some(self.purge_receipt(call, collection, ids, keys, epochs)?);
             }
             None if input.dry_run => self.note_count(call, COUNT, &ids)?,
-            None => self.note_count(call, PURGE, &ids)?,
+            None => self.write(call, PURGE, move |txn, _, _, noted| {
+                txn.close_erasure();
+                noted.records = Some(ids.finish());
+                Ok(())
+            })?,
         }
         Ok(sum)
     }
@@ -148,6 +152,7 @@ impl Vault {
             };
             let id = ReceiptId::generate(txn.entropy());
             let receipt = erasure.receipt(txn, id)?;
+            txn.close_erasure();
             noted.receipt = Some((receipt.id, receipt.body_sha256));
             noted.records = Some((count, digest));
             Ok((receipt.id, receipt.document))
