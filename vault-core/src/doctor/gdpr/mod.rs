@@ -70,10 +70,6 @@ mod tests {
                 r#"from = { type = "text", category = "user.content", "#,
             )
             .replace(
-                "kind = \"single\" ",
-                "retention = \"P2Y\"\nkind = \"single\" ",
-            )
-            .replace(
                 "\"dialogue.relay\"]",
                 "\"dialogue.relay\", \"objections.record\"]",
             )
@@ -277,9 +273,6 @@ mod tests {
         );
         let codes: Vec<&str> = idle.iter().map(|found| found.1).collect();
         assert_eq!(codes, ["purpose_unused", "purpose_unserved"]);
-        let place = "collections.messages".to_owned();
-        let endless = adds("retention = \"P90D\"\n", "");
-        assert_eq!(endless, [(Warning, "kept_until_erased", place)]);
         // With its webhook or without: nothing is sent there.
         let carrier = || "recipients.carrier".to_owned();
         let told = mended().replace("webhook = ", "# webhook = ");

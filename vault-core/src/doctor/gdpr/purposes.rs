@@ -88,17 +88,6 @@ pub(super) fn recipients(policy: &Policy, findings: &mut Findings) {
 
 pub(super) fn fields(policy: &Policy, findings: &mut Findings) {
     for collection in policy.collections() {
-        // The periods of purposes are told to people, and nothing carries them out.
-        if collection.retention.is_none() {
-            findings.law(
-                Severity::Warning,
-                "kept_until_erased",
-                "Art. 5(1)(e)",
-                format!("collections.{}", collection.name),
-                "records end by the collection's `retention` and by their own `expires_at` alone, not by the periods of purposes",
-                "have each record written with the `expires_at` that its purposes promise, or set `retention` where a period from its first storing will do",
-            );
-        }
         for field in &collection.fields {
             let place = format!("collections.{}.fields.{}", collection.name, field.name);
             let used = policy.roles().any(|role| {
