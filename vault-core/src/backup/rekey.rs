@@ -58,6 +58,7 @@ pub(crate) fn rekey(
         return Err(BackupError::Refused(Refusal::Conflict(what)));
     }
     let people = first.state().people;
+    let set = first.system().index_set();
     drop(first);
     let number = next_number(before);
     let part = PartKey::generate();
@@ -65,6 +66,12 @@ pub(crate) fn rekey(
     keys.begin(0, Table::Keysets.number())?;
     let copied = copy_keys(engine, &mut keys, people)?;
     let last = engine.snapshot()?;
+    // The keysets are of one set of index keys and the system keyset of another: a restore would find nobody.
+    // Or the keys of old rows went behind the look at them above. The key part of before is not given up for that.
+    if last.system().index_set() != set || before.epoch < last.system().retired_epoch {
+        let what = "keys were replaced meanwhile: give `backup rekey` again";
+        return Err(BackupError::Refused(Refusal::Conflict(what.into())));
+    }
     let system = last.system().for_backup();
     keys.begin(0, Table::System.number())?;
     keys.row(SYSTEM_KEY, &row::encode(&system))?;

@@ -11,7 +11,10 @@ mod journal_first;
 mod operating;
 mod restored;
 mod rotation;
+mod rotation_damage;
 mod rotation_deep;
+mod rotation_rekey;
+mod rotation_sweep;
 
 use std::sync::Arc;
 

@@ -35,7 +35,8 @@ use crate::rotation::{self, Budget, Cursor, Step};
 
 pub(crate) use state::RotationRow;
 pub use state::{
-    KeyView, KeysView, Onwards, RootRotated, RotationState, RotationView, Stage, SystemKeyView,
+    DamagedRow, KeyView, KeysView, Onwards, RootRotated, RotationState, RotationView, Stage,
+    SystemKeyView, SystemKeysView,
 };
 
 pub(super) use index::renews_marks;
