@@ -72,22 +72,20 @@ pub(in crate::vault) fn renews_marks(view: &dyn View) -> bool {
 }
 
 impl Vault {
-    /// One commit towards an index of index keys that are younger than the rotation.
-    pub(super) fn rotate_index(&self, row: &RotationRow) -> Result<(), Refusal> {
-        let snapshot = self.snapshot()?;
-        let building = snapshot.system().placements.len() > 1;
-        let renewed = !building && snapshot.system().index_set() > row.set;
-        drop(snapshot);
-        if building {
-            // Also one that the sweeper began: it is ended first.
-            return self.rebuild_index_step().map(drop);
+    /// A commit or two towards an index of index keys that are younger than the rotation.
+    pub(super) fn rotate_index(&self) -> Result<(), Refusal> {
+        let building = self.snapshot()?.system().placements.len() > 1;
+        // Also one that the sweeper began: it is ended first. With its last commit this goes on at once, or
+        // a sweeper that always finds something removed would begin another each time.
+        if building && self.rebuild_index_step()? {
+            return Ok(());
         }
-        self.engine.submit(move |txn| {
+        self.engine.submit(|txn| {
             let mut row = RotationRow::load(txn)?;
             if row.stage != Stage::Index || txn.system().placements.len() > 1 {
                 return Ok(());
             }
-            if renewed {
+            if txn.system().index_set() > row.set {
                 row.enter(Stage::Marks, txn.state().people);
                 return row.store(txn);
             }

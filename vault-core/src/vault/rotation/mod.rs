@@ -270,7 +270,7 @@ impl Vault {
             match row.stage {
                 Stage::Ended => return Ok(row),
                 Stage::People => self.rotate_leaf(&row)?,
-                Stage::Index => self.rotate_index(&row)?,
+                Stage::Index => self.rotate_index()?,
                 Stage::Marks => self.drop_old_marks()?,
                 Stage::Count => self.count_old_rows()?,
                 Stage::Rows => match self.rotate_rows(&row)? {

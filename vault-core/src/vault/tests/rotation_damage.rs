@@ -277,7 +277,9 @@ fn a_persons_row_that_claims_a_newer_key_keeps_the_old_ones() {
             put(vault, table, &key, row);
         }
         assert_eq!(rotate(), (2, 0));
-        let now = Person::find(&vault.snapshot().unwrap(), ann).unwrap().keyset;
+        let now = Person::find(&vault.snapshot().unwrap(), ann)
+            .unwrap()
+            .keyset;
         assert!(now.keys.iter().all(|dek| dek.number > highest));
         assert_eq!(by_channel(vault, &keeper, "ann"), Some(ann));
         let read = profile(vault, &support(&keeper), ann, None).unwrap();
@@ -292,8 +294,15 @@ fn an_ordinary_building_that_meets_a_damaged_keyset_does_not_hold_it_up() {
     let vault = &bench.vault;
     let ann = person(vault, &keeper, "ann");
     person(vault, &keeper, "bob");
-    let handle = Person::find(&vault.snapshot().unwrap(), ann).unwrap().entry.handle;
-    let keyset = vault.snapshot().unwrap().tx().get(Table::Keysets, handle.as_bytes());
+    let handle = Person::find(&vault.snapshot().unwrap(), ann)
+        .unwrap()
+        .entry
+        .handle;
+    let keyset = vault
+        .snapshot()
+        .unwrap()
+        .tx()
+        .get(Table::Keysets, handle.as_bytes());
     let kept = keyset.unwrap().unwrap();
     let mut keyset = kept.clone();
     *keyset.last_mut().unwrap() ^= 1;
@@ -301,7 +310,10 @@ fn an_ordinary_building_that_meets_a_damaged_keyset_does_not_hold_it_up() {
     assert!(vault.rebuild_index_step().unwrap());
     vault.begin_rotation(&call(&keeper, None), true).unwrap();
     let ended = to_the_end(vault);
-    assert_eq!((ended.stage, ended.skipped, ended.unindexed), (Stage::Ended, 1, 1));
+    assert_eq!(
+        (ended.stage, ended.skipped, ended.unindexed),
+        (Stage::Ended, 1, 1)
+    );
     assert_eq!(by_channel(vault, &keeper, "ann"), None);
     assert!(by_channel(vault, &keeper, "bob").is_some());
     // The key of the keyset is where it was.
