@@ -148,7 +148,7 @@ impl Scene {
         self.restore_with(name, |_| {}).unwrap()
     }
 
-    fn erase(&self, subject: SubjectId) -> Value {
+    pub(super) fn erase(&self, subject: SubjectId) -> Value {
         let erased = self
             .bench
             .vault

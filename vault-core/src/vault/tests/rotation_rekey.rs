@@ -127,10 +127,52 @@ fn a_rekey_whose_index_keys_change_meanwhile_is_refused_and_the_old_part_stays()
         assert!(vault.snapshot().unwrap().system().index_set() > before);
     };
     let (made, again) = refused_and_nothing_lost(&scene, Box::new(then));
-    // The people of the data part are under keys that went, and the command says so; none is lost.
-    let again = again.unwrap();
-    assert_eq!(again.whole + again.in_part, 5);
-    drop(made);
+    // Everybody in the data part lies under keys that went meanwhile: a key part of today's opens nothing.
+    match again {
+        Err(BackupError::Refused(Refusal::Conflict(what))) => {
+            assert!(what.contains("nobody would come back"), "{what}");
+        }
+        other => panic!("{other:?}"),
+    }
+    all_are_found(&scene, "back", &made);
+}
+
+/// What would be lost: the backup, for which the old key part was the only one that opened anything.
+#[test]
+fn a_rekey_that_would_bring_nobody_back_is_refused_and_one_that_brings_some_is_not() {
+    let scene = Scene::new(5);
+    let (vault, keyholder) = (&scene.bench.vault, scene.keyholder());
+    let made = scene.back_up(Parts::Both).unwrap();
+    let rekey = || {
+        let to = (Recipients::parse([PUBLIC]).unwrap(), scene.in_days(30));
+        let call = call(&keyholder, None);
+        vault.rekey_backup(&call, &scene.target, made.manifest.backup, to, &quiet)
+    };
+    for subject in &scene.people[1..] {
+        vault
+            .rotate_subject(&call(&keyholder, None), *subject)
+            .unwrap();
+    }
+    let one = rekey().unwrap();
+    assert_eq!((one.whole, one.in_part, one.gone), (1, 0, 4));
+    vault
+        .rotate_subject(&call(&keyholder, None), scene.people[0])
+        .unwrap();
+    match rekey() {
+        Err(BackupError::Refused(Refusal::Conflict(what))) => {
+            assert!(what.contains("backup create"), "{what}");
+        }
+        other => panic!("{other:?}"),
+    }
+    let (kept, _) =
+        Manifest::read_with_hash(&*scene.target, &made.manifest.backup.to_string()).unwrap();
+    assert_eq!(kept.keys, one.manifest.keys);
+    // Who is erased is not waited for: their end is what a rekey is for.
+    for subject in &scene.people {
+        scene.erase(*subject);
+    }
+    let none = rekey().unwrap();
+    assert_eq!((none.whole, none.in_part, none.gone), (0, 0, 0));
 }
 
 #[test]
