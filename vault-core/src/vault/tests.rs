@@ -11,6 +11,7 @@ mod imports;
 mod journal_first;
 mod operating;
 mod restored;
+mod retention;
 mod rotation;
 mod rotation_damage;
 mod rotation_deep;

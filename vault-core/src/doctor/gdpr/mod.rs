@@ -5,6 +5,8 @@
 //! each language of the controller. What is said here depends on circumstances that no file shows, so most of
 //! it is a warning: somebody should look. No finding says that a vault complies, and neither does none.
 
+#[cfg(test)]
+mod examples;
 mod people;
 mod purposes;
 mod roles;
@@ -215,6 +217,8 @@ mod tests {
             "long_retention",
             "purposes.support",
         );
+        let lawful = "\"P11Y\", law = \"art. 1 of an act\"";
+        assert_eq!(adds("\"P2Y\"", lawful), []);
         adds_one(
             "recipients = [\"carrier\"]\n",
             "",
