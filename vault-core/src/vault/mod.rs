@@ -98,7 +98,8 @@ pub use restore::{RestoreOptions, RestoredVault};
 pub use restrictions::{RestrictionInput, RestrictionStep, RestrictionView};
 pub(crate) use rotation::RotationRow;
 pub use rotation::{
-    KeyView, KeysView, Onwards, RootRotated, RotationState, RotationView, Stage, SystemKeyView,
+    DamagedRow, KeyView, KeysView, Onwards, RootRotated, RotationState, RotationView, Stage,
+    SystemKeyView, SystemKeysView,
 };
 pub use secret::{
     KeyFile, KeyFileError, Passphrase, PassphraseError, RecoveryKey, RecoveryKeyError, UnlockSecret,

@@ -13,7 +13,10 @@ mod operating;
 mod restored;
 mod retention;
 mod rotation;
+mod rotation_damage;
 mod rotation_deep;
+mod rotation_rekey;
+mod rotation_sweep;
 
 use std::sync::Arc;
 

@@ -16,7 +16,7 @@ use crate::person::Person;
 use crate::store::{Direction, KeyRange, Table};
 
 const SECRET: &str = "AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33";
-const PUBLIC: &str = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa";
+pub(super) const PUBLIC: &str = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa";
 
 const PEOPLE: [Table; 7] = [
     Table::Records,
@@ -28,7 +28,7 @@ const PEOPLE: [Table; 7] = [
     Table::Answers,
 ];
 
-fn quiet(_: u64, _: u64) -> Result<(), BackupError> {
+pub(super) fn quiet(_: u64, _: u64) -> Result<(), BackupError> {
     Ok(())
 }
 
@@ -94,11 +94,11 @@ impl Scene {
         self.people.push(subject);
     }
 
-    fn keyholder(&self) -> Principal {
+    pub(super) fn keyholder(&self) -> Principal {
         self.bench.vault.keyholder()
     }
 
-    fn in_days(&self, days: i64) -> Timestamp {
+    pub(super) fn in_days(&self, days: i64) -> Timestamp {
         self.bench.clock.now() + jiff::SignedDuration::from_hours(24 * days)
     }
 
@@ -148,7 +148,7 @@ impl Scene {
         self.restore_with(name, |_| {}).unwrap()
     }
 
-    fn erase(&self, subject: SubjectId) -> Value {
+    pub(super) fn erase(&self, subject: SubjectId) -> Value {
         let erased = self
             .bench
             .vault
