@@ -9,6 +9,7 @@ mod honey;
 mod imports;
 mod journal_first;
 mod operating;
+mod pruned;
 mod restored;
 mod rotation;
 mod rotation_deep;
