@@ -10,6 +10,7 @@ mod honey;
 mod imports;
 mod journal_first;
 mod operating;
+mod pruned;
 mod restored;
 mod retention;
 mod rotation;
