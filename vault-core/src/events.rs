@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::commit::{Txn, View};
 use crate::crypto::{Location, seal};
 use crate::entropy::Entropy;
-use crate::id::VaultId;
+use crate::id::{RowHandle, VaultId};
 use crate::keys::keyset::{Compartment, Keyset, PersonEntry};
 use crate::limits::TOPIC_EVENTS_MAX;
 use crate::person::{DAMAGED, Person};
@@ -28,6 +28,8 @@ pub(crate) enum Topic {
     Notice,
     /// Restriction of processing (Art. 18).
     Restriction,
+    /// Legal holds (Art. 17(3)).
+    Hold,
     /// Objection to a purpose (Art. 21).
     Objection(u16),
 }
@@ -40,6 +42,7 @@ impl Topic {
     /// look tells.
     const BURDENS: u16 = 0x8000;
     const RESTRICTION: u16 = 0x8000;
+    const HOLD: u16 = 0x8001;
     const OBJECTION: u16 = 0xc000;
 
     pub(crate) fn number(self) -> u16 {
@@ -47,6 +50,7 @@ impl Topic {
             Self::Consent(purpose) => purpose,
             Self::Notice => Self::NOTICE,
             Self::Restriction => Self::RESTRICTION,
+            Self::Hold => Self::HOLD,
             Self::Objection(purpose) => Self::OBJECTION | purpose,
         }
     }
@@ -56,6 +60,7 @@ impl Topic {
             0..Self::PURPOSES => Some(Self::Consent(number)),
             Self::NOTICE => Some(Self::Notice),
             Self::RESTRICTION => Some(Self::Restriction),
+            Self::HOLD => Some(Self::Hold),
             Self::OBJECTION.. => Some(Self::Objection(number & !Self::OBJECTION)),
             _ => None,
         }
@@ -129,6 +134,14 @@ pub(crate) fn last<T: DeserializeOwned>(
     let last = rows.first();
     last.map(|(key, sealed)| open(view, person, key, sealed))
         .transpose()
+}
+
+/// Whether anything was ever said about a topic; opens nothing.
+pub(crate) fn any(view: &dyn View, handle: RowHandle, topic: Topic) -> Result<bool, Refusal> {
+    let prefix = [&handle.as_bytes()[..], &topic.number().to_be_bytes()].concat();
+    let (table, range) = (Table::Consents, KeyRange::prefix(&prefix));
+    let keys = view.tx().keys(table, &range, Direction::Ascending, 1)?;
+    Ok(!keys.is_empty())
 }
 
 /// The topics that can stand in the way of a use and have a list: for most people none, which costs
@@ -239,16 +252,18 @@ mod tests {
             Topic::Consent(last),
             Topic::Notice,
             Topic::Restriction,
+            Topic::Hold,
             Topic::Objection(1),
             Topic::Objection(last),
         ];
         for topic in all {
             assert_eq!(Topic::of(topic.number()), Some(topic));
         }
-        let burdens = [Topic::Restriction, Topic::Objection(0)];
+        let burdens = [Topic::Restriction, Topic::Hold, Topic::Objection(0)];
         assert!(burdens.iter().all(|topic| topic.number() >= Topic::BURDENS));
         assert!(Topic::Notice.number() < Topic::BURDENS);
         assert_eq!(Topic::of(0x4001), None);
+        assert_eq!(Topic::of(0x8002), None);
         assert_eq!(Topic::of(0xbfff), None);
     }
 }

@@ -70,6 +70,7 @@ mod person;
 pub mod policy;
 mod record;
 pub mod refusal;
+mod remains;
 pub mod revocation;
 mod rotation;
 pub mod row;

@@ -10,8 +10,8 @@ use vault_core::id::CallId;
 use crate::incoming::{self, QueryMap};
 use crate::problem::Problem;
 use crate::routes::{
-    admin, ask, batch, blobs, bulk, consents, evidence, key_slots, notices, objections, policy,
-    restrictions, sessions, state, subjects,
+    admin, ask, batch, blobs, bulk, consents, evidence, holds, key_slots, notices, objections,
+    policy, restrictions, sessions, state, subjects,
 };
 use crate::{json, negotiate};
 
@@ -39,7 +39,7 @@ fn read_batch(body: Value) -> Result<(), Vec<u8>> {
 }
 
 /// Every body that has a form of its own.
-pub const BODIES: [Body; 18] = [
+pub const BODIES: [Body; 19] = [
     ("batch", read_batch),
     ("query", |body| told(bulk::read_query(body))),
     ("update", |body| told(bulk::read_update(body))),
@@ -55,6 +55,7 @@ pub const BODIES: [Body; 18] = [
         told(objections::DecisionRequest::read(body))
     }),
     ("restriction", |body| told(restrictions::read_request(body))),
+    ("hold", |body| told(holds::read_request(body))),
     ("key slot", |body| told(key_slots::NewSlot::read(body))),
     ("unlock", |body| told(state::secret(body))),
     ("subject", |body| {

@@ -76,6 +76,10 @@ pub const OBJECTION: &str = "/v1/subjects/{s}/objections/{purpose}";
 pub const OBJECTION_DECISION: &str = "/v1/subjects/{s}/objections/{purpose}/decision";
 /// Restriction of a person's data.
 pub const RESTRICTION: &str = "/v1/subjects/{s}/restriction";
+/// Legal hold over a person's data.
+pub const HOLD: &str = "/v1/subjects/{s}/hold";
+/// People under a legal hold.
+pub const HOLDS: &str = "/v1/admin/holds";
 /// Notices that a person was shown.
 pub const NOTICES: &str = "/v1/subjects/{s}/notices";
 /// The notice to show.

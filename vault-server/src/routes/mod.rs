@@ -15,6 +15,7 @@ pub(crate) mod consents;
 mod contract;
 pub(crate) mod evidence;
 pub(crate) mod export;
+pub(crate) mod holds;
 pub(crate) mod import;
 mod jobs;
 pub(crate) mod key_slots;
@@ -89,6 +90,8 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
             restrictions::put,
             restrictions::lift
         ))
+        .routes(routes!(holds::read, holds::put, holds::release))
+        .routes(routes!(holds::list))
         .routes(routes!(notices::current))
         .routes(routes!(notices::list, notices::record))
         .routes(routes!(policy::read, policy::apply))
