@@ -55,7 +55,6 @@ pub const BODIES: [Body; 19] = [
         told(objections::DecisionRequest::read(body))
     }),
     ("restriction", |body| told(restrictions::read_request(body))),
-    ("hold", |body| told(holds::read_request(body))),
     ("key slot", |body| told(key_slots::NewSlot::read(body))),
     ("unlock", |body| told(state::secret(body))),
     ("subject", |body| {
@@ -67,6 +66,7 @@ pub const BODIES: [Body; 19] = [
     ("checkpoints", |body| {
         told(evidence::VerifyRequest::read(body))
     }),
+    ("hold", |body| told(holds::read_request(body))),
 ];
 
 /// Reads the source of a policy out of its body.

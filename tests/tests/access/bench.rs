@@ -81,7 +81,7 @@ may = [
     "subjects.create", "subjects.lookup", "subjects.view", "subjects.erase", "sessions.create",
     "consents.record", "audit.read", "policy.read", "policy.apply", "api_keys.manage", "keys.manage",
     "retention.run", "vault.lock", "records.bulk", "records.purge", "subjects.export", "backups.manage",
-    "notices.record", "objections.record", "restrictions.set", "requests.decide",
+    "notices.record", "objections.record", "restrictions.set", "requests.decide", "holds.manage",
 ]
 
 [roles.none]
