@@ -297,6 +297,9 @@ impl Bench {
         }
         let restriction = json!({"ground": "18.1.a", "collections": ["spare"]});
         self.done(all, "PUT", &of("restriction"), restriction);
+        let hold =
+            json!({"ground": "legal_claims", "collections": ["spare"], "review_at": "2099-12-31"});
+        self.done(all, "PUT", &of("hold"), hold);
         self.done(all, "POST", &of("notices"), told());
         let wanted = json!({"purpose": "support", "fields": ["profile.*", "messages.*"],
             "reads": 10_000, "writes": 10_000});
