@@ -13,7 +13,7 @@ use crate::audit::canonical::canonical;
 use crate::audit::hex;
 use crate::backup::ledger::LedgerEvent;
 use crate::backup::registry;
-use crate::clock::{day_of, hour_of};
+use crate::clock::{day_of, hour_of, instant_of_hour};
 use crate::commit::{IndexHit, Txn, View};
 use crate::crypto::{Location, Secret, key_number, seal, sha256, unseal};
 use crate::entropy::Entropy;
@@ -55,12 +55,20 @@ pub(crate) struct SubjectRow {
     pub(crate) created_at: i64,
     pub(crate) channel: String,
     pub(crate) user: String,
+    /// The UTC day of the person's own last act, since 1970.
+    pub(crate) active_on: u32,
 }
 
 impl SubjectRow {
     /// The channel that the person is known on.
     pub(crate) fn channel(&self) -> &str {
         &self.channel
+    }
+
+    /// The end of the day of the person's own last act: what runs from there ends no earlier than was
+    /// promised, and at most a day later.
+    pub(crate) fn last_activity(&self) -> Timestamp {
+        instant_of_hour(self.active_on.saturating_add(1).saturating_mul(24))
     }
 }
 
@@ -122,15 +130,9 @@ impl Person {
             created_at: txn.now().as_millisecond(),
             channel: channel.into(),
             user: user.into(),
+            active_on: day_of(txn.now()),
         };
-        let number = person.key_for(Compartment::CONTROL, txn.entropy())?;
-        let handle = *person.entry.handle.as_bytes();
-        let sealed = person.seal(
-            number,
-            &Location::row(txn.vault(), Table::Subjects.number(), &handle),
-            &row::encode(&row),
-        )?;
-        txn.put(Table::Subjects, &handle, &sealed)?;
+        person.write_row(txn, &row)?;
         person.store(txn)?;
         txn.state_mut().people += 1;
         Ok(person)
@@ -142,6 +144,29 @@ impl Person {
         let sealed = view.tx().get(Table::Subjects, handle)?.ok_or(DAMAGED)?;
         let location = Location::row(view.vault(), Table::Subjects.number(), handle);
         row::decode(&self.unseal(&location, &sealed)?).map_err(|_| DAMAGED)
+    }
+
+    fn write_row(&mut self, txn: &mut Txn<'_>, row: &SubjectRow) -> Result<(), Refusal> {
+        let number = self.key_for(Compartment::CONTROL, txn.entropy())?;
+        let handle = *self.entry.handle.as_bytes();
+        let location = Location::row(txn.vault(), Table::Subjects.number(), &handle);
+        let sealed = self.seal(number, &location, &row::encode(row))?;
+        Ok(txn.put(Table::Subjects, &handle, &sealed)?)
+    }
+
+    /// Whether the person's last act is of an earlier day than today.
+    pub(crate) fn was_away(&self, view: &dyn View) -> Result<bool, Refusal> {
+        Ok(self.row(view)?.active_on < day_of(view.now()))
+    }
+
+    /// Notes that the person did something today. Costs a row once a day.
+    pub(crate) fn acted(&mut self, txn: &mut Txn<'_>) -> Result<(), Refusal> {
+        let (mut row, today) = (self.row(txn)?, day_of(txn.now()));
+        if row.active_on >= today {
+            return Ok(());
+        }
+        row.active_on = today;
+        self.write_row(txn, &row)
     }
 
     /// Writes the keyset, which has changed.
@@ -322,7 +347,8 @@ pub(crate) fn nameless_row(
         ..Location::row(vault, Table::Subjects.number(), handle.as_bytes())
     };
     let row: SubjectRow = row::decode(&unseal(&dek.key, &location, sealed).ok()?).ok()?;
-    seal(&dek.key, dek.number, &location, &nameless(row.created_at)).ok()
+    let row = row::encode(&nameless(row.created_at));
+    seal(&dek.key, dek.number, &location, &row).ok()
 }
 
 /// The row that marks a compartment of whoever has this handle.
@@ -446,22 +472,19 @@ pub(crate) fn destroyed(person: &Person) -> Vec<Value> {
 }
 
 /// The person's own row once nobody is to be found by it any more: when they were made, and no more.
-fn nameless(created_at: i64) -> Zeroizing<Vec<u8>> {
-    row::encode(&SubjectRow {
+fn nameless(created_at: i64) -> SubjectRow {
+    SubjectRow {
         created_at,
         channel: String::new(),
         user: String::new(),
-    })
+        active_on: 0,
+    }
 }
 
 /// Takes out of the person's own row who they are on which channel.
 pub(crate) fn forget_identity(txn: &mut Txn<'_>, person: &mut Person) -> Result<(), Refusal> {
     let created_at = person.row(txn)?.created_at;
-    let number = person.key_for(Compartment::CONTROL, txn.entropy())?;
-    let handle = *person.entry.handle.as_bytes();
-    let location = Location::row(txn.vault(), Table::Subjects.number(), &handle);
-    let sealed = person.seal(number, &location, &nameless(created_at))?;
-    Ok(txn.put(Table::Subjects, &handle, &sealed)?)
+    person.write_row(txn, &nameless(created_at))
 }
 
 /// Notes that records are gone, so that no backup brings them back.

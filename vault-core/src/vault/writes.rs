@@ -157,6 +157,7 @@ pub(super) fn patch(
         stored,
         &body.patch,
     )?;
+    context.note_act(txn, policy, &mut person)?;
     Ok(written(&outcome, txn.now()))
 }
 
@@ -230,6 +231,7 @@ pub(super) fn append(
         let outcome = record::append(txn, &mut person, &collection, version, &grant, patch)?;
         ids.push(outcome.id);
     }
+    context.note_act(txn, policy, &mut person)?;
     Ok(ids)
 }
 
@@ -266,6 +268,7 @@ pub(super) fn delete(
     let stored = stored.ok_or(Refusal::NotFound("record"))?;
     check_revision(Some(&stored), if_match)?;
     record::remove(txn, &mut person, &collection, &stored)?;
+    context.note_act(txn, policy, &mut person)?;
     keep_destroyed(txn, person.entry.handle, collection.id, &[record]);
     Ok(Written {
         record: (record != RecordId::SINGLE).then_some(record),

@@ -47,6 +47,11 @@ const MORE: &[(&str, &[Code])] = &[
     ("release_hold", &[Code::TooLarge]),
     ("lift_restriction", &[Code::Conflict, Code::TooLarge]),
     ("end_objection", &[Code::TooLarge]),
+    ("put_contract_end", &[Code::Conflict, Code::PurposeDenied]),
+    (
+        "resume_contract",
+        &[Code::Conflict, Code::PurposeDenied, Code::TooLarge],
+    ),
     ("put_objection", &[Code::Conflict]),
     ("list_keys", &[Code::Erased, Code::NotFound]),
     ("rotate_keys", &[Code::Erased, Code::NotFound]),
