@@ -12,7 +12,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use vault_core::detect::Kind;
 use vault_core::id::{ReceiptId, SubjectId, TokenId};
-use vault_core::policy::Period;
+use vault_core::policy::{HoldGround, Period};
 use vault_server::cors::{EXPECTED, Origins};
 use vault_server::publication::TextForm;
 use vault_server::rollback::Accepted;
@@ -633,6 +633,10 @@ fn word(text: &str) -> Result<String, &'static str> {
     }
 }
 
+fn ground(text: &str) -> Result<HoldGround, &'static str> {
+    HoldGround::parse(text).ok_or("legal_claims or legal_obligation is expected")
+}
+
 fn since(text: &str) -> Result<Timestamp, &'static str> {
     let midnight = |date: Date| Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp());
     let instant = text.parse().ok();
@@ -729,6 +733,30 @@ pub(crate) struct AccessArguments {
     pub(crate) last: u16,
 }
 
+#[derive(Args, Debug)]
+pub(crate) struct HoldArguments {
+    /// The person's id, sub_…
+    pub(crate) subject: SubjectId,
+    /// Why: legal_claims (Art. 17(3)(e) GDPR) or legal_obligation (Art. 17(3)(b))
+    #[arg(long, value_name = "GROUND", value_parser = ground, requires = "review_at")]
+    pub(crate) ground: Option<HoldGround>,
+    /// The day until when somebody has to look whether it is still needed
+    #[arg(long, value_name = "DATE", requires = "ground")]
+    pub(crate) review_at: Option<Date>,
+    /// The collections that it is about; all of them, without it
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "ground")]
+    pub(crate) collections: Vec<String>,
+    /// In what matter: a file of text, `-` for standard input
+    #[arg(long, value_name = "FILE", requires = "ground")]
+    pub(crate) reason_file: Option<PathBuf>,
+    /// Who approved it: a file of text
+    #[arg(long, value_name = "FILE", requires = "ground")]
+    pub(crate) approver_file: Option<PathBuf>,
+    /// Release the hold; an erasure that waited for it is done at once
+    #[arg(long, conflicts_with = "ground")]
+    pub(crate) release: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum SubjectCommand {
     /// Find a person by {"channel", "user"} or {"field", "value"}, read from stdin or asked for
@@ -746,7 +774,13 @@ pub(crate) enum SubjectCommand {
     /// Write a package of a person's own data to a file (needs --token-file: values are read by a role)
     #[command(after_help = examples::SUBJECT_EXPORT)]
     Export(ExportArguments),
-    /// Erase a person
+    /// Place a legal hold over a person's data, release it, or show how it stands
+    #[command(after_help = examples::SUBJECT_HOLD)]
+    Hold(HoldArguments),
+    /// List who is under a legal hold, until when it has to be looked at, and whose erasure waits for it
+    #[command(after_help = examples::SUBJECT_HOLDS)]
+    Holds,
+    /// Erase a person; what a legal hold keeps stays until its release
     #[command(after_help = examples::SUBJECT_ERASE)]
     Erase {
         /// The person's id, sub_…

@@ -7,7 +7,7 @@ use std::io::Read;
 use std::path::Path;
 
 use serde_json::Value;
-use vault_core::limits::NOTE_BYTES_MAX;
+use vault_core::limits::{NOTE_BYTES_MAX, REASON_BYTES_MAX};
 use vault_core::policy::POLICY_BYTES_MAX;
 
 use crate::failure::{Exit, Failure};
@@ -82,6 +82,11 @@ pub(crate) fn read_policy(path: &Path) -> Result<String, Failure> {
 /// A published statement, to be compared.
 pub(crate) fn read_statement(path: &Path) -> Result<String, Failure> {
     read_text(path, STATEMENT_BYTES_MAX)
+}
+
+/// Somebody's words in a file, without the line end behind them; `-` is standard input.
+pub(crate) fn read_words(path: &Path) -> Result<String, Failure> {
+    Ok(read_text(path, REASON_BYTES_MAX + 2)?.trim_end().to_owned())
 }
 
 /// The look-up on standard input.

@@ -71,6 +71,7 @@ mod person;
 pub mod policy;
 mod record;
 pub mod refusal;
+mod remains;
 mod retention;
 pub mod revocation;
 mod rotation;

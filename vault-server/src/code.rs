@@ -60,7 +60,7 @@ codes! {
         "This person's data were erased and cannot be brought back; `receipt` names the proof where it is known. Forget the id. Should the person return, `POST /v1/subjects` makes a new one.";
     /// 423.
     Held, "held", 423, false, "A legal hold is in the way",
-        "A legal hold forbids this change. Whoever manages holds can say until when.";
+        "The data are kept for legal claims or a legal obligation, and not used or changed. Whoever manages holds can say until when.";
     /// 409.
     IdempotencyMismatch, "idempotency_mismatch", 409, false, "The idempotency key was used for another call",
         "An earlier call carried the same `Idempotency-Key` with another method, path, purpose, `Vault-Restricted-Use`, `If-Match` or body. Use a fresh key for each new call.";

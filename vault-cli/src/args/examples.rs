@@ -194,6 +194,18 @@ Examples:
   vault-cli --vault v --token-file bot.token import people.csv --mapping people.toml --dry-run
   vault-cli --vault v --token-file t import people.csv --mapping m.toml --errors refused.jsonl";
 
+pub(super) const SUBJECT_HOLD: &str = "\
+Examples:
+  vault-cli --vault v subject hold sub_00000000000000000000000000
+  vault-cli --vault v subject hold sub_00000000000000000000000000 --ground legal_obligation \
+    --collections orders --review-at 2035-12-31 --reason-file matter.txt
+  vault-cli --vault v subject hold sub_00000000000000000000000000 --release --dry-run";
+
+pub(super) const SUBJECT_HOLDS: &str = "\
+Examples:
+  vault-cli --vault /srv/vault subject holds
+  vault-cli --vault /srv/vault subject holds --json";
+
 pub(super) const SUBJECT_ERASE: &str = "\
 Examples:
   vault-cli --vault /srv/vault subject erase sub_00000000000000000000000000 --dry-run

@@ -6,6 +6,7 @@ mod backups;
 mod copies;
 mod demands;
 mod ended;
+mod holds;
 mod honey;
 mod imports;
 mod journal_first;

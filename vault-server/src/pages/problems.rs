@@ -44,8 +44,8 @@ const fn explained(code: Code) -> (&'static str, &'static str) {
             "Forget the id, and what you still hold under it. `receipt` names the proof where it is known. Should the person come back, `POST /v1/subjects` makes a new one.",
         ),
         Code::Held => (
-            "A legal hold stands over the data (Art. 17(3) GDPR), and the call would change or use what is held.",
-            "Whoever manages holds can say until when. A person who asks for erasure gets it when the hold ends.",
+            "A legal hold stands over the data (Art. 17(3) GDPR), and the call would change or use what is held; or the person was erased but for that.",
+            "Do without the data. Whoever manages holds can say until when. A person who asks for erasure gets it at once for everything that is not held, and for the rest when the hold ends.",
         ),
         Code::IdempotencyMismatch => (
             "The `Idempotency-Key` was sent within the last day with another method, path, purpose, `Vault-Restricted-Use`, `If-Match` or body.",
