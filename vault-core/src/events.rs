@@ -300,7 +300,7 @@ mod tests {
         let burdens = [Topic::Restriction, Topic::Hold, Topic::Objection(0)];
         assert!(burdens.iter().all(|topic| topic.number() >= Topic::BURDENS));
         assert!(Topic::Contract(last).number() < Topic::BURDENS);
-        assert_eq!(Topic::of(0x8002), None);
+        assert_eq!(Topic::of(0x8003), None);
         assert_eq!(Topic::of(0xbfff), None);
     }
 }
