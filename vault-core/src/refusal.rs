@@ -35,6 +35,9 @@ pub enum Refusal {
         /// The receipt's id, where it is known.
         receipt: Option<ReceiptId>,
     },
+    /// A legal hold is in the way (Art. 17(3) GDPR); the text says which.
+    #[error("{0}")]
+    Held(String),
     /// A call with the same idempotency key had another content.
     #[error("this idempotency key was used for a different call")]
     IdempotencyMismatch,
@@ -126,6 +129,7 @@ impl Refusal {
             Self::ConsentRequired { .. } => "consent_required",
             Self::DiskFull => "disk_full",
             Self::Erased { .. } => "erased",
+            Self::Held(_) => "held",
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::Internal(_) => "internal",
             Self::Invalid(_) => "invalid",

@@ -14,7 +14,8 @@ use crate::answer;
 use crate::commit::{Txn, View};
 use crate::crypto::key_number;
 use crate::events;
-use crate::id::SubjectId;
+use crate::id::{RowHandle, SubjectId};
+use crate::keys::keyset::Keyset;
 use crate::limits::{ROTATION_COMMIT_BYTES, ROTATION_COMMIT_ROWS, ROTATION_PAGE_ROWS};
 use crate::person::{self, DAMAGED, Person};
 use crate::record;
@@ -157,7 +158,22 @@ impl Mark {
 }
 
 fn mark_key(person: &Person) -> Vec<u8> {
-    [&person.entry.handle.as_bytes()[..], &MARK].concat()
+    key_of(person.entry.handle)
+}
+
+fn key_of(handle: RowHandle) -> Vec<u8> {
+    [&handle.as_bytes()[..], &MARK].concat()
+}
+
+/// The row by which the sweeper gives somebody new keys for everything, for a vault that is being restored:
+/// key and value.
+pub(crate) fn begun(handle: RowHandle, keyset: &Keyset) -> (Vec<u8>, Vec<u8>) {
+    let mark = Mark {
+        rotation: 0,
+        up_to: keyset.highest(),
+        cursor: Cursor::default(),
+    };
+    (key_of(handle), mark.encode())
 }
 
 /// How a step ended.
@@ -211,6 +227,22 @@ pub(crate) fn step(
         true => Ok(Step::Done),
         false => Ok(Step::More),
     }
+}
+
+/// New keys for everything of a person in this one commit, however much it is; what was under way for
+/// them is done with that.
+pub(crate) fn whole(txn: &mut Txn<'_>, person: &mut Person) -> Result<(), Refusal> {
+    let mut mark = Mark {
+        rotation: 0,
+        up_to: person.keyset.highest(),
+        cursor: Cursor::default(),
+    };
+    let mut budget = Budget {
+        rows: usize::MAX,
+        bytes: usize::MAX,
+    };
+    reseal(txn, person, &mut mark, &mut budget)?;
+    end(txn, person, &mark, false)
 }
 
 /// The old keys go, together with the KEK.

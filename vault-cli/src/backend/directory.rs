@@ -10,12 +10,13 @@ use vault_core::audit::hex;
 use vault_core::clock::SystemClock;
 use vault_core::entropy::OsEntropy;
 use vault_core::id::{CallId, ReceiptId, SubjectId, TokenId};
+use vault_core::limits::PAGE_RECORDS_MAX;
 use vault_core::policy::Period;
 use vault_core::refusal::Refusal;
 use vault_core::vault::{
-    AccessQuery, AuditQuery, Call, KeyView, LockedVault, Onwards, Principal, RotationView,
-    Settings, SlotView, Sweep, SystemKeyView, TokenInput, TokenView, UnlockSecret, Vault,
-    VaultPaths,
+    AccessQuery, AuditQuery, Call, HoldInput, KeyView, LockedVault, Onwards, Principal,
+    RotationView, Settings, SlotView, Sweep, SystemKeyView, TokenInput, TokenView, UnlockSecret,
+    Vault, VaultPaths,
 };
 
 use super::{Backend, Scope};
@@ -302,6 +303,26 @@ impl Backend for Directory {
     fn erase(&self, subject: SubjectId) -> Result<Value, Failure> {
         let receipt = self.call(|call| self.vault.erase_subject(call, subject))?;
         Ok(json!({"receipt": receipt}))
+    }
+
+    fn hold(&self, subject: SubjectId) -> Result<Value, Failure> {
+        let view = self.call(|call| self.vault.read_hold(call, subject))?;
+        Ok(vault_server::hold_view(view))
+    }
+
+    fn put_hold(&self, subject: SubjectId, hold: &HoldInput) -> Result<Value, Failure> {
+        let step = self.call(|call| self.vault.put_hold(call, subject, hold.clone()))?;
+        Ok(vault_server::hold_step(step))
+    }
+
+    fn release_hold(&self, subject: SubjectId) -> Result<Value, Failure> {
+        let released = self.call(|call| self.vault.release_hold(call, subject))?;
+        Ok(vault_server::hold_released(released))
+    }
+
+    fn holds(&self, cursor: Option<&str>) -> Result<Value, Failure> {
+        let page = self.call(|call| self.vault.list_holds(call, PAGE_RECORDS_MAX, cursor))?;
+        Ok(vault_server::held_page(page))
     }
 
     fn audit(&self, query: &AuditQuery) -> Result<Value, Failure> {

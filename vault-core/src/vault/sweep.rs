@@ -26,6 +26,7 @@ use crate::policy::Policy;
 use crate::record;
 use crate::refusal::Refusal;
 use crate::rotation::{MARK, Mark, Step};
+use crate::standing::Standing;
 use crate::store::{Direction, KeyRange, Table, WriteTx};
 
 /// How long the index may name the leaves that a removal touched before it is built anew.
@@ -104,8 +105,9 @@ impl Vault {
                     entry,
                     keyset,
                 };
-                let records = record::ended(&snapshot, &person, usize::MAX)?.len();
-                let mut keys = over(&policy, &person, hour_of(snapshot.now()));
+                let standing = Standing::of(&snapshot, &person)?;
+                let records = record::ended(&snapshot, &person, &standing, usize::MAX)?.len();
+                let mut keys = over(&policy, &person, &standing, hour_of(snapshot.now()));
                 keys.extend(dirty(&snapshot, &person, Sweep::All)?);
                 keys.sort_by_key(|key| (key.number, key.period));
                 keys.dedup();
@@ -251,13 +253,14 @@ impl Vault {
             if asks {
                 ending = retention::ending(&snapshot, &policy, &person, usize::MAX)?;
             }
+            let standing = Standing::of(&snapshot, &person)?;
             if ending.any()
                 || !dirty(&snapshot, &person, which)?.is_empty()
-                || !record::ended(&snapshot, &person, 1)?.is_empty()
-                || !over(&policy, &person, hour_of(snapshot.now())).is_empty()
+                || !record::ended(&snapshot, &person, &standing, 1)?.is_empty()
+                || !over(&policy, &person, &standing, hour_of(snapshot.now())).is_empty()
             {
                 wanting.push((subject, asks));
-                if ending.overdue || overdue(&snapshot, &policy, &person)? {
+                if ending.overdue || overdue(&snapshot, &policy, &person, &standing)? {
                     self.rounds.found_overdue();
                 }
             }
@@ -405,8 +408,8 @@ fn named(policy: &Policy, purposes: &BTreeMap<u16, (u64, u64)>) -> Vec<PurposeDu
     named.collect()
 }
 
-/// Compartments whose every record has ended: their key can go.
-fn over(policy: &Arc<Policy>, person: &Person, now: u32) -> Vec<Compartment> {
+/// Compartments whose every record has ended: their key can go, unless the collection is kept.
+fn over(policy: &Arc<Policy>, person: &Person, standing: &Standing, now: u32) -> Vec<Compartment> {
     let keys = person.keyset.keys.iter().map(|dek| dek.compartment);
     let ended = keys.filter(|compartment| {
         if compartment.number == Compartment::ANSWERS {
@@ -416,7 +419,7 @@ fn over(policy: &Arc<Policy>, person: &Person, now: u32) -> Vec<Compartment> {
             .number
             .checked_sub(16)
             .and_then(|id| policy.collection_by_id(id));
-        let Some(collection) = collection else {
+        let Some(collection) = collection.filter(|one| !standing.keeps(one.id)) else {
             return false;
         };
         match (record::period_hours(collection), &collection.retention) {
@@ -431,10 +434,15 @@ fn over(policy: &Arc<Policy>, person: &Person, now: u32) -> Vec<Compartment> {
 
 /// Whether something of this person has waited longer than was promised: an old value for its new
 /// key, or a period that is over for the end of its key.
-fn overdue(view: &dyn View, policy: &Arc<Policy>, person: &Person) -> Result<bool, Refusal> {
+fn overdue(
+    view: &dyn View,
+    policy: &Arc<Policy>,
+    person: &Person,
+    standing: &Standing,
+) -> Result<bool, Refusal> {
     let promised = u32::try_from(FINAL_WITHIN_HOURS).expect("a day");
     let by = hour_of(view.now()).saturating_sub(promised);
-    if !over(policy, person, by).is_empty() {
+    if !over(policy, person, standing, by).is_empty() {
         return Ok(true);
     }
     let range = KeyRange::prefix(person.entry.handle.as_bytes());
@@ -488,7 +496,8 @@ fn sweep_person(
             return Ok(false);
         }
     }
-    let records = record::ended(txn, &person, SWEEP_ROWS_MAX)?;
+    let standing = Standing::of(txn, &person)?;
+    let records = record::ended(txn, &person, &standing, SWEEP_ROWS_MAX)?;
     for (collection, id) in &records {
         record::remove_rows(txn, &person, *collection, *id, &mut budget)?;
     }
@@ -499,7 +508,7 @@ fn sweep_person(
     }
     // Rows that are left for the next pass are opened then, to find the blobs in them.
     let ended = match records.len() < SWEEP_ROWS_MAX {
-        true => over(policy, &person, hour_of(txn.now())),
+        true => over(policy, &person, &standing, hour_of(txn.now())),
         false => Vec::new(),
     };
     if !ended.is_empty() {

@@ -88,7 +88,7 @@ impl Vault {
             move |txn, policy, context, noted| {
                 noted.met = Some(subject);
                 context.principal.require(policy, Capability::KeysManage)?;
-                let person = context.person(txn, subject)?;
+                let person = context.remains(txn, subject)?;
                 noted.person(&person, txn.now());
                 rotation::step(txn, subject, 0, None, &mut Budget::whole())
             },
@@ -389,7 +389,7 @@ impl Vault {
             |snapshot, policy, context, noted| {
                 noted.met = Some(subject);
                 context.principal.require(policy, Capability::KeysManage)?;
-                let person = context.person(snapshot, subject)?;
+                let person = context.remains(snapshot, subject)?;
                 noted.person(&person, snapshot.now());
                 Ok(person)
             },
