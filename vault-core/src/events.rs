@@ -5,13 +5,14 @@
 //!
 //! Source: GDPR Art. 5(2), 7(1).
 
-use serde::Serialize;
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::commit::{Txn, View};
 use crate::crypto::{Location, seal};
 use crate::entropy::Entropy;
-use crate::id::VaultId;
+use crate::id::{RowHandle, VaultId};
 use crate::keys::keyset::{Compartment, Keyset, PersonEntry};
 use crate::limits::TOPIC_EVENTS_MAX;
 use crate::person::{DAMAGED, Person};
@@ -26,8 +27,12 @@ pub(crate) enum Topic {
     Consent(u16),
     /// Notices that were shown.
     Notice,
+    /// The end of the contract behind a purpose.
+    Contract(u16),
     /// Restriction of processing (Art. 18).
     Restriction,
+    /// Legal holds (Art. 17(3)).
+    Hold,
     /// Objection to a purpose (Art. 21).
     Objection(u16),
 }
@@ -36,17 +41,22 @@ impl Topic {
     /// Above the number of every purpose that can have a list.
     const PURPOSES: u16 = NUMBER_MAX + 1;
     const NOTICE: u16 = 0x4000;
+    /// Of the first purpose: they are numbered from 1.
+    const CONTRACT: u16 = 0x4001;
     /// From here on are the lists that can stand in the way of a use: most people have none, and one
     /// look tells.
     const BURDENS: u16 = 0x8000;
     const RESTRICTION: u16 = 0x8000;
+    const HOLD: u16 = 0x8001;
     const OBJECTION: u16 = 0xc000;
 
     pub(crate) fn number(self) -> u16 {
         match self {
             Self::Consent(purpose) => purpose,
             Self::Notice => Self::NOTICE,
+            Self::Contract(purpose) => Self::NOTICE | purpose,
             Self::Restriction => Self::RESTRICTION,
+            Self::Hold => Self::HOLD,
             Self::Objection(purpose) => Self::OBJECTION | purpose,
         }
     }
@@ -55,7 +65,9 @@ impl Topic {
         match number {
             0..Self::PURPOSES => Some(Self::Consent(number)),
             Self::NOTICE => Some(Self::Notice),
+            Self::CONTRACT..Self::RESTRICTION => Some(Self::Contract(number & !Self::NOTICE)),
             Self::RESTRICTION => Some(Self::Restriction),
+            Self::HOLD => Some(Self::Hold),
             Self::OBJECTION.. => Some(Self::Objection(number & !Self::OBJECTION)),
             _ => None,
         }
@@ -129,6 +141,37 @@ pub(crate) fn last<T: DeserializeOwned>(
     let last = rows.first();
     last.map(|(key, sealed)| open(view, person, key, sealed))
         .transpose()
+}
+
+/// Whether anything was ever said about a topic; opens nothing.
+pub(crate) fn any(view: &dyn View, handle: RowHandle, topic: Topic) -> Result<bool, Refusal> {
+    let prefix = [&handle.as_bytes()[..], &topic.number().to_be_bytes()].concat();
+    let (table, range) = (Table::Consents, KeyRange::prefix(&prefix));
+    let keys = view.tx().keys(table, &range, Direction::Ascending, 1)?;
+    Ok(!keys.is_empty())
+}
+
+/// When the last event of any kind happened.
+pub(crate) fn latest(view: &dyn View, person: &Person) -> Result<Option<Timestamp>, Refusal> {
+    #[derive(Deserialize)]
+    struct Dated {
+        at: Timestamp,
+    }
+    let mut range = KeyRange::prefix(person.entry.handle.as_bytes());
+    let (order, mut latest) = (Direction::Ascending, None);
+    loop {
+        let rows = view
+            .tx()
+            .range(Table::Consents, &range, order, TOPIC_EVENTS_MAX)?;
+        for (key, sealed) in &rows {
+            let Dated { at } = open(view, person, key, sealed)?;
+            latest = latest.max(Some(at));
+        }
+        match rows.last() {
+            Some((last, _)) if rows.len() == TOPIC_EVENTS_MAX => range.go_on(order, last),
+            _ => return Ok(latest),
+        }
+    }
 }
 
 /// The topics that can stand in the way of a use and have a list: for most people none, which costs
@@ -238,17 +281,20 @@ mod tests {
             Topic::Consent(1),
             Topic::Consent(last),
             Topic::Notice,
+            Topic::Contract(1),
+            Topic::Contract(last),
             Topic::Restriction,
+            Topic::Hold,
             Topic::Objection(1),
             Topic::Objection(last),
         ];
         for topic in all {
             assert_eq!(Topic::of(topic.number()), Some(topic));
         }
-        let burdens = [Topic::Restriction, Topic::Objection(0)];
+        let burdens = [Topic::Restriction, Topic::Hold, Topic::Objection(0)];
         assert!(burdens.iter().all(|topic| topic.number() >= Topic::BURDENS));
-        assert!(Topic::Notice.number() < Topic::BURDENS);
-        assert_eq!(Topic::of(0x4001), None);
+        assert!(Topic::Contract(last).number() < Topic::BURDENS);
+        assert_eq!(Topic::of(0x8002), None);
         assert_eq!(Topic::of(0xbfff), None);
     }
 }

@@ -50,6 +50,7 @@ mod blob;
 pub mod clock;
 pub mod commit;
 pub mod consent;
+pub mod contract;
 pub mod crypto;
 mod decision;
 pub mod detect;
@@ -63,13 +64,15 @@ pub mod jobs;
 pub mod keys;
 pub mod limits;
 pub mod medium;
-#[doc(hidden)]
 pub mod notice;
+#[doc(hidden)]
 pub mod parsers;
 mod person;
 pub mod policy;
 mod record;
 pub mod refusal;
+mod remains;
+mod retention;
 pub mod revocation;
 mod rotation;
 pub mod row;

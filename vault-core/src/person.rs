@@ -7,16 +7,17 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use zeroize::Zeroizing;
 
 use crate::audit::canonical::canonical;
 use crate::audit::hex;
 use crate::backup::ledger::LedgerEvent;
 use crate::backup::registry;
-use crate::clock::{day_of, hour_of};
+use crate::clock::{day_of, hour_of, instant_of_hour};
 use crate::commit::{IndexHit, Txn, View};
 use crate::crypto::{Location, Secret, key_number, seal, sha256, unseal};
 use crate::entropy::Entropy;
-use crate::id::{ReceiptId, RecordId, RowHandle, SubjectId};
+use crate::id::{ReceiptId, RecordId, RowHandle, SubjectId, VaultId};
 use crate::keys::keyset::{Compartment, Dek, Keyset, Lookup, PersonEntry};
 use crate::keys::system::CHANNEL_FIELD;
 use crate::limits::{
@@ -54,12 +55,20 @@ pub(crate) struct SubjectRow {
     pub(crate) created_at: i64,
     pub(crate) channel: String,
     pub(crate) user: String,
+    /// The UTC day of the person's own last act, since 1970.
+    pub(crate) active_on: u32,
 }
 
 impl SubjectRow {
     /// The channel that the person is known on.
     pub(crate) fn channel(&self) -> &str {
         &self.channel
+    }
+
+    /// The end of the day of the person's own last act: what runs from there ends no earlier than was
+    /// promised, and at most a day later.
+    pub(crate) fn last_activity(&self) -> Timestamp {
+        instant_of_hour(self.active_on.saturating_add(1).saturating_mul(24))
     }
 }
 
@@ -121,15 +130,9 @@ impl Person {
             created_at: txn.now().as_millisecond(),
             channel: channel.into(),
             user: user.into(),
+            active_on: day_of(txn.now()),
         };
-        let number = person.key_for(Compartment::CONTROL, txn.entropy())?;
-        let handle = *person.entry.handle.as_bytes();
-        let sealed = person.seal(
-            number,
-            &Location::row(txn.vault(), Table::Subjects.number(), &handle),
-            &row::encode(&row),
-        )?;
-        txn.put(Table::Subjects, &handle, &sealed)?;
+        person.write_row(txn, &row)?;
         person.store(txn)?;
         txn.state_mut().people += 1;
         Ok(person)
@@ -141,6 +144,29 @@ impl Person {
         let sealed = view.tx().get(Table::Subjects, handle)?.ok_or(DAMAGED)?;
         let location = Location::row(view.vault(), Table::Subjects.number(), handle);
         row::decode(&self.unseal(&location, &sealed)?).map_err(|_| DAMAGED)
+    }
+
+    fn write_row(&mut self, txn: &mut Txn<'_>, row: &SubjectRow) -> Result<(), Refusal> {
+        let number = self.key_for(Compartment::CONTROL, txn.entropy())?;
+        let handle = *self.entry.handle.as_bytes();
+        let location = Location::row(txn.vault(), Table::Subjects.number(), &handle);
+        let sealed = self.seal(number, &location, &row::encode(row))?;
+        Ok(txn.put(Table::Subjects, &handle, &sealed)?)
+    }
+
+    /// Whether the person's last act is of an earlier day than today.
+    pub(crate) fn was_away(&self, view: &dyn View) -> Result<bool, Refusal> {
+        Ok(self.row(view)?.active_on < day_of(view.now()))
+    }
+
+    /// Notes that the person did something today. Costs a row once a day.
+    pub(crate) fn acted(&mut self, txn: &mut Txn<'_>) -> Result<(), Refusal> {
+        let (mut row, today) = (self.row(txn)?, day_of(txn.now()));
+        if row.active_on >= today {
+            return Ok(());
+        }
+        row.active_on = today;
+        self.write_row(txn, &row)
     }
 
     /// Writes the keyset, which has changed.
@@ -221,7 +247,7 @@ impl Person {
         &self,
         location: &Location<'_>,
         envelope: &[u8],
-    ) -> Result<zeroize::Zeroizing<Vec<u8>>, Refusal> {
+    ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
         let dek = self.dek(key_number(envelope).ok_or(DAMAGED)?)?;
         let location = Location {
             compartment: dek.compartment.number,
@@ -305,6 +331,24 @@ pub(crate) fn seal_again(
     let handle = person.entry.handle.as_bytes();
     let location = Location::row(view.vault(), Table::Subjects.number(), handle);
     person.seal(number, &location, &person.unseal(&location, sealed)?)
+}
+
+/// The own row of somebody who is no longer to be found by it, for a vault that is being restored. `None`
+/// if it does not open.
+pub(crate) fn nameless_row(
+    vault: VaultId,
+    handle: RowHandle,
+    keyset: &Keyset,
+    sealed: &[u8],
+) -> Option<Vec<u8>> {
+    let dek = keyset.key(key_number(sealed)?)?;
+    let location = Location {
+        compartment: dek.compartment.number,
+        ..Location::row(vault, Table::Subjects.number(), handle.as_bytes())
+    };
+    let row: SubjectRow = row::decode(&unseal(&dek.key, &location, sealed).ok()?).ok()?;
+    let row = row::encode(&nameless(row.created_at));
+    seal(&dek.key, dek.number, &location, &row).ok()
 }
 
 /// The row that marks a compartment of whoever has this handle.
@@ -406,19 +450,41 @@ pub(crate) fn erase(txn: &mut Txn<'_>, person: &Person) -> Result<Receipt, Refus
     let state = txn.state_mut();
     state.people = state.people.saturating_sub(1);
     state.erased += 1;
-    let destroyed = person.keyset.keys.iter().map(|dek| {
-        let compartment = dek.compartment.number;
-        json!({"compartment": compartment, "key": dek.number})
-    });
     let erasure = Erasure {
         scope: "person",
         about: person.subject.as_bytes(),
         opening: ("subject", person.subject.to_string()),
-        destroyed: destroyed.collect(),
+        destroyed: destroyed(person),
+        kept: Vec::new(),
         epochs: (before, after),
         more: Vec::new(),
     };
     erasure.receipt(txn, receipt)
+}
+
+/// The keys of a person, as a receipt names those that are gone.
+pub(crate) fn destroyed(person: &Person) -> Vec<Value> {
+    let keys = person.keyset.keys.iter().map(|dek| {
+        let compartment = dek.compartment.number;
+        json!({"compartment": compartment, "key": dek.number})
+    });
+    keys.collect()
+}
+
+/// The person's own row once nobody is to be found by it any more: when they were made, and no more.
+fn nameless(created_at: i64) -> SubjectRow {
+    SubjectRow {
+        created_at,
+        channel: String::new(),
+        user: String::new(),
+        active_on: 0,
+    }
+}
+
+/// Takes out of the person's own row who they are on which channel.
+pub(crate) fn forget_identity(txn: &mut Txn<'_>, person: &mut Person) -> Result<(), Refusal> {
+    let created_at = person.row(txn)?.created_at;
+    person.write_row(txn, &nameless(created_at))
 }
 
 /// Notes that records are gone, so that no backup brings them back.
@@ -470,6 +536,8 @@ pub(crate) struct Erasure<'a> {
     pub(crate) opening: (&'static str, String),
     /// Keys that are gone.
     pub(crate) destroyed: Vec<Value>,
+    /// What is not, and under which law.
+    pub(crate) kept: Vec<Value>,
     /// The epoch before the first of the erasing commits, and after the last.
     pub(crate) epochs: (u64, u64),
     /// Members of the body that this scope has beside the common ones.
@@ -485,6 +553,7 @@ impl Erasure<'_> {
             about,
             opening: (name, opened),
             destroyed,
+            kept,
             epochs: (before, after),
             more,
         } = self;
@@ -499,7 +568,7 @@ impl Erasure<'_> {
             ("epoch_after", json!(after)),
             ("epoch_before", json!(before)),
             ("erasure_horizon", json!(erasure_horizon.to_string())),
-            ("kept", json!([])),
+            ("kept", Value::Array(kept)),
             ("lookup_horizon", json!(lookup_horizon.to_string())),
             ("receipt", json!(id.to_string())),
             ("scope", json!(scope)),

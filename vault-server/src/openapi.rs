@@ -52,8 +52,13 @@ const TAGS: &[(&str, &str)] = &[
         "A token for one conversation, good for one person",
     ),
     ("consents", "What a person agreed to, refused or withdrew"),
+    ("contracts", "When a person's contracts ended"),
     ("notices", "What a person has to be told, and was told"),
     ("objections", "What a person objects to (Art. 21 GDPR)"),
+    (
+        "hold",
+        "Legal holds: what an erasure leaves, for legal claims alone (Art. 17(3))",
+    ),
     (
         "restriction",
         "Data that are stored and nothing else (Art. 18 GDPR)",

@@ -50,6 +50,7 @@ pub(crate) fn need(route: &Route) -> Need {
         "query_records" | "update_records" => Need::May("records.bulk"),
         "purge_records" => Need::May("records.purge"),
         "create_subject" => Need::May("subjects.create"),
+        "list_contracts" | "put_contract_end" | "resume_contract" => Need::May("subjects.create"),
         "lookup_subject" => Need::May("subjects.lookup"),
         "view_subject" => Need::May("subjects.view"),
         "erase_subject" => Need::May("subjects.erase"),
@@ -66,6 +67,7 @@ pub(crate) fn need(route: &Route) -> Need {
         "read_restriction" | "put_restriction" | "lift_restriction" => {
             Need::May("restrictions.set")
         }
+        "read_hold" | "put_hold" | "release_hold" | "list_holds" => Need::May("holds.manage"),
         "list_sessions" | "begin_session" | "end_session" => Need::May("sessions.create"),
         "ask" | "read_blob" | "put_blob" | "delete_blob" | "head_blob" | "read_record_blob"
         | "put_record_blob" | "delete_record_blob" | "head_record_blob" | "read_records"
@@ -100,9 +102,13 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
         "put_blob" => Sent::Bytes("image/png", "other bytes".into()),
         "put_record_blob" => Sent::Bytes("audio/ogg", "other bytes".into()),
         "put_consent" => json(json!({"given": false, "notice": "n2"})),
+        "put_contract_end" => json(json!({"ended_at": "2027-01-01T00:00:00Z"})),
         "put_objection" => json(json!({"reason": "changed"})),
         "decide_objection" => json(json!({"outcome": "upheld", "reason": "changed"})),
         "put_restriction" => json(json!({"ground": "18.1.b", "collections": ["spare"]})),
+        "put_hold" => json(
+            json!({"ground": "legal_claims", "collections": ["spare"], "review_at": "2099-12-31"}),
+        ),
         "record_notice" => json(told()),
         "append_records" | "patch_record" => json(json!({"text": "changed"})),
         "patch_single" => json(json!({"name": "Changed Example"})),
@@ -153,6 +159,7 @@ pub(crate) fn path(route: &Route, subject: &str, person: &Person) -> String {
             "put_objection" => "offers",
             "end_objection" => "improve",
             "decide_objection" => "quality",
+            "put_contract_end" | "resume_contract" => "rental",
             _ => "newsletter",
         }
         .to_owned(),

@@ -39,7 +39,7 @@ use crate::keys::shred::ShredError;
 use crate::keys::slots::SlotFile;
 use crate::keys::system::{Roots, SystemKeys};
 use crate::limits::{BATCH_MAX, CLOCK_LEAD_HOURS_MAX, QUEUE_MAX};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, STORE_DAMAGED};
 use crate::revocation::Revocation;
 use crate::store::{Store, StoreError};
 use batch::Publish;
@@ -420,7 +420,7 @@ impl From<StoreError> for Refusal {
         match error {
             StoreError::DiskFull => Self::DiskFull,
             StoreError::OutcomeUnknown | StoreError::Unavailable => Self::OutcomeUnknown,
-            StoreError::Corrupt => Self::Internal("the store is damaged"),
+            StoreError::Corrupt => Self::Internal(STORE_DAMAGED),
             StoreError::Aborted | StoreError::Held | StoreError::Io(_) | StoreError::NotFound => {
                 Self::Internal("the store cannot be read or written")
             }

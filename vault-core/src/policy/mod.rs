@@ -51,7 +51,7 @@ pub(crate) use role::KEYHOLDER;
 pub use role::{Role, RoleOrigin};
 pub use show::show;
 pub use words::{
-    Anchor, CollectionKind, LawfulBasis, Necessity, NoticeGate, Origin, RestrictedUse,
+    Anchor, CollectionKind, HoldGround, LawfulBasis, Necessity, NoticeGate, Origin, RestrictedUse,
     RestrictionGround, SafeguardKind, SpecialCategory, View,
 };
 
@@ -85,6 +85,7 @@ pub(crate) fn rights() -> &'static Purpose {
             anchor: Anchor::Collected,
             period: Period::parse("P0D").expect("a period"),
             date: None,
+            law: None,
         },
         recipients: Vec::new(),
     });
@@ -107,6 +108,7 @@ pub struct Policy {
     collections: Vec<Collection>,
     roles: BTreeMap<String, Role>,
     gate: NoticeGate,
+    proof: Period,
     material: OnceLock<[u8; 32]>,
     honey: Honey,
     ids: PolicyIds,
@@ -180,6 +182,12 @@ impl Policy {
     #[must_use]
     pub fn notice_gate(&self) -> NoticeGate {
         self.gate
+    }
+
+    /// How long what people said and were told is kept as proof after the last of it, at least.
+    #[must_use]
+    pub fn proof(&self) -> &Period {
+        &self.proof
     }
 
     /// All collections, in the order of the file.
@@ -302,6 +310,7 @@ impl Policy {
                 .collect(),
             roles,
             gate: content.gate,
+            proof: content.proof,
             material: OnceLock::new(),
             honey: content.honey.honey,
             purpose_by_id: places(purposes.iter().map(|item| item.id)),

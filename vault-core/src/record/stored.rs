@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{Revision, Seen};
-use crate::clock::hour_of;
+use super::{Ended, Revision, Seen};
+use crate::clock::{hour_of, instant_of_hour};
 use crate::commit::{Txn, View};
 use crate::crypto::Location;
 use crate::decision::ReadGrant;
@@ -49,6 +49,8 @@ pub(crate) struct MetaRow {
     /// The revision and policy version that the other fields' envelopes were written at, where only
     /// the metadata has changed since: so it changes without a look at them.
     pub(crate) values: Option<(Revision, u32)>,
+    /// Fields whose values were collected in a later hour than the record: id, that hour.
+    pub(crate) collected: Vec<(u16, u32)>,
 }
 
 /// A record as stored.
@@ -148,12 +150,13 @@ impl Stored {
         }
     }
 
-    /// The record, unless it is not there or has ended.
+    /// The record, unless it is not there, or has ended and those are to be left out.
     pub(crate) fn load(
         view: &dyn View,
         person: &Person,
         collection: &Collection,
         id: RecordId,
+        ended: Ended,
     ) -> Result<Option<Self>, Refusal> {
         let key = row_key(person.entry.handle, collection.id, id);
         let Some(meta) = view.tx().get(Table::RecordMeta, &key)? else {
@@ -163,7 +166,12 @@ impl Stored {
         let stored = Self::decode(view, person, collection.id, id, &meta, &values)?;
         let now = view.now().as_millisecond();
         let over = has_ended(collection, stored.row.created_at, &stored.row.meta, now);
-        Ok((!over).then_some(stored))
+        let meant = match ended {
+            Ended::Out => !over,
+            Ended::Only => over,
+            Ended::In => true,
+        };
+        Ok(meant.then_some(stored))
     }
 
     pub(super) fn decode(
@@ -263,6 +271,21 @@ impl Stored {
     pub(super) fn take_out(&mut self, field: u16) {
         self.envelopes.remove(&field);
         self.row.older.retain(|(id, _, _)| *id != field);
+        self.row.collected.retain(|(id, _)| *id != field);
+    }
+
+    /// The fields that have a value.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = u16> + '_ {
+        self.envelopes.keys().copied()
+    }
+
+    /// When a field's value was collected, to the hour.
+    pub(crate) fn collected_at(&self, field: u16) -> Timestamp {
+        let later = self.row.collected.iter().find(|(id, _)| *id == field);
+        // Of the hour its end: what runs from there ends no earlier than was promised.
+        later.map_or(instant(self.row.created_at), |(_, hour)| {
+            instant_of_hour(hour.saturating_add(1))
+        })
     }
 
     /// Seals a value at the present revision, under the key with this number.
@@ -276,6 +299,10 @@ impl Stored {
         value: &[u8],
     ) -> Result<(), Refusal> {
         self.take_out(field);
+        let hour = hour_of(view.now());
+        if hour != hour_of(instant(self.row.created_at)) {
+            self.row.collected.push((field, hour));
+        }
         self.reseal(view, person, collection, field, number, value)
     }
 
@@ -367,6 +394,7 @@ impl MetaRow {
             meta: Meta::default(),
             older: Vec::new(),
             values: None,
+            collected: Vec::new(),
         }
     }
 

@@ -316,8 +316,16 @@ impl Vault {
             recipients,
             keys_expire,
         };
-        let made = rekey::rekey(&self.engine, target, &before, registered, &options, job);
-        let (manifest, sha256, part) = match made {
+        let made = rekey::rekey(
+            &self.engine,
+            target,
+            &before,
+            registered,
+            &options,
+            tell,
+            job,
+        );
+        let (manifest, sha256, counts) = match made {
             Ok(made) => made,
             Err(error) => {
                 // Old files are still named by the old manifest; the others are nobody's.
@@ -343,7 +351,6 @@ impl Vault {
         }
         // Last: while it is not complete, whoever comes next takes up what is left to be deleted.
         self.backup_complete(call, registered, facts(&manifest, sha256))?;
-        let counts = rekey::count(target, manifest.clone(), part, tell)?;
         let ledger = self.push_ledger(call, &**target);
         let gone = manifest.people.saturating_sub(counts.people);
         job.came_to(vec![

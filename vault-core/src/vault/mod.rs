@@ -14,6 +14,7 @@ mod bulk;
 mod call;
 mod checks;
 mod consents;
+mod contracts;
 mod copies;
 mod create;
 mod cursor;
@@ -22,6 +23,7 @@ mod evidence;
 mod export;
 mod figures;
 mod guard;
+mod holds;
 mod honey;
 mod import;
 mod input;
@@ -34,6 +36,7 @@ mod reads;
 mod reload;
 mod restore;
 mod restrictions;
+mod retention;
 mod rotation;
 mod secret;
 mod sessions;
@@ -68,7 +71,7 @@ pub use crate::keys::slots::SlotKind;
 pub use crate::notice::{NoticeAbout, NoticeShown};
 pub use crate::policy::CollectionKind;
 pub use crate::refusal::{InputError, Refusal};
-pub use crate::standing::{ObjectionEvent, ObjectionState};
+pub use crate::standing::{HoldState, ObjectionEvent, ObjectionState, PendingErasure};
 pub use crate::statement::Notice;
 pub use access::{Access, AccessAbout, AccessPage, AccessQuery};
 pub(crate) use admin::PolicyRow;
@@ -79,6 +82,7 @@ pub use blobs::{BlobPlace, BlobWritten, Download, Look, Upload};
 pub(crate) use bulk::wanted_form;
 pub use bulk::{ChangeInput, Purged, Query, QueryInput, QueryPart, Step, Updated};
 pub use consents::{ConsentInput, ConsentView};
+pub use contracts::ContractView;
 pub use copies::{BackupInput, BackupMade, Rekeyed};
 pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError, VaultPaths};
 pub(crate) use cursor::Tie;
@@ -86,6 +90,7 @@ pub use desk::Desk;
 pub use evidence::{AuditEntry, AuditPage, AuditQuery, LogKeys, LogProof, PastKey};
 pub use export::{Export, ExportStep};
 pub use figures::{Figures, Histogram};
+pub use holds::{HeldPage, HeldPerson, HoldInput, HoldReleased, HoldStep, HoldView};
 pub use honey::{Alarms, HoneyAlarm};
 pub use import::{ImportBatch, ImportError, ImportLine, ImportWhat, Imported, ImportedLine};
 pub(crate) use input::body as body_form;
@@ -97,7 +102,8 @@ pub use restore::{RestoreOptions, RestoredVault};
 pub use restrictions::{RestrictionInput, RestrictionStep, RestrictionView};
 pub(crate) use rotation::RotationRow;
 pub use rotation::{
-    KeyView, KeysView, Onwards, RootRotated, RotationState, RotationView, Stage, SystemKeyView,
+    DamagedRow, KeyView, KeysView, Onwards, RootRotated, RotationState, RotationView, Stage,
+    SystemKeyView, SystemKeysView,
 };
 pub use secret::{
     KeyFile, KeyFileError, Passphrase, PassphraseError, RecoveryKey, RecoveryKeyError, UnlockSecret,
@@ -106,7 +112,7 @@ pub use sessions::{SessionBegun, SessionInput, SessionView};
 pub use shares::{Share, ShareError, SharedSecret};
 pub use slots::{SlotView, only_recovery_keys};
 pub use subjects::{CollectionCount, SubjectView};
-pub use sweep::{Sweep, SweepDue};
+pub use sweep::{PurposeDue, Sweep, SweepDue};
 pub use together::{Group, Once};
 pub(crate) use token::api_key_sha256;
 pub use token::{Call, Principal};

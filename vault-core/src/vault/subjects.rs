@@ -15,7 +15,8 @@ use crate::person::{self, Person, instant};
 use crate::policy::{Capability, Policy};
 use crate::record;
 use crate::refusal::{InputError, Refusal};
-use crate::standing::Standing;
+use crate::remains;
+use crate::standing::{self, Standing};
 
 /// A person without a value.
 #[derive(Clone, Debug)]
@@ -24,7 +25,7 @@ pub struct SubjectView {
     pub subject: SubjectId,
     /// Since when.
     pub created_at: Timestamp,
-    /// `active`; an erased person is a refusal.
+    /// `active`, or `erasing` where a legal hold keeps the rest; an erased person is a refusal.
     pub state: &'static str,
     /// Whether processing is restricted.
     pub restricted: bool,
@@ -89,6 +90,19 @@ pub(super) fn known(
     Ok(noted.met)
 }
 
+/// Notes that a person is there again.
+pub(super) fn came_back(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    context: &Context,
+    subject: SubjectId,
+) -> Result<(), Refusal> {
+    match context.speaks(policy) {
+        true => Person::find(txn, subject)?.acted(txn),
+        false => Ok(()),
+    }
+}
+
 /// The person known as `user` on `channel`, made if there is none; and whether they were.
 pub(super) fn create(
     txn: &mut Txn<'_>,
@@ -103,9 +117,10 @@ pub(super) fn create(
         .require(policy, Capability::SubjectsCreate)?;
     on_channel(context, channel)?;
     let mark = person::channel_mark(txn, channel, user)?;
-    if let Some(hit) = txn.index_hits(&mark)?.first() {
-        noted.met = Some(hit.subject);
-        return Ok((hit.subject, false));
+    if let Some(subject) = txn.index_hits(&mark)?.first().map(|hit| hit.subject) {
+        noted.met = Some(subject);
+        came_back(txn, policy, context, subject)?;
+        return Ok((subject, false));
     }
     let person = Person::create(txn, channel, user)?;
     noted.person(&person, txn.now());
@@ -183,7 +198,7 @@ pub(super) fn view(
     context
         .principal
         .require(policy, Capability::SubjectsView)?;
-    let person = context.person(view, subject)?;
+    let person = context.remains(view, subject)?;
     noted.person(&person, view.now());
     let mut collections = Vec::new();
     for collection in policy.collections() {
@@ -192,12 +207,14 @@ pub(super) fn view(
             records: record::count(view, &person, collection.id)?,
         });
     }
+    let standing = Standing::of(view, &person)?;
+    let pending = standing.hold().is_some_and(|hold| hold.erasure.is_some());
     Ok(SubjectView {
         subject,
         created_at: instant(person.row(view)?.created_at),
-        state: "active",
-        restricted: Standing::of(view, &person)?.restricted(),
-        held: false,
+        state: if pending { "erasing" } else { "active" },
+        restricted: standing.restricted(),
+        held: standing.hold().is_some(),
         collections,
     })
 }
@@ -221,19 +238,27 @@ impl Vault {
             "subjects.create",
             None,
             |snapshot, policy, context, noted| {
-                known(
-                    snapshot,
-                    policy,
-                    context,
-                    noted,
-                    &self.memory,
-                    channel,
-                    user,
-                )
+                let memory = &self.memory;
+                let found = known(snapshot, policy, context, noted, memory, channel, user)?;
+                // Once a day their coming is noted, which takes a commit.
+                let Some(subject) = found.filter(|_| context.speaks(policy)) else {
+                    return Ok(found.map(|subject| (subject, false)));
+                };
+                let away = Person::find(snapshot, subject)?.was_away(snapshot)?;
+                Ok(Some((subject, away)))
             },
             |found| found,
         )?;
-        if let Some(subject) = found {
+        if let Some((subject, away)) = found {
+            if away {
+                let noted = self
+                    .engine
+                    .submit(move |txn| Person::find(txn, subject)?.acted(txn));
+                // Whoever is gone since is the next call's to meet.
+                if !matches!(noted, Err(Refusal::Erased { .. })) {
+                    noted?;
+                }
+            }
             return Ok((subject, false));
         }
         let (channel, user) = (channel.to_owned(), user.to_owned());
@@ -316,7 +341,8 @@ impl Vault {
         )
     }
 
-    /// Erases a person and returns the receipt: once this has returned, the keys are gone.
+    /// Erases a person and returns the receipt: once this has returned, the keys are gone. What a legal
+    /// hold keeps stays, under new keys, until it is released; the receipt names it.
     ///
     /// # Errors
     ///
@@ -342,8 +368,13 @@ impl Vault {
                 context
                     .principal
                     .require(policy, Capability::SubjectsErase)?;
-                let person = context.person(txn, subject)?;
-                let receipt = person::erase(txn, &person)?;
+                let person = context.remains(txn, subject)?;
+                let receipt = match standing::hold(txn, &person)? {
+                    Some(hold) if remains::any(txn, &person, &hold)? => {
+                        remains::erase(txn, policy, person, hold)?
+                    }
+                    _ => person::erase(txn, &person)?,
+                };
                 noted.receipt = Some((receipt.id, receipt.body_sha256));
                 Ok((receipt.id, receipt.document))
             },

@@ -1,20 +1,22 @@
 //! What has to be done without anybody asking: new keys for compartments with old bytes in freed
-//! pages, the end of what has expired, and the index built anew.
+//! pages, the end of what has expired or is needed for no purpose any more, and the index built anew.
 //!
 //! Each pass is bounded and leaves its place in the running state, so that it goes on after a
 //! restart.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Vault;
 use super::admin::rows;
+use super::retention::{self, Ending};
 use super::rotation::renews_marks;
 use crate::answer;
 use crate::clock::hour_of;
-use crate::commit::{Txn, View};
+use crate::commit::{Snapshot, Txn, View};
 use crate::id::SubjectId;
 use crate::keys::keyset::{Compartment, Keyset};
+use crate::keys::shred::ShredError;
 use crate::limits::{
     BLOB_CHUNKS_REMOVED_MAX, FINAL_WITHIN_HOURS, REKEY_AFTER_HOURS, SWEEP_COMMITS_MAX,
     SWEEP_LEAVES_MAX, SWEEP_PEOPLE_MAX, SWEEP_ROWS_MAX,
@@ -24,12 +26,16 @@ use crate::policy::Policy;
 use crate::record;
 use crate::refusal::Refusal;
 use crate::rotation::{MARK, Mark, Step};
+use crate::standing::Standing;
 use crate::store::{Direction, KeyRange, Table, WriteTx};
 
 /// How long the index may name the leaves that a removal touched before it is built anew.
 const INDEX_STALE_MILLISECONDS: i64 = 20 * 3600 * 1000;
 /// Leaves of the people map whose people are copied to a new index in one commit.
 const REBUILD_LEAVES: usize = 16;
+/// How often everybody's purposes are asked what they still need: often enough that an end and the new
+/// key after it stay under [`FINAL_WITHIN_HOURS`].
+const PURPOSES_MILLISECONDS: i64 = 6 * 3600 * 1000;
 
 /// What a pass of the sweeper takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,16 +47,31 @@ pub enum Sweep {
 }
 
 /// What [`Sweep::All`] would do now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SweepDue {
     /// People of whom something would go.
     pub people: u64,
-    /// Records that have ended.
+    /// Of those, people who would go with everything: nothing is left of them, and nothing needs them.
+    pub people_whole: u64,
+    /// Records that have ended, or have values that no purpose needs any more.
     pub records: u64,
+    /// Those values, by the purpose that needed them last.
+    pub purposes: Vec<PurposeDue>,
     /// Keys that would be destroyed: of periods that are over, and of compartments with old bytes.
     pub keys: u64,
     /// Whether the index would be built anew.
     pub index: bool,
+}
+
+/// What would go of one purpose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PurposeDue {
+    /// Its name.
+    pub purpose: String,
+    /// Values that it needed last, and needs no more.
+    pub values: u64,
+    /// Whose they are.
+    pub people: u64,
 }
 
 impl SweepDue {
@@ -70,6 +91,7 @@ impl Vault {
     pub fn sweep_due(&self) -> Result<SweepDue, Refusal> {
         self.believe_clock()?;
         let mut due = SweepDue::default();
+        let mut purposes: BTreeMap<u16, (u64, u64)> = BTreeMap::new();
         let mut from = Some([0; 16]);
         while let Some(tag) = from {
             // A snapshot for each slice: a long one would keep freed pages from being used again.
@@ -83,17 +105,28 @@ impl Vault {
                     entry,
                     keyset,
                 };
-                let records = record::ended(&snapshot, &person, usize::MAX)?.len();
-                let mut keys = over(&policy, &person, hour_of(snapshot.now()));
+                let standing = Standing::of(&snapshot, &person)?;
+                let records = record::ended(&snapshot, &person, &standing, usize::MAX)?.len();
+                let mut keys = over(&policy, &person, &standing, hour_of(snapshot.now()));
                 keys.extend(dirty(&snapshot, &person, Sweep::All)?);
                 keys.sort_by_key(|key| (key.number, key.period));
                 keys.dedup();
-                due.records += records as u64;
+                let mut ending = Ending::default();
+                if !self.memory.honey.has(person.subject) {
+                    ending = retention::ending(&snapshot, &policy, &person, usize::MAX)?;
+                }
+                for (purpose, values) in &ending.values {
+                    let (all, people) = purposes.entry(*purpose).or_default();
+                    *all += values;
+                    *people += 1;
+                }
+                due.records += records as u64 + ending.records();
                 due.keys += keys.len() as u64;
-                due.people += u64::from(records > 0 || !keys.is_empty());
+                due.people += u64::from(records > 0 || !keys.is_empty() || ending.any());
+                due.people_whole += u64::from(ending.whole());
             }
-            let state = snapshot.state();
-            due.index = state.index_stale_since.is_some() || state.rebuild_from.is_some();
+            due.purposes = named(&policy, &purposes);
+            due.index = index_due(&snapshot, Sweep::All);
             from = next;
         }
         Ok(due)
@@ -129,16 +162,11 @@ impl Vault {
         let more = self.sweep_orphans()? || more;
         let more = self.sweep_uploads()? || more;
         let snapshot = self.snapshot()?;
-        let now = snapshot.now().as_millisecond();
-        let state = snapshot.state().clone();
+        let (due, renews) = (index_due(&snapshot, which), renews_marks(&snapshot));
         drop(snapshot);
-        let wait = match which {
-            Sweep::Due => INDEX_STALE_MILLISECONDS,
-            Sweep::All => 0,
-        };
-        let stale = state.index_stale_since.is_some_and(|at| at + wait <= now);
-        if stale || state.rebuild_from.is_some() {
-            return Ok(self.rebuild_index_step()? || more);
+        if due {
+            // Behind a building of new keys comes the one that the erasures meanwhile wait for.
+            return Ok(self.rebuild_index_step()? || renews || more);
         }
         Ok(more)
     }
@@ -155,59 +183,62 @@ impl Vault {
     }
 
     fn sweep_people(&self, which: Sweep) -> Result<bool, Refusal> {
-        let (policy, from, wanting, cut_off, next) = self.wanting(which)?;
-        for people in wanting.chunks(SWEEP_PEOPLE_MAX) {
-            let (people, policy) = (people.to_vec(), policy.clone());
-            self.engine.submit(move |txn| {
-                for subject in &people {
-                    match sweep_person(txn, &policy, *subject, which) {
+        let pass = self.wanting(which)?;
+        let (mut left, asked) = (false, pass.asked);
+        for people in pass.wanting.chunks(SWEEP_PEOPLE_MAX) {
+            let (people, policy) = (people.to_vec(), pass.policy.clone());
+            left |= self.engine.submit(move |txn| {
+                let mut left = false;
+                for (subject, asked) in &people {
+                    match sweep_person(txn, &policy, *subject, which, *asked) {
+                        Ok(more) => left |= more,
                         // Erased since the snapshot: nothing is left to sweep.
-                        Ok(()) | Err(Refusal::Erased { .. }) => {}
+                        Err(Refusal::Erased { .. }) => {}
                         Err(refusal) => return Err(refusal),
                     }
                 }
-                Ok(())
+                Ok(left)
             })?;
         }
-        for subject in cut_off {
+        for subject in pass.cut_off {
             match self.rotate_person_on(subject, Step::More) {
                 Ok(()) | Err(Refusal::Erased { .. }) => {}
                 Err(refusal) => return Err(refusal),
             }
         }
-        let next = next.unwrap_or_default();
-        if next == [0; 16] {
+        // Of whom there is more, they are met again before the round goes on.
+        let next = if left { pass.from } else { pass.next };
+        if next == [0; 16] && !left {
             self.rounds.end(self.engine.running());
         }
-        if next != from {
+        let begins = pass.begins && asked;
+        if next != pass.from || begins {
             self.engine.submit(move |txn| {
-                txn.state_mut().sweep_from = next;
+                let now = txn.now().as_millisecond();
+                let state = txn.state_mut();
+                state.sweep_from = next;
+                if begins {
+                    state.purposes_at = now;
+                }
+                state.purposes_asked = asked && next != [0; 16];
                 Ok(())
             })?;
         }
-        Ok(next != [0; 16])
+        Ok(left || next != [0; 16])
     }
 
-    /// The next people of whom something is to be swept: policy, where the pass begins, who, whose new
-    /// keys were begun and not ended, and where the next one begins. The snapshot ends here: pages that a commit frees are not used
-    /// again while a reader might still see them, and a pass is many commits.
-    #[expect(clippy::type_complexity, reason = "the parts of one pass")]
-    fn wanting(
-        &self,
-        which: Sweep,
-    ) -> Result<
-        (
-            Arc<Policy>,
-            [u8; 16],
-            Vec<SubjectId>,
-            Vec<SubjectId>,
-            Option<[u8; 16]>,
-        ),
-        Refusal,
-    > {
+    /// The next people of whom something is to be swept. The snapshot ends here: pages that a commit
+    /// frees are not used again while a reader might still see them, and a pass is many commits.
+    fn wanting(&self, which: Sweep) -> Result<Pass, Refusal> {
         let snapshot = self.snapshot()?;
         let policy = self.policy_of(&snapshot)?;
-        let from = snapshot.state().sweep_from;
+        let state = snapshot.state();
+        let from = state.sweep_from;
+        let begins = from == [0; 16];
+        let waited = snapshot.now().as_millisecond() - state.purposes_at;
+        let asked = which == Sweep::All
+            || state.purposes_asked
+            || (begins && waited >= PURPOSES_MILLISECONDS);
         let (people, next) = snapshot.walk_people(from, SWEEP_LEAVES_MAX)?;
         let (mut wanting, mut cut_off) = (Vec::new(), Vec::new());
         for (subject, entry) in people {
@@ -217,12 +248,19 @@ impl Vault {
                 entry,
                 keyset,
             };
-            if !dirty(&snapshot, &person, which)?.is_empty()
-                || !record::ended(&snapshot, &person, 1)?.is_empty()
-                || !over(&policy, &person, hour_of(snapshot.now())).is_empty()
+            let asks = asked && !self.memory.honey.has(subject);
+            let mut ending = Ending::default();
+            if asks {
+                ending = retention::ending(&snapshot, &policy, &person, usize::MAX)?;
+            }
+            let standing = Standing::of(&snapshot, &person)?;
+            if ending.any()
+                || !dirty(&snapshot, &person, which)?.is_empty()
+                || !record::ended(&snapshot, &person, &standing, 1)?.is_empty()
+                || !over(&policy, &person, &standing, hour_of(snapshot.now())).is_empty()
             {
-                wanting.push(subject);
-                if overdue(&snapshot, &policy, &person)? {
+                wanting.push((subject, asks));
+                if ending.overdue || overdue(&snapshot, &policy, &person, &standing)? {
                     self.rounds.found_overdue();
                 }
             }
@@ -231,7 +269,15 @@ impl Vault {
                 cut_off.push(subject);
             }
         }
-        Ok((policy, from, wanting, cut_off, next))
+        Ok(Pass {
+            policy,
+            begins,
+            asked,
+            from,
+            next: next.unwrap_or_default(),
+            wanting,
+            cut_off,
+        })
     }
 
     /// Deletes rows whose person is gone: ciphertext without a key. Whether any may be left.
@@ -272,7 +318,10 @@ impl Vault {
                 let generation = keys.open_placement(keys.index_set(), txn.entropy());
                 txn.create_index(generation);
                 txn.replace_system(keys);
-                txn.state_mut().rebuild_from = Some([0; 16]);
+                let state = txn.state_mut();
+                state.rebuild_from = Some([0; 16]);
+                // What is removed from here on touches a leaf of this building too, and waits for the next.
+                state.index_stale_since = None;
                 return Ok(true);
             };
             if renews_marks(txn) {
@@ -287,7 +336,13 @@ impl Vault {
             let set = txn.system().index_set();
             let (people, next) = txn.walk_people(from, REBUILD_LEAVES)?;
             for (subject, entry) in people {
-                let keyset = Keyset::load(txn.vault(), txn, &entry)?;
+                let keyset = match Keyset::load(txn.vault(), txn, &entry) {
+                    Ok(keyset) => keyset,
+                    // Nobody reads anything of theirs by it. The pass over people says so, and a rotation,
+                    // which is not to wait for this building for ever, counts them.
+                    Err(ShredError::Damaged) => continue,
+                    Err(error) => return Err(error.into()),
+                };
                 let person = Person {
                     subject,
                     entry,
@@ -305,9 +360,7 @@ impl Vault {
                     keys.keep_placement(new);
                     txn.replace_system(keys);
                     txn.drop_index(old);
-                    let state = txn.state_mut();
-                    state.rebuild_from = None;
-                    state.index_stale_since = None;
+                    txn.state_mut().rebuild_from = None;
                 }
             }
             Ok(next.is_some())
@@ -315,8 +368,48 @@ impl Vault {
     }
 }
 
-/// Compartments whose every record has ended: their key can go.
-fn over(policy: &Arc<Policy>, person: &Person, now: u32) -> Vec<Compartment> {
+/// Whether a step towards another building of the index is to be taken. One of new keys is the rotation's own,
+/// which somebody may have paused; but what a receipt says goes before a pause.
+fn index_due(snapshot: &Snapshot, which: Sweep) -> bool {
+    let renews = renews_marks(snapshot);
+    let wait = match which {
+        Sweep::All if !renews => 0,
+        _ => INDEX_STALE_MILLISECONDS,
+    };
+    let (state, now) = (snapshot.state(), snapshot.now().as_millisecond());
+    let stale = state.index_stale_since.is_some_and(|at| at + wait <= now);
+    stale || (state.rebuild_from.is_some() && !renews)
+}
+
+/// What one pass over people has before it.
+struct Pass {
+    policy: Arc<Policy>,
+    /// Whether a round begins with it.
+    begins: bool,
+    /// Whether purposes are asked what they still need.
+    asked: bool,
+    from: [u8; 16],
+    /// Where the next begins; zeros at the end of the round.
+    next: [u8; 16],
+    /// Each with whether their purposes are asked: nobody has those of people who do not exist.
+    wanting: Vec<(SubjectId, bool)>,
+    /// Whose new keys were begun and not ended.
+    cut_off: Vec<SubjectId>,
+}
+
+fn named(policy: &Policy, purposes: &BTreeMap<u16, (u64, u64)>) -> Vec<PurposeDue> {
+    let named = purposes.iter().filter_map(|(id, (values, people))| {
+        Some(PurposeDue {
+            purpose: policy.purpose_by_id(*id)?.name.clone(),
+            values: *values,
+            people: *people,
+        })
+    });
+    named.collect()
+}
+
+/// Compartments whose every record has ended: their key can go, unless the collection is kept.
+fn over(policy: &Arc<Policy>, person: &Person, standing: &Standing, now: u32) -> Vec<Compartment> {
     let keys = person.keyset.keys.iter().map(|dek| dek.compartment);
     let ended = keys.filter(|compartment| {
         if compartment.number == Compartment::ANSWERS {
@@ -326,7 +419,7 @@ fn over(policy: &Arc<Policy>, person: &Person, now: u32) -> Vec<Compartment> {
             .number
             .checked_sub(16)
             .and_then(|id| policy.collection_by_id(id));
-        let Some(collection) = collection else {
+        let Some(collection) = collection.filter(|one| !standing.keeps(one.id)) else {
             return false;
         };
         match (record::period_hours(collection), &collection.retention) {
@@ -341,10 +434,15 @@ fn over(policy: &Arc<Policy>, person: &Person, now: u32) -> Vec<Compartment> {
 
 /// Whether something of this person has waited longer than was promised: an old value for its new
 /// key, or a period that is over for the end of its key.
-fn overdue(view: &dyn View, policy: &Arc<Policy>, person: &Person) -> Result<bool, Refusal> {
+fn overdue(
+    view: &dyn View,
+    policy: &Arc<Policy>,
+    person: &Person,
+    standing: &Standing,
+) -> Result<bool, Refusal> {
     let promised = u32::try_from(FINAL_WITHIN_HOURS).expect("a day");
     let by = hour_of(view.now()).saturating_sub(promised);
-    if !over(policy, person, by).is_empty() {
+    if !over(policy, person, standing, by).is_empty() {
         return Ok(true);
     }
     let range = KeyRange::prefix(person.entry.handle.as_bytes());
@@ -386,10 +484,20 @@ fn sweep_person(
     policy: &Arc<Policy>,
     subject: SubjectId,
     which: Sweep,
-) -> Result<(), Refusal> {
+    asked: bool,
+) -> Result<bool, Refusal> {
     let mut person = Person::find(txn, subject)?;
     let mut budget = BLOB_CHUNKS_REMOVED_MAX;
-    let records = record::ended(txn, &person, SWEEP_ROWS_MAX)?;
+    let mut more = false;
+    if asked {
+        let ending = retention::ending(txn, policy, &person, SWEEP_ROWS_MAX)?;
+        more = ending.more;
+        if ending.any() && retention::end(txn, policy, &mut person, ending, &mut budget)? {
+            return Ok(false);
+        }
+    }
+    let standing = Standing::of(txn, &person)?;
+    let records = record::ended(txn, &person, &standing, SWEEP_ROWS_MAX)?;
     for (collection, id) in &records {
         record::remove_rows(txn, &person, *collection, *id, &mut budget)?;
     }
@@ -400,7 +508,7 @@ fn sweep_person(
     }
     // Rows that are left for the next pass are opened then, to find the blobs in them.
     let ended = match records.len() < SWEEP_ROWS_MAX {
-        true => over(policy, &person, hour_of(txn.now())),
+        true => over(policy, &person, &standing, hour_of(txn.now())),
         false => Vec::new(),
     };
     if !ended.is_empty() {
@@ -417,5 +525,5 @@ fn sweep_person(
     for compartment in dirty {
         txn.delete(Table::Dirty, &person.dirty_key(compartment))?;
     }
-    Ok(())
+    Ok(more)
 }

@@ -13,8 +13,10 @@ pub(crate) mod blobs;
 pub(crate) mod bulk;
 pub(crate) mod consents;
 mod contract;
+pub(crate) mod contracts;
 pub(crate) mod evidence;
 pub(crate) mod export;
+pub(crate) mod holds;
 pub(crate) mod import;
 mod jobs;
 pub(crate) mod key_slots;
@@ -89,6 +91,10 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
             restrictions::put,
             restrictions::lift
         ))
+        .routes(routes!(holds::read, holds::put, holds::release))
+        .routes(routes!(holds::list))
+        .routes(routes!(contracts::list))
+        .routes(routes!(contracts::put, contracts::resume))
         .routes(routes!(notices::current))
         .routes(routes!(notices::list, notices::record))
         .routes(routes!(policy::read, policy::apply))

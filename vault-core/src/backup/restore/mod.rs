@@ -97,7 +97,7 @@ pub(crate) fn fill(
     initialise(store, place.roots, vault, system, &state, &mut |_| Ok(()))
         .map_err(|_| BackupError::Store(StoreError::Aborted))?;
     let placement = system.placements.first().expect("one, of the new place");
-    let reading = Reading::new(open, replay, now, placement)?;
+    let reading = Reading::new(open, replay, placement)?;
     let (mut blocks, between, waiting) = Blocks::sides();
     let mut restored = Restored::default();
     std::thread::scope(|scope| {
@@ -142,6 +142,8 @@ pub(crate) fn fill(
         index_stale_since: None,
         rebuild_from: None,
         sweep_from: [0; 16],
+        purposes_at: 0,
+        purposes_asked: false,
         ledger: state.ledger.max(replay.position),
         // The backup may be old: a clock that is far ahead of it is right, as at a creation.
         time: state.time.max(now.as_millisecond()),

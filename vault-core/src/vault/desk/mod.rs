@@ -93,6 +93,11 @@ impl<'a, 't> Desk<'a, 't> {
         self.context = self.context.stating(purpose);
     }
 
+    /// What comes now is from a file: nobody does it at this moment.
+    pub(super) fn take_from_file(&mut self) {
+        self.context.from_file = true;
+    }
+
     /// The person whom the calls are about, once one of them has said so.
     #[must_use]
     pub fn person(&self) -> Option<SubjectId> {
@@ -223,7 +228,9 @@ impl<'a, 't> Desk<'a, 't> {
         let person = match self.context.person(view, subject) {
             Ok(person) => person,
             // Whoever is gone is the call's to find out.
-            Err(Refusal::NotFound(_) | Refusal::Erased { .. }) => return Ok(None),
+            Err(Refusal::NotFound(_) | Refusal::Erased { .. } | Refusal::Held(_)) => {
+                return Ok(None);
+            }
             Err(refusal) => return Err(refusal),
         };
         let Some(name) = once.name(&self.context.principal) else {

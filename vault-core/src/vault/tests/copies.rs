@@ -1032,6 +1032,19 @@ fn what_was_removed_is_not_left_under_a_key_that_lives_on() {
         before.iter().all(|key| !after.contains(key)),
         "{before:?} {after:?}"
     );
+    // And everything else of the person opens under the new ones: who they are, and what they agreed to.
+    let person = Person::find(&vault.snapshot().unwrap(), ann).unwrap();
+    assert_eq!(
+        person.row(&vault.snapshot().unwrap()).unwrap().channel(),
+        "web"
+    );
+    let keyholder = vault.keyholder();
+    let (_, secret) = vault
+        .create_token(&call(&keyholder, None), "bot", None)
+        .unwrap();
+    let bot = vault.authenticate(&secret).unwrap();
+    let given = vault.read_consent(&call(&bot, None), ann, "newsletter");
+    assert_eq!(given.unwrap().state, ConsentState::Given);
 }
 
 #[test]
