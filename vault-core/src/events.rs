@@ -5,12 +5,15 @@
 //!
 //! Source: GDPR Art. 5(2), 7(1).
 
-use serde::Serialize;
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::commit::{Txn, View};
-use crate::crypto::Location;
-use crate::keys::keyset::Compartment;
+use crate::crypto::{Location, seal};
+use crate::entropy::Entropy;
+use crate::id::VaultId;
+use crate::keys::keyset::{Compartment, Keyset, PersonEntry};
 use crate::limits::TOPIC_EVENTS_MAX;
 use crate::person::{DAMAGED, Person};
 use crate::policy::NUMBER_MAX;
@@ -24,6 +27,8 @@ pub(crate) enum Topic {
     Consent(u16),
     /// Notices that were shown.
     Notice,
+    /// The end of the contract behind a purpose.
+    Contract(u16),
     /// Restriction of processing (Art. 18).
     Restriction,
     /// Objection to a purpose (Art. 21).
@@ -34,16 +39,19 @@ impl Topic {
     /// Above the number of every purpose that can have a list.
     const PURPOSES: u16 = NUMBER_MAX + 1;
     const NOTICE: u16 = 0x4000;
+    /// Of the first purpose: they are numbered from 1.
+    const CONTRACT: u16 = 0x4001;
     /// From here on are the lists that can stand in the way of a use: most people have none, and one
     /// look tells.
     const BURDENS: u16 = 0x8000;
     const RESTRICTION: u16 = 0x8000;
     const OBJECTION: u16 = 0xc000;
 
-    fn number(self) -> u16 {
+    pub(crate) fn number(self) -> u16 {
         match self {
             Self::Consent(purpose) => purpose,
             Self::Notice => Self::NOTICE,
+            Self::Contract(purpose) => Self::NOTICE | purpose,
             Self::Restriction => Self::RESTRICTION,
             Self::Objection(purpose) => Self::OBJECTION | purpose,
         }
@@ -53,6 +61,7 @@ impl Topic {
         match number {
             0..Self::PURPOSES => Some(Self::Consent(number)),
             Self::NOTICE => Some(Self::Notice),
+            Self::CONTRACT..Self::RESTRICTION => Some(Self::Contract(number & !Self::NOTICE)),
             Self::RESTRICTION => Some(Self::Restriction),
             Self::OBJECTION.. => Some(Self::Objection(number & !Self::OBJECTION)),
             _ => None,
@@ -129,6 +138,29 @@ pub(crate) fn last<T: DeserializeOwned>(
         .transpose()
 }
 
+/// When the last event of any kind happened.
+pub(crate) fn latest(view: &dyn View, person: &Person) -> Result<Option<Timestamp>, Refusal> {
+    #[derive(Deserialize)]
+    struct Dated {
+        at: Timestamp,
+    }
+    let mut range = KeyRange::prefix(person.entry.handle.as_bytes());
+    let (order, mut latest) = (Direction::Ascending, None);
+    loop {
+        let rows = view
+            .tx()
+            .range(Table::Consents, &range, order, TOPIC_EVENTS_MAX)?;
+        for (key, sealed) in &rows {
+            let Dated { at } = open(view, person, key, sealed)?;
+            latest = latest.max(Some(at));
+        }
+        match rows.last() {
+            Some((last, _)) if rows.len() == TOPIC_EVENTS_MAX => range.go_on(order, last),
+            _ => return Ok(latest),
+        }
+    }
+}
+
 /// The topics that can stand in the way of a use and have a list: for most people none, which costs
 /// one look.
 pub(crate) fn burdens(view: &dyn View, person: &Person) -> Result<Vec<Topic>, Refusal> {
@@ -184,6 +216,34 @@ pub(crate) fn append<T: Serialize>(
     Ok(())
 }
 
+/// The row of an event in the place `sequence` of a topic, for a vault that is being restored. `None` if
+/// the keyset is full.
+pub(crate) fn row_of<T: Serialize>(
+    vault: VaultId,
+    entry: &PersonEntry,
+    keyset: &mut Keyset,
+    (topic, sequence): (Topic, u32),
+    event: &T,
+    entropy: &mut dyn Entropy,
+) -> Option<(Vec<u8>, Vec<u8>)> {
+    let number = match keyset.newest(Compartment::CONSENTS) {
+        Some(dek) => dek.number,
+        None => keyset.add(Compartment::CONSENTS, entropy)?,
+    };
+    let (topic, sequence) = (topic.number(), sequence.to_be_bytes());
+    let handle = entry.handle.as_bytes();
+    let location = Location {
+        compartment: Compartment::CONSENTS.number,
+        collection: topic,
+        record: &sequence,
+        ..Location::row(vault, Table::Consents.number(), handle)
+    };
+    let bytes = serde_json::to_vec(event).ok()?;
+    let sealed = seal(&keyset.key(number)?.key, number, &location, &bytes).ok()?;
+    let key = [&handle[..], &topic.to_be_bytes(), &sequence].concat();
+    Some((key, sealed))
+}
+
 /// The same event under another key.
 pub(crate) fn seal_again(
     view: &dyn View,
@@ -208,6 +268,8 @@ mod tests {
             Topic::Consent(1),
             Topic::Consent(last),
             Topic::Notice,
+            Topic::Contract(1),
+            Topic::Contract(last),
             Topic::Restriction,
             Topic::Objection(1),
             Topic::Objection(last),
@@ -217,8 +279,7 @@ mod tests {
         }
         let burdens = [Topic::Restriction, Topic::Objection(0)];
         assert!(burdens.iter().all(|topic| topic.number() >= Topic::BURDENS));
-        assert!(Topic::Notice.number() < Topic::BURDENS);
-        assert_eq!(Topic::of(0x4001), None);
+        assert!(Topic::Contract(last).number() < Topic::BURDENS);
         assert_eq!(Topic::of(0xbfff), None);
     }
 }

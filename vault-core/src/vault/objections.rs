@@ -3,9 +3,11 @@
 use super::call::{Context, Noted};
 use super::input::check_text;
 use super::{Call, Vault};
+use crate::backup::ledger::LedgerEvent;
 use crate::commit::{Txn, View};
 use crate::id::SubjectId;
 use crate::limits::REASON_BYTES_MAX;
+use crate::person::Person;
 use crate::policy::{Capability, LawfulBasis, Policy, Purpose};
 use crate::refusal::Refusal;
 use crate::standing::{self, ObjectionEvent, ObjectionState};
@@ -51,6 +53,22 @@ fn objectionable<'p>(policy: &'p Policy, name: &str) -> Result<&'p Purpose, Refu
     )))
 }
 
+/// Adds a step, which no backup undoes.
+fn append(
+    txn: &mut Txn<'_>,
+    person: &mut Person,
+    purpose: u16,
+    event: &ObjectionEvent,
+) -> Result<(), Refusal> {
+    standing::append_objection(txn, person, purpose, event)?;
+    txn.keep_in_ledger(LedgerEvent::Objected {
+        handle: person.entry.handle,
+        purpose,
+        state: event.state,
+    });
+    Ok(())
+}
+
 /// Records that a person objects. What is about direct marketing ends at once; anything else is
 /// restricted until it is decided.
 pub(super) fn put(
@@ -88,7 +106,8 @@ pub(super) fn put(
         at: txn.now(),
         reason: grounds.map(str::to_owned),
     };
-    standing::append_objection(txn, &mut person, purpose.id, &event)?;
+    append(txn, &mut person, purpose.id, &event)?;
+    context.note_word(txn, &mut person)?;
     Ok(event)
 }
 
@@ -119,7 +138,8 @@ pub(super) fn end(
         at: txn.now(),
         reason: None,
     };
-    standing::append_objection(txn, &mut person, purpose.id, &event)?;
+    append(txn, &mut person, purpose.id, &event)?;
+    context.note_word(txn, &mut person)?;
     Ok(event)
 }
 
@@ -167,7 +187,7 @@ pub(super) fn decide(
         at: txn.now(),
         reason: Some(rationale.to_owned()),
     };
-    standing::append_objection(txn, &mut person, purpose.id, &event)?;
+    append(txn, &mut person, purpose.id, &event)?;
     Ok(event)
 }
 

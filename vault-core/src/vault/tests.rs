@@ -4,12 +4,14 @@ mod access;
 mod api_keys;
 mod backups;
 mod copies;
+mod demands;
 mod ended;
 mod honey;
 mod imports;
 mod journal_first;
 mod operating;
 mod restored;
+mod retention;
 mod rotation;
 mod rotation_deep;
 

@@ -22,6 +22,7 @@ pub(super) fn faults() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             created_at: NOW,
             channel: "web".into(),
             user: "visitor-42".into(),
+            active_on: 20_781,
         },
     );
     let subject = row::encode(&subject);
@@ -47,7 +48,7 @@ pub(super) fn faults() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         (
             "LedgerEntry",
             "an event of no kind",
-            replaced(&row::encode(&happened(4)), &[4, 7, 7], &[5, 7, 7]),
+            replaced(&row::encode(&happened(4)), &[4, 7, 7], &[7, 7, 7]),
         ),
         ("Blob", "a media type with capitals", blob(1, "Image/JPEG")),
         (
@@ -87,7 +88,7 @@ pub(super) fn faults() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         (
             "SubjectRow",
             "a text that is no UTF-8",
-            last(&subject, 0xff),
+            replaced(&subject, b"-42", b"-4\xff"),
         ),
         (
             "SystemKeys",

@@ -20,10 +20,11 @@ use crate::keys::slots::{SlotKind, SlotTarget};
 use crate::keys::system::SystemKeys;
 use crate::parsers::FORMS;
 use crate::person::{SubjectRow, Tombstone};
-use crate::policy::Draft;
+use crate::policy::{Draft, RestrictionGround};
 use crate::record::{Meta, MetaRow};
 use crate::row;
 use crate::session::SessionRow;
+use crate::standing::ObjectionState;
 use crate::vault::{PolicyRow, RotationRow, Stage, TokenRow};
 
 pub(super) const ROWS: Set = Set {
@@ -140,6 +141,7 @@ fn meta() -> MetaRow {
         },
         older: vec![(3, *b"earlier.", 2)],
         values: Some((*b"values..", 3)),
+        collected: vec![(300, 498_781)],
     }
 }
 
@@ -242,10 +244,25 @@ pub(super) fn happened(kind: usize) -> LedgerEntry {
         LedgerEvent::ApiKeyRevoked {
             token: TokenId::from_bytes([7; 16]),
         },
+        LedgerEvent::Objected {
+            handle,
+            purpose: 300,
+            state: ObjectionState::Overridden,
+        },
+        LedgerEvent::Restricted {
+            handle,
+            ground: Some(RestrictionGround::Unlawful),
+            collections: vec![2, 300],
+        },
+        LedgerEvent::Restricted {
+            handle,
+            ground: None,
+            collections: Vec::new(),
+        },
     ];
     LedgerEntry {
         at: NOW,
-        event: events.into_iter().nth(kind).expect("one of five"),
+        event: events.into_iter().nth(kind).expect("one of eight"),
     }
 }
 
@@ -331,6 +348,8 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         index_stale_since: Some(NOW - 5),
         rebuild_from: Some([1; 16]),
         sweep_from: [2; 16],
+        purposes_at: NOW - 70,
+        purposes_asked: true,
         policy_version: 251,
         checkpoint_at: NOW - 9,
         ledger: 70_000,
@@ -366,6 +385,7 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         meta: Meta::default(),
         older: Vec::new(),
         values: None,
+        collected: Vec::new(),
         ..meta()
     };
     let plain = TokenRow {
@@ -382,6 +402,7 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         created_at: NOW,
         channel: channel.into(),
         user: user.into(),
+        active_on: 20_781,
     };
     let tombstone = Tombstone {
         day: 20_782,
@@ -455,6 +476,21 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             "LedgerEntry",
             "an API key revoked",
             bytes(row::encode(&happened(4))),
+        ),
+        (
+            "LedgerEntry",
+            "an objection refused",
+            bytes(row::encode(&happened(5))),
+        ),
+        (
+            "LedgerEntry",
+            "a restriction of two collections",
+            bytes(row::encode(&happened(6))),
+        ),
+        (
+            "LedgerEntry",
+            "a restriction lifted",
+            bytes(row::encode(&happened(7))),
         ),
         ("MetaRow", "every member", bytes(row::encode(&meta()))),
         ("MetaRow", "fresh", bytes(row::encode(&fresh))),
