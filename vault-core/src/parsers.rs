@@ -29,6 +29,7 @@ use crate::record::MetaRow;
 use crate::refusal::Refusal;
 use crate::row;
 use crate::session::{Bearer, SessionRow};
+use crate::standing::HoldEvent;
 use crate::store::{MemoryStore, Store};
 use crate::vault::{self, PolicyRow, RotationRow, Tie, TokenRow};
 
@@ -37,7 +38,7 @@ use crate::vault::{self, PolicyRow, RotationRow, Tie, TokenRow};
 pub type Form = (&'static str, fn(&[u8]) -> Option<Vec<u8>>);
 
 /// Every form that lies in an envelope or as a row.
-pub const FORMS: [Form; 21] = [
+pub const FORMS: [Form; 22] = [
     ("AnswerRow", again::<AnswerRow>),
     ("BackupRow", again::<BackupRow>),
     ("Backups", again::<SummaryRow>),
@@ -60,6 +61,10 @@ pub const FORMS: [Form; 21] = [
     ("Tombstone", again::<Tombstone>),
     ("event", |bytes| {
         let event: ConsentEvent = serde_json::from_slice(bytes).ok()?;
+        serde_json::to_vec(&event).ok()
+    }),
+    ("hold", |bytes| {
+        let event: HoldEvent = serde_json::from_slice(bytes).ok()?;
         serde_json::to_vec(&event).ok()
     }),
     ("list of entries", again::<Vec<Vec<u8>>>),

@@ -6,14 +6,19 @@ mod backups;
 mod copies;
 mod demands;
 mod ended;
+mod holds;
 mod honey;
 mod imports;
 mod journal_first;
 mod operating;
+mod pruned;
 mod restored;
 mod retention;
 mod rotation;
+mod rotation_damage;
 mod rotation_deep;
+mod rotation_rekey;
+mod rotation_sweep;
 
 use std::sync::Arc;
 
