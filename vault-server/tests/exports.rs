@@ -13,7 +13,10 @@ use people::Bench;
 use serde_json::{Value, json};
 
 const CANARY: &str = "canary.jane@example.test";
-const ROLES: &str = "\n[roles.half]\nread = { \"profile.name\" = \"full\" }\nmay = [\"subjects.export\"]\n\
+const ROLES: &str = "\n[purposes.improve]\ntitle.en = \"Improving\"\ntitle.de = \"Verbessern\"\nbasis = \"legitimate_interests\"\n\
+    retention = { after = \"collected\", period = \"P1Y\" }\n\
+    [roles.front]\nmay = [\"subjects.create\", \"objections.record\", \"restrictions.set\", \"notices.record\"]\n\
+    \n[roles.half]\nread = { \"profile.name\" = \"full\" }\nmay = [\"subjects.export\"]\n\
     [roles.none]\npurposes = [\"support\"]\nread = { \"*\" = \"full\" }\n";
 
 fn bench() -> Bench {
@@ -46,6 +49,22 @@ fn jane(bench: &Bench) -> String {
     jane
 }
 
+/// An objection, a restriction, and a notice.
+fn demands(bench: &Bench, of: &str) {
+    let front = bench.key("front");
+    let does = |method: &str, rest: &str, body: Value| {
+        let path = format!("/v1/subjects/{of}/{rest}");
+        let answer = bench.call(&front, method, &path, body);
+        assert!(answer.status < 300, "{rest}: {}", answer.body);
+    };
+    does("PUT", "objections/improve", json!({"reason": "my grounds"}));
+    let restriction = json!({"ground": "18.1.a", "collections": ["profile"], "reason": "wrong"});
+    does("PUT", "restriction", restriction);
+    let sha256 = "0".repeat(64);
+    let told = json!({"about": "restriction_lift", "lang": "en", "sha256": sha256});
+    does("POST", "notices", told);
+}
+
 fn schema() -> jsonschema::Validator {
     let text = include_str!("../../docs/export.schema.json");
     let schema: Value = serde_json::from_str(text).expect("JSON");
@@ -56,10 +75,12 @@ fn schema() -> jsonschema::Validator {
 fn every_package_is_what_the_published_schema_says() {
     let bench = bench();
     let jane = jane(&bench);
-    let path = format!("/v1/subjects/{jane}/export");
+    let plain = bench.person(&bench.key("bot"), "nobody in particular");
+    demands(&bench, &jane);
     let schema = schema();
-    for role in ["dpo", "half"] {
+    for (role, of, demanded) in [("dpo", &jane, 1), ("half", &jane, 1), ("dpo", &plain, 0)] {
         let key = bench.key(role);
+        let path = format!("/v1/subjects/{of}/export");
         for right in ["access", "portability"] {
             let body = json!({"right": right, "format": "json"});
             let answer = bench.call(&key, "POST", &path, body);
@@ -70,8 +91,14 @@ fn every_package_is_what_the_published_schema_says() {
                 .collect();
             assert!(wrong.is_empty(), "{role} {right}: {wrong:?}");
             assert_eq!(answer.body["complete"], role == "dpo");
+            let count = |pointer: &str| answer.body.pointer(pointer)?.as_array().map(Vec::len);
+            let expected = (right == "access").then_some(demanded);
+            for list in ["/objections", "/restriction/history", "/notices"] {
+                assert_eq!(count(list), expected, "{role} {right} {list}");
+            }
         }
     }
+    let path = format!("/v1/subjects/{jane}/export");
     // The control: the schema sees what is missing, and what is too much.
     let whole = bench.call(
         &bench.key("dpo"),
@@ -84,9 +111,20 @@ fn every_package_is_what_the_published_schema_says() {
         body[name] = value;
         assert!(!schema.is_valid(&body), "{name}");
     }
-    let mut body = whole.body.clone();
-    body.as_object_mut().unwrap().remove("accesses");
-    assert!(!schema.is_valid(&body));
+    for name in ["accesses", "objections", "restriction", "notices"] {
+        let mut body = whole.body.clone();
+        body.as_object_mut().unwrap().remove(name);
+        assert!(!schema.is_valid(&body), "{name}");
+    }
+    for pointer in [
+        "/objections/0/history/0/state",
+        "/restriction/history/0/ground",
+        "/notices/0/sha256",
+    ] {
+        let mut body = whole.body.clone();
+        *body.pointer_mut(pointer).unwrap() = json!("18.1.e");
+        assert!(!schema.is_valid(&body), "{pointer}");
+    }
     assert!(schema.is_valid(&whole.body));
 }
 

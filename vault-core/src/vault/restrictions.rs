@@ -39,7 +39,8 @@ impl std::fmt::Debug for RestrictionInput {
 pub struct RestrictionStep {
     /// Why; `None` where it was lifted.
     pub ground: Option<RestrictionGround>,
-    /// The collections that it is about; all, where there is none.
+    /// The collections that it is about, `#` and its number for one that the policy has no more; all,
+    /// where there is none.
     pub collections: Vec<String>,
     /// When.
     pub at: Timestamp,
@@ -69,7 +70,12 @@ pub struct RestrictionView {
 
 fn step(policy: &Policy, event: RestrictionEvent) -> RestrictionStep {
     let names = event.collections.iter();
-    let names = names.filter_map(|id| Some(policy.collection_by_id(*id)?.name.clone()));
+    // One that the policy has no more is told by its number: a list without it could be an empty one,
+    // which stands for everything.
+    let names = names.map(|id| match policy.collection_by_id(*id) {
+        Some(collection) => collection.name.clone(),
+        None => format!("#{id}"),
+    });
     RestrictionStep {
         ground: event.ground,
         collections: names.collect(),
@@ -178,7 +184,16 @@ pub(super) fn read(
     subject: SubjectId,
 ) -> Result<RestrictionView, Refusal> {
     let person = admit(view, policy, context, noted, subject)?;
-    let history = standing::restrictions(view, &person)?;
+    self::view(view, policy, &person)
+}
+
+/// The same, whoever asks.
+pub(super) fn view(
+    view: &dyn View,
+    policy: &Policy,
+    person: &Person,
+) -> Result<RestrictionView, Refusal> {
+    let history = standing::restrictions(view, person)?;
     Ok(RestrictionView {
         restricted: history.last().is_some_and(|last| last.ground.is_some()),
         history: history
