@@ -9,14 +9,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::commit::{Txn, View};
-use crate::crypto::{Location, seal};
 use crate::entropy::Entropy;
 use crate::events::{self, Topic};
 use crate::id::{ConsentId, VaultId};
-use crate::keys::keyset::{Compartment, Keyset, PersonEntry};
+use crate::keys::keyset::{Keyset, PersonEntry};
 use crate::person::Person;
 use crate::refusal::Refusal;
-use crate::store::Table;
 
 /// What a person last said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,20 +102,6 @@ pub(crate) fn withdrawal(
         choice: None,
         message_id: None,
     };
-    let number = match keyset.newest(Compartment::CONSENTS) {
-        Some(dek) => dek.number,
-        None => keyset.add(Compartment::CONSENTS, entropy)?,
-    };
-    let sequence = sequence.to_be_bytes();
-    let handle = entry.handle.as_bytes();
-    let location = Location {
-        compartment: Compartment::CONSENTS.number,
-        collection: purpose,
-        record: &sequence,
-        ..Location::row(vault, Table::Consents.number(), handle)
-    };
-    let bytes = serde_json::to_vec(&event).ok()?;
-    let sealed = seal(&keyset.key(number)?.key, number, &location, &bytes).ok()?;
-    let key = [&handle[..], &purpose.to_be_bytes(), &sequence].concat();
-    Some((key, sealed))
+    let place = (Topic::Consent(purpose), sequence);
+    events::row_of(vault, entry, keyset, place, &event, entropy)
 }

@@ -9,8 +9,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::commit::{Txn, View};
-use crate::crypto::Location;
-use crate::keys::keyset::Compartment;
+use crate::crypto::{Location, seal};
+use crate::entropy::Entropy;
+use crate::id::VaultId;
+use crate::keys::keyset::{Compartment, Keyset, PersonEntry};
 use crate::limits::TOPIC_EVENTS_MAX;
 use crate::person::{DAMAGED, Person};
 use crate::policy::NUMBER_MAX;
@@ -40,7 +42,7 @@ impl Topic {
     const RESTRICTION: u16 = 0x8000;
     const OBJECTION: u16 = 0xc000;
 
-    fn number(self) -> u16 {
+    pub(crate) fn number(self) -> u16 {
         match self {
             Self::Consent(purpose) => purpose,
             Self::Notice => Self::NOTICE,
@@ -182,6 +184,34 @@ pub(crate) fn append<T: Serialize>(
     txn.put(Table::Consents, &key, &sealed)?;
     txn.revoke(person.subject);
     Ok(())
+}
+
+/// The row of an event in the place `sequence` of a topic, for a vault that is being restored. `None` if
+/// the keyset is full.
+pub(crate) fn row_of<T: Serialize>(
+    vault: VaultId,
+    entry: &PersonEntry,
+    keyset: &mut Keyset,
+    (topic, sequence): (Topic, u32),
+    event: &T,
+    entropy: &mut dyn Entropy,
+) -> Option<(Vec<u8>, Vec<u8>)> {
+    let number = match keyset.newest(Compartment::CONSENTS) {
+        Some(dek) => dek.number,
+        None => keyset.add(Compartment::CONSENTS, entropy)?,
+    };
+    let (topic, sequence) = (topic.number(), sequence.to_be_bytes());
+    let handle = entry.handle.as_bytes();
+    let location = Location {
+        compartment: Compartment::CONSENTS.number,
+        collection: topic,
+        record: &sequence,
+        ..Location::row(vault, Table::Consents.number(), handle)
+    };
+    let bytes = serde_json::to_vec(event).ok()?;
+    let sealed = seal(&keyset.key(number)?.key, number, &location, &bytes).ok()?;
+    let key = [&handle[..], &topic.to_be_bytes(), &sequence].concat();
+    Some((key, sealed))
 }
 
 /// The same event under another key.

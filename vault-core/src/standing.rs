@@ -44,7 +44,7 @@ impl ObjectionState {
 }
 
 /// One step of an objection.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectionEvent {
     /// Where it stood from then on.
     pub state: ObjectionState,
@@ -55,7 +55,7 @@ pub struct ObjectionEvent {
 }
 
 /// One step of a restriction.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestrictionEvent {
     /// Why; `None` where it was lifted.
     pub ground: Option<RestrictionGround>,

@@ -521,6 +521,10 @@ pub enum Event {
     KeysDestroyed(Id, Vec<u32>),
     ConsentWithdrawn(Id, u16),
     ApiKeyRevoked(Id),
+    /// Handle, purpose, how the objection stands.
+    Objected(Id, u16, u64),
+    /// Handle, ground, collections.
+    Restricted(Id, Option<String>, Vec<u16>),
 }
 
 pub struct LedgerEntry {
@@ -537,6 +541,8 @@ pub fn ledger_entry(bytes: &[u8]) -> LedgerEntry {
             2 => Event::KeysDestroyed(row.array(), row.list(Row::u32)),
             3 => Event::ConsentWithdrawn(row.array(), row.u16()),
             4 => Event::ApiKeyRevoked(row.array()),
+            5 => Event::Objected(row.array(), row.u16(), row.uint()),
+            6 => Event::Restricted(row.array(), row.option(Row::text), row.list(Row::u16)),
             other => panic!("no event of kind {other}"),
         },
     })

@@ -99,8 +99,11 @@ pub(crate) fn told(live: &mut Live, story: &Story, file: &[u8], state: &State, e
                 assert_eq!(token, bits(story.revoked.as_str().unwrap()));
                 revoked += 1;
             }
-            Event::RecordsDestroyed(..) | Event::KeysDestroyed(..) => {
-                panic!("the story destroys no record by itself")
+            Event::RecordsDestroyed(..)
+            | Event::KeysDestroyed(..)
+            | Event::Objected(..)
+            | Event::Restricted(..) => {
+                panic!("the story destroys no record by itself, and nobody objects in it")
             }
         }
     }

@@ -3,6 +3,7 @@
 use super::call::{Context, Noted};
 use super::input::check_text;
 use super::{Call, Vault};
+use crate::backup::ledger::LedgerEvent;
 use crate::commit::{Txn, View};
 use crate::id::SubjectId;
 use crate::limits::REASON_BYTES_MAX;
@@ -52,6 +53,22 @@ fn objectionable<'p>(policy: &'p Policy, name: &str) -> Result<&'p Purpose, Refu
     )))
 }
 
+/// Adds a step, which no backup undoes.
+fn append(
+    txn: &mut Txn<'_>,
+    person: &mut Person,
+    purpose: u16,
+    event: &ObjectionEvent,
+) -> Result<(), Refusal> {
+    standing::append_objection(txn, person, purpose, event)?;
+    txn.keep_in_ledger(LedgerEvent::Objected {
+        handle: person.entry.handle,
+        purpose,
+        state: event.state,
+    });
+    Ok(())
+}
+
 /// Records that a person objects. What is about direct marketing ends at once; anything else is
 /// restricted until it is decided.
 pub(super) fn put(
@@ -89,7 +106,7 @@ pub(super) fn put(
         at: txn.now(),
         reason: grounds.map(str::to_owned),
     };
-    standing::append_objection(txn, &mut person, purpose.id, &event)?;
+    append(txn, &mut person, purpose.id, &event)?;
     Ok(event)
 }
 
@@ -120,7 +137,7 @@ pub(super) fn end(
         at: txn.now(),
         reason: None,
     };
-    standing::append_objection(txn, &mut person, purpose.id, &event)?;
+    append(txn, &mut person, purpose.id, &event)?;
     Ok(event)
 }
 
@@ -168,7 +185,7 @@ pub(super) fn decide(
         at: txn.now(),
         reason: Some(rationale.to_owned()),
     };
-    standing::append_objection(txn, &mut person, purpose.id, &event)?;
+    append(txn, &mut person, purpose.id, &event)?;
     Ok(event)
 }
 

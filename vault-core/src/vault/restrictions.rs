@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::call::{Context, Noted};
 use super::input::{self, check_text};
 use super::{Call, Vault};
+use crate::backup::ledger::LedgerEvent;
 use crate::commit::{Txn, View};
 use crate::id::SubjectId;
 use crate::limits::REASON_BYTES_MAX;
@@ -123,6 +124,17 @@ fn checked(policy: &Policy, input: &RestrictionInput) -> Result<Vec<u16>, Refusa
     }
 }
 
+/// Adds a step, which no backup undoes.
+fn append(txn: &mut Txn<'_>, person: &mut Person, event: &RestrictionEvent) -> Result<(), Refusal> {
+    standing::append_restriction(txn, person, event)?;
+    txn.keep_in_ledger(LedgerEvent::Restricted {
+        handle: person.entry.handle,
+        ground: event.ground,
+        collections: event.collections.clone(),
+    });
+    Ok(())
+}
+
 /// Restricts the use of a person's data; one that stands is replaced.
 pub(super) fn put(
     txn: &mut Txn<'_>,
@@ -140,7 +152,7 @@ pub(super) fn put(
         at: txn.now(),
         reason: input.reason.clone(),
     };
-    standing::append_restriction(txn, &mut person, &event)?;
+    append(txn, &mut person, &event)?;
     Ok(step(policy, event))
 }
 
@@ -171,7 +183,7 @@ pub(super) fn lift(
         at: txn.now(),
         reason: None,
     };
-    standing::append_restriction(txn, &mut person, &event)?;
+    append(txn, &mut person, &event)?;
     Ok(step(policy, event))
 }
 

@@ -4,6 +4,7 @@ mod access;
 mod api_keys;
 mod backups;
 mod copies;
+mod demands;
 mod ended;
 mod honey;
 mod imports;

@@ -47,7 +47,7 @@ pub(super) fn faults() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         (
             "LedgerEntry",
             "an event of no kind",
-            replaced(&row::encode(&happened(4)), &[4, 7, 7], &[5, 7, 7]),
+            replaced(&row::encode(&happened(4)), &[4, 7, 7], &[7, 7, 7]),
         ),
         ("Blob", "a media type with capitals", blob(1, "Image/JPEG")),
         (

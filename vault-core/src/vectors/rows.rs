@@ -20,10 +20,11 @@ use crate::keys::slots::{SlotKind, SlotTarget};
 use crate::keys::system::SystemKeys;
 use crate::parsers::FORMS;
 use crate::person::{SubjectRow, Tombstone};
-use crate::policy::Draft;
+use crate::policy::{Draft, RestrictionGround};
 use crate::record::{Meta, MetaRow};
 use crate::row;
 use crate::session::SessionRow;
+use crate::standing::ObjectionState;
 use crate::vault::{PolicyRow, RotationRow, Stage, TokenRow};
 
 pub(super) const ROWS: Set = Set {
@@ -242,10 +243,25 @@ pub(super) fn happened(kind: usize) -> LedgerEntry {
         LedgerEvent::ApiKeyRevoked {
             token: TokenId::from_bytes([7; 16]),
         },
+        LedgerEvent::Objected {
+            handle,
+            purpose: 300,
+            state: ObjectionState::Overridden,
+        },
+        LedgerEvent::Restricted {
+            handle,
+            ground: Some(RestrictionGround::Unlawful),
+            collections: vec![2, 300],
+        },
+        LedgerEvent::Restricted {
+            handle,
+            ground: None,
+            collections: Vec::new(),
+        },
     ];
     LedgerEntry {
         at: NOW,
-        event: events.into_iter().nth(kind).expect("one of five"),
+        event: events.into_iter().nth(kind).expect("one of eight"),
     }
 }
 
@@ -455,6 +471,21 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             "LedgerEntry",
             "an API key revoked",
             bytes(row::encode(&happened(4))),
+        ),
+        (
+            "LedgerEntry",
+            "an objection refused",
+            bytes(row::encode(&happened(5))),
+        ),
+        (
+            "LedgerEntry",
+            "a restriction of two collections",
+            bytes(row::encode(&happened(6))),
+        ),
+        (
+            "LedgerEntry",
+            "a restriction lifted",
+            bytes(row::encode(&happened(7))),
         ),
         ("MetaRow", "every member", bytes(row::encode(&meta()))),
         ("MetaRow", "fresh", bytes(row::encode(&fresh))),

@@ -73,6 +73,7 @@ pub(super) fn restore(context: &Context<'_>, arguments: &RestoreArguments) -> Re
         "envelopes_lost": counts.counts.lost,
         "removed_since": counts.counts.removed,
         "consents_withdrawn_since": counts.withdrawn,
+        "objections_and_restrictions_since": counts.demands,
         "api_keys_revoked": counts.api_keys,
         "ledger_complete_until": until.to_string(),
         "recovery_key": key,
@@ -89,7 +90,7 @@ pub(super) fn restore(context: &Context<'_>, arguments: &RestoreArguments) -> Re
         format!(
             "vault {} restored from {}, of {}\n  directory     {}\n  anchor        {}\n  people        {} \
              came back, {} in part ({} values lost)\n  not back      {} people erased since, {} records and \
-             rows removed since\n  consents      {} withdrawn since\n  API keys      {}, all revoked: make \
+             rows removed since\n  consents      {} withdrawn since\n  demands       {} objections and restrictions made, decided or ended since\n  API keys      {}, all revoked: make \
              new ones with `token create`\n  ledger        complete until {until}\n  recovery key  {}\n\n\
              The recovery key is shown this once. Write it down and keep it apart from the machine.",
             done.manifest.vault,
@@ -103,6 +104,7 @@ pub(super) fn restore(context: &Context<'_>, arguments: &RestoreArguments) -> Re
             counts.counts.erased,
             counts.counts.removed,
             counts.withdrawn,
+            counts.demands,
             counts.api_keys,
             terminal.style(BOLD, key),
         )

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ReceiptId, RecordId, RowHandle, TokenId};
+use crate::policy::RestrictionGround;
+use crate::standing::ObjectionState;
 
 /// One entry: what happened, and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,5 +56,23 @@ pub enum LedgerEvent {
     ApiKeyRevoked {
         /// Which.
         token: TokenId,
+    },
+    /// An objection of a person stands so from now on.
+    Objected {
+        /// Whose.
+        handle: RowHandle,
+        /// To which purpose.
+        purpose: u16,
+        /// How it stands. No grounds: the ledger outlives the person.
+        state: ObjectionState,
+    },
+    /// A person's data are restricted so from now on.
+    Restricted {
+        /// Whose.
+        handle: RowHandle,
+        /// Why; `None` where the restriction was lifted.
+        ground: Option<RestrictionGround>,
+        /// Of which collections; of all, where there is none.
+        collections: Vec<u16>,
     },
 }

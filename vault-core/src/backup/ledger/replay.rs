@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::{LedgerEntry, LedgerEvent};
 use crate::audit::signer::Signers;
 use crate::id::{ReceiptId, RecordId, RowHandle, TokenId};
+use crate::standing::{ObjectionEvent, RestrictionEvent};
 
 /// Where a copy ends in the middle of a frame, as a copying that was broken off leaves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +46,10 @@ pub struct Replay {
     pub keys: BTreeMap<RowHandle, BTreeSet<u32>>,
     /// Purposes that people no longer agree to, and since when, in the order in which they said so.
     pub withdrawn: BTreeMap<RowHandle, Vec<(u16, Timestamp)>>,
+    /// How the objections of people stand to each purpose.
+    pub objections: BTreeMap<RowHandle, BTreeMap<u16, ObjectionEvent>>,
+    /// How the data of people are restricted.
+    pub restrictions: BTreeMap<RowHandle, RestrictionEvent>,
     /// API keys that open nothing any more.
     pub revoked_tokens: BTreeSet<TokenId>,
     /// Copies that were broken off.
@@ -89,6 +94,32 @@ impl Replay {
             }
             LedgerEvent::ApiKeyRevoked { token } => {
                 self.revoked_tokens.insert(token);
+            }
+            LedgerEvent::Objected {
+                handle,
+                purpose,
+                state,
+            } => {
+                let event = ObjectionEvent {
+                    state,
+                    at,
+                    reason: None,
+                };
+                let objections = self.objections.entry(handle).or_default();
+                objections.insert(purpose, event);
+            }
+            LedgerEvent::Restricted {
+                handle,
+                ground,
+                collections,
+            } => {
+                let event = RestrictionEvent {
+                    ground,
+                    collections,
+                    at,
+                    reason: None,
+                };
+                self.restrictions.insert(handle, event);
             }
         }
         Some(())

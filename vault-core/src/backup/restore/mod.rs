@@ -44,6 +44,8 @@ pub struct Restored {
     pub counts: Counts,
     /// Consents that were withdrawn since.
     pub withdrawn: u64,
+    /// Objections and restrictions that were made, decided or ended since.
+    pub demands: u64,
     /// API keys, all revoked.
     pub api_keys: u64,
     /// Entries of the log.
@@ -54,6 +56,7 @@ impl Restored {
     fn add(&mut self, totals: Totals) {
         self.counts.add(totals.counts);
         self.withdrawn += totals.withdrawn;
+        self.demands += totals.demands;
     }
 }
 

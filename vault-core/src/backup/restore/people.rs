@@ -17,6 +17,7 @@ use crate::clock::hour_of;
 use crate::consent;
 use crate::crypto::{Secret, sha256};
 use crate::entropy::{Entropy, OsEntropy};
+use crate::events::{self, Topic};
 use crate::keys::keyset::{PersonEntry, people_tag};
 use crate::keys::system::{Placement, index_entry};
 use crate::limits::RESTORE_BUNDLE_BYTES;
@@ -41,6 +42,7 @@ pub(super) struct Reading<'a> {
 pub(super) struct Totals {
     pub(super) counts: Counts,
     pub(super) withdrawn: u64,
+    pub(super) demands: u64,
 }
 
 impl<'a> Reading<'a> {
@@ -134,7 +136,7 @@ impl<'a> Reading<'a> {
             keyset.keys.retain(|dek| !gone.contains(&dek.number));
         }
         let removed_before = totals.counts.removed;
-        let mut events: BTreeMap<u16, u32> = BTreeMap::new();
+        let mut next: BTreeMap<u16, u32> = BTreeMap::new();
         let mut collections: BTreeSet<u16> = BTreeSet::new();
         let there = open::person(
             rows,
@@ -147,8 +149,8 @@ impl<'a> Reading<'a> {
                 if table == Table::Consents
                     && let Ok([a, b, c, d, e, f]) = <[u8; 6]>::try_from(&key[16..])
                 {
-                    let purpose = u16::from_be_bytes([a, b]);
-                    events.insert(purpose, u32::from_be_bytes([c, d, e, f]) + 1);
+                    let topic = u16::from_be_bytes([a, b]);
+                    next.insert(topic, u32::from_be_bytes([c, d, e, f]) + 1);
                 }
                 if let (Table::RecordMeta, Some([a, b])) = (table, key.get(16..18)) {
                     collections.insert(u16::from_be_bytes([*a, *b]));
@@ -185,7 +187,7 @@ impl<'a> Reading<'a> {
         };
         for (purpose, at) in replay.withdrawn.get(&found.handle).into_iter().flatten() {
             // Who never agreed, as far as this backup knows, has nothing to withdraw.
-            let Some(sequence) = events.get_mut(purpose) else {
+            let Some(sequence) = next.get_mut(purpose) else {
                 continue;
             };
             let event = consent::withdrawal(
@@ -203,6 +205,29 @@ impl<'a> Reading<'a> {
             out.change(Table::Consents, key.to_vec(), Some(value))?;
             *sequence += 1;
             totals.withdrawn += 1;
+        }
+        // How an objection or a restriction stands is told whatever this backup knows of it.
+        let objections = replay.objections.get(&found.handle).into_iter().flatten();
+        let objections = objections.map(|(purpose, event)| {
+            let topic = Topic::Objection(*purpose);
+            (topic, serde_json::to_value(event))
+        });
+        let restriction = replay.restrictions.get(&found.handle);
+        let restriction =
+            restriction.map(|event| (Topic::Restriction, serde_json::to_value(event)));
+        for (topic, event) in restriction.into_iter().chain(objections) {
+            let sequence = next.entry(topic.number()).or_default();
+            let row = event.ok().and_then(|event| {
+                let place = (topic, *sequence);
+                events::row_of(vault, &entry, &mut keyset, place, &event, entropy)
+            });
+            let Some((key, value)) = row else {
+                let what = "an objection or a restriction has no room in the keyset";
+                return Err(BackupError::damaged(manifest.object("keys"), what));
+            };
+            out.change(Table::Consents, key.to_vec(), Some(value))?;
+            *sequence += 1;
+            totals.demands += 1;
         }
         // Those that a rotation was making, or had to take away, are of keys that are not there.
         keyset.lookups.retain(|lookup| lookup.set == self.set);

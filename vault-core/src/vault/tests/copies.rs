@@ -41,7 +41,7 @@ pub(super) struct Scene {
     bot: Principal,
     dpo: Principal,
     pub(super) people: Vec<SubjectId>,
-    target: Arc<dyn Target>,
+    pub(super) target: Arc<dyn Target>,
 }
 
 impl Scene {

@@ -11,6 +11,8 @@ use crate::audit::signer::Signers;
 use crate::crypto::Secret;
 use crate::entropy::SeededEntropy;
 use crate::id::{ReceiptId, RowHandle, TokenId, VaultId};
+use crate::policy::RestrictionGround;
+use crate::standing::ObjectionState;
 use crate::store::{MemoryStore, Store};
 
 const VAULT: VaultId = VaultId::from_bytes([6; 16]);
@@ -58,6 +60,16 @@ fn events() -> Vec<LedgerEvent> {
         },
         LedgerEvent::ApiKeyRevoked {
             token: TokenId::from_bytes([9; 16]),
+        },
+        LedgerEvent::Objected {
+            handle: handle(3),
+            purpose: 5,
+            state: ObjectionState::Pending,
+        },
+        LedgerEvent::Restricted {
+            handle: handle(3),
+            ground: Some(RestrictionGround::Unlawful),
+            collections: vec![1, 300],
         },
     ]
 }
@@ -140,8 +152,8 @@ fn damaged_at(result: Result<Replay, LedgerError>) -> u64 {
 fn a_copy_says_what_is_gone_since_a_backup_and_until_when_it_is_complete() {
     let written = Written::of(&events());
     let replay = read(&written.bytes()).unwrap();
-    assert_eq!(replay.position, 5);
-    assert_eq!(replay.complete_until, at(BEGIN + 4_000 + LATER));
+    assert_eq!(replay.position, 7);
+    assert_eq!(replay.complete_until, at(BEGIN + 6_000 + LATER));
     let erased = &replay.erased[&handle(1)];
     assert_eq!((erased.subject_sha256, erased.epoch), ([1; 32], 1));
     assert_eq!(erased.at, at(BEGIN));
@@ -160,19 +172,21 @@ fn a_copy_says_what_is_gone_since_a_backup_and_until_when_it_is_complete() {
     let since = read_with(&[("copy", &written.bytes())], 2, 3).unwrap();
     assert_eq!(
         (since.position, since.complete_until),
-        (5, replay.complete_until)
+        (7, replay.complete_until)
     );
     assert!(since.erased.is_empty() && since.removed.is_empty() && since.keys.is_empty());
     assert_eq!((since.withdrawn.len(), since.revoked_tokens.len()), (1, 1));
-    let none = read_with(&[("copy", &written.bytes())], 2, 5).unwrap();
+    assert_eq!((since.objections.len(), since.restrictions.len()), (1, 1));
+    let none = read_with(&[("copy", &written.bytes())], 2, 7).unwrap();
     assert!(none.withdrawn.is_empty() && none.revoked_tokens.is_empty());
+    assert!(none.objections.is_empty() && none.restrictions.is_empty());
     // A ledger that ends before the backup says nothing of what came after it.
-    let short = read_with(&[("copy", &written.bytes())], 2, 6);
+    let short = read_with(&[("copy", &written.bytes())], 2, 8);
     let expected = matches!(
         short,
         Err(LedgerError::Short {
-            position: 5,
-            wanted: 6
+            position: 7,
+            wanted: 8
         })
     );
     assert!(expected, "{short:?}");
