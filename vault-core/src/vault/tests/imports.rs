@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::jobs::JobState;
-use crate::limits::IMPORT_IDLE_SECONDS;
+use crate::limits::{ANSWER_BYTES_MAX, IMPORT_ERRORS_PER_LINE_MAX, IMPORT_IDLE_SECONDS};
 use crate::schema::MediaType;
 
 /// Two collections whose fields have the same names, and a file for two purposes.
@@ -291,4 +291,36 @@ fn what_is_wrong_is_told_with_its_collection() {
         .map(|one| (one.line, one.collection.as_deref(), one.pointer.as_str()))
         .collect();
     assert_eq!(wrong, [(4, Some("orders"), "/email")]);
+}
+
+/// What is told of many lines is more than is remembered of an answer; what was written is remembered all the same.
+#[test]
+fn lines_that_are_sent_again_with_as_much_wrong_as_can_be_are_written_once() {
+    let bench = bench();
+    let bot = bench.role("bot");
+    let name = |at: usize, field: usize| format!("{at}-{field}-{}", "\u{1}".repeat(64));
+    let wrong = |at: usize| {
+        let fields = (0..8).map(|field| (name(at, field), json!(1)));
+        Value::Object(fields.collect())
+    };
+    let mut lines: Vec<_> = (0..199)
+        .map(|at| line(at as u64 + 1, "profile", wrong(at)))
+        .collect();
+    lines.push(line(200, "messages", json!({"text": "one"})));
+    let send = || {
+        let sent = bench.vault.import(&call(&bot, None), &batch("a", &lines));
+        sent.unwrap()
+    };
+    let first = send();
+    assert_eq!(first.errors.len(), 199 * IMPORT_ERRORS_PER_LINE_MAX);
+    let told: usize = first.errors.iter().map(|one| one.pointer.len()).sum();
+    assert!(told > ANSWER_BYTES_MAX / 2, "{told}");
+    let second = send();
+    assert_eq!((second.repeated, &second.written), (1, &first.written));
+    // Each line is told again, and for the same reason.
+    let told: Vec<_> = second.errors.iter().map(|e| (e.line, &*e.code)).collect();
+    let codes = first.errors.iter().step_by(IMPORT_ERRORS_PER_LINE_MAX);
+    let expected: Vec<_> = codes.map(|e| (e.line, &*e.code)).collect();
+    assert_eq!(told, expected);
+    assert_eq!(texts(&bench, &bot), ["one"]);
 }
