@@ -333,3 +333,74 @@ fn lines_are_written_once_and_what_is_wrong_with_one_is_told_and_spoils_no_other
     );
     assert_eq!(cy.code(), (404, "not_found"));
 }
+
+#[test]
+fn what_a_person_demanded_comes_with_lines_whose_form_is_checked() {
+    let bench = bench();
+    let front = bench.key("front");
+    let line = |name: &str, what: Value| {
+        json!({"import": "a", "last": true, "lines":
+            [{"line": 1, "channel": "web", "user": "ann", (name): what}]})
+    };
+    let ann = bench.person(&front, "ann");
+    let wrong = [
+        ("objection", json!({"purpose": "improve", "state": CANARY})),
+        ("objection", json!({"state": "pending"})),
+        (
+            "objection",
+            json!({"purpose": "improve", "state": "pending", "at": CANARY}),
+        ),
+        ("objection", json!(CANARY)),
+        ("restriction", json!({"ground": "18.1.e"})),
+        ("restriction", json!({"collections": ["profile"]})),
+        (
+            "restriction",
+            json!({"ground": "18.1.a", "collections": [1]}),
+        ),
+        (
+            "restriction",
+            json!({"ground": "18.1.a", "restricted": true}),
+        ),
+        ("restriction", json!([CANARY])),
+    ];
+    for (name, what) in wrong {
+        let refused = bench.call(&front, "POST", "/v1/import", line(name, what));
+        assert_eq!(refused.body["errors"][0]["pointer"], "/lines/0", "{name}");
+        assert!(!refused.body.to_string().contains("canary"));
+    }
+    let mut both = line(
+        "objection",
+        json!({"purpose": "improve", "state": "pending"}),
+    );
+    both["lines"][0]["restriction"] = json!({"ground": "18.1.a"});
+    assert_eq!(bench.call(&front, "POST", "/v1/import", both).status, 422);
+    let at = |rest: &str| {
+        bench.call(
+            &front,
+            "GET",
+            &format!("/v1/subjects/{ann}/{rest}"),
+            Value::Null,
+        )
+    };
+    assert_eq!(at("restriction").body["restricted"], false);
+    for (name, what) in [
+        (
+            "objection",
+            json!({"purpose": "improve", "state": "pending", "reason": "mine"}),
+        ),
+        (
+            "restriction",
+            json!({"ground": "18.1.a", "collections": ["profile"]}),
+        ),
+    ] {
+        let mut body = line(name, what);
+        body["import"] = json!(name);
+        let done = bench.call(&front, "POST", "/v1/import", body);
+        assert_eq!(
+            (&done.body["written"], &done.body["errors"]),
+            (&json!(1), &json!([]))
+        );
+    }
+    assert_eq!(at("restriction").body["restricted"], true);
+    assert!(at("objections").body.to_string().contains("\"pending\""));
+}

@@ -60,12 +60,28 @@ pub(super) fn demands() -> Vec<Vector> {
         ),
         (objects, "made", objection(Pending, Some("my situation"))),
         (objects, "upheld", objection(Upheld, None)),
-        (objects, "overridden", objection(Overridden, Some("a claim"))),
+        (
+            objects,
+            "overridden",
+            objection(Overridden, Some("a claim")),
+        ),
         (objects, "taken back", objection(Ended, None)),
-        (restricts, "of all, accuracy", restriction(Some(Accuracy), &[])),
-        (restricts, "of two, unlawful", restriction(Some(Unlawful), &[1, 260])),
+        (
+            restricts,
+            "of all, accuracy",
+            restriction(Some(Accuracy), &[]),
+        ),
+        (
+            restricts,
+            "of two, unlawful",
+            restriction(Some(Unlawful), &[1, 260]),
+        ),
         (restricts, "of one, claims", restriction(Some(Claims), &[7])),
-        (restricts, "of one, objection", restriction(Some(Objection), &[7])),
+        (
+            restricts,
+            "of one, objection",
+            restriction(Some(Objection), &[7]),
+        ),
         (restricts, "lifted", restriction(None, &[])),
     ]
 }
@@ -85,10 +101,40 @@ pub(super) fn faults() -> Vec<Fault> {
     let restriction = restriction(Some(RestrictionGround::Claims), &[7]);
     let notice = notice(NoticeAbout::RestrictionLift, 0, None);
     vec![
-        ("ObjectionEvent", "a state that is none", objection, b"upheld", b"uphold"),
-        ("RestrictionEvent", "a ground that is none", restriction.clone(), b"18.1.c", b"18.1.e"),
-        ("RestrictionEvent", "a collection that is no number", restriction, b"[7]", b"[-7]"),
-        ("NoticeShown", "about what is nothing", notice.clone(), b"restriction_lift", b"restriction_left"),
-        ("NoticeShown", "a hash that is too short", notice, b"171,171", b"171"),
+        (
+            "ObjectionEvent",
+            "a state that is none",
+            objection,
+            b"upheld",
+            b"uphold",
+        ),
+        (
+            "RestrictionEvent",
+            "a ground that is none",
+            restriction.clone(),
+            b"18.1.c",
+            b"18.1.e",
+        ),
+        (
+            "RestrictionEvent",
+            "a collection that is no number",
+            restriction,
+            b"[7]",
+            b"[-7]",
+        ),
+        (
+            "NoticeShown",
+            "about what is nothing",
+            notice.clone(),
+            b"restriction_lift",
+            b"restriction_left",
+        ),
+        (
+            "NoticeShown",
+            "a hash that is too short",
+            notice,
+            b"171,171",
+            b"171",
+        ),
     ]
 }

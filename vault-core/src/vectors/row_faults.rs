@@ -32,7 +32,8 @@ pub(super) fn faults() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let policy = replaced(&row::encode(&policy()), b"contract", b"whatever");
     let system = row::encode(&system());
     let demands = demands::faults().into_iter();
-    let demands = demands.map(|(form, name, bytes, old, new)| (form, name, replaced(&bytes, old, new)));
+    let demands =
+        demands.map(|(form, name, bytes, old, new)| (form, name, replaced(&bytes, old, new)));
     let mut faults = vec![
         (
             "AnswerRow",

@@ -43,8 +43,8 @@ pub(super) struct Import<'a> {
     seen: u64,
     /// Refused lines that the position beside the file does not count.
     unsaved: usize,
-    /// What was said last about each purpose: a dry run, of which no batch stands, says it again.
-    said: BTreeMap<String, ImportLine>,
+    /// What was said last about each thing: a dry run, of which no batch stands, says it again.
+    said: BTreeMap<(u8, String), ImportLine>,
     /// What ended the reading.
     failure: Option<Failure>,
     pub(super) shown: Vec<String>,
@@ -161,11 +161,10 @@ impl<'a> Import<'a> {
         if bytes > ROW_BYTES_MAX || row.len() > IMPORT_LINES_MAX {
             return self.not_sent(number, "", "too_large");
         }
-        let is_said = |line: &ImportLine| matches!(line.what, ImportWhat::Consent { .. });
         // Files are put once their batch is written: what the person said later must not come before, or
-        // a file that rested on consent would find none.
+        // a file that rested on consent would find none, and one that is restricted could not be put.
         let waits = self.batch.iter().any(|(_, files)| !files.is_empty());
-        if (waits && row.iter().any(|(line, _)| is_said(line)))
+        if (waits && row.iter().any(|(line, _)| about(line).is_some()))
             || self.batch.len() + self.said.len() + row.len() > IMPORT_LINES_MAX
             || self.batch_bytes + bytes > BATCH_BYTES_MAX
         {
@@ -257,8 +256,8 @@ impl<'a> Import<'a> {
             .chain(batch.iter().map(|(line, _)| line_body(line)))
             .collect();
         for (line, _) in batch.iter().filter(|_| self.dry_run) {
-            if let ImportWhat::Consent { purpose, .. } = &line.what {
-                self.said.insert(purpose.clone(), line.clone());
+            if let Some(about) = about(line) {
+                self.said.insert(about, line.clone());
             }
         }
         let body = json!({
@@ -396,6 +395,16 @@ fn of_this_file(failure: &Failure) -> bool {
     failure.exit == Exit::Refused || OF_THE_FILE.contains(&&*failure.code)
 }
 
+/// What the person says something about in a line that writes no record.
+fn about(line: &ImportLine) -> Option<(u8, String)> {
+    match &line.what {
+        ImportWhat::Person | ImportWhat::Record { .. } => None,
+        ImportWhat::Consent { purpose, .. } => Some((0, purpose.clone())),
+        ImportWhat::Objection { purpose, .. } => Some((1, purpose.clone())),
+        ImportWhat::Restriction(_) => Some((2, String::new())),
+    }
+}
+
 /// A line as the API takes it.
 fn line_body(line: &ImportLine) -> Value {
     let mut body = Map::new();
@@ -435,6 +444,21 @@ fn line_body(line: &ImportLine) -> Value {
                 "choice": choice, "message_id": message_id,
             });
             add("consent", consent);
+        }
+        ImportWhat::Objection {
+            purpose,
+            state,
+            reason,
+        } => {
+            let objection = json!({"purpose": purpose, "state": state.name(), "reason": reason});
+            add("objection", objection);
+        }
+        ImportWhat::Restriction(input) => {
+            let restriction = json!({
+                "ground": input.ground.name(), "collections": input.collections,
+                "reason": input.reason,
+            });
+            add("restriction", restriction);
         }
     }
     Value::Object(body)
