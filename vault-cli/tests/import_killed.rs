@@ -128,8 +128,9 @@ impl Scene {
             }
             std::thread::yield_now();
         }
-        for _ in 0..spins {
-            std::thread::yield_now();
+        // Busy, and not yielding: on a busy machine that would give away a slice of time each, and the run be over.
+        for _ in 0..spins * 20 {
+            std::hint::spin_loop();
         }
         let ended = child.try_wait().unwrap().is_some();
         // On Unix this is SIGKILL.
@@ -302,7 +303,7 @@ fn refused_lines_are_counted_and_told_once_however_often_an_import_is_stopped() 
         (number("written"), number("refused"))
     };
     for round in 0..4 {
-        assert!(scene.kill_after(scene.line() + 100, round * 700));
+        assert!(scene.kill_after(scene.line() + 100, round * 700), "{round}");
     }
     let half = scene.lines as u64 / 2;
     assert_eq!(end(), (half, half));

@@ -116,10 +116,10 @@ fn nothing_is_missed_where_a_line_that_is_too_long_is_cut() {
     for (find, clean, count) in finds {
         // A word after a word, and one word of a megabyte.
         for filler in [" a", "(:"] {
-            for before in [0, 4, 9, 15, 23, 1_024, 1_030, 1_040] {
+            for before in [4, 15, 1_024, 1_031] {
                 let fill = filler.repeat(((1 << 20) - before) / 2);
                 let odd = "-".repeat(before % 2);
-                for after in [" end", "", "\n"] {
+                for after in [" end", ""] {
                     let text = format!("{odd}{fill} {find}{after}");
                     let redacted = bench.feed(&["log", "scan", "--redact", "-"], &text);
                     let expected = format!("{odd}{fill} {clean}{after}");
