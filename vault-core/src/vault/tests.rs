@@ -5,6 +5,7 @@ mod api_keys;
 mod backups;
 mod copies;
 mod demands;
+mod demands_imported;
 mod ended;
 mod honey;
 mod imports;
