@@ -39,6 +39,12 @@ read = { "*" = "full" }
 write = ["*"]
 may = ["subjects.create", "subjects.lookup", "consents.record", "subjects.export", "objections.record", "requests.decide", "restrictions.set", "notices.record"]
 
+[roles.mover]
+purposes = ["support", "newsletter"]
+read = { "*" = "full" }
+write = ["*"]
+may = ["subjects.create", "subjects.lookup", "consents.record"]
+
 [roles.half]
 read = { "profile.name" = "full" }
 may = ["subjects.export"]
@@ -245,6 +251,12 @@ fn a_package_goes_from_one_vault_into_another_without_loss() {
 
     let token = empty(&bench);
     let on = |more: &[&str]| bench.on(&[&["--token-file", &token][..], more].concat());
+    // Whoever may not record what stands in the way of a use does not bring the data either.
+    let made = bench.on(&["token", "create", "--role", "mover"]).json();
+    let mover = bench.file("mover", made["secret"].as_str().unwrap(), 0o600);
+    let denied = bench.on(&["--token-file", &mover, "import", "ann.zip"]);
+    denied.json_error(4, "demands_refused");
+    assert_eq!(bench.on(&["status"]).json()["people"], 0);
     let dry = on(&["import", "ann.zip", "--dry-run"]).json();
     assert_eq!(dry["would_write"], 1 + 1 + 233 + 1 + 3 + 1);
     let nobody = bench.feed(
@@ -635,6 +647,17 @@ fn a_package_that_was_changed_or_cut_is_refused_before_anything_is_written() {
     assert_eq!(named.len() + 1, before);
     members.insert("manifest.json".into(), manifest.to_string().into_bytes());
     pack("unnamed.zip", &members);
+    // Without demands of the person any role brings them that may write them.
+    let mut data: Value = serde_json::from_slice(&members["data.json"]).unwrap();
+    data["objections"] = json!([]);
+    data["restriction"]["history"] = json!([]);
+    data["person"]["identities"][0]["user"] = json!("somebody else");
+    std::fs::write(bench.path("free.json"), data.to_string()).unwrap();
+    let made = bench.on(&["token", "create", "--role", "mover"]).json();
+    let mover = bench.file("mover", made["secret"].as_str().unwrap(), 0o600);
+    bench
+        .on(&["--token-file", &mover, "import", "free.json"])
+        .json();
     let told = import("unnamed.zip");
     told.json_error(5, "damaged");
     assert!(

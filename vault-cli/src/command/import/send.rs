@@ -5,16 +5,15 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use vault_core::consent::ConsentState;
-use vault_core::import::{
-    Archive, Attachment, LineError, Mapping, Piece, read_document, read_rows,
-};
+use vault_core::import::{Archive, Attachment, LineError, Mapping, Piece, read_rows};
 use vault_core::limits::IMPORT_LINES_MAX;
 use vault_core::vault::{ImportLine, ImportWhat};
 
+use super::document;
 use super::errors::ErrorsFile;
 use super::input::Input;
 use super::position::{Position, PositionFile};
-use super::{changed, damaged, unread};
+use super::{changed, unread};
 use crate::caller::{BlobOf, Caller};
 use crate::failure::{Exit, Failure};
 use crate::interrupt::{self, Patience};
@@ -101,21 +100,15 @@ impl<'a> Import<'a> {
     ) -> Result<(), Failure> {
         self.dry_run = beside.is_none();
         (self.beside, self.errors) = (beside, errors);
+        if self.mapping.is_none() && self.position.line == 0 && !self.dry_run {
+            let (archive, import) = (self.archive.clone(), &self.position.import);
+            document::check(self.caller, archive, input.clone(), import)?;
+        }
         // Before the first line: a kill after it finds the name that the lines were sent under.
         self.save(false)?;
-        let read = match (self.mapping, self.archive.clone()) {
-            (Some(mapping), _) => read_rows(mapping, input, &mut |piece| self.take(piece)),
-            (None, None) => read_document(input, &mut |piece| self.take(piece)),
-            // Its files are read beside it.
-            (None, Some(mut beside)) => {
-                let document = beside.member("data.json");
-                let mut document = document.map_err(|error| damaged(&error))?;
-                let read = read_document(&mut document, &mut |piece| self.take(piece));
-                if document.damaged() {
-                    return Err(changed());
-                }
-                read
-            }
+        let read = match self.mapping {
+            Some(mapping) => read_rows(mapping, input, &mut |piece| self.take(piece)),
+            None => document::read(self.archive.clone(), input, &mut |piece| self.take(piece))?,
         };
         match self.failure.take() {
             Some(failure) => Err(failure),
@@ -406,7 +399,7 @@ fn about(line: &ImportLine) -> Option<(u8, String)> {
 }
 
 /// A line as the API takes it.
-fn line_body(line: &ImportLine) -> Value {
+pub(super) fn line_body(line: &ImportLine) -> Value {
     let mut body = Map::new();
     let mut add = |name: &str, value: Value| body.insert(name.to_owned(), value);
     add("line", json!(line.line));
