@@ -79,6 +79,12 @@ pub fn hour_of(instant: Timestamp) -> u32 {
     u32::try_from(instant.as_second().div_euclid(3600)).unwrap_or(0)
 }
 
+/// The first instant of an hour since 1970.
+#[must_use]
+pub fn instant_of_hour(hour: u32) -> Timestamp {
+    Timestamp::from_second(i64::from(hour) * 3600).unwrap_or(Timestamp::MAX)
+}
+
 /// Whole days since 1970.
 #[must_use]
 pub fn day_of(instant: Timestamp) -> u32 {

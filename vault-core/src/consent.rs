@@ -71,8 +71,16 @@ pub(crate) fn state(
     person: &Person,
     purpose: u16,
 ) -> Result<Option<ConsentState>, Refusal> {
-    let last: Option<ConsentEvent> = events::last(view, person, Topic::Consent(purpose))?;
-    Ok(last.map(|event| event.state))
+    Ok(last(view, person, purpose)?.map(|event| event.state))
+}
+
+/// The last event about `purpose`.
+pub(crate) fn last(
+    view: &dyn View,
+    person: &Person,
+    purpose: u16,
+) -> Result<Option<ConsentEvent>, Refusal> {
+    events::last(view, person, Topic::Consent(purpose))
 }
 
 /// Adds an event; the person's readers end before it is acknowledged.

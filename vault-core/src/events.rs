@@ -5,8 +5,9 @@
 //!
 //! Source: GDPR Art. 5(2), 7(1).
 
-use serde::Serialize;
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::commit::{Txn, View};
 use crate::crypto::{Location, seal};
@@ -26,6 +27,8 @@ pub(crate) enum Topic {
     Consent(u16),
     /// Notices that were shown.
     Notice,
+    /// The end of the contract behind a purpose.
+    Contract(u16),
     /// Restriction of processing (Art. 18).
     Restriction,
     /// Objection to a purpose (Art. 21).
@@ -36,6 +39,8 @@ impl Topic {
     /// Above the number of every purpose that can have a list.
     const PURPOSES: u16 = NUMBER_MAX + 1;
     const NOTICE: u16 = 0x4000;
+    /// Of the first purpose: they are numbered from 1.
+    const CONTRACT: u16 = 0x4001;
     /// From here on are the lists that can stand in the way of a use: most people have none, and one
     /// look tells.
     const BURDENS: u16 = 0x8000;
@@ -46,6 +51,7 @@ impl Topic {
         match self {
             Self::Consent(purpose) => purpose,
             Self::Notice => Self::NOTICE,
+            Self::Contract(purpose) => Self::NOTICE | purpose,
             Self::Restriction => Self::RESTRICTION,
             Self::Objection(purpose) => Self::OBJECTION | purpose,
         }
@@ -55,6 +61,7 @@ impl Topic {
         match number {
             0..Self::PURPOSES => Some(Self::Consent(number)),
             Self::NOTICE => Some(Self::Notice),
+            Self::CONTRACT..Self::RESTRICTION => Some(Self::Contract(number & !Self::NOTICE)),
             Self::RESTRICTION => Some(Self::Restriction),
             Self::OBJECTION.. => Some(Self::Objection(number & !Self::OBJECTION)),
             _ => None,
@@ -129,6 +136,29 @@ pub(crate) fn last<T: DeserializeOwned>(
     let last = rows.first();
     last.map(|(key, sealed)| open(view, person, key, sealed))
         .transpose()
+}
+
+/// When the last event of any kind happened.
+pub(crate) fn latest(view: &dyn View, person: &Person) -> Result<Option<Timestamp>, Refusal> {
+    #[derive(Deserialize)]
+    struct Dated {
+        at: Timestamp,
+    }
+    let mut range = KeyRange::prefix(person.entry.handle.as_bytes());
+    let (order, mut latest) = (Direction::Ascending, None);
+    loop {
+        let rows = view
+            .tx()
+            .range(Table::Consents, &range, order, TOPIC_EVENTS_MAX)?;
+        for (key, sealed) in &rows {
+            let Dated { at } = open(view, person, key, sealed)?;
+            latest = latest.max(Some(at));
+        }
+        match rows.last() {
+            Some((last, _)) if rows.len() == TOPIC_EVENTS_MAX => range.go_on(order, last),
+            _ => return Ok(latest),
+        }
+    }
 }
 
 /// The topics that can stand in the way of a use and have a list: for most people none, which costs
@@ -238,6 +268,8 @@ mod tests {
             Topic::Consent(1),
             Topic::Consent(last),
             Topic::Notice,
+            Topic::Contract(1),
+            Topic::Contract(last),
             Topic::Restriction,
             Topic::Objection(1),
             Topic::Objection(last),
@@ -247,8 +279,7 @@ mod tests {
         }
         let burdens = [Topic::Restriction, Topic::Objection(0)];
         assert!(burdens.iter().all(|topic| topic.number() >= Topic::BURDENS));
-        assert!(Topic::Notice.number() < Topic::BURDENS);
-        assert_eq!(Topic::of(0x4001), None);
+        assert!(Topic::Contract(last).number() < Topic::BURDENS);
         assert_eq!(Topic::of(0xbfff), None);
     }
 }

@@ -12,7 +12,7 @@ use crate::audit::canonical::canonical;
 use crate::audit::hex;
 use crate::backup::ledger::LedgerEvent;
 use crate::backup::registry;
-use crate::clock::{day_of, hour_of};
+use crate::clock::{day_of, hour_of, instant_of_hour};
 use crate::commit::{IndexHit, Txn, View};
 use crate::crypto::{Location, Secret, key_number, seal, sha256, unseal};
 use crate::entropy::Entropy;
@@ -54,12 +54,20 @@ pub(crate) struct SubjectRow {
     pub(crate) created_at: i64,
     pub(crate) channel: String,
     pub(crate) user: String,
+    /// The UTC day of the person's own last act, since 1970.
+    pub(crate) active_on: u32,
 }
 
 impl SubjectRow {
     /// The channel that the person is known on.
     pub(crate) fn channel(&self) -> &str {
         &self.channel
+    }
+
+    /// The end of the day of the person's own last act: what runs from there ends no earlier than was
+    /// promised, and at most a day later.
+    pub(crate) fn last_activity(&self) -> Timestamp {
+        instant_of_hour(self.active_on.saturating_add(1).saturating_mul(24))
     }
 }
 
@@ -121,15 +129,9 @@ impl Person {
             created_at: txn.now().as_millisecond(),
             channel: channel.into(),
             user: user.into(),
+            active_on: day_of(txn.now()),
         };
-        let number = person.key_for(Compartment::CONTROL, txn.entropy())?;
-        let handle = *person.entry.handle.as_bytes();
-        let sealed = person.seal(
-            number,
-            &Location::row(txn.vault(), Table::Subjects.number(), &handle),
-            &row::encode(&row),
-        )?;
-        txn.put(Table::Subjects, &handle, &sealed)?;
+        person.write_row(txn, &row)?;
         person.store(txn)?;
         txn.state_mut().people += 1;
         Ok(person)
@@ -141,6 +143,29 @@ impl Person {
         let sealed = view.tx().get(Table::Subjects, handle)?.ok_or(DAMAGED)?;
         let location = Location::row(view.vault(), Table::Subjects.number(), handle);
         row::decode(&self.unseal(&location, &sealed)?).map_err(|_| DAMAGED)
+    }
+
+    fn write_row(&mut self, txn: &mut Txn<'_>, row: &SubjectRow) -> Result<(), Refusal> {
+        let number = self.key_for(Compartment::CONTROL, txn.entropy())?;
+        let handle = *self.entry.handle.as_bytes();
+        let location = Location::row(txn.vault(), Table::Subjects.number(), &handle);
+        let sealed = self.seal(number, &location, &row::encode(row))?;
+        Ok(txn.put(Table::Subjects, &handle, &sealed)?)
+    }
+
+    /// Whether the person's last act is of an earlier day than today.
+    pub(crate) fn was_away(&self, view: &dyn View) -> Result<bool, Refusal> {
+        Ok(self.row(view)?.active_on < day_of(view.now()))
+    }
+
+    /// Notes that the person did something today. Costs a row once a day.
+    pub(crate) fn acted(&mut self, txn: &mut Txn<'_>) -> Result<(), Refusal> {
+        let (mut row, today) = (self.row(txn)?, day_of(txn.now()));
+        if row.active_on >= today {
+            return Ok(());
+        }
+        row.active_on = today;
+        self.write_row(txn, &row)
     }
 
     /// Writes the keyset, which has changed.

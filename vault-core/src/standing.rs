@@ -118,7 +118,7 @@ impl Standing {
                         .objections
                         .extend(state.map(|state| (purpose, state)));
                 }
-                Topic::Consent(_) | Topic::Notice => {}
+                Topic::Consent(_) | Topic::Notice | Topic::Contract(_) => {}
             }
         }
         Ok(standing)
@@ -176,8 +176,16 @@ pub(crate) fn objection(
     person: &Person,
     purpose: u16,
 ) -> Result<Option<ObjectionState>, Refusal> {
-    let last: Option<ObjectionEvent> = events::last(view, person, Topic::Objection(purpose))?;
-    Ok(last.map(|event| event.state))
+    Ok(last_objection(view, person, purpose)?.map(|event| event.state))
+}
+
+/// The last step of an objection to a purpose.
+pub(crate) fn last_objection(
+    view: &dyn View,
+    person: &Person,
+    purpose: u16,
+) -> Result<Option<ObjectionEvent>, Refusal> {
+    events::last(view, person, Topic::Objection(purpose))
 }
 
 /// Every step of an objection to a purpose, oldest first.

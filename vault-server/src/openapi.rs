@@ -52,6 +52,7 @@ const TAGS: &[(&str, &str)] = &[
         "A token for one conversation, good for one person",
     ),
     ("consents", "What a person agreed to, refused or withdrew"),
+    ("contracts", "When a person's contracts ended"),
     ("notices", "What a person has to be told, and was told"),
     ("objections", "What a person objects to (Art. 21 GDPR)"),
     (

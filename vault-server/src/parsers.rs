@@ -10,8 +10,8 @@ use vault_core::id::CallId;
 use crate::incoming::{self, QueryMap};
 use crate::problem::Problem;
 use crate::routes::{
-    admin, ask, batch, blobs, bulk, consents, evidence, key_slots, notices, objections, policy,
-    restrictions, sessions, state, subjects,
+    admin, ask, batch, blobs, bulk, consents, contracts, evidence, key_slots, notices, objections,
+    policy, restrictions, sessions, state, subjects,
 };
 use crate::{json, negotiate};
 
@@ -39,7 +39,7 @@ fn read_batch(body: Value) -> Result<(), Vec<u8>> {
 }
 
 /// Every body that has a form of its own.
-pub const BODIES: [Body; 18] = [
+pub const BODIES: [Body; 19] = [
     ("batch", read_batch),
     ("query", |body| told(bulk::read_query(body))),
     ("update", |body| told(bulk::read_update(body))),
@@ -65,6 +65,9 @@ pub const BODIES: [Body; 18] = [
     ("rotation", |body| told(admin::RotateKeyRequest::read(body))),
     ("checkpoints", |body| {
         told(evidence::VerifyRequest::read(body))
+    }),
+    ("contract's end", |body| {
+        told(contracts::ContractEndRequest::read(body))
     }),
 ];
 

@@ -74,6 +74,10 @@ pub const OBJECTIONS: &str = "/v1/subjects/{s}/objections";
 pub const OBJECTION: &str = "/v1/subjects/{s}/objections/{purpose}";
 /// What became of it.
 pub const OBJECTION_DECISION: &str = "/v1/subjects/{s}/objections/{purpose}/decision";
+/// Ends of a person's contracts.
+pub const CONTRACTS: &str = "/v1/subjects/{s}/contracts";
+/// The end of the contract behind one purpose.
+pub const CONTRACT: &str = "/v1/subjects/{s}/contracts/{purpose}";
 /// Restriction of a person's data.
 pub const RESTRICTION: &str = "/v1/subjects/{s}/restriction";
 /// Notices that a person was shown.

@@ -46,6 +46,11 @@ title.en = "Looking at how well the bot answers"
 basis = "legitimate_interests"
 retention = { after = "collected", period = "P1Y" }
 
+[purposes.rental]
+title.en = "Renting you things"
+basis = "contract"
+retention = { after = "contract_end", period = "P1Y" }
+
 [purposes.offers]
 title.en = "Sending you offers"
 basis = "legitimate_interests"
@@ -73,7 +78,7 @@ text = { type = "text", purposes = ["support"] }
 voice = { type = "blob", purposes = ["support"], media_types = ["audio/*"] }
 
 [roles.all]
-purposes = ["support", "newsletter"]
+purposes = ["support", "newsletter", "rental"]
 read = { "*" = "full" }
 write = ["*"]
 ask = ["profile.birth.age_at_least"]
@@ -295,6 +300,8 @@ impl Bench {
             let grounds = json!({"reason": format!("grounds of {user}")});
             self.done(all, "PUT", &of(&format!("objections/{purpose}")), grounds);
         }
+        let ended = json!({"ended_at": "2026-12-31T00:00:00Z"});
+        self.done(all, "PUT", &of("contracts/rental"), ended);
         let restriction = json!({"ground": "18.1.a", "collections": ["spare"]});
         self.done(all, "PUT", &of("restriction"), restriction);
         self.done(all, "POST", &of("notices"), told());

@@ -50,6 +50,7 @@ pub(crate) fn need(route: &Route) -> Need {
         "query_records" | "update_records" => Need::May("records.bulk"),
         "purge_records" => Need::May("records.purge"),
         "create_subject" => Need::May("subjects.create"),
+        "list_contracts" | "put_contract_end" | "resume_contract" => Need::May("subjects.create"),
         "lookup_subject" => Need::May("subjects.lookup"),
         "view_subject" => Need::May("subjects.view"),
         "erase_subject" => Need::May("subjects.erase"),
@@ -100,6 +101,7 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
         "put_blob" => Sent::Bytes("image/png", "other bytes".into()),
         "put_record_blob" => Sent::Bytes("audio/ogg", "other bytes".into()),
         "put_consent" => json(json!({"given": false, "notice": "n2"})),
+        "put_contract_end" => json(json!({"ended_at": "2027-01-01T00:00:00Z"})),
         "put_objection" => json(json!({"reason": "changed"})),
         "decide_objection" => json(json!({"outcome": "upheld", "reason": "changed"})),
         "put_restriction" => json(json!({"ground": "18.1.b", "collections": ["spare"]})),
@@ -153,6 +155,7 @@ pub(crate) fn path(route: &Route, subject: &str, person: &Person) -> String {
             "put_objection" => "offers",
             "end_objection" => "improve",
             "decide_objection" => "quality",
+            "put_contract_end" | "resume_contract" => "rental",
             _ => "newsletter",
         }
         .to_owned(),

@@ -347,9 +347,16 @@ impl Backend for Directory {
     fn retention_due(&self) -> Result<Value, Failure> {
         self.call(|call| self.vault.require(call, "retention.run"))?;
         let due = self.vault.sweep_due()?;
+        let purposes: Vec<Value> = due
+            .purposes
+            .iter()
+            .map(|due| json!({"purpose": due.purpose, "values": due.values, "people": due.people}))
+            .collect();
         Ok(json!({
             "people": due.people,
+            "people_whole": due.people_whole,
             "records": due.records,
+            "purposes": purposes,
             "keys": due.keys,
             "index": due.index,
         }))

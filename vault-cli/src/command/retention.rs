@@ -6,6 +6,7 @@ use super::{Context, status};
 use crate::args::RetentionCommand;
 use crate::failure::Failure;
 use crate::interrupt::{self, Patience};
+use crate::terminal::Tone;
 
 pub(super) fn run(context: &Context<'_>, command: &RetentionCommand) -> Result<(), Failure> {
     let RetentionCommand::Run = command;
@@ -17,7 +18,15 @@ pub(super) fn run(context: &Context<'_>, command: &RetentionCommand) -> Result<(
     if context.globals.dry_run {
         let answer = json!({"would_drop": due});
         terminal.answer(&answer, |terminal| {
-            let members = status::members(&due);
+            let mut members = status::members(&due);
+            for due in due["purposes"].as_array().into_iter().flatten() {
+                let purpose = due["purpose"].as_str().unwrap_or_default();
+                let count = format!("{} of {} people", due["values"], due["people"]);
+                members.push(vec![
+                    (format!("values of {purpose}"), Tone::Plain),
+                    (count, Tone::Plain),
+                ]);
+            }
             format!("due\n{}", terminal.table(&members))
         });
         return Ok(());
@@ -28,8 +37,9 @@ pub(super) fn run(context: &Context<'_>, command: &RetentionCommand) -> Result<(
         return Ok(());
     }
     let question = format!(
-        "Drop {} records of {} people, and {} keys? Nothing brings them back.",
-        due["records"], due["people"], due["keys"]
+        "Drop {} records or values in them of {} people ({} of them with everything), and {} keys? \
+         Nothing brings them back.",
+        due["records"], due["people"], due["people_whole"], due["keys"]
     );
     terminal.confirm(&question, context.globals.yes)?;
     let patience = Patience::begin();
@@ -53,7 +63,7 @@ pub(super) fn run(context: &Context<'_>, command: &RetentionCommand) -> Result<(
     let answer = json!({"passes": passes, "more": false, "due": due});
     terminal.answer(&answer, |_| {
         format!(
-            "dropped {} records of {} people, and {} keys",
+            "dropped {} records or values in them of {} people, and {} keys",
             due["records"], due["people"], due["keys"]
         )
     });

@@ -33,6 +33,10 @@ pub struct State {
     pub rebuild_from: Option<[u8; 16]>,
     /// Where the sweeper stands.
     pub sweep_from: [u8; 16],
+    /// When the sweeper last began a round in which it asks what purposes still need.
+    pub purposes_at: i64,
+    /// Whether the round under way is one.
+    pub purposes_asked: bool,
     /// The policy in force.
     pub policy_version: u32,
     /// When the newest checkpoint in the log's table was made.

@@ -19,6 +19,8 @@ pub fn diff(old: &Policy, new: &Policy) -> Vec<String> {
     roles(old, new, &mut out);
     let gates = (old.gate.name(), new.gate.name());
     changed(&mut out, "notice", "gate", gates.0, gates.1);
+    let proofs = (&old.proof, &new.proof);
+    changed(&mut out, "proof", "period", proofs.0, proofs.1);
     honey(old, new, &mut out);
     out
 }

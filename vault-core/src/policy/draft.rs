@@ -29,6 +29,7 @@ pub(super) struct Content {
     pub(super) collections: Vec<DraftCollection>,
     pub(super) roles: Vec<DraftRole>,
     pub(super) gate: NoticeGate,
+    pub(super) proof: Period,
     pub(super) honey: DraftHoney,
 }
 
@@ -41,6 +42,7 @@ impl Default for Content {
             collections: Vec::new(),
             roles: Vec::new(),
             gate: NoticeGate::Off,
+            proof: parse::proof_default(),
             honey: DraftHoney::default(),
         }
     }

@@ -9,6 +9,7 @@ pub(super) const TOP: &[&str] = &[
     "collections",
     "roles",
     "notice",
+    "proof",
     "honey",
 ];
 pub(super) const CONTROLLER: &[&str] = &[
@@ -46,6 +47,7 @@ pub(super) const FIELD: &[&str] = &[
 ];
 pub(super) const ROLE: &[&str] = &["purposes", "read", "write", "ask", "may", "restricted_use"];
 pub(super) const NOTICE: &[&str] = &["gate"];
+pub(super) const PROOF: &[&str] = &["period"];
 pub(super) const HONEY: &[&str] = &["people", "left_out_for"];
 pub(super) const HONEY_PERSON: &[&str] = &["channel", "user", "values"];
 
@@ -68,6 +70,7 @@ mod tests {
         ("collections.NAME.fields.NAME.", FIELD),
         ("roles.NAME.", ROLE),
         ("notice.", NOTICE),
+        ("proof.", PROOF),
         ("honey.", HONEY),
         ("honey.people.NAME.", HONEY_PERSON),
     ];

@@ -107,6 +107,7 @@ pub struct Policy {
     collections: Vec<Collection>,
     roles: BTreeMap<String, Role>,
     gate: NoticeGate,
+    proof: Period,
     material: OnceLock<[u8; 32]>,
     honey: Honey,
     ids: PolicyIds,
@@ -180,6 +181,12 @@ impl Policy {
     #[must_use]
     pub fn notice_gate(&self) -> NoticeGate {
         self.gate
+    }
+
+    /// How long what people said and were told is kept as proof after the last of it, at least.
+    #[must_use]
+    pub fn proof(&self) -> &Period {
+        &self.proof
     }
 
     /// All collections, in the order of the file.
@@ -302,6 +309,7 @@ impl Policy {
                 .collect(),
             roles,
             gate: content.gate,
+            proof: content.proof,
             material: OnceLock::new(),
             honey: content.honey.honey,
             purpose_by_id: places(purposes.iter().map(|item| item.id)),

@@ -67,8 +67,20 @@ pub(super) fn read(source: &str, findings: &mut Findings) -> Content {
                     .word(findings, "gate", "unknown_word")
                     .unwrap_or(NoticeGate::Off)
             }),
+        proof: root
+            .section(findings, "proof")
+            .and_then(|section| {
+                section.know(findings, keys::PROOF);
+                period(&section, findings, "period")
+            })
+            .unwrap_or_else(proof_default),
         honey: honey::read(&root, findings),
     }
+}
+
+/// Three years: the usual limitation of claims, such as § 195 BGB.
+pub(super) fn proof_default() -> Period {
+    Period::parse("P3Y").expect("a period")
 }
 
 fn controller(root: &Section<'_>, findings: &mut Findings) -> Controller {

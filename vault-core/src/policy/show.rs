@@ -25,6 +25,7 @@ pub fn show(policy: &Policy) -> String {
         format_args!("controller {}, {}", controller.name, controller.contact),
     );
     line(&mut out, format_args!("notice gate {}", policy.gate.name()));
+    line(&mut out, format_args!("proof kept {}", policy.proof));
 
     out.push_str("\npurposes\n");
     let mut rows = Vec::new();

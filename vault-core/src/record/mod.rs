@@ -30,7 +30,7 @@ pub(crate) use filter::{Ended, Filter};
 pub(crate) use lookup::{mark, release};
 pub(crate) use many::{Known, MetaPatch, Page, Stretch, amend, each_lookup, purge, values};
 pub(crate) use stored::{Meta, MetaRow, Stored, period_hours};
-pub(crate) use upkeep::{ended, key_numbers, rekey, remove_rows, reseal};
+pub(crate) use upkeep::{each, ended, expire, key_numbers, rekey, remove_rows, reseal};
 
 use lookup::change_lookup;
 use stored::{prefix, row_key};
@@ -221,6 +221,18 @@ pub(crate) fn remove(
     collection: &Collection,
     stored: &Stored,
 ) -> Result<(), Refusal> {
+    let mut budget = BLOB_CHUNKS_REMOVED_MAX;
+    remove_within(txn, person, collection, stored, &mut budget)
+}
+
+/// Removes a record, and of its blobs as many chunks as `budget` allows; the sweeper takes the others.
+fn remove_within(
+    txn: &mut Txn<'_>,
+    person: &mut Person,
+    collection: &Collection,
+    stored: &Stored,
+    budget: &mut usize,
+) -> Result<(), Refusal> {
     for field in collection.fields.iter().filter(|field| field.lookup) {
         if stored.envelopes.contains_key(&field.id) {
             let value = stored.open(txn, person, collection.id, field.id)?;
@@ -235,8 +247,7 @@ pub(crate) fn remove(
             )?;
         }
     }
-    let mut budget = BLOB_CHUNKS_REMOVED_MAX;
-    stored.remove_contents(txn, person, collection.id, &mut budget)?;
+    stored.remove_contents(txn, person, collection.id, budget)?;
     let key = row_key(person.entry.handle, collection.id, stored.id);
     txn.delete(Table::RecordMeta, &key)?;
     txn.delete(Table::Records, &key)?;

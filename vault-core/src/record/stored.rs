@@ -10,7 +10,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::{Revision, Seen};
-use crate::clock::hour_of;
+use crate::clock::{hour_of, instant_of_hour};
 use crate::commit::{Txn, View};
 use crate::crypto::Location;
 use crate::decision::ReadGrant;
@@ -49,6 +49,8 @@ pub(crate) struct MetaRow {
     /// The revision and policy version that the other fields' envelopes were written at, where only
     /// the metadata has changed since: so it changes without a look at them.
     pub(crate) values: Option<(Revision, u32)>,
+    /// Fields whose values were collected in a later hour than the record: id, that hour.
+    pub(crate) collected: Vec<(u16, u32)>,
 }
 
 /// A record as stored.
@@ -263,6 +265,21 @@ impl Stored {
     pub(super) fn take_out(&mut self, field: u16) {
         self.envelopes.remove(&field);
         self.row.older.retain(|(id, _, _)| *id != field);
+        self.row.collected.retain(|(id, _)| *id != field);
+    }
+
+    /// The fields that have a value.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = u16> + '_ {
+        self.envelopes.keys().copied()
+    }
+
+    /// When a field's value was collected, to the hour.
+    pub(crate) fn collected_at(&self, field: u16) -> Timestamp {
+        let later = self.row.collected.iter().find(|(id, _)| *id == field);
+        // Of the hour its end: what runs from there ends no earlier than was promised.
+        later.map_or(instant(self.row.created_at), |(_, hour)| {
+            instant_of_hour(hour.saturating_add(1))
+        })
     }
 
     /// Seals a value at the present revision, under the key with this number.
@@ -276,6 +293,10 @@ impl Stored {
         value: &[u8],
     ) -> Result<(), Refusal> {
         self.take_out(field);
+        let hour = hour_of(view.now());
+        if hour != hour_of(instant(self.row.created_at)) {
+            self.row.collected.push((field, hour));
+        }
         self.reseal(view, person, collection, field, number, value)
     }
 
@@ -367,6 +388,7 @@ impl MetaRow {
             meta: Meta::default(),
             older: Vec::new(),
             values: None,
+            collected: Vec::new(),
         }
     }
 

@@ -1,17 +1,22 @@
 //! What the sweeper does with records: new keys, and the end of what has expired.
 
-use super::lookup::release;
+use std::ops::ControlFlow;
+
+use super::lookup::{change_lookup, release};
 use super::stored::{Stored, row_key};
+use super::{Revision, key_number as key_number_for, remove_within};
+use crate::blob;
 use crate::clock::hour_of;
 use crate::commit::{Txn, View};
 use crate::crypto::key_number;
 use crate::id::RecordId;
 use crate::keys::keyset::{Compartment, Dek};
-use crate::limits::BLOB_CHUNKS_REMOVED_MAX;
+use crate::limits::{BLOB_CHUNKS_REMOVED_MAX, BULK_PAGE_ROWS};
 use crate::person::{DAMAGED, Person};
-use crate::policy::Collection;
+use crate::policy::{Collection, Policy};
 use crate::refusal::Refusal;
 use crate::row;
+use crate::schema::FieldType;
 use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
 
 /// Gives compartments new keys: every envelope under the old ones is sealed again, and they go
@@ -133,6 +138,94 @@ pub(crate) fn ended(
         }
     }
     Ok(found)
+}
+
+/// Who is shown records, and says whether to go on.
+pub(crate) type Show<'a> = dyn FnMut(&Collection, &Stored) -> Result<ControlFlow<()>, Refusal> + 'a;
+
+/// Shows a person's records one by one, until told to stop: not those that have ended, and none of a
+/// collection that the policy has lost. How many rows were passed by for that.
+pub(crate) fn each(
+    view: &dyn View,
+    person: &Person,
+    policy: &Policy,
+    show: &mut Show<'_>,
+) -> Result<u64, Refusal> {
+    let mut range = KeyRange::prefix(person.entry.handle.as_bytes());
+    let (order, mut passed) = (Direction::Ascending, 0);
+    loop {
+        let rows = view
+            .tx()
+            .range(Table::RecordMeta, &range, order, BULK_PAGE_ROWS)?;
+        for (key, _) in &rows {
+            let collection = u16::from_be_bytes(key[16..18].try_into().map_err(|_| DAMAGED)?);
+            let id = RecordId::from_slice(&key[18..]).ok_or(DAMAGED)?;
+            let stored = match policy.collection_by_id(collection) {
+                Some(collection) => {
+                    Stored::load(view, person, collection, id)?.map(|stored| (collection, stored))
+                }
+                None => None,
+            };
+            let Some((collection, stored)) = stored else {
+                passed += 1;
+                continue;
+            };
+            if show(collection, &stored)?.is_break() {
+                return Ok(passed);
+            }
+        }
+        match rows.last() {
+            Some((last, _)) if rows.len() == BULK_PAGE_ROWS => range.go_on(order, last),
+            _ => return Ok(passed),
+        }
+    }
+}
+
+/// Takes values out of a record, whatever its policy has become; the record goes with the last of them,
+/// and then this is `true`. Of blobs as many chunks as `budget` allows.
+pub(crate) fn expire(
+    txn: &mut Txn<'_>,
+    person: &mut Person,
+    collection: &Collection,
+    mut stored: Stored,
+    fields: &[u16],
+    schema: u32,
+    budget: &mut usize,
+) -> Result<bool, Refusal> {
+    if stored.fields().all(|field| fields.contains(&field)) {
+        remove_within(txn, person, collection, &stored, budget)?;
+        return Ok(true);
+    }
+    let mut revision = Revision::default();
+    txn.entropy().fill(&mut revision);
+    stored.advance(revision, schema);
+    for id in fields {
+        let Some(field) = collection.field_by_id(*id) else {
+            continue;
+        };
+        if field.kind == FieldType::Blob {
+            let old = stored.blob(txn, person, collection.id, *id)?;
+            blob::remove(txn, person.entry.handle, old.key.id, budget)?;
+        }
+        if field.lookup {
+            let before = stored.open(txn, person, collection.id, *id)?;
+            change_lookup(
+                txn,
+                person,
+                collection,
+                field,
+                stored.id,
+                Some(&before),
+                None,
+            )?;
+        }
+        stored.take_out(*id);
+    }
+    let number = key_number_for(txn, person, stored.compartment)?;
+    let expiry = stored.expiry(collection);
+    stored.write(txn, person, collection.id, number, expiry)?;
+    person.mark_dirty(txn, stored.compartment)?;
+    Ok(false)
 }
 
 /// Makes room for a record where one stands that has ended: that goes, with its look-up values, before

@@ -33,6 +33,8 @@ pub(super) struct Context {
     pub(super) principal: Principal,
     pub(super) purpose: Option<String>,
     pub(super) restricted_use: Option<RestrictedUse>,
+    /// Whether this is about what came from a file, and so nothing that a person does now.
+    pub(super) from_file: bool,
     pub(super) id: CallId,
 }
 
@@ -76,6 +78,7 @@ impl Context {
             principal: call.principal.clone(),
             purpose: None,
             restricted_use: call.restricted_use,
+            from_file: false,
             id: call.id,
         };
         context.stating(call.purpose)
@@ -91,7 +94,39 @@ impl Context {
                 Some(scope.purpose.clone())
             }),
             restricted_use: self.restricted_use,
+            from_file: self.from_file,
             id: self.id,
+        }
+    }
+
+    /// Whether a change that this call makes is the person's own act, from which `last_activity` runs: it
+    /// is made in a session of theirs, or by a role that talks with people.
+    pub(super) fn speaks(&self, policy: &Policy) -> bool {
+        let talks = || {
+            let capability = Capability::SessionsCreate;
+            self.principal.require(policy, capability).is_ok()
+        };
+        !self.from_file && (self.principal.scope().is_some() || talks())
+    }
+
+    /// Notes an act of the person, where this call is one.
+    pub(super) fn note_act(
+        &self,
+        txn: &mut Txn<'_>,
+        policy: &Policy,
+        person: &mut Person,
+    ) -> Result<(), Refusal> {
+        match self.speaks(policy) {
+            true => person.acted(txn),
+            false => Ok(()),
+        }
+    }
+
+    /// Notes what a person said or demanded, whoever took it down.
+    pub(super) fn note_word(&self, txn: &mut Txn<'_>, person: &mut Person) -> Result<(), Refusal> {
+        match self.from_file {
+            true => Ok(()),
+            false => person.acted(txn),
         }
     }
 

@@ -105,6 +105,7 @@ fn append(
         message_id,
     };
     consent::append(txn, &mut person, purpose.id, &event)?;
+    context.note_word(txn, &mut person)?;
     // Refusing what one agreed to before is withdrawing it.
     if before == Some(ConsentState::Given) && state != ConsentState::Given {
         txn.keep_in_ledger(LedgerEvent::ConsentWithdrawn {

@@ -291,6 +291,7 @@ fn attempt(
     let Some(first) = lines.first() else {
         return Err(Attempt::Failed(Vec::new()));
     };
+    desk.take_from_file();
     let made = desk.create_subject(&first.channel, &first.user);
     let (subject, created) = made.map_err(|refusal| all_fail(&refusal))?;
     if !created && !dry_run {

@@ -107,6 +107,7 @@ pub(super) fn put(
         reason: grounds.map(str::to_owned),
     };
     append(txn, &mut person, purpose.id, &event)?;
+    context.note_word(txn, &mut person)?;
     Ok(event)
 }
 
@@ -138,6 +139,7 @@ pub(super) fn end(
         reason: None,
     };
     append(txn, &mut person, purpose.id, &event)?;
+    context.note_word(txn, &mut person)?;
     Ok(event)
 }
 

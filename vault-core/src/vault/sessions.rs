@@ -159,6 +159,7 @@ pub(super) fn begin(
         expires_at,
     );
     let (session, token) = session::begin(txn, &mut person, row)?;
+    context.note_act(txn, policy, &mut person)?;
     Ok(SessionBegun {
         session,
         token,

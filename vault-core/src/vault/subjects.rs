@@ -89,6 +89,19 @@ pub(super) fn known(
     Ok(noted.met)
 }
 
+/// Notes that a person is there again.
+pub(super) fn came_back(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    context: &Context,
+    subject: SubjectId,
+) -> Result<(), Refusal> {
+    match context.speaks(policy) {
+        true => Person::find(txn, subject)?.acted(txn),
+        false => Ok(()),
+    }
+}
+
 /// The person known as `user` on `channel`, made if there is none; and whether they were.
 pub(super) fn create(
     txn: &mut Txn<'_>,
@@ -103,9 +116,10 @@ pub(super) fn create(
         .require(policy, Capability::SubjectsCreate)?;
     on_channel(context, channel)?;
     let mark = person::channel_mark(txn, channel, user)?;
-    if let Some(hit) = txn.index_hits(&mark)?.first() {
-        noted.met = Some(hit.subject);
-        return Ok((hit.subject, false));
+    if let Some(subject) = txn.index_hits(&mark)?.first().map(|hit| hit.subject) {
+        noted.met = Some(subject);
+        came_back(txn, policy, context, subject)?;
+        return Ok((subject, false));
     }
     let person = Person::create(txn, channel, user)?;
     noted.person(&person, txn.now());
@@ -221,19 +235,27 @@ impl Vault {
             "subjects.create",
             None,
             |snapshot, policy, context, noted| {
-                known(
-                    snapshot,
-                    policy,
-                    context,
-                    noted,
-                    &self.memory,
-                    channel,
-                    user,
-                )
+                let memory = &self.memory;
+                let found = known(snapshot, policy, context, noted, memory, channel, user)?;
+                // Once a day their coming is noted, which takes a commit.
+                let Some(subject) = found.filter(|_| context.speaks(policy)) else {
+                    return Ok(found.map(|subject| (subject, false)));
+                };
+                let away = Person::find(snapshot, subject)?.was_away(snapshot)?;
+                Ok(Some((subject, away)))
             },
             |found| found,
         )?;
-        if let Some(subject) = found {
+        if let Some((subject, away)) = found {
+            if away {
+                let noted = self
+                    .engine
+                    .submit(move |txn| Person::find(txn, subject)?.acted(txn));
+                // Whoever is gone since is the next call's to meet.
+                if !matches!(noted, Err(Refusal::Erased { .. })) {
+                    noted?;
+                }
+            }
             return Ok((subject, false));
         }
         let (channel, user) = (channel.to_owned(), user.to_owned());

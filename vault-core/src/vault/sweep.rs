@@ -1,14 +1,15 @@
 //! What has to be done without anybody asking: new keys for compartments with old bytes in freed
-//! pages, the end of what has expired, and the index built anew.
+//! pages, the end of what has expired or is needed for no purpose any more, and the index built anew.
 //!
 //! Each pass is bounded and leaves its place in the running state, so that it goes on after a
 //! restart.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Vault;
 use super::admin::rows;
+use super::retention::{self, Ending};
 use super::rotation::renews_marks;
 use crate::answer;
 use crate::clock::hour_of;
@@ -30,6 +31,9 @@ use crate::store::{Direction, KeyRange, Table, WriteTx};
 const INDEX_STALE_MILLISECONDS: i64 = 20 * 3600 * 1000;
 /// Leaves of the people map whose people are copied to a new index in one commit.
 const REBUILD_LEAVES: usize = 16;
+/// How often everybody's purposes are asked what they still need: often enough that an end and the new
+/// key after it stay under [`FINAL_WITHIN_HOURS`].
+const PURPOSES_MILLISECONDS: i64 = 6 * 3600 * 1000;
 
 /// What a pass of the sweeper takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,16 +45,31 @@ pub enum Sweep {
 }
 
 /// What [`Sweep::All`] would do now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SweepDue {
     /// People of whom something would go.
     pub people: u64,
-    /// Records that have ended.
+    /// Of those, people who would go with everything: nothing is left of them, and nothing needs them.
+    pub people_whole: u64,
+    /// Records that have ended, or have values that no purpose needs any more.
     pub records: u64,
+    /// Those values, by the purpose that needed them last.
+    pub purposes: Vec<PurposeDue>,
     /// Keys that would be destroyed: of periods that are over, and of compartments with old bytes.
     pub keys: u64,
     /// Whether the index would be built anew.
     pub index: bool,
+}
+
+/// What would go of one purpose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PurposeDue {
+    /// Its name.
+    pub purpose: String,
+    /// Values that it needed last, and needs no more.
+    pub values: u64,
+    /// Whose they are.
+    pub people: u64,
 }
 
 impl SweepDue {
@@ -70,6 +89,7 @@ impl Vault {
     pub fn sweep_due(&self) -> Result<SweepDue, Refusal> {
         self.believe_clock()?;
         let mut due = SweepDue::default();
+        let mut purposes: BTreeMap<u16, (u64, u64)> = BTreeMap::new();
         let mut from = Some([0; 16]);
         while let Some(tag) = from {
             // A snapshot for each slice: a long one would keep freed pages from being used again.
@@ -88,10 +108,21 @@ impl Vault {
                 keys.extend(dirty(&snapshot, &person, Sweep::All)?);
                 keys.sort_by_key(|key| (key.number, key.period));
                 keys.dedup();
-                due.records += records as u64;
+                let mut ending = Ending::default();
+                if !self.memory.honey.has(person.subject) {
+                    ending = retention::ending(&snapshot, &policy, &person, usize::MAX)?;
+                }
+                for (purpose, values) in &ending.values {
+                    let (all, people) = purposes.entry(*purpose).or_default();
+                    *all += values;
+                    *people += 1;
+                }
+                due.records += records as u64 + ending.records();
                 due.keys += keys.len() as u64;
-                due.people += u64::from(records > 0 || !keys.is_empty());
+                due.people += u64::from(records > 0 || !keys.is_empty() || ending.any());
+                due.people_whole += u64::from(ending.whole());
             }
+            due.purposes = named(&policy, &purposes);
             let state = snapshot.state();
             due.index = state.index_stale_since.is_some() || state.rebuild_from.is_some();
             from = next;
@@ -155,59 +186,62 @@ impl Vault {
     }
 
     fn sweep_people(&self, which: Sweep) -> Result<bool, Refusal> {
-        let (policy, from, wanting, cut_off, next) = self.wanting(which)?;
-        for people in wanting.chunks(SWEEP_PEOPLE_MAX) {
-            let (people, policy) = (people.to_vec(), policy.clone());
-            self.engine.submit(move |txn| {
-                for subject in &people {
-                    match sweep_person(txn, &policy, *subject, which) {
+        let pass = self.wanting(which)?;
+        let (mut left, asked) = (false, pass.asked);
+        for people in pass.wanting.chunks(SWEEP_PEOPLE_MAX) {
+            let (people, policy) = (people.to_vec(), pass.policy.clone());
+            left |= self.engine.submit(move |txn| {
+                let mut left = false;
+                for (subject, asked) in &people {
+                    match sweep_person(txn, &policy, *subject, which, *asked) {
+                        Ok(more) => left |= more,
                         // Erased since the snapshot: nothing is left to sweep.
-                        Ok(()) | Err(Refusal::Erased { .. }) => {}
+                        Err(Refusal::Erased { .. }) => {}
                         Err(refusal) => return Err(refusal),
                     }
                 }
-                Ok(())
+                Ok(left)
             })?;
         }
-        for subject in cut_off {
+        for subject in pass.cut_off {
             match self.rotate_person_on(subject, Step::More) {
                 Ok(()) | Err(Refusal::Erased { .. }) => {}
                 Err(refusal) => return Err(refusal),
             }
         }
-        let next = next.unwrap_or_default();
-        if next == [0; 16] {
+        // Of whom there is more, they are met again before the round goes on.
+        let next = if left { pass.from } else { pass.next };
+        if next == [0; 16] && !left {
             self.rounds.end(self.engine.running());
         }
-        if next != from {
+        let begins = pass.begins && asked;
+        if next != pass.from || begins {
             self.engine.submit(move |txn| {
-                txn.state_mut().sweep_from = next;
+                let now = txn.now().as_millisecond();
+                let state = txn.state_mut();
+                state.sweep_from = next;
+                if begins {
+                    state.purposes_at = now;
+                }
+                state.purposes_asked = asked && next != [0; 16];
                 Ok(())
             })?;
         }
-        Ok(next != [0; 16])
+        Ok(left || next != [0; 16])
     }
 
-    /// The next people of whom something is to be swept: policy, where the pass begins, who, whose new
-    /// keys were begun and not ended, and where the next one begins. The snapshot ends here: pages that a commit frees are not used
-    /// again while a reader might still see them, and a pass is many commits.
-    #[expect(clippy::type_complexity, reason = "the parts of one pass")]
-    fn wanting(
-        &self,
-        which: Sweep,
-    ) -> Result<
-        (
-            Arc<Policy>,
-            [u8; 16],
-            Vec<SubjectId>,
-            Vec<SubjectId>,
-            Option<[u8; 16]>,
-        ),
-        Refusal,
-    > {
+    /// The next people of whom something is to be swept. The snapshot ends here: pages that a commit
+    /// frees are not used again while a reader might still see them, and a pass is many commits.
+    fn wanting(&self, which: Sweep) -> Result<Pass, Refusal> {
         let snapshot = self.snapshot()?;
         let policy = self.policy_of(&snapshot)?;
-        let from = snapshot.state().sweep_from;
+        let state = snapshot.state();
+        let from = state.sweep_from;
+        let begins = from == [0; 16];
+        let waited = snapshot.now().as_millisecond() - state.purposes_at;
+        let asked = which == Sweep::All
+            || state.purposes_asked
+            || (begins && waited >= PURPOSES_MILLISECONDS);
         let (people, next) = snapshot.walk_people(from, SWEEP_LEAVES_MAX)?;
         let (mut wanting, mut cut_off) = (Vec::new(), Vec::new());
         for (subject, entry) in people {
@@ -217,12 +251,18 @@ impl Vault {
                 entry,
                 keyset,
             };
-            if !dirty(&snapshot, &person, which)?.is_empty()
+            let asks = asked && !self.memory.honey.has(subject);
+            let mut ending = Ending::default();
+            if asks {
+                ending = retention::ending(&snapshot, &policy, &person, usize::MAX)?;
+            }
+            if ending.any()
+                || !dirty(&snapshot, &person, which)?.is_empty()
                 || !record::ended(&snapshot, &person, 1)?.is_empty()
                 || !over(&policy, &person, hour_of(snapshot.now())).is_empty()
             {
-                wanting.push(subject);
-                if overdue(&snapshot, &policy, &person)? {
+                wanting.push((subject, asks));
+                if ending.overdue || overdue(&snapshot, &policy, &person)? {
                     self.rounds.found_overdue();
                 }
             }
@@ -231,7 +271,15 @@ impl Vault {
                 cut_off.push(subject);
             }
         }
-        Ok((policy, from, wanting, cut_off, next))
+        Ok(Pass {
+            policy,
+            begins,
+            asked,
+            from,
+            next: next.unwrap_or_default(),
+            wanting,
+            cut_off,
+        })
     }
 
     /// Deletes rows whose person is gone: ciphertext without a key. Whether any may be left.
@@ -315,6 +363,33 @@ impl Vault {
     }
 }
 
+/// What one pass over people has before it.
+struct Pass {
+    policy: Arc<Policy>,
+    /// Whether a round begins with it.
+    begins: bool,
+    /// Whether purposes are asked what they still need.
+    asked: bool,
+    from: [u8; 16],
+    /// Where the next begins; zeros at the end of the round.
+    next: [u8; 16],
+    /// Each with whether their purposes are asked: nobody has those of people who do not exist.
+    wanting: Vec<(SubjectId, bool)>,
+    /// Whose new keys were begun and not ended.
+    cut_off: Vec<SubjectId>,
+}
+
+fn named(policy: &Policy, purposes: &BTreeMap<u16, (u64, u64)>) -> Vec<PurposeDue> {
+    let named = purposes.iter().filter_map(|(id, (values, people))| {
+        Some(PurposeDue {
+            purpose: policy.purpose_by_id(*id)?.name.clone(),
+            values: *values,
+            people: *people,
+        })
+    });
+    named.collect()
+}
+
 /// Compartments whose every record has ended: their key can go.
 fn over(policy: &Arc<Policy>, person: &Person, now: u32) -> Vec<Compartment> {
     let keys = person.keyset.keys.iter().map(|dek| dek.compartment);
@@ -386,9 +461,18 @@ fn sweep_person(
     policy: &Arc<Policy>,
     subject: SubjectId,
     which: Sweep,
-) -> Result<(), Refusal> {
+    asked: bool,
+) -> Result<bool, Refusal> {
     let mut person = Person::find(txn, subject)?;
     let mut budget = BLOB_CHUNKS_REMOVED_MAX;
+    let mut more = false;
+    if asked {
+        let ending = retention::ending(txn, policy, &person, SWEEP_ROWS_MAX)?;
+        more = ending.more;
+        if ending.any() && retention::end(txn, policy, &mut person, ending, &mut budget)? {
+            return Ok(false);
+        }
+    }
     let records = record::ended(txn, &person, SWEEP_ROWS_MAX)?;
     for (collection, id) in &records {
         record::remove_rows(txn, &person, *collection, *id, &mut budget)?;
@@ -417,5 +501,5 @@ fn sweep_person(
     for compartment in dirty {
         txn.delete(Table::Dirty, &person.dirty_key(compartment))?;
     }
-    Ok(())
+    Ok(more)
 }

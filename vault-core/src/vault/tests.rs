@@ -12,6 +12,7 @@ mod imports;
 mod journal_first;
 mod operating;
 mod restored;
+mod retention;
 mod rotation;
 mod rotation_deep;
 

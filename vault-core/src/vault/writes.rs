@@ -144,6 +144,7 @@ pub(super) fn patch(
         stored,
         &body.patch,
     )?;
+    context.note_act(txn, policy, &mut person)?;
     Ok(written(&outcome, txn.now()))
 }
 
@@ -216,6 +217,7 @@ pub(super) fn append(
         let outcome = record::append(txn, &mut person, &collection, version, &grant, patch)?;
         ids.push(outcome.id);
     }
+    context.note_act(txn, policy, &mut person)?;
     Ok(ids)
 }
 
@@ -250,6 +252,7 @@ pub(super) fn delete(
     let stored = stored.ok_or(Refusal::NotFound("record"))?;
     check_revision(Some(&stored), if_match)?;
     record::remove(txn, &mut person, &collection, &stored)?;
+    context.note_act(txn, policy, &mut person)?;
     keep_destroyed(txn, person.entry.handle, collection.id, &[record]);
     Ok(Written {
         record: (record != RecordId::SINGLE).then_some(record),

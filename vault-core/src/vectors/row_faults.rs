@@ -23,6 +23,7 @@ pub(super) fn faults() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             created_at: NOW,
             channel: "web".into(),
             user: "visitor-42".into(),
+            active_on: 20_781,
         },
     );
     let subject = row::encode(&subject);
@@ -91,7 +92,7 @@ pub(super) fn faults() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         (
             "SubjectRow",
             "a text that is no UTF-8",
-            last(&subject, 0xff),
+            replaced(&subject, b"-42", b"-4\xff"),
         ),
         (
             "SystemKeys",

@@ -141,6 +141,7 @@ fn meta() -> MetaRow {
         },
         older: vec![(3, *b"earlier.", 2)],
         values: Some((*b"values..", 3)),
+        collected: vec![(300, 498_781)],
     }
 }
 
@@ -347,6 +348,8 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         index_stale_since: Some(NOW - 5),
         rebuild_from: Some([1; 16]),
         sweep_from: [2; 16],
+        purposes_at: NOW - 70,
+        purposes_asked: true,
         policy_version: 251,
         checkpoint_at: NOW - 9,
         ledger: 70_000,
@@ -382,6 +385,7 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         meta: Meta::default(),
         older: Vec::new(),
         values: None,
+        collected: Vec::new(),
         ..meta()
     };
     let plain = TokenRow {
@@ -398,6 +402,7 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         created_at: NOW,
         channel: channel.into(),
         user: user.into(),
+        active_on: 20_781,
     };
     let tombstone = Tombstone {
         day: 20_782,

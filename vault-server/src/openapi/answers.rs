@@ -45,6 +45,11 @@ const MORE: &[(&str, &[Code])] = &[
     ),
     ("lift_restriction", &[Code::Conflict, Code::TooLarge]),
     ("end_objection", &[Code::TooLarge]),
+    ("put_contract_end", &[Code::Conflict, Code::PurposeDenied]),
+    (
+        "resume_contract",
+        &[Code::Conflict, Code::PurposeDenied, Code::TooLarge],
+    ),
     ("put_objection", &[Code::Conflict]),
     ("list_keys", &[Code::Erased, Code::NotFound]),
     ("rotate_keys", &[Code::Erased, Code::NotFound]),

@@ -236,13 +236,28 @@ pub(crate) struct RetentionRun {
     due: Option<RetentionDue>,
 }
 
+/// What would go of one purpose.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct PurposeDue {
+    /// Its name.
+    purpose: String,
+    /// Values that it needed last, and needs no more.
+    values: u64,
+    /// Whose they are.
+    people: u64,
+}
+
 /// What a run of the sweeper would do now.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct RetentionDue {
     /// People of whom something would go.
     people: u64,
-    /// Records that have ended.
+    /// Of those, people who would go with everything: nothing is left of them, and nothing needs them.
+    people_whole: u64,
+    /// Records that have ended, or have values that no purpose needs any more.
     records: u64,
+    /// Those values, by the purpose that needed them last.
+    purposes: Vec<PurposeDue>,
     /// Keys that would be destroyed: of periods that are over, and of compartments with old bytes.
     keys: u64,
     /// Whether the index would be built anew.
@@ -365,13 +380,22 @@ pub(crate) async fn run_retention(State(app): State<App>, incoming: Incoming) ->
             run.more = due.any();
             let SweepDue {
                 people,
+                people_whole,
                 records,
+                purposes,
                 keys,
                 index,
             } = due;
+            let purposes = purposes.into_iter().map(|due| PurposeDue {
+                purpose: due.purpose,
+                values: due.values,
+                people: due.people,
+            });
             run.due = Some(RetentionDue {
                 people,
+                people_whole,
                 records,
+                purposes: purposes.collect(),
                 keys,
                 index,
             });

@@ -13,6 +13,7 @@ pub(crate) mod blobs;
 pub(crate) mod bulk;
 pub(crate) mod consents;
 mod contract;
+pub(crate) mod contracts;
 pub(crate) mod evidence;
 pub(crate) mod export;
 pub(crate) mod import;
@@ -89,6 +90,8 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
             restrictions::put,
             restrictions::lift
         ))
+        .routes(routes!(contracts::list))
+        .routes(routes!(contracts::put, contracts::resume))
         .routes(routes!(notices::current))
         .routes(routes!(notices::list, notices::record))
         .routes(routes!(policy::read, policy::apply))

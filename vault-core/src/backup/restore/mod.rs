@@ -142,6 +142,8 @@ pub(crate) fn fill(
         index_stale_since: None,
         rebuild_from: None,
         sweep_from: [0; 16],
+        purposes_at: 0,
+        purposes_asked: false,
         ledger: state.ledger.max(replay.position),
         // The backup may be old: a clock that is far ahead of it is right, as at a creation.
         time: state.time.max(now.as_millisecond()),

@@ -37,7 +37,10 @@ impl Desk<'_, '_> {
                     let found =
                         subjects::known(txn, policy, context, noted, memory, channel, user)?;
                     match found {
-                        Some(subject) => Ok((subject, false)),
+                        Some(subject) => {
+                            subjects::came_back(txn, policy, context, subject)?;
+                            Ok((subject, false))
+                        }
                         None => subjects::create(txn, policy, context, noted, channel, user),
                     }
                 })?

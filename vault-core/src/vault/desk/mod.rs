@@ -93,6 +93,11 @@ impl<'a, 't> Desk<'a, 't> {
         self.context = self.context.stating(purpose);
     }
 
+    /// What comes now is from a file: nobody does it at this moment.
+    pub(super) fn take_from_file(&mut self) {
+        self.context.from_file = true;
+    }
+
     /// The person whom the calls are about, once one of them has said so.
     #[must_use]
     pub fn person(&self) -> Option<SubjectId> {

@@ -1,11 +1,14 @@
 //! Calls at a desk about what a person demands and is told. Each is the function that its namesake of the
 //! vault runs alone.
 
+use jiff::Timestamp;
+
 use super::super::{
-    NoticeInput, ObjectionView, RestrictionInput, RestrictionStep, RestrictionView, notices,
-    objections, restrictions,
+    ContractView, NoticeInput, ObjectionView, RestrictionInput, RestrictionStep, RestrictionView,
+    contracts, notices, objections, restrictions,
 };
 use super::Desk;
+use crate::contract::ContractEvent;
 use crate::id::SubjectId;
 use crate::notice::NoticeShown;
 use crate::refusal::Refusal;
@@ -80,6 +83,35 @@ impl Desk<'_, '_> {
         let action = "objections.read";
         self.look(action, Some(subject), |view, policy, context, _, noted| {
             objections::list(view, policy, context, noted, subject)
+        })
+    }
+
+    /// See [`Vault::put_contract_end`](crate::vault::Vault::put_contract_end).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn put_contract_end(
+        &mut self,
+        subject: SubjectId,
+        purpose: &str,
+        ended_at: Option<Timestamp>,
+    ) -> Result<ContractEvent, Refusal> {
+        let (action, said) = ("contracts.put", (purpose, ended_at));
+        self.change(action, Some(subject), |txn, policy, context, _, noted| {
+            contracts::put(txn, policy, context, noted, subject, said)
+        })
+    }
+
+    /// See [`Vault::list_contracts`](crate::vault::Vault::list_contracts).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn list_contracts(&mut self, subject: SubjectId) -> Result<Vec<ContractView>, Refusal> {
+        let action = "contracts.read";
+        self.look(action, Some(subject), |view, policy, context, _, noted| {
+            contracts::list(view, policy, context, noted, subject)
         })
     }
 
