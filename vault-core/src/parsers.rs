@@ -18,6 +18,7 @@ use crate::backup::registry::{summarise, view_of};
 use crate::blob::Blob;
 use crate::commit::State;
 use crate::consent::ConsentEvent;
+use crate::contract::ContractEvent;
 use crate::crypto::Secret;
 use crate::id::{BackupId, RecordId, SessionId, SubjectId, VaultId};
 use crate::keys::keyset::Keyset;
@@ -39,11 +40,12 @@ use crate::vault::{self, PolicyRow, RotationRow, Tie, TokenRow};
 pub type Form = (&'static str, fn(&[u8]) -> Option<Vec<u8>>);
 
 /// Every form that lies in an envelope or as a row.
-pub const FORMS: [Form; 24] = [
+pub const FORMS: [Form; 25] = [
     ("AnswerRow", again::<AnswerRow>),
     ("BackupRow", again::<BackupRow>),
     ("Backups", again::<SummaryRow>),
     ("Blob", |bytes| Some(Blob::decode(bytes)?.encode().to_vec())),
+    ("ContractEvent", again_json::<ContractEvent>),
     ("Entry", |bytes| Some(Entry::decode(bytes).ok()?.encode())),
     ("Keyset", again::<Keyset>),
     ("LedgerEntry", again::<LedgerEntry>),

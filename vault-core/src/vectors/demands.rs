@@ -1,6 +1,8 @@
-//! What a person demanded and what they were told: events in JSON, and those that are none.
+//! What a person demanded, what they were told, and what was said of their contracts: events in JSON, and those
+//! that are none.
 
 use super::rows::NOW;
+use crate::contract::ContractEvent;
 use crate::notice::{NoticeAbout, NoticeShown};
 use crate::policy::RestrictionGround;
 use crate::standing::{ObjectionEvent, ObjectionState, RestrictionEvent};
@@ -45,6 +47,10 @@ fn notice(about: NoticeAbout, version: u32, channel: Option<&str>) -> Vec<u8> {
     })
 }
 
+fn contract(ended_at: Option<jiff::Timestamp>) -> Vec<u8> {
+    json(&ContractEvent { ended_at, at: at() })
+}
+
 /// By form, those of one form together.
 pub(super) fn demands() -> Vec<Vector> {
     use ObjectionState::{Ended, Overridden, Pending, Upheld};
@@ -52,6 +58,8 @@ pub(super) fn demands() -> Vec<Vector> {
     let (objects, restricts, shown) = ("ObjectionEvent", "RestrictionEvent", "NoticeShown");
     let told = notice(NoticeAbout::Processing, 251, Some("web"));
     vec![
+        ("ContractEvent", "ended", contract(Some(at()))),
+        ("ContractEvent", "runs again", contract(None)),
         (shown, "of processing", told),
         (
             shown,
