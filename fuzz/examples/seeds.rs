@@ -330,6 +330,9 @@ fn wire(write: Write<'_>) -> std::io::Result<()> {
         r#"{"overlap": "PT24H"}"#,
         r#"{"checkpoints": ["vlt_0\n0\nAAAA\n"]}"#,
     ];
+    // The last of the calls, whose number is that of those before it.
+    let hold = r#"{"ground": "legal_claims", "collections": ["messages"], "reason": "canary@example.test", "approver": null, "review_at": "2030-01-31"}"#;
+    write("body", "hold", &[&[18][..], hold.as_bytes()].concat())?;
     for (call, text) in (0u8..).zip(bodies) {
         let seed = [&[call][..], text.as_bytes()].concat();
         write("body", &format!("seed-{call}"), &seed)?;

@@ -8,6 +8,7 @@ pub mod canary;
 pub mod contract;
 pub mod deadly;
 mod dialer;
+pub mod expiry;
 pub mod exports;
 pub mod forensic;
 pub mod full_disk;

@@ -6,14 +6,15 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use vault_core::detect::Kind;
 use vault_core::id::{ReceiptId, SubjectId, TokenId};
-use vault_core::policy::Period;
+use vault_core::policy::{HoldGround, Period};
 use vault_server::cors::{EXPECTED, Origins};
+use vault_server::publication::TextForm;
 use vault_server::rollback::Accepted;
 
 use crate::secret::SecretKind;
@@ -201,6 +202,15 @@ pub(crate) enum Command {
     /// command goes on where it was stopped, and writes nothing twice.
     #[command(after_help = examples::IMPORT)]
     Import(ImportArguments),
+    /// What the public is told, from the policy: print it, or check what was published
+    ///
+    /// Made from the policy in force, or from a file with --policy, and then no vault is needed. The server
+    /// answers the same at /privacy.
+    #[command(after_help = examples::NOTICE)]
+    Notice(NoticeArguments),
+    /// The records of processing (Art. 30(1)), from the policy
+    #[command(after_help = examples::ROPA)]
+    Ropa(RopaArguments),
     /// What has expired: drop it now
     #[command(subcommand, after_help = examples::RETENTION)]
     Retention(RetentionCommand),
@@ -443,6 +453,80 @@ pub(crate) struct TokenArguments {
     pub(crate) channels: Vec<String>,
 }
 
+/// Whose words are printed.
+#[derive(Args, Debug)]
+pub(crate) struct PolicySource {
+    /// A policy file instead of the policy in force
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    /// A language of the controller's; the first of them without it
+    #[arg(long, value_name = "LANG")]
+    pub(crate) lang: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct NoticeArguments {
+    #[command(flatten)]
+    pub(crate) source: PolicySource,
+    /// In which form
+    #[arg(long, value_enum, default_value_t = StatementFormat::Md)]
+    pub(crate) format: StatementFormat,
+    /// Print nothing: say whether this file, as --format md printed it, is what the policy says; else exit code 1
+    #[arg(long, value_name = "FILE", conflicts_with = "format")]
+    pub(crate) check: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RopaArguments {
+    #[command(flatten)]
+    pub(crate) source: PolicySource,
+    /// In which form
+    #[arg(long, value_enum, default_value_t = RecordsFormat::Md)]
+    pub(crate) format: RecordsFormat,
+}
+
+/// Forms of the statement.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum StatementFormat {
+    /// Markdown
+    Md,
+    /// A page
+    Html,
+    /// That of the HTTP API
+    Json,
+}
+
+impl StatementFormat {
+    pub(crate) fn form(self) -> TextForm {
+        match self {
+            Self::Md => TextForm::Markdown,
+            Self::Html => TextForm::Html,
+            Self::Json => TextForm::Json,
+        }
+    }
+}
+
+/// Forms of the records of processing.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum RecordsFormat {
+    /// Markdown
+    Md,
+    /// A line for each data item of each purpose
+    Csv,
+    /// That of the HTTP API
+    Json,
+}
+
+impl RecordsFormat {
+    pub(crate) fn form(self) -> TextForm {
+        match self {
+            Self::Md => TextForm::Markdown,
+            Self::Csv => TextForm::Csv,
+            Self::Json => TextForm::Json,
+        }
+    }
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct ImportArguments {
     /// A package (JSON or ZIP), or with --mapping a file of CSV or JSON Lines
@@ -549,6 +633,10 @@ fn word(text: &str) -> Result<String, &'static str> {
     }
 }
 
+fn ground(text: &str) -> Result<HoldGround, &'static str> {
+    HoldGround::parse(text).ok_or("legal_claims or legal_obligation is expected")
+}
+
 fn since(text: &str) -> Result<Timestamp, &'static str> {
     let midnight = |date: Date| Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp());
     let instant = text.parse().ok();
@@ -645,6 +733,30 @@ pub(crate) struct AccessArguments {
     pub(crate) last: u16,
 }
 
+#[derive(Args, Debug)]
+pub(crate) struct HoldArguments {
+    /// The person's id, sub_…
+    pub(crate) subject: SubjectId,
+    /// Why: legal_claims (Art. 17(3)(e) GDPR) or legal_obligation (Art. 17(3)(b))
+    #[arg(long, value_name = "GROUND", value_parser = ground, requires = "review_at")]
+    pub(crate) ground: Option<HoldGround>,
+    /// The day until when somebody has to look whether it is still needed
+    #[arg(long, value_name = "DATE", requires = "ground")]
+    pub(crate) review_at: Option<Date>,
+    /// The collections that it is about; all of them, without it
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "ground")]
+    pub(crate) collections: Vec<String>,
+    /// In what matter: a file of text, `-` for standard input
+    #[arg(long, value_name = "FILE", requires = "ground")]
+    pub(crate) reason_file: Option<PathBuf>,
+    /// Who approved it: a file of text
+    #[arg(long, value_name = "FILE", requires = "ground")]
+    pub(crate) approver_file: Option<PathBuf>,
+    /// Release the hold; an erasure that waited for it is done at once
+    #[arg(long, conflicts_with = "ground")]
+    pub(crate) release: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum SubjectCommand {
     /// Find a person by {"channel", "user"} or {"field", "value"}, read from stdin or asked for
@@ -662,7 +774,13 @@ pub(crate) enum SubjectCommand {
     /// Write a package of a person's own data to a file (needs --token-file: values are read by a role)
     #[command(after_help = examples::SUBJECT_EXPORT)]
     Export(ExportArguments),
-    /// Erase a person
+    /// Place a legal hold over a person's data, release it, or show how it stands
+    #[command(after_help = examples::SUBJECT_HOLD)]
+    Hold(HoldArguments),
+    /// List who is under a legal hold, until when it has to be looked at, and whose erasure waits for it
+    #[command(after_help = examples::SUBJECT_HOLDS)]
+    Holds,
+    /// Erase a person; what a legal hold keeps stays until its release
     #[command(after_help = examples::SUBJECT_ERASE)]
     Erase {
         /// The person's id, sub_…

@@ -94,6 +94,8 @@ fn every_command_answers_with_one_json_document_and_is_tried_here() {
     answer(&["key", "rotate", "root"], "");
     answer(&["key", "rotate", "all"], "");
     answer(&["retention", "run"], "");
+    assert_eq!(answer(&["notice"], "")["language"], "en");
+    answer(&["ropa"], "");
     answer(&["audit", "tail", "--last", "3"], "");
     answer(&["audit", "verify"], "");
     answer(&["audit", "export", "--to", "log.ndjson"], "");
@@ -111,7 +113,7 @@ fn every_command_answers_with_one_json_document_and_is_tried_here() {
     let mut named = BTreeSet::new();
     commands(&bench, &[], &mut named);
     // A person must be there for these, or a receipt, and a server for those: `tests/socket.rs`,
-    // `tests/vault.rs`, `tests/evidence.rs`, `tests/exports.rs`, `tests/keys.rs`; `tests/log_scan.rs`; backups have a drill of
+    // `tests/vault.rs`, `tests/evidence.rs`, `tests/exports.rs`, `tests/keys.rs`; `tests/log_scan.rs`; `tests/holds.rs`; backups have a drill of
     // their own, `tests/backup.rs`.
     for elsewhere in [
         "log scan",
@@ -127,6 +129,8 @@ fn every_command_answers_with_one_json_document_and_is_tried_here() {
         "subject find",
         "subject show",
         "subject erase",
+        "subject hold",
+        "subject holds",
         "subject access",
         "subject export",
         "receipt verify",

@@ -3,7 +3,7 @@
 //! The only module that makes a [`ReadGrant`] or a [`WriteGrant`], without which `record` neither
 //! opens nor takes a value.
 //!
-//! Source: GDPR Art. 5(1)(b), 6(1), 7, 18(2), 21.
+//! Source: GDPR Art. 5(1)(b), 6(1), 7, 17(3), 18(2), 21.
 
 use std::collections::BTreeMap;
 
@@ -79,13 +79,30 @@ pub(crate) fn purpose<'p>(
 /// Whether a collection of the person may be used at all: restricted data are stored and nothing else,
 /// but for a use that Art. 18(2) allows and the role may claim.
 ///
-/// Source: GDPR Art. 18.
+/// What is held is there for legal claims alone.
+///
+/// Source: GDPR Art. 17(3), 18.
 pub(crate) fn unrestricted(
     collection: &Collection,
     role: &Role,
     standing: &Standing,
     claimed: Option<RestrictedUse>,
 ) -> Result<(), Refusal> {
+    let legal = claimed.filter(|one| *one == RestrictedUse::LegalClaims);
+    if standing.holds(collection.id) && !legal.is_some_and(|one| role.may_claim(one)) {
+        return Err(Refusal::Held(match legal {
+            None => format!(
+                "`{}` is held for legal claims and obligations",
+                collection.name
+            ),
+            Some(one) => format!(
+                "`{}` is held, and the role `{}` may not claim `{}`",
+                collection.name,
+                role.name,
+                one.name()
+            ),
+        }));
+    }
     if !standing.restricts(collection.id) || claimed.is_some_and(|one| role.may_claim(one)) {
         return Ok(());
     }
@@ -98,6 +115,24 @@ pub(crate) fn unrestricted(
             one.name()
         ),
     }))
+}
+
+/// Whether what lies in a collection of the person may be changed or removed in their own name, or
+/// removed at all: what is held stays as it is, whoever asks.
+///
+/// Source: GDPR Art. 17(3)(b) and (e).
+pub(crate) fn unheld(
+    collection: &Collection,
+    standing: &Standing,
+    what: &str,
+) -> Result<(), Refusal> {
+    match standing.holds(collection.id) {
+        false => Ok(()),
+        true => Err(Refusal::Held(format!(
+            "`{}` is held: {what}",
+            collection.name
+        ))),
+    }
 }
 
 /// Whether the purpose has a lawful basis for this person now.

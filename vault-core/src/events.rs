@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::commit::{Txn, View};
 use crate::crypto::{Location, seal};
 use crate::entropy::Entropy;
-use crate::id::VaultId;
+use crate::id::{RowHandle, VaultId};
 use crate::keys::keyset::{Compartment, Keyset, PersonEntry};
 use crate::limits::TOPIC_EVENTS_MAX;
 use crate::person::{DAMAGED, Person};
@@ -31,6 +31,8 @@ pub(crate) enum Topic {
     Contract(u16),
     /// Restriction of processing (Art. 18).
     Restriction,
+    /// Legal holds (Art. 17(3)).
+    Hold,
     /// Objection to a purpose (Art. 21).
     Objection(u16),
 }
@@ -45,6 +47,7 @@ impl Topic {
     /// look tells.
     const BURDENS: u16 = 0x8000;
     const RESTRICTION: u16 = 0x8000;
+    const HOLD: u16 = 0x8001;
     const OBJECTION: u16 = 0xc000;
 
     pub(crate) fn number(self) -> u16 {
@@ -53,6 +56,7 @@ impl Topic {
             Self::Notice => Self::NOTICE,
             Self::Contract(purpose) => Self::NOTICE | purpose,
             Self::Restriction => Self::RESTRICTION,
+            Self::Hold => Self::HOLD,
             Self::Objection(purpose) => Self::OBJECTION | purpose,
         }
     }
@@ -63,6 +67,7 @@ impl Topic {
             Self::NOTICE => Some(Self::Notice),
             Self::CONTRACT..Self::RESTRICTION => Some(Self::Contract(number & !Self::NOTICE)),
             Self::RESTRICTION => Some(Self::Restriction),
+            Self::HOLD => Some(Self::Hold),
             Self::OBJECTION.. => Some(Self::Objection(number & !Self::OBJECTION)),
             _ => None,
         }
@@ -136,6 +141,14 @@ pub(crate) fn last<T: DeserializeOwned>(
     let last = rows.first();
     last.map(|(key, sealed)| open(view, person, key, sealed))
         .transpose()
+}
+
+/// Whether anything was ever said about a topic; opens nothing.
+pub(crate) fn any(view: &dyn View, handle: RowHandle, topic: Topic) -> Result<bool, Refusal> {
+    let prefix = [&handle.as_bytes()[..], &topic.number().to_be_bytes()].concat();
+    let (table, range) = (Table::Consents, KeyRange::prefix(&prefix));
+    let keys = view.tx().keys(table, &range, Direction::Ascending, 1)?;
+    Ok(!keys.is_empty())
 }
 
 /// When the last event of any kind happened.
@@ -271,15 +284,17 @@ mod tests {
             Topic::Contract(1),
             Topic::Contract(last),
             Topic::Restriction,
+            Topic::Hold,
             Topic::Objection(1),
             Topic::Objection(last),
         ];
         for topic in all {
             assert_eq!(Topic::of(topic.number()), Some(topic));
         }
-        let burdens = [Topic::Restriction, Topic::Objection(0)];
+        let burdens = [Topic::Restriction, Topic::Hold, Topic::Objection(0)];
         assert!(burdens.iter().all(|topic| topic.number() >= Topic::BURDENS));
         assert!(Topic::Contract(last).number() < Topic::BURDENS);
+        assert_eq!(Topic::of(0x8002), None);
         assert_eq!(Topic::of(0xbfff), None);
     }
 }

@@ -64,13 +64,14 @@ pub mod jobs;
 pub mod keys;
 pub mod limits;
 pub mod medium;
-#[doc(hidden)]
 pub mod notice;
+#[doc(hidden)]
 pub mod parsers;
 mod person;
 pub mod policy;
 mod record;
 pub mod refusal;
+mod remains;
 mod retention;
 pub mod revocation;
 mod rotation;

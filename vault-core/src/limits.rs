@@ -254,5 +254,7 @@ pub const ROTATION_PAGE_ROWS: usize = 64;
 pub const ROTATION_SURVEY_ROWS: usize = 4_096;
 /// Leaves of the people map whose people get new keys in one step of a rotation.
 pub const ROTATION_LEAVES: usize = 1;
+/// Rows that do not open which an answer names; the others are counted.
+pub const ROTATION_NAMED_MAX: usize = 20;
 /// Leaves of the people map out of whose keysets old marks go in one commit of a rotation.
 pub const ROTATION_MARK_LEAVES: usize = 8;

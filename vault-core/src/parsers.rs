@@ -31,7 +31,7 @@ use crate::record::MetaRow;
 use crate::refusal::Refusal;
 use crate::row;
 use crate::session::{Bearer, SessionRow};
-use crate::standing::{ObjectionEvent, RestrictionEvent};
+use crate::standing::{HoldEvent, ObjectionEvent, RestrictionEvent};
 use crate::store::{MemoryStore, Store};
 use crate::vault::{self, PolicyRow, RotationRow, Tie, TokenRow};
 
@@ -40,7 +40,7 @@ use crate::vault::{self, PolicyRow, RotationRow, Tie, TokenRow};
 pub type Form = (&'static str, fn(&[u8]) -> Option<Vec<u8>>);
 
 /// Every form that lies in an envelope or as a row.
-pub const FORMS: [Form; 25] = [
+pub const FORMS: [Form; 26] = [
     ("AnswerRow", again::<AnswerRow>),
     ("BackupRow", again::<BackupRow>),
     ("Backups", again::<SummaryRow>),
@@ -66,6 +66,7 @@ pub const FORMS: [Form; 25] = [
     ("TokenRow", again::<TokenRow>),
     ("Tombstone", again::<Tombstone>),
     ("event", again_json::<ConsentEvent>),
+    ("hold", again_json::<HoldEvent>),
     ("list of entries", again::<Vec<Vec<u8>>>),
     ("list of values", |bytes| {
         let borrowed: Vec<(u16, &[u8])> = row::decode_borrowed(bytes).ok()?;

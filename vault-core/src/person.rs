@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use zeroize::Zeroizing;
 
 use crate::audit::canonical::canonical;
 use crate::audit::hex;
@@ -16,7 +17,7 @@ use crate::clock::{day_of, hour_of, instant_of_hour};
 use crate::commit::{IndexHit, Txn, View};
 use crate::crypto::{Location, Secret, key_number, seal, sha256, unseal};
 use crate::entropy::Entropy;
-use crate::id::{ReceiptId, RecordId, RowHandle, SubjectId};
+use crate::id::{ReceiptId, RecordId, RowHandle, SubjectId, VaultId};
 use crate::keys::keyset::{Compartment, Dek, Keyset, Lookup, PersonEntry};
 use crate::keys::system::CHANNEL_FIELD;
 use crate::limits::{
@@ -246,7 +247,7 @@ impl Person {
         &self,
         location: &Location<'_>,
         envelope: &[u8],
-    ) -> Result<zeroize::Zeroizing<Vec<u8>>, Refusal> {
+    ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
         let dek = self.dek(key_number(envelope).ok_or(DAMAGED)?)?;
         let location = Location {
             compartment: dek.compartment.number,
@@ -330,6 +331,24 @@ pub(crate) fn seal_again(
     let handle = person.entry.handle.as_bytes();
     let location = Location::row(view.vault(), Table::Subjects.number(), handle);
     person.seal(number, &location, &person.unseal(&location, sealed)?)
+}
+
+/// The own row of somebody who is no longer to be found by it, for a vault that is being restored. `None`
+/// if it does not open.
+pub(crate) fn nameless_row(
+    vault: VaultId,
+    handle: RowHandle,
+    keyset: &Keyset,
+    sealed: &[u8],
+) -> Option<Vec<u8>> {
+    let dek = keyset.key(key_number(sealed)?)?;
+    let location = Location {
+        compartment: dek.compartment.number,
+        ..Location::row(vault, Table::Subjects.number(), handle.as_bytes())
+    };
+    let row: SubjectRow = row::decode(&unseal(&dek.key, &location, sealed).ok()?).ok()?;
+    let row = row::encode(&nameless(row.created_at));
+    seal(&dek.key, dek.number, &location, &row).ok()
 }
 
 /// The row that marks a compartment of whoever has this handle.
@@ -431,19 +450,41 @@ pub(crate) fn erase(txn: &mut Txn<'_>, person: &Person) -> Result<Receipt, Refus
     let state = txn.state_mut();
     state.people = state.people.saturating_sub(1);
     state.erased += 1;
-    let destroyed = person.keyset.keys.iter().map(|dek| {
-        let compartment = dek.compartment.number;
-        json!({"compartment": compartment, "key": dek.number})
-    });
     let erasure = Erasure {
         scope: "person",
         about: person.subject.as_bytes(),
         opening: ("subject", person.subject.to_string()),
-        destroyed: destroyed.collect(),
+        destroyed: destroyed(person),
+        kept: Vec::new(),
         epochs: (before, after),
         more: Vec::new(),
     };
     erasure.receipt(txn, receipt)
+}
+
+/// The keys of a person, as a receipt names those that are gone.
+pub(crate) fn destroyed(person: &Person) -> Vec<Value> {
+    let keys = person.keyset.keys.iter().map(|dek| {
+        let compartment = dek.compartment.number;
+        json!({"compartment": compartment, "key": dek.number})
+    });
+    keys.collect()
+}
+
+/// The person's own row once nobody is to be found by it any more: when they were made, and no more.
+fn nameless(created_at: i64) -> SubjectRow {
+    SubjectRow {
+        created_at,
+        channel: String::new(),
+        user: String::new(),
+        active_on: 0,
+    }
+}
+
+/// Takes out of the person's own row who they are on which channel.
+pub(crate) fn forget_identity(txn: &mut Txn<'_>, person: &mut Person) -> Result<(), Refusal> {
+    let created_at = person.row(txn)?.created_at;
+    person.write_row(txn, &nameless(created_at))
 }
 
 /// Notes that records are gone, so that no backup brings them back.
@@ -495,6 +536,8 @@ pub(crate) struct Erasure<'a> {
     pub(crate) opening: (&'static str, String),
     /// Keys that are gone.
     pub(crate) destroyed: Vec<Value>,
+    /// What is not, and under which law.
+    pub(crate) kept: Vec<Value>,
     /// The epoch before the first of the erasing commits, and after the last.
     pub(crate) epochs: (u64, u64),
     /// Members of the body that this scope has beside the common ones.
@@ -510,6 +553,7 @@ impl Erasure<'_> {
             about,
             opening: (name, opened),
             destroyed,
+            kept,
             epochs: (before, after),
             more,
         } = self;
@@ -524,7 +568,7 @@ impl Erasure<'_> {
             ("epoch_after", json!(after)),
             ("epoch_before", json!(before)),
             ("erasure_horizon", json!(erasure_horizon.to_string())),
-            ("kept", json!([])),
+            ("kept", Value::Array(kept)),
             ("lookup_horizon", json!(lookup_horizon.to_string())),
             ("receipt", json!(id.to_string())),
             ("scope", json!(scope)),

@@ -35,6 +35,9 @@ pub enum Refusal {
         /// The receipt's id, where it is known.
         receipt: Option<ReceiptId>,
     },
+    /// A legal hold is in the way (Art. 17(3) GDPR); the text says which.
+    #[error("{0}")]
+    Held(String),
     /// A call with the same idempotency key had another content.
     #[error("this idempotency key was used for a different call")]
     IdempotencyMismatch,
@@ -100,11 +103,20 @@ pub enum Refusal {
     UnsupportedMediaType(String),
 }
 
+/// What a store says that reads something else than it wrote.
+pub(crate) const STORE_DAMAGED: &str = "the store is damaged";
+
 impl Refusal {
     /// Whether the vault's files are not what it wrote. Nothing repairs that but a backup.
     #[must_use]
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Internal(what) if what.ends_with("is damaged"))
+    }
+
+    /// Whether a row is not what was written, while the store itself answers: what else there is can be
+    /// gone on with.
+    pub(crate) fn is_damage_of_a_row(&self) -> bool {
+        self.is_damage() && !matches!(self, Self::Internal(STORE_DAMAGED))
     }
 
     /// The stable code of the HTTP API and of the evidence log.
@@ -117,6 +129,7 @@ impl Refusal {
             Self::ConsentRequired { .. } => "consent_required",
             Self::DiskFull => "disk_full",
             Self::Erased { .. } => "erased",
+            Self::Held(_) => "held",
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::Internal(_) => "internal",
             Self::Invalid(_) => "invalid",

@@ -14,7 +14,8 @@ use crate::answer;
 use crate::commit::{Txn, View};
 use crate::crypto::key_number;
 use crate::events;
-use crate::id::SubjectId;
+use crate::id::{RowHandle, SubjectId};
+use crate::keys::keyset::Keyset;
 use crate::limits::{ROTATION_COMMIT_BYTES, ROTATION_COMMIT_ROWS, ROTATION_PAGE_ROWS};
 use crate::person::{self, DAMAGED, Person};
 use crate::record;
@@ -157,7 +158,22 @@ impl Mark {
 }
 
 fn mark_key(person: &Person) -> Vec<u8> {
-    [&person.entry.handle.as_bytes()[..], &MARK].concat()
+    key_of(person.entry.handle)
+}
+
+fn key_of(handle: RowHandle) -> Vec<u8> {
+    [&handle.as_bytes()[..], &MARK].concat()
+}
+
+/// The row by which the sweeper gives somebody new keys for everything, for a vault that is being restored:
+/// key and value.
+pub(crate) fn begun(handle: RowHandle, keyset: &Keyset) -> (Vec<u8>, Vec<u8>) {
+    let mark = Mark {
+        rotation: 0,
+        up_to: keyset.highest(),
+        cursor: Cursor::default(),
+    };
+    (key_of(handle), mark.encode())
 }
 
 /// How a step ended.
@@ -213,6 +229,22 @@ pub(crate) fn step(
     }
 }
 
+/// New keys for everything of a person in this one commit, however much it is; what was under way for
+/// them is done with that.
+pub(crate) fn whole(txn: &mut Txn<'_>, person: &mut Person) -> Result<(), Refusal> {
+    let mut mark = Mark {
+        rotation: 0,
+        up_to: person.keyset.highest(),
+        cursor: Cursor::default(),
+    };
+    let mut budget = Budget {
+        rows: usize::MAX,
+        bytes: usize::MAX,
+    };
+    reseal(txn, person, &mut mark, &mut budget)?;
+    end(txn, person, &mark, false)
+}
+
 /// The old keys go, together with the KEK.
 fn end(
     txn: &mut Txn<'_>,
@@ -258,7 +290,9 @@ fn reseal(
     Ok(())
 }
 
-/// Seals one row again, where anything in it is under an old key; how many bytes were looked at.
+/// Seals one row again, where anything in it is under an old key; how many bytes were looked at. One that
+/// says it is under a new key is opened as well: what it says may be what is damaged, and then its key is
+/// one of those that are to go.
 fn reseal_row(
     txn: &mut Txn<'_>,
     person: &mut Person,
@@ -270,19 +304,21 @@ fn reseal_row(
     if table == Table::RecordMeta {
         return record::reseal(txn, person, key, row, up_to);
     }
-    let old = key_number(row).ok_or(DAMAGED)?;
-    if old > up_to {
-        return Ok(row.len());
-    }
+    let present = key_number(row).ok_or(DAMAGED)?;
     let compartment = person.compartment_of(row)?;
-    let number = person.successor(compartment, up_to, txn.entropy());
+    let number = match present > up_to {
+        true => present,
+        false => person.successor(compartment, up_to, txn.entropy()),
+    };
     let sealed = match table {
         Table::Answers => answer::seal_again(txn, person, key, row, number)?,
         Table::Consents => events::seal_again(txn, person, key, row, number)?,
         Table::Sessions => session::seal_again(txn, person, key, row, number)?,
         _ => person::seal_again(txn, person, row, number)?,
     };
-    txn.put(table, key, &sealed)?;
+    if number != present {
+        txn.put(table, key, &sealed)?;
+    }
     Ok(row.len())
 }
 

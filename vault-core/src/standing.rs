@@ -1,18 +1,20 @@
-//! What a person demanded and what was decided about it, as far as it stands in the way of a use:
-//! objections and restrictions, each an append-only list.
+//! What a person demanded and what was decided about them, as far as it stands in the way of a use or of
+//! an end: objections, restrictions and legal holds, each an append-only list.
 //!
 //! Knows nothing of roles or of what is asked; `decision` does.
 //!
-//! Source: GDPR Art. 18, 21.
+//! Source: GDPR Art. 17(3), 18, 21.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::commit::{Txn, View};
 use crate::consent::ConsentState;
 use crate::events::{self, Topic};
+use crate::id::ReceiptId;
 use crate::person::Person;
-use crate::policy::RestrictionGround;
+use crate::policy::{HoldGround, RestrictionGround};
 use crate::refusal::Refusal;
 
 /// Where an objection stands.
@@ -74,6 +76,87 @@ pub struct RestrictionEvent {
     pub reason: Option<String>,
 }
 
+/// Where a legal hold stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldState {
+    /// It stands.
+    Placed,
+    /// It stands no more.
+    Released,
+}
+
+impl HoldState {
+    /// The word of the HTTP API.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Placed => "placed",
+            Self::Released => "released",
+        }
+    }
+}
+
+/// One step of a legal hold.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldEvent {
+    /// Where it stood from then on.
+    pub state: HoldState,
+    /// Why.
+    pub ground: HoldGround,
+    /// Ids of the collections that it is about; all, where there is none.
+    pub collections: Vec<u16>,
+    /// The role of whoever said so; empty where a restored vault knows it from the ledger alone.
+    pub by: String,
+    /// Who approved it.
+    pub approver: Option<String>,
+    /// In what matter.
+    pub reason: Option<String>,
+    /// Until when somebody has to look whether it is still needed.
+    pub review_at: Date,
+    /// When.
+    pub at: Timestamp,
+    /// The erasure that waits for its end: everything else of the person is gone.
+    pub erasure: Option<PendingErasure>,
+}
+
+/// An erasure that a hold keeps from its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingErasure {
+    /// When everything that is not held was destroyed.
+    pub at: Timestamp,
+    /// What stands for that.
+    pub receipt: ReceiptId,
+}
+
+impl HoldEvent {
+    /// Whether it is about a collection.
+    #[must_use]
+    pub fn covers(&self, collection: u16) -> bool {
+        self.collections.is_empty() || self.collections.contains(&collection)
+    }
+
+    /// Whether somebody ought to have looked at it by now.
+    #[must_use]
+    pub fn is_overdue(&self, now: Timestamp) -> bool {
+        now.to_zoned(jiff::tz::TimeZone::UTC).date() > self.review_at
+    }
+}
+
+/// Silent about what was said.
+impl std::fmt::Debug for HoldEvent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HoldEvent")
+            .field("state", &self.state)
+            .field("ground", &self.ground)
+            .field("collections", &self.collections)
+            .field("review_at", &self.review_at)
+            .field("at", &self.at)
+            .field("erasure", &self.erasure)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Silent about what was said.
 impl std::fmt::Debug for ObjectionEvent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -103,6 +186,7 @@ pub(crate) struct Standing {
     /// The last of each purpose that they objected to.
     objections: Vec<(u16, ObjectionState)>,
     restriction: Option<RestrictionEvent>,
+    hold: Option<HoldEvent>,
 }
 
 impl Standing {
@@ -112,6 +196,7 @@ impl Standing {
         for topic in events::burdens(view, person)? {
             match topic {
                 Topic::Restriction => standing.restriction = restriction(view, person)?,
+                Topic::Hold => standing.hold = hold(view, person)?,
                 Topic::Objection(purpose) => {
                     let state = objection(view, person, purpose)?;
                     standing
@@ -137,6 +222,23 @@ impl Standing {
         self.restriction.as_ref().is_some_and(|restriction| {
             restriction.collections.is_empty() || restriction.collections.contains(&collection)
         })
+    }
+
+    /// Whether a collection is held: of somebody who is erased but for what is held, every one, so that
+    /// nobody is told of the others.
+    pub(crate) fn holds(&self, collection: u16) -> bool {
+        let hold = self.hold.as_ref();
+        hold.is_some_and(|hold| hold.erasure.is_some() || hold.covers(collection))
+    }
+
+    /// The legal hold that stands.
+    pub(crate) fn hold(&self) -> Option<&HoldEvent> {
+        self.hold.as_ref()
+    }
+
+    /// Whether a collection is to stay as it is: nothing in it ends by age, by date or by a purge.
+    pub(crate) fn keeps(&self, collection: u16) -> bool {
+        self.restricts(collection) || self.holds(collection)
     }
 
     /// Where an objection to a purpose stands.
@@ -168,6 +270,26 @@ pub(crate) fn restrictions(
     person: &Person,
 ) -> Result<Vec<RestrictionEvent>, Refusal> {
     events::history(view, person, Topic::Restriction)
+}
+
+/// The legal hold that stands.
+pub(crate) fn hold(view: &dyn View, person: &Person) -> Result<Option<HoldEvent>, Refusal> {
+    let last: Option<HoldEvent> = events::last(view, person, Topic::Hold)?;
+    Ok(last.filter(|event| event.state == HoldState::Placed))
+}
+
+/// Every step of legal holds, oldest first.
+pub(crate) fn holds(view: &dyn View, person: &Person) -> Result<Vec<HoldEvent>, Refusal> {
+    events::history(view, person, Topic::Hold)
+}
+
+/// Adds a step of a legal hold.
+pub(crate) fn append_hold(
+    txn: &mut Txn<'_>,
+    person: &mut Person,
+    event: &HoldEvent,
+) -> Result<(), Refusal> {
+    events::append(txn, person, Topic::Hold, event)
 }
 
 /// Where an objection to a purpose stands; `None` if there never was one.

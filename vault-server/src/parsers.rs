@@ -10,8 +10,8 @@ use vault_core::id::CallId;
 use crate::incoming::{self, QueryMap};
 use crate::problem::Problem;
 use crate::routes::{
-    admin, ask, batch, blobs, bulk, consents, contracts, evidence, key_slots, notices, objections,
-    policy, restrictions, sessions, state, subjects,
+    admin, ask, batch, blobs, bulk, consents, contracts, evidence, holds, key_slots, notices,
+    objections, policy, restrictions, sessions, state, subjects,
 };
 use crate::{json, negotiate};
 
@@ -39,7 +39,7 @@ fn read_batch(body: Value) -> Result<(), Vec<u8>> {
 }
 
 /// Every body that has a form of its own.
-pub const BODIES: [Body; 19] = [
+pub const BODIES: [Body; 20] = [
     ("batch", read_batch),
     ("query", |body| told(bulk::read_query(body))),
     ("update", |body| told(bulk::read_update(body))),
@@ -69,6 +69,7 @@ pub const BODIES: [Body; 19] = [
     ("contract's end", |body| {
         told(contracts::ContractEndRequest::read(body))
     }),
+    ("hold", |body| told(holds::read_request(body))),
 ];
 
 /// Reads the source of a policy out of its body.

@@ -80,6 +80,10 @@ pub const CONTRACTS: &str = "/v1/subjects/{s}/contracts";
 pub const CONTRACT: &str = "/v1/subjects/{s}/contracts/{purpose}";
 /// Restriction of a person's data.
 pub const RESTRICTION: &str = "/v1/subjects/{s}/restriction";
+/// Legal hold over a person's data.
+pub const HOLD: &str = "/v1/subjects/{s}/hold";
+/// People under a legal hold.
+pub const HOLDS: &str = "/v1/admin/holds";
 /// Notices that a person was shown.
 pub const NOTICES: &str = "/v1/subjects/{s}/notices";
 /// The notice to show.

@@ -5,6 +5,9 @@
 #[allow(dead_code, reason = "each test binary uses a part")]
 mod people;
 
+#[path = "effects/holds.rs"]
+mod holds_over_http;
+
 use serde_json::{Value, json};
 
 use people::{Answer, Bench};
@@ -62,7 +65,7 @@ may = ["subjects.create", "consents.record", "objections.record", "restrictions.
 [roles.rights]
 read = { "*" = "full" }
 write = ["*"]
-may = ["subjects.export", "subjects.erase", "requests.decide", "restrictions.set", "notices.record"]
+may = ["subjects.export", "subjects.erase", "requests.decide", "restrictions.set", "notices.record", "holds.manage"]
 
 [roles.bulk]
 purposes = ["improve"]
@@ -192,6 +195,7 @@ type Row = (
 
 const OK: &str = "ok";
 const RESTRICTED: &str = "423 restricted";
+const HELD: &str = "423 held";
 const NO_BASIS: &str = "403 no_lawful_basis";
 const NO_CONSENT: &str = "403 consent_required";
 
@@ -210,6 +214,22 @@ fn decides(scene: &Scene, outcome: &str) {
 fn restricts(scene: &Scene, collections: &[&str]) {
     let body = json!({"ground": "18.1.a", "collections": collections, "reason": "it is wrong"});
     scene.does("PUT", "restriction", body);
+}
+
+fn holds(scene: &Scene, collections: &[&str]) {
+    let body = json!({"ground": "legal_claims", "collections": collections, "review_at": "2040-12-31", "reason": "a suit"});
+    let answer = scene
+        .bench
+        .call(&scene.rights, "PUT", &scene.at("hold"), body);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+}
+
+fn erases(scene: &Scene) {
+    let path = format!("/v1/subjects/{}", scene.person);
+    let erased = scene
+        .bench
+        .call(&scene.rights, "DELETE", &path, Value::Null);
+    assert_eq!(erased.status, 200, "{}", erased.body);
 }
 
 const MATRIX: &[Row] = &[
@@ -323,18 +343,61 @@ const MATRIX: &[Row] = &[
         [OK; 6],
     ),
     (
-        "erased",
+        "held",
+        |scene| holds(scene, &[]),
+        "support",
+        "profile",
+        [HELD, HELD, HELD, HELD, OK, HELD],
+    ),
+    (
+        "held in scope",
+        |scene| holds(scene, &["profile"]),
+        "support",
+        "profile",
+        [HELD, HELD, HELD, HELD, OK, HELD],
+    ),
+    (
+        "held out of scope",
+        |scene| holds(scene, &["orders"]),
+        "support",
+        "profile",
+        [OK; 6],
+    ),
+    (
+        "held and restricted",
         |scene| {
-            let path = format!("/v1/subjects/{}", scene.person);
-            let erased = scene
-                .bench
-                .call(&scene.rights, "DELETE", &path, Value::Null);
-            assert_eq!(erased.status, 200, "{}", erased.body);
+            restricts(scene, &[]);
+            holds(scene, &[]);
         },
         "support",
         "profile",
-        ["410 erased"; 6],
+        [HELD, HELD, HELD, HELD, OK, HELD],
     ),
+    (
+        "held and released",
+        |scene| {
+            holds(scene, &[]);
+            let path = scene.at("hold");
+            let released = scene
+                .bench
+                .call(&scene.rights, "DELETE", &path, Value::Null);
+            assert_eq!(released.status, 200, "{}", released.body);
+        },
+        "support",
+        "profile",
+        [OK; 6],
+    ),
+    (
+        "held and erased",
+        |scene| {
+            holds(scene, &["orders"]);
+            erases(scene);
+        },
+        "support",
+        "profile",
+        [HELD, HELD, HELD, HELD, OK, HELD],
+    ),
+    ("erased", erases, "support", "profile", ["410 erased"; 6]),
 ];
 
 /// Art. 5(1)(b), 6, 7(3), 17, 18 and 21: every cell.

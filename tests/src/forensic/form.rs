@@ -525,6 +525,17 @@ pub enum Event {
     Objected(Id, u16, u64),
     /// Handle, ground, collections.
     Restricted(Id, Option<String>, Vec<u16>),
+    Held(Id, Hold),
+}
+
+/// How a legal hold stands.
+pub struct Hold {
+    pub released: bool,
+    pub ground: String,
+    pub collections: Vec<u16>,
+    pub review_at: String,
+    /// When everything else was erased, and the receipt.
+    pub erasure: Option<(i64, Id)>,
 }
 
 pub struct LedgerEntry {
@@ -543,6 +554,16 @@ pub fn ledger_entry(bytes: &[u8]) -> LedgerEntry {
             4 => Event::ApiKeyRevoked(row.array()),
             5 => Event::Objected(row.array(), row.u16(), row.uint()),
             6 => Event::Restricted(row.array(), row.option(Row::text), row.list(Row::u16)),
+            7 => Event::Held(
+                row.array(),
+                Hold {
+                    released: row.uint() == 1,
+                    ground: row.text(),
+                    collections: row.list(Row::u16),
+                    review_at: row.text(),
+                    erasure: row.option(|row| (row.int(), row.array())),
+                },
+            ),
             other => panic!("no event of kind {other}"),
         },
     })

@@ -86,7 +86,7 @@ may = [
     "subjects.create", "subjects.lookup", "subjects.view", "subjects.erase", "sessions.create",
     "consents.record", "audit.read", "policy.read", "policy.apply", "api_keys.manage", "keys.manage",
     "retention.run", "vault.lock", "records.bulk", "records.purge", "subjects.export", "backups.manage",
-    "notices.record", "objections.record", "restrictions.set", "requests.decide",
+    "notices.record", "objections.record", "restrictions.set", "requests.decide", "holds.manage",
 ]
 
 [roles.none]
@@ -304,6 +304,9 @@ impl Bench {
         self.done(all, "PUT", &of("contracts/rental"), ended);
         let restriction = json!({"ground": "18.1.a", "collections": ["spare"]});
         self.done(all, "PUT", &of("restriction"), restriction);
+        let hold =
+            json!({"ground": "legal_claims", "collections": ["spare"], "review_at": "2099-12-31"});
+        self.done(all, "PUT", &of("hold"), hold);
         self.done(all, "POST", &of("notices"), told());
         let wanted = json!({"purpose": "support", "fields": ["profile.*", "messages.*"],
             "reads": 10_000, "writes": 10_000});

@@ -67,6 +67,7 @@ pub(crate) fn need(route: &Route) -> Need {
         "read_restriction" | "put_restriction" | "lift_restriction" => {
             Need::May("restrictions.set")
         }
+        "read_hold" | "put_hold" | "release_hold" | "list_holds" => Need::May("holds.manage"),
         "list_sessions" | "begin_session" | "end_session" => Need::May("sessions.create"),
         "ask" | "read_blob" | "put_blob" | "delete_blob" | "head_blob" | "read_record_blob"
         | "put_record_blob" | "delete_record_blob" | "head_record_blob" | "read_records"
@@ -105,6 +106,9 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
         "put_objection" => json(json!({"reason": "changed"})),
         "decide_objection" => json(json!({"outcome": "upheld", "reason": "changed"})),
         "put_restriction" => json(json!({"ground": "18.1.b", "collections": ["spare"]})),
+        "put_hold" => json(
+            json!({"ground": "legal_claims", "collections": ["spare"], "review_at": "2099-12-31"}),
+        ),
         "record_notice" => json(told()),
         "append_records" | "patch_record" => json(json!({"text": "changed"})),
         "patch_single" => json(json!({"name": "Changed Example"})),

@@ -208,9 +208,8 @@ fn a_bound_key_finds_nobody_on_another_channel_where_no_path_names_them() {
             "read_audit" => (404, "not_found"),
             "lookup_subject" => (404, "not_found"),
             "create_subject" => (403, "role_denied"),
-            "query_records" | "update_records" | "purge_records" | "batch" | "import_lines" => {
-                (200, "none")
-            }
+            "query_records" | "update_records" | "purge_records" | "batch" | "import_lines"
+            | "list_holds" => (200, "none"),
             // A way to a key, a slot or a secret without the bound.
             _ if matches!(need(&route), Need::May("api_keys.manage" | "keys.manage")) => {
                 (403, "role_denied")

@@ -102,8 +102,11 @@ pub(crate) fn told(live: &mut Live, story: &Story, file: &[u8], state: &State, e
             Event::RecordsDestroyed(..)
             | Event::KeysDestroyed(..)
             | Event::Objected(..)
-            | Event::Restricted(..) => {
-                panic!("the story destroys no record by itself, and nobody objects in it")
+            | Event::Restricted(..)
+            | Event::Held(..) => {
+                panic!(
+                    "the story destroys no record by itself, and nobody objects in it or is held"
+                )
             }
         }
     }

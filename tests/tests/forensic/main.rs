@@ -3,7 +3,7 @@
 //! The reader is `vault_tests::forensic`; it knows the vault from docs/format.md alone.
 //!
 //! - `scene`: the vault under trial.
-//! - `erased`, `purged`, `swept`: what nobody may find; each with its control.
+//! - `erased`, `held`, `purged`, `swept`: what nobody may find; each with its control.
 //! - `format`, `live`, `tables`, `tree`: the document itself, read against a living vault.
 
 mod backups;
@@ -13,6 +13,7 @@ mod epochs;
 mod erased;
 mod expired;
 mod format;
+mod held;
 mod killed;
 mod lengths;
 mod live;

@@ -71,7 +71,7 @@ may   = ["subjects.create", "subjects.lookup", "sessions.create", "consents.reco
          "records.bulk", "records.purge"]
 
 [roles.dpo]
-may = ["subjects.view", "subjects.erase"]
+may = ["subjects.view", "subjects.erase", "holds.manage"]
 
 [roles.keeper]
 may = ["api_keys.manage", "audit.read", "keys.manage", "policy.apply", "policy.read", "retention.run"]

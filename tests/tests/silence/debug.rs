@@ -15,15 +15,15 @@ use vault_core::consent::{ConsentEvent, ConsentState};
 use vault_core::crypto::Secret;
 use vault_core::entropy::SeededEntropy;
 use vault_core::id::ConsentId;
-use vault_core::policy::{RestrictionGround, SAMPLE};
+use vault_core::policy::{HoldGround, RestrictionGround, SAMPLE};
 use vault_core::schema::{MediaType, Test};
-use vault_core::standing::RestrictionEvent;
+use vault_core::standing::{HoldEvent, RestrictionEvent};
 use vault_core::store::KeyRange;
 use vault_core::vault::{
-    ChangeInput, ConsentInput, ConsentView, KeyFile, LockedVault, MetaView, NoticeAbout,
-    NoticeInput, NoticeShown, ObjectionEvent, ObjectionState, ObjectionView, Passphrase,
-    QueryInput, QueryPart, RestrictionInput, RestrictionStep, Settings, SharedSecret, UnlockSecret,
-    VaultPaths,
+    ChangeInput, ConsentInput, ConsentView, HoldInput, HoldReleased, HoldState, HoldStep, KeyFile,
+    LockedVault, MetaView, NoticeAbout, NoticeInput, NoticeShown, ObjectionEvent, ObjectionState,
+    ObjectionView, Passphrase, QueryInput, QueryPart, RestrictionInput, RestrictionStep, Settings,
+    SharedSecret, UnlockSecret, VaultPaths,
 };
 
 use vault_tests::canary::Net;
@@ -69,6 +69,34 @@ fn objection() -> ObjectionEvent {
         state: ObjectionState::Pending,
         at: event().at,
         reason: Some(NAME.into()),
+    }
+}
+
+fn hold() -> HoldEvent {
+    HoldEvent {
+        state: HoldState::Placed,
+        ground: HoldGround::LegalClaims,
+        collections: vec![1],
+        by: "legal".into(),
+        approver: Some(NAME.into()),
+        reason: Some(NAME.into()),
+        review_at: "2099-12-31".parse().unwrap(),
+        at: event().at,
+        erasure: None,
+    }
+}
+
+fn hold_step() -> HoldStep {
+    HoldStep {
+        state: HoldState::Placed,
+        ground: HoldGround::LegalClaims,
+        collections: vec!["spare".into()],
+        by: "legal".into(),
+        approver: Some(NAME.into()),
+        reason: Some(NAME.into()),
+        review_at: "2099-12-31".parse().unwrap(),
+        at: event().at,
+        erasure: None,
     }
 }
 
@@ -247,6 +275,32 @@ const KNOWN: &[(&str, Why)] = &[
                 collections: vec!["spare".into()],
                 at: event().at,
                 reason: Some(NAME.into()),
+            })
+        }),
+    ),
+    ("HoldEvent", Instance(|| printed(&hold()))),
+    (
+        "HoldInput",
+        Instance(|| {
+            printed(&HoldInput {
+                ground: HoldGround::LegalClaims,
+                collections: vec![EMAIL.into()],
+                reason: Some(NAME.into()),
+                approver: Some(NAME.into()),
+                review_at: hold().review_at,
+            })
+        }),
+    ),
+    ("HoldStep", Instance(|| printed(&hold_step()))),
+    ("HeldPage", Ids),
+    ("HeldPerson", Words),
+    ("HoldFact", Ids),
+    (
+        "HoldReleased",
+        Instance(|| {
+            printed(&HoldReleased {
+                step: hold_step(),
+                receipt: None,
             })
         }),
     ),

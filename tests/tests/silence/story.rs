@@ -55,7 +55,7 @@ pub(crate) struct Recipe {
 pub(crate) type Made = BTreeMap<&'static str, String>;
 
 /// The order of the good calls: what is needed is made first, and what takes away comes last.
-pub(crate) const FIRST: [&str; 13] = [
+pub(crate) const FIRST: [&str; 14] = [
     "create_subject",
     "patch_single",
     "append_records",
@@ -66,13 +66,14 @@ pub(crate) const FIRST: [&str; 13] = [
     "create_api_key",
     "put_objection",
     "put_restriction",
+    "put_hold",
     // Leaves a job to look at, and to end.
     "run_retention",
     "list_backups",
     // Before one is made: the two exclude each other.
     "rekey_backup",
 ];
-const LAST: [&str; 18] = [
+const LAST: [&str; 19] = [
     "backup_deleted",
     "delete_blob",
     "delete_record_blob",
@@ -84,6 +85,7 @@ const LAST: [&str; 18] = [
     "withdraw_consent",
     "end_objection",
     "lift_restriction",
+    "release_hold",
     "add_key_slot",
     "remove_key_slot",
     "erase_subject",
@@ -145,8 +147,14 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
         | "withdraw_consent" | "list_sessions" | "end_session" | "delete_record"
         | "delete_blob" | "delete_record_blob" | "head_blob" | "head_record_blob" | "lock"
         | "read_policy" | "revoke_api_key" => recipe,
-        "end_objection" | "lift_restriction" => recipe,
-        "list_notices" | "list_objections" | "read_restriction" => hands_out(recipe),
+        "end_objection" | "lift_restriction" | "list_holds" => recipe,
+        "list_notices" | "list_objections" | "read_hold" | "read_restriction" | "release_hold" => {
+            hands_out(recipe)
+        }
+        "put_hold" => hands_out(body(json!({
+            "ground": "legal_claims", "collections": ["spare"], "reason": people::grounds(),
+            "approver": people::NAME, "review_at": "2099-12-31",
+        }))),
         "put_objection" => hands_out(body(json!({"reason": people::grounds()}))),
         "decide_objection" => hands_out(body(
             json!({"outcome": "upheld", "reason": people::grounds()}),

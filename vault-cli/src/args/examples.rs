@@ -194,6 +194,18 @@ Examples:
   vault-cli --vault v --token-file bot.token import people.csv --mapping people.toml --dry-run
   vault-cli --vault v --token-file t import people.csv --mapping m.toml --errors refused.jsonl";
 
+pub(super) const SUBJECT_HOLD: &str = "\
+Examples:
+  vault-cli --vault v subject hold sub_00000000000000000000000000
+  vault-cli --vault v subject hold sub_00000000000000000000000000 --ground legal_obligation \
+    --collections orders --review-at 2035-12-31 --reason-file matter.txt
+  vault-cli --vault v subject hold sub_00000000000000000000000000 --release --dry-run";
+
+pub(super) const SUBJECT_HOLDS: &str = "\
+Examples:
+  vault-cli --vault /srv/vault subject holds
+  vault-cli --vault /srv/vault subject holds --json";
+
 pub(super) const SUBJECT_ERASE: &str = "\
 Examples:
   vault-cli --vault /srv/vault subject erase sub_00000000000000000000000000 --dry-run
@@ -258,6 +270,17 @@ Examples:
   vault-cli --vault /srv/vault receipt show rcp_00000000000000000000000000
   vault-cli --vault /srv/vault receipt show rcp_00000000000000000000000000 > receipt.json
   vault-cli receipt show receipt.json --key vault.key --html receipt.html";
+
+pub(super) const NOTICE: &str = "\
+Examples:
+  vault-cli --vault /srv/vault notice > privacy.md
+  vault-cli --vault /srv/vault notice --lang de --format html > datenschutz.html
+  vault-cli notice --policy policy.toml --check privacy.md   # in CI: exit code 1 once the policy says something else";
+
+pub(super) const ROPA: &str = "\
+Examples:
+  vault-cli --vault /srv/vault ropa > records-of-processing.md
+  vault-cli ropa --policy policy.toml --format csv > records-of-processing.csv";
 
 pub(super) const RETENTION: &str = "\
 Examples:

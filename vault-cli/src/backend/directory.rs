@@ -10,12 +10,13 @@ use vault_core::audit::hex;
 use vault_core::clock::SystemClock;
 use vault_core::entropy::OsEntropy;
 use vault_core::id::{CallId, ReceiptId, SubjectId, TokenId};
+use vault_core::limits::PAGE_RECORDS_MAX;
 use vault_core::policy::Period;
 use vault_core::refusal::Refusal;
 use vault_core::vault::{
-    AccessQuery, AuditQuery, Call, KeyView, LockedVault, Onwards, Principal, RotationView,
-    Settings, SlotView, Sweep, SystemKeyView, TokenInput, TokenView, UnlockSecret, Vault,
-    VaultPaths,
+    AccessQuery, AuditQuery, Call, HoldInput, KeyView, LockedVault, Onwards, Principal,
+    RotationView, Settings, SlotView, Sweep, SystemKeyView, TokenInput, TokenView, UnlockSecret,
+    Vault, VaultPaths,
 };
 
 use super::{Backend, Scope};
@@ -216,8 +217,13 @@ impl Backend for Directory {
             answer["subject_keys"] = keys.iter().map(key).collect();
         }
         if values {
-            let keys = self.call(|call| self.vault.system_keys(call))?;
-            answer["system_keys"] = keys.iter().map(system_key).collect();
+            let seen = self.call(|call| self.vault.system_keys(call))?;
+            answer["system_keys"] = seen.keys.iter().map(system_key).collect();
+            let rows = seen.named.iter();
+            let rows: Value = rows
+                .map(|row| json!({"table": row.table, "row": row.row}))
+                .collect();
+            answer["damaged_rows"] = json!({"count": seen.damaged, "rows": rows});
         }
         Ok(answer)
     }
@@ -297,6 +303,26 @@ impl Backend for Directory {
     fn erase(&self, subject: SubjectId) -> Result<Value, Failure> {
         let receipt = self.call(|call| self.vault.erase_subject(call, subject))?;
         Ok(json!({"receipt": receipt}))
+    }
+
+    fn hold(&self, subject: SubjectId) -> Result<Value, Failure> {
+        let view = self.call(|call| self.vault.read_hold(call, subject))?;
+        Ok(vault_server::hold_view(view))
+    }
+
+    fn put_hold(&self, subject: SubjectId, hold: &HoldInput) -> Result<Value, Failure> {
+        let step = self.call(|call| self.vault.put_hold(call, subject, hold.clone()))?;
+        Ok(vault_server::hold_step(step))
+    }
+
+    fn release_hold(&self, subject: SubjectId) -> Result<Value, Failure> {
+        let released = self.call(|call| self.vault.release_hold(call, subject))?;
+        Ok(vault_server::hold_released(released))
+    }
+
+    fn holds(&self, cursor: Option<&str>) -> Result<Value, Failure> {
+        let page = self.call(|call| self.vault.list_holds(call, PAGE_RECORDS_MAX, cursor))?;
+        Ok(vault_server::held_page(page))
     }
 
     fn audit(&self, query: &AuditQuery) -> Result<Value, Failure> {
@@ -421,6 +447,9 @@ fn rotation(view: &RotationView) -> Value {
         "people_done": view.done,
         "people_left": view.people_left(),
         "people_skipped": view.skipped,
+        "people_unindexed": view.unindexed,
+        "people_unsought": view.unsought,
+        "rows_damaged": view.rows_damaged,
         "step_done": view.step_done,
         "step_total": view.step_total,
     })

@@ -9,7 +9,7 @@ mod remote;
 use serde_json::Value;
 use vault_core::id::{ReceiptId, SubjectId, TokenId};
 use vault_core::policy::Period;
-use vault_core::vault::{AccessQuery, AuditQuery, Principal, TokenInput, Vault};
+use vault_core::vault::{AccessQuery, AuditQuery, HoldInput, Principal, TokenInput, Vault};
 
 pub(crate) use directory::{Directory, locked_status, settings};
 pub(crate) use remote::{Remote, SOCKET, refused};
@@ -86,6 +86,14 @@ pub(crate) trait Backend {
     fn access(&self, subject: SubjectId, query: &AccessQuery) -> Result<Value, Failure>;
     /// `{receipt}`.
     fn erase(&self, subject: SubjectId) -> Result<Value, Failure>;
+    /// Whether a person's data are held: `{held, overdue, history}`.
+    fn hold(&self, subject: SubjectId) -> Result<Value, Failure>;
+    /// Places a legal hold: the step.
+    fn put_hold(&self, subject: SubjectId, hold: &HoldInput) -> Result<Value, Failure>;
+    /// Releases one: `{hold, receipt}`.
+    fn release_hold(&self, subject: SubjectId) -> Result<Value, Failure>;
+    /// A page of who is under one: `{holds, next}`.
+    fn holds(&self, cursor: Option<&str>) -> Result<Value, Failure>;
     /// A page of the log, the newest first: `{entries: [{number, hash, entry}], next, size}`.
     fn audit(&self, query: &AuditQuery) -> Result<Value, Failure>;
     /// The log's public keys: `{key, past: [{key, until, note}]}`.

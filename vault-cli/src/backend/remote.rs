@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use vault_core::id::{BackupId, ReceiptId, SubjectId, TokenId};
+use vault_core::limits::PAGE_RECORDS_MAX;
 use vault_core::policy::Period;
-use vault_core::vault::{AccessQuery, AuditQuery, TokenInput, UnlockError};
+use vault_core::vault::{AccessQuery, AuditQuery, HoldInput, TokenInput, UnlockError};
 use vault_server::urls;
 use zeroize::Zeroize;
 
@@ -424,6 +425,33 @@ impl Backend for Remote {
 
     fn erase(&self, subject: SubjectId) -> Result<Value, Failure> {
         self.send("DELETE", &urls::at(urls::SUBJECT, &[&subject]), None)
+    }
+
+    fn hold(&self, subject: SubjectId) -> Result<Value, Failure> {
+        self.send("GET", &urls::at(urls::HOLD, &[&subject]), None)
+    }
+
+    fn put_hold(&self, subject: SubjectId, hold: &HoldInput) -> Result<Value, Failure> {
+        let body = json!({
+            "ground": hold.ground.name(),
+            "collections": hold.collections,
+            "reason": hold.reason,
+            "approver": hold.approver,
+            "review_at": hold.review_at.to_string(),
+        });
+        self.send("PUT", &urls::at(urls::HOLD, &[&subject]), Some(&body))
+    }
+
+    fn release_hold(&self, subject: SubjectId) -> Result<Value, Failure> {
+        self.send("DELETE", &urls::at(urls::HOLD, &[&subject]), None)
+    }
+
+    fn holds(&self, cursor: Option<&str>) -> Result<Value, Failure> {
+        let mut path = format!("{}?limit={PAGE_RECORDS_MAX}", urls::HOLDS);
+        if let Some(cursor) = cursor {
+            path.push_str(&format!("&cursor={cursor}"));
+        }
+        self.send("GET", &path, None)
     }
 
     fn audit(&self, query: &AuditQuery) -> Result<Value, Failure> {

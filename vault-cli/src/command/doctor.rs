@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use vault_core::doctor::{
-    self, Backups, Diagnosis, Facts, Inside, PolicyFile, Severity, Tested, gdpr,
+    self, Backups, Diagnosis, Facts, HoldFact, Inside, PolicyFile, Severity, Tested, gdpr,
 };
 use vault_core::policy::Draft;
 use vault_core::vault::{LockedVault, OpenError, VaultPaths};
 
+use super::subject::hold;
 use super::{Context, token};
 use crate::args::DoctorArguments;
 use crate::backend::Backend;
@@ -178,6 +179,7 @@ fn inside(
         index_stale_hours: None,
     });
     seen.facts.backups = backups(&status);
+    seen.facts.holds = holds(backend);
     // Beside a server elsewhere the clock of this machine is held to what it says; that is what it is for.
     if seen.facts.machine.clock.now == Timestamp::UNIX_EPOCH {
         seen.facts.machine.clock.now = Timestamp::now();
@@ -199,6 +201,18 @@ fn inside(
         seen.findings.extend(gdpr::of_source(in_force));
     }
     Ok(())
+}
+
+/// Who is under a legal hold, as far as the caller may know.
+fn holds(backend: &dyn Backend) -> Option<Vec<HoldFact>> {
+    let all = hold::all(backend).ok()?;
+    let facts = all.iter().map(|one| HoldFact {
+        subject: one["subject"].as_str().unwrap_or_default().to_owned(),
+        review_at: one["review_at"].as_str().unwrap_or_default().to_owned(),
+        overdue: one["overdue"] == true,
+        erasure_pending: one["erasure_pending"] == true,
+    });
+    Some(facts.collect())
 }
 
 /// What a vault with a registry of backups tells of it. One that tells nothing has none: then nothing is

@@ -1,6 +1,7 @@
-//! `subject find|show|access|export|erase`: people, without their values but in a package.
+//! `subject find|show|access|export|hold|holds|erase`: people, without their values but in a package.
 
 mod export;
+pub(super) mod hold;
 
 use std::io::IsTerminal;
 
@@ -34,6 +35,8 @@ pub(super) fn run(context: &Context<'_>, command: &SubjectCommand) -> Result<(),
         }
         SubjectCommand::Access(arguments) => access(context, arguments),
         SubjectCommand::Export(arguments) => export::run(context, arguments),
+        SubjectCommand::Hold(arguments) => hold::run(context, arguments),
+        SubjectCommand::Holds => hold::list(context),
         SubjectCommand::Erase { subject } => erase(context, *subject),
     }
 }
@@ -187,6 +190,12 @@ fn erase(context: &Context<'_>, subject: SubjectId) -> Result<(), Failure> {
     let step = terminal.step("erasing");
     let answer = backend.erase(subject)?;
     drop(step);
+    let kept = answer["receipt"]["body"]["kept"].as_array();
+    if kept.is_some_and(|kept| !kept.is_empty()) {
+        terminal.note(
+            "a legal hold keeps a part, which the receipt names: it goes when the hold is released",
+        );
+    }
     terminal.note("keep the receipt: it proves the erasure, and the vault keeps no copy of it");
     terminal.answer(&answer, |_| {
         serde_json::to_string_pretty(&answer["receipt"]).unwrap_or_default()

@@ -18,6 +18,7 @@ use crate::person::ORPHANS;
 use crate::record::MetaRow;
 use crate::rotation::MARK;
 use crate::row;
+use crate::standing::HoldEvent;
 use crate::store::Table;
 
 /// What was found of people, all together.
@@ -91,6 +92,12 @@ enum Opened {
     Removed,
 }
 
+/// Which collections the ledger leaves of somebody who is erased but for what a legal hold keeps.
+fn remains<'r>(replay: &'r Replay, handle: &RowHandle) -> Option<&'r HoldEvent> {
+    let hold = replay.holds.get(handle);
+    hold.filter(|hold| hold.erasure.is_some())
+}
+
 struct Opener<'a> {
     vault: VaultId,
     handle: RowHandle,
@@ -142,6 +149,7 @@ pub(super) fn person(
         gone: replay.keys.get(&handle),
         missing,
     };
+    let remains = remains(replay, &handle);
     let before = counts.lost;
     let mut frame = Frame::default();
     let mut there = false;
@@ -152,6 +160,10 @@ pub(super) fn person(
         Table::Answers,
     ] {
         while rows.row(table, &mut frame)? {
+            if remains.is_some() && matches!(table, Table::Sessions | Table::Answers) {
+                counts.removed += 1;
+                continue;
+            }
             let rest = &frame.key[16..];
             let location = match table {
                 Table::Consents if rest.len() == 6 => Location {
@@ -226,6 +238,7 @@ fn records(
     out: &mut Take<'_>,
 ) -> Result<Blobs, BackupError> {
     let removed = replay.removed.get(&opener.handle);
+    let remains = remains(replay, &opener.handle);
     let (mut meta, mut values) = (Frame::default(), Frame::default());
     let mut blobs = Blobs::new();
     loop {
@@ -245,7 +258,9 @@ fn records(
             return Err(damaged(rows, Table::RecordMeta, what));
         };
         let collection = u16::from_be_bytes([meta.key[16], meta.key[17]]);
-        if removed.is_some_and(|removed| removed.contains(&(collection, *id.as_bytes()))) {
+        if removed.is_some_and(|removed| removed.contains(&(collection, *id.as_bytes())))
+            || remains.is_some_and(|hold| !hold.covers(collection))
+        {
             counts.removed += 1;
             continue;
         }

@@ -15,7 +15,7 @@ use crate::id::SubjectId;
 use crate::limits::BLOB_PART_CHUNKS;
 use crate::person::Person;
 use crate::policy::{Draft, Policy};
-use crate::record::{self, Stored};
+use crate::record::{self, Ended, Stored};
 use crate::refusal::Refusal;
 use crate::standing::Standing;
 use crate::store::fault::Fault;
@@ -117,7 +117,7 @@ fn upload(
             &[],
             &Standing::default(),
         )?;
-        let stored = Stored::load(txn, &person, collection, home.record)?;
+        let stored = Stored::load(txn, &person, collection, home.record, Ended::Out)?;
         let budget = &mut 64;
         record::put_blob(
             txn,
@@ -141,7 +141,8 @@ fn stored(engine: &Engine, subject: SubjectId) -> Option<(Vec<u8>, Blob)> {
     let person = Person::find(&snapshot, subject).unwrap();
     let policy = policy();
     let collection = &policy.collections()[0];
-    let record = Stored::load(&snapshot, &person, collection, RecordId::SINGLE).unwrap()?;
+    let record =
+        Stored::load(&snapshot, &person, collection, RecordId::SINGLE, Ended::Out).unwrap()?;
     let (role, purpose) = (policy.role("bot").unwrap(), &policy.purposes()[0]);
     let grant = decision::content(
         collection,

@@ -8,6 +8,7 @@ mod backups;
 mod configuration;
 mod files;
 pub mod gdpr;
+mod holds;
 mod keys;
 mod machine;
 
@@ -16,6 +17,7 @@ use std::fmt;
 pub use backups::{Backups, Tested};
 pub use configuration::{Configuration, PolicyFile};
 pub use files::{FileFact, FileKind, Files, Room};
+pub use holds::HoldFact;
 pub use keys::{Inside, SlotFact};
 pub use machine::{ClockFacts, LimitFacts, Machine, Swap};
 
@@ -126,6 +128,8 @@ pub struct Facts {
     pub inside: Option<Inside>,
     /// What the registry of backups says. The open vault alone knows it.
     pub backups: Option<Backups>,
+    /// Who is under a legal hold. The open vault alone knows it.
+    pub holds: Option<Vec<HoldFact>>,
 }
 
 /// Every finding, the worst first.
@@ -147,6 +151,9 @@ pub fn findings(facts: &Facts) -> Vec<Diagnosis> {
     }
     if let Some(backups) = &facts.backups {
         backups::check(backups, facts.machine.clock.now, &mut findings);
+    }
+    if let Some(holds) = &facts.holds {
+        holds::check(holds, &mut findings);
     }
     sorted(findings.0)
 }

@@ -51,7 +51,7 @@ pub(crate) use role::KEYHOLDER;
 pub use role::{Role, RoleOrigin};
 pub use show::show;
 pub use words::{
-    Anchor, CollectionKind, LawfulBasis, Necessity, NoticeGate, Origin, RestrictedUse,
+    Anchor, CollectionKind, HoldGround, LawfulBasis, Necessity, NoticeGate, Origin, RestrictedUse,
     RestrictionGround, SafeguardKind, SpecialCategory, View,
 };
 
@@ -85,6 +85,7 @@ pub(crate) fn rights() -> &'static Purpose {
             anchor: Anchor::Collected,
             period: Period::parse("P0D").expect("a period"),
             date: None,
+            law: None,
         },
         recipients: Vec::new(),
     });

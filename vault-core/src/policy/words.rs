@@ -153,6 +153,27 @@ words! {
 }
 
 words! {
+    /// Why data are held although they would be erased. Source: Art. 17(3) GDPR.
+    pub enum HoldGround {
+        /// Art. 17(3)(e): to establish, exercise or defend legal claims.
+        LegalClaims = "legal_claims",
+        /// Art. 17(3)(b): a law demands that they be kept.
+        LegalObligation = "legal_obligation",
+    }
+}
+
+impl HoldGround {
+    /// The provision, as a receipt names it.
+    #[must_use]
+    pub const fn law(self) -> &'static str {
+        match self {
+            Self::LegalClaims => "Art. 17(3)(e) GDPR",
+            Self::LegalObligation => "Art. 17(3)(b) GDPR",
+        }
+    }
+}
+
+words! {
     /// What restricted data may be used for all the same, by Art. 18(2) GDPR.
     pub enum RestrictedUse {
         /// With the person's consent to this use.
@@ -176,15 +197,23 @@ words! {
     }
 }
 
-impl serde::Serialize for RestrictionGround {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
-    }
+/// Stored by its word.
+macro_rules! stored_as_word {
+    ($words:ty) => {
+        impl serde::Serialize for $words {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.name())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $words {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let name = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+                Self::parse(&name).ok_or_else(|| serde::de::Error::custom("an unknown ground"))
+            }
+        }
+    };
 }
 
-impl<'de> serde::Deserialize<'de> for RestrictionGround {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        Self::parse(&name).ok_or_else(|| serde::de::Error::custom("an unknown ground"))
-    }
-}
+stored_as_word!(HoldGround);
+stored_as_word!(RestrictionGround);

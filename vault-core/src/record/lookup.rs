@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::many::marks_left;
-use super::{count, list};
+use super::{Ended, count, list};
 use crate::commit::{Txn, View};
 use crate::id::RecordId;
 use crate::keys::keyset::Lookup;
@@ -128,6 +128,7 @@ fn used_elsewhere(
         Direction::Ascending,
         None,
         usize::MAX - 1,
+        Ended::Out,
     )?;
     for record in records.iter().filter(|record| record.id != id) {
         if record.envelopes.contains_key(&field.id) {

@@ -30,7 +30,10 @@ pub(crate) use filter::{Ended, Filter};
 pub(crate) use lookup::{mark, release};
 pub(crate) use many::{Known, MetaPatch, Page, Stretch, amend, each_lookup, purge, values};
 pub(crate) use stored::{Meta, MetaRow, Stored, period_hours};
-pub(crate) use upkeep::{each, ended, expire, key_numbers, rekey, remove_rows, reseal};
+pub(crate) use upkeep::{
+    Counted, count_kept, each, ended, expire, key_numbers, rekey, remove_others, remove_rows,
+    reseal,
+};
 
 use lookup::change_lookup;
 use stored::{prefix, row_key};
@@ -67,8 +70,8 @@ fn key_number(
     Ok(number)
 }
 
-/// At most `limit` records after `after`, oldest or newest first; those that have ended are left
-/// out. The second part tells whether there may be more.
+/// At most `limit` records after `after`, oldest or newest first; those that have ended as `ended` says.
+/// The second part tells whether there may be more.
 pub(crate) fn list(
     view: &dyn View,
     person: &Person,
@@ -76,6 +79,7 @@ pub(crate) fn list(
     direction: Direction,
     after: Option<RecordId>,
     limit: usize,
+    ended: Ended,
 ) -> Result<(Vec<Stored>, bool), Refusal> {
     let handle = person.entry.handle;
     let mut range = KeyRange::prefix(&prefix(handle, collection.id));
@@ -93,7 +97,7 @@ pub(crate) fn list(
                 return Ok((records, true));
             }
             let id = RecordId::from_slice(&key[18..]).ok_or(DAMAGED)?;
-            records.extend(Stored::load(view, person, collection, id)?);
+            records.extend(Stored::load(view, person, collection, id, ended)?);
         }
         match keys.last() {
             Some(last) if keys.len() > limit => range.go_on(direction, last),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{Revision, Seen};
+use super::{Ended, Revision, Seen};
 use crate::clock::{hour_of, instant_of_hour};
 use crate::commit::{Txn, View};
 use crate::crypto::Location;
@@ -150,12 +150,13 @@ impl Stored {
         }
     }
 
-    /// The record, unless it is not there or has ended.
+    /// The record, unless it is not there, or has ended and those are to be left out.
     pub(crate) fn load(
         view: &dyn View,
         person: &Person,
         collection: &Collection,
         id: RecordId,
+        ended: Ended,
     ) -> Result<Option<Self>, Refusal> {
         let key = row_key(person.entry.handle, collection.id, id);
         let Some(meta) = view.tx().get(Table::RecordMeta, &key)? else {
@@ -165,7 +166,12 @@ impl Stored {
         let stored = Self::decode(view, person, collection.id, id, &meta, &values)?;
         let now = view.now().as_millisecond();
         let over = has_ended(collection, stored.row.created_at, &stored.row.meta, now);
-        Ok((!over).then_some(stored))
+        let meant = match ended {
+            Ended::Out => !over,
+            Ended::Only => over,
+            Ended::In => true,
+        };
+        Ok(meant.then_some(stored))
     }
 
     pub(super) fn decode(

@@ -1,10 +1,11 @@
 //! What the sweeper does with records: new keys, and the end of what has expired.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use super::lookup::{change_lookup, release};
 use super::stored::{Stored, row_key};
-use super::{Revision, key_number as key_number_for, remove_within};
+use super::{Ended, Revision, key_number as key_number_for, remove_within};
 use crate::blob;
 use crate::clock::hour_of;
 use crate::commit::{Txn, View};
@@ -17,6 +18,7 @@ use crate::policy::{Collection, Policy};
 use crate::refusal::Refusal;
 use crate::row;
 use crate::schema::FieldType;
+use crate::standing::Standing;
 use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
 
 /// Gives compartments new keys: every envelope under the old ones is sealed again, and they go
@@ -58,7 +60,8 @@ pub(crate) fn rekey(
 }
 
 /// Seals a record again under keys above `up_to`, where anything in it is under an older one; how many
-/// bytes were looked at. The keyset may gain a key, and is then to be stored.
+/// bytes were looked at. The keyset may gain a key, and is then to be stored. What says that it is under
+/// a newer one is opened as well: that may be what is damaged.
 pub(crate) fn reseal(
     txn: &mut Txn<'_>,
     person: &mut Person,
@@ -70,12 +73,13 @@ pub(crate) fn reseal(
     let bytes = meta.len() + values.len();
     let mut old = false;
     key_numbers(txn, key, meta, &mut |number| old |= number <= up_to)?;
-    if !old {
-        return Ok(bytes);
-    }
     let compartment = person.compartment_of(meta.get(4..).ok_or(DAMAGED)?)?;
     let number = person.successor(compartment, up_to, txn.entropy());
-    seal_again(txn, person, key, (meta, &values), number)?;
+    if old {
+        seal_again(txn, person, key, (meta, &values), number)?;
+    } else {
+        open_all(txn, person, key, (meta, &values), number)?;
+    }
     Ok(bytes)
 }
 
@@ -87,12 +91,24 @@ fn seal_again(
     (meta, values): (&[u8], &[u8]),
     number: u32,
 ) -> Result<(), Refusal> {
-    let collection = u16::from_be_bytes(key[16..18].try_into().map_err(|_| DAMAGED)?);
-    let id = RecordId::from_slice(&key[18..]).ok_or(DAMAGED)?;
-    let mut stored = Stored::decode(txn, person, collection, id, meta, values)?;
-    stored.reseal_all(txn, person, collection, number)?;
+    let (collection, stored) = open_all(txn, person, key, (meta, values), number)?;
     let expiry = meta[..4].try_into().map_err(|_| DAMAGED)?;
     stored.write(txn, person, collection, number, expiry)
+}
+
+/// A record, every value of it opened and sealed under the key with this number, and its collection.
+fn open_all(
+    view: &dyn View,
+    person: &Person,
+    key: &[u8],
+    (meta, values): (&[u8], &[u8]),
+    number: u32,
+) -> Result<(u16, Stored), Refusal> {
+    let collection = u16::from_be_bytes(key[16..18].try_into().map_err(|_| DAMAGED)?);
+    let id = RecordId::from_slice(&key[18..]).ok_or(DAMAGED)?;
+    let mut stored = Stored::decode(view, person, collection, id, meta, values)?;
+    stored.reseal_all(view, person, collection, number)?;
+    Ok((collection, stored))
 }
 
 /// Tells the number of the key of each envelope of a record: the metadata's, and each value's.
@@ -115,10 +131,11 @@ pub(crate) fn key_numbers(
     Ok(())
 }
 
-/// Records whose end the plain column says has come.
+/// Records whose end the plain column says has come, in collections that are not kept.
 pub(crate) fn ended(
     view: &dyn View,
     person: &Person,
+    standing: &Standing,
     limit: usize,
 ) -> Result<Vec<(u16, RecordId)>, Refusal> {
     let range = KeyRange::prefix(person.entry.handle.as_bytes());
@@ -134,10 +151,69 @@ pub(crate) fn ended(
             .map_or(0, u32::from_be_bytes);
         if hour != 0 && hour <= now && found.len() < limit {
             let collection = u16::from_be_bytes(key[16..18].try_into().map_err(|_| DAMAGED)?);
+            if standing.keeps(collection) {
+                continue;
+            }
             found.push((collection, RecordId::from_slice(&key[18..]).ok_or(DAMAGED)?));
         }
     }
     Ok(found)
+}
+
+/// Records of one person by collection.
+pub(crate) type Counted = BTreeMap<u16, u64>;
+
+/// Removes every record in a collection that is not kept, of their blobs as many chunks as a commit takes;
+/// the sweeper takes the others. Look-up values and keys are the caller's. How many records went from each
+/// collection, and how many are left in each.
+pub(crate) fn remove_others(
+    txn: &mut Txn<'_>,
+    person: &Person,
+    kept: &dyn Fn(u16) -> bool,
+) -> Result<(Counted, Counted), Refusal> {
+    let (mut gone, mut left) = (Counted::new(), Counted::new());
+    let mut budget = BLOB_CHUNKS_REMOVED_MAX;
+    let range = KeyRange::prefix(person.entry.handle.as_bytes());
+    for (key, meta) in txn.range(Table::RecordMeta, &range, Direction::Ascending, usize::MAX)? {
+        let collection = u16::from_be_bytes(key[16..18].try_into().map_err(|_| DAMAGED)?);
+        if kept(collection) {
+            *left.entry(collection).or_default() += 1;
+            continue;
+        }
+        let id = RecordId::from_slice(&key[18..]).ok_or(DAMAGED)?;
+        if let Some(values) = txn.get(Table::Records, &key)? {
+            let stored = Stored::decode(txn, person, collection, id, &meta, &values);
+            let contents = stored
+                .and_then(|stored| stored.remove_contents(txn, person, collection, &mut budget));
+            match contents {
+                // What does not open goes all the same, and its content is closed already.
+                Err(refusal) if !refusal.is_damage() => return Err(refusal),
+                _ => {}
+            }
+        }
+        txn.delete(Table::RecordMeta, &key)?;
+        txn.delete(Table::Records, &key)?;
+        *gone.entry(collection).or_default() += 1;
+    }
+    Ok((gone, left))
+}
+
+/// How many records there are in each collection that is kept.
+pub(crate) fn count_kept(
+    view: &dyn View,
+    person: &Person,
+    kept: &dyn Fn(u16) -> bool,
+) -> Result<Counted, Refusal> {
+    let mut counted = Counted::new();
+    let range = KeyRange::prefix(person.entry.handle.as_bytes());
+    let tx = view.tx();
+    for key in tx.keys(Table::RecordMeta, &range, Direction::Ascending, usize::MAX)? {
+        let collection = u16::from_be_bytes(key[16..18].try_into().map_err(|_| DAMAGED)?);
+        if kept(collection) {
+            *counted.entry(collection).or_default() += 1;
+        }
+    }
+    Ok(counted)
 }
 
 /// Who is shown records, and says whether to go on.
@@ -161,9 +237,8 @@ pub(crate) fn each(
             let collection = u16::from_be_bytes(key[16..18].try_into().map_err(|_| DAMAGED)?);
             let id = RecordId::from_slice(&key[18..]).ok_or(DAMAGED)?;
             let stored = match policy.collection_by_id(collection) {
-                Some(collection) => {
-                    Stored::load(view, person, collection, id)?.map(|stored| (collection, stored))
-                }
+                Some(collection) => Stored::load(view, person, collection, id, Ended::Out)?
+                    .map(|stored| (collection, stored)),
                 None => None,
             };
             let Some((collection, stored)) = stored else {

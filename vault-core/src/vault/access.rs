@@ -218,7 +218,7 @@ impl Vault {
     ) -> Result<AccessPage, Refusal> {
         let any = [Capability::SubjectsExport, Capability::AuditRead];
         context.principal.require_own(policy, &any)?;
-        let person = context.person(snapshot, subject)?;
+        let person = context.remains(snapshot, subject)?;
         noted.person(&person, snapshot.now());
         let name = cursor_query(context, subject, query);
         let size = snapshot.state().audit_next;

@@ -39,10 +39,14 @@ pub(super) fn ask(
             role.name, collection.name, field.name
         )));
     }
-    let person = context.person(view, subject)?;
+    let person = context.remains(view, subject)?;
     noted.person(&person, view.now());
     noted.fields.push((collection.id, field.id));
-    let Ground { purpose, standing } = context.ground(view, policy, role, &person, &collection)?;
+    let Ground {
+        purpose,
+        standing,
+        ended,
+    } = context.ground(view, policy, role, &person, &collection)?;
     let grant = decision::ask(&collection, role, purpose, field, name, &standing)?;
     let test = Test::parse(test).map_err(|complaint| {
         let pointer = format!("/test{}", complaint.pointer);
@@ -53,7 +57,7 @@ pub(super) fn ask(
         )])
     })?;
     memory.asks.count(subject, view.now())?;
-    let Some(stored) = Stored::load(view, &person, &collection, RecordId::SINGLE)? else {
+    let Some(stored) = Stored::load(view, &person, &collection, RecordId::SINGLE, ended)? else {
         return Ok(false);
     };
     if !stored.serves(&grant) {

@@ -20,9 +20,10 @@ use crate::person::Person;
 use crate::policy::{
     self, Capability, Collection, LawfulBasis, Policy, Purpose, RIGHTS, RestrictedUse, Role,
 };
+use crate::record::Ended;
 use crate::refusal::Refusal;
 use crate::session;
-use crate::standing::Standing;
+use crate::standing::{self, PendingErasure, Standing};
 
 /// How often a read begins again because something was revoked meanwhile.
 pub(super) const READ_TRIES: usize = 16;
@@ -42,6 +43,16 @@ pub(super) struct Context {
 pub(super) struct Ground<'p> {
     pub(super) purpose: &'p Purpose,
     pub(super) standing: Standing,
+    /// Whether records that have ended are there all the same: where nothing ends, they are.
+    pub(super) ended: Ended,
+}
+
+/// See [`Ground::ended`].
+pub(super) fn ended(standing: &Standing, collection: &Collection) -> Ended {
+    match standing.keeps(collection.id) {
+        true => Ended::In,
+        false => Ended::Out,
+    }
 }
 
 /// What a call adds to its entry in the log.
@@ -147,8 +158,22 @@ impl Context {
     }
 
     /// The person, if the caller may work on them at all; else there is no such person. Every call
-    /// finds its person here, or asks [`Context::reaches`] of one it came upon.
+    /// finds its person here or by [`Context::remains`], or asks [`Context::reaches`] of one it came upon.
     pub(super) fn person(&self, view: &dyn View, subject: SubjectId) -> Result<Person, Refusal> {
+        let person = self.remains(view, subject)?;
+        let erasure = standing::hold(view, &person)?.and_then(|hold| hold.erasure);
+        match erasure {
+            None => Ok(person),
+            Some(PendingErasure { receipt, .. }) => Err(Refusal::Held(format!(
+                "the person was erased (receipt {receipt}) but for what a legal hold keeps, which is \
+                 there for legal claims alone"
+            ))),
+        }
+    }
+
+    /// The same, where the call has to do with what is left of somebody who is erased but for what a
+    /// legal hold keeps.
+    pub(super) fn remains(&self, view: &dyn View, subject: SubjectId) -> Result<Person, Refusal> {
         let another = |scope: &token::Scope| scope.subject != subject;
         if self.principal.scope().is_some_and(another) {
             return Err(Refusal::NotFound("person"));
@@ -160,7 +185,23 @@ impl Context {
         }
     }
 
-    /// The ground on which a collection of a person is used: restriction, then the purpose, then what
+    /// Who may do what a capability names, and the person that it is about.
+    pub(super) fn admit(
+        &self,
+        view: &dyn View,
+        policy: &Policy,
+        noted: &mut Noted,
+        subject: SubjectId,
+        capability: Capability,
+    ) -> Result<Person, Refusal> {
+        noted.met = Some(subject);
+        self.principal.require(policy, capability)?;
+        let person = self.person(view, subject)?;
+        noted.person(&person, view.now());
+        Ok(person)
+    }
+
+    /// The ground on which a collection of a person is used: hold and restriction, then the purpose, then what
     /// the person said about it, in the order that the API fixes.
     pub(super) fn ground<'p>(
         &self,
@@ -176,7 +217,11 @@ impl Context {
         if purpose.basis == LawfulBasis::Consent {
             standing.consent = consent::state(view, person, purpose.id)?;
         }
-        Ok(Ground { purpose, standing })
+        Ok(Ground {
+            purpose,
+            ended: ended(&standing, collection),
+            standing,
+        })
     }
 
     /// Whether this is a person's own correction, for the purpose `rights`: whoever decides requests
@@ -190,7 +235,7 @@ impl Context {
     }
 
     /// The ground of a change. A person's own correction needs none: no restriction and no objection
-    /// of theirs stands in its way.
+    /// of theirs stands in its way, but a legal hold does.
     pub(super) fn ground_to_change<'p>(
         &self,
         view: &dyn View,
@@ -200,10 +245,17 @@ impl Context {
         collection: &Collection,
     ) -> Result<Ground<'p>, Refusal> {
         match self.corrects(policy)? {
-            true => Ok(Ground {
-                purpose: policy::rights(),
-                standing: Standing::default(),
-            }),
+            true => {
+                let what =
+                    "record the correction when the hold is released, and tell the person so";
+                let standing = Standing::of(view, person)?;
+                decision::unheld(collection, &standing, what)?;
+                Ok(Ground {
+                    purpose: policy::rights(),
+                    standing: Standing::default(),
+                    ended: ended(&standing, collection),
+                })
+            }
             false => self.ground(view, policy, role, person, collection),
         }
     }

@@ -82,11 +82,8 @@ fn append(
     purpose: &str,
     make: impl FnOnce(Option<ConsentState>) -> Result<(ConsentState, ConsentInput), Refusal>,
 ) -> Result<ConsentEvent, Refusal> {
-    context
-        .principal
-        .require(policy, Capability::ConsentsRecord)?;
-    let mut person = context.person(txn, subject)?;
-    noted.person(&person, txn.now());
+    let capability = Capability::ConsentsRecord;
+    let mut person = context.admit(txn, policy, noted, subject, capability)?;
     let purpose = consent_purpose(policy, purpose)?;
     let before = consent::state(txn, &person, purpose.id)?;
     let (state, input) = make(before)?;
@@ -184,11 +181,8 @@ pub(super) fn read(
     subject: SubjectId,
     purpose: &str,
 ) -> Result<ConsentView, Refusal> {
-    context
-        .principal
-        .require(policy, Capability::ConsentsRecord)?;
-    let person = context.person(view, subject)?;
-    noted.person(&person, view.now());
+    let capability = Capability::ConsentsRecord;
+    let person = context.admit(view, policy, noted, subject, capability)?;
     let purpose = consent_purpose(policy, purpose)?;
     state_of(view, &person, purpose)?.ok_or(Refusal::NotFound("consent"))
 }
@@ -201,11 +195,8 @@ pub(super) fn list(
     noted: &mut Noted,
     subject: SubjectId,
 ) -> Result<Vec<ConsentView>, Refusal> {
-    context
-        .principal
-        .require(policy, Capability::ConsentsRecord)?;
-    let person = context.person(view, subject)?;
-    noted.person(&person, view.now());
+    let capability = Capability::ConsentsRecord;
+    let person = context.admit(view, policy, noted, subject, capability)?;
     let mut views = Vec::new();
     for purpose in policy.purposes() {
         views.extend(state_of(view, &person, purpose)?);

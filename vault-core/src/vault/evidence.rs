@@ -301,7 +301,7 @@ impl Vault {
                 context.principal.require(policy, Capability::AuditRead)?;
                 let person = query
                     .subject
-                    .map(|subject| context.person(snapshot, subject));
+                    .map(|subject| context.remains(snapshot, subject));
                 let tags = person.transpose()?.map(|person| Tags::of(&person));
                 page(snapshot, query, tags)
             },

@@ -39,6 +39,38 @@ pub(super) fn collection<'p>(policy: &'p Policy, name: &str) -> Result<&'p Colle
         .ok_or(Refusal::NotFound("collection"))
 }
 
+/// The ids of these collections, in order.
+pub(super) fn collection_ids(
+    policy: &Policy,
+    names: &[String],
+    errors: &mut Vec<InputError>,
+) -> Vec<u16> {
+    let mut ids = Vec::new();
+    for (at, name) in names.iter().enumerate() {
+        match policy.collection(name) {
+            Some(collection) => ids.push(collection.id),
+            None => errors.push(error(
+                format!("/collections/{at}"),
+                "unknown_collection",
+                "the policy has no such collection",
+            )),
+        }
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+/// The names of these collections. One that the policy has no more is told by its number: a list without it could
+/// be an empty one, which stands for everything.
+pub(super) fn collection_names(policy: &Policy, ids: &[u16]) -> Vec<String> {
+    let names = ids.iter().map(|id| match policy.collection_by_id(*id) {
+        Some(collection) => collection.name.clone(),
+        None => format!("#{id}"),
+    });
+    names.collect()
+}
+
 /// The field `collection.field`.
 pub(super) fn field<'p>(
     policy: &'p Policy,

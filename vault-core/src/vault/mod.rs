@@ -23,6 +23,7 @@ mod evidence;
 mod export;
 mod figures;
 mod guard;
+mod holds;
 mod honey;
 mod import;
 mod input;
@@ -30,6 +31,7 @@ mod jobs;
 mod ledgers;
 mod notices;
 mod objections;
+mod prune;
 mod reads;
 mod reload;
 mod restore;
@@ -69,7 +71,7 @@ pub use crate::keys::slots::SlotKind;
 pub use crate::notice::{NoticeAbout, NoticeShown};
 pub use crate::policy::CollectionKind;
 pub use crate::refusal::{InputError, Refusal};
-pub use crate::standing::{ObjectionEvent, ObjectionState};
+pub use crate::standing::{HoldState, ObjectionEvent, ObjectionState, PendingErasure};
 pub use crate::statement::Notice;
 pub use access::{Access, AccessAbout, AccessPage, AccessQuery};
 pub(crate) use admin::PolicyRow;
@@ -81,24 +83,27 @@ pub(crate) use bulk::wanted_form;
 pub use bulk::{ChangeInput, Purged, Query, QueryInput, QueryPart, Step, Updated};
 pub use consents::{ConsentInput, ConsentView};
 pub use contracts::ContractView;
-pub use copies::{BackupInput, BackupMade, Keep, Pruned, Rekeyed};
+pub use copies::{BackupInput, BackupMade, Rekeyed};
 pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError, VaultPaths};
 pub(crate) use cursor::Tie;
 pub use desk::Desk;
 pub use evidence::{AuditEntry, AuditPage, AuditQuery, LogKeys, LogProof, PastKey};
 pub use export::{Export, ExportStep};
 pub use figures::{Figures, Histogram};
+pub use holds::{HeldPage, HeldPerson, HoldInput, HoldReleased, HoldStep, HoldView};
 pub use honey::{Alarms, HoneyAlarm};
 pub use import::{ImportBatch, ImportError, ImportLine, ImportWhat, Imported, ImportedLine};
 pub(crate) use input::body as body_form;
 pub use jobs::SweepRun;
 pub use notices::NoticeInput;
 pub use objections::ObjectionView;
+pub use prune::{Keep, Pruned};
 pub use restore::{RestoreOptions, RestoredVault};
 pub use restrictions::{RestrictionInput, RestrictionStep, RestrictionView};
 pub(crate) use rotation::RotationRow;
 pub use rotation::{
-    KeyView, KeysView, Onwards, RootRotated, RotationState, RotationView, Stage, SystemKeyView,
+    DamagedRow, KeyView, KeysView, Onwards, RootRotated, RotationState, RotationView, Stage,
+    SystemKeyView, SystemKeysView,
 };
 pub use secret::{
     KeyFile, KeyFileError, Passphrase, PassphraseError, RecoveryKey, RecoveryKeyError, UnlockSecret,
@@ -192,6 +197,9 @@ pub struct Vault {
     backups: Mutex<SummaryRow>,
     /// Held while a copy of the ledger is written: two would write into one file.
     pushing: Mutex<()>,
+    /// Held while a backup is made, given new keys, or taken away: who takes away would else meet what is half made,
+    /// and say that it is gone.
+    working: Mutex<()>,
     imports: import::Imports,
     memory: Arc<guard::Memory>,
 }

@@ -83,11 +83,8 @@ pub(super) fn record(
     subject: SubjectId,
     input: &NoticeInput,
 ) -> Result<NoticeShown, Refusal> {
-    noted.met = Some(subject);
     let capability = Capability::NoticesRecord;
-    context.principal.require(policy, capability)?;
-    let mut person = context.person(txn, subject)?;
-    noted.person(&person, txn.now());
+    let mut person = context.admit(txn, policy, noted, subject, capability)?;
     let mut errors = Vec::new();
     check_text(&mut errors, "/lang", &input.language, LABEL_BYTES_MAX);
     if let Some(channel) = &input.channel {
@@ -131,9 +128,7 @@ pub(super) fn list(
     subject: SubjectId,
 ) -> Result<Vec<NoticeShown>, Refusal> {
     let capability = Capability::NoticesRecord;
-    context.principal.require(policy, capability)?;
-    let person = context.person(view, subject)?;
-    noted.person(&person, view.now());
+    let person = context.admit(view, policy, noted, subject, capability)?;
     notice::history(view, &person)
 }
 

@@ -80,11 +80,8 @@ pub(super) fn put(
     purpose: &str,
     grounds: Option<&str>,
 ) -> Result<ObjectionEvent, Refusal> {
-    noted.met = Some(subject);
     let capability = Capability::ObjectionsRecord;
-    context.principal.require(policy, capability)?;
-    let mut person = context.person(txn, subject)?;
-    noted.person(&person, txn.now());
+    let mut person = context.admit(txn, policy, noted, subject, capability)?;
     let purpose = objectionable(policy, purpose)?;
     reason(grounds)?;
     let state = match purpose.direct_marketing {
@@ -120,11 +117,8 @@ pub(super) fn end(
     subject: SubjectId,
     purpose: &str,
 ) -> Result<ObjectionEvent, Refusal> {
-    noted.met = Some(subject);
     let capability = Capability::ObjectionsRecord;
-    context.principal.require(policy, capability)?;
-    let mut person = context.person(txn, subject)?;
-    noted.person(&person, txn.now());
+    let mut person = context.admit(txn, policy, noted, subject, capability)?;
     let purpose = policy.purpose(purpose);
     let purpose = purpose.ok_or(Refusal::NotFound("purpose"))?;
     match standing::objection(txn, &person, purpose.id)? {

@@ -21,7 +21,7 @@ use crate::id::{RecordId, SubjectId};
 use crate::limits::PAGE_RECORDS_MAX;
 use crate::person::{Person, instant};
 use crate::policy::{Collection, CollectionKind, Policy};
-use crate::record::{self, Seen, Stored};
+use crate::record::{self, Ended, Seen, Stored};
 use crate::refusal::Refusal;
 use crate::store::Direction;
 
@@ -50,6 +50,7 @@ struct Reader {
     collection: Collection,
     grant: ReadGrant,
     withheld: Vec<Withheld>,
+    ended: Ended,
 }
 
 impl Reader {
@@ -65,10 +66,13 @@ impl Reader {
         context.purpose.as_deref().ok_or(Refusal::PurposeMissing)?;
         let role = &*context.role(policy)?;
         decision::may_read_any(&collection, role)?;
-        let person = context.person(view, subject)?;
+        let person = context.remains(view, subject)?;
         noted.person(&person, view.now());
-        let Ground { purpose, standing } =
-            context.ground(view, policy, role, &person, &collection)?;
+        let Ground {
+            purpose,
+            standing,
+            ended,
+        } = context.ground(view, policy, role, &person, &collection)?;
         let named = input::named(&collection, options.fields.as_deref())?;
         let grant = decision::read(&collection, role, purpose, named.as_deref(), &standing)?;
         noted.fields = grant.fields().map(|field| (collection.id, field)).collect();
@@ -81,6 +85,7 @@ impl Reader {
             person,
             grant,
             collection,
+            ended,
         })
     }
 
@@ -150,7 +155,8 @@ pub(super) fn single(
     let collection = of_kind(policy, collection, CollectionKind::Single)?;
     let reader = Reader::new(view, policy, context, noted, subject, collection, options)?;
     let single = RecordId::SINGLE;
-    let stored = Stored::load(view, &reader.person, &reader.collection, single)?;
+    let (person, collection) = (&reader.person, &reader.collection);
+    let stored = Stored::load(view, person, collection, single, reader.ended)?;
     let seen = stored
         .map(|stored| reader.view(view, policy, &stored, options.part))
         .transpose()?;
@@ -171,7 +177,8 @@ pub(super) fn one(
 ) -> Result<RecordView, Refusal> {
     let collection = of_kind(policy, collection, CollectionKind::Many)?;
     let reader = Reader::new(view, policy, context, noted, subject, collection, options)?;
-    let stored = Stored::load(view, &reader.person, &reader.collection, record)?;
+    let (person, collection) = (&reader.person, &reader.collection);
+    let stored = Stored::load(view, person, collection, record, reader.ended)?;
     let stored = stored.ok_or(Refusal::NotFound("record"))?;
     reader.view(view, policy, &stored, options.part)
 }
@@ -216,7 +223,15 @@ pub(super) fn list(
     };
     let limit = options.limit.clamp(1, PAGE_RECORDS_MAX);
     let (person, collection) = (&reader.person, &reader.collection);
-    let (records, more) = record::list(view, person, collection, direction, after, limit)?;
+    let (records, more) = record::list(
+        view,
+        person,
+        collection,
+        direction,
+        after,
+        limit,
+        reader.ended,
+    )?;
     let next = match (more, records.last()) {
         (true, Some(last)) => Some(cursor::sealed(memory, view, &query, last.id.as_bytes())),
         _ => None,

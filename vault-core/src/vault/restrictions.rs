@@ -70,54 +70,22 @@ pub struct RestrictionView {
 }
 
 fn step(policy: &Policy, event: RestrictionEvent) -> RestrictionStep {
-    let names = event.collections.iter();
-    // One that the policy has no more is told by its number: a list without it could be an empty one,
-    // which stands for everything.
-    let names = names.map(|id| match policy.collection_by_id(*id) {
-        Some(collection) => collection.name.clone(),
-        None => format!("#{id}"),
-    });
     RestrictionStep {
         ground: event.ground,
-        collections: names.collect(),
+        collections: input::collection_names(policy, &event.collections),
         at: event.at,
         reason: event.reason,
     }
 }
 
-fn admit(
-    view: &dyn View,
-    policy: &Policy,
-    context: &Context,
-    noted: &mut Noted,
-    subject: SubjectId,
-) -> Result<Person, Refusal> {
-    noted.met = Some(subject);
-    let capability = Capability::RestrictionsSet;
-    context.principal.require(policy, capability)?;
-    let person = context.person(view, subject)?;
-    noted.person(&person, view.now());
-    Ok(person)
-}
+const CAPABILITY: Capability = Capability::RestrictionsSet;
 
 fn checked(policy: &Policy, input: &RestrictionInput) -> Result<Vec<u16>, Refusal> {
     let mut errors = Vec::new();
     if let Some(reason) = &input.reason {
         check_text(&mut errors, "/reason", reason, REASON_BYTES_MAX);
     }
-    let mut ids = Vec::new();
-    for (at, name) in input.collections.iter().enumerate() {
-        match policy.collection(name) {
-            Some(collection) => ids.push(collection.id),
-            None => errors.push(input::error(
-                format!("/collections/{at}"),
-                "unknown_collection",
-                "the policy has no such collection",
-            )),
-        }
-    }
-    ids.sort_unstable();
-    ids.dedup();
+    let ids = input::collection_ids(policy, &input.collections, &mut errors);
     match errors.is_empty() {
         true => Ok(ids),
         false => Err(Refusal::Invalid(errors)),
@@ -144,7 +112,7 @@ pub(super) fn put(
     subject: SubjectId,
     input: &RestrictionInput,
 ) -> Result<RestrictionStep, Refusal> {
-    let mut person = admit(txn, policy, context, noted, subject)?;
+    let mut person = context.admit(txn, policy, noted, subject, CAPABILITY)?;
     let collections = checked(policy, input)?;
     let event = RestrictionEvent {
         ground: Some(input.ground),
@@ -166,7 +134,7 @@ pub(super) fn lift(
     noted: &mut Noted,
     subject: SubjectId,
 ) -> Result<RestrictionStep, Refusal> {
-    let mut person = admit(txn, policy, context, noted, subject)?;
+    let mut person = context.admit(txn, policy, noted, subject, CAPABILITY)?;
     let restriction = standing::restriction(txn, &person)?;
     let restriction = restriction.ok_or(Refusal::NotFound("restriction"))?;
     let told = notice::last_about(txn, &person, NoticeAbout::RestrictionLift)?;
@@ -195,7 +163,7 @@ pub(super) fn read(
     noted: &mut Noted,
     subject: SubjectId,
 ) -> Result<RestrictionView, Refusal> {
-    let person = admit(view, policy, context, noted, subject)?;
+    let person = context.admit(view, policy, noted, subject, CAPABILITY)?;
     self::view(view, policy, &person)
 }
 

@@ -1,9 +1,9 @@
 //! What no purpose needs any more: found for one person, and taken away.
 //!
-//! Precedence: what a restriction keeps stays; what one purpose needs stays, whatever the others say;
+//! Precedence: what a hold or a restriction keeps stays; what one purpose needs stays, whatever the others say;
 //! a record's own age (`sweep`) ends it before any of them.
 //!
-//! Source: GDPR Art. 5(1)(e), 17(1)(a) to (c), 18(2).
+//! Source: GDPR Art. 5(1)(e), 17(1)(a) to (c), 17(3), 18(2).
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -20,7 +20,7 @@ use crate::id::{CallId, RecordId};
 use crate::limits::{BLOB_CHUNKS_REMOVED_MAX, FINAL_WITHIN_HOURS};
 use crate::person::{self, Person, keep_destroyed};
 use crate::policy::{Anchor, Collection, LawfulBasis, Policy, Purpose};
-use crate::record::{self, Stored};
+use crate::record::{self, Ended, Stored};
 use crate::refusal::Refusal;
 use crate::retention::{Facts, Need, Times, need};
 use crate::standing::{self, Standing};
@@ -174,7 +174,7 @@ pub(super) fn ending(
     let mut life = Life::of(view, policy, person)?;
     let (mut ending, mut stays) = (Ending::default(), false);
     let passed = record::each(view, person, policy, &mut |collection, stored| {
-        if life.standing.restricts(collection.id) {
+        if life.standing.keeps(collection.id) {
             stays = true;
             return Ok(ControlFlow::Continue(()));
         }
@@ -199,7 +199,9 @@ pub(super) fn ending(
             false => ControlFlow::Continue(()),
         })
     })?;
-    let left = stays || passed > 0 || ending.more || life.standing.restricted();
+    let standing = &life.standing;
+    let kept = standing.restricted() || standing.hold().is_some();
+    let left = stays || passed > 0 || ending.more || kept;
     if !left && !life.has_rows(Table::Uploads)? {
         let need = life.known_until()?;
         ending.person = need.over(now);
@@ -238,7 +240,7 @@ pub(super) fn end(
         let Some(collection) = policy.collection_by_id(id) else {
             continue;
         };
-        let Some(stored) = Stored::load(txn, person, collection, record)? else {
+        let Some(stored) = Stored::load(txn, person, collection, record, Ended::Out)? else {
             continue;
         };
         let version = policy.version();

@@ -15,7 +15,8 @@ use crate::person::{self, Person, instant};
 use crate::policy::{Capability, Policy};
 use crate::record;
 use crate::refusal::{InputError, Refusal};
-use crate::standing::Standing;
+use crate::remains;
+use crate::standing::{self, Standing};
 
 /// A person without a value.
 #[derive(Clone, Debug)]
@@ -24,7 +25,7 @@ pub struct SubjectView {
     pub subject: SubjectId,
     /// Since when.
     pub created_at: Timestamp,
-    /// `active`; an erased person is a refusal.
+    /// `active`, or `erasing` where a legal hold keeps the rest; an erased person is a refusal.
     pub state: &'static str,
     /// Whether processing is restricted.
     pub restricted: bool,
@@ -197,7 +198,7 @@ pub(super) fn view(
     context
         .principal
         .require(policy, Capability::SubjectsView)?;
-    let person = context.person(view, subject)?;
+    let person = context.remains(view, subject)?;
     noted.person(&person, view.now());
     let mut collections = Vec::new();
     for collection in policy.collections() {
@@ -206,12 +207,14 @@ pub(super) fn view(
             records: record::count(view, &person, collection.id)?,
         });
     }
+    let standing = Standing::of(view, &person)?;
+    let pending = standing.hold().is_some_and(|hold| hold.erasure.is_some());
     Ok(SubjectView {
         subject,
         created_at: instant(person.row(view)?.created_at),
-        state: "active",
-        restricted: Standing::of(view, &person)?.restricted(),
-        held: false,
+        state: if pending { "erasing" } else { "active" },
+        restricted: standing.restricted(),
+        held: standing.hold().is_some(),
         collections,
     })
 }
@@ -338,7 +341,8 @@ impl Vault {
         )
     }
 
-    /// Erases a person and returns the receipt: once this has returned, the keys are gone.
+    /// Erases a person and returns the receipt: once this has returned, the keys are gone. What a legal
+    /// hold keeps stays, under new keys, until it is released; the receipt names it.
     ///
     /// # Errors
     ///
@@ -364,8 +368,13 @@ impl Vault {
                 context
                     .principal
                     .require(policy, Capability::SubjectsErase)?;
-                let person = context.person(txn, subject)?;
-                let receipt = person::erase(txn, &person)?;
+                let person = context.remains(txn, subject)?;
+                let receipt = match standing::hold(txn, &person)? {
+                    Some(hold) if remains::any(txn, &person, &hold)? => {
+                        remains::erase(txn, policy, person, hold)?
+                    }
+                    _ => person::erase(txn, &person)?,
+                };
                 noted.receipt = Some((receipt.id, receipt.body_sha256));
                 Ok((receipt.id, receipt.document))
             },

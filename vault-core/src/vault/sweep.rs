@@ -13,9 +13,10 @@ use super::retention::{self, Ending};
 use super::rotation::renews_marks;
 use crate::answer;
 use crate::clock::hour_of;
-use crate::commit::{Txn, View};
+use crate::commit::{Snapshot, Txn, View};
 use crate::id::SubjectId;
 use crate::keys::keyset::{Compartment, Keyset};
+use crate::keys::shred::ShredError;
 use crate::limits::{
     BLOB_CHUNKS_REMOVED_MAX, FINAL_WITHIN_HOURS, REKEY_AFTER_HOURS, SWEEP_COMMITS_MAX,
     SWEEP_LEAVES_MAX, SWEEP_PEOPLE_MAX, SWEEP_ROWS_MAX,
@@ -25,6 +26,7 @@ use crate::policy::Policy;
 use crate::record;
 use crate::refusal::Refusal;
 use crate::rotation::{MARK, Mark, Step};
+use crate::standing::Standing;
 use crate::store::{Direction, KeyRange, Table, WriteTx};
 
 /// How long the index may name the leaves that a removal touched before it is built anew.
@@ -103,8 +105,9 @@ impl Vault {
                     entry,
                     keyset,
                 };
-                let records = record::ended(&snapshot, &person, usize::MAX)?.len();
-                let mut keys = over(&policy, &person, hour_of(snapshot.now()));
+                let standing = Standing::of(&snapshot, &person)?;
+                let records = record::ended(&snapshot, &person, &standing, usize::MAX)?.len();
+                let mut keys = over(&policy, &person, &standing, hour_of(snapshot.now()));
                 keys.extend(dirty(&snapshot, &person, Sweep::All)?);
                 keys.sort_by_key(|key| (key.number, key.period));
                 keys.dedup();
@@ -123,8 +126,7 @@ impl Vault {
                 due.people_whole += u64::from(ending.whole());
             }
             due.purposes = named(&policy, &purposes);
-            let state = snapshot.state();
-            due.index = state.index_stale_since.is_some() || state.rebuild_from.is_some();
+            due.index = index_due(&snapshot, Sweep::All);
             from = next;
         }
         Ok(due)
@@ -160,16 +162,11 @@ impl Vault {
         let more = self.sweep_orphans()? || more;
         let more = self.sweep_uploads()? || more;
         let snapshot = self.snapshot()?;
-        let now = snapshot.now().as_millisecond();
-        let state = snapshot.state().clone();
+        let (due, renews) = (index_due(&snapshot, which), renews_marks(&snapshot));
         drop(snapshot);
-        let wait = match which {
-            Sweep::Due => INDEX_STALE_MILLISECONDS,
-            Sweep::All => 0,
-        };
-        let stale = state.index_stale_since.is_some_and(|at| at + wait <= now);
-        if stale || state.rebuild_from.is_some() {
-            return Ok(self.rebuild_index_step()? || more);
+        if due {
+            // Behind a building of new keys comes the one that the erasures meanwhile wait for.
+            return Ok(self.rebuild_index_step()? || renews || more);
         }
         Ok(more)
     }
@@ -256,13 +253,14 @@ impl Vault {
             if asks {
                 ending = retention::ending(&snapshot, &policy, &person, usize::MAX)?;
             }
+            let standing = Standing::of(&snapshot, &person)?;
             if ending.any()
                 || !dirty(&snapshot, &person, which)?.is_empty()
-                || !record::ended(&snapshot, &person, 1)?.is_empty()
-                || !over(&policy, &person, hour_of(snapshot.now())).is_empty()
+                || !record::ended(&snapshot, &person, &standing, 1)?.is_empty()
+                || !over(&policy, &person, &standing, hour_of(snapshot.now())).is_empty()
             {
                 wanting.push((subject, asks));
-                if ending.overdue || overdue(&snapshot, &policy, &person)? {
+                if ending.overdue || overdue(&snapshot, &policy, &person, &standing)? {
                     self.rounds.found_overdue();
                 }
             }
@@ -320,7 +318,10 @@ impl Vault {
                 let generation = keys.open_placement(keys.index_set(), txn.entropy());
                 txn.create_index(generation);
                 txn.replace_system(keys);
-                txn.state_mut().rebuild_from = Some([0; 16]);
+                let state = txn.state_mut();
+                state.rebuild_from = Some([0; 16]);
+                // What is removed from here on touches a leaf of this building too, and waits for the next.
+                state.index_stale_since = None;
                 return Ok(true);
             };
             if renews_marks(txn) {
@@ -335,7 +336,13 @@ impl Vault {
             let set = txn.system().index_set();
             let (people, next) = txn.walk_people(from, REBUILD_LEAVES)?;
             for (subject, entry) in people {
-                let keyset = Keyset::load(txn.vault(), txn, &entry)?;
+                let keyset = match Keyset::load(txn.vault(), txn, &entry) {
+                    Ok(keyset) => keyset,
+                    // Nobody reads anything of theirs by it. The pass over people says so, and a rotation,
+                    // which is not to wait for this building for ever, counts them.
+                    Err(ShredError::Damaged) => continue,
+                    Err(error) => return Err(error.into()),
+                };
                 let person = Person {
                     subject,
                     entry,
@@ -353,14 +360,25 @@ impl Vault {
                     keys.keep_placement(new);
                     txn.replace_system(keys);
                     txn.drop_index(old);
-                    let state = txn.state_mut();
-                    state.rebuild_from = None;
-                    state.index_stale_since = None;
+                    txn.state_mut().rebuild_from = None;
                 }
             }
             Ok(next.is_some())
         })
     }
+}
+
+/// Whether a step towards another building of the index is to be taken. One of new keys is the rotation's own,
+/// which somebody may have paused; but what a receipt says goes before a pause.
+fn index_due(snapshot: &Snapshot, which: Sweep) -> bool {
+    let renews = renews_marks(snapshot);
+    let wait = match which {
+        Sweep::All if !renews => 0,
+        _ => INDEX_STALE_MILLISECONDS,
+    };
+    let (state, now) = (snapshot.state(), snapshot.now().as_millisecond());
+    let stale = state.index_stale_since.is_some_and(|at| at + wait <= now);
+    stale || (state.rebuild_from.is_some() && !renews)
 }
 
 /// What one pass over people has before it.
@@ -390,8 +408,8 @@ fn named(policy: &Policy, purposes: &BTreeMap<u16, (u64, u64)>) -> Vec<PurposeDu
     named.collect()
 }
 
-/// Compartments whose every record has ended: their key can go.
-fn over(policy: &Arc<Policy>, person: &Person, now: u32) -> Vec<Compartment> {
+/// Compartments whose every record has ended: their key can go, unless the collection is kept.
+fn over(policy: &Arc<Policy>, person: &Person, standing: &Standing, now: u32) -> Vec<Compartment> {
     let keys = person.keyset.keys.iter().map(|dek| dek.compartment);
     let ended = keys.filter(|compartment| {
         if compartment.number == Compartment::ANSWERS {
@@ -401,7 +419,7 @@ fn over(policy: &Arc<Policy>, person: &Person, now: u32) -> Vec<Compartment> {
             .number
             .checked_sub(16)
             .and_then(|id| policy.collection_by_id(id));
-        let Some(collection) = collection else {
+        let Some(collection) = collection.filter(|one| !standing.keeps(one.id)) else {
             return false;
         };
         match (record::period_hours(collection), &collection.retention) {
@@ -416,10 +434,15 @@ fn over(policy: &Arc<Policy>, person: &Person, now: u32) -> Vec<Compartment> {
 
 /// Whether something of this person has waited longer than was promised: an old value for its new
 /// key, or a period that is over for the end of its key.
-fn overdue(view: &dyn View, policy: &Arc<Policy>, person: &Person) -> Result<bool, Refusal> {
+fn overdue(
+    view: &dyn View,
+    policy: &Arc<Policy>,
+    person: &Person,
+    standing: &Standing,
+) -> Result<bool, Refusal> {
     let promised = u32::try_from(FINAL_WITHIN_HOURS).expect("a day");
     let by = hour_of(view.now()).saturating_sub(promised);
-    if !over(policy, person, by).is_empty() {
+    if !over(policy, person, standing, by).is_empty() {
         return Ok(true);
     }
     let range = KeyRange::prefix(person.entry.handle.as_bytes());
@@ -473,7 +496,8 @@ fn sweep_person(
             return Ok(false);
         }
     }
-    let records = record::ended(txn, &person, SWEEP_ROWS_MAX)?;
+    let standing = Standing::of(txn, &person)?;
+    let records = record::ended(txn, &person, &standing, SWEEP_ROWS_MAX)?;
     for (collection, id) in &records {
         record::remove_rows(txn, &person, *collection, *id, &mut budget)?;
     }
@@ -484,7 +508,7 @@ fn sweep_person(
     }
     // Rows that are left for the next pass are opened then, to find the blobs in them.
     let ended = match records.len() < SWEEP_ROWS_MAX {
-        true => over(policy, &person, hour_of(txn.now())),
+        true => over(policy, &person, &standing, hour_of(txn.now())),
         false => Vec::new(),
     };
     if !ended.is_empty() {

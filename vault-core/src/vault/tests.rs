@@ -7,14 +7,19 @@ mod copies;
 mod demands;
 mod demands_imported;
 mod ended;
+mod holds;
 mod honey;
 mod imports;
 mod journal_first;
 mod operating;
+mod pruned;
 mod restored;
 mod retention;
 mod rotation;
+mod rotation_damage;
 mod rotation_deep;
+mod rotation_rekey;
+mod rotation_sweep;
 
 use std::sync::Arc;
 

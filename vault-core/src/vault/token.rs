@@ -17,7 +17,7 @@ use crate::policy::{Capability, KEYHOLDER, Policy, RIGHTS, RestrictedUse, Role};
 use crate::refusal::Refusal;
 use crate::session;
 
-const KEYHOLDER_MAY: [Capability; 11] = [
+const KEYHOLDER_MAY: [Capability; 12] = [
     Capability::ApiKeysManage,
     Capability::AuditRead,
     Capability::BackupsManage,
@@ -26,6 +26,7 @@ const KEYHOLDER_MAY: [Capability; 11] = [
     Capability::PolicyRead,
     Capability::RetentionRun,
     Capability::SubjectsErase,
+    Capability::HoldsManage,
     Capability::SubjectsLookup,
     Capability::SubjectsView,
     Capability::VaultLock,

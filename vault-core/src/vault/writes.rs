@@ -16,8 +16,9 @@ use crate::id::{RecordId, SubjectId};
 use crate::limits::{APPEND_RECORDS_MAX, FINAL_WITHIN_HOURS, INPUT_ERRORS_MAX};
 use crate::person::{Person, keep_destroyed};
 use crate::policy::{Collection, CollectionKind, Policy};
-use crate::record::{self, Outcome, Stored};
+use crate::record::{self, Ended, Outcome, Stored};
 use crate::refusal::Refusal;
+use crate::standing::Standing;
 
 fn written(outcome: &Outcome, now: Timestamp) -> Written {
     let single = outcome.id == RecordId::SINGLE;
@@ -49,11 +50,15 @@ pub(super) fn check_revision(
     }
 }
 
+/// Why nothing is taken out of a held collection, legal claims or not.
+pub(super) const NOT_REMOVED: &str = "nothing is removed before the hold is released";
+
 /// A writer who has been let in, with what is to be written.
 struct Writer<'p> {
     person: Person,
     body: input::Body<'p>,
     grant: decision::WriteGrant,
+    ended: Ended,
 }
 
 /// The checks of a write up to purpose and basis, in the order that the API fixes.
@@ -75,11 +80,17 @@ fn writer<'p>(
     context.corrects(policy)?;
     let person = context.person(txn, subject)?;
     noted.person(&person, txn.now());
-    let Ground { purpose, standing } =
-        context.ground_to_change(txn, policy, role, &person, collection)?;
+    let Ground {
+        purpose,
+        standing,
+        ended,
+    } = context.ground_to_change(txn, policy, role, &person, collection)?;
     let body = input::body(policy, collection, body, base);
     let (set, removed) = (&body.set, &body.removed);
     let grant = decision::write(collection, role, purpose, set, removed, &standing)?;
+    if !removed.is_empty() {
+        decision::unheld(collection, &standing, NOT_REMOVED)?;
+    }
     if !set.is_empty() {
         context.gate(txn, policy, &person)?;
     }
@@ -91,6 +102,7 @@ fn writer<'p>(
         person,
         body,
         grant,
+        ended,
     })
 }
 
@@ -125,8 +137,9 @@ pub(super) fn patch(
         mut person,
         body,
         grant,
+        ended,
     } = writer(txn, policy, context, noted, subject, &collection, body, "")?;
-    let stored = Stored::load(txn, &person, &collection, record)?;
+    let stored = Stored::load(txn, &person, &collection, record, ended)?;
     if kind == CollectionKind::Many && stored.is_none() {
         return Err(Refusal::NotFound("record"));
     }
@@ -205,6 +218,7 @@ pub(super) fn append(
         mut person,
         body,
         grant,
+        ended: _,
     }) = ready.next()
     else {
         return Ok(ids);
@@ -235,8 +249,10 @@ pub(super) fn delete(
 ) -> Result<Written, Refusal> {
     let collection = input::collection(policy, collection)?.clone();
     let none = Map::new();
-    let Writer { mut person, .. } =
-        writer(txn, policy, context, noted, subject, &collection, none, "")?;
+    let Writer {
+        mut person, ended, ..
+    } = writer(txn, policy, context, noted, subject, &collection, none, "")?;
+    decision::unheld(&collection, &Standing::of(txn, &person)?, NOT_REMOVED)?;
     let role = context.role(policy)?;
     let all = collection
         .fields
@@ -248,7 +264,7 @@ pub(super) fn delete(
             collection.name
         )));
     }
-    let stored = Stored::load(txn, &person, &collection, record)?;
+    let stored = Stored::load(txn, &person, &collection, record, ended)?;
     let stored = stored.ok_or(Refusal::NotFound("record"))?;
     check_revision(Some(&stored), if_match)?;
     record::remove(txn, &mut person, &collection, &stored)?;

@@ -71,6 +71,7 @@ fn said(replay: &Replay) -> Vec<u8> {
         withdrawn,
         objections,
         restrictions,
+        holds,
         revoked_tokens,
         cut,
         signers: _,
@@ -96,7 +97,7 @@ fn said(replay: &Replay) -> Vec<u8> {
         json!([handle(of), all.collect::<Vec<_>>()])
     });
     assert!(
-        objections.is_empty() && restrictions.is_empty(),
+        objections.is_empty() && restrictions.is_empty() && holds.is_empty(),
         "no vector of a whole ledger has any"
     );
     let all = json!({

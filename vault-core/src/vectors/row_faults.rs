@@ -1,7 +1,9 @@
 //! Rows that are none, each by the fault that its form alone can have.
 
 use super::demands;
-use super::rows::{NOW, blob, entry, event, happened, inner, leaf, policy, session, system, token};
+use super::rows::{
+    NOW, blob, entry, event, happened, hold, inner, leaf, policy, session, system, token,
+};
 use crate::answer::AnswerRow;
 use crate::commit::State;
 use crate::person::SubjectRow;
@@ -29,6 +31,7 @@ pub(super) fn faults() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let subject = row::encode(&subject);
     let last = |bytes: &[u8], byte: u8| [&bytes[..bytes.len() - 1], &[byte]].concat();
     let state = row::encode(&State::default());
+    let hold = serde_json::to_vec(&hold()).expect("an event");
     let event = serde_json::to_vec(&event()).expect("a JSON form");
     let policy = replaced(&row::encode(&policy()), b"contract", b"whatever");
     let system = row::encode(&system());
@@ -52,7 +55,7 @@ pub(super) fn faults() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         (
             "LedgerEntry",
             "an event of no kind",
-            replaced(&row::encode(&happened(4)), &[4, 7, 7], &[7, 7, 7]),
+            replaced(&row::encode(&happened(4)), &[4, 7, 7], &[8, 7, 7]),
         ),
         ("Blob", "a media type with capitals", blob(1, "Image/JPEG")),
         (
@@ -105,6 +108,16 @@ pub(super) fn faults() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             replaced(&token, &[1, 2, 2, 2, 2], &[2, 2, 2, 2, 2]),
         ),
         ("PolicyRow", "a basis that is none", policy),
+        (
+            "hold",
+            "a ground that is none",
+            replaced(&hold, b"legal_claims", b"legal_clamps"),
+        ),
+        (
+            "hold",
+            "a day that is none",
+            replaced(&hold, b"2027-01-31", b"2027-02-31"),
+        ),
         (
             "event",
             "a state that is none",

@@ -20,11 +20,11 @@ use crate::keys::slots::{SlotKind, SlotTarget};
 use crate::keys::system::SystemKeys;
 use crate::parsers::FORMS;
 use crate::person::{SubjectRow, Tombstone};
-use crate::policy::{Draft, RestrictionGround};
+use crate::policy::{Draft, HoldGround, RestrictionGround};
 use crate::record::{Meta, MetaRow};
 use crate::row;
 use crate::session::SessionRow;
-use crate::standing::ObjectionState;
+use crate::standing::{HoldEvent, HoldState, ObjectionState, PendingErasure};
 use crate::vault::{PolicyRow, RotationRow, Stage, TokenRow};
 
 pub(super) const ROWS: Set = Set {
@@ -60,6 +60,24 @@ name = { type = "name", category = "user.name", purposes = ["support"] }
 
 /// 2026-11-25T12:00:00Z in milliseconds.
 pub(super) const NOW: i64 = 1_795_608_000_000;
+
+pub(super) fn hold() -> HoldEvent {
+    let at = jiff::Timestamp::from_millisecond(NOW).expect("in range");
+    HoldEvent {
+        state: HoldState::Placed,
+        ground: HoldGround::LegalClaims,
+        collections: vec![2, 300],
+        by: "legal".into(),
+        approver: Some("B. Example".into()),
+        reason: Some("a matter".into()),
+        review_at: jiff::civil::date(2027, 1, 31),
+        at,
+        erasure: Some(PendingErasure {
+            at,
+            receipt: ReceiptId::from_bytes([8; 16]),
+        }),
+    }
+}
 
 pub(super) fn entry() -> Entry {
     Entry {
@@ -259,10 +277,26 @@ pub(super) fn happened(kind: usize) -> LedgerEntry {
             ground: None,
             collections: Vec::new(),
         },
+        LedgerEvent::Held {
+            handle,
+            state: HoldState::Placed,
+            ground: HoldGround::LegalClaims,
+            collections: vec![2, 300],
+            review_at: "2027-01-31".into(),
+            erasure: Some((NOW, ReceiptId::from_bytes([8; 16]))),
+        },
+        LedgerEvent::Held {
+            handle,
+            state: HoldState::Released,
+            ground: HoldGround::LegalObligation,
+            collections: Vec::new(),
+            review_at: "2027-01-31".into(),
+            erasure: None,
+        },
     ];
     LedgerEntry {
         at: NOW,
-        event: events.into_iter().nth(kind).expect("one of eight"),
+        event: events.into_iter().nth(kind).expect("one of ten"),
     }
 }
 
@@ -325,6 +359,10 @@ pub(super) fn inner() -> Vec<u8> {
     std::iter::once(1).chain(keys).collect()
 }
 
+fn json_bytes<T: serde::Serialize>(event: &T) -> Vec<u8> {
+    serde_json::to_vec(event).expect("a JSON form")
+}
+
 fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let answer = |body: &[u8]| Answer {
         operation: 3,
@@ -371,13 +409,15 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         step_total: 301,
         row_table: 5,
         row_after: vec![7; 8],
+        unindexed: 252,
+        unsought: 2,
+        damaged: 70_000,
     };
     let mut refused = event();
     refused.state = ConsentState::Refused;
     refused.notice = json!("2026-11");
     let mut withdrawn = event();
     withdrawn.state = ConsentState::Withdrawn;
-    let json_bytes = |event: &ConsentEvent| serde_json::to_vec(event).expect("a JSON form");
     let entries = vec![entry().encode(), short_entry().encode()];
     let values: Vec<(u16, Vec<u8>)> = vec![(1, b"envelope".to_vec()), (260, vec![0xff; 251])];
     let fresh = MetaRow {
@@ -492,6 +532,16 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             "a restriction lifted",
             bytes(row::encode(&happened(7))),
         ),
+        (
+            "LedgerEntry",
+            "a hold under which somebody was erased",
+            bytes(row::encode(&happened(8))),
+        ),
+        (
+            "LedgerEntry",
+            "a hold released",
+            bytes(row::encode(&happened(9))),
+        ),
         ("MetaRow", "every member", bytes(row::encode(&meta()))),
         ("MetaRow", "fresh", bytes(row::encode(&fresh))),
         ("PolicyRow", "version 7", bytes(row::encode(&policy()))),
@@ -535,6 +585,19 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             bytes(row::encode(&plain)),
         ),
         ("Tombstone", "epoch 9", bytes(row::encode(&tombstone))),
+        ("hold", "placed", json_bytes(&hold())),
+        (
+            "hold",
+            "released",
+            json_bytes(&HoldEvent {
+                state: HoldState::Released,
+                collections: Vec::new(),
+                approver: None,
+                reason: None,
+                erasure: None,
+                ..hold()
+            }),
+        ),
         ("event", "given", json_bytes(&event())),
         ("event", "refused", json_bytes(&refused)),
         ("event", "withdrawn", json_bytes(&withdrawn)),

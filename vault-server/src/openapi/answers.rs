@@ -43,6 +43,8 @@ const MORE: &[(&str, &[Code])] = &[
             Code::Overloaded,
         ],
     ),
+    ("put_hold", &[Code::Conflict]),
+    ("release_hold", &[Code::TooLarge]),
     ("lift_restriction", &[Code::Conflict, Code::TooLarge]),
     ("end_objection", &[Code::TooLarge]),
     ("put_contract_end", &[Code::Conflict, Code::PurposeDenied]),
@@ -120,6 +122,16 @@ const MORE: &[(&str, &[Code])] = &[
 ];
 /// Answered from what is at hand, without reading a header.
 const PLAIN: [&str; 5] = ["docs", "healthz", "openapi", "problems", "readyz"];
+/// What has to do with somebody who is erased but for what a legal hold keeps, too.
+const OF_WHAT_IS_HELD: [&str; 7] = [
+    "erase_subject",
+    "export_subject",
+    "put_hold",
+    "read_access",
+    "read_hold",
+    "release_hold",
+    "view_subject",
+];
 /// POST that changes nothing on the disk.
 const ASKING: [&str; 6] = [
     "end_keyholder",
@@ -193,7 +205,7 @@ pub(super) fn authenticated(operation: &Value) -> bool {
 /// The codes of an operation.
 fn codes(path: &str, method: &str, operation: &Value) -> Vec<Code> {
     use Code::{
-        AnchorUnavailable, Conflict, ConsentRequired, DiskFull, Erased, IdempotencyMismatch,
+        AnchorUnavailable, Conflict, ConsentRequired, DiskFull, Erased, Held, IdempotencyMismatch,
         Internal, Invalid, Locked, Malformed, NoLawfulBasis, NotFound, NoticeRequired, NoticeStale,
         OutcomeUnknown, Overloaded, PreconditionFailed, PurposeDenied, PurposeMissing, RateLimited,
         Restricted, RoleDenied, TooLarge, Unauthenticated, UnsupportedMediaType,
@@ -238,6 +250,10 @@ fn codes(path: &str, method: &str, operation: &Value) -> Vec<Code> {
     );
     add(path.contains('{'), &[NotFound]);
     add(path.contains("{s}"), &[Erased]);
+    add(
+        path.contains("{s}") && !OF_WHAT_IS_HELD.contains(&id),
+        &[Held],
+    );
     let many = path.starts_with("/v1/records/");
     add(values, &[PurposeMissing, PurposeDenied]);
     add(values && method != "delete", &[ConsentRequired]);

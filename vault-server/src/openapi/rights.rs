@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use vault_core::limits::{LABEL_BYTES_MAX, REASON_BYTES_MAX};
-use vault_core::policy::RestrictionGround;
+use vault_core::policy::{HoldGround, RestrictionGround};
 
 use super::schemas::text;
 
@@ -26,9 +26,29 @@ fn ground() -> Value {
     json!({"type": "string", "enum": grounds})
 }
 
+fn hold_ground() -> Value {
+    let grounds: Vec<_> = HoldGround::ALL.iter().map(|one| one.name()).collect();
+    json!({"type": "string", "enum": grounds})
+}
+
+fn receipt() -> Value {
+    json!({"type": "string", "pattern": "^rcp_[0-9a-hjkmnp-tv-z]{26}$"})
+}
+
 /// Constraints by name of the schema.
 pub(super) fn overlays() -> Value {
     json!({
+        "HeldPerson": {"properties": {"ground": hold_ground()}},
+        "HoldRequest": {"properties": {
+            "ground": hold_ground(),
+            "reason": {"type": ["string", "null"], "minLength": 1, "maxLength": REASON_BYTES_MAX},
+            "approver": {"type": ["string", "null"], "minLength": 1, "maxLength": LABEL_BYTES_MAX},
+        }},
+        "HoldStep": {"properties": {
+            "ground": hold_ground(),
+            "state": {"type": "string", "enum": ["placed", "released"]},
+        }},
+        "PendingErasure": {"properties": {"receipt": receipt()}},
         "Notice": {"properties": {"sha256": hash(), "version": {"type": "integer", "minimum": 1}}},
         "NoticeShown": {"properties": {"about": about(), "sha256": hash()}},
         "NoticeShownRequest": {"properties": {

@@ -158,7 +158,7 @@ fn overlays() -> Value {
             "expires_in": {"type": ["integer", "null"], "minimum": 1, "maximum": SESSION_SECONDS_MAX, "default": SESSION_SECONDS_DEFAULT},
         }},
         "StatusView": {"properties": {"state": {"type": "string", "enum": ["open", "locked"]}, "vault": id("vlt")}},
-        "SubjectView": {"properties": {"subject": id("sub"), "state": {"type": "string", "enum": ["active"]}}},
+        "SubjectView": {"properties": {"subject": id("sub"), "state": {"type": "string", "enum": ["active", "erasing"]}}},
         "UnlockRequest": {"oneOf": one_secret},
         "Written": {"properties": {"record": record()}},
     });

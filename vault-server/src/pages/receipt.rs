@@ -93,7 +93,12 @@ fn instant(value: &Value) -> String {
 
 fn summary(body: &Value) -> String {
     let when = instant(&body["time"]);
+    let rest = body["kept"].as_array().is_some_and(|kept| !kept.is_empty());
     match body["scope"].as_str() {
+        Some("person") if rest => format!(
+            "On {when} everything that this vault held of one person was destroyed for good, but for what the law \
+             keeps."
+        ),
         Some("person") => {
             format!(
                 "On {when} everything that this vault held of one person was destroyed for good."
@@ -105,7 +110,11 @@ fn summary(body: &Value) -> String {
 }
 
 fn scope(body: &Value) -> String {
+    let rest = body["kept"].as_array().is_some_and(|kept| !kept.is_empty());
     match body["scope"].as_str() {
+        Some("person") if rest => {
+            "A person, with their look-up entries and all their records but those below.".to_owned()
+        }
         Some("person") => {
             "A person, with all their records, consents and look-up entries.".to_owned()
         }
@@ -123,7 +132,7 @@ fn compartment(number: u64) -> String {
     match number {
         0 => "the person's identity and sessions".to_owned(),
         1 => "records without an age limit".to_owned(),
-        2 => "consents and withdrawals".to_owned(),
+        2 => "consents and withdrawals, objections, restrictions, holds and notices".to_owned(),
         3 => "remembered answers".to_owned(),
         16.. => format!("records of collection {} (kept by age)", number - 16),
         _ => format!("compartment {number}"),
@@ -244,8 +253,34 @@ fn said(value: &Value) -> String {
     }
 }
 
+/// What a member of `kept` says: records that a legal hold keeps, or the proof of what was said.
+fn kept_part(part: &Value) -> String {
+    let law = word(&part["law"]);
+    let ground = match part["ground"].as_str() {
+        Some("legal_claims") => "for legal claims",
+        Some("legal_obligation") => "because a law demands it",
+        Some("evidence") => "as proof of what the person said and was told",
+        _ => return said(part),
+    };
+    let Some(collection) = part["collection"].as_str() else {
+        let what = part["compartment"].as_u64().map(compartment);
+        return format!("{}, {ground} ({law})", what.unwrap_or_default());
+    };
+    format!(
+        "{} records of “{collection}”, {ground} ({law}), under new keys and for no other use, until the hold is \
+         released; to be looked at by {}",
+        part["records"].as_u64().unwrap_or_default(),
+        word(&part["review_at"])
+    )
+}
+
 fn kept(value: &Value) -> Markup {
-    let all: Vec<String> = value.as_array().into_iter().flatten().map(said).collect();
+    let all: Vec<String> = value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(kept_part)
+        .collect();
     html! {
         @if all.is_empty() {
             p { "Nothing of the person's data was kept." }
@@ -324,6 +359,21 @@ pub(super) mod tests {
             text.contains("Not final yet: 1 backup of keys is left"),
             "{text}"
         );
+        let mut partial = example();
+        partial["body"]["kept"] = json!([
+            {"collection": "orders", "records": 3, "ground": "legal_claims", "law": "Art. 17(3)(e) GDPR",
+                "review_at": "2030-01-31"},
+            {"compartment": 2, "ground": "evidence", "law": "Art. 5(2) GDPR"},
+        ]);
+        let partial = self::html(&partial, None, None);
+        for said in [
+            "but for what the law",
+            "3 records of “orders”, for legal claims (Art. 17(3)(e) GDPR)",
+            "2030-01-31",
+            "holds and notices, as proof",
+        ] {
+            assert!(partial.contains(said), "{said} in {partial}");
+        }
         let gone = json!({"state": "final", "final_at": "2026-12-20T12:00:00Z"});
         let later = html(&held, None, Some(&gone));
         assert!(

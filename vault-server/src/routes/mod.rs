@@ -16,6 +16,7 @@ mod contract;
 pub(crate) mod contracts;
 pub(crate) mod evidence;
 pub(crate) mod export;
+pub(crate) mod holds;
 pub(crate) mod import;
 mod jobs;
 pub(crate) mod key_slots;
@@ -28,7 +29,7 @@ mod records;
 pub(crate) mod restrictions;
 pub(crate) mod sessions;
 pub(crate) mod state;
-mod statement;
+pub(crate) mod statement;
 pub(crate) mod subjects;
 
 use axum::Router;
@@ -90,6 +91,8 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
             restrictions::put,
             restrictions::lift
         ))
+        .routes(routes!(holds::read, holds::put, holds::release))
+        .routes(routes!(holds::list))
         .routes(routes!(contracts::list))
         .routes(routes!(contracts::put, contracts::resume))
         .routes(routes!(notices::current))

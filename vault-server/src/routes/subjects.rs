@@ -105,7 +105,7 @@ pub(crate) struct SubjectView {
     /// When the person was made.
     #[schema(format = DateTime)]
     created_at: String,
-    /// Such as `active`.
+    /// `active`, or `erasing` where a legal hold keeps the rest of somebody who is erased.
     state: &'static str,
     /// Whether processing is restricted (Art. 18).
     restricted: bool,

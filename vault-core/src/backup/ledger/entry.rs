@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ReceiptId, RecordId, RowHandle, TokenId};
-use crate::policy::RestrictionGround;
-use crate::standing::ObjectionState;
+use crate::policy::{HoldGround, RestrictionGround};
+use crate::standing::{HoldState, ObjectionState};
 
 /// One entry: what happened, and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,5 +74,21 @@ pub enum LedgerEvent {
         ground: Option<RestrictionGround>,
         /// Of which collections; of all, where there is none.
         collections: Vec<u16>,
+    },
+    /// A person's data are held so from now on.
+    Held {
+        /// Whose.
+        handle: RowHandle,
+        /// Whether a hold stands.
+        state: HoldState,
+        /// Why.
+        ground: HoldGround,
+        /// Of which collections; of all, where there is none.
+        collections: Vec<u16>,
+        /// Until when somebody has to look whether it is still needed: `2027-01-31`.
+        review_at: String,
+        /// Milliseconds since 1970 at which everything else of the person was erased, and what stands for
+        /// that; `None` where it was not.
+        erasure: Option<(i64, ReceiptId)>,
     },
 }

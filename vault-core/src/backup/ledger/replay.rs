@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{LedgerEntry, LedgerEvent};
 use crate::audit::signer::Signers;
 use crate::id::{ReceiptId, RecordId, RowHandle, TokenId};
-use crate::standing::{ObjectionEvent, RestrictionEvent};
+use crate::standing::{HoldEvent, ObjectionEvent, PendingErasure, RestrictionEvent};
 
 /// Where a copy ends in the middle of a frame, as a copying that was broken off leaves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +50,8 @@ pub struct Replay {
     pub objections: BTreeMap<RowHandle, BTreeMap<u16, ObjectionEvent>>,
     /// How the data of people are restricted.
     pub restrictions: BTreeMap<RowHandle, RestrictionEvent>,
+    /// How the data of people are held.
+    pub holds: BTreeMap<RowHandle, HoldEvent>,
     /// API keys that open nothing any more.
     pub revoked_tokens: BTreeSet<TokenId>,
     /// Copies that were broken off.
@@ -120,6 +122,34 @@ impl Replay {
                     reason: None,
                 };
                 self.restrictions.insert(handle, event);
+            }
+            LedgerEvent::Held {
+                handle,
+                state,
+                ground,
+                collections,
+                review_at,
+                erasure,
+            } => {
+                let erasure = match erasure {
+                    Some((at, receipt)) => Some(PendingErasure {
+                        at: Timestamp::from_millisecond(at).ok()?,
+                        receipt,
+                    }),
+                    None => None,
+                };
+                let event = HoldEvent {
+                    state,
+                    ground,
+                    collections,
+                    by: String::new(),
+                    approver: None,
+                    reason: None,
+                    review_at: review_at.parse().ok()?,
+                    at,
+                    erasure,
+                };
+                self.holds.insert(handle, event);
             }
         }
         Some(())

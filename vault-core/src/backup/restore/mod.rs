@@ -97,7 +97,7 @@ pub(crate) fn fill(
     initialise(store, place.roots, vault, system, &state, &mut |_| Ok(()))
         .map_err(|_| BackupError::Store(StoreError::Aborted))?;
     let placement = system.placements.first().expect("one, of the new place");
-    let reading = Reading::new(open, replay, now, placement)?;
+    let reading = Reading::new(open, replay, placement)?;
     let (mut blocks, between, waiting) = Blocks::sides();
     let mut restored = Restored::default();
     std::thread::scope(|scope| {

@@ -4,8 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, SyncSender};
 
-use jiff::Timestamp;
-
 use super::writer::{Block, Blocks, Work};
 use crate::backup::bundle::{Bundle, Rows};
 use crate::backup::error::BackupError;
@@ -13,7 +11,6 @@ use crate::backup::ledger::Replay;
 use crate::backup::open::{self, Counts, Missing};
 use crate::backup::read::{Found, OpenSource, People};
 use crate::backup::verify::{Tell, keyset_of, missing_keys};
-use crate::clock::hour_of;
 use crate::consent;
 use crate::crypto::{Secret, sha256};
 use crate::entropy::{Entropy, OsEntropy};
@@ -21,14 +18,14 @@ use crate::events::{self, Topic};
 use crate::keys::keyset::{PersonEntry, people_tag};
 use crate::keys::system::{Placement, index_entry};
 use crate::limits::RESTORE_BUNDLE_BYTES;
-use crate::person::dirty_key;
+use crate::person::nameless_row;
+use crate::rotation;
 use crate::store::Table;
 
 /// By what is decided who comes back, and with what.
 pub(super) struct Reading<'a> {
     open: &'a OpenSource,
     replay: &'a Replay,
-    now: Timestamp,
     placement: &'a Placement,
     missing: Missing,
     /// The set of look-up keys that the backup was made under.
@@ -49,13 +46,11 @@ impl<'a> Reading<'a> {
     pub(super) fn new(
         open: &'a OpenSource,
         replay: &'a Replay,
-        now: Timestamp,
         placement: &'a Placement,
     ) -> Result<Self, BackupError> {
         Ok(Self {
             open,
             replay,
-            now,
             placement,
             missing: missing_keys(open)?,
             set: open.system.index_set(),
@@ -123,7 +118,7 @@ impl<'a> Reading<'a> {
         out: &mut Blocks,
         totals: &mut Totals,
     ) -> Result<(), BackupError> {
-        let (manifest, replay, now) = (&self.open.source.manifest, self.replay, self.now);
+        let (manifest, replay) = (&self.open.source.manifest, self.replay);
         let vault = manifest.vault;
         let entropy: &mut dyn Entropy = &mut OsEntropy;
         let mut keyset = keyset_of(manifest, &found.keyset)?;
@@ -135,6 +130,8 @@ impl<'a> Reading<'a> {
         if let Some(gone) = replay.keys.get(&found.handle) {
             keyset.keys.retain(|dek| !gone.contains(&dek.number));
         }
+        let hold = replay.holds.get(&found.handle);
+        let remains = hold.is_some_and(|hold| hold.erasure.is_some());
         let removed_before = totals.counts.removed;
         let mut next: BTreeMap<u16, u32> = BTreeMap::new();
         let mut collections: BTreeSet<u16> = BTreeSet::new();
@@ -155,6 +152,13 @@ impl<'a> Reading<'a> {
                 if let (Table::RecordMeta, Some([a, b])) = (table, key.get(16..18)) {
                     collections.insert(u16::from_be_bytes([*a, *b]));
                 }
+                if remains && table == Table::Subjects {
+                    let row = nameless_row(vault, found.handle, &keyset, value);
+                    let what = "a person's own row is not of its form";
+                    let row =
+                        row.ok_or_else(|| BackupError::damaged(manifest.object("keys"), what))?;
+                    return out.row(table, key, &row);
+                }
                 out.row(table, key, value)
             },
         )?;
@@ -162,14 +166,14 @@ impl<'a> Reading<'a> {
             return Ok(());
         }
         if totals.counts.removed > removed_before {
-            // What was removed lies in older copies under keys that live on with what was not.
-            let hour = hour_of(now).to_be_bytes();
-            let compartments: BTreeSet<_> = keyset.keys.iter().map(|dek| dek.compartment).collect();
-            for compartment in compartments {
-                let key = dirty_key(&found.handle, compartment);
-                // Among those that the backup had.
-                out.change(Table::Dirty, key.to_vec(), Some(hour.to_vec()))?;
-            }
+            // What was removed lies in older copies under keys that live on with what was not: the sweeper
+            // makes new ones for everything. Among the marks that the backup had.
+            let (key, value) = rotation::begun(found.handle, &keyset);
+            out.change(Table::Dirty, key, Some(value))?;
+        }
+        if remains {
+            // Nobody finds them any more.
+            keyset.lookups.clear();
         }
         if let Some(removed) = replay.removed.get(&found.handle) {
             // Nor may the index lead to somebody by what was in a record that is gone.
@@ -206,7 +210,7 @@ impl<'a> Reading<'a> {
             *sequence += 1;
             totals.withdrawn += 1;
         }
-        // How an objection or a restriction stands is told whatever this backup knows of it.
+        // How an objection, a restriction or a hold stands is told whatever this backup knows of it.
         let objections = replay.objections.get(&found.handle).into_iter().flatten();
         let objections = objections.map(|(purpose, event)| {
             let topic = Topic::Objection(*purpose);
@@ -215,14 +219,16 @@ impl<'a> Reading<'a> {
         let restriction = replay.restrictions.get(&found.handle);
         let restriction =
             restriction.map(|event| (Topic::Restriction, serde_json::to_value(event)));
-        for (topic, event) in restriction.into_iter().chain(objections) {
+        let hold = hold.map(|event| (Topic::Hold, serde_json::to_value(event)));
+        let demands = restriction.into_iter().chain(hold).chain(objections);
+        for (topic, event) in demands {
             let sequence = next.entry(topic.number()).or_default();
             let row = event.ok().and_then(|event| {
                 let place = (topic, *sequence);
                 events::row_of(vault, &entry, &mut keyset, place, &event, entropy)
             });
             let Some((key, value)) = row else {
-                let what = "an objection or a restriction has no room in the keyset";
+                let what = "an objection, a restriction or a hold has no room in the keyset";
                 return Err(BackupError::damaged(manifest.object("keys"), what));
             };
             out.change(Table::Consents, key.to_vec(), Some(value))?;

@@ -49,13 +49,16 @@ fn find(
     let (collection, field, _) = place.find(policy)?;
     let role = &*context.role(policy)?;
     decision::may_read_any(collection, role)?;
-    let person = context.person(snapshot, place.subject)?;
+    let person = context.remains(snapshot, place.subject)?;
     noted.person(&person, snapshot.now());
-    let Ground { purpose, standing } =
-        context.ground(snapshot, policy, role, &person, collection)?;
+    let Ground {
+        purpose,
+        standing,
+        ended,
+    } = context.ground(snapshot, policy, role, &person, collection)?;
     let grant = decision::content(collection, role, purpose, field, &standing)?;
     noted.fields.push((collection.id, field.id));
-    let stored = Stored::load(snapshot, &person, collection, place.record())?;
+    let stored = Stored::load(snapshot, &person, collection, place.record(), ended)?;
     let missing = match place.record {
         Some(_) => "record",
         None => "blob",

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 
 use super::call::Ground;
 use super::reads::etag;
-use super::writes::{check_revision, final_by};
+use super::writes::{NOT_REMOVED, check_revision, final_by};
 use super::{Call, Vault, Written, input};
 use crate::blob;
 use crate::commit::View;
@@ -121,11 +121,15 @@ impl Vault {
             context.corrects(policy)?;
             let mut person = context.person(txn, place.subject)?;
             noted.person(&person, txn.now());
-            let Ground { purpose, standing } =
-                context.ground_to_change(txn, policy, role, &person, collection)?;
+            let Ground {
+                purpose,
+                standing,
+                ended,
+            } = context.ground_to_change(txn, policy, role, &person, collection)?;
+            decision::unheld(collection, &standing, NOT_REMOVED)?;
             let grant = decision::write(collection, role, purpose, &[], &[field], &standing)?;
             noted.fields.push((collection.id, field.id));
-            let stored = Stored::load(txn, &person, collection, place.record())?;
+            let stored = Stored::load(txn, &person, collection, place.record(), ended)?;
             let stored = stored.filter(|stored| stored.holds(field.id));
             let stored = stored.ok_or(Refusal::NotFound("blob"))?;
             check_revision(Some(&stored), if_match.as_deref())?;

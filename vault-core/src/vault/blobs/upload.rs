@@ -75,12 +75,15 @@ impl Admission {
         context.corrects(policy)?;
         let person = context.person(view, subject)?;
         noted.person(&person, view.now());
-        let Ground { purpose, standing } =
-            context.ground_to_change(view, policy, role, &person, collection)?;
+        let Ground {
+            purpose,
+            standing,
+            ended,
+        } = context.ground_to_change(view, policy, role, &person, collection)?;
         let grant = decision::write(collection, role, purpose, &[field], &[], &standing)?;
         context.gate(view, policy, &person)?;
         noted.fields.push((collection.id, field.id));
-        let stored = Stored::load(view, &person, collection, self.place.record())?;
+        let stored = Stored::load(view, &person, collection, self.place.record(), ended)?;
         if self.place.record.is_some() && stored.is_none() {
             return Err(Refusal::NotFound("record"));
         }

@@ -242,6 +242,8 @@ impl<'p> Admitted<'p> {
     fn may_change(&self, standing: &Standing) -> Result<WriteGrant, Refusal> {
         let claimed = self.context.restricted_use;
         decision::unrestricted(self.collection, &self.role, standing, claimed)?;
+        let kept = "many records are not changed or destroyed at once before the hold is released";
+        decision::unheld(self.collection, standing, kept)?;
         decision::write(
             self.collection,
             &self.role,

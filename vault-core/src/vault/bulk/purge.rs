@@ -147,6 +147,7 @@ impl Vault {
                 about: &digest,
                 opening: ("records_sha256", hex(&digest)),
                 destroyed: destroyed.collect(),
+                kept: Vec::new(),
                 epochs,
                 more: vec![("collection", json!(collection)), ("records", json!(count))],
             };

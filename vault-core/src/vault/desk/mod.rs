@@ -228,7 +228,9 @@ impl<'a, 't> Desk<'a, 't> {
         let person = match self.context.person(view, subject) {
             Ok(person) => person,
             // Whoever is gone is the call's to find out.
-            Err(Refusal::NotFound(_) | Refusal::Erased { .. }) => return Ok(None),
+            Err(Refusal::NotFound(_) | Refusal::Erased { .. } | Refusal::Held(_)) => {
+                return Ok(None);
+            }
             Err(refusal) => return Err(refusal),
         };
         let Some(name) = once.name(&self.context.principal) else {

@@ -42,7 +42,7 @@ fn look(
 ) -> Result<Begun, Refusal> {
     let any = [Capability::SubjectsExport];
     context.principal.require_own(policy, &any)?;
-    let person = context.person(snapshot, subject)?;
+    let person = context.remains(snapshot, subject)?;
     noted.person(&person, snapshot.now());
     let role = &*context.role(policy)?;
     let applied_at = admin::policy_applied_at(snapshot, policy.version())?;
@@ -89,7 +89,8 @@ fn look(
         let mut fields = collection.fields.iter();
         fields.any(|field| role.view(collection.id, field.id) == Sight::Full)
     });
-    head.identity = sees.then_some((row.channel, row.user));
+    // Of somebody who is erased but for what is held nobody knows it any more.
+    head.identity = (sees && !row.channel.is_empty()).then_some((row.channel, row.user));
     if input.right == Right::Access {
         consents(snapshot, policy, &person, &mut head)?;
         head.objections = objections::all(snapshot, policy, &person)?;

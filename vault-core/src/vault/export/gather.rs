@@ -13,8 +13,10 @@ use crate::policy::{Collection, Policy, Role};
 use crate::record::{self, Seen, Stored};
 use crate::refusal::Refusal;
 use crate::schema::FieldType;
+use crate::standing::Standing;
 use crate::store::Direction;
 use crate::vault::access::{self, Access, AccessAbout};
+use crate::vault::call::ended;
 
 /// Records that are opened at a time: each may be a megabyte.
 const RECORDS_AT_A_TIME: usize = 8;
@@ -57,8 +59,10 @@ impl Export {
     ) -> Result<Stretch, Refusal> {
         let ascending = Direction::Ascending;
         let limit = RECORDS_AT_A_TIME;
-        let (records, more) =
-            record::list(snapshot, person, collection, ascending, spot.after, limit)?;
+        let ended = ended(&Standing::of(snapshot, person)?, collection);
+        let (records, more) = record::list(
+            snapshot, person, collection, ascending, spot.after, limit, ended,
+        )?;
         let next = match (more, records.last()) {
             (true, Some(last)) => Some(Spot {
                 after: Some(last.id),
@@ -347,7 +351,8 @@ impl Export {
         let head = &self.head.collections[of.collection];
         let collection = collection(policy, head)?;
         let field = head.fields[of.field].id;
-        let Some(stored) = Stored::load(snapshot, person, collection, of.record)? else {
+        let ended = ended(&Standing::of(snapshot, person)?, collection);
+        let Some(stored) = Stored::load(snapshot, person, collection, of.record, ended)? else {
             return Ok(None);
         };
         let blob = content(snapshot, person, role, collection, field, &stored)?;

@@ -396,7 +396,7 @@ impl Vault {
             context
                 .principal
                 .require_own(&policy, &[Capability::SubjectsExport])?;
-            let person = context.person(&snapshot, subject)?;
+            let person = context.remains(&snapshot, subject)?;
             if policy.version() != export.policy_version {
                 return Err(Refusal::Conflict(
                     "another policy is in force by now; export again".into(),

@@ -35,7 +35,8 @@ use crate::rotation::{self, Budget, Cursor, Step};
 
 pub(crate) use state::RotationRow;
 pub use state::{
-    KeyView, KeysView, Onwards, RootRotated, RotationState, RotationView, Stage, SystemKeyView,
+    DamagedRow, KeyView, KeysView, Onwards, RootRotated, RotationState, RotationView, Stage,
+    SystemKeyView, SystemKeysView,
 };
 
 pub(super) use index::renews_marks;
@@ -87,7 +88,7 @@ impl Vault {
             move |txn, policy, context, noted| {
                 noted.met = Some(subject);
                 context.principal.require(policy, Capability::KeysManage)?;
-                let person = context.person(txn, subject)?;
+                let person = context.remains(txn, subject)?;
                 noted.person(&person, txn.now());
                 rotation::step(txn, subject, 0, None, &mut Budget::whole())
             },
@@ -269,7 +270,7 @@ impl Vault {
             match row.stage {
                 Stage::Ended => return Ok(row),
                 Stage::People => self.rotate_leaf(&row)?,
-                Stage::Index => self.rotate_index(&row)?,
+                Stage::Index => self.rotate_index()?,
                 Stage::Marks => self.drop_old_marks()?,
                 Stage::Count => self.count_old_rows()?,
                 Stage::Rows => match self.rotate_rows(&row)? {
@@ -388,7 +389,7 @@ impl Vault {
             |snapshot, policy, context, noted| {
                 noted.met = Some(subject);
                 context.principal.require(policy, Capability::KeysManage)?;
-                let person = context.person(snapshot, subject)?;
+                let person = context.remains(snapshot, subject)?;
                 noted.person(&person, snapshot.now());
                 Ok(person)
             },

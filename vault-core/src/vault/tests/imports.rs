@@ -148,6 +148,56 @@ fn lines_that_are_sent_again_with_another_key_are_written_once() {
 }
 
 #[test]
+fn under_the_gate_lines_with_values_wait_for_the_notice_and_people_and_consents_do_not() {
+    let bench = Bench::of(&format!("{SAMPLE}\n[notice]\ngate = \"before_write\"\n"));
+    let bot = bench.role("bot");
+    let consent = ImportLine {
+        what: ImportWhat::Consent {
+            purpose: "newsletter".into(),
+            state: crate::consent::ConsentState::Given,
+            notice: json!("v1"),
+            choice: None,
+            message_id: None,
+        },
+        ..line(2, "messages", json!({}))
+    };
+    let lines = [line(1, "messages", json!({"text": "one"})), consent];
+    let send = |name: &str| {
+        let sent = bench.vault.import(&call(&bot, None), &batch(name, &lines));
+        let sent = sent.unwrap();
+        let written: Vec<u64> = sent.written.iter().map(|line| line.line).collect();
+        let refused: Vec<_> = sent
+            .errors
+            .into_iter()
+            .map(|one| (one.line, one.code))
+            .collect();
+        (written, refused)
+    };
+    let refused = || (vec![2], vec![(1, "notice_required".to_owned())]);
+    assert_eq!(send("a"), refused());
+    assert!(texts(&bench, &bot).is_empty());
+    let notice = bench.vault.notice(None).unwrap();
+    let shown = NoticeInput {
+        about: crate::notice::NoticeAbout::Processing,
+        version: Some(notice.version),
+        language: notice.language,
+        channel: None,
+        sha256: notice.sha256,
+        acknowledged: false,
+    };
+    let ann = bench.vault.lookup_channel(&call(&bot, None), "web", "ann");
+    let told = bench
+        .vault
+        .record_notice(&call(&bot, None), ann.unwrap(), shown);
+    told.unwrap();
+    // The same import is answered as before; another one is decided anew.
+    assert_eq!(send("a"), refused());
+    bench.clock.advance((IMPORT_IDLE_SECONDS + 1) * 1_000);
+    assert_eq!(send("b"), (vec![1, 2], vec![]));
+    assert_eq!(texts(&bench, &bot), ["one"]);
+}
+
+#[test]
 fn what_a_caller_names_its_own_calls_by_is_no_name_of_an_import() {
     let bench = bench();
     let bot = bench.role("bot");

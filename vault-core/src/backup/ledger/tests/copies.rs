@@ -11,8 +11,8 @@ use crate::audit::signer::Signers;
 use crate::crypto::Secret;
 use crate::entropy::SeededEntropy;
 use crate::id::{ReceiptId, RowHandle, TokenId, VaultId};
-use crate::policy::RestrictionGround;
-use crate::standing::ObjectionState;
+use crate::policy::{HoldGround, RestrictionGround};
+use crate::standing::{HoldState, ObjectionState};
 use crate::store::{MemoryStore, Store};
 
 const VAULT: VaultId = VaultId::from_bytes([6; 16]);
@@ -70,6 +70,14 @@ fn events() -> Vec<LedgerEvent> {
             handle: handle(3),
             ground: Some(RestrictionGround::Unlawful),
             collections: vec![1, 300],
+        },
+        LedgerEvent::Held {
+            handle: handle(3),
+            state: HoldState::Placed,
+            ground: HoldGround::LegalClaims,
+            collections: vec![1, 300],
+            review_at: "2027-01-31".into(),
+            erasure: None,
         },
     ]
 }
@@ -152,8 +160,11 @@ fn damaged_at(result: Result<Replay, LedgerError>) -> u64 {
 fn a_copy_says_what_is_gone_since_a_backup_and_until_when_it_is_complete() {
     let written = Written::of(&events());
     let replay = read(&written.bytes()).unwrap();
-    assert_eq!(replay.position, 7);
-    assert_eq!(replay.complete_until, at(BEGIN + 6_000 + LATER));
+    assert_eq!(replay.position, 8);
+    assert_eq!(replay.complete_until, at(BEGIN + 7_000 + LATER));
+    let hold = &replay.holds[&handle(3)];
+    assert!(hold.covers(300) && !hold.covers(2));
+    assert_eq!((hold.erasure, hold.at), (None, at(BEGIN + 7_000)));
     let erased = &replay.erased[&handle(1)];
     assert_eq!((erased.subject_sha256, erased.epoch), ([1; 32], 1));
     assert_eq!(erased.at, at(BEGIN));
@@ -172,14 +183,15 @@ fn a_copy_says_what_is_gone_since_a_backup_and_until_when_it_is_complete() {
     let since = read_with(&[("copy", &written.bytes())], 2, 3).unwrap();
     assert_eq!(
         (since.position, since.complete_until),
-        (7, replay.complete_until)
+        (8, replay.complete_until)
     );
     assert!(since.erased.is_empty() && since.removed.is_empty() && since.keys.is_empty());
     assert_eq!((since.withdrawn.len(), since.revoked_tokens.len()), (1, 1));
     assert_eq!((since.objections.len(), since.restrictions.len()), (1, 1));
-    let none = read_with(&[("copy", &written.bytes())], 2, 7).unwrap();
+    assert_eq!(since.holds.len(), 1);
+    let none = read_with(&[("copy", &written.bytes())], 2, 8).unwrap();
     assert!(none.withdrawn.is_empty() && none.revoked_tokens.is_empty());
-    assert!(none.objections.is_empty() && none.restrictions.is_empty());
+    assert!(none.objections.is_empty() && none.restrictions.is_empty() && none.holds.is_empty());
     // A ledger that ends before the backup says nothing of what came after it.
     let short = read_with(&[("copy", &written.bytes())], 2, 8);
     let expected = matches!(

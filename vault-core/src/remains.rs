@@ -1,0 +1,116 @@
+//! What is left of a person whose erasure a legal hold keeps from its end: everything that is not held is
+//! destroyed at once, and what is held goes under keys that are new.
+//!
+//! Knows nothing of who asked, or of who may read what is left.
+//!
+//! Source: GDPR Art. 17(3)(b) and (e).
+
+use serde_json::{Value, json};
+
+use crate::backup::ledger::LedgerEvent;
+use crate::commit::{Txn, View};
+use crate::id::ReceiptId;
+use crate::keys::keyset::Compartment;
+use crate::person::{self, Erasure, Person, Receipt};
+use crate::policy::Policy;
+use crate::record;
+use crate::refusal::Refusal;
+use crate::rotation;
+use crate::standing::{self, HoldEvent, PendingErasure};
+use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
+
+/// Notes how a hold stands, so that no backup undoes it.
+pub(crate) fn keep_hold(txn: &mut Txn<'_>, person: &Person, hold: &HoldEvent) {
+    let HoldEvent {
+        state,
+        ground,
+        collections,
+        // Words and names of people: the ledger outlives the person.
+        by: _,
+        approver: _,
+        reason: _,
+        review_at,
+        at: _,
+        erasure,
+    } = hold;
+    txn.keep_in_ledger(LedgerEvent::Held {
+        handle: person.entry.handle,
+        state: *state,
+        ground: *ground,
+        collections: collections.clone(),
+        review_at: review_at.to_string(),
+        erasure: erasure.map(|erasure| (erasure.at.as_millisecond(), erasure.receipt)),
+    });
+}
+
+/// Whether a hold keeps anything of a person: one over collections in which they have nothing does not.
+pub(crate) fn any(view: &dyn View, person: &Person, hold: &HoldEvent) -> Result<bool, Refusal> {
+    let kept = record::count_kept(view, person, &|collection| hold.covers(collection))?;
+    Ok(!kept.is_empty())
+}
+
+/// Destroys everything of a person but the records that are held, and the proof of what they said and
+/// were told: rows, look-up values, sessions, answers, who they are on which channel. What is left is sealed
+/// under new keys in the same commit, and the old ones go together with the KEK, so that nothing waits.
+/// Done again it destroys nothing but the keys of the time before, and stands for the same.
+pub(crate) fn erase(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    mut person: Person,
+    mut hold: HoldEvent,
+) -> Result<Receipt, Refusal> {
+    let id = ReceiptId::generate(txn.entropy());
+    let epochs = txn.epochs();
+    let destroyed = person::destroyed(&person);
+    let handle = person.entry.handle;
+    for lookup in std::mem::take(&mut person.keyset.lookups) {
+        txn.shred_index(lookup.set, &lookup.mark, handle);
+    }
+    let (_, left) = record::remove_others(txn, &person, &|collection| hold.covers(collection))?;
+    let range = KeyRange::prefix(handle.as_bytes());
+    for table in [Table::Sessions, Table::Answers] {
+        for key in txn.keys(table, &range, Direction::Ascending, usize::MAX)? {
+            txn.delete(table, &key)?;
+        }
+    }
+    person::forget_identity(txn, &mut person)?;
+    if hold.erasure.is_none() {
+        let at = txn.now();
+        hold.at = at;
+        hold.erasure = Some(PendingErasure { at, receipt: id });
+        standing::append_hold(txn, &mut person, &hold)?;
+    }
+    keep_hold(txn, &person, &hold);
+    rotation::whole(txn, &mut person)?;
+    txn.revoke(person.subject);
+    let erasure = Erasure {
+        scope: "person",
+        about: person.subject.as_bytes(),
+        opening: ("subject", person.subject.to_string()),
+        destroyed,
+        kept: kept(policy, &hold, &left),
+        epochs,
+        more: Vec::new(),
+    };
+    erasure.receipt(txn, id)
+}
+
+/// What was not erased, and under which law.
+fn kept(policy: &Policy, hold: &HoldEvent, left: &record::Counted) -> Vec<Value> {
+    let records = left.iter().map(|(id, records)| {
+        let name = policy.collection_by_id(*id).map(|one| one.name.clone());
+        json!({
+            "collection": name.unwrap_or_else(|| id.to_string()),
+            "records": records,
+            "ground": hold.ground.name(),
+            "law": hold.ground.law(),
+            "review_at": hold.review_at.to_string(),
+        })
+    });
+    let proof = json!({
+        "compartment": Compartment::CONSENTS.number,
+        "ground": "evidence",
+        "law": "Art. 5(2) GDPR",
+    });
+    records.chain([proof]).collect()
+}
