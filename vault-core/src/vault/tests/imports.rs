@@ -366,7 +366,7 @@ fn what_is_wrong_is_told_with_its_collection() {
 #[test]
 fn lines_that_are_sent_again_with_as_much_wrong_as_can_be_are_written_once() {
     let bench = bench();
-    let bot = bench.role("bot");
+    let bot = bench.role("clerk");
     let names = ["first", "second", "third", "fourth"];
     let wrong: Map<String, Value> = names
         .into_iter()
