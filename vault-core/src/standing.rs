@@ -43,6 +43,13 @@ impl ObjectionState {
             Self::Ended => "ended",
         }
     }
+
+    /// What `text` names.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let all = [Self::Pending, Self::Upheld, Self::Overridden, Self::Ended];
+        all.into_iter().find(|state| state.name() == text)
+    }
 }
 
 /// One step of an objection.

@@ -6,6 +6,7 @@ mod backups;
 mod children;
 mod copies;
 mod demands;
+mod demands_imported;
 mod ended;
 mod holds;
 mod honey;
