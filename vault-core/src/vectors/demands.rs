@@ -5,7 +5,7 @@ use super::rows::NOW;
 use crate::contract::ContractEvent;
 use crate::notice::{NoticeAbout, NoticeShown};
 use crate::policy::RestrictionGround;
-use crate::standing::{ObjectionEvent, ObjectionState, RestrictionEvent};
+use crate::standing::{AgeEvent, ObjectionEvent, ObjectionState, RestrictionEvent};
 
 type Vector = (&'static str, &'static str, Vec<u8>);
 
@@ -47,6 +47,14 @@ fn notice(about: NoticeAbout, version: u32, channel: Option<&str>) -> Vec<u8> {
     })
 }
 
+fn age(of_age_on: &str, guardian: Option<&str>) -> Vec<u8> {
+    json(&AgeEvent {
+        of_age_on: of_age_on.parse().expect("a day"),
+        guardian: guardian.map(str::to_owned),
+        at: at(),
+    })
+}
+
 fn contract(ended_at: Option<jiff::Timestamp>) -> Vec<u8> {
     json(&ContractEvent { ended_at, at: at() })
 }
@@ -58,6 +66,8 @@ pub(super) fn demands() -> Vec<Vector> {
     let (objects, restricts, shown) = ("ObjectionEvent", "RestrictionEvent", "NoticeShown");
     let told = notice(NoticeAbout::Processing, 251, Some("web"));
     vec![
+        ("AgeEvent", "a child's", age("2029-01-15", None)),
+        ("AgeEvent", "with a guardian", age("2029-01-15", Some("answered"))),
         ("ContractEvent", "ended", contract(Some(at()))),
         ("ContractEvent", "runs again", contract(None)),
         (shown, "of processing", told),
@@ -109,6 +119,13 @@ pub(super) fn faults() -> Vec<Fault> {
     let restriction = restriction(Some(RestrictionGround::Claims), &[7]);
     let notice = notice(NoticeAbout::RestrictionLift, 0, None);
     vec![
+        (
+            "AgeEvent",
+            "a day that is none",
+            age("2029-01-15", None),
+            b"01-15",
+            b"02-30",
+        ),
         (
             "ObjectionEvent",
             "a state that is none",
