@@ -193,12 +193,12 @@ fn a_copy_says_what_is_gone_since_a_backup_and_until_when_it_is_complete() {
     assert!(none.withdrawn.is_empty() && none.revoked_tokens.is_empty());
     assert!(none.objections.is_empty() && none.restrictions.is_empty() && none.holds.is_empty());
     // A ledger that ends before the backup says nothing of what came after it.
-    let short = read_with(&[("copy", &written.bytes())], 2, 8);
+    let short = read_with(&[("copy", &written.bytes())], 2, 9);
     let expected = matches!(
         short,
         Err(LedgerError::Short {
-            position: 7,
-            wanted: 8
+            position: 8,
+            wanted: 9
         })
     );
     assert!(expected, "{short:?}");
