@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -14,6 +14,7 @@ use vault_core::detect::Kind;
 use vault_core::id::{ReceiptId, SubjectId, TokenId};
 use vault_core::policy::{HoldGround, Period};
 use vault_server::cors::{EXPECTED, Origins};
+use vault_server::publication::TextForm;
 use vault_server::rollback::Accepted;
 
 use crate::secret::SecretKind;
@@ -201,6 +202,15 @@ pub(crate) enum Command {
     /// command goes on where it was stopped, and writes nothing twice.
     #[command(after_help = examples::IMPORT)]
     Import(ImportArguments),
+    /// What the public is told, from the policy: print it, or check what was published
+    ///
+    /// Made from the policy in force, or from a file with --policy, and then no vault is needed. The server
+    /// answers the same at /privacy.
+    #[command(after_help = examples::NOTICE)]
+    Notice(NoticeArguments),
+    /// The records of processing (Art. 30(1)), from the policy
+    #[command(after_help = examples::ROPA)]
+    Ropa(RopaArguments),
     /// What has expired: drop it now
     #[command(subcommand, after_help = examples::RETENTION)]
     Retention(RetentionCommand),
@@ -441,6 +451,80 @@ pub(crate) struct TokenArguments {
     /// Bind it to people on this channel; may stand several times
     #[arg(long = "channel", value_name = "CHANNEL")]
     pub(crate) channels: Vec<String>,
+}
+
+/// Whose words are printed.
+#[derive(Args, Debug)]
+pub(crate) struct PolicySource {
+    /// A policy file instead of the policy in force
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    /// A language of the controller's; the first of them without it
+    #[arg(long, value_name = "LANG")]
+    pub(crate) lang: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct NoticeArguments {
+    #[command(flatten)]
+    pub(crate) source: PolicySource,
+    /// In which form
+    #[arg(long, value_enum, default_value_t = StatementFormat::Md)]
+    pub(crate) format: StatementFormat,
+    /// Print nothing: say whether this file, as --format md printed it, is what the policy says; else exit code 1
+    #[arg(long, value_name = "FILE", conflicts_with = "format")]
+    pub(crate) check: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RopaArguments {
+    #[command(flatten)]
+    pub(crate) source: PolicySource,
+    /// In which form
+    #[arg(long, value_enum, default_value_t = RecordsFormat::Md)]
+    pub(crate) format: RecordsFormat,
+}
+
+/// Forms of the statement.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum StatementFormat {
+    /// Markdown
+    Md,
+    /// A page
+    Html,
+    /// That of the HTTP API
+    Json,
+}
+
+impl StatementFormat {
+    pub(crate) fn form(self) -> TextForm {
+        match self {
+            Self::Md => TextForm::Markdown,
+            Self::Html => TextForm::Html,
+            Self::Json => TextForm::Json,
+        }
+    }
+}
+
+/// Forms of the records of processing.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum RecordsFormat {
+    /// Markdown
+    Md,
+    /// A line for each data item of each purpose
+    Csv,
+    /// That of the HTTP API
+    Json,
+}
+
+impl RecordsFormat {
+    pub(crate) fn form(self) -> TextForm {
+        match self {
+            Self::Md => TextForm::Markdown,
+            Self::Csv => TextForm::Csv,
+            Self::Json => TextForm::Json,
+        }
+    }
 }
 
 #[derive(Args, Debug)]

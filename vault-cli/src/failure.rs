@@ -224,40 +224,13 @@ impl From<Refusal> for Failure {
         {
             findings.push(format!("receipt {receipt}"));
         }
-        let mut failure = Self::of_code(code_of(&refusal), what);
+        let mut failure = Self::of_code(refusal.code(), what);
         if refusal.is_damage() {
             failure.exit = Exit::Damaged;
             failure.help = NO_DAMAGE_REPAIR.into();
         }
         failure.findings = findings;
         failure
-    }
-}
-
-/// The code that the HTTP API gives a refusal (API.md), so that both backends fail alike.
-fn code_of(refusal: &Refusal) -> &'static str {
-    match refusal {
-        Refusal::Ambiguous => "ambiguous",
-        Refusal::AnchorUnavailable => "anchor_unavailable",
-        Refusal::Conflict(_) => "conflict",
-        Refusal::ConsentRequired { .. } => "consent_required",
-        Refusal::DiskFull => "disk_full",
-        Refusal::Erased { .. } => "erased",
-        Refusal::IdempotencyMismatch => "idempotency_mismatch",
-        Refusal::Invalid(_) => "invalid",
-        Refusal::Locked => "locked",
-        Refusal::NoLawfulBasis { .. } => "no_lawful_basis",
-        Refusal::NotFound(_) => "not_found",
-        Refusal::OutcomeUnknown => "outcome_unknown",
-        Refusal::Overloaded => "overloaded",
-        Refusal::PreconditionFailed => "precondition_failed",
-        Refusal::PurposeDenied(_) => "purpose_denied",
-        Refusal::PurposeMissing => "purpose_missing",
-        Refusal::RoleDenied(_) => "role_denied",
-        Refusal::TooLarge(_) => "too_large",
-        Refusal::Unauthenticated => "unauthenticated",
-        // The enum may grow (it is non-exhaustive); an unknown refusal is reported as a defect.
-        _ => "internal",
     }
 }
 
@@ -273,10 +246,26 @@ impl Failure {
                 Exit::Locked,
                 "unlock it: restart `vault-cli serve` with --passphrase-file FILE, or POST /v1/unlock from the same machine",
             ),
-            "role_denied" | "purpose_denied" | "no_lawful_basis" | "notice_required"
-            | "consent_required" => (
+            "role_denied" | "purpose_denied" => (
                 Exit::Refused,
                 "use a token of a role that may do this (`vault-cli policy show` lists them)",
+            ),
+            "consent_required" => (
+                Exit::Refused,
+                "ask the person, and record the yes with PUT /v1/subjects/{s}/consents/{purpose}; without one do without the data",
+            ),
+            "no_lawful_basis" => (
+                Exit::Refused,
+                "do not use the person's data for this purpose: they objected to it; only taking that back (DELETE /v1/subjects/{s}/objections/{purpose}) changes it",
+            ),
+            "notice_required" | "notice_stale" => (
+                Exit::Refused,
+                "show the person the notice of GET /v1/notices/current, record that with POST /v1/subjects/{s}/notices, and repeat; an import leaves the people there, for whom it can be recorded",
+            ),
+            "restricted" => (
+                Exit::Refused,
+                "wait until the restriction is lifted or the objection decided: GET /v1/subjects/{s}/restriction and …/objections say which stands. \
+                 What the policy allows all the same (`restricted_use`) is a call with the header Vault-Restricted-Use",
             ),
             "not_found" => (
                 Exit::Failed,
@@ -339,6 +328,54 @@ mod tests {
             let failure: Failure = failure;
             assert_eq!(failure.exit, exit, "{}", failure.what);
             assert!(failure.help.len() > 10, "{}", failure.what);
+        }
+        // A refusal of a kind that a rule of the policy makes is not one of the role: another token helps nobody.
+        let another = Failure::from(Refusal::RoleDenied("no".into())).help;
+        let notice = || {
+            Box::new(vault_core::statement::Notice {
+                version: 1,
+                language: "en".into(),
+                languages: vec!["en".into()],
+                text: String::new(),
+                sha256: [0; 32],
+            })
+        };
+        let gates: [(Refusal, &str, &str); 5] = [
+            (
+                Refusal::ConsentRequired {
+                    purpose: "news".into(),
+                },
+                "consent_required",
+                "/consents/",
+            ),
+            (
+                Refusal::NoLawfulBasis {
+                    purpose: "news".into(),
+                },
+                "no_lawful_basis",
+                "/objections/",
+            ),
+            (
+                Refusal::NoticeRequired(notice()),
+                "notice_required",
+                "/v1/notices/current",
+            ),
+            (
+                Refusal::NoticeStale(notice()),
+                "notice_stale",
+                "/v1/notices/current",
+            ),
+            (
+                Refusal::Restricted("kept".into()),
+                "restricted",
+                "Vault-Restricted-Use",
+            ),
+        ];
+        for (refusal, code, way) in gates {
+            let failure = Failure::from(refusal);
+            assert_eq!((failure.exit, &*failure.code), (Exit::Refused, code));
+            assert!(failure.help.contains(way), "{code}: {}", failure.help);
+            assert_ne!(failure.help, another);
         }
         let held: Failure = OpenError::Held(PathBuf::from("v")).into();
         assert!(held.help.contains("--server URL --token-file"));

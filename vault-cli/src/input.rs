@@ -17,6 +17,8 @@ const LOOKUP_BYTES_MAX: usize = 16 * 1024;
 
 /// Longest receipt, in bytes: a body, an entry and at most 64 hashes take a tenth of it.
 const RECEIPT_BYTES_MAX: usize = 1 << 20;
+/// Longest published statement: that of a policy at all of its limits is shorter.
+const STATEMENT_BYTES_MAX: usize = 16 << 20;
 
 /// Longest file of certificates, in bytes: a bundle of all public authorities has a quarter of it.
 const PEM_BYTES_MAX: usize = 1 << 20;
@@ -75,6 +77,11 @@ impl LookUp {
 /// The policy in `path`; `-` is standard input.
 pub(crate) fn read_policy(path: &Path) -> Result<String, Failure> {
     read_text(path, POLICY_BYTES_MAX)
+}
+
+/// A published statement, to be compared.
+pub(crate) fn read_statement(path: &Path) -> Result<String, Failure> {
+    read_text(path, STATEMENT_BYTES_MAX)
 }
 
 /// Somebody's words in a file, without the line end behind them; `-` is standard input.

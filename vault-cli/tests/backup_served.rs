@@ -132,7 +132,26 @@ fn the_commands_of_the_guide_work_through_the_server_and_name_it_nothing() {
         let ran = shell(bench.root.path(), &line.replace("/srv/vault", "v"));
         assert_eq!(ran.code, 0, "{line}: {}{}", ran.out, ran.err);
     }
-    assert_eq!(list()["backups"].as_array().unwrap().len(), 2);
+    // On its directory, too, what a server holds is asked of it, also where the configuration there names the target:
+    // the registry and the schedule, and a signature that is checked without a key being given.
+    let listed = list();
+    assert_eq!(listed["backups"].as_array().unwrap().len(), 2);
+    assert!(listed["schedule"]["next_due_at"].is_string(), "{listed}");
+    let verified = bench.on(&["backup", "verify"]).json();
+    assert_eq!(
+        (&verified["backups"], &verified["signature"]),
+        (&json!(2), &json!("checked"))
+    );
+    // What opens it, and a target that is named, are read here.
+    let opened = bench
+        .on(&["backup", "verify", "--identity", "identity.txt"])
+        .json();
+    assert!(
+        opened["verified"][0]["opened"]["people"].is_number(),
+        "{opened}"
+    );
+    let named = bench.on(&["backup", "list", "--from", "b"]).json();
+    assert!(named["backups"][0]["finished_at"].is_string() && named["schedule"].is_null());
     // What is the configuration's alone is no command's.
     let refused = |args: &[&str]| bench.on(args).json_error(2, "usage");
     refused(&["backup", "create", "--to", "elsewhere"]);

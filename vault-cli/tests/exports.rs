@@ -492,6 +492,45 @@ fn a_line_is_told_by_the_column_of_its_own_collection() {
     assert!(told.err.contains("line 1, Zweite"), "{}", told.err);
 }
 
+/// What a row comes to is sent in one call, and a call has an end.
+#[test]
+fn a_row_that_is_too_long_for_one_call_is_refused_and_spoils_no_other() {
+    let bench = Bench::new();
+    let dev = Dev::start(&bench, MORE);
+    let token = dev.token(&bench, "clerk");
+    let half = "x".repeat(500_000);
+    let most = "x".repeat(900_000);
+    let rows = format!(
+        "Kunde,Notiz,Titel\n1,a,b\n2,{half},{half}\n3,{most},b\n4,a,b\n5,{most}{half},b\n6,,b\n"
+    );
+    bench.file("rows.csv", &rows, 0o644);
+    let mapping = "purpose = \"support\"\n[identity]\nchannel = \"web\"\nuser = \"Kunde\"\n[columns]\nNotiz = \"messages.text\"\nTitel = \"papers.title\"\n";
+    bench.file("map.toml", mapping, 0o644);
+    let start = ["--server", dev.url(), "--token-file", &token, "--json"];
+    let import = ["import", "rows.csv", "--mapping", "map.toml"];
+    let told = bench.run(&[&start[..], &import].concat());
+    told.json_error(1, "lines_refused");
+    assert!(
+        told.err.contains("3 of 6 lines were not written"),
+        "{}",
+        told.err
+    );
+    // What one call has room for is sent, and told by the vault.
+    for line in [
+        "line 2: too_large",
+        "line 3, Notiz: too_long",
+        "line 5: too_large",
+    ] {
+        assert_eq!(told.err.matches(line).count(), 1, "{}", told.err);
+    }
+    // The same command has nothing left to do.
+    let again = bench.run(&[&start[..], &import].concat()).json();
+    assert_eq!(
+        (&again["written"], &again["refused"]),
+        (&json!(3), &json!(3))
+    );
+}
+
 #[test]
 fn a_package_that_was_changed_or_cut_is_refused_before_anything_is_written() {
     let bench = Bench::new();
@@ -508,14 +547,18 @@ fn a_package_that_was_changed_or_cut_is_refused_before_anything_is_written() {
         .unwrap()
         .replacen("=text 7\"", "=text 8\"", 1);
     members.insert("data.json".into(), text.into_bytes());
-    let mut writer = zip::ZipWriter::new(std::fs::File::create(bench.path("changed.zip")).unwrap());
-    for (name, bytes) in &members {
-        writer
-            .start_file(name, zip::write::SimpleFileOptions::default())
-            .unwrap();
-        std::io::Write::write_all(&mut writer, bytes).unwrap();
-    }
-    writer.finish().unwrap();
+    let pack = |name: &str, members: &BTreeMap<String, Vec<u8>>| {
+        let file = std::fs::File::create(bench.path(name)).unwrap();
+        let mut writer = zip::ZipWriter::new(file);
+        for (name, bytes) in members {
+            writer
+                .start_file(name, zip::write::SimpleFileOptions::default())
+                .unwrap();
+            std::io::Write::write_all(&mut writer, bytes).unwrap();
+        }
+        writer.finish().unwrap();
+    };
+    pack("changed.zip", &members);
     let import = |file: &str| bench.on(&["--token-file", &token, "import", file]);
     import("changed.zip").json_error(5, "damaged");
     let whole = std::fs::read(bench.path("a.zip")).unwrap();
@@ -536,4 +579,21 @@ fn a_package_that_was_changed_or_cut_is_refused_before_anything_is_written() {
     std::fs::write(bench.path("deep.json"), deep).unwrap();
     import("deep.json").json_error(1, "too_large");
     assert_eq!(bench.on(&["status"]).json()["people"], 0);
+
+    // A file that the manifest says nothing of is not taken, whatever the document says.
+    let mut members = zip(&bench.path("a.zip"));
+    let mut manifest: Value = serde_json::from_slice(&members["manifest.json"]).unwrap();
+    let named = manifest["members"].as_array_mut().unwrap();
+    let before = named.len();
+    named.retain(|one| !one["name"].as_str().unwrap().ends_with("-scan.png"));
+    assert_eq!(named.len() + 1, before);
+    members.insert("manifest.json".into(), manifest.to_string().into_bytes());
+    pack("unnamed.zip", &members);
+    let told = import("unnamed.zip");
+    told.json_error(5, "damaged");
+    assert!(
+        told.err.contains("a file that it does not have"),
+        "{}",
+        told.err
+    );
 }

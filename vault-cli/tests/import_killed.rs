@@ -76,7 +76,7 @@ impl Scene {
     }
 
     fn start(&self) -> Child {
-        let args = [
+        let args: &[&str] = &[
             "--vault",
             "v",
             "--passphrase-file",
@@ -88,9 +88,11 @@ impl Scene {
             "in.csv",
             "--mapping",
             "map",
+            "--errors",
+            "refused",
         ];
         self.bench
-            .command(&args)
+            .command(args)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -126,8 +128,9 @@ impl Scene {
             }
             std::thread::yield_now();
         }
-        for _ in 0..spins {
-            std::thread::yield_now();
+        // Busy, and not yielding: on a busy machine that would give away a slice of time each, and the run be over.
+        for _ in 0..spins * 20 {
+            std::hint::spin_loop();
         }
         let ended = child.try_wait().unwrap().is_some();
         // On Unix this is SIGKILL.
@@ -269,4 +272,50 @@ fn an_import_goes_on_with_another_key_and_writes_nothing_twice() {
         .file("bot", made["secret"].as_str().unwrap(), 0o600);
     scene.finish();
     assert_eq!(scene.there(), scene.once());
+}
+
+/// Between any two good lines there is one that is refused, so that there is one where a batch ends.
+#[test]
+fn refused_lines_are_counted_and_told_once_however_often_an_import_is_stopped() {
+    let scene = Scene::new();
+    let mut rows = String::from("who,text\n");
+    for line in 1..=scene.lines {
+        rows.push_str(&match line % 4 {
+            0 => format!("p0,line {line},more\n"),
+            2 => format!(",line {line}\n"),
+            _ => format!("p{},line {line}\n", line % PEOPLE),
+        });
+    }
+    scene.bench.file("in.csv", &rows, 0o644);
+    let told = || -> Vec<u64> {
+        let text = std::fs::read_to_string(scene.bench.path("refused")).unwrap();
+        let line = |text: &str| serde_json::from_str::<Value>(text).unwrap()["line"].as_u64();
+        let mut lines: Vec<u64> = text.lines().map(|text| line(text).unwrap()).collect();
+        lines.sort_unstable();
+        lines
+    };
+    let end = || {
+        let output = scene.start().wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "lines were refused");
+        let position = scene.position().unwrap();
+        assert_eq!(position["done"], true);
+        let number = |name: &str| position[name].as_u64().unwrap();
+        (number("written"), number("refused"))
+    };
+    for round in 0..4 {
+        assert!(scene.kill_after(scene.line() + 100, round * 700), "{round}");
+    }
+    let half = scene.lines as u64 / 2;
+    assert_eq!(end(), (half, half));
+    let refused: Vec<u64> = (1..=half).map(|line| line * 2).collect();
+    assert_eq!(told(), refused);
+
+    // The control: without the place where it was stopped, they are counted and told a second time.
+    let file = scene.position_file().unwrap();
+    let mut position = scene.position().unwrap();
+    position["line"] = 0.into();
+    position["done"] = false.into();
+    std::fs::write(&file, position.to_string()).unwrap();
+    assert_eq!(end(), (half * 2, half * 2));
+    assert_eq!(told().len(), refused.len() * 2);
 }

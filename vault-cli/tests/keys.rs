@@ -151,7 +151,7 @@ fn keys_are_rotated_alike_through_a_server_and_on_the_directory() {
         "compartment",
         "current",
         "rotation 4 (deep)",
-        "0 old ones",
+        "people have new keys",
     ] {
         assert!(words.out.contains(word), "{word}: {}", words.out);
     }

@@ -64,6 +64,29 @@ fn redacted_text_is_the_text_without_what_was_found() {
 }
 
 #[test]
+fn the_last_line_of_a_file_needs_no_end() {
+    let bench = Bench::new();
+    for (line, clean) in [
+        (format!("card {CARD}"), "card [card]"),
+        ("BSN: 111222333".to_owned(), "BSN: [nl_bsn]"),
+        ("to NL91 ABNA 0417 1643 00".to_owned(), "to [iban]"),
+    ] {
+        for before in ["", "first\n"] {
+            let text = format!("{before}{line}");
+            let redacted = bench.feed(&["log", "scan", "--redact", "-"], &text);
+            assert_eq!(redacted.out, format!("{before}{clean}"));
+            let told = bench.feed(&["--json", "log", "scan", "-"], &text);
+            let answer: serde_json::Value = serde_json::from_str(&told.out).unwrap();
+            let lines = text.lines().count();
+            assert_eq!(
+                (&answer["found"], &answer["lines"]),
+                (&1.into(), &lines.into())
+            );
+        }
+    }
+}
+
+#[test]
 fn a_line_that_is_too_long_is_cut_where_a_word_ends() {
     let bench = Bench::new();
     let text = format!("{}{CARD}\n", "lorem ipsum ".repeat(100_000));
@@ -73,6 +96,40 @@ fn a_line_that_is_too_long_is_cut_where_a_word_ends() {
     assert_eq!((&answer["found"], &answer["lines"]), (&1.into(), &1.into()));
     let clean = bench.run(&["log", "scan", &file, "--redact"]);
     assert_eq!(clean.out, text.replace(CARD, "[card]"));
+}
+
+/// What lies over the place where a long line is cut is found like anything else, wherever that place is.
+#[test]
+fn nothing_is_missed_where_a_line_that_is_too_long_is_cut() {
+    let bench = Bench::new();
+    let finds = [
+        (CARD, "[card]", 1),
+        ("BSN 111222333", "BSN [nl_bsn]", 1),
+        ("NL91 ABNA 0417 1643 00", "[iban]", 1),
+        ("\"ann@example.test\"", "\"[email]\"", 1),
+        (
+            "BSN 111222333 4111 1111 1111 1111",
+            "BSN [nl_bsn] [card]",
+            2,
+        ),
+    ];
+    for (find, clean, count) in finds {
+        // A word after a word, and one word of a megabyte.
+        for filler in [" a", "(:"] {
+            for before in [4, 15, 1_024, 1_031] {
+                let fill = filler.repeat(((1 << 20) - before) / 2);
+                let odd = "-".repeat(before % 2);
+                for after in [" end", ""] {
+                    let text = format!("{odd}{fill} {find}{after}");
+                    let redacted = bench.feed(&["log", "scan", "--redact", "-"], &text);
+                    let expected = format!("{odd}{fill} {clean}{after}");
+                    assert!(redacted.out == expected, "{find}, {filler}, {before}");
+                    assert!(redacted.err.contains(" in 1 lines"), "{}", redacted.err);
+                    assert_eq!(redacted.err.contains(", "), count == 2);
+                }
+            }
+        }
+    }
 }
 
 #[test]

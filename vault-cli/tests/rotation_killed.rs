@@ -213,6 +213,15 @@ fn a_server_that_is_killed_under_load_goes_on_by_itself_and_loses_nothing() {
             (&rotation["people_left"], &rotation["number"]),
             (&json!(0), &json!(round + 1))
         );
+        // Nothing is damaged, and whoever is written in the middle is not taken for it.
+        for count in [
+            "people_skipped",
+            "people_unindexed",
+            "people_unsought",
+            "rows_damaged",
+        ] {
+            assert_eq!(rotation[count], 0, "{count}: {rotation}");
+        }
         caller.no_system_key_waits();
         caller.found(&people);
         for (subject, old) in before {

@@ -64,8 +64,8 @@ pub mod jobs;
 pub mod keys;
 pub mod limits;
 pub mod medium;
-#[doc(hidden)]
 pub mod notice;
+#[doc(hidden)]
 pub mod parsers;
 mod person;
 pub mod policy;

@@ -216,8 +216,9 @@ pub const IMPORT_LINES_MAX: usize = 200;
 pub const IMPORT_ERRORS_PER_LINE_MAX: usize = 4;
 /// People of one call of an import who are written at a time: their commits become one.
 pub const IMPORT_WRITERS: usize = 16;
-/// How long an import that says nothing goes on being one: after that it has failed, and stands in the way of
-/// no other. A blob that is put between two of its calls takes as long at most, or the job is begun anew.
+/// How long an import lasts from one of its calls to the next: after that it has failed, and stands in the way
+/// of no other. Putting a blob is no call of it: where blobs between two calls take longer, the next call begins
+/// the job anew.
 pub const IMPORT_IDLE_SECONDS: i64 = 300;
 /// Names of fields for files that one line of an import asks purposes for.
 pub const IMPORT_FILES_PER_LINE_MAX: usize = 500;
@@ -253,5 +254,7 @@ pub const ROTATION_PAGE_ROWS: usize = 64;
 pub const ROTATION_SURVEY_ROWS: usize = 4_096;
 /// Leaves of the people map whose people get new keys in one step of a rotation.
 pub const ROTATION_LEAVES: usize = 1;
+/// Rows that do not open which an answer names; the others are counted.
+pub const ROTATION_NAMED_MAX: usize = 20;
 /// Leaves of the people map out of whose keysets old marks go in one commit of a rotation.
 pub const ROTATION_MARK_LEAVES: usize = 8;

@@ -103,11 +103,20 @@ pub enum Refusal {
     UnsupportedMediaType(String),
 }
 
+/// What a store says that reads something else than it wrote.
+pub(crate) const STORE_DAMAGED: &str = "the store is damaged";
+
 impl Refusal {
     /// Whether the vault's files are not what it wrote. Nothing repairs that but a backup.
     #[must_use]
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Internal(what) if what.ends_with("is damaged"))
+    }
+
+    /// Whether a row is not what was written, while the store itself answers: what else there is can be
+    /// gone on with.
+    pub(crate) fn is_damage_of_a_row(&self) -> bool {
+        self.is_damage() && !matches!(self, Self::Internal(STORE_DAMAGED))
     }
 
     /// The stable code of the HTTP API and of the evidence log.

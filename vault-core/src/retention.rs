@@ -105,6 +105,7 @@ mod tests {
                 anchor,
                 period: Period::parse(period).unwrap(),
                 date: (anchor == Anchor::FixedDate).then(|| "2028-02-29".parse().unwrap()),
+                law: None,
             },
             ..crate::policy::rights().clone()
         }

@@ -290,7 +290,9 @@ fn reseal(
     Ok(())
 }
 
-/// Seals one row again, where anything in it is under an old key; how many bytes were looked at.
+/// Seals one row again, where anything in it is under an old key; how many bytes were looked at. One that
+/// says it is under a new key is opened as well: what it says may be what is damaged, and then its key is
+/// one of those that are to go.
 fn reseal_row(
     txn: &mut Txn<'_>,
     person: &mut Person,
@@ -302,19 +304,21 @@ fn reseal_row(
     if table == Table::RecordMeta {
         return record::reseal(txn, person, key, row, up_to);
     }
-    let old = key_number(row).ok_or(DAMAGED)?;
-    if old > up_to {
-        return Ok(row.len());
-    }
+    let present = key_number(row).ok_or(DAMAGED)?;
     let compartment = person.compartment_of(row)?;
-    let number = person.successor(compartment, up_to, txn.entropy());
+    let number = match present > up_to {
+        true => present,
+        false => person.successor(compartment, up_to, txn.entropy()),
+    };
     let sealed = match table {
         Table::Answers => answer::seal_again(txn, person, key, row, number)?,
         Table::Consents => events::seal_again(txn, person, key, row, number)?,
         Table::Sessions => session::seal_again(txn, person, key, row, number)?,
         _ => person::seal_again(txn, person, row, number)?,
     };
-    txn.put(table, key, &sealed)?;
+    if number != present {
+        txn.put(table, key, &sealed)?;
+    }
     Ok(row.len())
 }
 

@@ -54,7 +54,7 @@ codes! {
         "The stated purpose rests on consent and this person has not given it, or has withdrawn it. Ask the person, record the answer under `consents`, then repeat.";
     /// 507.
     DiskFull, "disk_full", 507, false, "The disk is full",
-        "The vault has no room to write. Reading and erasing still work. The operator makes room.";
+        "The vault has no room to write. Erasing still works; a read whose entry in the log finds no room is refused too. The operator makes room.";
     /// 410.
     Erased, "erased", 410, false, "The person was erased",
         "This person's data were erased and cannot be brought back; `receipt` names the proof where it is known. Forget the id. Should the person return, `POST /v1/subjects` makes a new one.";
@@ -63,7 +63,7 @@ codes! {
         "The data are kept for legal claims or a legal obligation, and not used or changed. Whoever manages holds can say until when.";
     /// 409.
     IdempotencyMismatch, "idempotency_mismatch", 409, false, "The idempotency key was used for another call",
-        "An earlier call carried the same `Idempotency-Key` with another method, path or body. Use a fresh key for each new call.";
+        "An earlier call carried the same `Idempotency-Key` with another method, path, purpose, `Vault-Restricted-Use`, `If-Match` or body. Use a fresh key for each new call.";
     /// 500.
     Internal, "internal", 500, false, "The vault met an error of its own",
         "A defect of the vault or damage of its files. Tell the operator the `request_id`: the vault's log has an entry under it.";

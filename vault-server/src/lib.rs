@@ -35,6 +35,7 @@ mod places;
 mod policy_file;
 pub mod problem;
 mod process;
+pub mod publication;
 mod rate;
 mod reply;
 pub mod rollback;

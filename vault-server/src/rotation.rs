@@ -15,6 +15,9 @@ pub(crate) fn go_on(app: &App) {
     let Some(vault) = app.vault() else { return };
     let work = move || match vault.rotate_on(&mut |_| Onwards::Yes) {
         Ok(None) | Err(Refusal::Conflict(_) | Refusal::Locked) => {}
+        Ok(Some(view)) if view.met_damage() => {
+            tracing::error!(target: "vault_server::rotation", state = view.state.name(), done = view.done, skipped = view.skipped, unindexed = view.unindexed, rows_damaged = view.rows_damaged, "the rotation of all keys has stopped, and has met what is damaged: restore the vault from its last good backup, then rotate again");
+        }
         Ok(Some(view)) => {
             tracing::info!(target: "vault_server::rotation", state = view.state.name(), done = view.done, skipped = view.skipped, "the rotation of all keys has stopped");
         }

@@ -113,6 +113,8 @@ struct Inner {
     connections: ConnectionFigures,
     policy_reloads: PolicyReloads,
     backups: Backups,
+    /// Held while the vault is closed or opened: files that are still being written are opened by nobody.
+    closing: Mutex<()>,
     stopping: AtomicBool,
     settings: AppSettings,
 }
@@ -146,6 +148,7 @@ impl App {
             connections: ConnectionFigures::default(),
             policy_reloads: PolicyReloads::default(),
             backups: Backups::new(settings.backup.clone()),
+            closing: Mutex::new(()),
             stopping: AtomicBool::new(false),
             settings,
         }))
@@ -163,16 +166,19 @@ impl App {
     }
 
     /// Closes the vault and forgets every key, session and remembered answer. Calls under way
-    /// are refused as locked by the vault itself. Blocks on the disk.
+    /// are refused as locked by the vault itself. Where a copy of the erasure ledger lacks something it is made first,
+    /// for five seconds at most. Blocks on the disk.
     pub fn lock(&self) {
+        let _closing = self.0.closing.lock();
         let vault = self.0.vault.write().take();
         self.0.idempotency.forget_all();
         self.0.keyholders.end_all();
         self.0.rates.forget_callers();
-        self.0.backups.forget();
         if let Some(vault) = vault {
+            look::part(self, &vault);
             vault.close();
         }
+        self.0.backups.forget();
         if !self.stopping() {
             systemd::state(false);
         }
@@ -186,6 +192,7 @@ impl App {
     /// a wrong secret; 503 or 500 where the files do not open.
     pub(crate) fn unlock(&self, secret: &UnlockSecret) -> Result<(), Problem> {
         let mut backoff = self.attempt()?;
+        let _closing = self.0.closing.lock();
         if self.vault().is_some() {
             return Err(Problem::with_detail(
                 Code::Conflict,

@@ -552,9 +552,112 @@ fn an_erasure_is_in_every_copy_of_the_ledger_seconds_later_and_a_copy_that_fails
     assert_eq!(status["backups"]["ledger_behind_seconds"], 62);
     let (_, now) = scene.operate("POST", "/v1/admin/backups/ledger", json!({}));
     assert_eq!(now["ledger"][1]["failures"], 3);
-    // It heals by itself.
+    // The disk is back, and it heals by itself; before that, nothing is written to the one beneath.
     fs::remove_file(second.path().join("l")).expect("removed");
+    scene.later(600_000);
+    assert!(!second.path().join("l").exists());
+    fs::create_dir(second.path().join("l")).expect("made");
+    fs::write(second.path().join("l/vault-backups"), "").expect("written");
     scene.later(600_000);
     assert_eq!(behind(&scene, 1)["entries_behind"], 0);
     assert_eq!(scene.figure("vault_ledger_copy_behind_seconds"), 0.0);
+}
+
+#[test]
+fn a_lock_leaves_no_copy_of_the_ledger_behind() {
+    let scene = Scene::new(|config| config.every = None);
+    scene.later(0);
+    let name = format!("ledger-{}", scene.vault.status().expect("open").vault);
+    let length = || {
+        let copy = fs::metadata(scene.target().join(&name));
+        copy.expect("a copy").len()
+    };
+    let before = length();
+    let anna = scene.somebody("anna");
+    scene.erase(anna);
+    scene.later(0);
+    assert_eq!(length(), before, "the control: it waits for others");
+    scene.app.lock();
+    assert!(length() > before);
+    assert!(!scene.vault.is_open());
+}
+
+#[test]
+fn what_becomes_of_a_part_that_somebody_wanted_moves_nothing_of_the_schedule() {
+    let scene = Scene::new(|_| {});
+    assert_eq!(scene.later(0), 1);
+    let schedule = || {
+        let schedule = scene.list()["schedule"].clone();
+        [
+            "next_due_at",
+            "last_completed_at",
+            "last_failed_at",
+            "failures",
+        ]
+        .map(|name| schedule[name].clone())
+    };
+    let before = schedule();
+    scene.clock.advance(MINUTE);
+    for parts in ["data", "keys"] {
+        let job = scene.ended("/v1/admin/backups", json!({"parts": parts}));
+        assert_eq!(job["state"], "done");
+    }
+    // And where it fails.
+    let away = scene.home.path().join("away");
+    fs::rename(scene.target(), &away).expect("renamed");
+    fs::create_dir(scene.target()).expect("made");
+    let job = scene.ended("/v1/admin/backups", json!({"parts": "data"}));
+    assert_eq!(job["state"], "failed");
+    assert_eq!(schedule(), before);
+    // The control: one with both parts does.
+    scene.ended("/v1/admin/backups", json!({}));
+    eventually("it is noted", || schedule()[3] == 1);
+}
+
+#[test]
+fn a_backup_without_the_ledger_beside_it_is_whole_and_the_copy_has_failed() {
+    let scene = Scene::new(|config| config.every = None);
+    scene.later(0);
+    let name = format!("ledger-{}", scene.vault.status().expect("open").vault);
+    fs::remove_file(scene.target().join(&name)).expect("removed");
+    fs::create_dir(scene.target().join(&name)).expect("in the way");
+    let job = scene.ended("/v1/admin/backups", json!({}));
+    assert_eq!(job["state"], "done", "{job}");
+    eventually("it is noted", || {
+        let schedule = scene.list()["schedule"].clone();
+        schedule["last_completed_at"].is_string() && schedule["ledger"][0]["failures"] == 1
+    });
+    assert_eq!(scene.list()["schedule"]["failures"], 0);
+}
+
+#[test]
+fn one_that_fails_again_and_again_is_late_and_time_of_a_leaping_clock_destroys_nothing() {
+    let scene = Scene::new(|_| {});
+    assert_eq!(scene.later(0), 1);
+    let late = || scene.figure("vault_backup_schedule_late_seconds");
+    assert_eq!(late(), 0.0);
+    let away = scene.home.path().join("away");
+    fs::rename(scene.target(), &away).expect("renamed");
+    fs::create_dir(scene.target()).expect("made");
+    for hour in 1..=4 {
+        scene.later(HOUR);
+        assert_eq!(late(), f64::from(hour - 1) * 3_600.0, "whatever is tried");
+    }
+    fs::remove_dir(scene.target()).expect("removed");
+    fs::rename(&away, scene.target()).expect("renamed");
+    assert_eq!(scene.later(HOUR), 2);
+    assert_eq!(late(), 0.0);
+    // Years pass on the clock alone: every key part seems overdue, and stays.
+    assert_eq!(scene.list()["key_parts"], 2);
+    scene.clock.set(3_650 * DAY);
+    scene.app.look_after_backups();
+    scene.clock.set(2 * HOUR);
+    scene.app.look_after_backups();
+    assert!(scene.list()["key_parts"].as_u64() >= Some(3));
+    for backup in fs::read_dir(scene.target()).expect("there") {
+        let dir = backup.expect("an entry").path();
+        if dir.join("manifest.json").exists() {
+            assert!(dir.join("keys-head-000.age").exists(), "{}", dir.display());
+        }
+    }
 }

@@ -271,6 +271,17 @@ Examples:
   vault-cli --vault /srv/vault receipt show rcp_00000000000000000000000000 > receipt.json
   vault-cli receipt show receipt.json --key vault.key --html receipt.html";
 
+pub(super) const NOTICE: &str = "\
+Examples:
+  vault-cli --vault /srv/vault notice > privacy.md
+  vault-cli --vault /srv/vault notice --lang de --format html > datenschutz.html
+  vault-cli notice --policy policy.toml --check privacy.md   # in CI: exit code 1 once the policy says something else";
+
+pub(super) const ROPA: &str = "\
+Examples:
+  vault-cli --vault /srv/vault ropa > records-of-processing.md
+  vault-cli ropa --policy policy.toml --format csv > records-of-processing.csv";
+
 pub(super) const RETENTION: &str = "\
 Examples:
   vault-cli --vault /srv/vault retention run --dry-run

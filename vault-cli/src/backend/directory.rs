@@ -217,8 +217,13 @@ impl Backend for Directory {
             answer["subject_keys"] = keys.iter().map(key).collect();
         }
         if values {
-            let keys = self.call(|call| self.vault.system_keys(call))?;
-            answer["system_keys"] = keys.iter().map(system_key).collect();
+            let seen = self.call(|call| self.vault.system_keys(call))?;
+            answer["system_keys"] = seen.keys.iter().map(system_key).collect();
+            let rows = seen.named.iter();
+            let rows: Value = rows
+                .map(|row| json!({"table": row.table, "row": row.row}))
+                .collect();
+            answer["damaged_rows"] = json!({"count": seen.damaged, "rows": rows});
         }
         Ok(answer)
     }
@@ -442,6 +447,9 @@ fn rotation(view: &RotationView) -> Value {
         "people_done": view.done,
         "people_left": view.people_left(),
         "people_skipped": view.skipped,
+        "people_unindexed": view.unindexed,
+        "people_unsought": view.unsought,
+        "rows_damaged": view.rows_damaged,
         "step_done": view.step_done,
         "step_total": view.step_total,
     })

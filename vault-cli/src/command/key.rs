@@ -1,19 +1,26 @@
 //! `key status|rotate`: the vault's own keys, and new ones in their place.
 
+mod words;
+
 use serde_json::{Value, json};
 
-use super::{Context, cell, day};
+use super::{Context, day};
 use crate::args::{KeyCommand, RotateCommand};
 use crate::backend::{Backend, Scope};
 use crate::failure::{Exit, Failure};
 use crate::interrupt::{self, Patience};
-use crate::terminal::{Column, Table, Terminal, Tone};
+use words::{count, keys_of, met, sentence, status};
 
-/// What `--deep` replaces, and what not.
-const DEEP: &str = "replaces the root key and the anchor's secret at once, then every key of every person \
-    with all nodes above them, then the index with its keys, and the keys of the log, of its signature and of \
-    rows that belong to nobody; keeps the key of the erasure ledger, which backups from before need, a \
-    person's audit key, and the key inside each blob, which seals that blob alone";
+/// What `--deep` replaces, in its order, and what not.
+const DEEP: &str = "replaces at once the root key and the anchor's secret, and the keys of the log, of its \
+    signature and of rows that belong to nobody; then every key of every person with all nodes above them, and \
+    the index with its keys; then it seals again what lies under the old keys of log and rows, and these go. \
+    It keeps the key of the erasure ledger, which backups from before need, a person's audit key, and the key \
+    inside each blob, which seals that blob alone";
+
+/// What to do where something does not open.
+const MEND: &str = "restore the vault from its last good backup, then rotate again; until then the old keys stay \
+    that it may lie under, and nothing is written under those";
 
 pub(super) fn run(context: &Context<'_>, command: &KeyCommand) -> Result<(), Failure> {
     match command {
@@ -22,7 +29,12 @@ pub(super) fn run(context: &Context<'_>, command: &KeyCommand) -> Result<(), Fai
             context
                 .terminal
                 .answer(&answer, |terminal| status(terminal, &answer));
-            Ok(())
+            match count(&answer["damaged_rows"], "count") {
+                0 => Ok(()),
+                rows => Err(damaged(format!(
+                    "{rows} rows that belong to nobody, or of the log, do not open"
+                ))),
+            }
         }
         KeyCommand::Rotate(RotateCommand::Root { deep }) => root(context, *deep),
         KeyCommand::Rotate(RotateCommand::Subject { subject }) => {
@@ -116,7 +128,8 @@ fn all(context: &Context<'_>, deep: bool) -> Result<(), Failure> {
         terminal.note(&format!("--deep {DEEP}"));
     }
     let question = format!(
-        "Give all {people} people new keys? What data backups hold of them now cannot be restored afterwards: make a new one then."
+        "Give all {people} people new keys? A backup from before opens with its own key part alone, until that \
+         expires, and `backup rekey` gives it none that brings them back: make a new backup afterwards."
     );
     terminal.confirm(&question, context.globals.yes)?;
     let begun = backend.rotate(Scope::All { deep })?;
@@ -135,15 +148,14 @@ fn all(context: &Context<'_>, deep: bool) -> Result<(), Failure> {
     }
     let answer = json!({"scope": "all", "rotation": rotation, "resumed": begun["resumed"]});
     terminal.answer(&answer, |_| sentence(&answer["rotation"]));
-    match answer["rotation"]["people_skipped"].as_u64() {
-        None | Some(0) => Ok(()),
-        Some(skipped) => Err(Failure::new(
-            Exit::Damaged,
-            "damaged",
-            format!("{skipped} people keep their old keys, because rows of theirs are damaged"),
-            "restore the vault from its last good backup, then rotate again",
-        )),
+    match met(&answer["rotation"]) {
+        met if met.is_empty() => Ok(()),
+        met => Err(damaged(met.join("; "))),
     }
+}
+
+fn damaged(what: String) -> Failure {
+    Failure::new(Exit::Damaged, "damaged", what, MEND)
 }
 
 fn to_the_end(context: &Context<'_>, backend: &dyn Backend) -> Result<Value, Failure> {
@@ -159,132 +171,4 @@ fn to_the_end(context: &Context<'_>, backend: &dyn Backend) -> Result<Value, Fai
         true => Ok(backend.keys(None, false)?["rotation"].take()),
         false => Ok(rotation),
     }
-}
-
-/// How a rotation stands, in words.
-fn sentence(rotation: &Value) -> String {
-    if rotation.is_null() {
-        return "there was no rotation of all keys yet".to_owned();
-    }
-    let (done, people) = (&rotation["people_done"], &rotation["people"]);
-    let kind = if rotation["deep"] == true {
-        " (deep)"
-    } else {
-        ""
-    };
-    match (rotation["state"].as_str(), rotation["stage"].as_str()) {
-        (Some("done"), _) => format!(
-            "rotation {}{kind} has ended on {}: {done} people have new keys, {} old ones",
-            rotation["number"],
-            day(&rotation["ended_at"]),
-            rotation["people_left"],
-        ),
-        (state, Some(stage @ ("index" | "marks" | "rows"))) => {
-            let (what, of) = match stage {
-                "index" => ("the index is built under new keys", "people"),
-                "marks" => ("what led to the old index leaves the keysets", "people"),
-                _ => (
-                    "what belongs to nobody, and the log, is sealed again",
-                    "rows",
-                ),
-            };
-            format!(
-                "rotation {}{kind} is {}: everybody has new keys; {what}: {} of {} {of}",
-                rotation["number"],
-                state.unwrap_or("under way"),
-                rotation["step_done"],
-                rotation["step_total"],
-            )
-        }
-        (state, _) => format!(
-            "rotation {}{kind} is {}: {done} of {people} people have new keys, {} are left",
-            rotation["number"],
-            state.unwrap_or("under way"),
-            rotation["people_left"],
-        ),
-    }
-}
-
-fn status(terminal: &Terminal, answer: &Value) -> String {
-    let (root, index) = (&answer["root"], &answer["index"]);
-    let table = Table::pairs(
-        [
-            ("root key, epoch", cell(&root["epoch"])),
-            ("root key, slots", cell(&root["slots"])),
-            ("root key rotated", day(&root["rotated_at"])),
-            ("index, generation", cell(&index["generation"])),
-            ("index, keys", cell(&index["keys"])),
-            ("log signed by", cell(&answer["signer"]["key"])),
-            ("people's keys", sentence(&answer["rotation"])),
-        ]
-        .map(|(name, value)| (name.to_owned(), value)),
-    );
-    let mut text = terminal.table(&table);
-    let system = &answer["system_keys"];
-    if system.is_array() {
-        text = format!(
-            "{}\n\n{}",
-            text.trim_end(),
-            terminal.table(&system_keys(system))
-        );
-        let ending = system.as_array().into_iter().flatten();
-        for key in ending.filter(|key| key["state"] == "ending") {
-            text.push_str(&format!(
-                "{} values still under key {} of {}\n",
-                key["values"],
-                key["key"],
-                match key["of"] == "log" {
-                    true => "the log",
-                    false => "rows that belong to nobody",
-                },
-            ));
-        }
-    }
-    let keys = &answer["subject_keys"];
-    if keys.is_array() {
-        text = format!("{}\n\n{}", text.trim_end(), terminal.table(&keys_of(keys)));
-        let keys = keys.as_array().into_iter().flatten();
-        for key in keys.filter(|key| key["state"] == "ending") {
-            text.push_str(&format!(
-                "{} values still under key {}\n",
-                key["values"], key["key"]
-            ));
-        }
-    }
-    text
-}
-
-fn system_keys(keys: &Value) -> Table {
-    let mut table = Table::new(vec![
-        Column::name("of"),
-        Column::new("key", 0),
-        Column::new("state", 1),
-        Column::new("values", 2),
-    ]);
-    for key in keys.as_array().into_iter().flatten() {
-        let cells = ["of", "key", "state", "values"].map(|name| cell(&key[name]));
-        table.push(cells.map(|text| (text, Tone::Plain)).into());
-    }
-    table
-}
-
-fn keys_of(keys: &Value) -> Table {
-    let mut table = Table::new(vec![
-        Column::name("key"),
-        Column::new("compartment", 0),
-        Column::new("period", 1),
-        Column::new("state", 2),
-        Column::new("values", 3),
-    ]);
-    for key in keys.as_array().into_iter().flatten() {
-        let cells = [
-            cell(&key["key"]),
-            cell(&key["compartment"]),
-            day(&key["period"]),
-            cell(&key["state"]),
-            cell(&key["values"]),
-        ];
-        table.push(cells.map(|text| (text, Tone::Plain)).into());
-    }
-    table
 }

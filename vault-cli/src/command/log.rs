@@ -16,6 +16,8 @@ use crate::failure::{Exit, Failure};
 
 /// Longest piece that is looked at as one line; longer lines are cut where a word ends.
 const LINE_BYTES_MAX: usize = 1 << 20;
+/// What such a piece leaves to the next: longer than anything that is looked for, which may go on behind it.
+const REST_BYTES: usize = 1 << 10;
 /// Findings that are listed; all are counted.
 const LISTED_MAX: usize = 10_000;
 /// How often the progress is told.
@@ -198,15 +200,9 @@ fn each_line(
         }
         tally.bytes += read as u64;
         let ended = line.last() == Some(&b'\n');
-        // A piece of a line that is too long ends where a word does; the rest goes to the next.
-        let whole = ended || read == 0;
-        let until = match whole {
-            true => line.len(),
-            false => line
-                .iter()
-                .rposition(|byte| byte.is_ascii_whitespace())
-                .map_or(line.len(), |at| at + 1),
-        };
+        // The last line of a file needs no end: whatever is shorter than was asked for is all that there is.
+        let whole = ended || line.len() < LINE_BYTES_MAX;
+        let until = if whole { line.len() } else { cut(&line) };
         let piece = &line[..until];
         let content = piece.strip_suffix(b"\n").unwrap_or(piece);
         let ending = &piece[content.len()..];
@@ -221,4 +217,26 @@ fn each_line(
             }
         }
     }
+}
+
+/// Where a piece of a line that is too long ends: behind a word, and between nothing that is to be found and
+/// the word before it, which may say what it is. The rest goes to the next piece.
+fn cut(line: &[u8]) -> usize {
+    let found = detect::find(line);
+    let parts = |at: usize, reach: usize| {
+        // In order, and none over another.
+        let next = found.get(found.partition_point(|finding| finding.end <= at));
+        next.is_some_and(|finding| finding.start.saturating_sub(reach) < at)
+    };
+    let room = line.len() - REST_BYTES;
+    let behind_a_word = |at: &usize| line[at - 1].is_ascii_whitespace();
+    let from_the_end = || (1..=room).rev();
+    let apart = |at: &usize| !parts(*at, detect::WORD_REACH_BYTES);
+    from_the_end()
+        .filter(behind_a_word)
+        .find(apart)
+        // One word of a megabyte, or one find beside the other.
+        .or_else(|| from_the_end().find(apart))
+        .or_else(|| from_the_end().find(|at| !parts(*at, 0)))
+        .unwrap_or(room)
 }

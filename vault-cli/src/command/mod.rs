@@ -13,6 +13,7 @@ mod key;
 mod log;
 mod man;
 mod policy;
+mod publication;
 mod receipt;
 mod retention;
 mod serve;
@@ -126,6 +127,8 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
         Command::Receipt(command) => receipt::run(&context, &command),
         Command::Import(arguments) => import::run(&context, &arguments),
         Command::Log(command) => log::run(&context, &command),
+        Command::Notice(arguments) => publication::notice(&context, &arguments),
+        Command::Ropa(arguments) => publication::ropa(&context, &arguments),
         Command::Retention(command) => retention::run(&context, &command),
         Command::Backup(command) => backup::run(&context, &command),
         Command::Completions { shell } => {

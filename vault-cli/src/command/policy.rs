@@ -92,7 +92,7 @@ fn refused(findings: Vec<vault_core::policy::Finding>) -> Failure {
 }
 
 /// The vault's policy, from its source; numbers are not shown, so they need not be the vault's.
-fn in_force(answer: &Value) -> Result<Policy, Failure> {
+pub(super) fn in_force(answer: &Value) -> Result<Policy, Failure> {
     let source = answer["source"].as_str().unwrap_or_default();
     let version = answer["version"].as_u64();
     let version = version.and_then(|number| u32::try_from(number).ok());

@@ -48,7 +48,8 @@ pub struct Journal {
 
 struct State {
     keys: KeyRing,
-    /// A frame in the file may be under a key that is not the newest.
+    /// A frame in the file may be under a key that is not the newest, or a power loss may bring one back:
+    /// a file that was begun anew is not on the medium.
     old: bool,
     file: File,
     length: u64,
@@ -85,9 +86,11 @@ impl Journal {
             .open(path)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
+        // What the process before has cut off may still be there after a power loss.
+        let old = keys.numbers().nth(1).is_some();
         let mut state = State {
             keys,
-            old: false,
+            old,
             file,
             length: 0,
             sequence: folded,
@@ -189,7 +192,7 @@ impl Journal {
     /// Seals with the newest of these keys from now on.
     pub fn adopt(&self, keys: KeyRing) {
         let mut state = self.state.lock();
-        state.old |= keys.newest() != state.keys.newest() && state.length > HEADER_BYTES as u64;
+        state.old |= keys.newest() != state.keys.newest();
         state.keys = keys;
     }
 
@@ -228,10 +231,11 @@ impl Journal {
         state.file = file;
         state.length = bytes.len() as u64;
         state.previous = previous;
-        state.old = false;
         state.broken = false;
         let parent = self.path.parent().filter(|p| *p != Path::new(""));
         File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+        // Only now does no power loss give the old file its name back.
+        state.old = false;
         Ok(())
     }
 }
@@ -252,7 +256,6 @@ impl State {
         self.file.write_all(&header)?;
         self.length = HEADER_BYTES as u64;
         self.previous = sha256(&[&header]);
-        self.old = false;
         Ok(())
     }
 
@@ -399,6 +402,58 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), before, "nothing to renew");
         drop(journal);
         assert_eq!(texts(&again(ring(true), 2).unwrap()), [b"six"]);
+    }
+
+    /// What would be lost: the vault, which does not open with a journal under a key that went. A file that
+    /// was begun anew is not on the medium yet: a power loss brings back what was in it.
+    #[test]
+    fn no_power_loss_brings_back_a_frame_under_a_key_that_went() {
+        let old = || KeyRing::of(Secret::take(&mut [9; 32]));
+        let ring = |retired: bool| {
+            let mut ring = old();
+            ring.succeed(&mut SeededEntropy::new(5));
+            ring.retire(|_| !retired);
+            ring
+        };
+        let begin = |journal: &Journal| {
+            let mut state = journal.state.lock();
+            state.begin(&mut SeededEntropy::new(3)).unwrap();
+        };
+        // Whether the new key comes before the file begins anew, after it, or another process has it.
+        for order in [
+            "key, file",
+            "file, key",
+            "key, file, process",
+            "file, process",
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("journal");
+            let again = |keys: KeyRing, folded: u64| {
+                Journal::open(&path, VAULT, keys, folded, &mut SeededEntropy::new(1))
+            };
+            let mut journal = again(old(), 0).unwrap();
+            journal.append(b"one").unwrap();
+            let kept = std::fs::read(&path).unwrap();
+            let mut medium = OpenOptions::new().write(true).open(&path).unwrap();
+            journal.folded(1, &mut SeededEntropy::new(2)).unwrap();
+            for step in order.split(", ") {
+                match step {
+                    "key" => journal.adopt(ring(false)),
+                    "file" => begin(&journal),
+                    _ => {
+                        drop(journal);
+                        journal = again(ring(false), 1).unwrap();
+                    }
+                }
+            }
+            journal.renew(&mut SeededEntropy::new(4)).unwrap();
+            drop(journal);
+            // The old bytes return to where they were, whichever name that has.
+            medium.set_len(0).unwrap();
+            medium.write_all(&kept).unwrap();
+            let journal = again(ring(true), 1).unwrap();
+            assert!(texts(&journal).is_empty(), "{order}");
+        }
     }
 
     #[test]

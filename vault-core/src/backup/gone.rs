@@ -75,7 +75,49 @@ pub(crate) fn clear_new_keys(target: &dyn Target, manifest: &Manifest) -> bool {
     all
 }
 
-/// Writes the manifest without its key part, so that it stays true when that is deleted.
+/// The files of keys that lie there and are none of `stays`: those of a part that goes, and what was left by whoever
+/// was cut off while one went or another was made.
+///
+/// # Errors
+///
+/// [`BackupError::Io`].
+pub(crate) fn other_keys(
+    target: &dyn Target,
+    manifest: &Manifest,
+    stays: Option<&KeyPart>,
+) -> Result<Vec<String>, BackupError> {
+    let backup = manifest.backup.to_string();
+    let objects = target.objects(&backup);
+    let objects = objects.map_err(BackupError::io(format!("look at {backup}")))?;
+    let stays = |name: &str| {
+        stays.is_some_and(|keys| {
+            let mut heads = keys.heads.iter().map(|head| head.name.as_str());
+            let mut objects = keys.objects.iter().map(|object| object.name.as_str());
+            heads.any(|known| known == name) || objects.any(|known| known == name)
+        })
+    };
+    let names = objects.into_iter().map(|(name, _)| name);
+    Ok(names
+        .filter(|name| name.starts_with("keys-") && !stays(name))
+        .collect())
+}
+
+/// Deletes these files of a backup, each verified gone.
+///
+/// # Errors
+///
+/// [`BackupError::Io`]; those before it are gone.
+pub(crate) fn delete_files(
+    target: &dyn Target,
+    manifest: &Manifest,
+    names: &[String],
+) -> Result<(), BackupError> {
+    let mut names = names.iter();
+    names.try_for_each(|name| delete_verified(target, &manifest.object(name)))
+}
+
+/// Writes the manifest without its key part. Before that is deleted: a manifest that names files which are gone would be
+/// that of a damaged backup, whose data bring nobody back any more; files that none names are found again.
 pub(crate) fn without_keys(
     target: &dyn Target,
     manifest: &Manifest,

@@ -21,15 +21,18 @@ use crate::row;
 use crate::store::Table;
 
 /// Makes a key part of today's keys for a backup that has data, and puts it into the manifest in the
-/// place of the one before, whose files stay. Manifest, SHA-256 of its file, and what opens the part.
+/// place of the one before, whose files stay. Before it does, the new part is read and tried on the data:
+/// the one before is not given up for one that brings nobody back. Manifest, SHA-256 of its file, and what
+/// comes back.
 pub(crate) fn rekey(
     engine: &Engine,
     target: &Arc<dyn Target>,
     before: &Manifest,
     registered: BackupId,
     options: &Options,
+    tell: verify::Tell<'_>,
     job: &Job,
-) -> Result<(Manifest, [u8; 32], OpenPart), BackupError> {
+) -> Result<(Manifest, [u8; 32], Counts), BackupError> {
     if before.objects.is_empty() {
         let what = format!(
             "backup {} has no data for which keys could be made",
@@ -58,6 +61,7 @@ pub(crate) fn rekey(
         return Err(BackupError::Refused(Refusal::Conflict(what)));
     }
     let people = first.state().people;
+    let set = first.system().index_set();
     drop(first);
     let number = next_number(before);
     let part = PartKey::generate();
@@ -65,6 +69,12 @@ pub(crate) fn rekey(
     keys.begin(0, Table::Keysets.number())?;
     let copied = copy_keys(engine, &mut keys, people)?;
     let last = engine.snapshot()?;
+    // The keysets are of one set of index keys and the system keyset of another: a restore would find nobody.
+    // Or the keys of old rows went behind the look at them above. The key part of before is not given up for that.
+    if last.system().index_set() != set || before.epoch < last.system().retired_epoch {
+        let what = "keys were replaced meanwhile: give `backup rekey` again";
+        return Err(BackupError::Refused(Refusal::Conflict(what.into())));
+    }
     let system = last.system().for_backup();
     keys.begin(0, Table::System.number())?;
     keys.row(SYSTEM_KEY, &row::encode(&system))?;
@@ -81,24 +91,26 @@ pub(crate) fn rekey(
     });
     manifest.sign(&last.system().signing);
     drop(last);
+    let counts = count(target, manifest.clone(), part, system, tell)?;
+    // Rows of people whom today's keys are of, and not one of them opens.
+    if counts.people == 0 && counts.lost > 0 {
+        let what = "every key that its rows are under has been replaced since, so that nobody would come back: \
+                    make a new backup with `backup create`";
+        return Err(BackupError::Refused(Refusal::Conflict(what.into())));
+    }
     let sha256 = manifest.write(&**target).map_err(BackupError::io(format!(
         "write the manifest at {}",
         target.place()
     )))?;
-    Ok((manifest, sha256, OpenPart { part, system }))
+    Ok((manifest, sha256, counts))
 }
 
-/// What opens a key part that was just made.
-pub(crate) struct OpenPart {
-    part: PartKey,
-    system: SystemKeys,
-}
-
-/// What the new key part of a backup brings back.
-pub(crate) fn count(
+/// What a key part that was just made brings back.
+fn count(
     target: &Arc<dyn Target>,
     manifest: Manifest,
-    OpenPart { part, system }: OpenPart,
+    part: PartKey,
+    system: SystemKeys,
     tell: verify::Tell<'_>,
 ) -> Result<Counts, BackupError> {
     let source = Source {

@@ -126,6 +126,13 @@ pub fn mark(target: &dyn Target) -> io::Result<()> {
     }
 }
 
+/// Whether two names of places, as [`Target::place`] gives them, are of one: `/b/` is `/b`, as it was written in
+/// registries before.
+#[must_use]
+pub fn same(place: &str, other: &str) -> bool {
+    Path::new(place) == Path::new(other)
+}
+
 /// Reads an object of at most `limit` bytes whole.
 ///
 /// # Errors
@@ -149,7 +156,9 @@ impl Directory {
     /// The directory, which need not be there yet.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        // Without a slash at its end: the registry names it, and one place has one name.
+        let root = root.into().components().collect();
+        Self { root }
     }
 
     fn path(&self, name: &str) -> io::Result<PathBuf> {

@@ -95,20 +95,29 @@ pub fn write(
         backup,
         job,
     };
-    let mut result = Err(BackupError::Busy {
-        attempts: BACKUP_ATTEMPTS_MAX,
-    });
-    for _ in 0..BACKUP_ATTEMPTS_MAX {
-        result = attempt(engine, &place, options);
-        if result.is_ok() {
-            return result;
+    again(|| {
+        let made = attempt(engine, &place, options);
+        if made.is_err() {
+            clear(&**target, &backup.to_string());
         }
-        clear(&**target, &backup.to_string());
-        if !matches!(result, Err(BackupError::Busy { .. })) {
-            break;
+        made
+    })
+}
+
+/// Tries again where more changed than is remembered, a few times.
+fn again<T>(mut attempt: impl FnMut() -> Result<T, BackupError>) -> Result<T, BackupError> {
+    for _ in 1..BACKUP_ATTEMPTS_MAX {
+        match attempt() {
+            Err(BackupError::Busy { .. }) => {}
+            ended => return ended,
         }
     }
-    result
+    attempt().map_err(|error| match error {
+        BackupError::Busy { .. } => BackupError::Busy {
+            attempts: BACKUP_ATTEMPTS_MAX,
+        },
+        error => error,
+    })
 }
 
 fn attempt(
@@ -150,7 +159,7 @@ fn attempt(
         round += 1;
         let (touched, snapshot) = watching.drain()?;
         if touched.overflown {
-            return Err(BackupError::Busy { attempts: 0 });
+            return Err(BackupError::Busy { attempts: 1 });
         }
         let last = round >= BACKUP_ROUNDS_MAX || touched.len() <= BACKUP_LAST_PEOPLE_MAX;
         let mut view = Slices {
@@ -263,5 +272,34 @@ fn copy_all(
             }
             Ended::At(key) => range.go_on(Direction::Ascending, &key),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_gives_up_says_how_often_it_was_tried() {
+        let mut tries = 0;
+        let given_up = again::<()>(|| {
+            tries += 1;
+            Err(BackupError::Busy { attempts: 1 })
+        });
+        assert!(matches!(
+            given_up,
+            Err(BackupError::Busy {
+                attempts: BACKUP_ATTEMPTS_MAX
+            })
+        ));
+        assert_eq!(tries, BACKUP_ATTEMPTS_MAX);
+        // Whatever else goes wrong is not tried again.
+        let mut tries = 0;
+        let ended = again::<()>(|| {
+            tries += 1;
+            Err(BackupError::Cancelled)
+        });
+        assert!(matches!(ended, Err(BackupError::Cancelled)));
+        assert_eq!(tries, 1);
     }
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::recover::{self, RecoverError, RootCandidate};
 use super::state::{EpochRow, State};
 use super::txn::{Txn, Wishes};
-use super::{Done, Job, Keys, Live, Parts, Run, Shared};
+use super::{Believed, Done, Job, Keys, Live, Parts, Run, Shared};
 use crate::audit;
 use crate::audit::checkpoint::Checkpoint;
 use crate::audit::journal::Journal;
@@ -22,7 +22,7 @@ use crate::crypto::Secret;
 use crate::entropy::reseed_nonces;
 use crate::keys::anchor::Flush;
 use crate::keys::system::{Roots, SystemKeys};
-use crate::limits::{CHECKPOINT_HOURS, CLOCK_LEAD_HOURS_MAX, LEDGER_HEAD_HOURS};
+use crate::limits::{CHECKPOINT_HOURS, LEDGER_HEAD_HOURS};
 use crate::refusal::Refusal;
 use crate::store::{Changes, Overlay, Store, StoreError, Table, WriteTx};
 
@@ -141,14 +141,13 @@ impl Writer {
     /// the sweeper would destroy everything that is over by then.
     pub(super) fn look_at_clock(&mut self) -> Timestamp {
         let committed = self.committed.as_ref().expect("the caller recovered");
-        let last = Timestamp::from_millisecond(committed.state.time).unwrap_or_default();
-        let now = self.shared.clock.now().max(last);
-        let elapsed = (self.shared.clock.running() - self.running).max(0);
-        let expected = last + SignedDuration::from_millis(elapsed);
-        let bound = expected + SignedDuration::from_hours(CLOCK_LEAD_HOURS_MAX);
-        let leads = now > bound && !self.parts.confirm_clock;
-        self.shared.clock_leads.store(leads, Ordering::Release);
-        if leads { expected } else { now }
+        let believed = Believed {
+            time: committed.state.time,
+            running: self.running,
+            confirmed: self.parts.confirm_clock,
+        };
+        *self.shared.believed.lock() = believed;
+        believed.now(&*self.shared.clock).0
     }
 
     /// Takes the room for erasures back, and with it goes on with everything else.
@@ -511,6 +510,11 @@ impl Writer {
         self.shared.commits.fetch_add(1, Ordering::AcqRel);
         self.running = self.shared.clock.running();
         self.parts.confirm_clock = false;
+        *self.shared.believed.lock() = Believed {
+            time: committed.state.time,
+            running: self.running,
+            confirmed: false,
+        };
         if let Some(keys) = prepared.keys {
             if let Some(journal) = &self.journal {
                 journal.adopt(keys.system.audit.duplicate());

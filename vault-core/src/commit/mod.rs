@@ -25,7 +25,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, SyncSender, TrySendError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use parking_lot::{Mutex, RwLock};
 
 use crate::audit::Entry;
@@ -38,8 +38,8 @@ use crate::keys::anchor::Anchor;
 use crate::keys::shred::ShredError;
 use crate::keys::slots::SlotFile;
 use crate::keys::system::{Roots, SystemKeys};
-use crate::limits::{BATCH_MAX, QUEUE_MAX};
-use crate::refusal::Refusal;
+use crate::limits::{BATCH_MAX, CLOCK_LEAD_HOURS_MAX, QUEUE_MAX};
+use crate::refusal::{Refusal, STORE_DAMAGED};
 use crate::revocation::Revocation;
 use crate::store::{Store, StoreError};
 use batch::Publish;
@@ -96,10 +96,36 @@ struct Shared {
     commits: AtomicU64,
     /// The disk is full: nothing but erasures is committed.
     full: AtomicBool,
-    /// The clock is too far ahead to be believed.
-    clock_leads: AtomicBool,
+    /// What the system's clock is held to.
+    believed: Mutex<Believed>,
     counts: figures::Counts,
     watch: watch::Watch,
+}
+
+/// What the system's clock is held to: the vault's time and, on the clock that nobody sets, when it was that.
+#[derive(Clone, Copy, Default)]
+struct Believed {
+    /// Milliseconds since 1970.
+    time: i64,
+    running: i64,
+    /// Somebody has said that the clock is right, however far ahead it is.
+    confirmed: bool,
+}
+
+impl Believed {
+    /// The present, and whether the clock is too far ahead for that: then it is what has really passed since the
+    /// last commit.
+    fn now(self, clock: &dyn Clock) -> (Timestamp, bool) {
+        let last = Timestamp::from_millisecond(self.time).unwrap_or_default();
+        let now = clock.now().max(last);
+        let elapsed = (clock.running() - self.running).max(0);
+        let expected = last + SignedDuration::from_millis(elapsed);
+        let bound = expected + SignedDuration::from_hours(CLOCK_LEAD_HOURS_MAX);
+        match now > bound && !self.confirmed {
+            true => (expected, true),
+            false => (now, false),
+        }
+    }
 }
 
 /// The store, and the keys of the state that was committed last; while a commit runs, those of the
@@ -154,7 +180,7 @@ impl Engine {
             revocation: Revocation::default(),
             commits: AtomicU64::new(0),
             full: AtomicBool::new(false),
-            clock_leads: AtomicBool::new(false),
+            believed: Mutex::default(),
             counts: figures::Counts::default(),
             watch: watch::Watch::default(),
         });
@@ -285,7 +311,7 @@ impl Engine {
     /// by it until somebody has confirmed it.
     #[must_use]
     pub fn clock_leads(&self) -> bool {
-        self.shared.clock_leads.load(Ordering::Acquire)
+        self.believed_now().1
     }
 
     /// What the writer has counted since it started, and the state that it committed last.
@@ -317,6 +343,15 @@ impl Engine {
     #[must_use]
     pub fn running(&self) -> i64 {
         self.shared.clock.running()
+    }
+
+    /// The present by which something may be destroyed, and whether the system's clock was not believed: then
+    /// it is what has really passed since the last commit. Asked of the clock at this moment, so that
+    /// a jump counts before anything is committed after it.
+    #[must_use]
+    pub fn believed_now(&self) -> (Timestamp, bool) {
+        let believed = *self.shared.believed.lock();
+        believed.now(&*self.shared.clock)
     }
 
     /// The present, for what needs no snapshot.
@@ -385,7 +420,7 @@ impl From<StoreError> for Refusal {
         match error {
             StoreError::DiskFull => Self::DiskFull,
             StoreError::OutcomeUnknown | StoreError::Unavailable => Self::OutcomeUnknown,
-            StoreError::Corrupt => Self::Internal("the store is damaged"),
+            StoreError::Corrupt => Self::Internal(STORE_DAMAGED),
             StoreError::Aborted | StoreError::Held | StoreError::Io(_) | StoreError::NotFound => {
                 Self::Internal("the store cannot be read or written")
             }

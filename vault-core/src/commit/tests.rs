@@ -658,9 +658,15 @@ fn a_clock_that_leaps_ahead_is_recorded_only_once_it_is_confirmed() {
     create(&engine, 2).unwrap();
     assert_eq!(time(&engine), began + 3 * day);
     assert!(!engine.clock_leads());
-    // A leap is not, and time goes on beside it.
+    // A leap is not, and time goes on beside it; that it leads is known before anything is committed by it.
     machine.clock.set(3_650 * day);
+    assert!(engine.clock_leads());
     machine.clock.advance(1_000);
+    let (now, leads) = engine.believed_now();
+    assert_eq!(
+        (now.as_millisecond(), leads),
+        (began + 3 * day + 1_000, true)
+    );
     create(&engine, 3).unwrap();
     assert_eq!(time(&engine), began + 3 * day + 1_000);
     assert!(engine.clock_leads());

@@ -18,6 +18,8 @@ use std::sync::LazyLock;
 
 use regex::bytes::RegexSet;
 
+pub use words::WORD_REACH_BYTES;
+
 /// What was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {

@@ -6,7 +6,7 @@
 use super::Kind;
 
 /// How far before a number its word may stand, in bytes.
-const REACH: usize = 40;
+pub const WORD_REACH_BYTES: usize = 40;
 
 const PHONE: &[&str] = &[
     "phone",
@@ -61,7 +61,7 @@ pub(super) fn before(kind: Kind, text: &[u8], start: usize) -> bool {
         Kind::SePersonnummer => PERSONNUMMER,
         _ => return false,
     };
-    let near = &text[start.saturating_sub(REACH)..start];
+    let near = &text[start.saturating_sub(WORD_REACH_BYTES)..start];
     let line = near.rsplit(|byte| *byte == b'\n').next().unwrap_or(near);
     let near = String::from_utf8_lossy(line).to_lowercase();
     words.iter().any(|word| {

@@ -1,8 +1,12 @@
-//! The ZIP around a package: what its manifest says is checked before anything of it is used.
+//! The ZIP around a package: what its manifest says is checked before anything of it is used, and once more
+//! while it is.
 //!
 //! A ZIP may claim anything: how many members it has, where they lie, what they unpack to. What is read to
-//! know them is bounded, and so is what all of them together unpack to.
+//! know them is bounded, and so is what all of them together unpack to. A member that the manifest does not
+//! name is not there: nobody has said what it is. And a file may be written while it is read, so that each
+//! reading of a member is held to the manifest, before its last byte is handed over.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -22,7 +26,7 @@ use crate::limits::{
 #[non_exhaustive]
 pub enum ArchiveError {
     /// A member is not what the manifest says.
-    #[error("a member of the package is not what its manifest says")]
+    #[error("a member of the package is not what its manifest says, or is not named there")]
     Damaged,
     /// The system refused.
     #[error("could not read the file")]
@@ -84,8 +88,13 @@ fn not_ours(error: &io::Error) -> ArchiveError {
     TooLarge::of(error).map_or(ArchiveError::NotOurs, ArchiveError::TooLarge)
 }
 
-/// A package as a ZIP, whose members have been checked against its manifest.
-pub struct Archive<R>(zip::ZipArchive<Allowed<R>>);
+/// A package as a ZIP, whose members have been checked against its manifest. A clone is as checked, and reads
+/// another member beside the first.
+#[derive(Clone)]
+pub struct Archive<R> {
+    zip: zip::ZipArchive<Allowed<R>>,
+    members: HashMap<String, Said>,
+}
 
 impl<R: Read + Seek> Archive<R> {
     /// Reads the manifest and holds every member to it. Members are read by name and never become files.
@@ -116,22 +125,114 @@ impl<R: Read + Seek> Archive<R> {
                 limit: room,
             }));
         }
-        for one in &members {
-            check(&mut zip, one)?;
+        let mut archive = Self {
+            zip,
+            members: HashMap::with_capacity(members.len()),
+        };
+        // One after the other: a name that stands there twice is held to both.
+        for Member {
+            name,
+            bytes,
+            sha256,
+        } in members
+        {
+            archive.members.insert(name.clone(), Said { bytes, sha256 });
+            let mut content = archive.member(&name)?;
+            let read = io::copy(&mut content, &mut io::sink());
+            read.map_err(|_| ArchiveError::Damaged)?;
         }
-        match members.iter().any(|one| one.name == "data.json") {
-            true => Ok(Self(zip)),
+        match archive.members.contains_key("data.json") {
+            true => Ok(archive),
             false => Err(ArchiveError::NotOurs),
         }
     }
 
-    /// A member's content.
+    /// A member's content, which is held to the manifest as it is read.
     ///
     /// # Errors
     ///
-    /// [`ArchiveError::NotOurs`] where there is none of this name.
-    pub fn member(&mut self, name: &str) -> Result<impl Read + '_, ArchiveError> {
-        self.0.by_name(name).map_err(|_| ArchiveError::NotOurs)
+    /// [`ArchiveError::Damaged`] where the manifest names none so, or there is none.
+    pub fn member(&mut self, name: &str) -> Result<Content<impl Read + '_>, ArchiveError> {
+        let said = self.members.get(name).ok_or(ArchiveError::Damaged)?;
+        let from = self.zip.by_name(name);
+        Ok(Content {
+            from: from.map_err(|_| ArchiveError::Damaged)?,
+            said: said.clone(),
+            digest: Sha256Stream::default(),
+            read: 0,
+            whole: None,
+        })
+    }
+}
+
+/// What the manifest says of a member.
+#[derive(Clone)]
+struct Said {
+    bytes: u64,
+    sha256: String,
+}
+
+/// A member's content on its way. Its last bytes are given where all of it is what the manifest says; where it
+/// is not, reading fails instead.
+pub struct Content<R> {
+    from: R,
+    said: Said,
+    digest: Sha256Stream,
+    read: u64,
+    /// Once that is known.
+    whole: Option<bool>,
+}
+
+impl<R> Content<R> {
+    /// Its length.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.said.bytes
+    }
+
+    /// Whether reading failed because it is not what the manifest says.
+    #[must_use]
+    pub fn damaged(&self) -> bool {
+        self.whole == Some(false)
+    }
+}
+
+impl<R: Read> Content<R> {
+    /// What there is next; at the end of what was promised, whether it is that.
+    fn next(&mut self, part: &mut [u8]) -> Option<usize> {
+        let read = self.from.read(part).ok()?;
+        self.digest.update(&part[..read]);
+        self.read += read as u64;
+        // More than was promised is not read to its end.
+        if self.read < self.said.bytes && read > 0 {
+            return Some(read);
+        }
+        let ends = self.read == self.said.bytes && self.from.read(&mut [0]).ok()? == 0;
+        let digest = std::mem::take(&mut self.digest).finish();
+        (ends && self.said.sha256 == hex(&digest)).then(|| {
+            self.whole = Some(true);
+            read
+        })
+    }
+}
+
+impl<R: Read> Read for Content<R> {
+    fn read(&mut self, part: &mut [u8]) -> io::Result<usize> {
+        match self.whole {
+            _ if part.is_empty() => return Ok(0),
+            Some(true) => return Ok(0),
+            Some(false) => {}
+            None => {
+                if let Some(read) = self.next(part) {
+                    return Ok(read);
+                }
+                self.whole = Some(false);
+            }
+        }
+        Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            ArchiveError::Damaged,
+        ))
     }
 }
 
@@ -148,27 +249,4 @@ fn manifest<R: Read + Seek>(
     let manifest: Result<Manifest, _> = serde_json::from_reader(text);
     let manifest = manifest.map_err(|error| not_ours(&error.into()))?;
     Ok(manifest.members.0)
-}
-
-/// Holds a member to what the manifest says of it.
-fn check<R: Read + Seek>(
-    zip: &mut zip::ZipArchive<Allowed<R>>,
-    one: &Member,
-) -> Result<(), ArchiveError> {
-    let member = zip.by_name(&one.name);
-    let mut member = member.map_err(|_| ArchiveError::Damaged)?;
-    let (mut digest, mut bytes, mut part) = (Sha256Stream::default(), 0_u64, vec![0; 64 << 10]);
-    loop {
-        let read = member.read(&mut part).map_err(|_| ArchiveError::Damaged)?;
-        bytes += read as u64;
-        // More than was promised is not read to its end.
-        if read == 0 || bytes > one.bytes {
-            break;
-        }
-        digest.update(&part[..read]);
-    }
-    match bytes == one.bytes && one.sha256 == hex(&digest.finish()) {
-        true => Ok(()),
-        false => Err(ArchiveError::Damaged),
-    }
 }

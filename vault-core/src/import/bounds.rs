@@ -220,6 +220,7 @@ impl<R: Read> Read for Guarded<R> {
 }
 
 /// A reader that gives so many bytes until its allowance is set anew.
+#[derive(Clone)]
 pub(super) struct Allowed<R> {
     from: R,
     left: Allowance,

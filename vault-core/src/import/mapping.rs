@@ -139,7 +139,7 @@ impl Mapping {
                 .span()
                 .map_or("", |span| source.get(..span.start).unwrap_or(""));
             let line = before.matches('\n').count() + 1;
-            wrong(format!("line {line}: {}", error.message()))
+            wrong(format!("line {line}: {}", without_values(error.message())))
         })?;
         let jsonl = match file.format.as_deref() {
             None | Some("csv") => false,
@@ -200,6 +200,22 @@ impl Mapping {
             meta,
             occurred_at: file.meta.occurred_at,
         })
+    }
+}
+
+/// What a parser says, as far as it says nothing of what stands there: what is wrong, and what it expected.
+/// A name is left out as well; it may be anything in a file that is no mapping.
+fn without_values(message: &str) -> String {
+    // The last one: a value may say so too.
+    let (what, expected) = match message.rfind(", expected ") {
+        Some(at) => message.split_at(at),
+        None => (message, ""),
+    };
+    let what = what.split([':', '`', '"', '\'']).next().unwrap_or_default();
+    // A field that is missing is one of ours.
+    match message.strip_prefix("missing field ") {
+        Some(_) => message.to_owned(),
+        None => format!("{}{expected}", what.trim_end()),
     }
 }
 
@@ -301,13 +317,29 @@ mod tests {
             let error = Mapping::parse(&wrong).unwrap_err().to_string();
             assert!(error.contains(told), "{error}");
         }
-        // Somebody's file, named by mistake: its lines are not shown.
-        for file in ["{\"name\": \"Ann Example\"}\n", "id,name\n1,Ann Example\n"] {
-            let error = Mapping::parse(file).unwrap_err().to_string();
-            assert!(
-                error.starts_with("line 1: ") && !error.contains("Ann"),
-                "{error}"
-            );
+        // Somebody's file, named by mistake: nothing of it is shown.
+        for (file, line) in [
+            ("{\"name\": \"Ann Example\"}\n".to_owned(), 1),
+            ("id,name\n1,Ann Example\n".to_owned(), 1),
+            (
+                "delimiter = \"Ann\"\nidentity = \"Ann, expected Ann\"\n".to_owned(),
+                2,
+            ),
+            ("\"Ann Example\" = 1\n".to_owned(), 1),
+            ("\"Ann\" = 1\n\"Ann\" = 2\n".to_owned(), 2),
+            (good.replace("\"profile.email\"", "{ Ann = \"Ann\" }"), 5),
+            (good.replace("\"profile.email\"", "[\"Ann\"]"), 5),
+            (format!("{good}[meta]\npurposes = \"Ann\"\n"), 7),
+            (format!("{good}[meta]\npurposes = [1, 2030-01-01]\n"), 7),
+            (format!("{good}[meta]\nAnn = \"Ann\"\n"), 7),
+        ] {
+            let error = Mapping::parse(&file).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("line {line}: ")), "{error}");
+            assert!(!error.contains("Ann") && !error.contains("2030"), "{error}");
         }
+        let told = |file: &str| Mapping::parse(file).unwrap_err().to_string();
+        let kind = told(&format!("{good}[meta]\npurposes = \"Ann\"\n"));
+        assert_eq!(kind, "line 7: invalid type, expected a sequence");
+        assert!(told("[identity]\n").contains("missing field `user`"));
     }
 }

@@ -13,7 +13,7 @@ mod tests;
 
 use serde_json::{Map, Value};
 
-pub use archive::{Archive, ArchiveError};
+pub use archive::{Archive, ArchiveError, Content};
 pub use bounds::TooLarge;
 pub use mapping::{Mapping, MappingError};
 pub use package::read_document;

@@ -286,3 +286,109 @@ fn a_zip_with_a_directory_or_a_manifest_without_an_end_is_refused() {
     let told = refused(zip(&[], &json!({"members": [], "x": deep})));
     assert!(told.contains("within each other"), "{told}");
 }
+
+#[test]
+fn a_member_that_the_manifest_does_not_name_is_not_read() {
+    let content = b"{}";
+    let members: [(&str, &[u8]); 2] = [("data.json", content), ("files/a", b"anything")];
+    let one = member("data.json", 2, content);
+    let named = json!({"members": [one, member("files/a", 8, b"anything")]});
+    let mut archive = Archive::open(Cursor::new(zip(&members, &named))).unwrap();
+    let mut read = Vec::new();
+    archive
+        .member("files/a")
+        .unwrap()
+        .read_to_end(&mut read)
+        .unwrap();
+    assert_eq!(read, b"anything");
+
+    let unnamed = json!({"members": [one]});
+    let mut archive = Archive::open(Cursor::new(zip(&members, &unnamed))).unwrap();
+    for name in ["files/a", "manifest.json", "files/b"] {
+        let told = archive.member(name).err().expect("it is not there");
+        assert!(matches!(told, ArchiveError::Damaged));
+    }
+}
+
+/// A file that somebody writes to while it is read.
+#[derive(Clone)]
+struct Changing(std::rc::Rc<std::cell::RefCell<Vec<u8>>>, u64);
+
+impl Read for Changing {
+    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+        let mut from = Cursor::new(self.0.borrow().clone());
+        from.set_position(self.1);
+        let read = from.read(bytes)?;
+        self.1 += read as u64;
+        Ok(read)
+    }
+}
+
+impl std::io::Seek for Changing {
+    fn seek(&mut self, to: std::io::SeekFrom) -> std::io::Result<u64> {
+        let mut from = Cursor::new(self.0.borrow().clone());
+        from.set_position(self.1);
+        self.1 = from.seek(to)?;
+        Ok(self.1)
+    }
+}
+
+#[test]
+fn a_member_that_is_changed_after_it_was_checked_is_not_handed_over_whole() {
+    let text = b"a b c d e f g h";
+    let named = json!({"members": [member("data.json", 2, b"{}"), member("files/a", 15, text)]});
+    let stored = |content: &[u8]| {
+        let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        let plain = zip::write::SimpleFileOptions::default()
+            .compression_method(zip::CompressionMethod::Stored);
+        let manifest = named.to_string();
+        let members: [(&str, &[u8]); 3] = [
+            ("data.json", b"{}"),
+            ("files/a", content),
+            ("manifest.json", manifest.as_bytes()),
+        ];
+        for (name, bytes) in members {
+            writer.start_file(name, plain).unwrap();
+            writer.write_all(bytes).unwrap();
+        }
+        writer.finish().unwrap().into_inner()
+    };
+    let bytes = std::rc::Rc::new(std::cell::RefCell::new(stored(text)));
+    let mut archive = Archive::open(Changing(bytes.clone(), 0)).unwrap();
+    let mut beside = archive.clone();
+    let all = |archive: &mut Archive<Changing>| {
+        let mut content = archive.member("files/a").unwrap();
+        let mut read = Vec::new();
+        let done = content.read_to_end(&mut read);
+        (done.is_ok(), content.damaged(), read)
+    };
+    assert_eq!(all(&mut archive), (true, false, text.to_vec()));
+    assert_eq!(all(&mut beside), (true, false, text.to_vec()));
+    // Exactly as many bytes as there are may be read, and no more asked for.
+    let mut content = archive.member("files/a").unwrap();
+    let mut exactly = vec![0; 15];
+    content.read_exact(&mut exactly).unwrap();
+    drop(content);
+    // The ZIP's own check sum is that of this, too: what differs is a multiple of its polynomial.
+    let mut other = *text;
+    for (byte, change) in other.iter_mut().zip([0x41, 0x06, 0x71, 0xdb, 0x01]) {
+        *byte ^= change;
+    }
+    let other = stored(&other);
+    let differ = bytes
+        .borrow()
+        .iter()
+        .zip(&other)
+        .filter(|(a, b)| a != b)
+        .count();
+    assert_eq!((other.len(), differ), (bytes.borrow().len(), 5));
+    *bytes.borrow_mut() = other;
+    let mut again = Archive::open(Changing(bytes.clone(), 0));
+    assert!(matches!(again.as_mut().err(), Some(ArchiveError::Damaged)));
+    for archive in [&mut archive, &mut beside] {
+        let (done, damaged, read) = all(archive);
+        assert!(!done && damaged && read.len() < text.len());
+        let mut content = archive.member("files/a").unwrap();
+        assert!(content.read_exact(&mut exactly).is_err());
+    }
+}

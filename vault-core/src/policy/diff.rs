@@ -164,6 +164,8 @@ fn purpose(a: &Purpose, b: &Purpose, out: &mut Vec<String>) {
             retention_text(&b.retention),
         );
     }
+    let law = |of: &Purpose| of.retention.law.clone().unwrap_or_else(|| "none".into());
+    changed(out, &subject, "law behind the retention", law(a), law(b));
     changed(
         out,
         &subject,

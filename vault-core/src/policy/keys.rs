@@ -29,7 +29,7 @@ pub(super) const PURPOSE: &[&str] = &[
     "recipients",
     "renamed_from",
 ];
-pub(super) const RETENTION: &[&str] = &["after", "period", "date"];
+pub(super) const RETENTION: &[&str] = &["after", "period", "date", "law"];
 pub(super) const RECIPIENT: &[&str] = &["name", "country", "safeguard", "webhook"];
 pub(super) const COLLECTION: &[&str] = &["kind", "retention", "fields", "renamed_from"];
 pub(super) const FIELD: &[&str] = &[

@@ -85,6 +85,7 @@ pub(crate) fn rights() -> &'static Purpose {
             anchor: Anchor::Collected,
             period: Period::parse("P0D").expect("a period"),
             date: None,
+            law: None,
         },
         recipients: Vec::new(),
     });

@@ -82,6 +82,8 @@ pub struct Retention {
     pub period: Period,
     /// The day from which it runs; there is one for [`Anchor::FixedDate`] only.
     pub date: Option<Date>,
+    /// The law that asks for it.
+    pub law: Option<String>,
 }
 
 /// Records of one form.

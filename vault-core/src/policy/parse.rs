@@ -232,6 +232,7 @@ fn retention(purpose: &Section<'_>, findings: &mut Findings) -> Retention {
             anchor: Anchor::Collected,
             period: no_period(),
             date: None,
+            law: None,
         };
     };
     section.know(findings, keys::RETENTION);
@@ -272,10 +273,12 @@ fn retention(purpose: &Section<'_>, findings: &mut Findings) -> Retention {
         );
     }
     let period = period(&section, findings, "period").unwrap_or_else(no_period);
+    let law = section.text(findings, "law").map(|text| text.value);
     Retention {
         anchor,
         period,
         date,
+        law,
     }
 }
 

@@ -330,7 +330,8 @@ pub(super) fn marks_left(
     let range = KeyRange::prefix(&prefix(person.entry.handle, collection.id));
     for (key, meta) in txn.range(Table::RecordMeta, &range, Direction::Ascending, usize::MAX)? {
         of_record(txn, person, collection, &key, &meta, &mut |entries| {
-            marks.extend(entries.iter().map(|it| (it.field.1, it.set, it.mark)));
+            marks.extend(entries?.iter().map(|it| (it.field.1, it.set, it.mark)));
+            Ok(())
         })?;
     }
     Ok(marks)
@@ -356,13 +357,23 @@ pub(crate) fn each_lookup(
         .range(Table::RecordMeta, &range, Direction::Ascending, limit)?;
     let next = (rows.len() == limit).then(|| rows.last().map(|(key, _)| key.clone()));
     for (key, meta) in rows {
-        match of_record(view, person, collection, &key, &meta, tell) {
-            Err(refusal) if !refusal.is_damage() => return Err(refusal),
-            _ => {}
-        }
+        let mut each = |entries: Entries| match entries {
+            Ok(entries) => {
+                tell(&entries);
+                Ok(())
+            }
+            // The values behind it are looked up all the same.
+            Err(refusal) if refusal.is_damage_of_a_row() => Ok(()),
+            Err(refusal) => Err(refusal),
+        };
+        let told = of_record(view, person, collection, &key, &meta, &mut each);
+        told.or_else(|refusal| each(Err(refusal)))?;
     }
     Ok(next.flatten())
 }
+
+/// The entries of the index that one value has to have, if it opens.
+type Entries = Result<Vec<Lookup>, Refusal>;
 
 fn of_record(
     view: &dyn View,
@@ -370,7 +381,7 @@ fn of_record(
     collection: &Collection,
     key: &[u8],
     meta: &[u8],
-    tell: &mut dyn FnMut(&[Lookup]),
+    tell: &mut dyn FnMut(Entries) -> Result<(), Refusal>,
 ) -> Result<(), Refusal> {
     let id = RecordId::from_slice(&key[18..]).ok_or(DAMAGED)?;
     let (row, compartment) = MetaRow::open(view, person, collection.id, id, meta)?;
@@ -392,18 +403,20 @@ fn add_marks(
     marks: &mut Marks,
 ) -> Result<(), Refusal> {
     each_value(view, person, collection, known, values, &mut |entries| {
-        marks.extend(entries.iter().map(|it| (it.field.1, it.set, it.mark)));
+        marks.extend(entries?.iter().map(|it| (it.field.1, it.set, it.mark)));
+        Ok(())
     })
 }
 
-/// Tells of each look-up value of a record which entries of the index it has to have.
+/// Tells of each look-up value of a record which entries of the index it has to have, or why that is not
+/// known.
 fn each_value(
     view: &dyn View,
     person: &Person,
     collection: &Collection,
     known: &Known,
     values: &[u8],
-    tell: &mut dyn FnMut(&[Lookup]),
+    tell: &mut dyn FnMut(Entries) -> Result<(), Refusal>,
 ) -> Result<(), Refusal> {
     let envelopes: Vec<(u16, &[u8])> = row::decode_borrowed(values).map_err(|_| DAMAGED)?;
     for field in collection.fields.iter().filter(|field| field.lookup) {
@@ -412,9 +425,11 @@ fn each_value(
             continue;
         };
         let row = &known.row;
-        let bytes = row.unseal(view, person, collection.id, known.id, field.id, envelope)?;
-        let value = serde_json::from_slice(&bytes).map_err(|_| DAMAGED)?;
-        tell(&lookups(view, collection, field, &value));
+        let bytes = row.unseal(view, person, collection.id, known.id, field.id, envelope);
+        tell(bytes.and_then(|bytes| {
+            let value = serde_json::from_slice(&bytes).map_err(|_| DAMAGED)?;
+            Ok(lookups(view, collection, field, &value))
+        }))?;
     }
     Ok(())
 }

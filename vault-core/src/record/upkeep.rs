@@ -60,7 +60,8 @@ pub(crate) fn rekey(
 }
 
 /// Seals a record again under keys above `up_to`, where anything in it is under an older one; how many
-/// bytes were looked at. The keyset may gain a key, and is then to be stored.
+/// bytes were looked at. The keyset may gain a key, and is then to be stored. What says that it is under
+/// a newer one is opened as well: that may be what is damaged.
 pub(crate) fn reseal(
     txn: &mut Txn<'_>,
     person: &mut Person,
@@ -72,12 +73,13 @@ pub(crate) fn reseal(
     let bytes = meta.len() + values.len();
     let mut old = false;
     key_numbers(txn, key, meta, &mut |number| old |= number <= up_to)?;
-    if !old {
-        return Ok(bytes);
-    }
     let compartment = person.compartment_of(meta.get(4..).ok_or(DAMAGED)?)?;
     let number = person.successor(compartment, up_to, txn.entropy());
-    seal_again(txn, person, key, (meta, &values), number)?;
+    if old {
+        seal_again(txn, person, key, (meta, &values), number)?;
+    } else {
+        open_all(txn, person, key, (meta, &values), number)?;
+    }
     Ok(bytes)
 }
 
@@ -89,12 +91,24 @@ fn seal_again(
     (meta, values): (&[u8], &[u8]),
     number: u32,
 ) -> Result<(), Refusal> {
-    let collection = u16::from_be_bytes(key[16..18].try_into().map_err(|_| DAMAGED)?);
-    let id = RecordId::from_slice(&key[18..]).ok_or(DAMAGED)?;
-    let mut stored = Stored::decode(txn, person, collection, id, meta, values)?;
-    stored.reseal_all(txn, person, collection, number)?;
+    let (collection, stored) = open_all(txn, person, key, (meta, values), number)?;
     let expiry = meta[..4].try_into().map_err(|_| DAMAGED)?;
     stored.write(txn, person, collection, number, expiry)
+}
+
+/// A record, every value of it opened and sealed under the key with this number, and its collection.
+fn open_all(
+    view: &dyn View,
+    person: &Person,
+    key: &[u8],
+    (meta, values): (&[u8], &[u8]),
+    number: u32,
+) -> Result<(u16, Stored), Refusal> {
+    let collection = u16::from_be_bytes(key[16..18].try_into().map_err(|_| DAMAGED)?);
+    let id = RecordId::from_slice(&key[18..]).ok_or(DAMAGED)?;
+    let mut stored = Stored::decode(view, person, collection, id, meta, values)?;
+    stored.reseal_all(view, person, collection, number)?;
+    Ok((collection, stored))
 }
 
 /// Tells the number of the key of each envelope of a record: the metadata's, and each value's.

@@ -155,7 +155,9 @@ fn languages(policy: &Policy) -> Vec<&str> {
 }
 
 impl Published {
-    pub(crate) fn new(policy: Arc<Policy>, applied_at: Timestamp) -> Self {
+    /// Of a policy that is in force since `applied_at`.
+    #[must_use]
+    pub fn new(policy: Arc<Policy>, applied_at: Timestamp) -> Self {
         Self { policy, applied_at }
     }
 

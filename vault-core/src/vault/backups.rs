@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 
 use super::{Call, Vault};
-use crate::backup::ledger::{self, Head, Tip};
+use crate::backup::ledger::{self, Head, LedgerError, Tip};
 use crate::backup::registry::{self, BackupBegin, BackupFacts, BackupSummary, BackupView, Part};
 use crate::commit::{Txn, View as _};
 use crate::id::BackupId;
@@ -16,6 +16,11 @@ use crate::refusal::Refusal;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LedgerCopyError {
+    /// Nobody knows what the copy that is there has: it is not written over.
+    #[error(
+        "could not compare this vault's ledger with the copy that is there, which was left as it is"
+    )]
+    Compare(#[source] LedgerError),
     /// The place is not the one that it was.
     #[error("{0}")]
     Elsewhere(String),

@@ -554,6 +554,7 @@ impl LockedVault {
             jobs: Jobs::new(self.settings.clock.clone()),
             backups: Mutex::new(backups),
             pushing: Mutex::new(()),
+            working: Mutex::new(()),
             imports: super::import::Imports::default(),
             engine,
             paths: self.paths.clone(),

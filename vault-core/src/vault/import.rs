@@ -7,7 +7,7 @@
 //!
 //! Knows nothing of files and their forms.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -21,9 +21,10 @@ use crate::crypto::sha256;
 use crate::id::{RecordId, SubjectId};
 use crate::jobs::{Job, JobKind};
 use crate::limits::{
-    IMPORT_ERRORS_PER_LINE_MAX, IMPORT_IDLE_SECONDS, IMPORT_LINES_MAX, IMPORT_WRITERS,
-    LABEL_BYTES_MAX,
+    ANSWER_BYTES_MAX, IMPORT_ERRORS_PER_LINE_MAX, IMPORT_IDLE_SECONDS, IMPORT_LINES_MAX,
+    IMPORT_WRITERS, LABEL_BYTES_MAX,
 };
+use crate::person::DAMAGED;
 use crate::policy::{Collection, LawfulBasis, Policy, Role};
 use crate::refusal::{InputError, Refusal};
 
@@ -150,17 +151,29 @@ struct Remembered {
 }
 
 impl Remembered {
-    /// As it is kept: an answer that is too long would not be.
-    fn short(&self) -> Self {
-        let short = |error: &ImportError| ImportError {
-            pointer: error.pointer.chars().take(64).collect(),
-            detail: String::new(),
-            ..error.clone()
+    /// As it is kept: with as much of what was wrong as there is room for. A longer answer would not be kept
+    /// at all, and the lines that were written not known by it.
+    fn body(&self) -> Vec<u8> {
+        let json = |kept: &Self| {
+            serde_json::to_vec(kept).expect("numbers, ids and codes have a JSON form")
         };
-        Self {
-            written: self.written.clone(),
-            errors: self.errors.iter().map(short).collect(),
+        let mut kept = self.clone();
+        for error in &mut kept.errors {
+            error.pointer = error.pointer.chars().take(64).collect();
+            error.detail.clear();
         }
+        let body = json(&kept);
+        if body.len() <= ANSWER_BYTES_MAX {
+            return body;
+        }
+        // A number and a code for each line are less than half of it.
+        let mut told = HashSet::new();
+        kept.errors.retain(|error| told.insert(error.line));
+        for error in &mut kept.errors {
+            error.pointer.clear();
+            error.collection = None;
+        }
+        json(&kept)
     }
 }
 
@@ -424,10 +437,12 @@ fn attempt(
     let (subject, created) = made.map_err(|refusal| all_fail(&refusal))?;
     if !created && !dry_run {
         let before = desk.recall(subject).map_err(|refusal| all_fail(&refusal))?;
-        if let Some(kept) = before
-            .as_deref()
-            .and_then(|answers| serde_json::from_slice(&answers.first()?.body).ok())
-        {
+        if let Some(answers) = before {
+            // What is there and cannot be read must not be written again.
+            let kept = answers.first().map(|one| serde_json::from_slice(&one.body));
+            let Some(Ok(kept)) = kept else {
+                return Err(all_fail(&DAMAGED));
+            };
             return Ok(Attempt::Done {
                 repeated: true,
                 kept,
@@ -461,11 +476,10 @@ fn attempt(
     if dry_run {
         return Err(done);
     }
-    let body = serde_json::to_vec(&kept.short()).expect("numbers, ids and codes have a JSON form");
     let answer = Answer {
         operation: 0,
         status: 200,
-        body,
+        body: kept.body(),
         etag: None,
         location: None,
     };

@@ -23,7 +23,7 @@ pub struct SweepRun {
     pub more: bool,
 }
 
-/// Who may end a job: whoever may begin one like it.
+/// Who may end a job: whoever may begin one like it; an import, which any bot begins, whoever manages keys.
 fn ends(kind: JobKind) -> Capability {
     match kind {
         JobKind::Backup | JobKind::BackupRekey | JobKind::BackupVerify => Capability::BackupsManage,

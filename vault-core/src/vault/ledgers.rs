@@ -10,11 +10,17 @@ use crate::audit::signer::Signers;
 use crate::backup::BackupError;
 use crate::backup::ledger::{Ledger, LedgerCopy, LedgerError, Replay};
 use crate::backup::read::OpenSource;
-use crate::backup::target::{Target, known, ledger_of};
+use crate::backup::target::{self, Directory, Target, known, ledger_of};
 use crate::commit::View as _;
 use crate::id::VaultId;
 use crate::limits::RESTORE_BYTES_MAX;
 use crate::store::{Store, StoreError, Table};
+
+/// The file in the vault's directory that names the places which have a copy of the ledger, as a list in JSON. No more
+/// than the configuration says, and of no use to a restored vault, which has other disks.
+const PLACES: &str = "ledger-places";
+const PLACES_MAX: usize = 64;
+const PLACES_BYTES_MAX: u64 = 1 << 20;
 
 /// What a restore goes by.
 pub(super) struct Found {
@@ -161,10 +167,7 @@ impl Vault {
         let _alone = self.pushing.lock();
         let vault = self.snapshot()?.vault();
         let name = ledger_of(vault);
-        if !known(target) {
-            let elsewhere = |error: BackupError| LedgerCopyError::Elsewhere(error.to_string());
-            self.demand_place(call, target).map_err(elsewhere)?;
-        }
+        self.known_place(call, target)?;
         if target.exists(&name)? {
             let theirs = format!("{name} at {}", target.place());
             self.extends(
@@ -179,17 +182,63 @@ impl Vault {
         Ok(copied)
     }
 
-    /// Whether this vault's ledger goes on from a copy. One that is damaged is worth less than ours.
+    /// Refuses a place that had a copy and is another now, such as the directory under a disk that is not mounted:
+    /// the copy there would be the one that nobody looks for. A new one is marked, and remembered.
+    fn known_place(&self, call: &Call<'_>, target: &dyn Target) -> Result<(), LedgerCopyError> {
+        let place = target.place();
+        let own = Directory::new(&self.paths.dir);
+        let mut places: Vec<String> = match target::get(&own, PLACES, PLACES_BYTES_MAX) {
+            // What is no list any more knows of no place.
+            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error.into()),
+        };
+        let remembered = places.iter().any(|known| target::same(known, &place));
+        if !known(target) {
+            let elsewhere = |error: BackupError| LedgerCopyError::Elsewhere(error.to_string());
+            self.demand_place(call, target).map_err(elsewhere)?;
+            if remembered {
+                return Err(LedgerCopyError::Elsewhere(format!(
+                    "{place} had a copy of the erasure ledger, and the file `{}` is not in it: it is another place \
+                     now, such as a disk that is not mounted; mount it, or, if it is a new one, make an empty file \
+                     of that name in it",
+                    target::MARK
+                )));
+            }
+            // First: a place that is remembered without a mark would be refused.
+            target::mark(target)?;
+        }
+        if !remembered {
+            places.push(place);
+            let over = places.len().saturating_sub(PLACES_MAX);
+            places.drain(..over);
+            let bytes = serde_json::to_vec(&places).expect("a list is JSON");
+            target::put(&own, PLACES, &bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Whether this vault's ledger goes on from a copy. One that is damaged is worth less than ours; of one that
+    /// cannot be read nobody knows.
     fn extends(&self, copy: LedgerCopy<'_>, name: &str) -> Result<(), LedgerCopyError> {
         let snapshot = self.snapshot()?;
         let (vault, system) = (snapshot.vault(), snapshot.system());
         let signer = Signers::of(vault, system);
+        let key = system.ledger.duplicate();
+        drop(snapshot);
         let own = LedgerCopy::file(&self.paths.dir.join(LEDGER))?;
-        let ours = snapshot.state().ledger;
-        match Ledger::read(vec![copy, own], &system.ledger, &signer, vault, 0) {
+        let read = Ledger::read(vec![copy, own], &key, &signer, vault, 0);
+        // After it: what is committed while it is read may be in our file already.
+        let ours = self.snapshot()?.state().ledger;
+        match read {
             Ok(replay) if replay.position <= ours => Ok(()),
             Ok(_) | Err(LedgerError::Fork { .. }) => Err(LedgerCopyError::Longer(name.to_owned())),
-            Err(_) => Ok(()),
+            Err(LedgerError::Damaged { copy, .. } | LedgerError::Vault { copy })
+                if copy == name =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(LedgerCopyError::Compare(error)),
         }
     }
 }

@@ -31,6 +31,7 @@ mod jobs;
 mod ledgers;
 mod notices;
 mod objections;
+mod prune;
 mod reads;
 mod reload;
 mod restore;
@@ -82,7 +83,7 @@ pub(crate) use bulk::wanted_form;
 pub use bulk::{ChangeInput, Purged, Query, QueryInput, QueryPart, Step, Updated};
 pub use consents::{ConsentInput, ConsentView};
 pub use contracts::ContractView;
-pub use copies::{BackupInput, BackupMade, Keep, Pruned, Rekeyed};
+pub use copies::{BackupInput, BackupMade, Rekeyed};
 pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError, VaultPaths};
 pub(crate) use cursor::Tie;
 pub use desk::Desk;
@@ -96,11 +97,13 @@ pub(crate) use input::body as body_form;
 pub use jobs::SweepRun;
 pub use notices::NoticeInput;
 pub use objections::ObjectionView;
+pub use prune::{Keep, Pruned};
 pub use restore::{RestoreOptions, RestoredVault};
 pub use restrictions::{RestrictionInput, RestrictionStep, RestrictionView};
 pub(crate) use rotation::RotationRow;
 pub use rotation::{
-    KeyView, KeysView, Onwards, RootRotated, RotationState, RotationView, Stage, SystemKeyView,
+    DamagedRow, KeyView, KeysView, Onwards, RootRotated, RotationState, RotationView, Stage,
+    SystemKeyView, SystemKeysView,
 };
 pub use secret::{
     KeyFile, KeyFileError, Passphrase, PassphraseError, RecoveryKey, RecoveryKeyError, UnlockSecret,
@@ -194,6 +197,9 @@ pub struct Vault {
     backups: Mutex<SummaryRow>,
     /// Held while a copy of the ledger is written: two would write into one file.
     pushing: Mutex<()>,
+    /// Held while a backup is made, given new keys, or taken away: who takes away would else meet what is half made,
+    /// and say that it is gone.
+    working: Mutex<()>,
     imports: import::Imports,
     memory: Arc<guard::Memory>,
 }

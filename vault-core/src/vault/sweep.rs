@@ -13,9 +13,10 @@ use super::retention::{self, Ending};
 use super::rotation::renews_marks;
 use crate::answer;
 use crate::clock::hour_of;
-use crate::commit::{Txn, View};
+use crate::commit::{Snapshot, Txn, View};
 use crate::id::SubjectId;
 use crate::keys::keyset::{Compartment, Keyset};
+use crate::keys::shred::ShredError;
 use crate::limits::{
     BLOB_CHUNKS_REMOVED_MAX, FINAL_WITHIN_HOURS, REKEY_AFTER_HOURS, SWEEP_COMMITS_MAX,
     SWEEP_LEAVES_MAX, SWEEP_PEOPLE_MAX, SWEEP_ROWS_MAX,
@@ -125,8 +126,7 @@ impl Vault {
                 due.people_whole += u64::from(ending.whole());
             }
             due.purposes = named(&policy, &purposes);
-            let state = snapshot.state();
-            due.index = state.index_stale_since.is_some() || state.rebuild_from.is_some();
+            due.index = index_due(&snapshot, Sweep::All);
             from = next;
         }
         Ok(due)
@@ -162,16 +162,11 @@ impl Vault {
         let more = self.sweep_orphans()? || more;
         let more = self.sweep_uploads()? || more;
         let snapshot = self.snapshot()?;
-        let now = snapshot.now().as_millisecond();
-        let state = snapshot.state().clone();
+        let (due, renews) = (index_due(&snapshot, which), renews_marks(&snapshot));
         drop(snapshot);
-        let wait = match which {
-            Sweep::Due => INDEX_STALE_MILLISECONDS,
-            Sweep::All => 0,
-        };
-        let stale = state.index_stale_since.is_some_and(|at| at + wait <= now);
-        if stale || state.rebuild_from.is_some() {
-            return Ok(self.rebuild_index_step()? || more);
+        if due {
+            // Behind a building of new keys comes the one that the erasures meanwhile wait for.
+            return Ok(self.rebuild_index_step()? || renews || more);
         }
         Ok(more)
     }
@@ -323,7 +318,10 @@ impl Vault {
                 let generation = keys.open_placement(keys.index_set(), txn.entropy());
                 txn.create_index(generation);
                 txn.replace_system(keys);
-                txn.state_mut().rebuild_from = Some([0; 16]);
+                let state = txn.state_mut();
+                state.rebuild_from = Some([0; 16]);
+                // What is removed from here on touches a leaf of this building too, and waits for the next.
+                state.index_stale_since = None;
                 return Ok(true);
             };
             if renews_marks(txn) {
@@ -338,7 +336,13 @@ impl Vault {
             let set = txn.system().index_set();
             let (people, next) = txn.walk_people(from, REBUILD_LEAVES)?;
             for (subject, entry) in people {
-                let keyset = Keyset::load(txn.vault(), txn, &entry)?;
+                let keyset = match Keyset::load(txn.vault(), txn, &entry) {
+                    Ok(keyset) => keyset,
+                    // Nobody reads anything of theirs by it. The pass over people says so, and a rotation,
+                    // which is not to wait for this building for ever, counts them.
+                    Err(ShredError::Damaged) => continue,
+                    Err(error) => return Err(error.into()),
+                };
                 let person = Person {
                     subject,
                     entry,
@@ -356,14 +360,25 @@ impl Vault {
                     keys.keep_placement(new);
                     txn.replace_system(keys);
                     txn.drop_index(old);
-                    let state = txn.state_mut();
-                    state.rebuild_from = None;
-                    state.index_stale_since = None;
+                    txn.state_mut().rebuild_from = None;
                 }
             }
             Ok(next.is_some())
         })
     }
+}
+
+/// Whether a step towards another building of the index is to be taken. One of new keys is the rotation's own,
+/// which somebody may have paused; but what a receipt says goes before a pause.
+fn index_due(snapshot: &Snapshot, which: Sweep) -> bool {
+    let renews = renews_marks(snapshot);
+    let wait = match which {
+        Sweep::All if !renews => 0,
+        _ => INDEX_STALE_MILLISECONDS,
+    };
+    let (state, now) = (snapshot.state(), snapshot.now().as_millisecond());
+    let stale = state.index_stale_since.is_some_and(|at| at + wait <= now);
+    stale || (state.rebuild_from.is_some() && !renews)
 }
 
 /// What one pass over people has before it.

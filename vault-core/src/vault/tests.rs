@@ -11,10 +11,14 @@ mod honey;
 mod imports;
 mod journal_first;
 mod operating;
+mod pruned;
 mod restored;
 mod retention;
 mod rotation;
+mod rotation_damage;
 mod rotation_deep;
+mod rotation_rekey;
+mod rotation_sweep;
 
 use std::sync::Arc;
 

@@ -409,6 +409,9 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         step_total: 301,
         row_table: 5,
         row_after: vec![7; 8],
+        unindexed: 252,
+        unsought: 2,
+        damaged: 70_000,
     };
     let mut refused = event();
     refused.state = ConsentState::Refused;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use vault_core::backup::target::Target;
-use vault_core::vault::{Call, Vault};
+use vault_core::vault::{Call, LedgerCopied, LedgerCopyError, Vault};
 
 use crate::state::{App, chain};
 
@@ -62,10 +62,13 @@ pub(crate) struct Copied {
 }
 
 impl Standing {
+    fn lacks(&self, entries: u64) -> bool {
+        self.entries != Some(entries)
+    }
+
     /// Whether it is to be made now.
     fn due(&mut self, entries: u64, running: i64) -> bool {
-        let lacks = self.entries != Some(entries);
-        if !lacks {
+        if !self.lacks(entries) {
             self.since = None;
             return running >= self.made + REFRESH && running >= self.hold;
         }
@@ -140,12 +143,17 @@ impl Copy {
             // The vault was closed meanwhile; the next opening begins anew.
             Err(_) if !vault.is_open() => false,
             Err(error) => {
-                tracing::error!(target: "vault_server::backups", place = %self.target.place(), error = %chain(&error), "the erasure ledger was not copied: a restore from there would not know of the last erasures; it is tried again");
-                let mut standing = self.standing.lock();
-                standing.failed(clock.now(), clock.running());
+                self.failed(app, &error);
                 false
             }
         }
+    }
+
+    fn failed(&self, app: &App, error: &LedgerCopyError) {
+        tracing::error!(target: "vault_server::backups", place = %self.target.place(), error = %chain(error), "the erasure ledger was not copied: a restore from there would not know of the last erasures; it is tried again");
+        let clock = &app.settings().clock;
+        let mut standing = self.standing.lock();
+        standing.failed(clock.now(), clock.running());
     }
 }
 
@@ -166,21 +174,50 @@ pub(crate) fn copy_all(app: &App) -> bool {
     let Some(vault) = app.vault() else {
         return false;
     };
+    copy_those(app, &vault, |_| true)
+}
+
+/// Whether a copy lacks something.
+pub(super) fn lag(app: &App, vault: &Vault) -> bool {
+    let entries = vault.ledger_entries();
+    let mut copies = app.backups().copies.iter();
+    copies.any(|copy| copy.standing.lock().lacks(entries))
+}
+
+/// Makes the copies that lack something; whether all of them were made.
+pub(super) fn copy_lagging(app: &App, vault: &Vault) -> bool {
+    let entries = vault.ledger_entries();
+    copy_those(app, vault, |copy| copy.standing.lock().lacks(entries))
+}
+
+fn copy_those(app: &App, vault: &Vault, which: impl Fn(&Copy) -> bool) -> bool {
     let mut whole = true;
-    for copy in &app.backups().copies {
-        whole &= copy.make(app, &vault);
+    for copy in app.backups().copies.iter().filter(|copy| which(copy)) {
+        whole &= copy.make(app, vault);
     }
     whole
 }
 
-/// A backup has put it beside itself.
-pub(super) fn made(app: &App, target: &dyn Target, entries: u64, complete_until: Timestamp) {
+/// A backup has put it beside itself, or could not.
+pub(super) fn beside(
+    app: &App,
+    vault: &Vault,
+    target: &dyn Target,
+    copied: &Result<LedgerCopied, LedgerCopyError>,
+) {
     let running = app.settings().clock.running();
     let place = target.place();
     let copies = app.backups().copies.iter();
     for copy in copies.filter(|copy| copy.target.place() == place) {
-        let mut standing = copy.standing.lock();
-        standing.made(entries, complete_until, (running, running));
+        match copied {
+            Ok(copied) => {
+                let mut standing = copy.standing.lock();
+                let times = (running, running);
+                standing.made(copied.position, copied.complete_until, times);
+            }
+            Err(_) if !vault.is_open() => {}
+            Err(error) => copy.failed(app, error),
+        }
     }
 }
 

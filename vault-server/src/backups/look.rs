@@ -1,8 +1,11 @@
 //! What is done by itself: a look each second, at the schedule and at the ledger's copies, and the end of both.
 
+use std::sync::{Arc, mpsc};
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
+use vault_core::backup::target;
 use vault_core::backup::write::Parts;
 use vault_core::jobs::{JobKind, JobState};
 use vault_core::refusal::Refusal;
@@ -14,6 +17,8 @@ use crate::state::App;
 
 /// How often key parts are gone after that should be deleted by now.
 const PRUNE_EVERY: SignedDuration = SignedDuration::from_hours(1);
+/// How soon where somebody was in the way.
+const PRUNE_AGAIN: SignedDuration = SignedDuration::from_mins(1);
 /// How long a stop waits for a backup that was asked to end, and for the last copy of the ledger.
 const LAST: Duration = Duration::from_secs(5);
 const STEP: Duration = Duration::from_millis(20);
@@ -59,7 +64,11 @@ pub(crate) fn schedule(app: &App) {
     if overdue && !standing.pruned_at.is_some_and(lately) {
         standing.pruned_at = Some(now);
         drop(standing);
-        worker.prune_by_rule();
+        if !worker.prune_by_rule() {
+            let soon = now.saturating_sub(PRUNE_EVERY).ok();
+            let soon = soon.and_then(|at| at.saturating_add(PRUNE_AGAIN).ok());
+            backups.standing.lock().pruned_at = soon;
+        }
     }
 }
 
@@ -72,7 +81,7 @@ fn learned(app: &App, vault: &Vault, place: &str) -> bool {
     match last(vault, place) {
         Ok(last) => {
             let mut standing = backups.standing.lock();
-            standing.schedule.resume(last);
+            standing.schedule.resume(last, app.settings().clock.now());
             standing.learned = true;
             true
         }
@@ -89,7 +98,7 @@ fn last(vault: &Vault, place: &str) -> Result<Option<(Timestamp, Timestamp)>, Re
     let principal = vault.server();
     let (views, _) = vault.backups(&Call::new(&principal))?;
     let whole = views.into_iter().find_map(|view| {
-        let both = view.target == place && view.of.is_none() && view.keys.is_some();
+        let both = target::same(&view.target, place) && view.of.is_none() && view.keys.is_some();
         let completed = view.data.and_then(|data| data.completed_at);
         completed.filter(|_| both).map(|at| (view.started_at, at))
     });
@@ -115,14 +124,30 @@ pub(crate) fn finish(app: &App) {
     while !running().is_empty() && begun.elapsed() < LAST {
         std::thread::sleep(STEP);
     }
-    // A target that hangs must not keep the vault from being closed.
-    let (done, wait) = std::sync::mpsc::channel();
     let copier = app.clone();
-    let spawned = std::thread::Builder::new()
-        .name("vault-ledger".into())
-        .spawn(move || done.send(ledger::copy_all(&copier)));
-    let whole = spawned.is_ok() && wait.recv_timeout(LAST).unwrap_or(false);
+    let whole = within(move || ledger::copy_all(&copier));
     if !whole {
         tracing::error!(target: "vault_server::backups", "stopping: a copy of the erasure ledger was not made, and may lack the last erasures; it is made at the next start");
     }
+}
+
+/// Makes the copies of the ledger that lack something, before a vault is closed that nobody reaches any more: it may
+/// stay locked for long, and its files be lost meanwhile.
+pub(crate) fn part(app: &App, vault: &Arc<Vault>) {
+    if !ledger::lag(app, vault) {
+        return;
+    }
+    let (copier, vault) = (app.clone(), vault.clone());
+    let whole = within(move || ledger::copy_lagging(&copier, &vault));
+    if !whole {
+        tracing::error!(target: "vault_server::backups", "locking: a copy of the erasure ledger was not made, and may lack the last erasures; it is made when the vault is opened again");
+    }
+}
+
+/// Copies, and waits for it no longer than a moment: a target that hangs must not keep a vault from being closed.
+fn within(copy: impl FnOnce() -> bool + Send + 'static) -> bool {
+    let (done, wait) = mpsc::channel();
+    let thread = Builder::new().name("vault-ledger".into());
+    let spawned = thread.spawn(move || done.send(copy()));
+    spawned.is_ok() && wait.recv_timeout(LAST).unwrap_or(false)
 }

@@ -49,6 +49,8 @@ struct Standing {
 pub(crate) struct BackupFigures {
     /// When the next is due, where there is a schedule.
     pub(crate) next_due_at: Option<Timestamp>,
+    /// For how many seconds one has been lacking that should have begun, where there is a schedule.
+    pub(crate) late_seconds: Option<u64>,
     /// When one of this configuration was last whole.
     pub(crate) completed_at: Option<Timestamp>,
     /// When one last failed.
@@ -121,6 +123,10 @@ impl Backups {
         let every = self.config.every.as_ref();
         Some(BackupFigures {
             next_due_at: every.map(|every| schedule.next(every, now)),
+            late_seconds: every.map(|every| {
+                let late = schedule.late(every, now).as_secs();
+                u64::try_from(late).unwrap_or(0)
+            }),
             completed_at: schedule.completed_at,
             failed_at: schedule.failed_at,
             failures: schedule.failures,

@@ -23,11 +23,14 @@ pub(crate) struct Schedule {
     pub(crate) failures: u32,
     /// Not before this.
     hold: Option<Timestamp>,
+    /// Since when it is known that there was none before.
+    none_since: Option<Timestamp>,
 }
 
 impl Schedule {
     /// As the registry has it: when the last one began, and was whole.
-    pub(crate) fn resume(&mut self, last: Option<(Timestamp, Timestamp)>) {
+    pub(crate) fn resume(&mut self, last: Option<(Timestamp, Timestamp)>, now: Timestamp) {
+        self.none_since = Some(now);
         self.began = last.map(|(began, _)| began);
         self.completed_at = last.map(|(_, completed)| completed);
     }
@@ -41,6 +44,15 @@ impl Schedule {
             .hold
             .filter(|hold| hold.duration_since(now) <= RETRY_MOST);
         hold.map_or(due, |hold| hold.max(due))
+    }
+
+    /// For how long one has been lacking that should have begun, whatever is in its way: unlike [`Schedule::next`]
+    /// this does not begin anew when one fails.
+    pub(crate) fn late(&self, every: &Period, now: Timestamp) -> SignedDuration {
+        let due = self.began.filter(|began| *began <= now);
+        let due = due.map(|began| every.add_to(began)).or(self.none_since);
+        let late = due.map_or(SignedDuration::ZERO, |due| now.duration_since(due));
+        late.max(SignedDuration::ZERO)
     }
 
     /// Whether it is due now.
@@ -96,7 +108,7 @@ mod tests {
     #[test]
     fn what_was_missed_is_made_up_for_once() {
         let mut schedule = Schedule::default();
-        schedule.resume(Some((at(0), at(5))));
+        schedule.resume(Some((at(0), at(5))), at(999));
         assert!(schedule.due(&hour(), at(1000)));
         schedule.succeeded(at(1000), at(1001));
         assert!(!schedule.due(&hour(), at(1059)));
@@ -135,5 +147,27 @@ mod tests {
         schedule.cancelled(at(0));
         assert!(!schedule.due(&hour(), at(59)));
         assert!(schedule.due(&hour(), at(60)));
+    }
+
+    #[test]
+    fn one_is_late_however_often_it_was_tried_and_until_one_is_whole() {
+        let late = |schedule: &Schedule, now| schedule.late(&hour(), at(now)).as_secs() / 60;
+        let mut schedule = Schedule::default();
+        assert_eq!(late(&schedule, 0), 0, "nobody knows yet");
+        schedule.resume(None, at(0));
+        for now in [10, 100, 200] {
+            assert_eq!(late(&schedule, now), now);
+            schedule.failed(at(now));
+            assert!(schedule.next(&hour(), at(now)) > at(now), "the control");
+            assert_eq!(late(&schedule, now), now);
+        }
+        schedule.succeeded(at(201), at(210));
+        assert_eq!((late(&schedule, 210), late(&schedule, 261)), (0, 0));
+        assert_eq!(late(&schedule, 301), 40);
+        schedule.cancelled(at(301));
+        assert_eq!(late(&schedule, 321), 60);
+        // As the registry has it after a restart: the time that nobody was there counts.
+        schedule.resume(Some((at(201), at(210))), at(900));
+        assert_eq!(late(&schedule, 901), 640);
     }
 }

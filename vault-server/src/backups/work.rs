@@ -13,6 +13,7 @@ use vault_core::jobs::Job;
 use vault_core::refusal::Refusal;
 use vault_core::vault::{BackupInput, Call, Principal, Pruned, Vault};
 
+use super::schedule::Schedule;
 use super::{Backups, ledger};
 use crate::state::{App, chain};
 
@@ -21,6 +22,28 @@ pub(crate) struct Worker {
     pub(crate) app: App,
     pub(crate) vault: Arc<Vault>,
     pub(crate) principal: Principal,
+}
+
+/// How a backup ended.
+enum Outcome<'e> {
+    Whole,
+    /// The vault was closed meanwhile: it goes on when it is opened again, and nobody failed or wanted none.
+    Closed,
+    /// Somebody wanted none now.
+    Cancelled,
+    Failed(&'e BackupError),
+}
+
+impl<'e> Outcome<'e> {
+    fn of(made: &'e Result<(), BackupError>, open: bool) -> Self {
+        match made {
+            Ok(()) => Self::Whole,
+            // As it is closed every job is asked to end.
+            Err(_) if !open => Self::Closed,
+            Err(BackupError::Cancelled) => Self::Cancelled,
+            Err(error) => Self::Failed(error),
+        }
+    }
 }
 
 impl Worker {
@@ -44,23 +67,28 @@ impl Worker {
         let (began, number) = (self.now(), job.number());
         let made = self.try_back_up(parts, job);
         let now = self.now();
-        match made {
-            Ok(()) => {
+        // The schedule makes both parts: what becomes of another backup moves nothing of it.
+        let schedule = |change: fn(&mut Schedule, Timestamp)| {
+            if parts == Parts::Both {
+                change(&mut self.backups().standing.lock().schedule, now);
+            }
+        };
+        match Outcome::of(&made, self.vault.is_open()) {
+            Outcome::Whole => {
                 if parts == Parts::Both {
                     let mut standing = self.backups().standing.lock();
                     standing.schedule.succeeded(began, now);
                 }
                 self.prune_by_rule();
             }
-            Err(BackupError::Cancelled) => {
+            Outcome::Closed => {}
+            Outcome::Cancelled => {
                 tracing::warn!(target: "vault_server::backups", job = number, "a backup was cancelled");
-                self.backups().standing.lock().schedule.cancelled(now);
+                schedule(Schedule::cancelled);
             }
-            // It goes on when the vault is opened again.
-            Err(_) if !self.vault.is_open() => {}
-            Err(error) => {
-                tracing::error!(target: "vault_server::backups", job = number, error = %chain(&error), "a backup failed");
-                self.backups().standing.lock().schedule.failed(now);
+            Outcome::Failed(error) => {
+                tracing::error!(target: "vault_server::backups", job = number, error = %chain(error), "a backup failed");
+                schedule(Schedule::failed);
             }
         }
     }
@@ -75,12 +103,7 @@ impl Worker {
         };
         let call = Call::new(&self.principal);
         let made = self.vault.back_up(&call, target, input, job)?;
-        ledger::made(
-            &self.app,
-            &**target,
-            made.ledger.position,
-            made.ledger.complete_until,
-        );
+        ledger::beside(&self.app, &self.vault, &**target, &made.ledger);
         let manifest = &made.manifest;
         tracing::info!(target: "vault_server::backups", backup = %manifest.backup, people = manifest.people, bytes = manifest.bytes(), "a backup is whole");
         Ok(())
@@ -103,12 +126,15 @@ impl Worker {
         Ok(pruned)
     }
 
-    pub(super) fn prune_by_rule(&self) {
+    /// Whether nobody was in the way, so that it need not be tried again soon.
+    pub(super) fn prune_by_rule(&self) -> bool {
         match self.prune(false) {
             Ok(pruned) => {
                 tracing::info!(target: "vault_server::backups", backups = pruned.backups.len(), key_parts = pruned.key_parts.len(), kept = pruned.kept.len(), "what the rules do not keep is deleted");
             }
             Err(_) if !self.vault.is_open() => {}
+            // A backup is made, or given new keys.
+            Err(BackupError::Refused(Refusal::Conflict(_))) => return false,
             Err(error) => {
                 self.backups()
                     .prune_failures
@@ -116,6 +142,7 @@ impl Worker {
                 tracing::error!(target: "vault_server::backups", error = %chain(&error), "old backups were not deleted");
             }
         }
+        true
     }
 
     /// Gives a backup today's keys.
@@ -136,7 +163,8 @@ impl Worker {
         };
         let call = Call::new(&self.principal);
         let vault = &self.vault;
-        vault.rekey_in(&call, target, backup, keys, &tell, job)?;
+        let made = vault.rekey_in(&call, target, backup, keys, &tell, job)?;
+        ledger::beside(&self.app, vault, &**target, &made.ledger);
         Ok(())
     }
 
@@ -168,5 +196,21 @@ impl Worker {
             tracing::error!(target: "vault_server::backups", %error, "no thread for work on backups");
             Refusal::Overloaded
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_neither_a_failure_nor_somebodys_wish_for_no_backup() {
+        let cancelled = Err(BackupError::Cancelled);
+        assert!(matches!(Outcome::of(&cancelled, true), Outcome::Cancelled));
+        assert!(matches!(Outcome::of(&cancelled, false), Outcome::Closed));
+        let failed = Err(BackupError::Refused(Refusal::Locked));
+        assert!(matches!(Outcome::of(&failed, true), Outcome::Failed(_)));
+        assert!(matches!(Outcome::of(&failed, false), Outcome::Closed));
+        assert!(matches!(Outcome::of(&Ok(()), false), Outcome::Whole));
     }
 }

@@ -96,7 +96,8 @@ impl BackupConfig {
 /// Reads a place: one that is relative would be another wherever the server is started.
 pub(super) fn place(text: &str) -> Option<PathBuf> {
     let path = Path::new(text);
-    path.is_absolute().then(|| path.to_owned())
+    // A slash at its end makes it no other place.
+    path.is_absolute().then(|| path.components().collect())
 }
 
 pub(super) fn ledger_to(text: &str) -> Option<Vec<PathBuf>> {

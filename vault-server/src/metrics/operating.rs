@@ -30,6 +30,7 @@ pub(super) fn policy_file(reloads: &PolicyReloads) -> Vec<Figure> {
 pub(super) fn backups(figures: &BackupFigures) -> Vec<Figure> {
     let BackupFigures {
         next_due_at,
+        late_seconds,
         completed_at,
         failed_at,
         failures,
@@ -91,6 +92,13 @@ pub(super) fn backups(figures: &BackupFigures) -> Vec<Figure> {
             "vault_backup_schedule_next_due_timestamp_seconds",
             "When the next backup is due; after a failure, when it is tried again",
             second(Some(*next)),
+        ));
+    }
+    if let Some(late) = late_seconds {
+        all.push(Figure::gauge(
+            "vault_backup_schedule_late_seconds",
+            "For how long a backup has been lacking that should have begun, whatever was in its way",
+            *late,
         ));
     }
     all

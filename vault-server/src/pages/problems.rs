@@ -36,7 +36,7 @@ const fn explained(code: Code) -> (&'static str, &'static str) {
             "Ask the person, record the answer with `PUT /v1/subjects/{s}/consents/{purpose}`, and repeat. Without a yes, do without the data.",
         ),
         Code::DiskFull => (
-            "The disk of the vault has no room. Reading and erasing still work: room is held back for erasures.",
+            "The disk of the vault has no room. Erasing still works, because room is held back for it; a read is refused too where its entry in the log finds no room, so that nothing leaves unseen.",
             "Tell the operator, who makes room. Keep nothing of the refused data elsewhere.",
         ),
         Code::Erased => (
@@ -48,7 +48,7 @@ const fn explained(code: Code) -> (&'static str, &'static str) {
             "Do without the data. Whoever manages holds can say until when. A person who asks for erasure gets it at once for everything that is not held, and for the rest when the hold ends.",
         ),
         Code::IdempotencyMismatch => (
-            "The `Idempotency-Key` was sent within the last day with another method, path, purpose or body.",
+            "The `Idempotency-Key` was sent within the last day with another method, path, purpose, `Vault-Restricted-Use`, `If-Match` or body.",
             "Make a fresh key for each new call, and send the same key only with the very same call.",
         ),
         Code::Internal => (
@@ -117,7 +117,7 @@ const fn explained(code: Code) -> (&'static str, &'static str) {
         ),
         Code::Restricted => (
             "The person has asked that their data be kept but not used (Art. 18 GDPR), or has objected to the purpose and that is not decided yet (Art. 21).",
-            "Do without the data until the restriction ends. The person's own access still works.",
+            "Do without the data until the restriction is lifted or the objection decided. The person's own access still works, and so does what Art. 18(2) allows where the policy gives the role that use and the call names it in `Vault-Restricted-Use`.",
         ),
         Code::RoleDenied => (
             "The role of this API key lacks the capability or the field that the call needs, or a session is spent.",

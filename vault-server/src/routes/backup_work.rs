@@ -103,6 +103,7 @@ pub(crate) fn schedule(session: &Session) -> Option<ScheduleBody> {
 fn body_of(backups: &Backups, figures: BackupFigures) -> ScheduleBody {
     let BackupFigures {
         next_due_at,
+        late_seconds: _,
         completed_at,
         failed_at,
         failures,

@@ -128,8 +128,9 @@ pub(crate) async fn read(State(app): State<App>, incoming: Incoming) -> Outcome 
 
 /// End a job
 ///
-/// The capability that a job of its kind is begun with: `backups.manage`, `keys.manage` or `retention.run`. It ends
-/// at its next step; what it did stays done. One that has ended stays as it is.
+/// Takes `backups.manage` for backups, `keys.manage` for rotations and imports, `retention.run` for a sweep. It ends
+/// at its next step, an import at once for whoever wants to begin another; what it did stays done. One that has
+/// ended stays as it is.
 #[utoipa::path(delete, path = urls::JOB, tag = "admin", operation_id = "cancel_job",
     responses((status = 200, description = "It had ended", body = JobBody),
         (status = 202, description = "It was asked to end: the job as it stood", body = JobBody)))]

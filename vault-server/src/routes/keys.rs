@@ -130,10 +130,18 @@ pub(crate) struct RotationBody {
     people: u64,
     /// Those who have new keys.
     people_done: u64,
-    /// Those who still have old ones.
+    /// Those whose turn is yet to come: 0 behind the stage `people`.
     people_left: u64,
     /// Those who could not be given any, because a row of theirs is damaged. Their old keys stay.
     people_skipped: u64,
+    /// With `deep`: those whom look-ups do not find by every value that is theirs, because one is damaged.
+    people_unindexed: u64,
+    /// With `deep`: those whom look-ups would not find any more by values of a field that the policy does
+    /// not look up by now, should it do so again.
+    people_unsought: u64,
+    /// With `deep`: rows that belong to nobody, and of the log, that do not open, once it is `done`. The old
+    /// keys stay that they may lie under; `GET /v1/admin/keys?values=true` names them.
+    rows_damaged: u64,
     /// At the stages `index` and `marks`: people who are done with; at `rows`: rows.
     step_done: u64,
     /// Of so many.
@@ -153,6 +161,9 @@ impl From<vault_core::vault::RotationView> for RotationBody {
             people_done: view.done,
             people_left: view.people_left(),
             people_skipped: view.skipped,
+            people_unindexed: view.unindexed,
+            people_unsought: view.unsought,
+            rows_damaged: view.rows_damaged,
             step_done: view.step_done,
             step_total: view.step_total,
         }
@@ -219,6 +230,35 @@ impl From<vault_core::vault::SystemKeyView> for SystemKeyBody {
     }
 }
 
+/// Rows that belong to nobody, and of the log, that do not open.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DamagedRows)]
+pub(crate) struct DamagedRowsBody {
+    /// How many there are.
+    count: u64,
+    /// The first twenty of them.
+    rows: Vec<DamagedRowBody>,
+}
+
+/// A row that does not open.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DamagedRow)]
+pub(crate) struct DamagedRowBody {
+    /// `api_keys`, `audit`, `backups`, `policies`, `receipts` or `tombstones`.
+    table: &'static str,
+    /// Its key: of the log, the number of its first entry; else in hexadecimal digits.
+    row: String,
+}
+
+impl From<vault_core::vault::DamagedRow> for DamagedRowBody {
+    fn from(view: vault_core::vault::DamagedRow) -> Self {
+        Self {
+            table: view.table,
+            row: view.row,
+        }
+    }
+}
+
 /// The state of the vault's keys.
 #[derive(Serialize, ToSchema)]
 #[schema(as = KeyStates)]
@@ -233,6 +273,10 @@ pub(crate) struct KeysBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     system_keys: Option<Vec<SystemKeyBody>>,
+    /// With `values=true`: which of those rows do not open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    damaged_rows: Option<DamagedRowsBody>,
     /// The last rotation of everybody's keys, or the one under way; null before the first.
     rotation: Option<RotationBody>,
     /// The keys of the person that was asked for.
@@ -286,7 +330,7 @@ impl RotatedBody {
 ///
 /// Capability `keys.manage`. With `subject`, a person's keys as well: what each is for, and how many
 /// values lie under it. With `values=true`, the same of the keys that rows of nobody and the log lie
-/// under, which looks at each of them. No key is shown.
+/// under, which opens each of them and names those that do not open. No key is shown.
 #[utoipa::path(get, path = urls::KEYS, tag = "admin", operation_id = "list_keys",
     params(("subject" = Option<String>, Query, description = "This person's keys as well, `sub_…`"),
            ("values" = Option<bool>, Query, description = "The keys of rows that belong to nobody as well")),
@@ -315,13 +359,15 @@ pub(crate) async fn list(State(app): State<App>, incoming: Incoming) -> Outcome 
                 Some(keys.into_iter().map(KeyBody::from).collect())
             }
         };
-        let system_keys = match values {
-            false => None,
-            true => {
-                let keys = session.vault.system_keys(&session.call())?;
-                Some(keys.into_iter().map(SystemKeyBody::from).collect())
-            }
-        };
+        let (mut system_keys, mut damaged_rows) = (None, None);
+        if values {
+            let seen = session.vault.system_keys(&session.call())?;
+            system_keys = Some(seen.keys.into_iter().map(SystemKeyBody::from).collect());
+            damaged_rows = Some(DamagedRowsBody {
+                count: seen.damaged,
+                rows: seen.named.into_iter().map(DamagedRowBody::from).collect(),
+            });
+        }
         let body = KeysBody {
             root: RootBody {
                 epoch: keys.epoch,
@@ -338,6 +384,7 @@ pub(crate) async fn list(State(app): State<App>, incoming: Incoming) -> Outcome 
                 past: keys.signers_past,
             },
             system_keys,
+            damaged_rows,
             rotation: keys.rotation.map(RotationBody::from),
             subject_keys,
         };

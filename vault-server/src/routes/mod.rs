@@ -29,7 +29,7 @@ mod records;
 pub(crate) mod restrictions;
 pub(crate) mod sessions;
 pub(crate) mod state;
-mod statement;
+pub(crate) mod statement;
 pub(crate) mod subjects;
 
 use axum::Router;

@@ -6,8 +6,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use vault_core::policy::Controller;
 use vault_core::statement::{
-    LANGUAGES, Missing, Published, StatedData, StatedPurpose, StatedRecipient, StatedRight,
-    Statement,
+    LANGUAGES, Missing, ProcessingRecord, Published, StatedData, StatedPurpose, StatedRecipient,
+    StatedRight, Statement,
 };
 
 use crate::call::Outcome;
@@ -352,6 +352,37 @@ fn statement_body(statement: Statement, languages: &[&str]) -> StatementBody {
     }
 }
 
+fn records_body(record: ProcessingRecord) -> RecordsBody {
+    let statement = record.statement;
+    RecordsBody {
+        language: statement.language,
+        policy_version: statement.policy_version,
+        in_force_since: statement.applied_at.to_string(),
+        controller: statement.controller.into(),
+        activities: statement
+            .purposes
+            .into_iter()
+            .map(PurposeBody::from)
+            .collect(),
+        missing: record.missing.into_iter().map(MissingBody::from).collect(),
+    }
+}
+
+fn indented(body: &impl Serialize) -> String {
+    serde_json::to_string_pretty(body).unwrap_or_default()
+}
+
+/// The statement's JSON, to be read.
+pub(crate) fn statement_text(published: &Published, language: &str) -> String {
+    let offered = published.languages();
+    indented(&statement_body(published.statement(language), &offered))
+}
+
+/// The JSON of the records of processing, to be read.
+pub(crate) fn records_text(published: &Published, language: &str) -> String {
+    indented(&records_body(published.processing_record(language)))
+}
+
 /// The language that the call asks for, by `?lang=` or else by its header.
 pub(super) fn language(
     published: &Published,
@@ -467,24 +498,7 @@ pub(crate) async fn processing_records(State(app): State<App>, incoming: Incomin
                 "text/markdown; charset=utf-8",
                 pages::record::markdown(&record).into_bytes(),
             ),
-            _ => {
-                let statement = record.statement;
-                Reply::json(
-                    200,
-                    &RecordsBody {
-                        language: statement.language,
-                        policy_version: statement.policy_version,
-                        in_force_since: statement.applied_at.to_string(),
-                        controller: statement.controller.into(),
-                        activities: statement
-                            .purposes
-                            .into_iter()
-                            .map(PurposeBody::from)
-                            .collect(),
-                        missing: record.missing.into_iter().map(MissingBody::from).collect(),
-                    },
-                )
-            }
+            _ => Reply::json(200, &records_body(record)),
         };
         Ok(negotiated(reply, &language))
     })

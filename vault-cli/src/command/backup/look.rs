@@ -1,4 +1,5 @@
-//! What is looked at without a vault, and with no secret of one: the backups at a target.
+//! What is looked at without a vault, and with no secret of one: the backups at a target. Where a server holds the vault,
+//! and no target is named, it is asked: it knows what its registry and its schedule say besides.
 
 use std::path::Path;
 
@@ -38,6 +39,9 @@ pub(super) fn manifest(manifest: &Manifest) -> Value {
 }
 
 pub(super) fn show(context: &Context<'_>, from: Option<&Path>) -> Result<(), Failure> {
+    if from.is_none() && served::is_meant(context) {
+        return served::show(context);
+    }
     let Some(target) = target(context, from)? else {
         return served::show(context);
     };
@@ -94,6 +98,11 @@ fn counted(counts: &Counts) -> Value {
 }
 
 pub(super) fn check(context: &Context<'_>, arguments: &VerifyArguments) -> Result<(), Failure> {
+    // A server is given nothing that opens backups, and knows its own key.
+    let itself = arguments.from.is_some() || arguments.key.is_some() || served::opens(arguments);
+    if !itself && served::is_meant(context) {
+        return served::check(context, arguments);
+    }
     let Some(target) = target(context, arguments.from.as_deref())? else {
         return served::check(context, arguments);
     };

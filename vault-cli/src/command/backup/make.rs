@@ -7,7 +7,7 @@ use serde_json::json;
 use vault_core::backup::BackupError;
 use vault_core::backup::write::Parts;
 use vault_core::id::BackupId;
-use vault_core::vault::{BackupInput, Call, Keep};
+use vault_core::vault::{BackupInput, Call, Keep, LedgerCopied, LedgerCopyError};
 
 use super::super::Context;
 use super::look::manifest;
@@ -99,7 +99,10 @@ pub(super) fn create(
         }
     };
     let mut answer = manifest(&made.manifest);
-    answer["ledger_complete_until"] = made.ledger.complete_until.to_string().into();
+    let complete = made.ledger.as_ref().ok();
+    answer["ledger_complete_until"] = complete
+        .map(|ledger| ledger.complete_until.to_string())
+        .into();
     context.terminal.answer(&answer, |terminal| {
         let keys = made.manifest.keys.as_ref().and_then(|keys| keys.expires_at);
         let keys = keys.map_or(String::new(), |end| {
@@ -115,7 +118,18 @@ pub(super) fn create(
             made.manifest.bytes(),
         )
     });
-    Ok(())
+    beside(made.manifest.backup, made.ledger)
+}
+
+/// A backup is whole without the ledger beside it; but a restore from there would not know of the last erasures.
+fn beside(backup: BackupId, ledger: Result<LedgerCopied, LedgerCopyError>) -> Result<(), Failure> {
+    ledger.map(drop).map_err(|error| {
+        let error = BackupError::LedgerCopy(Box::new(error));
+        let help = format!(
+            "backup {backup} is whole; once the target can be written, `vault-cli backup ledger` puts the ledger beside it"
+        );
+        Failure::caused(Exit::Failed, "ledger_copy", &error, help)
+    })
 }
 
 pub(super) fn rekey(
@@ -172,7 +186,7 @@ pub(super) fn rekey(
             made.whole, made.in_part, made.gone, made.deleted
         )
     });
-    Ok(())
+    beside(backup, made.ledger)
 }
 
 pub(super) fn prune(context: &Context<'_>, to: Option<&Path>, given: Keep) -> Result<(), Failure> {

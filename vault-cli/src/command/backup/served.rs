@@ -10,11 +10,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use vault_core::backup::write::Parts;
 use vault_core::id::BackupId;
-use vault_core::vault::Keep;
+use vault_core::vault::{Keep, LockedVault};
 
 use super::super::{Context, cell};
 use crate::args::{BackupCreateArguments, KeyArguments, VerifyArguments};
-use crate::backend::Remote;
+use crate::backend::{Remote, SOCKET};
 use crate::failure::{Exit, Failure};
 use crate::interrupt::{self, Patience};
 use crate::place::{self, Place};
@@ -23,10 +23,17 @@ use crate::terminal::BOLD;
 /// How often it is looked how far a job is.
 const LOOK: Duration = Duration::from_millis(300);
 
-/// Whether the command line names a server.
+/// Whether a server is asked: one that the command line names, or one that holds the directory that it names.
 pub(super) fn is_meant(context: &Context<'_>) -> bool {
-    let place = place::place(&context.globals, &context.environment);
-    matches!(place, Ok(Place::Server(_)))
+    match place::place(&context.globals, &context.environment) {
+        Ok(Place::Server(_)) => true,
+        Ok(Place::Directory(dir)) => {
+            let held = |paths| LockedVault::peek(&paths).is_ok_and(|peek| peek.held);
+            let paths = place::paths(&dir, &context.globals);
+            dir.join(SOCKET).exists() && paths.is_ok_and(held)
+        }
+        Err(_) => false,
+    }
 }
 
 fn through<T>(
@@ -204,7 +211,20 @@ pub(super) fn create(
             cell(&made["facts"]["bytes"]),
         )
     });
-    Ok(())
+    match beside.is_some_and(|copy| copy["failures"] != 0) {
+        true => Err(not_copied(&made["target"])),
+        false => Ok(()),
+    }
+}
+
+/// The backup is whole nevertheless; but a restore from there would not know of the last erasures.
+fn not_copied(target: &Value) -> Failure {
+    Failure::new(
+        Exit::Failed,
+        "ledger_copy",
+        format!("the erasure ledger was not copied to {}", cell(target)),
+        "the server's log says why, and it is tried again; check that the target can be reached and has room",
+    )
 }
 
 pub(super) fn show(context: &Context<'_>) -> Result<(), Failure> {
@@ -263,11 +283,14 @@ fn text(list: &Value) -> String {
     lines.join("\n")
 }
 
+/// Whether contents are to be opened.
+pub(super) fn opens(arguments: &VerifyArguments) -> bool {
+    let open = &arguments.open;
+    open.identity.is_some() || open.identity_passphrase_file.is_some() || arguments.share.is_some()
+}
+
 pub(super) fn check(context: &Context<'_>, arguments: &VerifyArguments) -> Result<(), Failure> {
-    if arguments.open.identity.is_some()
-        || arguments.open.identity_passphrase_file.is_some()
-        || arguments.share.is_some()
-    {
+    if opens(arguments) {
         return Err(Failure::usage(
             "what opens backups is not sent to a server",
             "read the target itself: add --from DIR",
@@ -390,12 +413,7 @@ pub(super) fn ledger(
     let copies = schedule["ledger"].as_array().cloned().unwrap_or_default();
     let failed = copies.iter().find(|copy| copy["failures"] != 0);
     if let Some(copy) = failed {
-        return Err(Failure::new(
-            Exit::Failed,
-            "io",
-            format!("the ledger was not copied to {}", cell(&copy["target"])),
-            "the server's log says why; check that the target can be reached and has room",
-        ));
+        return Err(not_copied(&copy["target"]));
     }
     let answer = json!({"ledger": copies});
     context.terminal.answer(&answer, |_| {

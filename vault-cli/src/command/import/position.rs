@@ -28,6 +28,9 @@ pub(super) struct Position {
     pub(super) written: u64,
     pub(super) refused: u64,
     pub(super) files: u64,
+    /// Length of the file of errors, where there is one.
+    #[serde(default)]
+    pub(super) errors_bytes: u64,
     /// When this was written; a batch in doubt is younger.
     pub(super) at: Timestamp,
     pub(super) done: bool,
@@ -124,6 +127,7 @@ mod tests {
             written: 6,
             refused: 1,
             files: 0,
+            errors_bytes: 0,
             at,
             done: false,
         };

@@ -5,6 +5,8 @@
 //! each language of the controller. What is said here depends on circumstances that no file shows, so most of
 //! it is a warning: somebody should look. No finding says that a vault complies, and neither does none.
 
+#[cfg(test)]
+mod examples;
 mod people;
 mod purposes;
 mod roles;
@@ -72,6 +74,10 @@ mod tests {
             .replace(
                 "\"dialogue.relay\"]",
                 "\"dialogue.relay\", \"objections.record\"]",
+            )
+            .replace(
+                "\"requests.decide\", ",
+                "\"requests.decide\", \"restrictions.set\", ",
             )
     }
 
@@ -150,8 +156,16 @@ mod tests {
             .iter()
             .map(|(severity, code, _)| (*severity, *code))
             .collect();
-        let note = (Severity::Note, "consent_without_gate");
-        assert_eq!(codes, [(Warning, "notice_gate_off"), note]);
+        assert_eq!(codes, [(Warning, "notice_gate_off")]);
+        // A consent waits for no notice, whether the gate is on or off.
+        for source in [
+            mended(),
+            mended().replace("[notice]\ngate", "[notice]\n# gate"),
+        ] {
+            let place = "purposes.newsletter".to_owned();
+            let note = (Severity::Note, "consent_waits_for_no_notice", place);
+            assert!(found(&source).contains(&note));
+        }
         // The same without an officer where there are special data is worse.
         let special = mended().replace(
             r#"slots = { type = "json","#,
@@ -193,6 +207,32 @@ mod tests {
             "nobody_takes_requests",
             "roles",
         );
+        adds_one(
+            "\"restrictions.set\", ",
+            "",
+            Warning,
+            "nobody_restricts",
+            "roles",
+        );
+        // Nobody could write anything; without the gate a notice is nobody's duty here.
+        let recording = "\"notices.record\", ";
+        adds_one(recording, "", Error, "nobody_records_notices", "roles");
+        let open = mended().replace("[notice]\ngate", "[notice]\n# gate");
+        assert!(
+            !found(&open.replace(recording, ""))
+                .iter()
+                .any(|(_, code, _)| *code == "nobody_records_notices")
+        );
+        // Marketing on a consent ends with the consent; on anything else nothing ends it.
+        let objecting = ", \"objections.record\"";
+        let code = "nobody_ends_marketing";
+        adds_one(objecting, "", Warning, code, "roles");
+        let contract = mended().replace("basis = \"consent\"", "basis = \"contract\"");
+        assert!(!found(&contract).iter().any(|found| found.1 == code));
+        let contract = contract.replace(objecting, "");
+        assert!(found(&contract).contains(&(Error, code, "roles".into())));
+        let other = contract.replace("direct_marketing = true", "direct_marketing = false");
+        assert!(!found(&other).iter().any(|found| found.1 == code));
         // An objection is due where the basis is an interest.
         let interest = "basis = \"legitimate_interests\"";
         let source = mended().replace("basis = \"contract\"", interest);
@@ -215,6 +255,8 @@ mod tests {
             "long_retention",
             "purposes.support",
         );
+        let lawful = "\"P11Y\", law = \"art. 1 of an act\"";
+        assert_eq!(adds("\"P2Y\"", lawful), []);
         adds_one(
             "recipients = [\"carrier\"]\n",
             "",
@@ -235,6 +277,13 @@ mod tests {
         );
         let codes: Vec<&str> = idle.iter().map(|found| found.1).collect();
         assert_eq!(codes, ["purpose_unused", "purpose_unserved"]);
+        // With its webhook or without: nothing is sent there.
+        let carrier = || "recipients.carrier".to_owned();
+        let told = mended().replace("webhook = ", "# webhook = ");
+        for source in [mended(), told] {
+            let told = (Severity::Note, "recipient_not_told", carrier());
+            assert!(found(&source).contains(&told));
+        }
         // A recipient outside the EEA without a safeguard does not even pass the check.
         let refused = found(&mended().replace("country = \"DE\"", "country = \"US\""));
         assert!(

@@ -75,40 +75,52 @@ pub(super) fn controller(policy: &Policy, findings: &mut Findings) {
     }
 }
 
+/// Whether no role has this capability.
+fn nobody(policy: &Policy, capability: Capability) -> bool {
+    !policy.roles().any(|role| role.may(capability))
+}
+
 pub(super) fn notice(policy: &Policy, findings: &mut Findings) {
-    if policy.notice_gate() == NoticeGate::BeforeWrite {
-        return;
+    match policy.notice_gate() {
+        NoticeGate::Off => findings.law(
+            Severity::Warning,
+            "notice_gate_off",
+            "Art. 13(1)",
+            "notice.gate",
+            "writes do not wait for a notice: whether people are informed at collection rests with each bot",
+            "[notice] gate = \"before_write\"",
+        ),
+        NoticeGate::BeforeWrite if nobody(policy, Capability::NoticesRecord) => findings.law(
+            Severity::Error,
+            "nobody_records_notices",
+            "Art. 13(1), 14(1)",
+            "roles",
+            "writes wait for a notice, and no role can record that one was shown: everything new is refused",
+            "give the role of whoever shows it, a bot or an import, the capability notices.record",
+        ),
+        NoticeGate::BeforeWrite => {}
     }
-    findings.law(
-        Severity::Warning,
-        "notice_gate_off",
-        "Art. 13(1)",
-        "notice.gate",
-        "writes do not wait for a notice: whether people are informed at collection rests with each bot",
-        "[notice] gate = \"before_write\"",
-    );
     for purpose in policy.purposes() {
         if purpose.basis == LawfulBasis::Consent {
             findings.law(
                 Severity::Note,
-                "consent_without_gate",
+                "consent_waits_for_no_notice",
                 "Art. 7(1)",
                 format!("purposes.{}", purpose.name),
-                "consent has to be informed, and without the gate only the bot's word says that a notice was shown before",
-                "[notice] gate = \"before_write\", or have the bot record the notice with each consent",
+                "consent has to be informed, and a consent is recorded with the gate or without: only the bot's word says that a notice was shown before",
+                "have the bot show the notice before it asks, record that, and name it as the `notice` of the consent",
             );
         }
     }
 }
 
 pub(super) fn rights(policy: &Policy, findings: &mut Findings) {
-    let nobody = |capability| !policy.roles().any(|role| role.may(capability));
     let on = |basis: &[LawfulBasis]| {
         let mut purposes = policy.purposes().iter();
         purposes.any(|purpose| basis.contains(&purpose.basis))
     };
     let mut check = |due: bool, severity, capability: Capability, code, article, what: &str| {
-        if due && nobody(capability) {
+        if due && nobody(policy, capability) {
             let todo = format!("give a role the capability {}", capability.name());
             findings.law(severity, code, article, "roles", what, todo);
         }
@@ -128,6 +140,27 @@ pub(super) fn rights(policy: &Policy, findings: &mut Findings) {
         "nobody_records_objections",
         "Art. 21(1)",
         "no role can record that a person objects",
+    );
+    let marketing = || policy.purposes().iter().filter(|one| one.direct_marketing);
+    check(
+        marketing().next().is_some(),
+        // A consent that is withdrawn ends the marketing as well.
+        match marketing().all(|purpose| purpose.basis == LawfulBasis::Consent) {
+            true => Severity::Warning,
+            false => Severity::Error,
+        },
+        Capability::ObjectionsRecord,
+        "nobody_ends_marketing",
+        "Art. 21(2)",
+        "no role can record that a person objects to direct marketing",
+    );
+    check(
+        true,
+        Severity::Warning,
+        Capability::RestrictionsSet,
+        "nobody_restricts",
+        "Art. 18(1)",
+        "no role can restrict the use of a person's data",
     );
     check(
         true,

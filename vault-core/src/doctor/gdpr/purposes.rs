@@ -9,7 +9,7 @@ const LONG_HOURS: u32 = 10 * 366 * 24;
 pub(super) fn purposes(policy: &Policy, findings: &mut Findings) {
     for purpose in policy.purposes() {
         let place = format!("purposes.{}", purpose.name);
-        if purpose.retention.period.hours() > LONG_HOURS {
+        if purpose.retention.period.hours() > LONG_HOURS && purpose.retention.law.is_none() {
             findings.law(
                 Severity::Warning,
                 "long_retention",
@@ -19,7 +19,7 @@ pub(super) fn purposes(policy: &Policy, findings: &mut Findings) {
                     "data are kept for {}, longer than ten years",
                     purpose.retention.period
                 ),
-                "shorten the period, or write down what asks for it",
+                "shorten the period, or name the law that asks for it: `retention.law`",
             );
         }
         let mut fields = policy.collections().iter().flat_map(|c| &c.fields);
@@ -60,16 +60,15 @@ pub(super) fn recipients(policy: &Policy, findings: &mut Findings) {
                 "remove it, or name it in the `recipients` of a purpose",
             );
         }
-        if recipient.webhook.is_none() {
-            findings.law(
-                Severity::Note,
-                "recipient_not_told",
-                "Art. 19",
-                &place,
-                "it has no webhook: somebody has to tell it of each erasure, correction and restriction by hand",
-                "set `webhook`, or write down who tells it",
-            );
-        }
+        // `webhook` is kept for the day on which the vault tells them.
+        findings.law(
+            Severity::Note,
+            "recipient_not_told",
+            "Art. 19",
+            &place,
+            "the vault tells no recipient yet: somebody has to tell it of each erasure, correction and restriction by hand",
+            "write down who tells it",
+        );
         let Some(safeguard) = &recipient.safeguard else {
             continue;
         };

@@ -192,7 +192,7 @@ impl<const P: usize> ShredMap<P> {
     /// [`ShredError::Store`].
     pub fn drop_rows(&self, tx: &mut dyn WriteTx) -> Result<(), ShredError> {
         let range = KeyRange::prefix(&self.row_key(&[]));
-        for (key, _) in tx.range(Table::Nodes, &range, Direction::Ascending, usize::MAX)? {
+        for key in tx.keys(Table::Nodes, &range, Direction::Ascending, usize::MAX)? {
             tx.delete(Table::Nodes, &key)?;
         }
         Ok(())

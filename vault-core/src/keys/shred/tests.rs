@@ -416,3 +416,56 @@ fn more_entries_in_one_place_than_uniform_tags_have_are_damage() {
     );
     assert!(matches!(built, Err(ShredError::Damaged)));
 }
+
+/// A transaction that copies no node for its key.
+struct KeysOnly<'a>(&'a mut dyn WriteTx);
+
+impl ReadTx for KeysOnly<'_> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.get(table, key)
+    }
+
+    fn range(
+        &self,
+        _: Table,
+        _: &KeyRange,
+        _: Direction,
+        _: usize,
+    ) -> Result<Vec<crate::store::Row>, StoreError> {
+        panic!("rows were copied");
+    }
+
+    fn keys(
+        &self,
+        table: Table,
+        range: &KeyRange,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.0.keys(table, range, direction, limit)
+    }
+}
+
+impl WriteTx for KeysOnly<'_> {
+    fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        self.0.put(table, key, value)
+    }
+
+    fn delete(&mut self, table: Table, key: &[u8]) -> Result<(), StoreError> {
+        self.0.delete(table, key)
+    }
+}
+
+/// What would be lost: memory of the size of a whole index, at the commit that ends it.
+#[test]
+fn the_rows_of_a_map_go_by_their_keys_and_another_maps_stay() {
+    let mut bench = Bench::new();
+    let other = ShredMap::<48>::new(VAULT, 2, 0);
+    let root = bench.fresh_root();
+    write(&bench.store, |tx| other.create(tx, &root)).unwrap();
+    write(&bench.store, |tx| MAP.drop_rows(&mut KeysOnly(tx))).unwrap();
+    let tx = bench.store.snapshot().unwrap();
+    let all = (KeyRange::all(), Direction::Ascending, usize::MAX);
+    let left = tx.keys(Table::Nodes, &all.0, all.1, all.2).unwrap();
+    assert_eq!(left, [other.row_key(&[])]);
+}

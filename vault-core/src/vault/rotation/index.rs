@@ -6,7 +6,7 @@
 //! One commit, which is an anchor pass, ends the first building with its placement and its index keys.
 //! The old marks leave the keysets afterwards, with the KEKs that seal these.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::Vault;
 use super::state::{RotationRow, Stage};
@@ -23,6 +23,18 @@ use crate::schema::NORMALISER_VERSION;
 
 /// New marks of one person by the old ones.
 type Marks = BTreeMap<((u16, u16), [u8; 32]), [u8; 32]>;
+
+/// Fields by which the policy looks up.
+type Sought = BTreeSet<(u16, u16)>;
+
+/// What of a person is not in the new index though it was in the old one.
+#[derive(Default)]
+struct Left {
+    /// Something by which they are to be found.
+    sought: bool,
+    /// Something by which the policy does not look up any more.
+    unsought: bool,
+}
 
 /// From which set of index keys to which, and the building that is of the second.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,22 +72,20 @@ pub(in crate::vault) fn renews_marks(view: &dyn View) -> bool {
 }
 
 impl Vault {
-    /// One commit towards an index of index keys that are younger than the rotation.
-    pub(super) fn rotate_index(&self, row: &RotationRow) -> Result<(), Refusal> {
-        let snapshot = self.snapshot()?;
-        let building = snapshot.system().placements.len() > 1;
-        let renewed = !building && snapshot.system().index_set() > row.set;
-        drop(snapshot);
-        if building {
-            // Also one that the sweeper began: it is ended first.
-            return self.rebuild_index_step().map(drop);
+    /// A commit or two towards an index of index keys that are younger than the rotation.
+    pub(super) fn rotate_index(&self) -> Result<(), Refusal> {
+        let building = self.snapshot()?.system().placements.len() > 1;
+        // Also one that the sweeper began: it is ended first. With its last commit this goes on at once, or
+        // a sweeper that always finds something removed would begin another each time.
+        if building && self.rebuild_index_step()? {
+            return Ok(());
         }
-        self.engine.submit(move |txn| {
+        self.engine.submit(|txn| {
             let mut row = RotationRow::load(txn)?;
             if row.stage != Stage::Index || txn.system().placements.len() > 1 {
                 return Ok(());
             }
-            if renewed {
+            if txn.system().index_set() > row.set {
                 row.enter(Stage::Marks, txn.state().people);
                 return row.store(txn);
             }
@@ -83,6 +93,8 @@ impl Vault {
             let generation = keys.open_index_set(txn.entropy());
             txn.create_index(generation);
             txn.replace_system(keys);
+            // Since when the index is stale stays: it is by this that the sweeper ends a building that
+            // somebody has paused, and an ordinary one comes behind it.
             txn.state_mut().rebuild_from = Some([0; 16]);
             Ok(())
         })
@@ -106,30 +118,36 @@ impl Vault {
                 Ok(marks) => found.push((subject, marks)),
                 Err(Refusal::Erased { .. } | Refusal::NotFound(_)) => {}
                 // Nothing of a keyset that does not open can be put anywhere.
-                Err(refusal) if refusal.is_damage() => {}
+                Err(refusal) if refusal.is_damage_of_a_row() => {
+                    found.push((subject, Marks::new()));
+                }
                 Err(refusal) => return Err(refusal),
             }
         }
+        let sought = sought(&policy);
         self.engine.submit(move |txn| {
             if Way::of(txn) != Some(way) || txn.state().rebuild_from != Some(from) {
                 // The sweeper, or the rotation, took this step.
                 return Ok(txn.state().rebuild_from.is_some());
             }
+            let mut row = RotationRow::load(txn)?;
             for (subject, marks) in &found {
                 match Person::find(txn, *subject) {
-                    Ok(person) => add(txn, person, way, marks)?,
+                    Ok(person) => {
+                        let left = add(txn, person, way, marks, &sought)?;
+                        row.unindexed += u64::from(left.sought);
+                        row.unsought += u64::from(left.unsought);
+                    }
                     Err(Refusal::Erased { .. } | Refusal::NotFound(_)) => {}
-                    Err(refusal) if refusal.is_damage() => {}
+                    Err(refusal) if refusal.is_damage_of_a_row() => row.unindexed += 1,
                     Err(refusal) => return Err(refusal),
                 }
             }
-            let mut row = RotationRow::load(txn)?;
             row.step_done += found.len() as u64;
             row.store(txn)?;
             let state = txn.state_mut();
             state.rebuild_from = next;
             if next.is_none() {
-                state.index_stale_since = None;
                 let first = txn.system().placements.first().ok_or(DAMAGED)?.generation;
                 let mut keys = txn.system().duplicate();
                 keys.keep_placement(way.generation);
@@ -140,8 +158,8 @@ impl Vault {
         })
     }
 
-    /// The marks of one person's values. A value that does not open has none, and a collection that the
-    /// policy has lost cannot be looked up.
+    /// The marks of one person's values. One that does not open has none, and a collection that the policy
+    /// has lost cannot be looked up.
     fn marks_of(&self, policy: &Policy, way: Way, subject: SubjectId) -> Result<Marks, Refusal> {
         let mut marks = Marks::new();
         let view = self.snapshot()?;
@@ -160,7 +178,7 @@ impl Vault {
                 let entries: Vec<Lookup> = entries.into_iter().map(entry).collect();
                 way.note(&entries, &mut marks);
             }
-            Err(refusal) if refusal.is_damage() => {}
+            Err(refusal) if refusal.is_damage_of_a_row() => {}
             Err(refusal) => return Err(refusal),
         }
         drop((view, person));
@@ -200,7 +218,7 @@ impl Vault {
                 let mut person = match Person::find(txn, subject) {
                     Ok(person) => person,
                     Err(Refusal::Erased { .. } | Refusal::NotFound(_)) => continue,
-                    Err(refusal) if refusal.is_damage() => continue,
+                    Err(refusal) if refusal.is_damage_of_a_row() => continue,
                     Err(refusal) => return Err(refusal),
                 };
                 if person.keyset.lookups.iter().any(|lookup| lookup.set != set) {
@@ -218,8 +236,23 @@ impl Vault {
     }
 }
 
-/// Puts the new mark of each look-up value that a person still has, beside the old one.
-fn add(txn: &mut Txn<'_>, mut person: Person, way: Way, marks: &Marks) -> Result<(), Refusal> {
+fn sought(policy: &Policy) -> Sought {
+    let mut sought = Sought::from([CHANNEL_FIELD]);
+    for collection in policy.collections() {
+        let fields = collection.fields.iter().filter(|field| field.lookup);
+        sought.extend(fields.map(|field| (collection.id, field.id)));
+    }
+    sought
+}
+
+/// Puts the new mark of each look-up value that a person still has, beside the old one; what has none.
+fn add(
+    txn: &mut Txn<'_>,
+    mut person: Person,
+    way: Way,
+    marks: &Marks,
+    sought: &Sought,
+) -> Result<Left, Refusal> {
     let lookups = person.keyset.lookups.iter();
     let old = lookups.filter(|lookup| lookup.set == way.old);
     let new = old.filter_map(|lookup| {
@@ -230,12 +263,28 @@ fn add(txn: &mut Txn<'_>, mut person: Person, way: Way, marks: &Marks) -> Result
     let new: Vec<Lookup> = new
         .filter(|lookup| !person.keyset.lookups.contains(lookup))
         .collect();
-    if new.is_empty() {
-        return Ok(());
+    if !new.is_empty() {
+        for lookup in &new {
+            txn.insert_index(lookup.set, &lookup.mark, person.hit());
+        }
+        person.keyset.lookups.extend(new);
+        person.store(txn)?;
     }
-    for lookup in &new {
-        txn.insert_index(lookup.set, &lookup.mark, person.hit());
+    // Whoever writes puts both marks, so that a value has one of each set, or its new one is missing.
+    let mut missing: BTreeMap<(u16, u16), i64> = BTreeMap::new();
+    for lookup in &person.keyset.lookups {
+        *missing.entry(lookup.field).or_default() += match lookup.set {
+            set if set == way.old => 1,
+            set if set == way.new => -1,
+            _ => 0,
+        };
     }
-    person.keyset.lookups.extend(new);
-    person.store(txn)
+    let mut left = Left::default();
+    for (field, _) in missing.into_iter().filter(|(_, missing)| *missing > 0) {
+        match sought.contains(&field) {
+            true => left.sought = true,
+            false => left.unsought = true,
+        }
+    }
+    Ok(left)
 }

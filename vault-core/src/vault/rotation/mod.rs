@@ -35,7 +35,8 @@ use crate::rotation::{self, Budget, Cursor, Step};
 
 pub(crate) use state::RotationRow;
 pub use state::{
-    KeyView, KeysView, Onwards, RootRotated, RotationState, RotationView, Stage, SystemKeyView,
+    DamagedRow, KeyView, KeysView, Onwards, RootRotated, RotationState, RotationView, Stage,
+    SystemKeyView, SystemKeysView,
 };
 
 pub(super) use index::renews_marks;
@@ -269,7 +270,7 @@ impl Vault {
             match row.stage {
                 Stage::Ended => return Ok(row),
                 Stage::People => self.rotate_leaf(&row)?,
-                Stage::Index => self.rotate_index(&row)?,
+                Stage::Index => self.rotate_index()?,
                 Stage::Marks => self.drop_old_marks()?,
                 Stage::Count => self.count_old_rows()?,
                 Stage::Rows => match self.rotate_rows(&row)? {

@@ -2,18 +2,19 @@
 //! log. The new keys seal from the commit on that begins a deep rotation; here the old ones lose what
 //! they opened, and then go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use data_encoding::HEXLOWER;
 
 use super::super::Vault;
 use super::super::token::Call;
-use super::state::{RotationRow, Stage, SystemKeyView};
+use super::state::{DamagedRow, RotationRow, Stage, SystemKeyView, SystemKeysView};
 use crate::audit;
 use crate::commit::{Txn, View};
 use crate::crypto::{Location, key_number};
 use crate::jobs::{JobKind, JobState};
 use crate::keys::ring::KeyRing;
-use crate::limits::{ROTATION_PAGE_ROWS, ROTATION_SURVEY_ROWS};
-use crate::person::DAMAGED;
+use crate::limits::{ROTATION_NAMED_MAX, ROTATION_PAGE_ROWS, ROTATION_SURVEY_ROWS};
 use crate::policy::Capability;
 use crate::refusal::Refusal;
 use crate::rotation::Budget;
@@ -53,8 +54,41 @@ impl Of {
     }
 }
 
-/// Envelopes by the number of their key.
-type Counts = BTreeMap<(Of, u32), u64>;
+/// What lies under keys of the system keyset.
+#[derive(Default)]
+struct Counts {
+    /// Envelopes by the number of their key.
+    values: BTreeMap<(Of, u32), u64>,
+    /// Where a row does not open: what it says of its key may be damaged too, so that it may be any one's.
+    lost: BTreeSet<Of>,
+    /// How many do not, and the first of them.
+    damaged: u64,
+    named: Vec<DamagedRow>,
+}
+
+impl Counts {
+    fn lose(&mut self, table: Table, key: &[u8]) {
+        self.lost.insert(Of::table(table));
+        self.damaged += 1;
+        if self.named.len() < ROTATION_NAMED_MAX {
+            self.named.push(name(table, key));
+        }
+    }
+}
+
+fn name(table: Table, key: &[u8]) -> DamagedRow {
+    let number = <[u8; 8]>::try_from(key).map(u64::from_be_bytes);
+    let (table, row) = match (table, number) {
+        (Table::Audit, Ok(number)) => ("audit", number.to_string()),
+        (Table::Audit, _) => ("audit", HEXLOWER.encode(key)),
+        (Table::ApiKeys, _) => ("api_keys", HEXLOWER.encode(key)),
+        (Table::Backups, _) => ("backups", HEXLOWER.encode(key)),
+        (Table::Policies, _) => ("policies", HEXLOWER.encode(key)),
+        (Table::Receipts, _) => ("receipts", HEXLOWER.encode(key)),
+        _ => ("tombstones", HEXLOWER.encode(key)),
+    };
+    DamagedRow { table, row }
+}
 
 /// Whether the rotation can go on at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,12 +98,9 @@ pub(super) enum Pace {
     Wait,
 }
 
-/// The number of the key of a row; nothing of what stands in clear.
-fn number_of(table: Table, key: &[u8], row: &[u8]) -> Result<Option<u32>, Refusal> {
-    match table == Table::Receipts && key.len() > 16 {
-        true => Ok(None),
-        false => key_number(row).map(Some).ok_or(DAMAGED),
-    }
+/// Whether a row stands in clear.
+fn clear(table: Table, key: &[u8]) -> bool {
+    table == Table::Receipts && key.len() > 16
 }
 
 /// The next rows of the tables, from behind `after` in the table with this index on.
@@ -95,6 +126,11 @@ fn page(
     Ok(None)
 }
 
+fn opens(view: &dyn View, table: Table, key: &[u8], row: &[u8]) -> bool {
+    let location = Location::row(view.vault(), table.number(), key);
+    Of::table(table).ring(view).unseal(&location, row).is_ok()
+}
+
 /// A row under the newest key; nothing if it does not open.
 fn seal_again(txn: &Txn<'_>, table: Table, key: &[u8], row: &[u8]) -> Option<Vec<u8>> {
     let ring = Of::table(table).ring(txn);
@@ -116,9 +152,9 @@ impl Vault {
             .any(|job| copies.contains(&job.kind) && job.state == JobState::Running)
     }
 
-    /// Envelopes under keys of the system keyset, by the number of their key.
-    fn count_rows(&self) -> Result<Counts, Refusal> {
-        let (mut counts, mut table, mut after) = (Counts::new(), 0, Vec::new());
+    /// Envelopes under keys of the system keyset; `opening` tries each.
+    fn count_rows(&self, opening: bool) -> Result<Counts, Refusal> {
+        let (mut counts, mut table, mut after) = (Counts::default(), 0, Vec::new());
         loop {
             let view = self.snapshot()?;
             let found = page(view.tx(), &mut table, &mut after, ROTATION_SURVEY_ROWS)?;
@@ -126,8 +162,17 @@ impl Vault {
                 return Ok(counts);
             };
             for (key, row) in rows {
-                if let Some(number) = number_of(name, &key, &row)? {
-                    *counts.entry((Of::table(name), number)).or_default() += 1;
+                if clear(name, &key) {
+                    continue;
+                }
+                let of = Of::table(name);
+                let ring = of.ring(&view);
+                let number = key_number(&row).filter(|number| ring.numbers().any(|n| n == *number));
+                if let Some(number) = number {
+                    *counts.values.entry((of, number)).or_default() += 1;
+                }
+                if opening && !opens(&view, name, &key, &row) {
+                    counts.lose(name, &key);
                 }
             }
         }
@@ -135,11 +180,11 @@ impl Vault {
 
     /// How much there is to do, before it is done.
     pub(super) fn count_old_rows(&self) -> Result<(), Refusal> {
-        let counts = self.count_rows()?;
+        let counts = self.count_rows(false)?;
         self.engine.submit(move |txn| {
             let mut row = RotationRow::load(txn)?;
             let old = |(of, number): (Of, u32)| number != of.ring(txn).newest();
-            let left = counts.iter().filter(|(key, _)| old(**key));
+            let left = counts.values.iter().filter(|(key, _)| old(**key));
             let left = left.map(|(_, count)| count).sum();
             if row.stage == Stage::Count {
                 row.enter(Stage::Rows, left);
@@ -170,9 +215,8 @@ impl Vault {
                 };
                 for (key, sealed) in rows {
                     budget.take(sealed.len());
-                    let number = number_of(table, &key, &sealed)?;
                     let newest = Of::table(table).ring(txn).newest();
-                    if number.is_none_or(|number| number == newest) {
+                    if clear(table, &key) || key_number(&sealed) == Some(newest) {
                         continue;
                     }
                     // One that is damaged keeps its key, which then stays; the others are not to wait.
@@ -188,38 +232,41 @@ impl Vault {
     }
 
     /// Takes every old key out of the system keyset that nothing lies under, in one commit that is an
-    /// anchor pass, and with it ends the rotation.
+    /// anchor pass, and with it ends the rotation. Where a row may be under any of them, all stay.
     fn retire(&self) -> Result<Pace, Refusal> {
         // Frames of the journal are under the audit key as well.
         self.engine.renew_journal()?;
         // Nothing can come under an old key any more: what is not there now is not there then.
-        let counts = self.count_rows()?;
+        let counts = self.count_rows(true)?;
         self.engine.submit(move |txn| {
             let mut row = RotationRow::load(txn)?;
             if row.stage != Stage::Rows {
                 return Ok(());
             }
             let mut keys = txn.system().duplicate();
-            let system = keys.system.retire(|n| counts.contains_key(&(Of::Rows, n)));
-            let audit = keys.audit.retire(|n| counts.contains_key(&(Of::Log, n)));
+            let keep =
+                |of, number| counts.lost.contains(&of) || counts.values.contains_key(&(of, number));
+            let system = keys.system.retire(|number| keep(Of::Rows, number));
+            let audit = keys.audit.retire(|number| keep(Of::Log, number));
             if system || audit {
                 keys.retired_epoch = txn.epochs().1;
                 txn.replace_system(keys);
                 txn.ask_for_pass();
             }
+            row.damaged = counts.damaged;
             row.end(txn.now());
             row.store(txn)
         })?;
         Ok(Pace::On)
     }
 
-    /// The keys that rows of nobody and the log lie under, and how many envelopes under each: it looks
-    /// at each of them.
+    /// The keys that rows of nobody and the log lie under, how many envelopes under each, and which do not
+    /// open: it opens each of them.
     ///
     /// # Errors
     ///
     /// [`Refusal::RoleDenied`].
-    pub fn system_keys(&self, call: &Call<'_>) -> Result<Vec<SystemKeyView>, Refusal> {
+    pub fn system_keys(&self, call: &Call<'_>) -> Result<SystemKeysView, Refusal> {
         let keys = self.read(
             call,
             "keys.list",
@@ -235,7 +282,7 @@ impl Vault {
             },
             |keys| keys,
         )?;
-        let counts = self.count_rows()?;
+        let counts = self.count_rows(true)?;
         let views = keys.into_iter().map(|(of, key, current)| SystemKeyView {
             of: match of {
                 Of::Rows => "rows",
@@ -243,9 +290,13 @@ impl Vault {
             },
             key,
             current,
-            values: counts.get(&(of, key)).copied().unwrap_or(0),
+            values: counts.values.get(&(of, key)).copied().unwrap_or(0),
         });
-        Ok(views.collect())
+        Ok(SystemKeysView {
+            keys: views.collect(),
+            damaged: counts.damaged,
+            named: counts.named,
+        })
     }
 }
 

@@ -56,6 +56,12 @@ pub(crate) struct RotationRow {
     /// Which of the tables is being sealed again, and the last row that was looked at.
     pub(crate) row_table: u8,
     pub(crate) row_after: Vec<u8>,
+    /// People who are in the new index without a value that they are to be found by, since it is damaged.
+    pub(crate) unindexed: u64,
+    /// Those without a value of a field by which the policy does not look up any more.
+    pub(crate) unsought: u64,
+    /// Rows that belong to nobody, and of the log, that do not open.
+    pub(crate) damaged: u64,
 }
 
 impl RotationRow {
@@ -109,6 +115,9 @@ impl RotationRow {
             people: self.total.max(self.done + self.skipped),
             done: self.done,
             skipped: self.skipped,
+            unindexed: self.unindexed,
+            unsought: self.unsought,
+            rows_damaged: self.damaged,
             step_done: self.step_done,
             step_total: self.step_total.max(self.step_done),
         })
@@ -118,7 +127,7 @@ impl RotationRow {
 /// How a rotation of everybody's keys stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RotationState {
-    /// Nobody from before has an old key.
+    /// Everybody has been gone through; who could be given no new keys is counted.
     Done,
     /// Somebody has ended its job; the next call to begin one goes on with it.
     Paused,
@@ -176,6 +185,13 @@ pub struct RotationView {
     pub done: u64,
     /// Those who could not be given any, because a row of theirs is damaged. Their old keys stay.
     pub skipped: u64,
+    /// Those whom look-ups in the new index do not find by every value that is theirs: one is damaged.
+    pub unindexed: u64,
+    /// Those who are in the new index without the values of a field by which the policy does not look up
+    /// any more.
+    pub unsought: u64,
+    /// Rows that belong to nobody, and of the log, that do not open. The old keys stay that they may be under.
+    pub rows_damaged: u64,
     /// At the stages `index` and `marks`: people who are done with; at `rows`: rows.
     pub step_done: u64,
     /// Of so many.
@@ -183,10 +199,20 @@ pub struct RotationView {
 }
 
 impl RotationView {
-    /// People who have old keys yet.
+    /// People whose turn is yet to come: none behind the stage `people`, though some of those counted
+    /// when it began were erased before it.
     #[must_use]
     pub fn people_left(&self) -> u64 {
-        self.people.saturating_sub(self.done + self.skipped)
+        match self.stage {
+            Stage::People => self.people.saturating_sub(self.done + self.skipped),
+            _ => 0,
+        }
+    }
+
+    /// Whether it met something that does not open.
+    #[must_use]
+    pub fn met_damage(&self) -> bool {
+        self.skipped > 0 || self.unindexed > 0 || self.rows_damaged > 0
     }
 }
 
@@ -228,6 +254,26 @@ pub struct KeyView {
     pub values: u64,
 }
 
+/// What lies under keys of the system keyset.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SystemKeysView {
+    /// The keys.
+    pub keys: Vec<SystemKeyView>,
+    /// How many rows do not open.
+    pub damaged: u64,
+    /// The first of these.
+    pub named: Vec<DamagedRow>,
+}
+
+/// A row that does not open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DamagedRow {
+    /// Its table: `api_keys`, `audit`, `backups`, `policies`, `receipts` or `tombstones`.
+    pub table: &'static str,
+    /// Its key: of the log, the number of its first entry; else in hexadecimal digits.
+    pub row: String,
+}
+
 /// A key of the system keyset that rows lie under.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SystemKeyView {
@@ -257,4 +303,35 @@ pub enum Onwards {
     Yes,
     /// Stop here; it goes on another time.
     No,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_left_with_old_keys_once_everybody_was_gone_through() {
+        let left = |stage, total, done, skipped| {
+            let row = RotationRow {
+                number: 1,
+                stage,
+                total,
+                done,
+                skipped,
+                ..RotationRow::default()
+            };
+            row.view(false).unwrap().people_left()
+        };
+        assert_eq!(left(Stage::People, 10, 3, 2), 5);
+        // Somebody was erased before their turn came: they are not waited for.
+        for stage in [
+            Stage::Index,
+            Stage::Marks,
+            Stage::Count,
+            Stage::Rows,
+            Stage::Ended,
+        ] {
+            assert_eq!(left(stage, 10, 7, 2), 0, "{stage:?}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::jobs::JobState;
-use crate::limits::IMPORT_IDLE_SECONDS;
+use crate::limits::{ANSWER_BYTES_MAX, IMPORT_ERRORS_PER_LINE_MAX, IMPORT_IDLE_SECONDS};
 use crate::schema::MediaType;
 
 /// Two collections whose fields have the same names, and a file for two purposes.
@@ -18,6 +18,14 @@ kind = "many"
 [collections.orders.fields]
 code = { type = "number", purposes = ["support"] }
 email = { type = "email", purposes = ["support"] }
+
+[collections.answers_to_the_long_questionnaire]
+kind = "many"
+[collections.answers_to_the_long_questionnaire.fields]
+the_first_of_four_fields = { type = "number", purposes = ["support"] }
+the_second_of_four_fields = { type = "number", purposes = ["support"] }
+the_third_of_four_fields = { type = "number", purposes = ["support"] }
+the_fourth_of_four_fields = { type = "number", purposes = ["support"] }
 
 [collections.papers]
 kind = "many"
@@ -126,6 +134,56 @@ fn lines_that_are_sent_again_with_another_key_are_written_once() {
     bench.clock.advance((IMPORT_IDLE_SECONDS + 1) * 1_000);
     assert_eq!(send(&second, "b"), (2, 0));
     assert_eq!(texts(&bench, &second), ["one", "two", "one", "two"]);
+}
+
+#[test]
+fn under_the_gate_lines_with_values_wait_for_the_notice_and_people_and_consents_do_not() {
+    let bench = Bench::of(&format!("{SAMPLE}\n[notice]\ngate = \"before_write\"\n"));
+    let bot = bench.role("bot");
+    let consent = ImportLine {
+        what: ImportWhat::Consent {
+            purpose: "newsletter".into(),
+            state: crate::consent::ConsentState::Given,
+            notice: json!("v1"),
+            choice: None,
+            message_id: None,
+        },
+        ..line(2, "messages", json!({}))
+    };
+    let lines = [line(1, "messages", json!({"text": "one"})), consent];
+    let send = |name: &str| {
+        let sent = bench.vault.import(&call(&bot, None), &batch(name, &lines));
+        let sent = sent.unwrap();
+        let written: Vec<u64> = sent.written.iter().map(|line| line.line).collect();
+        let refused: Vec<_> = sent
+            .errors
+            .into_iter()
+            .map(|one| (one.line, one.code))
+            .collect();
+        (written, refused)
+    };
+    let refused = || (vec![2], vec![(1, "notice_required".to_owned())]);
+    assert_eq!(send("a"), refused());
+    assert!(texts(&bench, &bot).is_empty());
+    let notice = bench.vault.notice(None).unwrap();
+    let shown = NoticeInput {
+        about: crate::notice::NoticeAbout::Processing,
+        version: Some(notice.version),
+        language: notice.language,
+        channel: None,
+        sha256: notice.sha256,
+        acknowledged: false,
+    };
+    let ann = bench.vault.lookup_channel(&call(&bot, None), "web", "ann");
+    let told = bench
+        .vault
+        .record_notice(&call(&bot, None), ann.unwrap(), shown);
+    told.unwrap();
+    // The same import is answered as before; another one is decided anew.
+    assert_eq!(send("a"), refused());
+    bench.clock.advance((IMPORT_IDLE_SECONDS + 1) * 1_000);
+    assert_eq!(send("b"), (vec![1, 2], vec![]));
+    assert_eq!(texts(&bench, &bot), ["one"]);
 }
 
 #[test]
@@ -291,4 +349,39 @@ fn what_is_wrong_is_told_with_its_collection() {
         .map(|one| (one.line, one.collection.as_deref(), one.pointer.as_str()))
         .collect();
     assert_eq!(wrong, [(4, Some("orders"), "/email")]);
+}
+
+/// What is told of many lines is more than is remembered of an answer; what was written is remembered all the same.
+#[test]
+fn lines_that_are_sent_again_with_as_much_wrong_as_can_be_are_written_once() {
+    let bench = bench();
+    let bot = bench.role("bot");
+    let names = ["first", "second", "third", "fourth"];
+    let wrong: Map<String, Value> = names
+        .into_iter()
+        .map(|name| (format!("the_{name}_of_four_fields"), json!("no number")))
+        .collect();
+    let wrong = Value::Object(wrong);
+    let mut lines: Vec<_> = (1..200)
+        .map(|number| line(number, "answers_to_the_long_questionnaire", wrong.clone()))
+        .collect();
+    lines.push(line(200, "messages", json!({"text": "one"})));
+    let send = || {
+        let sent = bench.vault.import(&call(&bot, None), &batch("a", &lines));
+        sent.unwrap()
+    };
+    let first = send();
+    assert_eq!(first.errors.len(), 199 * IMPORT_ERRORS_PER_LINE_MAX);
+    let mut told = first.errors.clone();
+    told.iter_mut().for_each(|error| error.detail.clear());
+    let told = serde_json::to_vec(&told).unwrap().len();
+    assert!(told > ANSWER_BYTES_MAX, "{told}");
+    let second = send();
+    assert_eq!((second.repeated, &second.written), (1, &first.written));
+    // Each line is told again, and for the same reason.
+    let told: Vec<_> = second.errors.iter().map(|e| (e.line, &*e.code)).collect();
+    let codes = first.errors.iter().step_by(IMPORT_ERRORS_PER_LINE_MAX);
+    let expected: Vec<_> = codes.map(|e| (e.line, &*e.code)).collect();
+    assert_eq!(told, expected);
+    assert_eq!(texts(&bench, &bot), ["one"]);
 }

@@ -16,7 +16,7 @@ use crate::keys::system::SystemKeys;
 use crate::person::Person;
 use crate::store::{Direction, KeyRange, Table};
 
-const KEEPER: &str = r#"
+pub(super) const KEEPER: &str = r#"
 [roles.keeper]
 purposes = ["support", "newsletter"]
 read = { "*" = "full" }
@@ -24,21 +24,21 @@ write = ["*"]
 may = ["subjects.create", "subjects.lookup", "subjects.erase", "keys.manage", "audit.read"]
 "#;
 
-fn bench() -> (Bench, Principal) {
+pub(super) fn bench() -> (Bench, Principal) {
     let bench = Bench::of(&format!("{SAMPLE}{KEEPER}"));
     let keeper = bench.role("keeper");
     (bench, keeper)
 }
 
-fn support(principal: &Principal) -> Call<'_> {
+pub(super) fn support(principal: &Principal) -> Call<'_> {
     call(principal, Some("support"))
 }
 
-fn email_of(user: &str) -> String {
+pub(super) fn email_of(user: &str) -> String {
     format!("{user}@example.test")
 }
 
-fn person(vault: &Vault, keeper: &Principal, user: &str) -> SubjectId {
+pub(super) fn person(vault: &Vault, keeper: &Principal, user: &str) -> SubjectId {
     let (subject, _) = vault.create_subject(&support(keeper), "web", user).unwrap();
     set_email(vault, keeper, subject, &email_of(user));
     subject
@@ -51,7 +51,7 @@ fn set_email(vault: &Vault, keeper: &Principal, subject: SubjectId, email: &str)
         .unwrap();
 }
 
-fn by_email(vault: &Vault, keeper: &Principal, email: &str) -> Option<SubjectId> {
+pub(super) fn by_email(vault: &Vault, keeper: &Principal, email: &str) -> Option<SubjectId> {
     match vault.lookup_field(&support(keeper), "profile.email", &json!(email)) {
         Ok(found) => Some(found),
         Err(Refusal::NotFound(_)) => None,
@@ -59,7 +59,7 @@ fn by_email(vault: &Vault, keeper: &Principal, email: &str) -> Option<SubjectId>
     }
 }
 
-fn by_channel(vault: &Vault, keeper: &Principal, user: &str) -> Option<SubjectId> {
+pub(super) fn by_channel(vault: &Vault, keeper: &Principal, user: &str) -> Option<SubjectId> {
     match vault.lookup_channel(&support(keeper), "web", user) {
         Ok(found) => Some(found),
         Err(Refusal::NotFound(_) | Refusal::Erased { .. }) => None,
@@ -67,11 +67,11 @@ fn by_channel(vault: &Vault, keeper: &Principal, user: &str) -> Option<SubjectId
     }
 }
 
-fn system(vault: &Vault) -> SystemKeys {
+pub(super) fn system(vault: &Vault) -> SystemKeys {
     vault.snapshot().unwrap().system().duplicate()
 }
 
-fn to_the_end(vault: &Vault) -> RotationView {
+pub(super) fn to_the_end(vault: &Vault) -> RotationView {
     let rotation = vault.rotate_on(&mut |_| Onwards::Yes).unwrap();
     rotation.expect("one was begun")
 }
@@ -130,7 +130,7 @@ fn nothing_is_left_under_a_key_from_before_and_everything_is_found() {
     vault.begin_rotation(&call(&keeper, None), true).unwrap();
     // From this commit on nothing comes under an old key.
     let counts = |vault: &Vault| {
-        let keys = vault.system_keys(&call(&keeper, None)).unwrap();
+        let keys = vault.system_keys(&call(&keeper, None)).unwrap().keys;
         let keys = keys.into_iter().map(|key| ((key.of, key.key), key));
         keys.collect::<BTreeMap<_, _>>()
     };
@@ -392,7 +392,7 @@ fn a_row_that_does_not_open_keeps_its_key_and_the_rotation_ends() {
         .unwrap();
     vault.begin_rotation(&call(&keeper, None), true).unwrap();
     assert_eq!(to_the_end(vault).stage, Stage::Ended);
-    let keys = vault.system_keys(&call(&keeper, None)).unwrap();
+    let keys = vault.system_keys(&call(&keeper, None)).unwrap().keys;
     let left: Vec<_> = keys.iter().filter(|key| !key.current).collect();
     assert_eq!(left.len(), 1, "{keys:?}");
     assert_eq!((left[0].of, left[0].key, left[0].values), ("rows", 0, 1));
