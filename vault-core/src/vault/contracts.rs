@@ -8,7 +8,6 @@ use super::{Call, Vault};
 use crate::commit::{Txn, View};
 use crate::contract::{self, ContractEvent};
 use crate::id::SubjectId;
-use crate::person::Person;
 use crate::policy::{Anchor, Capability, Policy, Purpose};
 use crate::refusal::Refusal;
 
