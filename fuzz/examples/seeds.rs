@@ -180,6 +180,14 @@ const PACKAGE: &str = r#"{
   "consents": [{"purpose": "newsletter", "events": [
     {"state": "given", "at": "2026-01-01T00:00:00Z", "notice": {"version": "3"}, "choice": "Yes", "message_id": null},
     {"state": "withdrawn", "at": "2026-02-01T00:00:00Z", "notice": null, "choice": null, "message_id": null}]}],
+  "objections": [{"purpose": "improve", "state": "upheld", "history": [
+    {"state": "pending", "at": "2026-03-01T00:00:00Z", "reason": "mine"},
+    {"state": "upheld", "at": "2026-03-02T00:00:00Z", "reason": "yours"}]}],
+  "restriction": {"restricted": true, "history": [
+    {"ground": "18.1.a", "collections": [], "at": "2026-03-01T00:00:00Z", "reason": null},
+    {"ground": null, "collections": [], "at": "2026-03-02T00:00:00Z", "reason": null},
+    {"ground": "18.1.c", "collections": ["papers", "#9"], "at": "2026-03-03T00:00:00Z", "reason": "a claim"}]},
+  "notices": [{"about": "processing", "version": 1, "lang": "en", "channel": null, "sha256": "00", "acknowledged": false, "at": "2026-03-01T00:00:00Z"}],
   "records": [
     {"collection": "profile", "record": null, "fields": {"name": "A", "slots": {"a": [1, {"b": null}]}, "iban": "*1"},
      "masked": ["iban"], "_meta": {"purposes": ["support"], "expires_at": null, "source": "form", "shared_with": []}},

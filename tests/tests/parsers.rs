@@ -252,8 +252,9 @@ fn seeds_are_what_they_are_called() {
     let zip = std::io::Cursor::new(read("package_zip/packed"));
     let mut zip = import::Archive::open(zip).unwrap();
     import::read_document(zip.member("data.json").unwrap(), &mut take).unwrap();
-    // Each time the person, a consent given, two records, the consent withdrawn; and a masked value.
-    assert_eq!(pieces, 2 * 6);
+    // Each time the person, a consent given, two records, the consent withdrawn, two steps of an objection, the
+    // restriction that stands; and a masked value.
+    assert_eq!(pieces, 2 * 9);
     let csv = String::from_utf8(read("mapping/csv")).unwrap();
     let (mapping, rows) = csv.split_once("\n---\n").unwrap();
     let mapping = import::Mapping::parse(mapping).unwrap();

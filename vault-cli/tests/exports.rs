@@ -27,11 +27,23 @@ title.de = "Eine Pflicht"
 basis = "legal_obligation"
 retention = { after = "collected", period = "P1Y" }
 
+[purposes.improve]
+title.en = "Improving"
+title.de = "Verbessern"
+basis = "legitimate_interests"
+retention = { after = "collected", period = "P1Y" }
+
 [roles.clerk]
 purposes = ["support", "newsletter"]
 read = { "*" = "full" }
 write = ["*"]
-may = ["subjects.create", "subjects.lookup", "consents.record", "subjects.export"]
+may = ["subjects.create", "subjects.lookup", "consents.record", "subjects.export", "objections.record", "requests.decide", "restrictions.set", "notices.record"]
+
+[roles.mover]
+purposes = ["support", "newsletter"]
+read = { "*" = "full" }
+write = ["*"]
+may = ["subjects.create", "subjects.lookup", "consents.record"]
 
 [roles.half]
 read = { "profile.name" = "full" }
@@ -125,16 +137,37 @@ fn somebody(dev: &Dev) -> String {
         "support",
         Value::Null,
     );
+    for (method, rest, body) in [
+        ("PUT", "objections/improve", json!({"reason": "my grounds"})),
+        (
+            "POST",
+            "objections/improve/decision",
+            json!({"outcome": "upheld", "reason": "ours are less"}),
+        ),
+        ("PUT", "objections/newsletter", json!({"reason": "no more"})),
+        (
+            "PUT",
+            "restriction",
+            json!({"ground": "18.1.a", "collections": ["papers"], "reason": "it is wrong"}),
+        ),
+        (
+            "POST",
+            "notices",
+            json!({"about": "restriction_lift", "lang": "en", "sha256": "0".repeat(64)}),
+        ),
+    ] {
+        send(dev, method, &at(rest), "support", body);
+    }
     ann
 }
 
 /// What must be the same in another vault. Left out are names of things (the vault, the person, records,
 /// consents) and instants of their making; what follows from these (when a record ends by age); and what
-/// happened in the one vault and not in the other: its ledger and its sessions.
+/// happened in the one vault and not in the other: its ledger, its sessions, and the notices that it showed.
 fn same(package: &Value) -> Value {
     let mut package = package.clone();
     let members = package.as_object_mut().unwrap();
-    for name in ["made_at", "vault", "accesses", "sessions"] {
+    for name in ["made_at", "vault", "accesses", "sessions", "notices"] {
         members.remove(name);
     }
     members["person"]["subject"].take();
@@ -149,6 +182,14 @@ fn same(package: &Value) -> Value {
             event["consent"].take();
             event["at"].take();
         }
+    }
+    for one in members["objections"].as_array_mut().unwrap() {
+        for step in one["history"].as_array_mut().unwrap() {
+            step["at"].take();
+        }
+    }
+    for step in members["restriction"]["history"].as_array_mut().unwrap() {
+        step["at"].take();
     }
     package
 }
@@ -210,8 +251,14 @@ fn a_package_goes_from_one_vault_into_another_without_loss() {
 
     let token = empty(&bench);
     let on = |more: &[&str]| bench.on(&[&["--token-file", &token][..], more].concat());
+    // Whoever may not record what stands in the way of a use does not bring the data either.
+    let made = bench.on(&["token", "create", "--role", "mover"]).json();
+    let mover = bench.file("mover", made["secret"].as_str().unwrap(), 0o600);
+    let denied = bench.on(&["--token-file", &mover, "import", "ann.zip"]);
+    denied.json_error(4, "demands_refused");
+    assert_eq!(bench.on(&["status"]).json()["people"], 0);
     let dry = on(&["import", "ann.zip", "--dry-run"]).json();
-    assert_eq!(dry["would_write"], 1 + 1 + 233 + 1);
+    assert_eq!(dry["would_write"], 1 + 1 + 233 + 1 + 3 + 1);
     let nobody = bench.feed(
         &[
             "--vault",
@@ -226,7 +273,7 @@ fn a_package_goes_from_one_vault_into_another_without_loss() {
     );
     nobody.json_error(1, "not_found");
     let done = on(&["import", "ann.zip"]).json();
-    assert_eq!((&done["written"], &done["files"]), (&json!(236), &json!(2)));
+    assert_eq!((&done["written"], &done["files"]), (&json!(240), &json!(2)));
     // Once more writes nothing.
     assert_eq!(on(&["import", "ann.zip"]).json()["imported_before"], true);
     let found = bench.feed(
@@ -246,6 +293,17 @@ fn a_package_goes_from_one_vault_into_another_without_loss() {
     let second = data(&bench.path("again.zip"));
     assert_eq!(same(&first), same(&second));
     assert_eq!(second["consents"][0]["events"][1]["state"], "withdrawn");
+    // What the person demanded stands here as well, in the way of every use.
+    let states = |package: &Value| -> Vec<(Value, Value)> {
+        let all = package["objections"].as_array().unwrap().iter();
+        all.map(|one| (one["purpose"].clone(), one["state"].clone()))
+            .collect()
+    };
+    assert_eq!(states(&second).len(), 2);
+    assert!(states(&second).iter().all(|(_, state)| state == "upheld"));
+    assert_eq!(second["restriction"]["restricted"], true);
+    assert_eq!(first["notices"].as_array().unwrap().len(), 1);
+    assert_eq!(second["notices"], json!([]));
     let scan = &zip(&bench.path("again.zip"))["files/000001-papers-scan.png"];
     assert_eq!(*scan, photo());
     // What rested on consent was put before the consent was withdrawn.
@@ -589,6 +647,17 @@ fn a_package_that_was_changed_or_cut_is_refused_before_anything_is_written() {
     assert_eq!(named.len() + 1, before);
     members.insert("manifest.json".into(), manifest.to_string().into_bytes());
     pack("unnamed.zip", &members);
+    // Without demands of the person any role brings them that may write them.
+    let mut data: Value = serde_json::from_slice(&members["data.json"]).unwrap();
+    data["objections"] = json!([]);
+    data["restriction"]["history"] = json!([]);
+    data["person"]["identities"][0]["user"] = json!("somebody else");
+    std::fs::write(bench.path("free.json"), data.to_string()).unwrap();
+    let made = bench.on(&["token", "create", "--role", "mover"]).json();
+    let mover = bench.file("mover", made["secret"].as_str().unwrap(), 0o600);
+    bench
+        .on(&["--token-file", &mover, "import", "free.json"])
+        .json();
     let told = import("unnamed.zip");
     told.json_error(5, "damaged");
     assert!(

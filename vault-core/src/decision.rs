@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::consent::ConsentState;
 use crate::policy::{
     Collection, Field, LawfulBasis, Policy, Purpose, RIGHTS_ID, RestrictedUse, Role, View as Sight,
 };
@@ -152,11 +151,9 @@ fn basis(purpose: &Purpose, standing: &Standing) -> Result<(), Refusal> {
         Some(ObjectionState::Overridden | ObjectionState::Ended) | None => {}
     }
     match purpose.basis {
-        LawfulBasis::Consent if standing.consent != Some(ConsentState::Given) => {
-            Err(Refusal::ConsentRequired {
-                purpose: purpose.name.clone(),
-            })
-        }
+        LawfulBasis::Consent if !standing.consents() => Err(Refusal::ConsentRequired {
+            purpose: purpose.name.clone(),
+        }),
         _ => Ok(()),
     }
 }

@@ -33,6 +33,8 @@ pub(crate) enum Topic {
     Restriction,
     /// Legal holds (Art. 17(3)).
     Hold,
+    /// Whether a guardian is needed (Art. 8).
+    Age,
     /// Objection to a purpose (Art. 21).
     Objection(u16),
 }
@@ -48,6 +50,7 @@ impl Topic {
     const BURDENS: u16 = 0x8000;
     const RESTRICTION: u16 = 0x8000;
     const HOLD: u16 = 0x8001;
+    const AGE: u16 = 0x8002;
     const OBJECTION: u16 = 0xc000;
 
     pub(crate) fn number(self) -> u16 {
@@ -57,6 +60,7 @@ impl Topic {
             Self::Contract(purpose) => Self::NOTICE | purpose,
             Self::Restriction => Self::RESTRICTION,
             Self::Hold => Self::HOLD,
+            Self::Age => Self::AGE,
             Self::Objection(purpose) => Self::OBJECTION | purpose,
         }
     }
@@ -68,6 +72,7 @@ impl Topic {
             Self::CONTRACT..Self::RESTRICTION => Some(Self::Contract(number & !Self::NOTICE)),
             Self::RESTRICTION => Some(Self::Restriction),
             Self::HOLD => Some(Self::Hold),
+            Self::AGE => Some(Self::Age),
             Self::OBJECTION.. => Some(Self::Objection(number & !Self::OBJECTION)),
             _ => None,
         }
@@ -285,6 +290,7 @@ mod tests {
             Topic::Contract(last),
             Topic::Restriction,
             Topic::Hold,
+            Topic::Age,
             Topic::Objection(1),
             Topic::Objection(last),
         ];
@@ -294,7 +300,7 @@ mod tests {
         let burdens = [Topic::Restriction, Topic::Hold, Topic::Objection(0)];
         assert!(burdens.iter().all(|topic| topic.number() >= Topic::BURDENS));
         assert!(Topic::Contract(last).number() < Topic::BURDENS);
-        assert_eq!(Topic::of(0x8002), None);
+        assert_eq!(Topic::of(0x8003), None);
         assert_eq!(Topic::of(0xbfff), None);
     }
 }

@@ -18,18 +18,20 @@ use crate::backup::registry::{summarise, view_of};
 use crate::blob::Blob;
 use crate::commit::State;
 use crate::consent::ConsentEvent;
+use crate::contract::ContractEvent;
 use crate::crypto::Secret;
 use crate::id::{BackupId, RecordId, SessionId, SubjectId, VaultId};
 use crate::keys::keyset::Keyset;
 use crate::keys::shred;
 use crate::keys::system::{INDEX_BYTES, PERSON_BYTES, SystemKeys};
+use crate::notice::NoticeShown;
 use crate::person::{SubjectRow, Tombstone};
 use crate::policy::Policy;
 use crate::record::MetaRow;
 use crate::refusal::Refusal;
 use crate::row;
 use crate::session::{Bearer, SessionRow};
-use crate::standing::HoldEvent;
+use crate::standing::{HoldEvent, ObjectionEvent, RestrictionEvent};
 use crate::store::{MemoryStore, Store};
 use crate::vault::{self, PolicyRow, RotationRow, Tie, TokenRow};
 
@@ -38,20 +40,24 @@ use crate::vault::{self, PolicyRow, RotationRow, Tie, TokenRow};
 pub type Form = (&'static str, fn(&[u8]) -> Option<Vec<u8>>);
 
 /// Every form that lies in an envelope or as a row.
-pub const FORMS: [Form; 22] = [
+pub const FORMS: [Form; 26] = [
     ("AnswerRow", again::<AnswerRow>),
     ("BackupRow", again::<BackupRow>),
     ("Backups", again::<SummaryRow>),
     ("Blob", |bytes| Some(Blob::decode(bytes)?.encode().to_vec())),
+    ("ContractEvent", again_json::<ContractEvent>),
     ("Entry", |bytes| Some(Entry::decode(bytes).ok()?.encode())),
     ("Keyset", again::<Keyset>),
     ("LedgerEntry", again::<LedgerEntry>),
     ("MetaRow", again::<MetaRow>),
+    ("NoticeShown", again_json::<NoticeShown>),
+    ("ObjectionEvent", again_json::<ObjectionEvent>),
     ("PolicyRow", |bytes| {
         let row: PolicyRow = row::decode(bytes).ok()?;
         Policy::from_stored(row.policy.clone()).ok()?;
         Some(row::encode(&row).to_vec())
     }),
+    ("RestrictionEvent", again_json::<RestrictionEvent>),
     ("RotationRow", again::<RotationRow>),
     ("SessionRow", again::<SessionRow>),
     ("State", again::<State>),
@@ -59,14 +65,8 @@ pub const FORMS: [Form; 22] = [
     ("SystemKeys", again::<SystemKeys>),
     ("TokenRow", again::<TokenRow>),
     ("Tombstone", again::<Tombstone>),
-    ("event", |bytes| {
-        let event: ConsentEvent = serde_json::from_slice(bytes).ok()?;
-        serde_json::to_vec(&event).ok()
-    }),
-    ("hold", |bytes| {
-        let event: HoldEvent = serde_json::from_slice(bytes).ok()?;
-        serde_json::to_vec(&event).ok()
-    }),
+    ("event", again_json::<ConsentEvent>),
+    ("hold", again_json::<HoldEvent>),
     ("list of entries", again::<Vec<Vec<u8>>>),
     ("list of values", |bytes| {
         let borrowed: Vec<(u16, &[u8])> = row::decode_borrowed(bytes).ok()?;
@@ -89,6 +89,10 @@ pub const FORMS: [Form; 22] = [
 
 fn again<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(row::encode(&row::decode::<T>(bytes).ok()?).to_vec())
+}
+
+fn again_json<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<Vec<u8>> {
+    serde_json::to_vec(&serde_json::from_slice::<T>(bytes).ok()?).ok()
 }
 
 /// The hash that an API key is found by.

@@ -43,6 +43,13 @@ impl ObjectionState {
             Self::Ended => "ended",
         }
     }
+
+    /// What `text` names.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let all = [Self::Pending, Self::Upheld, Self::Overridden, Self::Ended];
+        all.into_iter().find(|state| state.name() == text)
+    }
 }
 
 /// One step of an objection.
@@ -136,6 +143,36 @@ impl HoldEvent {
     }
 }
 
+/// What was told of a person's age: no more than whether a guardian is needed, and until when.
+///
+/// Source: GDPR Art. 8, 5(1)(c).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgeEvent {
+    /// From this day on, in UTC, they consent for themselves: at the latest, since only years were told.
+    pub of_age_on: jiff::civil::Date,
+    /// How a guardian's authorisation was verified, if there is one.
+    pub guardian: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl AgeEvent {
+    /// Whether they are below the age of consent at an instant.
+    #[must_use]
+    pub fn child(&self, now: Timestamp) -> bool {
+        now.to_zoned(jiff::tz::TimeZone::UTC).date() < self.of_age_on
+    }
+}
+
+/// Silent about what was said.
+impl std::fmt::Debug for AgeEvent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AgeEvent")
+            .field("at", &self.at)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Silent about what was said.
 impl std::fmt::Debug for HoldEvent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -180,6 +217,8 @@ pub(crate) struct Standing {
     objections: Vec<(u16, ObjectionState)>,
     restriction: Option<RestrictionEvent>,
     hold: Option<HoldEvent>,
+    /// Whether only a guardian, who has not, could consent.
+    unguarded: bool,
 }
 
 impl Standing {
@@ -190,6 +229,11 @@ impl Standing {
             match topic {
                 Topic::Restriction => standing.restriction = restriction(view, person)?,
                 Topic::Hold => standing.hold = hold(view, person)?,
+                Topic::Age => {
+                    let age = age(view, person)?;
+                    standing.unguarded =
+                        age.is_some_and(|age| age.child(view.now()) && age.guardian.is_none());
+                }
                 Topic::Objection(purpose) => {
                     let state = objection(view, person, purpose)?;
                     standing
@@ -208,6 +252,17 @@ impl Standing {
             consent: Some(ConsentState::Given),
             ..Self::default()
         }
+    }
+
+    /// What the person said about the purpose, where they may say it: a child's word is none without
+    /// their guardian's.
+    pub(crate) fn consents(&self) -> bool {
+        self.consent == Some(ConsentState::Given) && !self.unguarded
+    }
+
+    /// Whether only a guardian, who has not, could consent.
+    pub(crate) fn unguarded(&self) -> bool {
+        self.unguarded
     }
 
     /// Whether a collection is only to be stored.
@@ -283,6 +338,25 @@ pub(crate) fn append_hold(
     event: &HoldEvent,
 ) -> Result<(), Refusal> {
     events::append(txn, person, Topic::Hold, event)
+}
+
+/// What was last told of a person's age.
+pub(crate) fn age(view: &dyn View, person: &Person) -> Result<Option<AgeEvent>, Refusal> {
+    events::last(view, person, Topic::Age)
+}
+
+/// Everything that was told of a person's age, oldest first.
+pub(crate) fn ages(view: &dyn View, person: &Person) -> Result<Vec<AgeEvent>, Refusal> {
+    events::history(view, person, Topic::Age)
+}
+
+/// Adds what was told of a person's age.
+pub(crate) fn append_age(
+    txn: &mut Txn<'_>,
+    person: &mut Person,
+    event: &AgeEvent,
+) -> Result<(), Refusal> {
+    events::append(txn, person, Topic::Age, event)
 }
 
 /// Where an objection to a purpose stands; `None` if there never was one.

@@ -10,7 +10,7 @@ use vault_core::id::CallId;
 use crate::incoming::{self, QueryMap};
 use crate::problem::Problem;
 use crate::routes::{
-    admin, ask, batch, blobs, bulk, consents, contracts, evidence, holds, key_slots, notices,
+    admin, ages, ask, batch, blobs, bulk, consents, contracts, evidence, holds, key_slots, notices,
     objections, policy, restrictions, sessions, state, subjects,
 };
 use crate::{json, negotiate};
@@ -39,7 +39,7 @@ fn read_batch(body: Value) -> Result<(), Vec<u8>> {
 }
 
 /// Every body that has a form of its own.
-pub const BODIES: [Body; 20] = [
+pub const BODIES: [Body; 21] = [
     ("batch", read_batch),
     ("query", |body| told(bulk::read_query(body))),
     ("update", |body| told(bulk::read_update(body))),
@@ -70,6 +70,7 @@ pub const BODIES: [Body; 20] = [
         told(contracts::ContractEndRequest::read(body))
     }),
     ("hold", |body| told(holds::read_request(body))),
+    ("age", |body| told(ages::read_request(body))),
 ];
 
 /// Reads the source of a policy out of its body.

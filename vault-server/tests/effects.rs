@@ -45,6 +45,10 @@ title.de = "Den Bot verbessern"
 basis = "legitimate_interests"
 retention = { after = "collected", period = "P1Y" }
 
+[children]
+consent_from = 16
+countries = { AT = 14 }
+
 [collections.profile]
 kind = "single"
 [collections.profile.fields]
@@ -204,6 +208,10 @@ fn objects(scene: &Scene, purpose: &str) {
     scene.does("PUT", &format!("objections/{purpose}"), reason);
 }
 
+fn ages(scene: &Scene, told: Value) {
+    scene.does("PUT", "age", told);
+}
+
 fn decides(scene: &Scene, outcome: &str) {
     let path = scene.at("objections/improve/decision");
     let body = json!({"outcome": outcome, "reason": "weighed"});
@@ -260,6 +268,39 @@ const MATRIX: &[Row] = &[
             scene.does("DELETE", "consents/newsletter", Value::Null);
         },
         "support",
+        "profile",
+        [OK; 6],
+    ),
+    (
+        "under age, no guardian",
+        |scene| ages(scene, json!({"years": 12})),
+        "newsletter",
+        "profile",
+        [NO_CONSENT, NO_CONSENT, NO_CONSENT, OK, OK, OK],
+    ),
+    (
+        "under age, no guardian, another purpose",
+        |scene| ages(scene, json!({"years": 12})),
+        "support",
+        "profile",
+        [OK; 6],
+    ),
+    (
+        "under age, with a guardian",
+        |scene| {
+            ages(
+                scene,
+                json!({"years": 12, "guardian": "answered by e-mail"}),
+            )
+        },
+        "newsletter",
+        "profile",
+        [OK; 6],
+    ),
+    (
+        "of age where they live",
+        |scene| ages(scene, json!({"years": 14, "country": "AT"})),
+        "newsletter",
         "profile",
         [OK; 6],
     ),

@@ -13,7 +13,10 @@ use people::Bench;
 use serde_json::{Value, json};
 
 const CANARY: &str = "canary.jane@example.test";
-const ROLES: &str = "\n[roles.half]\nread = { \"profile.name\" = \"full\" }\nmay = [\"subjects.export\"]\n\
+const ROLES: &str = "\n[purposes.improve]\ntitle.en = \"Improving\"\ntitle.de = \"Verbessern\"\nbasis = \"legitimate_interests\"\n\
+    retention = { after = \"collected\", period = \"P1Y\" }\n\
+    [roles.front]\nmay = [\"subjects.create\", \"objections.record\", \"restrictions.set\", \"notices.record\"]\n\
+    \n[roles.half]\nread = { \"profile.name\" = \"full\" }\nmay = [\"subjects.export\"]\n\
     [roles.none]\npurposes = [\"support\"]\nread = { \"*\" = \"full\" }\n";
 
 fn bench() -> Bench {
@@ -46,6 +49,22 @@ fn jane(bench: &Bench) -> String {
     jane
 }
 
+/// An objection, a restriction, and a notice.
+fn demands(bench: &Bench, of: &str) {
+    let front = bench.key("front");
+    let does = |method: &str, rest: &str, body: Value| {
+        let path = format!("/v1/subjects/{of}/{rest}");
+        let answer = bench.call(&front, method, &path, body);
+        assert!(answer.status < 300, "{rest}: {}", answer.body);
+    };
+    does("PUT", "objections/improve", json!({"reason": "my grounds"}));
+    let restriction = json!({"ground": "18.1.a", "collections": ["profile"], "reason": "wrong"});
+    does("PUT", "restriction", restriction);
+    let sha256 = "0".repeat(64);
+    let told = json!({"about": "restriction_lift", "lang": "en", "sha256": sha256});
+    does("POST", "notices", told);
+}
+
 fn schema() -> jsonschema::Validator {
     let text = include_str!("../../docs/export.schema.json");
     let schema: Value = serde_json::from_str(text).expect("JSON");
@@ -56,10 +75,12 @@ fn schema() -> jsonschema::Validator {
 fn every_package_is_what_the_published_schema_says() {
     let bench = bench();
     let jane = jane(&bench);
-    let path = format!("/v1/subjects/{jane}/export");
+    let plain = bench.person(&bench.key("bot"), "nobody in particular");
+    demands(&bench, &jane);
     let schema = schema();
-    for role in ["dpo", "half"] {
+    for (role, of, demanded) in [("dpo", &jane, 1), ("half", &jane, 1), ("dpo", &plain, 0)] {
         let key = bench.key(role);
+        let path = format!("/v1/subjects/{of}/export");
         for right in ["access", "portability"] {
             let body = json!({"right": right, "format": "json"});
             let answer = bench.call(&key, "POST", &path, body);
@@ -70,8 +91,14 @@ fn every_package_is_what_the_published_schema_says() {
                 .collect();
             assert!(wrong.is_empty(), "{role} {right}: {wrong:?}");
             assert_eq!(answer.body["complete"], role == "dpo");
+            let count = |pointer: &str| answer.body.pointer(pointer)?.as_array().map(Vec::len);
+            let expected = (right == "access").then_some(demanded);
+            for list in ["/objections", "/restriction/history", "/notices"] {
+                assert_eq!(count(list), expected, "{role} {right} {list}");
+            }
         }
     }
+    let path = format!("/v1/subjects/{jane}/export");
     // The control: the schema sees what is missing, and what is too much.
     let whole = bench.call(
         &bench.key("dpo"),
@@ -84,9 +111,20 @@ fn every_package_is_what_the_published_schema_says() {
         body[name] = value;
         assert!(!schema.is_valid(&body), "{name}");
     }
-    let mut body = whole.body.clone();
-    body.as_object_mut().unwrap().remove("accesses");
-    assert!(!schema.is_valid(&body));
+    for name in ["accesses", "objections", "restriction", "notices"] {
+        let mut body = whole.body.clone();
+        body.as_object_mut().unwrap().remove(name);
+        assert!(!schema.is_valid(&body), "{name}");
+    }
+    for pointer in [
+        "/objections/0/history/0/state",
+        "/restriction/history/0/ground",
+        "/notices/0/sha256",
+    ] {
+        let mut body = whole.body.clone();
+        *body.pointer_mut(pointer).unwrap() = json!("18.1.e");
+        assert!(!schema.is_valid(&body), "{pointer}");
+    }
     assert!(schema.is_valid(&whole.body));
 }
 
@@ -294,4 +332,75 @@ fn lines_are_written_once_and_what_is_wrong_with_one_is_told_and_spoils_no_other
         json!({"channel": "web", "user": "cy"}),
     );
     assert_eq!(cy.code(), (404, "not_found"));
+}
+
+#[test]
+fn what_a_person_demanded_comes_with_lines_whose_form_is_checked() {
+    let bench = bench();
+    let front = bench.key("front");
+    let line = |name: &str, what: Value| {
+        json!({"import": "a", "last": true, "lines":
+            [{"line": 1, "channel": "web", "user": "ann", (name): what}]})
+    };
+    let ann = bench.person(&front, "ann");
+    let wrong = [
+        ("objection", json!({"purpose": "improve", "state": CANARY})),
+        ("objection", json!({"state": "pending"})),
+        (
+            "objection",
+            json!({"purpose": "improve", "state": "pending", "at": CANARY}),
+        ),
+        ("objection", json!(CANARY)),
+        ("restriction", json!({"ground": "18.1.e"})),
+        ("restriction", json!({"collections": ["profile"]})),
+        (
+            "restriction",
+            json!({"ground": "18.1.a", "collections": [1]}),
+        ),
+        (
+            "restriction",
+            json!({"ground": "18.1.a", "restricted": true}),
+        ),
+        ("restriction", json!([CANARY])),
+    ];
+    for (name, what) in wrong {
+        let refused = bench.call(&front, "POST", "/v1/import", line(name, what));
+        assert_eq!(refused.body["errors"][0]["pointer"], "/lines/0", "{name}");
+        assert!(!refused.body.to_string().contains("canary"));
+    }
+    let mut both = line(
+        "objection",
+        json!({"purpose": "improve", "state": "pending"}),
+    );
+    both["lines"][0]["restriction"] = json!({"ground": "18.1.a"});
+    assert_eq!(bench.call(&front, "POST", "/v1/import", both).status, 422);
+    let at = |rest: &str| {
+        bench.call(
+            &front,
+            "GET",
+            &format!("/v1/subjects/{ann}/{rest}"),
+            Value::Null,
+        )
+    };
+    assert_eq!(at("restriction").body["restricted"], false);
+    for (name, what) in [
+        (
+            "objection",
+            json!({"purpose": "improve", "state": "pending", "reason": "mine"}),
+        ),
+        (
+            "restriction",
+            json!({"ground": "18.1.a", "collections": ["profile"]}),
+        ),
+    ] {
+        let mut body = line(name, what);
+        body["import"] = json!(name);
+        let done = bench.call(&front, "POST", "/v1/import", body);
+        assert_eq!(
+            (&done.body["written"], &done.body["errors"]),
+            (&json!(1), &json!([]))
+        );
+    }
+    assert_eq!(at("restriction").body["restricted"], true);
+    assert!(at("objections").body.to_string().contains("\"pending\""));
 }

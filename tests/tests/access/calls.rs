@@ -57,9 +57,8 @@ pub(crate) fn need(route: &Route) -> Need {
         "export_subject" => Need::May("subjects.export"),
         // What its lines need besides is asked of each line, and told there.
         "import_lines" => Need::May("subjects.create"),
-        "list_consents" | "read_consent" | "put_consent" | "withdraw_consent" => {
-            Need::May("consents.record")
-        }
+        "read_age" | "put_age" | "list_consents" | "read_consent" | "put_consent"
+        | "withdraw_consent" => Need::May("consents.record"),
         "list_notices" | "record_notice" => Need::May("notices.record"),
         "list_objections" => Need::Any(&["objections.record", "requests.decide"]),
         "put_objection" | "end_objection" => Need::May("objections.record"),
@@ -103,6 +102,7 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
         "put_record_blob" => Sent::Bytes("audio/ogg", "other bytes".into()),
         "put_consent" => json(json!({"given": false, "notice": "n2"})),
         "put_contract_end" => json(json!({"ended_at": "2027-01-01T00:00:00Z"})),
+        "put_age" => json(json!({"years": 12})),
         "put_objection" => json(json!({"reason": "changed"})),
         "decide_objection" => json(json!({"outcome": "upheld", "reason": "changed"})),
         "put_restriction" => json(json!({"ground": "18.1.b", "collections": ["spare"]})),

@@ -22,10 +22,10 @@ pub(crate) enum BackupCommand {
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
     },
-    /// List the backups at a target; needs no vault and no secret
+    /// List the backups at a target, which needs no vault and no secret; or those of the server that holds the vault
     #[command(after_help = examples::BACKUP_LIST)]
     List {
-        /// The target's directory; that of the configuration without it
+        /// The target's directory; without it, what a server says that holds the vault, or that of the configuration
         #[arg(long, value_name = "DIR")]
         from: Option<PathBuf>,
     },
@@ -40,7 +40,7 @@ pub(crate) enum BackupCommand {
     Rekey {
         /// Which backup, bak_…
         backup: BackupId,
-        /// The target's directory; that of the configuration without it
+        /// The target's directory; without it, what a server says that holds the vault, or that of the configuration
         #[arg(long, value_name = "DIR")]
         to: Option<PathBuf>,
         #[command(flatten)]
@@ -49,7 +49,7 @@ pub(crate) enum BackupCommand {
     /// Delete backups that no rule keeps, and key parts that have expired
     #[command(after_help = examples::BACKUP_PRUNE)]
     Prune {
-        /// The target's directory; that of the configuration without it
+        /// The target's directory; without it, what a server says that holds the vault, or that of the configuration
         #[arg(long, value_name = "DIR")]
         to: Option<PathBuf>,
         /// Keep the newest N
@@ -68,7 +68,7 @@ pub(crate) enum BackupCommand {
     /// Put the erasure ledger beside the backups
     #[command(after_help = examples::BACKUP_LEDGER)]
     Ledger {
-        /// The target's directory; that of the configuration without it
+        /// The target's directory; without it, what a server says that holds the vault, or that of the configuration
         #[arg(long, value_name = "DIR")]
         to: Option<PathBuf>,
     },
@@ -121,7 +121,7 @@ pub(crate) struct OpenArguments {
 pub(crate) struct VerifyArguments {
     /// Which backup, bak_…; all at the target without it
     pub(crate) backup: Option<BackupId>,
-    /// The target's directory; that of the configuration without it
+    /// The target's directory; without it, what a server says that holds the vault, or that of the configuration
     #[arg(long, value_name = "DIR")]
     pub(crate) from: Option<PathBuf>,
     /// The log's public key as `audit key` prints it, or a file that holds it: who signed the manifest

@@ -432,17 +432,19 @@ mod tests {
                 Journal::open(&path, VAULT, keys, folded, &mut SeededEntropy::new(1))
             };
             let mut journal = again(old(), 0).unwrap();
+            // Two: the last frame of a file may be torn.
             journal.append(b"one").unwrap();
+            journal.append(b"two").unwrap();
             let kept = std::fs::read(&path).unwrap();
             let mut medium = OpenOptions::new().write(true).open(&path).unwrap();
-            journal.folded(1, &mut SeededEntropy::new(2)).unwrap();
+            journal.folded(2, &mut SeededEntropy::new(2)).unwrap();
             for step in order.split(", ") {
                 match step {
                     "key" => journal.adopt(ring(false)),
                     "file" => begin(&journal),
                     _ => {
                         drop(journal);
-                        journal = again(ring(false), 1).unwrap();
+                        journal = again(ring(false), 2).unwrap();
                     }
                 }
             }
@@ -451,8 +453,10 @@ mod tests {
             // The old bytes return to where they were, whichever name that has.
             medium.set_len(0).unwrap();
             medium.write_all(&kept).unwrap();
-            let journal = again(ring(true), 1).unwrap();
+            let journal = again(ring(true), 2);
+            let journal = journal.unwrap_or_else(|error| panic!("{order}: {error}"));
             assert!(texts(&journal).is_empty(), "{order}");
+            assert_eq!(journal.cut(), 0, "{order}");
         }
     }
 

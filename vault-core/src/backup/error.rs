@@ -36,6 +36,9 @@ pub enum BackupError {
     /// What the ledger cannot vouch for has to be accepted in words.
     #[error("{0}")]
     Gap(String),
+    /// Another restore is at work in the same directory.
+    #[error("another restore goes on beside this one, in {0}")]
+    Held(PathBuf),
     /// A key, a secret or a recipient is not of its form.
     #[error("{0}")]
     Input(String),

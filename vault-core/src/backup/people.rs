@@ -134,8 +134,9 @@ pub(super) fn copy_keys(
                     RowHandle::from_bytes(person[..16].try_into().expect("sixteen")),
                     SubjectId::from_bytes(person[16..32].try_into().expect("sixteen")),
                 );
-                let payload = [&person[32..], &person[..16]].concat();
-                let payload = Zeroizing::new(<[u8; 48]>::try_from(payload).expect("48"));
+                let mut payload = Zeroizing::new([0; 48]);
+                payload[..32].copy_from_slice(&person[32..]);
+                payload[32..].copy_from_slice(&person[..16]);
                 let entry = PersonEntry::from_payload(&payload);
                 let sealed = snapshot.tx().get(Table::Keysets, handle.as_bytes())?;
                 let opened =

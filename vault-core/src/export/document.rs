@@ -6,9 +6,11 @@ use serde_json::{Map, Value, json};
 use super::{Cell, Item, Right};
 use crate::audit::hex;
 use crate::consent::ConsentEvent;
+use crate::notice::NoticeShown;
 use crate::policy::CollectionKind;
 use crate::schema::FieldType;
 use crate::statement::Statement;
+use crate::vault::{ObjectionView, RestrictionView};
 
 /// The name of the form, in every package and manifest.
 pub(super) const FORMAT: &str = "personal-data-package";
@@ -32,6 +34,9 @@ pub(crate) struct Head {
     /// Collection, field, reason.
     pub(crate) left_out: Vec<(String, String, &'static str)>,
     pub(crate) consents: Vec<HeadConsents>,
+    pub(crate) objections: Vec<ObjectionView>,
+    pub(crate) restriction: RestrictionView,
+    pub(crate) notices: Vec<NoticeShown>,
     pub(crate) sessions: Vec<HeadSession>,
     /// Recipients by name: the policy's.
     pub(crate) recipients: Vec<Value>,
@@ -157,6 +162,51 @@ fn consent(event: &ConsentEvent) -> Value {
     })
 }
 
+/// An objection as the API shows it.
+fn objection(one: &ObjectionView) -> Value {
+    let history = one.history.iter().map(|event| {
+        json!({
+            "state": event.state,
+            "at": event.at.to_string(),
+            "reason": event.reason,
+        })
+    });
+    json!({
+        "purpose": one.purpose,
+        "state": one.state,
+        "history": history.collect::<Vec<_>>(),
+    })
+}
+
+/// Restriction as the API shows it.
+fn restriction(one: &RestrictionView) -> Value {
+    let history = one.history.iter().map(|step| {
+        json!({
+            "ground": step.ground.map(|ground| ground.name()),
+            "collections": step.collections,
+            "at": step.at.to_string(),
+            "reason": step.reason,
+        })
+    });
+    json!({
+        "restricted": one.restricted,
+        "history": history.collect::<Vec<_>>(),
+    })
+}
+
+/// A notice as the API shows it.
+fn notice(shown: &NoticeShown) -> Value {
+    json!({
+        "about": shown.about,
+        "version": shown.version,
+        "lang": shown.language,
+        "channel": shown.channel,
+        "sha256": hex(&shown.sha256),
+        "acknowledged": shown.acknowledged,
+        "at": shown.at.to_string(),
+    })
+}
+
 /// The document up to its records.
 pub(crate) fn head(head: &Head) -> Vec<u8> {
     let statement = &head.statement;
@@ -211,6 +261,12 @@ pub(crate) fn head(head: &Head) -> Vec<u8> {
             json!({"purpose": one.purpose, "events": events})
         });
         add("consents", consents.collect());
+        add(
+            "objections",
+            head.objections.iter().map(objection).collect(),
+        );
+        add("restriction", restriction(&head.restriction));
+        add("notices", head.notices.iter().map(notice).collect());
         let sessions = head.sessions.iter().map(|one| {
             json!({
                 "session": one.session,

@@ -9,9 +9,14 @@ use serde_json::Value;
 use super::document::{Head, HeadCollection, Looked};
 use super::words::Words;
 use super::{Cell, Item, Right};
+use crate::audit::hex;
 use crate::consent::{ConsentEvent, ConsentState};
 use crate::crypto::sha256;
+use crate::notice::{NoticeAbout, NoticeShown};
+use crate::policy::RestrictionGround;
 use crate::schema::FieldType;
+use crate::standing::{ObjectionEvent, ObjectionState};
+use crate::vault::RestrictionStep;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -249,6 +254,7 @@ impl<'a> Page<'a> {
                 h3 { (self.titles(std::slice::from_ref(&one.purpose))) }
                 ul { @for event in &one.events { li { (self.consent(event)) } } }
             }
+            (self.demanded())
             @if !head.sessions.is_empty() {
                 h2 { (words.sessions) }
                 p { (words.sessions_text) }
@@ -311,6 +317,78 @@ impl<'a> Page<'a> {
             (minute(event.at)) ": " strong { (state) }
             @if let Some(choice) = &event.choice { " “" (choice) "”" }
             @if let Some(notice) = notice { " " span .dim.small { (words.notice) ": " (notice) } }
+        }
+    }
+
+    /// What the person objected to, what is restricted, and what they were told.
+    fn demanded(&self) -> Markup {
+        let (head, words) = (self.head, self.words);
+        html! {
+            h2 { (words.objections) }
+            @if head.objections.is_empty() { p .dim { (words.nothing) } }
+            @for one in &head.objections {
+                h3 { (self.titles(std::slice::from_ref(&one.purpose))) }
+                ul { @for event in &one.history { li { (self.objection(event)) } } }
+            }
+            h2 { (words.restriction) }
+            @if head.restriction.history.is_empty() { p .dim { (words.nothing) } }
+            @else { ul { @for step in &head.restriction.history { li { (self.restriction(step)) } } } }
+            h2 { (words.notices) }
+            @if head.notices.is_empty() { p .dim { (words.nothing) } }
+            @else { ul { @for shown in &head.notices { li { (self.shown(shown)) } } } }
+        }
+    }
+
+    fn because(&self, reason: Option<&String>) -> Markup {
+        html! { @if let Some(reason) = reason { " " span .dim.small { (self.words.reason) ": " (reason) } } }
+    }
+
+    fn objection(&self, event: &ObjectionEvent) -> Markup {
+        let words = self.words;
+        let state = match event.state {
+            ObjectionState::Pending => words.pending,
+            ObjectionState::Upheld => words.upheld,
+            ObjectionState::Overridden => words.overridden,
+            ObjectionState::Ended => words.ended,
+        };
+        html! { (minute(event.at)) ": " strong { (state) } (self.because(event.reason.as_ref())) }
+    }
+
+    fn restriction(&self, step: &RestrictionStep) -> Markup {
+        let words = self.words;
+        let Some(ground) = step.ground else {
+            return html! { (minute(step.at)) ": " strong { (words.lifted) } (self.because(step.reason.as_ref())) };
+        };
+        let ground = match ground {
+            RestrictionGround::Accuracy => words.ground_accuracy,
+            RestrictionGround::Unlawful => words.ground_unlawful,
+            RestrictionGround::Claims => words.ground_claims,
+            RestrictionGround::Objection => words.ground_objection,
+        };
+        let about = match step.collections.is_empty() {
+            true => words.all_data.to_owned(),
+            false => step.collections.join(", ").replace('_', " "),
+        };
+        html! {
+            (minute(step.at)) ": " strong { (words.restricted) } "; " (about) "; " (ground)
+            (self.because(step.reason.as_ref()))
+        }
+    }
+
+    fn shown(&self, shown: &NoticeShown) -> Markup {
+        let words = self.words;
+        let about = match shown.about {
+            NoticeAbout::Processing => words.told_processing,
+            NoticeAbout::RestrictionLift => words.told_lift,
+        };
+        html! {
+            (minute(shown.at)) ": " strong { (about) }
+            @if shown.version > 0 { ", " (words.version) " " (shown.version) }
+            " " span .dim.small {
+                (shown.language) @if let Some(channel) = &shown.channel { ", " (channel) }
+                ", SHA-256 " (hex(&shown.sha256))
+            }
+            @if shown.acknowledged { " " span .tag { (words.acknowledged) } }
         }
     }
 

@@ -16,12 +16,15 @@ use super::bounds::{Bounded, Budget, Guarded, TooLarge};
 use super::{Attachment, Piece, ReadError, Taker, text, without_nulls};
 use crate::consent::ConsentState;
 use crate::limits::IMPORT_FILES_PER_LINE_MAX;
-use crate::vault::{ImportLine, ImportWhat};
+use crate::policy::RestrictionGround;
+use crate::standing::ObjectionState;
+use crate::vault::{ImportLine, ImportWhat, RestrictionInput};
 
 /// Reads a document, a record at a time.
 ///
 /// The person comes first, then consents as far as they are given, the records, and last what was said
-/// later: a record that rests on consent is written while there is one.
+/// later, objections and the restriction that stands: a record that rests on consent is written while there is
+/// one, and what is only to be stored is there before. Notices are passed over: they tell what another vault does.
 ///
 /// # Errors
 ///
@@ -32,6 +35,8 @@ pub fn read_document(from: impl Read, take: &mut Taker<'_>) -> Result<(), ReadEr
         version: None,
         identity: None,
         consents: Vec::new(),
+        objections: Vec::new(),
+        restriction: None,
         head: Budget::new(),
         entry_spent: false,
         begun: false,
@@ -66,6 +71,9 @@ struct State<'t, 'f> {
     identity: Option<(String, String)>,
     /// Purpose and event.
     consents: Vec<(String, Value)>,
+    /// Steps, those of one purpose in their order.
+    objections: Vec<ImportWhat>,
+    restriction: Option<RestrictionInput>,
     /// What everything beside the records may still come to.
     head: Budget,
     /// Whether a record came to more than one may.
@@ -143,9 +151,51 @@ impl State<'_, '_> {
 
     fn rest(&mut self) {
         let rest = std::mem::take(&mut self.consents);
+        let mut demands = std::mem::take(&mut self.objections);
+        demands.extend(self.restriction.take().map(ImportWhat::Restriction));
         let _ = rest
             .into_iter()
-            .all(|(purpose, event)| self.consent(purpose, event));
+            .all(|(purpose, event)| self.consent(purpose, event))
+            && demands
+                .into_iter()
+                .all(|demand| self.give(demand, Vec::new()));
+    }
+
+    /// The steps of each objection. One that this program does not know must not be left out: what stands in the way
+    /// of a use would be lost.
+    fn take_objections(&mut self, all: Value) -> Option<()> {
+        let Value::Array(all) = all else { return None };
+        for one in all {
+            let purpose = text(&one, "purpose")?;
+            for step in one["history"].as_array()? {
+                self.objections.push(ImportWhat::Objection {
+                    purpose: purpose.clone(),
+                    state: ObjectionState::parse(step["state"].as_str()?)?,
+                    reason: text(step, "reason"),
+                });
+            }
+        }
+        Some(())
+    }
+
+    /// The restriction, if its last step is one.
+    fn take_restriction(&mut self, restriction: &Value) -> Option<()> {
+        let Some(last) = restriction["history"].as_array()?.last() else {
+            return Some(());
+        };
+        if last["ground"].is_null() {
+            return Some(());
+        }
+        let collections = last["collections"].as_array()?.iter();
+        let collections: Option<_> = collections
+            .map(|name| name.as_str().map(str::to_owned))
+            .collect();
+        self.restriction = Some(RestrictionInput {
+            ground: RestrictionGround::parse(last["ground"].as_str()?)?,
+            collections: collections?,
+            reason: text(last, "reason"),
+        });
+        Some(())
     }
 
     fn record(&mut self, record: Value) -> bool {
@@ -240,6 +290,8 @@ impl State<'_, '_> {
                 });
                 true
             }
+            "objections" => self.take_objections(value).is_some(),
+            "restriction" => self.take_restriction(&value).is_some(),
             _ => true,
         }
     }
@@ -274,7 +326,7 @@ impl<'de> Visitor<'de> for Document<'_, '_, '_> {
                     }
                     map.next_value_seed(Records(state))?;
                 }
-                "consents" | "format" | "person" | "version" => {
+                "consents" | "format" | "objections" | "person" | "restriction" | "version" => {
                     let value = map.next_value_seed(Bounded(&mut state.head))?;
                     if !state.member(&name, value) {
                         return Err(not_ours());

@@ -21,6 +21,8 @@ pub fn diff(old: &Policy, new: &Policy) -> Vec<String> {
     changed(&mut out, "notice", "gate", gates.0, gates.1);
     let proofs = (&old.proof, &new.proof);
     changed(&mut out, "proof", "period", proofs.0, proofs.1);
+    let ages = (ages_text(old), ages_text(new));
+    changed(&mut out, "children", "consent from", ages.0, ages.1);
     honey(old, new, &mut out);
     out
 }
@@ -112,6 +114,14 @@ fn controller(old: &Policy, new: &Policy, out: &mut Vec<String>) {
         list(&a.languages),
         list(&b.languages),
     );
+}
+
+/// How the ages of consent read in a sentence.
+pub(super) fn ages_text(policy: &Policy) -> String {
+    let own = policy.children.countries();
+    let own = own.map(|(country, age)| format!(", {country} {age}"));
+    let own: String = own.collect();
+    format!("{}{own}", policy.children.consent_from(None))
 }
 
 /// How a retention reads in a sentence.

@@ -8,8 +8,8 @@ use super::finding::{Finding, Findings};
 use super::honey::DraftHoney;
 use super::reader::At;
 use super::{
-    Capability, CollectionKind, Controller, Field, NoticeGate, POLICY_BYTES_MAX, Period, Policy,
-    Purpose, Recipient, RestrictedUse, View, check, ids, parse,
+    Capability, Children, CollectionKind, Controller, Field, NoticeGate, POLICY_BYTES_MAX, Period,
+    Policy, Purpose, Recipient, RestrictedUse, View, check, ids, parse,
 };
 
 /// A policy file that was read and found good.
@@ -30,6 +30,7 @@ pub(super) struct Content {
     pub(super) roles: Vec<DraftRole>,
     pub(super) gate: NoticeGate,
     pub(super) proof: Period,
+    pub(super) children: Children,
     pub(super) honey: DraftHoney,
 }
 
@@ -43,6 +44,7 @@ impl Default for Content {
             roles: Vec::new(),
             gate: NoticeGate::Off,
             proof: parse::proof_default(),
+            children: Children::default(),
             honey: DraftHoney::default(),
         }
     }

@@ -10,6 +10,7 @@ pub(super) const TOP: &[&str] = &[
     "roles",
     "notice",
     "proof",
+    "children",
     "honey",
 ];
 pub(super) const CONTROLLER: &[&str] = &[
@@ -48,6 +49,7 @@ pub(super) const FIELD: &[&str] = &[
 pub(super) const ROLE: &[&str] = &["purposes", "read", "write", "ask", "may", "restricted_use"];
 pub(super) const NOTICE: &[&str] = &["gate"];
 pub(super) const PROOF: &[&str] = &["period"];
+pub(super) const CHILDREN: &[&str] = &["consent_from", "countries"];
 pub(super) const HONEY: &[&str] = &["people", "left_out_for"];
 pub(super) const HONEY_PERSON: &[&str] = &["channel", "user", "values"];
 
@@ -71,6 +73,7 @@ mod tests {
         ("roles.NAME.", ROLE),
         ("notice.", NOTICE),
         ("proof.", PROOF),
+        ("children.", CHILDREN),
         ("honey.", HONEY),
         ("honey.people.NAME.", HONEY_PERSON),
     ];

@@ -8,6 +8,7 @@
 
 mod capability;
 mod check;
+mod children;
 mod diff;
 mod draft;
 mod finding;
@@ -37,6 +38,7 @@ use role::Target;
 
 pub use capability::Capability;
 pub use check::EEA;
+pub use children::Children;
 pub use diff::diff;
 pub use draft::Draft;
 pub use finding::Finding;
@@ -109,6 +111,7 @@ pub struct Policy {
     roles: BTreeMap<String, Role>,
     gate: NoticeGate,
     proof: Period,
+    children: Children,
     material: OnceLock<[u8; 32]>,
     honey: Honey,
     ids: PolicyIds,
@@ -182,6 +185,12 @@ impl Policy {
     #[must_use]
     pub fn notice_gate(&self) -> NoticeGate {
         self.gate
+    }
+
+    /// From which age people consent for themselves.
+    #[must_use]
+    pub fn children(&self) -> &Children {
+        &self.children
     }
 
     /// How long what people said and were told is kept as proof after the last of it, at least.
@@ -311,6 +320,7 @@ impl Policy {
             roles,
             gate: content.gate,
             proof: content.proof,
+            children: content.children,
             material: OnceLock::new(),
             honey: content.honey.honey,
             purpose_by_id: places(purposes.iter().map(|item| item.id)),

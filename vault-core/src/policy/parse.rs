@@ -74,6 +74,7 @@ pub(super) fn read(source: &str, findings: &mut Findings) -> Content {
                 period(&section, findings, "period")
             })
             .unwrap_or_else(proof_default),
+        children: super::children::read(&root, findings),
         honey: honey::read(&root, findings),
     }
 }

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::diff::{purpose_names, retention_text};
+use super::diff::{ages_text, purpose_names, retention_text};
 use super::{Collection, Policy, RestrictedUse, RoleOrigin, View};
 
 /// The effect of a policy, for reading: wildcards are resolved, defaults are filled in.
@@ -26,6 +26,11 @@ pub fn show(policy: &Policy) -> String {
     );
     line(&mut out, format_args!("notice gate {}", policy.gate.name()));
     line(&mut out, format_args!("proof kept {}", policy.proof));
+    let ages = ages_text(policy);
+    line(
+        &mut out,
+        format_args!("people consent for themselves from {ages}"),
+    );
 
     out.push_str("\npurposes\n");
     let mut rows = Vec::new();

@@ -47,7 +47,7 @@ const JOURNAL: &str = "journal";
 pub(super) const LEDGER: &str = "ledger";
 const LOCK: &str = "lock";
 const ANCHOR: &str = "anchor";
-const SLOTS: &str = "slots";
+pub(super) const SLOTS: &str = "slots";
 /// Asks backup tools to leave the directory out. Source: <https://bford.info/cachedir/>.
 const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # This directory must not be backed up: a copy of it undoes erasures.\n";

@@ -7,17 +7,17 @@
 //!
 //! Knows nothing of files and their forms.
 
+mod write;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::desk::Desk;
-use super::{Answer, Call, CollectionKind, ConsentInput, Group, Once, Vault};
-use crate::audit::canonical::canonical;
-use crate::crypto::sha256;
+use super::{Answer, Call, Group, Once, RestrictionInput, Vault};
 use crate::id::{RecordId, SubjectId};
 use crate::jobs::{Job, JobKind};
 use crate::limits::{
@@ -25,8 +25,10 @@ use crate::limits::{
     IMPORT_WRITERS, LABEL_BYTES_MAX,
 };
 use crate::person::DAMAGED;
-use crate::policy::{Collection, LawfulBasis, Policy, Role};
+use crate::policy::Policy;
 use crate::refusal::{InputError, Refusal};
+use crate::standing::ObjectionState;
+use write::{files, said, write};
 
 /// One line. No `Debug`: it holds values.
 #[derive(Clone)]
@@ -71,6 +73,17 @@ pub enum ImportWhat {
         /// The channel's message.
         message_id: Option<String>,
     },
+    /// A step of the person's objection to a purpose: done again, as far as it does not stand already.
+    Objection {
+        /// The purpose.
+        purpose: String,
+        /// Where it stood from then on.
+        state: ObjectionState,
+        /// The person's grounds, or the controller's.
+        reason: Option<String>,
+    },
+    /// A restriction that stands.
+    Restriction(RestrictionInput),
 }
 
 /// Lines that come together.
@@ -265,160 +278,6 @@ fn errors_of(line: &ImportLine, refusal: &Refusal) -> Vec<ImportError> {
     }
 }
 
-/// Which purposes a record's fields are written for, each with its part of the fields.
-fn purposes<'p>(
-    policy: &'p Policy,
-    role: &Role,
-    collection: &Collection,
-    names: impl Iterator<Item = &'p String>,
-) -> Vec<(String, Vec<&'p String>)> {
-    let by_consent = |basis| basis == LawfulBasis::Consent;
-    let fallback = policy
-        .purposes()
-        .iter()
-        .find(|purpose| role.serves(purpose.id));
-    let mut parts: Vec<(String, Vec<&String>)> = Vec::new();
-    for name in names {
-        let field = collection.field(name);
-        let mut fitting: Vec<_> = policy
-            .purposes()
-            .iter()
-            .filter(|purpose| {
-                role.serves(purpose.id)
-                    && field.is_some_and(|field| field.purposes.contains(&purpose.id))
-            })
-            .collect();
-        fitting.sort_by_key(|purpose| by_consent(purpose.basis));
-        // Where none fits, the write says so.
-        let purpose = fitting.first().copied().or(fallback);
-        let purpose = purpose.map_or("", |purpose| &purpose.name);
-        match parts.iter_mut().find(|(known, _)| known == purpose) {
-            Some((_, names)) => names.push(name),
-            None => parts.push((purpose.to_owned(), vec![name])),
-        }
-    }
-    if parts.is_empty() {
-        parts.push((
-            fallback.map_or_else(String::new, |one| one.name.clone()),
-            Vec::new(),
-        ));
-    }
-    parts
-}
-
-/// What each file of a line is written for.
-fn files(policy: &Policy, role: &str, line: &ImportLine) -> Vec<(String, String)> {
-    let ImportWhat::Record {
-        collection,
-        purpose,
-        files,
-        ..
-    } = &line.what
-    else {
-        return Vec::new();
-    };
-    let (Some(role), Some(found)) = (policy.role(role), policy.collection(collection)) else {
-        return Vec::new();
-    };
-    let one = |field: &String| {
-        let by_policy = || {
-            purposes(policy, role, found, std::iter::once(field))
-                .swap_remove(0)
-                .0
-        };
-        (field.clone(), purpose.clone().unwrap_or_else(by_policy))
-    };
-    files.iter().map(one).collect()
-}
-
-/// A record's body in parts, each with the purpose that it is written for.
-fn parts(
-    policy: &Policy,
-    role: &str,
-    collection: &str,
-    body: &Map<String, Value>,
-    purpose: Option<&str>,
-) -> Vec<(String, Map<String, Value>)> {
-    let (Some(role), Some(found)) = (policy.role(role), policy.collection(collection)) else {
-        return vec![(purpose.unwrap_or_default().to_owned(), body.clone())];
-    };
-    if let Some(purpose) = purpose {
-        return vec![(purpose.to_owned(), body.clone())];
-    }
-    let (fields, meta, occurred_at) = crate::record::split_meta(body.clone());
-    let split = purposes(policy, role, found, fields.keys());
-    let first = std::iter::once(occurred_at).chain(std::iter::repeat(None));
-    split
-        .into_iter()
-        .zip(first)
-        .map(|((purpose, names), occurred_at)| {
-            let mut part: Map<String, Value> = names
-                .into_iter()
-                .map(|name| (name.clone(), fields[name].clone()))
-                .collect();
-            part.extend(meta.clone().map(|meta| ("_meta".to_owned(), meta)));
-            part.extend(occurred_at.map(|at| ("occurred_at".to_owned(), at)));
-            (purpose, part)
-        })
-        .collect()
-}
-
-fn write(
-    desk: &mut Desk<'_, '_>,
-    subject: SubjectId,
-    policy: &Policy,
-    role: &str,
-    what: &ImportWhat,
-) -> Result<Option<RecordId>, Refusal> {
-    match what {
-        ImportWhat::Person => Ok(None),
-        ImportWhat::Consent {
-            purpose,
-            state,
-            notice,
-            choice,
-            message_id,
-        } => {
-            use crate::consent::ConsentState::{Given, Withdrawn};
-            if *state == Withdrawn {
-                return desk.withdraw_consent(subject, purpose).map(|_| None);
-            }
-            let input = ConsentInput {
-                given: *state == Given,
-                notice: notice.clone(),
-                choice: choice.clone(),
-                message_id: message_id.clone(),
-            };
-            desk.put_consent(subject, purpose, &input).map(|_| None)
-        }
-        ImportWhat::Record {
-            collection,
-            body,
-            purpose,
-            files: _,
-        } => {
-            let kind = desk.collection_kind(collection)?;
-            let mut made = None;
-            for (purpose, part) in parts(policy, role, collection, body, purpose.as_deref()) {
-                desk.state(Some(&purpose));
-                match (kind, made) {
-                    (CollectionKind::Single, _) => {
-                        desk.patch_single(subject, collection, part, None)?;
-                    }
-                    (CollectionKind::Many, None) => {
-                        let ids = desk.append(subject, collection, &[part])?;
-                        made = ids.first().copied();
-                    }
-                    (CollectionKind::Many, Some(record)) => {
-                        desk.patch_record(subject, collection, record, part, None)?;
-                    }
-                }
-            }
-            Ok(made)
-        }
-    }
-}
-
 /// Carries out a person's lines at the desk; those in `skip` are left out.
 fn attempt(
     desk: &mut Desk<'_, '_>,
@@ -486,33 +345,6 @@ fn attempt(
     let remembered = desk.keep(subject, Some(vec![answer]));
     remembered.map_err(|refusal| all_fail(&refusal))?;
     Ok(done)
-}
-
-/// Everything that a person's lines say, for the fingerprint.
-fn said(lines: &[ImportLine]) -> [u8; 32] {
-    let all = lines.iter().map(|line| {
-        let what = match &line.what {
-            ImportWhat::Person => json!(null),
-            // What its files are written for follows from these.
-            ImportWhat::Record {
-                collection,
-                body,
-                purpose,
-                files: _,
-            } => json!([collection, body, purpose]),
-            ImportWhat::Consent {
-                purpose,
-                state,
-                notice,
-                choice,
-                message_id,
-            } => json!([purpose, state, notice, choice, message_id]),
-        };
-        json!([line.line, line.channel, line.user, what])
-    });
-    let all = Value::Array(all.collect());
-    let text = canonical(&all).unwrap_or_else(|_| all.to_string().into_bytes());
-    sha256(&[&text])
 }
 
 impl Vault {

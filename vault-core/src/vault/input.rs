@@ -61,10 +61,13 @@ pub(super) fn collection_ids(
     ids
 }
 
-/// The names of these collections, as far as the policy has them.
+/// The names of these collections. One that the policy has no more is told by its number: a list without it could
+/// be an empty one, which stands for everything.
 pub(super) fn collection_names(policy: &Policy, ids: &[u16]) -> Vec<String> {
-    let names = ids.iter();
-    let names = names.filter_map(|id| Some(policy.collection_by_id(*id)?.name.clone()));
+    let names = ids.iter().map(|id| match policy.collection_by_id(*id) {
+        Some(collection) => collection.name.clone(),
+        None => format!("#{id}"),
+    });
     names.collect()
 }
 

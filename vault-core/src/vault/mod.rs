@@ -6,6 +6,7 @@
 
 mod access;
 mod admin;
+mod ages;
 mod api_key;
 mod ask;
 mod backups;
@@ -71,11 +72,12 @@ pub use crate::keys::slots::SlotKind;
 pub use crate::notice::{NoticeAbout, NoticeShown};
 pub use crate::policy::CollectionKind;
 pub use crate::refusal::{InputError, Refusal};
-pub use crate::standing::{HoldState, ObjectionEvent, ObjectionState, PendingErasure};
+pub use crate::standing::{AgeEvent, HoldState, ObjectionEvent, ObjectionState, PendingErasure};
 pub use crate::statement::Notice;
 pub use access::{Access, AccessAbout, AccessPage, AccessQuery};
 pub(crate) use admin::PolicyRow;
 pub use admin::{PolicyApplied, PolicyView, Status};
+pub use ages::{AgeInput, AgeView};
 pub use api_key::{Rotated, TokenInput};
 pub use backups::{LedgerCopied, LedgerCopyError};
 pub use blobs::{BlobPlace, BlobWritten, Download, Look, Upload};

@@ -197,9 +197,18 @@ pub(super) fn list(
     context.principal.require_any(policy, &any)?;
     let person = context.person(view, subject)?;
     noted.person(&person, view.now());
+    all(view, policy, &person)
+}
+
+/// Every objection of a person, whoever asks.
+pub(super) fn all(
+    view: &dyn View,
+    policy: &Policy,
+    person: &Person,
+) -> Result<Vec<ObjectionView>, Refusal> {
     let mut views = Vec::new();
     for purpose in policy.purposes() {
-        let history = standing::objections(view, &person, purpose.id)?;
+        let history = standing::objections(view, person, purpose.id)?;
         views.extend(history.last().map(|last| ObjectionView {
             purpose: purpose.name.clone(),
             state: last.state,

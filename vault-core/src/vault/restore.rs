@@ -1,14 +1,17 @@
 //! A vault's directories out of a backup: built beside their place, renamed into it when whole.
 //!
 //! `DIR.unfinished` and `DIR-anchor.unfinished` are nobody's vault, which a file `restoring` says from the
-//! beginning, and with it they do not open. Whoever is killed leaves them, and the next attempt overwrites
-//! their keys, removes them and begins anew. A file `complete` is written when everything in both is on the
-//! medium; then the anchor gets its place, `restoring` goes, and the directory gets its own. Once the anchor
-//! has it only the rest is missing, and the next attempt makes it.
+//! beginning, and with it they do not open. Whoever is killed leaves them, and the next attempt into the same
+//! place overwrites their keys, removes them and begins anew. A file `complete` is written when everything in
+//! both is on the medium, and says which key slots are theirs; then the anchor gets its place, `restoring`
+//! goes, and the directory gets its own. Once the anchor has it only the rest is missing, and the next attempt
+//! makes it.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+mod place;
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -33,8 +36,8 @@ use crate::keys::system::Roots;
 use crate::medium::keeps_old_bytes;
 use crate::row;
 use crate::store::RedbStore;
-
-const COMPLETE: &str = "complete";
+pub(super) use place::mark_of;
+use place::{COMPLETE, could_not, discard, hold, move_into_place, unfinished, write_mark};
 
 /// What a restore is to do.
 pub struct RestoreOptions<'a> {
@@ -68,48 +71,6 @@ pub struct RestoredVault {
     pub recovery_key: Option<RecoveryKey>,
 }
 
-/// The paths beside the new vault's, where it is built.
-fn unfinished(paths: &VaultPaths) -> VaultPaths {
-    let beside = |path: &Path, behind: &str| {
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(behind);
-        path.with_file_name(name)
-    };
-    VaultPaths {
-        dir: beside(&paths.dir, ".unfinished"),
-        anchor: beside(&paths.anchor, ".unfinished"),
-    }
-}
-
-fn io(what: &str, path: &Path) -> impl FnOnce(io::Error) -> BackupError {
-    let what = format!("{what} {}", path.display());
-    move |source| BackupError::Io { what, source }
-}
-
-fn remove(path: &Path) -> Result<(), BackupError> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result.map_err(io("remove", path)),
-    }
-}
-
-fn sync_parent(path: &Path) -> Result<(), BackupError> {
-    let parent = path.parent().filter(|parent| *parent != Path::new(""));
-    let parent = parent.unwrap_or(Path::new("."));
-    let synced = File::open(parent).and_then(|dir| dir.sync_all());
-    synced.map_err(io("flush", parent))
-}
-
-/// Writes a short file, durable as its directory's entry is.
-fn write_mark(path: &Path, text: &[u8]) -> Result<(), BackupError> {
-    let written = File::create(path).and_then(|mut file| {
-        file.write_all(text)?;
-        file.sync_all()
-    });
-    written.map_err(io("write", path))?;
-    sync_parent(path)
-}
-
 /// The backups of this vault at a target, as it has signed them.
 fn seen_at(
     target: &dyn Target,
@@ -141,49 +102,6 @@ fn seen_at(
         });
     }
     Ok(seen)
-}
-
-/// Overwrites the anchor and the slots of what was not finished, flushes, and removes all of it: freed
-/// blocks of the two files would open what is left of the third.
-fn discard(paths: &VaultPaths) -> Result<(), BackupError> {
-    if let Ok(entries) = fs::read_dir(&paths.anchor) {
-        for entry in entries {
-            let path = entry.map_err(io("look at", &paths.anchor))?.path();
-            scrub(&path).map_err(io("overwrite", &path))?;
-        }
-    }
-    remove(&paths.dir)?;
-    remove(&paths.anchor)
-}
-
-fn scrub(path: &Path) -> io::Result<()> {
-    let mut file = File::options().write(true).open(path)?;
-    let mut left = file.metadata()?.len();
-    let zeros = [0; 4096];
-    while left > 0 {
-        let now = left.min(zeros.len() as u64);
-        file.write_all(&zeros[..usize::try_from(now).expect("at most a page")])?;
-        left -= now;
-    }
-    file.sync_all()
-}
-
-/// Puts both directories in their places, the anchor's first: without the other nothing is a vault.
-fn move_into_place(from: &VaultPaths, to: &VaultPaths) -> Result<(), BackupError> {
-    if from.anchor.exists() {
-        fs::rename(&from.anchor, &to.anchor).map_err(io("rename", &from.anchor))?;
-        sync_parent(&to.anchor)?;
-    }
-    let mark = from.dir.join(RESTORING);
-    match fs::remove_file(&mark) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        result => result.map_err(io("remove", &mark))?,
-    }
-    sync_parent(&mark)?;
-    fs::rename(&from.dir, &to.dir).map_err(io("rename", &from.dir))?;
-    sync_parent(&to.dir)?;
-    let _ = fs::remove_file(to.dir.join(COMPLETE));
-    Ok(())
 }
 
 /// The row of an API key, revoked now unless it was before.
@@ -224,17 +142,21 @@ impl LockedVault {
     ///
     /// # Errors
     ///
-    /// See [`BackupError`]; at `into` there is nothing then.
+    /// See [`BackupError`]. At `into` there is nothing then, unless what was built could not be put there: after
+    /// the first of two renames the anchor alone has its place, and the same call makes the step that is
+    /// missing; if only flushing the last one failed the vault is there, and whole. Parents of the two paths
+    /// that were missing are made, and stay.
     pub fn restore(
         options: &RestoreOptions<'_>,
         tell: Tell<'_>,
     ) -> Result<RestoredVault, BackupError> {
         let to = &options.into;
         let from = unfinished(to);
+        let manifest = choose(&*options.target, options.backup)?;
+        let _held = hold(to)?;
         if to.dir.exists() {
             return Err(BackupError::Exists(to.dir.clone()));
         }
-        let manifest = choose(&*options.target, options.backup)?;
         if let Some(done) = Self::finish_earlier(&from, to, &manifest)? {
             return Ok(done);
         }
@@ -270,7 +192,7 @@ impl LockedVault {
         })?;
         // Before there is anything that could be taken for a vault.
         write_mark(&from.dir.join(RESTORING), b"")?;
-        let keeps = keeps_old_bytes(&from.anchor).map_err(io("look at", &from.anchor))?;
+        let keeps = keeps_old_bytes(&from.anchor).map_err(could_not("look at", &from.anchor))?;
         if let (Some(kind), false) = (keeps, options.settings.accept_any_file_system) {
             return Err(BackupError::Input(format!(
                 "the file system under {} is {kind}, which may keep overwritten bytes",
@@ -281,12 +203,12 @@ impl LockedVault {
         let recovery_key = RecoveryKey::generate(entropy);
         let now = options.settings.clock.now();
         let targets = create::first_slots(options.passphrase, &recovery_key, now);
-        let targets = targets.map_err(io("make the key slots of", &to.anchor))?;
+        let targets = targets.map_err(could_not("make the key slots of", &to.anchor))?;
         let (root_key, secret) = (Secret::generate(entropy), Secret::generate(entropy));
         let epoch = first_epoch(manifest.epoch, &found.replay);
         let vault = manifest.vault;
         create::write_anchor(from, vault, epoch, (&root_key, &secret), &targets, entropy)
-            .map_err(io("write the anchor in", &from.anchor))?;
+            .map_err(could_not("write the anchor in", &from.anchor))?;
         let system = system_of(&open, targets);
         let roots = Roots::derive(vault, epoch, &root_key, &secret);
         let database = from.dir.join(DATABASE);
@@ -308,10 +230,9 @@ impl LockedVault {
         store.close().map_err(BackupError::Store)?;
         let opened = (&open, &found.replay, recovery_key);
         let recovery_key = Self::first_opening(from, options, opened)?;
-        write_mark(
-            &from.dir.join(COMPLETE),
-            manifest.backup.to_string().as_bytes(),
-        )?;
+        let mark = mark_of(&manifest.backup.to_string(), &from.anchor);
+        let mark = mark.map_err(could_not("read the key slots in", &from.anchor))?;
+        write_mark(&from.dir.join(COMPLETE), mark.as_bytes())?;
         move_into_place(from, to)?;
         Ok(RestoredVault {
             manifest,
@@ -364,10 +285,13 @@ impl LockedVault {
         to: &VaultPaths,
         manifest: &Manifest,
     ) -> Result<Option<RestoredVault>, BackupError> {
-        let Ok(of) = fs::read_to_string(from.dir.join(COMPLETE)) else {
+        let Ok(mark) = fs::read_to_string(from.dir.join(COMPLETE)) else {
             return Ok(None);
         };
-        if from.anchor.exists() {
+        let of = mark.lines().next().unwrap_or_default();
+        // That there is no anchor here does not say that it has its place: another path may have been given.
+        let in_place = mark_of(of, &to.anchor).is_ok_and(|there| there == mark);
+        if from.anchor.exists() || !in_place {
             return Ok(None);
         }
         if of != manifest.backup.to_string() {

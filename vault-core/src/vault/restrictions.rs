@@ -40,7 +40,8 @@ impl std::fmt::Debug for RestrictionInput {
 pub struct RestrictionStep {
     /// Why; `None` where it was lifted.
     pub ground: Option<RestrictionGround>,
-    /// The collections that it is about; all, where there is none.
+    /// The collections that it is about, `#` and its number for one that the policy has no more; all,
+    /// where there is none.
     pub collections: Vec<String>,
     /// When.
     pub at: Timestamp,
@@ -163,7 +164,16 @@ pub(super) fn read(
     subject: SubjectId,
 ) -> Result<RestrictionView, Refusal> {
     let person = context.admit(view, policy, noted, subject, CAPABILITY)?;
-    let history = standing::restrictions(view, &person)?;
+    self::view(view, policy, &person)
+}
+
+/// The same, whoever asks.
+pub(super) fn view(
+    view: &dyn View,
+    policy: &Policy,
+    person: &Person,
+) -> Result<RestrictionView, Refusal> {
+    let history = standing::restrictions(view, person)?;
     Ok(RestrictionView {
         restricted: history.last().is_some_and(|last| last.ground.is_some()),
         history: history

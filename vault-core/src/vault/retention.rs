@@ -86,7 +86,9 @@ impl<'a> Life<'a> {
         }
         let (view, person) = (self.view, self.person);
         let consent = match purpose.basis {
-            LawfulBasis::Consent => consent::last(view, person, purpose.id)?,
+            LawfulBasis::Consent if !self.standing.unguarded() => {
+                consent::last(view, person, purpose.id)?
+            }
             _ => None,
         };
         let objection = match self.standing.objection(purpose.id) {

@@ -3,8 +3,10 @@
 mod access;
 mod api_keys;
 mod backups;
+mod children;
 mod copies;
 mod demands;
+mod demands_imported;
 mod ended;
 mod holds;
 mod honey;

@@ -7,6 +7,7 @@
 
 mod backups;
 mod chunks;
+mod demands;
 mod derivations;
 mod envelopes;
 mod evidence;

@@ -1,5 +1,6 @@
 //! Rows that are none, each by the fault that its form alone can have.
 
+use super::demands;
 use super::rows::{
     NOW, blob, entry, event, happened, hold, inner, leaf, policy, session, system, token,
 };
@@ -34,7 +35,10 @@ pub(super) fn faults() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let event = serde_json::to_vec(&event()).expect("a JSON form");
     let policy = replaced(&row::encode(&policy()), b"contract", b"whatever");
     let system = row::encode(&system());
-    vec![
+    let demands = demands::faults().into_iter();
+    let demands =
+        demands.map(|(form, name, bytes, old, new)| (form, name, replaced(&bytes, old, new)));
+    let mut faults = vec![
         (
             "AnswerRow",
             "a length beyond the row",
@@ -165,5 +169,7 @@ pub(super) fn faults() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             "padding that is none",
             last(&leaf(48, 1), 1),
         ),
-    ]
+    ];
+    faults.extend(demands);
+    faults
 }

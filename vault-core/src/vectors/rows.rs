@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Set, faulty, row_faults, valid, with};
+use super::{Set, demands, faulty, row_faults, valid, with};
 use crate::answer::{Answer, AnswerRow};
 use crate::audit::signer::KeyChange;
 use crate::audit::{Actor, Entry};
@@ -618,7 +618,7 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
 fn make() -> Vec<Value> {
     let mut vectors = Vec::new();
     let mut last = "";
-    for (form, name, bytes) in rows() {
+    for (form, name, bytes) in rows().into_iter().chain(demands::demands()) {
         vectors.push(with(valid(name, &bytes, &bytes), "form", form));
         if form == last || form.starts_with("node") {
             continue;

@@ -49,6 +49,11 @@ pub(super) fn overlays() -> Value {
             "state": {"type": "string", "enum": ["placed", "released"]},
         }},
         "PendingErasure": {"properties": {"receipt": receipt()}},
+        "AgeRequest": {"properties": {
+            "years": {"type": "integer", "minimum": 0, "maximum": 130},
+            "country": {"type": ["string", "null"], "pattern": "^[A-Z]{2}$"},
+            "guardian": {"type": ["string", "null"], "minLength": 1, "maxLength": REASON_BYTES_MAX},
+        }},
         "Notice": {"properties": {"sha256": hash(), "version": {"type": "integer", "minimum": 1}}},
         "NoticeShown": {"properties": {"about": about(), "sha256": hash()}},
         "NoticeShownRequest": {"properties": {

@@ -8,8 +8,10 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use vault_core::consent::ConsentState;
 use vault_core::limits::{IMPORT_FILES_PER_LINE_MAX, IMPORT_LINES_MAX, INPUT_ERRORS_MAX};
+use vault_core::policy::RestrictionGround;
 use vault_core::refusal::{InputError, Refusal};
-use vault_core::vault::{ImportBatch, ImportLine, ImportWhat, Imported};
+use vault_core::standing::ObjectionState;
+use vault_core::vault::{ImportBatch, ImportLine, ImportWhat, Imported, RestrictionInput};
 
 use crate::call::Outcome;
 use crate::incoming::Incoming;
@@ -42,7 +44,7 @@ pub(crate) struct ImportRequest {
     last: Option<bool>,
 }
 
-/// One line: a record, a consent, or a person alone.
+/// One line: a record, a consent, an objection, a restriction, or a person alone.
 #[derive(ToSchema)]
 #[schema(as = ImportLine)]
 #[expect(
@@ -69,6 +71,41 @@ pub(crate) struct ImportLineRequest {
     files: Option<Vec<String>>,
     /// What the person said about a purpose.
     consent: Option<ImportConsent>,
+    /// A step of the person's objection to a purpose.
+    objection: Option<ImportObjection>,
+    /// A restriction that stands.
+    restriction: Option<ImportRestriction>,
+}
+
+/// A step of an objection, which is done again where it does not stand already. One that was upheld where it comes
+/// from is upheld after one that is pending, or for direct marketing; else it waits for a decision.
+#[derive(ToSchema)]
+#[expect(
+    dead_code,
+    reason = "only its schema is used; the members are read one by one"
+)]
+pub(crate) struct ImportObjection {
+    /// Name of a purpose of the policy.
+    purpose: String,
+    /// `pending`, `upheld`, `overridden` or `ended`.
+    state: String,
+    /// The person's grounds, or the controller's; a decision needs some.
+    reason: Option<String>,
+}
+
+/// A restriction, which is set where it does not stand already.
+#[derive(ToSchema)]
+#[expect(
+    dead_code,
+    reason = "only its schema is used; the members are read one by one"
+)]
+pub(crate) struct ImportRestriction {
+    /// `18.1.a`, `18.1.b`, `18.1.c` or `18.1.d`.
+    ground: String,
+    /// Names of collections, all for none; one that the policy does not know is passed over beside one that it does.
+    collections: Option<Vec<String>>,
+    /// The person's words.
+    reason: Option<String>,
 }
 
 /// What a person said about a purpose.
@@ -194,6 +231,50 @@ fn consent(value: Value) -> Result<ImportWhat, &'static str> {
     }
 }
 
+fn objection(value: Value) -> Result<ImportWhat, &'static str> {
+    let Value::Object(mut members) = value else {
+        return Err("`objection` is an object of: purpose, state, reason");
+    };
+    let state = text(&mut members, "state")?.and_then(|text| ObjectionState::parse(&text));
+    let what = ImportWhat::Objection {
+        purpose: text(&mut members, "purpose")?.ok_or("an objection is to a `purpose`")?,
+        state: state.ok_or("`state` is one of: pending, upheld, overridden, ended")?,
+        reason: text(&mut members, "reason")?,
+    };
+    match members.is_empty() {
+        true => Ok(what),
+        false => Err("known in an objection: purpose, state, reason"),
+    }
+}
+
+fn restriction(value: Value) -> Result<ImportWhat, &'static str> {
+    const NAMES: &str = "`collections` is a list of names";
+    let Value::Object(mut members) = value else {
+        return Err("`restriction` is an object of: ground, collections, reason");
+    };
+    let ground = text(&mut members, "ground")?.and_then(|text| RestrictionGround::parse(&text));
+    let collections = match members.remove("collections").unwrap_or_default() {
+        Value::Null => Vec::new(),
+        Value::Array(names) => {
+            let names = names.into_iter().map(|name| match name {
+                Value::String(name) => Ok(name),
+                _ => Err(NAMES),
+            });
+            names.collect::<Result<_, _>>()?
+        }
+        _ => return Err(NAMES),
+    };
+    let what = ImportWhat::Restriction(RestrictionInput {
+        ground: ground.ok_or("`ground` is one of: 18.1.a, 18.1.b, 18.1.c, 18.1.d")?,
+        collections,
+        reason: text(&mut members, "reason")?,
+    });
+    match members.is_empty() {
+        true => Ok(what),
+        false => Err("known in a restriction: ground, collections, reason"),
+    }
+}
+
 fn files(value: Value) -> Result<Vec<String>, &'static str> {
     const NAMES: &str = "`files` is a list of at most 500 names of fields";
     match value {
@@ -221,23 +302,30 @@ fn line(value: Value) -> Result<ImportLine, &'static str> {
     let collection = text(&mut members, "collection")?;
     let purpose = text(&mut members, "purpose")?;
     let record = members.remove("record").filter(|value| !value.is_null());
-    let said = members.remove("consent").filter(|value| !value.is_null());
+    let mut part = |name: &str| members.remove(name).filter(|value| !value.is_null());
+    let said = (part("consent"), part("objection"), part("restriction"));
     let files = files(members.remove("files").unwrap_or_default())?;
     if !members.is_empty() {
         return Err(
-            "known in a line: line, channel, user, collection, record, purpose, files, consent",
+            "known in a line: line, channel, user, collection, record, purpose, files, consent, objection, restriction",
         );
     }
     let what = match (collection, record, said) {
-        (Some(collection), Some(Value::Object(body)), None) => ImportWhat::Record {
+        (Some(collection), Some(Value::Object(body)), (None, None, None)) => ImportWhat::Record {
             collection,
             body,
             purpose,
             files,
         },
-        (None, None, Some(said)) => consent(said)?,
-        (None, None, None) => ImportWhat::Person,
-        _ => return Err("a line has `collection` and `record`, or `consent`, or neither"),
+        (None, None, (Some(said), None, None)) => consent(said)?,
+        (None, None, (None, Some(said), None)) => objection(said)?,
+        (None, None, (None, None, Some(said))) => restriction(said)?,
+        (None, None, (None, None, None)) => ImportWhat::Person,
+        _ => {
+            return Err(
+                "a line has `collection` and `record`, or one of `consent`, `objection` and `restriction`, or neither",
+            );
+        }
     };
     Ok(ImportLine {
         line: number,
@@ -296,7 +384,8 @@ pub(crate) fn read_import(body: Value) -> Result<ImportBatch, Problem> {
 /// Take lines of a file
 ///
 /// Each line is the write of a bot, decided for the caller's role as that is; whoever is not known yet is
-/// made (capability `subjects.create`; consents need `consents.record`). The lines of one person happen
+/// made (capability `subjects.create`; consents need `consents.record`, objections `objections.record`, and
+/// `requests.decide` where they were decided, restrictions `restrictions.set`). The lines of one person happen
 /// in one commit, and are remembered there for a day by `import` and number: the same call again writes
 /// nothing twice. A line that is refused is told, and spoils no other. One import runs at a time, as a
 /// job that is seen and cancelled like others.

@@ -5,6 +5,7 @@
 
 mod access;
 pub(crate) mod admin;
+pub(crate) mod ages;
 pub(crate) mod ask;
 pub(crate) mod backup_work;
 pub(crate) mod backups;
@@ -93,6 +94,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         ))
         .routes(routes!(holds::read, holds::put, holds::release))
         .routes(routes!(holds::list))
+        .routes(routes!(ages::read, ages::put))
         .routes(routes!(contracts::list))
         .routes(routes!(contracts::put, contracts::resume))
         .routes(routes!(notices::current))

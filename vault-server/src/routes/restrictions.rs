@@ -59,7 +59,8 @@ pub(crate) fn read_request(body: Value) -> Result<RestrictionInput, Problem> {
 pub(crate) struct StepBody {
     /// The point of Art. 18(1) GDPR; null where the restriction was lifted.
     ground: Option<&'static str>,
-    /// The collections that it is about; all, where there are none.
+    /// The collections that it is about, `#` and its number for one that the policy has no more; all, where there
+    /// are none.
     collections: Vec<String>,
     /// When.
     #[schema(format = DateTime)]

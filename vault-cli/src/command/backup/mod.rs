@@ -223,6 +223,11 @@ fn failure(error: BackupError) -> Failure {
             "exists",
             "choose a directory that does not exist yet; nothing was changed",
         ),
+        BackupError::Held(_) => (
+            Exit::Failed,
+            "held",
+            "wait until it has ended, or restore into a directory elsewhere; nothing was changed",
+        ),
         BackupError::Input(_) => (
             Exit::Usage,
             "usage",

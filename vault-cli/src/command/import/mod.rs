@@ -1,5 +1,6 @@
 //! `import`: people and records from a file, in batches, each line once.
 
+mod document;
 mod errors;
 mod input;
 mod position;

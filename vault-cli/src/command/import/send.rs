@@ -5,16 +5,15 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use vault_core::consent::ConsentState;
-use vault_core::import::{
-    Archive, Attachment, LineError, Mapping, Piece, read_document, read_rows,
-};
+use vault_core::import::{Archive, Attachment, LineError, Mapping, Piece, read_rows};
 use vault_core::limits::IMPORT_LINES_MAX;
 use vault_core::vault::{ImportLine, ImportWhat};
 
+use super::document;
 use super::errors::ErrorsFile;
 use super::input::Input;
 use super::position::{Position, PositionFile};
-use super::{changed, damaged, unread};
+use super::{changed, unread};
 use crate::caller::{BlobOf, Caller};
 use crate::failure::{Exit, Failure};
 use crate::interrupt::{self, Patience};
@@ -43,8 +42,8 @@ pub(super) struct Import<'a> {
     seen: u64,
     /// Refused lines that the position beside the file does not count.
     unsaved: usize,
-    /// What was said last about each purpose: a dry run, of which no batch stands, says it again.
-    said: BTreeMap<String, ImportLine>,
+    /// What was said last about each thing: a dry run, of which no batch stands, says it again.
+    said: BTreeMap<(u8, String), ImportLine>,
     /// What ended the reading.
     failure: Option<Failure>,
     pub(super) shown: Vec<String>,
@@ -101,21 +100,15 @@ impl<'a> Import<'a> {
     ) -> Result<(), Failure> {
         self.dry_run = beside.is_none();
         (self.beside, self.errors) = (beside, errors);
+        if self.mapping.is_none() && self.position.line == 0 && !self.dry_run {
+            let (archive, import) = (self.archive.clone(), &self.position.import);
+            document::check(self.caller, archive, input.clone(), import)?;
+        }
         // Before the first line: a kill after it finds the name that the lines were sent under.
         self.save(false)?;
-        let read = match (self.mapping, self.archive.clone()) {
-            (Some(mapping), _) => read_rows(mapping, input, &mut |piece| self.take(piece)),
-            (None, None) => read_document(input, &mut |piece| self.take(piece)),
-            // Its files are read beside it.
-            (None, Some(mut beside)) => {
-                let document = beside.member("data.json");
-                let mut document = document.map_err(|error| damaged(&error))?;
-                let read = read_document(&mut document, &mut |piece| self.take(piece));
-                if document.damaged() {
-                    return Err(changed());
-                }
-                read
-            }
+        let read = match self.mapping {
+            Some(mapping) => read_rows(mapping, input, &mut |piece| self.take(piece)),
+            None => document::read(self.archive.clone(), input, &mut |piece| self.take(piece))?,
         };
         match self.failure.take() {
             Some(failure) => Err(failure),
@@ -161,11 +154,10 @@ impl<'a> Import<'a> {
         if bytes > ROW_BYTES_MAX || row.len() > IMPORT_LINES_MAX {
             return self.not_sent(number, "", "too_large");
         }
-        let is_said = |line: &ImportLine| matches!(line.what, ImportWhat::Consent { .. });
         // Files are put once their batch is written: what the person said later must not come before, or
-        // a file that rested on consent would find none.
+        // a file that rested on consent would find none, and one that is restricted could not be put.
         let waits = self.batch.iter().any(|(_, files)| !files.is_empty());
-        if (waits && row.iter().any(|(line, _)| is_said(line)))
+        if (waits && row.iter().any(|(line, _)| about(line).is_some()))
             || self.batch.len() + self.said.len() + row.len() > IMPORT_LINES_MAX
             || self.batch_bytes + bytes > BATCH_BYTES_MAX
         {
@@ -257,8 +249,8 @@ impl<'a> Import<'a> {
             .chain(batch.iter().map(|(line, _)| line_body(line)))
             .collect();
         for (line, _) in batch.iter().filter(|_| self.dry_run) {
-            if let ImportWhat::Consent { purpose, .. } = &line.what {
-                self.said.insert(purpose.clone(), line.clone());
+            if let Some(about) = about(line) {
+                self.said.insert(about, line.clone());
             }
         }
         let body = json!({
@@ -396,8 +388,18 @@ fn of_this_file(failure: &Failure) -> bool {
     failure.exit == Exit::Refused || OF_THE_FILE.contains(&&*failure.code)
 }
 
+/// What the person says something about in a line that writes no record.
+fn about(line: &ImportLine) -> Option<(u8, String)> {
+    match &line.what {
+        ImportWhat::Person | ImportWhat::Record { .. } => None,
+        ImportWhat::Consent { purpose, .. } => Some((0, purpose.clone())),
+        ImportWhat::Objection { purpose, .. } => Some((1, purpose.clone())),
+        ImportWhat::Restriction(_) => Some((2, String::new())),
+    }
+}
+
 /// A line as the API takes it.
-fn line_body(line: &ImportLine) -> Value {
+pub(super) fn line_body(line: &ImportLine) -> Value {
     let mut body = Map::new();
     let mut add = |name: &str, value: Value| body.insert(name.to_owned(), value);
     add("line", json!(line.line));
@@ -435,6 +437,21 @@ fn line_body(line: &ImportLine) -> Value {
                 "choice": choice, "message_id": message_id,
             });
             add("consent", consent);
+        }
+        ImportWhat::Objection {
+            purpose,
+            state,
+            reason,
+        } => {
+            let objection = json!({"purpose": purpose, "state": state.name(), "reason": reason});
+            add("objection", objection);
+        }
+        ImportWhat::Restriction(input) => {
+            let restriction = json!({
+                "ground": input.ground.name(), "collections": input.collections,
+                "reason": input.reason,
+            });
+            add("restriction", restriction);
         }
     }
     Value::Object(body)

@@ -155,13 +155,22 @@ impl<const P: usize> Source<P> for Aside<P> {
             add(&self.file.take(place).map_err(StoreError::from)?);
         }
         add(&part.waiting);
-        // In place: what the entries are copied through would keep their keys.
+        // In place: other memory that the entries are copied through would keep their keys.
         entries.sort_unstable_by_key(|(tag, _)| *tag);
-        let all = entries.len();
-        entries.dedup_by_key(|(tag, _)| *tag);
-        match entries.len() < all && self.twice == Twice::Refused {
-            true => Err(ShredError::Exists),
-            false => Ok(entries),
+        let twice = entries.windows(2).any(|two| two[0].0 == two[1].0);
+        match (twice, self.twice) {
+            (false, _) => Ok(entries),
+            (true, Twice::Refused) => Err(ShredError::Exists),
+            (true, Twice::Same) => {
+                // In memory of its own: moved up, the last ones would stay where they were as well.
+                let mut once = Entries::with_capacity(entries.len());
+                for (number, entry) in entries.iter().enumerate() {
+                    if number == 0 || entries[number - 1].0 != entry.0 {
+                        once.push(entry.clone());
+                    }
+                }
+                Ok(once)
+            }
         }
     }
 }
@@ -170,6 +179,8 @@ impl<const P: usize> Source<P> for Aside<P> {
 mod tests {
     use super::*;
     use crate::entropy::SeededEntropy;
+    use crate::keys::shred::residue::Residue;
+    use crate::keys::shred::{RootKey, ShredMap};
 
     const VAULT: VaultId = VaultId::from_bytes([1; 16]);
 
@@ -226,6 +237,38 @@ mod tests {
         assert!(stands(&entries[9].1), "the control");
         entries.sort_unstable();
         assert_eq!(all(&mut aside).unwrap(), entries);
+    }
+
+    /// What would be lost: erasure of somebody whose key is read out of memory that was given back, which a
+    /// core or the next page that is swapped out has.
+    #[test]
+    fn a_map_that_is_written_leaves_no_payload_in_memory_that_was_given_back() {
+        const COUNT: u32 = 30_000;
+        const RESIDUE: Residue = Residue(*b"\xa7p\x1fN\xd3w\x05Z");
+        let dir = tempfile::tempdir().unwrap();
+        let mut entropy = SeededEntropy::new(9);
+        let mut aside = aside(dir.path(), Twice::Refused, &[]);
+        for number in 0..COUNT {
+            let mut tag = [0; 16];
+            entropy.fill(&mut tag);
+            aside.add(&tag, &RESIDUE.payload(number)).unwrap();
+        }
+        assert_eq!(RESIDUE.count(COUNT), COUNT as usize, "the control");
+        let map: ShredMap<48> = ShredMap::new(VAULT, 1, 0);
+        let root = RootKey {
+            epoch: 1,
+            key: Secret::generate(&mut entropy),
+        };
+        let mut rows = 0;
+        map.build(&root, &mut aside, &mut entropy, &mut |_, _| {
+            rows += 1;
+            Ok(())
+        })
+        .unwrap();
+        assert!(rows > 256);
+        // What a stack still has is no more than it was at work with last.
+        let left = RESIDUE.count(COUNT);
+        assert!(left <= 8, "{left}");
     }
 
     #[test]

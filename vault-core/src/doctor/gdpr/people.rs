@@ -213,7 +213,7 @@ pub(super) fn children(policy: &Policy, findings: &mut Findings) {
                 "Art. 8(1)",
                 format!("purposes.{}", purpose.name),
                 "it rests on consent, and no field tells whether a child's parent has to be asked (below 16, or 13 to 15 by the law of the country)",
-                "ask the age before the consent (`age_at_least` of a date of birth tells no more than that), or do not offer this to children",
+                "ask the age before the consent and tell it (PUT …/age), or do not offer this to children",
             );
         }
     }

@@ -70,6 +70,44 @@ pub(crate) struct Words {
     pub(crate) withdrawn: &'static str,
     /// Label: the notice that was shown.
     pub(crate) notice: &'static str,
+    /// Label: why somebody said it.
+    pub(crate) reason: &'static str,
+    /// Heading: objections.
+    pub(crate) objections: &'static str,
+    /// Where an objection stands: it is being decided.
+    pub(crate) pending: &'static str,
+    /// Where an objection stands: it holds.
+    pub(crate) upheld: &'static str,
+    /// Where an objection stands: it was outweighed.
+    pub(crate) overridden: &'static str,
+    /// Where an objection stands: it was taken back.
+    pub(crate) ended: &'static str,
+    /// Heading: restriction of the use of data.
+    pub(crate) restriction: &'static str,
+    /// What happened: the use was restricted.
+    pub(crate) restricted: &'static str,
+    /// What it is about: everything.
+    pub(crate) all_data: &'static str,
+    /// What happened: it was restricted no more.
+    pub(crate) lifted: &'static str,
+    /// A ground of Art. 18(1): (a).
+    pub(crate) ground_accuracy: &'static str,
+    /// A ground of Art. 18(1): (b).
+    pub(crate) ground_unlawful: &'static str,
+    /// A ground of Art. 18(1): (c).
+    pub(crate) ground_claims: &'static str,
+    /// A ground of Art. 18(1): (d).
+    pub(crate) ground_objection: &'static str,
+    /// Heading: notices that were shown.
+    pub(crate) notices: &'static str,
+    /// What a notice told: how data are used.
+    pub(crate) told_processing: &'static str,
+    /// What a notice told: that a restriction is going to be lifted.
+    pub(crate) told_lift: &'static str,
+    /// Label: the policy's version that a notice was made from.
+    pub(crate) version: &'static str,
+    /// Marks a notice that the person said to have read.
+    pub(crate) acknowledged: &'static str,
     /// Heading: conversations with access.
     pub(crate) sessions: &'static str,
     /// What these are.

@@ -1,12 +1,15 @@
 //! A map written whole, in the order of its rows, from entries that come in the order of their tags.
 //!
 //! The tree is the one that single insertions would have made: a node is an inner one if more than a leaf's
-//! entries lie below it. Every child has a fresh key, and nothing was ever sealed under another.
+//! entries lie below it, or fewer entries, where one was there twice. Every child has a fresh key, and nothing
+//! was ever sealed under another.
 
 use std::ops::Range;
 
+use zeroize::Zeroizing;
+
 use super::node::{FAN_OUT, Node};
-use super::{Entries, Prefix, RootKey, ShredError, ShredMap, nibble};
+use super::{Entries, Prefix, RootKey, ShredError, ShredMap, Tag, nibble};
 use crate::crypto::Secret;
 use crate::entropy::Entropy;
 use crate::limits::LEAF_ENTRIES_MAX;
@@ -77,12 +80,18 @@ impl<const P: usize> Build<'_, '_, P> {
                 .map(|part| u8::try_from(part).expect("of 256"))
         };
         let count: usize = bytes().map(|part| self.source.count(part)).sum();
-        if parts.len() == 1 || count <= LEAF_ENTRIES_MAX {
-            let mut entries = Entries::new();
+        if parts.len() == 1 {
+            let part = bytes().next().expect("there is one");
+            let entries = self.source.take(part)?;
+            return self.node(prefix, &entries, epoch, key);
+        }
+        if count <= LEAF_ENTRIES_MAX {
+            // In memory that has room for all, for the reason that `copies` gives.
+            let mut entries = Entries::with_capacity(count);
             for part in bytes() {
-                entries.extend(self.source.take(part)?);
+                entries.extend_from_slice(&self.source.take(part)?);
             }
-            return self.node(prefix, entries, epoch, key);
+            return self.node(prefix, &entries, epoch, key);
         }
         let keys = self.inner(prefix, epoch, key)?;
         let width = parts.len() / FAN_OUT;
@@ -98,25 +107,27 @@ impl<const P: usize> Build<'_, '_, P> {
     fn node(
         &mut self,
         prefix: &mut Prefix,
-        mut entries: Entries<P>,
+        entries: &[(Tag, Zeroizing<[u8; P]>)],
         epoch: Option<u64>,
         key: &Secret<32>,
     ) -> Result<(), ShredError> {
         if entries.len() <= LEAF_ENTRIES_MAX {
-            return self.write(prefix, epoch, key, &Node::Leaf(entries));
+            return self.write(prefix, epoch, key, &Node::Leaf(entries.to_vec()));
         }
         let depth = prefix.len();
         nibble(&entries[0].0, depth)?;
         let keys = self.inner(prefix, epoch, key)?;
+        let mut rest = entries;
         for (number, key) in (0..).zip(keys.iter()) {
             let below =
-                entries.partition_point(|(tag, _)| nibble(tag, depth).is_ok_and(|at| at == number));
-            let behind = entries.split_off(below);
+                rest.partition_point(|(tag, _)| nibble(tag, depth).is_ok_and(|at| at == number));
+            let (these, behind) = rest.split_at(below);
+            rest = behind;
             prefix.push(number);
-            self.node(prefix, std::mem::replace(&mut entries, behind), None, key)?;
+            self.node(prefix, these, None, key)?;
             prefix.pop();
         }
-        match entries.is_empty() {
+        match rest.is_empty() {
             true => Ok(()),
             // Not in the order of their tags.
             false => Err(ShredError::Damaged),

@@ -18,6 +18,8 @@
 mod build;
 mod node;
 #[cfg(test)]
+pub(crate) mod residue;
+#[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -211,9 +213,9 @@ impl<const P: usize> ShredMap<P> {
     ) -> Result<Option<Zeroizing<[u8; P]>>, ShredError> {
         let leaf = self.leaf(tx, root, tag)?;
         Ok(leaf
-            .into_iter()
+            .iter()
             .find(|(found, _)| found == tag)
-            .map(|(_, payload)| payload))
+            .map(|(_, payload)| payload.clone()))
     }
 
     /// The entries whose tags begin with `prefix`.
@@ -227,9 +229,9 @@ impl<const P: usize> ShredMap<P> {
         root: &RootKey,
         prefix: [u8; 8],
     ) -> Result<Entries<P>, ShredError> {
-        let mut leaf = self.leaf(tx, root, &whole(prefix, 0))?;
-        leaf.retain(|(tag, _)| tag.starts_with(&prefix));
-        Ok(leaf)
+        let leaf = self.leaf(tx, root, &whole(prefix, 0))?;
+        let under = |entry: &&(Tag, _)| entry.0.starts_with(&prefix);
+        Ok(copies(leaf.len(), leaf.iter().filter(under)))
     }
 
     /// The entries of at most `leaves` leaves in tag order, beginning with the one that `from` lies
@@ -329,7 +331,11 @@ impl<const P: usize> ShredMap<P> {
         match node {
             Node::Leaf(entries) => {
                 walk.leaves_left -= 1;
-                walk.entries.extend(entries);
+                let all = walk.entries.len() + entries.len();
+                if all > walk.entries.capacity() {
+                    walk.entries = copies(2 * all, &walk.entries);
+                }
+                walk.entries.extend_from_slice(&entries);
             }
             Node::Inner(keys) => {
                 for (nibble, key) in (0u8..).zip(keys.iter()) {
@@ -433,13 +439,14 @@ impl<const P: usize> Pass<'_, P> {
     fn change_leaf(
         &mut self,
         prefix: &mut Prefix,
-        mut entries: Entries<P>,
+        before: Entries<P>,
         shred: &[Tag],
         insert: &[Tag],
     ) -> Result<Changed<P>, ShredError> {
-        let before = entries.len();
-        entries.retain(|(tag, _)| shred.binary_search(tag).is_err());
-        let shredded = entries.len() < before;
+        let stays = |entry: &&(Tag, _)| shred.binary_search(&entry.0).is_err();
+        let room = before.len() + insert.len();
+        let mut entries = copies(room, before.iter().filter(stays));
+        let shredded = entries.len() < before.len();
         let kept = entries.len();
         for tag in insert {
             if entries[..kept].iter().any(|(present, _)| present == tag) {
@@ -452,7 +459,7 @@ impl<const P: usize> Pass<'_, P> {
         }
         let grown = entries.len() > kept;
         let node = if entries.len() > LEAF_ENTRIES_MAX {
-            self.split(prefix, entries)?
+            self.split(prefix, &entries)?
         } else {
             entries.sort_unstable_by_key(|(tag, _)| *tag);
             Node::Leaf(entries)
@@ -501,17 +508,28 @@ impl<const P: usize> Pass<'_, P> {
 
     /// Distributes the entries of an overfull leaf over sixteen children, writes all of them, and
     /// returns the inner node that takes the leaf's place.
-    fn split(&mut self, prefix: &mut Prefix, entries: Entries<P>) -> Result<Node<P>, ShredError> {
-        let mut children: [Entries<P>; FAN_OUT] = Default::default();
-        for (tag, payload) in entries {
-            children[usize::from(nibble(&tag, prefix.len())?)].push((tag, payload));
-        }
+    fn split(
+        &mut self,
+        prefix: &mut Prefix,
+        entries: &[(Tag, Zeroizing<[u8; P]>)],
+    ) -> Result<Node<P>, ShredError> {
+        let depth = prefix.len();
+        nibble(&[0; 16], depth)?;
+        let children: [Entries<P>; FAN_OUT] = std::array::from_fn(|number| {
+            let here = |entry: &&(Tag, _)| {
+                nibble(&entry.0, depth).is_ok_and(|at| usize::from(at) == number)
+            };
+            copies(
+                entries.iter().filter(here).count(),
+                entries.iter().filter(here),
+            )
+        });
         let keys: Box<[Secret<32>; FAN_OUT]> =
             Box::new(std::array::from_fn(|_| Secret::generate(self.entropy)));
         for ((number, entries), key) in (0u8..).zip(children).zip(keys.iter()) {
             prefix.push(number);
             let child = if entries.len() > LEAF_ENTRIES_MAX {
-                self.split(prefix, entries)?
+                self.split(prefix, &entries)?
             } else {
                 Node::Leaf(entries)
             };
@@ -520,6 +538,18 @@ impl<const P: usize> Pass<'_, P> {
         }
         Ok(Node::Inner(keys))
     }
+}
+
+/// Copies of at most `room` entries, for there is a key in each: a Vec overwrites what it still has when it is
+/// dropped, and not what it was moved out of, or was moved up in, or grew out of.
+fn copies<'a, const P: usize>(
+    room: usize,
+    entries: impl IntoIterator<Item = &'a (Tag, Zeroizing<[u8; P]>)>,
+) -> Entries<P> {
+    let mut copies = Entries::with_capacity(room);
+    copies.extend(entries.into_iter().cloned());
+    debug_assert!(copies.len() <= room, "it grew");
+    copies
 }
 
 /// The part of `tags`, which are in order and have `depth` nibbles in common, that goes on with

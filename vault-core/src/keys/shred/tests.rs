@@ -417,6 +417,74 @@ fn more_entries_in_one_place_than_uniform_tags_have_are_damage() {
     assert!(matches!(built, Err(ShredError::Damaged)));
 }
 
+/// What would be lost: the erasure of somebody whose key is read out of memory that was given back, which a
+/// core or the next page that is swapped out has.
+#[test]
+fn a_map_that_is_read_and_changed_leaves_no_payload_in_memory_that_was_given_back() {
+    const COUNT: u32 = 3_000;
+    const RESIDUE: residue::Residue = residue::Residue(*b"\x9b~\x03Q\xe1k\x17H");
+    let mut bench = Bench::new();
+    let mut tags: Vec<Tag> = (0..COUNT)
+        .map(|number| tag(u64::from(number) + 1_000_000))
+        .collect();
+    tags.sort_unstable();
+    /// Makes them when they are asked for.
+    struct Made<'t>(&'t [Tag]);
+    impl Source<48> for Made<'_> {
+        fn count(&self, part: u8) -> usize {
+            self.0.iter().filter(|tag| tag[0] == part).count()
+        }
+        fn take(&mut self, part: u8) -> Result<Entries<48>, ShredError> {
+            let mut entries = Entries::with_capacity(self.count(part));
+            let of = (0..).zip(self.0).filter(|(_, tag)| tag[0] == part);
+            entries.extend(of.map(|(number, tag)| (*tag, RESIDUE.payload(number))));
+            Ok(entries)
+        }
+    }
+    let mut rows = Vec::new();
+    let root = &bench.roots[0];
+    MAP.build(
+        root,
+        &mut Made(&tags),
+        &mut bench.entropy,
+        &mut |key, value| {
+            rows.push((key.to_vec(), value.to_vec()));
+            Ok(())
+        },
+    )
+    .unwrap();
+    write(&bench.store, |tx| {
+        rows.iter()
+            .try_for_each(|(key, value)| Ok(tx.put(Table::Nodes, key, value)?))
+    })
+    .unwrap();
+    let walked = |bench: &Bench| {
+        let tx = bench.store.snapshot().unwrap();
+        let walked = MAP.walk(&*tx, bench.roots.last().unwrap(), [0; 16], usize::MAX);
+        walked.unwrap().0
+    };
+    let all = walked(&bench);
+    assert_eq!(all.len(), tags.len());
+    assert_eq!(RESIDUE.count(COUNT), tags.len(), "the control");
+    drop(all);
+    for tag in &tags {
+        assert!(bench.get(tag).is_some());
+    }
+    // Every leaf is rewritten without some, and then with so many more that it is split.
+    let mut plan = Plan::default();
+    tags.iter().step_by(9).for_each(|tag| plan.shred(*tag));
+    bench.apply(&plan).unwrap();
+    let mut plan = Plan::default();
+    for number in 0..20_000 {
+        plan.insert(tag(number), Zeroizing::new([0; 48]));
+    }
+    bench.apply(&plan).unwrap();
+    assert!(walked(&bench).len() > 20_000);
+    // What a stack still has is no more than it was at work with last.
+    let left = RESIDUE.count(COUNT);
+    assert!(left <= 8, "{left}");
+}
+
 /// A transaction that copies no node for its key.
 struct KeysOnly<'a>(&'a mut dyn WriteTx);
 

@@ -4,15 +4,15 @@
 use jiff::Timestamp;
 
 use super::super::{
-    ContractView, NoticeInput, ObjectionView, RestrictionInput, RestrictionStep, RestrictionView,
-    contracts, notices, objections, restrictions,
+    AgeInput, AgeView, ContractView, NoticeInput, ObjectionView, RestrictionInput, RestrictionStep,
+    RestrictionView, ages, contracts, notices, objections, restrictions,
 };
 use super::Desk;
 use crate::contract::ContractEvent;
 use crate::id::SubjectId;
 use crate::notice::NoticeShown;
 use crate::refusal::Refusal;
-use crate::standing::ObjectionEvent;
+use crate::standing::{AgeEvent, ObjectionEvent};
 
 impl Desk<'_, '_> {
     /// See [`Vault::put_objection`](crate::vault::Vault::put_objection).
@@ -83,6 +83,30 @@ impl Desk<'_, '_> {
         let action = "objections.read";
         self.look(action, Some(subject), |view, policy, context, _, noted| {
             objections::list(view, policy, context, noted, subject)
+        })
+    }
+
+    /// See [`Vault::put_age`](crate::vault::Vault::put_age).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn put_age(&mut self, subject: SubjectId, input: &AgeInput) -> Result<AgeEvent, Refusal> {
+        let action = "age.put";
+        self.change(action, Some(subject), |txn, policy, context, _, noted| {
+            ages::put(txn, policy, context, noted, subject, input)
+        })
+    }
+
+    /// See [`Vault::read_age`](crate::vault::Vault::read_age).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn read_age(&mut self, subject: SubjectId) -> Result<AgeView, Refusal> {
+        let action = "age.read";
+        self.look(action, Some(subject), |view, policy, context, _, noted| {
+            ages::read(view, policy, context, noted, subject)
         })
     }
 

@@ -14,6 +14,7 @@ use crate::export::{
     Right,
 };
 use crate::id::SubjectId;
+use crate::notice;
 use crate::person::{Person, instant};
 use crate::policy::{Capability, Collection, EEA, Origin, Policy, RIGHTS, Role, View as Sight};
 use crate::refusal::Refusal;
@@ -21,7 +22,7 @@ use crate::schema::FieldType;
 use crate::session;
 use crate::statement::Published;
 use crate::vault::call::{Context, Noted};
-use crate::vault::{Call, Vault, admin};
+use crate::vault::{Call, RestrictionView, Vault, admin, objections, restrictions};
 
 /// Everything that is known of a package when it begins.
 struct Begun {
@@ -59,6 +60,12 @@ fn look(
         withheld: Vec::new(),
         left_out: Vec::new(),
         consents: Vec::new(),
+        objections: Vec::new(),
+        restriction: RestrictionView {
+            restricted: false,
+            history: Vec::new(),
+        },
+        notices: Vec::new(),
         sessions: Vec::new(),
         recipients: recipients(policy),
         statement,
@@ -86,6 +93,9 @@ fn look(
     head.identity = (sees && !row.channel.is_empty()).then_some((row.channel, row.user));
     if input.right == Right::Access {
         consents(snapshot, policy, &person, &mut head)?;
+        head.objections = objections::all(snapshot, policy, &person)?;
+        head.restriction = restrictions::view(snapshot, policy, &person)?;
+        head.notices = notice::history(snapshot, &person)?;
         sessions(snapshot, policy, &person, &mut head)?;
     }
     Ok(Begun {

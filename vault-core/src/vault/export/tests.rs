@@ -7,9 +7,12 @@ use serde_json::{Value, json};
 use super::*;
 use crate::crypto::sha256;
 use crate::export::Seal;
-use crate::policy::SAMPLE;
+use crate::notice::NoticeAbout;
+use crate::policy::{RestrictionGround, SAMPLE};
 use crate::vault::tests::{Bench, call, object};
-use crate::vault::{BlobPlace, ConsentInput, Principal, SessionInput};
+use crate::vault::{
+    BlobPlace, ConsentInput, NoticeInput, Principal, RestrictionInput, SessionInput,
+};
 
 /// The sample with a photograph, something inferred, and who may see what.
 fn policy() -> String {
@@ -17,6 +20,8 @@ fn policy() -> String {
         score = { type = \"number\", purposes = [\"support\"], source = \"inferred\" }\n\
         vip = { type = \"bool\", purposes = [\"duty\"] }\n";
     let roles = "\n[purposes.duty]\ntitle.en = \"A duty\"\ntitle.de = \"Eine Pflicht\"\nbasis = \"legal_obligation\"\nretention = { after = \"collected\", period = \"P1Y\" }\n\
+        [purposes.improve]\ntitle.en = \"Improving\"\ntitle.de = \"Verbessern\"\nbasis = \"legitimate_interests\"\nretention = { after = \"collected\", period = \"P1Y\" }\n\
+        [roles.front]\nmay = [\"objections.record\", \"restrictions.set\", \"notices.record\", \"requests.decide\"]\n\
         [roles.desk]\nread = { \"*\" = \"full\" }\nmay = [\"subjects.export\"]\n\
         [roles.narrow]\nread = { \"profile.name\" = \"full\", \"profile.email\" = \"mask\" }\nmay = [\"subjects.export\"]\n\
         [roles.blind]\nmay = [\"subjects.export\"]\n\
@@ -144,6 +149,257 @@ fn members(package: Vec<u8>) -> Vec<(String, Vec<u8>)> {
             (member.name().unwrap().into_owned(), bytes)
         })
         .collect()
+}
+
+/// An objection that is decided, a restriction of a collection, and a notice for each.
+fn demands(bench: &Bench, of: SubjectId) {
+    let front = bench.role("front");
+    let (vault, front) = (&bench.vault, call(&front, None));
+    let grounds = Some("<b>canary-grounds</b>");
+    vault.put_objection(&front, of, "improve", grounds).unwrap();
+    let decided = vault.decide_objection(&front, of, "improve", true, "canary-decision");
+    decided.unwrap();
+    let input = RestrictionInput {
+        ground: RestrictionGround::Claims,
+        collections: vec!["messages".into()],
+        reason: Some("canary-claim".into()),
+    };
+    vault.put_restriction(&front, of, input).unwrap();
+    let notice = vault.notice(Some("de")).unwrap();
+    let processing = NoticeInput {
+        about: NoticeAbout::Processing,
+        version: Some(notice.version),
+        language: notice.language,
+        channel: Some("canary-channel".into()),
+        sha256: notice.sha256,
+        acknowledged: true,
+    };
+    let lift = NoticeInput {
+        about: NoticeAbout::RestrictionLift,
+        version: None,
+        language: "de".into(),
+        channel: None,
+        sha256: [0xab; 32],
+        acknowledged: false,
+    };
+    for notice in [processing, lift] {
+        vault.record_notice(&front, of, notice).unwrap();
+    }
+    vault.lift_restriction(&front, of).unwrap();
+}
+
+#[test]
+fn a_copy_of_everything_tells_what_was_demanded_and_told_and_nobody_elses() {
+    let bench = Bench::of(&policy());
+    let (ann, bob) = people(&bench);
+    demands(&bench, ann);
+    let desk = bench.role("desk");
+    let data = json_of(&bench, &desk, ann, Right::Access);
+    let at = &data["made_at"];
+    let objections = json!([{"purpose": "improve", "state": "upheld", "history": [
+        {"state": "pending", "at": at, "reason": "<b>canary-grounds</b>"},
+        {"state": "upheld", "at": at, "reason": "canary-decision"},
+    ]}]);
+    assert_eq!(data["objections"], objections);
+    let restriction = json!({"restricted": false, "history": [
+        {"ground": "18.1.c", "collections": ["messages"], "at": at, "reason": "canary-claim"},
+        {"ground": null, "collections": [], "at": at, "reason": null},
+    ]});
+    assert_eq!(data["restriction"], restriction);
+    let sha256 = hex(&bench.vault.notice(Some("de")).unwrap().sha256);
+    let notices = json!([
+        {"about": "processing", "version": 1, "lang": "de", "channel": "canary-channel",
+         "sha256": sha256, "acknowledged": true, "at": at},
+        {"about": "restriction_lift", "version": 0, "lang": "de", "channel": null,
+         "sha256": "ab".repeat(32), "acknowledged": false, "at": at},
+    ]);
+    assert_eq!(data["notices"], notices);
+    // Somebody else demanded nothing, and nothing of it is theirs.
+    let other = json_of(&bench, &desk, bob, Right::Access);
+    assert_eq!(other["objections"], json!([]));
+    let none = json!({"restricted": false, "history": []});
+    assert_eq!(other["restriction"], none);
+    assert_eq!(other["notices"], json!([]));
+    assert!(!other.to_string().contains("canary-grounds"));
+    // It is no part of what may be taken along (Art. 20).
+    let portable = json_of(&bench, &desk, ann, Right::Portability);
+    for name in ["objections", "restriction", "notices"] {
+        assert!(portable.get(name).is_none(), "{name}");
+    }
+}
+
+#[test]
+fn a_page_says_what_was_demanded_in_each_language_and_shows_markup_as_text() {
+    let text = in_every_language();
+    let bench = Bench::of(&text);
+    let (ann, bob) = people(&bench);
+    demands(&bench, ann);
+    let desk = bench.role("desk");
+    let page = |of, tag: &str| {
+        let input = ExportInput {
+            language: Some(tag.into()),
+            ..input(Right::Access, Form::Html)
+        };
+        let export = bench.vault.export(&call(&desk, None), of, input).unwrap();
+        String::from_utf8(run(export).unwrap()).unwrap()
+    };
+    for (tag, words) in [
+        (
+            "de",
+            [
+                "Ihre Widersprüche",
+                "stattgegeben",
+                "Art. 18 Abs. 1 lit. c",
+                "Einschränkung aufgehoben",
+            ],
+        ),
+        (
+            "en",
+            [
+                "Your objections",
+                "upheld",
+                "(Art. 18(1)(c))",
+                "restriction lifted",
+            ],
+        ),
+        (
+            "es",
+            [
+                "Sus oposiciones",
+                "estimada",
+                "(art. 18.1.c)",
+                "limitación levantada",
+            ],
+        ),
+        (
+            "fr",
+            [
+                "Vos oppositions",
+                "acceptée",
+                "(art. 18, par. 1, c)",
+                "limitation levée",
+            ],
+        ),
+        (
+            "it",
+            [
+                "Le Sue opposizioni",
+                "accolta",
+                "(art. 18, par. 1, lett. c)",
+                "limitazione revocata",
+            ],
+        ),
+        (
+            "nl",
+            [
+                "Uw bezwaren",
+                "gehonoreerd",
+                "(art. 18 lid 1 onder c)",
+                "beperking opgeheven",
+            ],
+        ),
+        (
+            "pl",
+            [
+                "Twoje sprzeciwy",
+                "uwzględniony",
+                "(art. 18 ust. 1 lit. c)",
+                "ograniczenie zniesiono",
+            ],
+        ),
+        (
+            "pt",
+            [
+                "As suas oposições",
+                "aceite",
+                "(art. 18.º, n.º 1, al. c)",
+                "limitação levantada",
+            ],
+        ),
+    ] {
+        let (of_ann, of_bob) = (page(ann, tag), page(bob, tag));
+        assert!(
+            of_bob.contains(words[0]),
+            "{tag}: a heading is always there"
+        );
+        for word in words {
+            assert!(of_ann.contains(word), "{tag}: {word}");
+        }
+        for word in &words[1..] {
+            assert!(
+                !of_bob.contains(&format!("<strong>{word}")),
+                "{tag}: {word}"
+            );
+        }
+        for canary in [
+            "canary-decision",
+            "canary-claim",
+            "canary-channel",
+            &"ab".repeat(32),
+        ] {
+            assert!(
+                of_ann.contains(canary) && !of_bob.contains(canary),
+                "{tag}: {canary}"
+            );
+        }
+        assert!(of_ann.contains("&lt;b&gt;canary-grounds&lt;/b&gt;"));
+        assert!(!of_ann.contains("<b>"));
+    }
+}
+
+#[test]
+fn a_restriction_of_what_the_policy_has_no_more_is_not_one_of_everything() {
+    let bench = Bench::of(&policy());
+    let (ann, _) = people(&bench);
+    let front = bench.role("front");
+    let input = RestrictionInput {
+        ground: RestrictionGround::Accuracy,
+        collections: vec!["messages".into()],
+        reason: None,
+    };
+    let put = bench.vault.put_restriction(&call(&front, None), ann, input);
+    put.unwrap();
+    let named = |policy: &Policy| {
+        let snapshot = bench.vault.snapshot().unwrap();
+        let desk = bench.role("desk");
+        let person = Context::new(&call(&desk, None))
+            .person(&snapshot, ann)
+            .unwrap();
+        let view = crate::vault::restrictions::view(&snapshot, policy, &person).unwrap();
+        view.history[0].collections.clone()
+    };
+    let snapshot = bench.vault.snapshot().unwrap();
+    assert_eq!(
+        named(&bench.vault.policy_of(&snapshot).unwrap()),
+        ["messages"]
+    );
+    let other = SAMPLE.replace("collections.messages", "collections.notes");
+    let other = other.replace("messages.*", "notes.*");
+    let other = crate::policy::Draft::parse(&other).unwrap();
+    let known = bench.vault.policy_of(&snapshot).unwrap();
+    let other = other.assign(Some(&known), 2).unwrap();
+    let id = known.collection("messages").unwrap().id;
+    assert_eq!(named(&other), [format!("#{id}")]);
+}
+
+/// The policy in all eight languages.
+fn in_every_language() -> String {
+    let text = policy().replacen(
+        "languages = [\"en\", \"de\"]",
+        "languages = [\"en\", \"de\", \"fr\", \"es\", \"it\", \"nl\", \"pl\", \"pt\"]",
+        1,
+    );
+    let mut titled = String::new();
+    for line in text.lines() {
+        titled.push_str(line);
+        titled.push('\n');
+        if line.starts_with("title.de") {
+            for tag in ["fr", "es", "it", "nl", "pl", "pt"] {
+                titled.push_str(&format!("title.{tag} = \"T {tag}\"\n"));
+            }
+        }
+    }
+    titled
 }
 
 const OF_ANN: [&str; 7] = [
@@ -494,22 +750,7 @@ fn an_encrypted_package_opens_for_its_recipient_and_nobody_else() {
 
 #[test]
 fn a_package_is_said_in_every_language_of_the_statement() {
-    let text = policy().replacen(
-        "languages = [\"en\", \"de\"]",
-        "languages = [\"en\", \"de\", \"fr\", \"es\", \"it\", \"nl\", \"pl\", \"pt\"]",
-        1,
-    );
-    let mut titled = String::new();
-    for line in text.lines() {
-        titled.push_str(line);
-        titled.push('\n');
-        if line.starts_with("title.de") {
-            for tag in ["fr", "es", "it", "nl", "pl", "pt"] {
-                titled.push_str(&format!("title.{tag} = \"T {tag}\"\n"));
-            }
-        }
-    }
-    let bench = Bench::of(&titled);
+    let bench = Bench::of(&in_every_language());
     let (ann, _) = people(&bench);
     let desk = bench.role("desk");
     for (tag, heading) in [

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::backup::target::{Directory, Target};
-use crate::backup::verify::{Share, verify};
+use crate::backup::verify::{Share, Tell, verify};
 use crate::backup::write::Parts;
 use crate::backup::{BackupError, Identity, KeysOf, Manifest, Recipients, Signature, list};
 use crate::commit::View as _;
@@ -124,6 +124,24 @@ impl Scene {
         name: &str,
         change: impl FnOnce(&mut RestoreOptions<'_>),
     ) -> Result<(RestoredVault, Arc<Vault>, LockedVault), BackupError> {
+        self.restore_as(name, change, &quiet)
+    }
+
+    /// Restores, and calls `tell` as it goes on.
+    pub(super) fn restore_telling(
+        &self,
+        name: &str,
+        tell: Tell<'_>,
+    ) -> Result<(RestoredVault, Arc<Vault>, LockedVault), BackupError> {
+        self.restore_as(name, |_| {}, tell)
+    }
+
+    fn restore_as(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut RestoreOptions<'_>),
+        tell: Tell<'_>,
+    ) -> Result<(RestoredVault, Arc<Vault>, LockedVault), BackupError> {
         let identity = identity();
         let passphrase = Passphrase::new("another long passphrase".into()).unwrap();
         let mut options = RestoreOptions {
@@ -137,7 +155,7 @@ impl Scene {
             settings: settings(&self.bench.clock),
         };
         change(&mut options);
-        let restored = LockedVault::restore(&options, &quiet)?;
+        let restored = LockedVault::restore(&options, tell)?;
         let locked = LockedVault::open(&options.into, options.settings.clone()).unwrap();
         let secret =
             UnlockSecret::Passphrase(Passphrase::new("another long passphrase".into()).unwrap());
@@ -479,8 +497,13 @@ fn what_was_not_finished_is_no_backup_and_no_vault() {
     );
     // One that lacked its last rename gets it.
     let mark = root.join("again.unfinished/complete");
+    let complete = |anchor: &str| {
+        let backup = made.manifest.backup.to_string();
+        let text = restore::mark_of(&backup, &root.join(anchor)).unwrap();
+        fs::write(&mark, text).unwrap();
+    };
     fs::rename(root.join("again"), root.join("again.unfinished")).unwrap();
-    fs::write(&mark, made.manifest.backup.to_string()).unwrap();
+    complete("again-anchor");
     let (done, vault, locked) = scene.restore("again");
     assert!(done.restored.is_none());
     assert_eq!(vault.status().unwrap().people, 3);
@@ -495,7 +518,7 @@ fn what_was_not_finished_is_no_backup_and_no_vault() {
         root.join("again-anchor.unfinished"),
     )
     .unwrap();
-    fs::write(&mark, made.manifest.backup.to_string()).unwrap();
+    complete("again-anchor.unfinished");
     let (done, vault, locked) = scene.restore("again");
     assert!(done.restored.is_some());
     assert_eq!(vault.status().unwrap().people, 2);

@@ -40,6 +40,17 @@ read = { "*" = "full" }
 write = ["*"]
 may = ["subjects.create", "subjects.lookup", "consents.record"]
 
+[purposes.improve]
+title.en = "Improving"
+title.de = "Verbessern"
+basis = "legitimate_interests"
+retention = { after = "collected", period = "P1Y" }
+
+[roles.front]
+purposes = ["support"]
+write = ["*"]
+may = ["subjects.create", "subjects.lookup", "objections.record", "requests.decide", "restrictions.set"]
+
 [roles.archive]
 purposes = ["duty"]
 read = { "*" = "full" }
@@ -47,11 +58,11 @@ write = ["*"]
 may = ["subjects.create"]
 "#;
 
-fn bench() -> Bench {
+pub(super) fn bench() -> Bench {
     Bench::of(&format!("{SAMPLE}{MORE}"))
 }
 
-fn line(number: u64, collection: &str, body: Value) -> ImportLine {
+pub(super) fn line(number: u64, collection: &str, body: Value) -> ImportLine {
     ImportLine {
         line: number,
         channel: "web".into(),
@@ -65,7 +76,7 @@ fn line(number: u64, collection: &str, body: Value) -> ImportLine {
     }
 }
 
-fn batch(import: &str, lines: &[ImportLine]) -> ImportBatch {
+pub(super) fn batch(import: &str, lines: &[ImportLine]) -> ImportBatch {
     ImportBatch {
         import: import.into(),
         lines: lines.to_vec(),
@@ -355,7 +366,7 @@ fn what_is_wrong_is_told_with_its_collection() {
 #[test]
 fn lines_that_are_sent_again_with_as_much_wrong_as_can_be_are_written_once() {
     let bench = bench();
-    let bot = bench.role("bot");
+    let bot = bench.role("clerk");
     let names = ["first", "second", "third", "fourth"];
     let wrong: Map<String, Value> = names
         .into_iter()

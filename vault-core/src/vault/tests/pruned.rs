@@ -19,7 +19,7 @@ use crate::jobs::JobState;
 
 const DAY: i64 = 24 * HOUR;
 
-type Meet = Box<dyn Fn(&str) -> io::Result<()> + Send + Sync>;
+type Meet = Arc<dyn Fn(&str) -> io::Result<()> + Send + Sync>;
 
 /// A directory of which something is met on the way.
 struct Bent {
@@ -27,15 +27,15 @@ struct Bent {
     create: Meet,
     delete: Meet,
     /// While an object is read.
-    read: Arc<dyn Fn(&str) -> io::Result<()> + Send + Sync>,
+    read: Meet,
 }
 
 impl Bent {
     fn at(path: &Path) -> Self {
         Self {
             below: Directory::new(path),
-            create: Box::new(|_| Ok(())),
-            delete: Box::new(|_| Ok(())),
+            create: Arc::new(|_| Ok(())),
+            delete: Arc::new(|_| Ok(())),
             read: Arc::new(|_| Ok(())),
         }
     }
@@ -45,7 +45,7 @@ impl Bent {
 struct Slow {
     below: Box<dyn Read + Send>,
     name: String,
-    meet: Option<Arc<dyn Fn(&str) -> io::Result<()> + Send + Sync>>,
+    meet: Option<Meet>,
 }
 
 impl Read for Slow {
@@ -143,7 +143,7 @@ fn pruning_meanwhile(scene: &Scene, keep: Keep) -> (Arc<dyn Target>, Arc<AtomicU
     let refused = Arc::new(AtomicUsize::new(0));
     let count = refused.clone();
     let mut target = Bent::at(&place);
-    target.create = Box::new(move |name| {
+    target.create = Arc::new(move |name| {
         // Not beside the ledger, which is written when the work is done.
         if name.starts_with("bak_") {
             let pruned = prune(&vault, &Directory::new(&place), keep);
@@ -290,7 +290,7 @@ fn whoever_is_cut_off_while_keys_go_leaves_a_whole_data_part_and_is_followed() {
     scene.bench.clock.advance(31 * DAY);
     let deleted = AtomicUsize::new(0);
     let mut cut = Bent::at(&scene.place());
-    cut.delete = Box::new(move |_| match deleted.fetch_add(1, Ordering::SeqCst) {
+    cut.delete = Arc::new(move |_| match deleted.fetch_add(1, Ordering::SeqCst) {
         0 => Ok(()),
         _ => Err(io::ErrorKind::PermissionDenied.into()),
     });
@@ -324,7 +324,7 @@ fn a_backup_whose_ledger_cannot_be_written_is_whole_and_says_so() {
     let vault = scene.bench.vault.clone();
     let keyholder = scene.keyholder();
     let mut target = Bent::at(&scene.place());
-    target.create = Box::new(|name| match name.starts_with("ledger-") {
+    target.create = Arc::new(|name| match name.starts_with("ledger-") {
         true => Err(io::ErrorKind::StorageFull.into()),
         false => Ok(()),
     });

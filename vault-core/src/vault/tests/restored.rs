@@ -2,9 +2,11 @@
 //! there before its end.
 
 use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::copies::{Scene, rows};
 use super::*;
+use crate::backup::BackupError;
 use crate::backup::write::Parts;
 use crate::limits::RESTORE_BUNDLE_BYTES;
 
@@ -53,7 +55,8 @@ fn what_a_restore_has_not_finished_does_not_open_and_without_the_file_that_says_
     fs::rename(named("again-anchor"), named("again-anchor.unfinished")).unwrap();
     fs::write(named("again.unfinished/restoring"), b"").unwrap();
     let backup = made.manifest.backup.to_string();
-    fs::write(named("again.unfinished/complete"), &backup).unwrap();
+    let mark = restore::mark_of(&backup, &named("again-anchor.unfinished")).unwrap();
+    fs::write(named("again.unfinished/complete"), mark).unwrap();
     let paths = VaultPaths {
         dir: named("again.unfinished"),
         anchor: named("again-anchor.unfinished"),
@@ -74,4 +77,92 @@ fn what_a_restore_has_not_finished_does_not_open_and_without_the_file_that_says_
     assert!(done.restored.is_none());
     assert_eq!(vault.status().unwrap().people, 3);
     assert!(!named("again/restoring").exists() && !named("again/complete").exists());
+}
+
+/// What would be lost: everything. A directory was put in its place whose anchor was somewhere else, or was
+/// another's, and the restore said that only its last step had been missing.
+#[test]
+fn an_anchor_that_is_not_of_what_was_built_does_not_make_it_whole() {
+    let scene = Scene::new(3);
+    let made = scene.back_up(Parts::Both).unwrap();
+    let named = |name: &str| scene.bench.dir.path().join(name);
+    // As whoever was killed between `complete` and the first step leaves it, or just behind it, with an
+    // anchor at a path that is not given again.
+    let leave = |from: &str, anchor: &str| {
+        fs::rename(named(from), named("again.unfinished")).unwrap();
+        fs::rename(named(&format!("{from}-anchor")), named(anchor)).unwrap();
+        let backup = made.manifest.backup.to_string();
+        let mark = restore::mark_of(&backup, &named(anchor)).unwrap();
+        fs::write(named("again.unfinished/complete"), mark).unwrap();
+        fs::write(named("again.unfinished/restoring"), b"").unwrap();
+    };
+    let vault = |name: &str| {
+        let (done, vault, locked) = scene.restore(name);
+        assert!(done.restored.is_some());
+        assert_eq!(vault.status().unwrap().people, 3, "{name}");
+        vault.close();
+        drop((vault, locked));
+    };
+    for anchor in ["elsewhere.unfinished", "elsewhere"] {
+        vault("first");
+        leave("first", anchor);
+        vault("again");
+        for name in ["again", "again-anchor", anchor] {
+            fs::remove_dir_all(named(name)).unwrap();
+        }
+    }
+    // An anchor of the same vault is in the place: the lost one's, or another attempt's.
+    vault("first");
+    leave("first", "elsewhere");
+    vault("other");
+    fs::rename(named("other-anchor"), named("again-anchor")).unwrap();
+    let refused = scene.restore_with("again", |_| {}).map(|_| ());
+    assert!(matches!(refused, Err(BackupError::Exists(path)) if path == named("again-anchor")));
+    assert!(!named("again").exists());
+    // The control: with its own the last step is all that is missing.
+    fs::remove_dir_all(named("again-anchor")).unwrap();
+    fs::rename(named("elsewhere"), named("again-anchor")).unwrap();
+    let (done, _vault, _locked) = scene.restore("again");
+    assert!(done.restored.is_none());
+}
+
+/// What would be lost: what the other has built, keys that nobody overwrites any more, or both in one vault.
+#[test]
+fn two_restores_into_one_place_are_kept_apart_until_the_first_has_ended() {
+    let scene = Scene::new(300);
+    scene.back_up(Parts::Both).unwrap();
+    let named = |name: &str| scene.bench.dir.path().join(name);
+    let others = Mutex::new(Vec::new());
+    let building = AtomicUsize::new(0);
+    let beside = |_: u64, _: u64| {
+        let built = usize::from(named("again.unfinished").exists());
+        building.fetch_add(built, Ordering::Relaxed);
+        for name in ["again", "beside"] {
+            let other = scene.restore_with(name, |_| {}).map(|_| ());
+            others.lock().push(other);
+        }
+        // Who has another directory, and the same one for the anchor.
+        let anchor = scene.restore_with("elsewhere/v", |options| {
+            options.into.anchor = named("again-anchor");
+        });
+        others.lock().push(anchor.map(|_| ()));
+        Ok(())
+    };
+    let (done, vault, _locked) = scene.restore_telling("again", &beside).unwrap();
+    assert_eq!(done.restored.unwrap().counts.people, 300);
+    assert_eq!(vault.status().unwrap().people, 300);
+    let refused = others.into_inner();
+    let (asked, built) = (refused.len() / 3, building.into_inner());
+    assert!(
+        0 < built && built < asked,
+        "while it verified, and while it wrote"
+    );
+    let root = scene.bench.dir.path();
+    for other in refused {
+        assert!(matches!(other, Err(BackupError::Held(path)) if path == root));
+    }
+    // The control: what it held is free when it has ended.
+    for name in ["beside", "elsewhere/v"] {
+        assert_eq!(scene.restore(name).1.status().unwrap().people, 300);
+    }
 }

@@ -14,6 +14,8 @@ use crate::row;
 use crate::store::{Direction, KeyRange, Table, WriteTx as _};
 use crate::vault::SystemKeyView;
 
+type Damage = fn(&mut Vec<u8>);
+
 fn first_row(vault: &Vault, table: Table) -> (Vec<u8>, Vec<u8>) {
     let view = vault.snapshot().unwrap();
     let rows = view
@@ -33,7 +35,7 @@ fn put(vault: &Vault, table: Table, key: &[u8], row: Vec<u8>) {
 /// What would be lost: a rotation that never ends, or, once the row is put right, the key that it needs.
 #[test]
 fn a_row_whose_head_is_damaged_keeps_every_key_that_may_be_its_own() {
-    let head: [(&str, fn(&mut Vec<u8>)); 4] = [
+    let head: [(&str, Damage); 4] = [
         ("another version", |row| row[0] ^= 0xff),
         ("a short row", |row| row.truncate(10)),
         ("the number of no key", |row| row[4] = 7),

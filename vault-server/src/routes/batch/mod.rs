@@ -18,7 +18,7 @@ use utoipa::openapi::path::HttpMethod;
 use utoipa::{Path, ToSchema};
 use vault_core::limits::BATCH_RESULTS_BYTES_MAX;
 
-use super::{ask, consents, contracts, notices, objections, records, restrictions, subjects};
+use super::{ages, ask, consents, contracts, notices, objections, records, restrictions, subjects};
 use crate::call::{Outcome, Session};
 use crate::group::{Group, Step};
 use crate::idempotency::Remember;
@@ -117,6 +117,8 @@ fn allowed() -> &'static [Allowed] {
             allowed_of::<consents::__path_read>(&consents::READ),
             allowed_of::<consents::__path_put>(&consents::PUT),
             allowed_of::<consents::__path_withdraw>(&consents::WITHDRAW),
+            allowed_of::<ages::__path_read>(&ages::READ),
+            allowed_of::<ages::__path_put>(&ages::PUT),
             allowed_of::<contracts::__path_list>(&contracts::LIST),
             allowed_of::<contracts::__path_put>(&contracts::PUT),
             allowed_of::<contracts::__path_resume>(&contracts::RESUME),

@@ -1,0 +1,148 @@
+//! What a person demanded, what they were told, and what was said of their contracts: events in JSON, and those
+//! that are none.
+
+use super::rows::NOW;
+use crate::contract::ContractEvent;
+use crate::notice::{NoticeAbout, NoticeShown};
+use crate::policy::RestrictionGround;
+use crate::standing::{ObjectionEvent, ObjectionState, RestrictionEvent};
+
+type Vector = (&'static str, &'static str, Vec<u8>);
+
+fn at() -> jiff::Timestamp {
+    jiff::Timestamp::from_millisecond(NOW).expect("in range")
+}
+
+fn json<T: serde::Serialize>(event: &T) -> Vec<u8> {
+    serde_json::to_vec(event).expect("a JSON form")
+}
+
+fn objection(state: ObjectionState, reason: Option<&str>) -> Vec<u8> {
+    json(&ObjectionEvent {
+        state,
+        at: at(),
+        reason: reason.map(str::to_owned),
+    })
+}
+
+fn restriction(ground: Option<RestrictionGround>, collections: &[u16]) -> Vec<u8> {
+    json(&RestrictionEvent {
+        ground,
+        collections: collections.to_vec(),
+        at: at(),
+        reason: ground.map(|_| "my address is another".to_owned()),
+    })
+}
+
+fn notice(about: NoticeAbout, version: u32, channel: Option<&str>) -> Vec<u8> {
+    json(&NoticeShown {
+        about,
+        version,
+        language: "de".into(),
+        channel: channel.map(str::to_owned),
+        sha256: [0xab; 32],
+        material: [u8::from(version > 0); 32],
+        acknowledged: channel.is_some(),
+        at: at(),
+    })
+}
+
+fn contract(ended_at: Option<jiff::Timestamp>) -> Vec<u8> {
+    json(&ContractEvent { ended_at, at: at() })
+}
+
+/// By form, those of one form together.
+pub(super) fn demands() -> Vec<Vector> {
+    use ObjectionState::{Ended, Overridden, Pending, Upheld};
+    use RestrictionGround::{Accuracy, Claims, Objection, Unlawful};
+    let (objects, restricts, shown) = ("ObjectionEvent", "RestrictionEvent", "NoticeShown");
+    let told = notice(NoticeAbout::Processing, 251, Some("web"));
+    vec![
+        ("ContractEvent", "ended", contract(Some(at()))),
+        ("ContractEvent", "runs again", contract(None)),
+        (shown, "of processing", told),
+        (
+            shown,
+            "of a restriction's end",
+            notice(NoticeAbout::RestrictionLift, 0, None),
+        ),
+        (objects, "made", objection(Pending, Some("my situation"))),
+        (objects, "upheld", objection(Upheld, None)),
+        (
+            objects,
+            "overridden",
+            objection(Overridden, Some("a claim")),
+        ),
+        (objects, "taken back", objection(Ended, None)),
+        (
+            restricts,
+            "of all, accuracy",
+            restriction(Some(Accuracy), &[]),
+        ),
+        (
+            restricts,
+            "of two, unlawful",
+            restriction(Some(Unlawful), &[1, 260]),
+        ),
+        (restricts, "of one, claims", restriction(Some(Claims), &[7])),
+        (
+            restricts,
+            "of one, objection",
+            restriction(Some(Objection), &[7]),
+        ),
+        (restricts, "lifted", restriction(None, &[])),
+    ]
+}
+
+/// Form, name, and a vector that opens, with what takes the place of what in it.
+type Fault = (
+    &'static str,
+    &'static str,
+    Vec<u8>,
+    &'static [u8],
+    &'static [u8],
+);
+
+/// Faults that a form alone has.
+pub(super) fn faults() -> Vec<Fault> {
+    let objection = objection(ObjectionState::Upheld, None);
+    let restriction = restriction(Some(RestrictionGround::Claims), &[7]);
+    let notice = notice(NoticeAbout::RestrictionLift, 0, None);
+    vec![
+        (
+            "ObjectionEvent",
+            "a state that is none",
+            objection,
+            b"upheld",
+            b"uphold",
+        ),
+        (
+            "RestrictionEvent",
+            "a ground that is none",
+            restriction.clone(),
+            b"18.1.c",
+            b"18.1.e",
+        ),
+        (
+            "RestrictionEvent",
+            "a collection that is no number",
+            restriction,
+            b"[7]",
+            b"[-7]",
+        ),
+        (
+            "NoticeShown",
+            "about what is nothing",
+            notice.clone(),
+            b"restriction_lift",
+            b"restriction_left",
+        ),
+        (
+            "NoticeShown",
+            "a hash that is too short",
+            notice,
+            b"171,171",
+            b"171",
+        ),
+    ]
+}
