@@ -218,6 +218,8 @@ pub struct State {
     pub stale_since: Option<i64>,
     pub building_from: Option<Id>,
     pub sweeper_at: Id,
+    pub purposes_at: i64,
+    pub purposes_asked: bool,
     pub policy: u32,
     pub checkpoint_at: i64,
     pub ledger: u64,
@@ -233,6 +235,8 @@ pub fn state(bytes: &[u8]) -> State {
         stale_since: row.option(Row::int),
         building_from: row.option(Row::array),
         sweeper_at: row.array(),
+        purposes_at: row.int(),
+        purposes_asked: row.truth(),
         policy: row.u32(),
         checkpoint_at: row.int(),
         ledger: row.uint(),
@@ -252,6 +256,7 @@ pub struct MetaRow {
     pub category: Option<String>,
     pub older: Vec<(u16, Revision, u32)>,
     pub values: Option<(Revision, u32)>,
+    pub collected: Vec<(u16, u32)>,
 }
 
 pub fn meta_row(bytes: &[u8]) -> MetaRow {
@@ -267,6 +272,7 @@ pub fn meta_row(bytes: &[u8]) -> MetaRow {
         category: row.option(Row::text),
         older: row.list(|row| (row.u16(), row.array(), row.u32())),
         values: row.option(|row| (row.array(), row.u32())),
+        collected: row.list(|row| (row.u16(), row.u32())),
     })
 }
 
@@ -303,6 +309,7 @@ pub struct SubjectRow {
     pub created: i64,
     pub channel: String,
     pub user: String,
+    pub active_on: u32,
 }
 
 pub fn subject_row(bytes: &[u8]) -> SubjectRow {
@@ -310,6 +317,7 @@ pub fn subject_row(bytes: &[u8]) -> SubjectRow {
         created: row.int(),
         channel: row.text(),
         user: row.text(),
+        active_on: row.u32(),
     })
 }
 

@@ -197,8 +197,7 @@ Examples:
 pub(super) const SUBJECT_HOLD: &str = "\
 Examples:
   vault-cli --vault v subject hold sub_00000000000000000000000000
-  vault-cli --vault v subject hold sub_00000000000000000000000000 --ground legal_obligation \
-    --collections orders --review-at 2035-12-31 --reason-file matter.txt
+  vault-cli subject hold sub_00000000000000000000000000 --ground legal_claims --review-at 2035-12-31
   vault-cli --vault v subject hold sub_00000000000000000000000000 --release --dry-run";
 
 pub(super) const SUBJECT_HOLDS: &str = "\

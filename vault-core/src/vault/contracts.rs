@@ -8,7 +8,6 @@ use super::{Call, Vault};
 use crate::commit::{Txn, View};
 use crate::contract::{self, ContractEvent};
 use crate::id::SubjectId;
-use crate::person::Person;
 use crate::policy::{Anchor, Capability, Policy, Purpose};
 use crate::refusal::Refusal;
 
@@ -23,20 +22,7 @@ pub struct ContractView {
     pub history: Vec<ContractEvent>,
 }
 
-fn admit(
-    view: &dyn View,
-    policy: &Policy,
-    context: &Context,
-    noted: &mut Noted,
-    subject: SubjectId,
-) -> Result<Person, Refusal> {
-    noted.met = Some(subject);
-    let capability = Capability::SubjectsCreate;
-    context.principal.require(policy, capability)?;
-    let person = context.person(view, subject)?;
-    noted.person(&person, view.now());
-    Ok(person)
-}
+const CAPABILITY: Capability = Capability::SubjectsCreate;
 
 /// A purpose that the role serves and that a contract's end bears on.
 fn contractual<'p>(
@@ -71,7 +57,7 @@ pub(super) fn put(
     subject: SubjectId,
     (purpose, ended_at): (&str, Option<Timestamp>),
 ) -> Result<ContractEvent, Refusal> {
-    let mut person = admit(txn, policy, context, noted, subject)?;
+    let mut person = context.admit(txn, policy, noted, subject, CAPABILITY)?;
     let purpose = contractual(policy, context, purpose)?;
     if ended_at.is_none() && contract::ended(txn, &person, purpose.id)?.is_none() {
         return Err(Refusal::NotFound("contract's end"));
@@ -92,7 +78,7 @@ pub(super) fn list(
     noted: &mut Noted,
     subject: SubjectId,
 ) -> Result<Vec<ContractView>, Refusal> {
-    let person = admit(view, policy, context, noted, subject)?;
+    let person = context.admit(view, policy, noted, subject, CAPABILITY)?;
     let mut views = Vec::new();
     for purpose in policy.purposes() {
         let history = contract::history(view, &person, purpose.id)?;
