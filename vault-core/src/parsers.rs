@@ -31,7 +31,7 @@ use crate::record::MetaRow;
 use crate::refusal::Refusal;
 use crate::row;
 use crate::session::{Bearer, SessionRow};
-use crate::standing::{HoldEvent, ObjectionEvent, RestrictionEvent};
+use crate::standing::{AgeEvent, HoldEvent, ObjectionEvent, RestrictionEvent};
 use crate::store::{MemoryStore, Store};
 use crate::vault::{self, PolicyRow, RotationRow, Tie, TokenRow};
 
@@ -40,7 +40,7 @@ use crate::vault::{self, PolicyRow, RotationRow, Tie, TokenRow};
 pub type Form = (&'static str, fn(&[u8]) -> Option<Vec<u8>>);
 
 /// Every form that lies in an envelope or as a row.
-pub const FORMS: [Form; 26] = [
+pub const FORMS: [Form; 27] = [
     ("AnswerRow", again::<AnswerRow>),
     ("BackupRow", again::<BackupRow>),
     ("Backups", again::<SummaryRow>),
@@ -85,6 +85,7 @@ pub const FORMS: [Form; 26] = [
     ("node of the people map", |bytes| {
         Some(shred::reread::<PERSON_BYTES>(bytes)?.to_vec())
     }),
+    ("AgeEvent", again_json::<AgeEvent>),
 ];
 
 fn again<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<Vec<u8>> {

@@ -67,7 +67,11 @@ pub(super) fn demands() -> Vec<Vector> {
     let told = notice(NoticeAbout::Processing, 251, Some("web"));
     vec![
         ("AgeEvent", "a child's", age("2029-01-15", None)),
-        ("AgeEvent", "with a guardian", age("2029-01-15", Some("answered"))),
+        (
+            "AgeEvent",
+            "with a guardian",
+            age("2029-01-15", Some("answered")),
+        ),
         ("ContractEvent", "ended", contract(Some(at()))),
         ("ContractEvent", "runs again", contract(None)),
         (shown, "of processing", told),
