@@ -173,7 +173,7 @@ fn backups(write: Write<'_>) -> std::io::Result<()> {
     write("key_part", "recipient", recipient.as_bytes())
 }
 
-const PACKAGE: &str = r#"{
+const PACKAGE: &str = r##"{
   "format": "personal-data-package", "version": 1, "right": "access", "complete": true,
   "person": {"subject": "sub_0", "identities": [{"channel": "web", "user": "somebody@example.test"}]},
   "purposes": [{"name": "support", "basis": "contract"}],
@@ -197,7 +197,7 @@ const PACKAGE: &str = r#"{
   "accesses": [{"entry": 1, "fields": []}],
   "end": {"records": 2}
 }
-"#;
+"##;
 
 /// Files that somebody brings.
 fn imports(write: Write<'_>) -> std::io::Result<()> {

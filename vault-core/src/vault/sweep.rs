@@ -4,30 +4,26 @@
 //! Each pass is bounded and leaves its place in the running state, so that it goes on after a
 //! restart.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+mod people;
+
+use std::collections::BTreeMap;
 
 use super::Vault;
 use super::admin::rows;
 use super::retention::{self, Ending};
 use super::rotation::renews_marks;
-use crate::answer;
 use crate::clock::hour_of;
-use crate::commit::{Snapshot, Txn, View};
-use crate::id::SubjectId;
-use crate::keys::keyset::{Compartment, Keyset};
+use crate::commit::{Snapshot, View};
+use crate::keys::keyset::Keyset;
 use crate::keys::shred::ShredError;
-use crate::limits::{
-    BLOB_CHUNKS_REMOVED_MAX, FINAL_WITHIN_HOURS, REKEY_AFTER_HOURS, SWEEP_COMMITS_MAX,
-    SWEEP_LEAVES_MAX, SWEEP_PEOPLE_MAX, SWEEP_ROWS_MAX,
-};
+use crate::limits::{SWEEP_COMMITS_MAX, SWEEP_LEAVES_MAX, SWEEP_ROWS_MAX};
 use crate::person::{self, DAMAGED, ORPHANS, Person};
 use crate::policy::Policy;
 use crate::record;
 use crate::refusal::Refusal;
-use crate::rotation::{MARK, Mark, Step};
 use crate::standing::Standing;
-use crate::store::{Direction, KeyRange, Table, WriteTx};
+use crate::store::{Table, WriteTx};
+use people::{dirty, over};
 
 /// How long the index may name the leaves that a removal touched before it is built anew.
 const INDEX_STALE_MILLISECONDS: i64 = 20 * 3600 * 1000;
@@ -182,104 +178,6 @@ impl Vault {
         Ok(())
     }
 
-    fn sweep_people(&self, which: Sweep) -> Result<bool, Refusal> {
-        let pass = self.wanting(which)?;
-        let (mut left, asked) = (false, pass.asked);
-        for people in pass.wanting.chunks(SWEEP_PEOPLE_MAX) {
-            let (people, policy) = (people.to_vec(), pass.policy.clone());
-            left |= self.engine.submit(move |txn| {
-                let mut left = false;
-                for (subject, asked) in &people {
-                    match sweep_person(txn, &policy, *subject, which, *asked) {
-                        Ok(more) => left |= more,
-                        // Erased since the snapshot: nothing is left to sweep.
-                        Err(Refusal::Erased { .. }) => {}
-                        Err(refusal) => return Err(refusal),
-                    }
-                }
-                Ok(left)
-            })?;
-        }
-        for subject in pass.cut_off {
-            match self.rotate_person_on(subject, Step::More) {
-                Ok(()) | Err(Refusal::Erased { .. }) => {}
-                Err(refusal) => return Err(refusal),
-            }
-        }
-        // Of whom there is more, they are met again before the round goes on.
-        let next = if left { pass.from } else { pass.next };
-        if next == [0; 16] && !left {
-            self.rounds.end(self.engine.running());
-        }
-        let begins = pass.begins && asked;
-        if next != pass.from || begins {
-            self.engine.submit(move |txn| {
-                let now = txn.now().as_millisecond();
-                let state = txn.state_mut();
-                state.sweep_from = next;
-                if begins {
-                    state.purposes_at = now;
-                }
-                state.purposes_asked = asked && next != [0; 16];
-                Ok(())
-            })?;
-        }
-        Ok(left || next != [0; 16])
-    }
-
-    /// The next people of whom something is to be swept. The snapshot ends here: pages that a commit
-    /// frees are not used again while a reader might still see them, and a pass is many commits.
-    fn wanting(&self, which: Sweep) -> Result<Pass, Refusal> {
-        let snapshot = self.snapshot()?;
-        let policy = self.policy_of(&snapshot)?;
-        let state = snapshot.state();
-        let from = state.sweep_from;
-        let begins = from == [0; 16];
-        let waited = snapshot.now().as_millisecond() - state.purposes_at;
-        let asked = which == Sweep::All
-            || state.purposes_asked
-            || (begins && waited >= PURPOSES_MILLISECONDS);
-        let (people, next) = snapshot.walk_people(from, SWEEP_LEAVES_MAX)?;
-        let (mut wanting, mut cut_off) = (Vec::new(), Vec::new());
-        for (subject, entry) in people {
-            let keyset = Keyset::load(snapshot.vault(), snapshot.tx(), &entry)?;
-            let person = Person {
-                subject,
-                entry,
-                keyset,
-            };
-            let asks = asked && !self.memory.honey.has(subject);
-            let mut ending = Ending::default();
-            if asks {
-                ending = retention::ending(&snapshot, &policy, &person, usize::MAX)?;
-            }
-            let standing = Standing::of(&snapshot, &person)?;
-            if ending.any()
-                || !dirty(&snapshot, &person, which)?.is_empty()
-                || !record::ended(&snapshot, &person, &standing, 1)?.is_empty()
-                || !over(&policy, &person, &standing, hour_of(snapshot.now())).is_empty()
-            {
-                wanting.push((subject, asks));
-                if ending.overdue || overdue(&snapshot, &policy, &person, &standing)? {
-                    self.rounds.found_overdue();
-                }
-            }
-            // Those of everybody's rotation are ended by that.
-            if Mark::find(&snapshot, &person)?.is_some_and(|mark| mark.rotation == 0) {
-                cut_off.push(subject);
-            }
-        }
-        Ok(Pass {
-            policy,
-            begins,
-            asked,
-            from,
-            next: next.unwrap_or_default(),
-            wanting,
-            cut_off,
-        })
-    }
-
     /// Deletes rows whose person is gone: ciphertext without a key. Whether any may be left.
     fn sweep_orphans(&self) -> Result<bool, Refusal> {
         let snapshot = self.snapshot()?;
@@ -381,22 +279,6 @@ fn index_due(snapshot: &Snapshot, which: Sweep) -> bool {
     stale || (state.rebuild_from.is_some() && !renews)
 }
 
-/// What one pass over people has before it.
-struct Pass {
-    policy: Arc<Policy>,
-    /// Whether a round begins with it.
-    begins: bool,
-    /// Whether purposes are asked what they still need.
-    asked: bool,
-    from: [u8; 16],
-    /// Where the next begins; zeros at the end of the round.
-    next: [u8; 16],
-    /// Each with whether their purposes are asked: nobody has those of people who do not exist.
-    wanting: Vec<(SubjectId, bool)>,
-    /// Whose new keys were begun and not ended.
-    cut_off: Vec<SubjectId>,
-}
-
 fn named(policy: &Policy, purposes: &BTreeMap<u16, (u64, u64)>) -> Vec<PurposeDue> {
     let named = purposes.iter().filter_map(|(id, (values, people))| {
         Some(PurposeDue {
@@ -406,124 +288,4 @@ fn named(policy: &Policy, purposes: &BTreeMap<u16, (u64, u64)>) -> Vec<PurposeDu
         })
     });
     named.collect()
-}
-
-/// Compartments whose every record has ended: their key can go, unless the collection is kept.
-fn over(policy: &Arc<Policy>, person: &Person, standing: &Standing, now: u32) -> Vec<Compartment> {
-    let keys = person.keyset.keys.iter().map(|dek| dek.compartment);
-    let ended = keys.filter(|compartment| {
-        if compartment.number == Compartment::ANSWERS {
-            return answer::period_over(compartment.period, now);
-        }
-        let collection = compartment
-            .number
-            .checked_sub(16)
-            .and_then(|id| policy.collection_by_id(id));
-        let Some(collection) = collection.filter(|one| !standing.keeps(one.id)) else {
-            return false;
-        };
-        match (record::period_hours(collection), &collection.retention) {
-            (Some(period), Some(retention)) => {
-                compartment.period + period + retention.hours() <= now
-            }
-            _ => false,
-        }
-    });
-    ended.collect()
-}
-
-/// Whether something of this person has waited longer than was promised: an old value for its new
-/// key, or a period that is over for the end of its key.
-fn overdue(
-    view: &dyn View,
-    policy: &Arc<Policy>,
-    person: &Person,
-    standing: &Standing,
-) -> Result<bool, Refusal> {
-    let promised = u32::try_from(FINAL_WITHIN_HOURS).expect("a day");
-    let by = hour_of(view.now()).saturating_sub(promised);
-    if !over(policy, person, standing, by).is_empty() {
-        return Ok(true);
-    }
-    let range = KeyRange::prefix(person.entry.handle.as_bytes());
-    let rows = view
-        .tx()
-        .range(Table::Dirty, &range, Direction::Ascending, SWEEP_ROWS_MAX)?;
-    for (_, since) in rows.into_iter().filter(|(key, _)| !key.ends_with(&MARK)) {
-        let since = u32::from_be_bytes(since.try_into().map_err(|_| DAMAGED)?);
-        if since < by {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Compartments that are to get a new key now.
-fn dirty(view: &dyn View, person: &Person, which: Sweep) -> Result<Vec<Compartment>, Refusal> {
-    let range = KeyRange::prefix(person.entry.handle.as_bytes());
-    let rows = view
-        .tx()
-        .range(Table::Dirty, &range, Direction::Ascending, SWEEP_ROWS_MAX)?;
-    let now = hour_of(view.now());
-    let mut due = Vec::new();
-    for (key, since) in rows.into_iter().filter(|(key, _)| !key.ends_with(&MARK)) {
-        let part = key.get(16..22).ok_or(DAMAGED)?;
-        let since = u32::from_be_bytes(since.try_into().map_err(|_| DAMAGED)?);
-        if which == Sweep::All || since.saturating_add(REKEY_AFTER_HOURS) <= now {
-            due.push(Compartment {
-                number: u16::from_be_bytes(part[..2].try_into().map_err(|_| DAMAGED)?),
-                period: u32::from_be_bytes(part[2..].try_into().map_err(|_| DAMAGED)?),
-            });
-        }
-    }
-    Ok(due)
-}
-
-fn sweep_person(
-    txn: &mut Txn<'_>,
-    policy: &Arc<Policy>,
-    subject: SubjectId,
-    which: Sweep,
-    asked: bool,
-) -> Result<bool, Refusal> {
-    let mut person = Person::find(txn, subject)?;
-    let mut budget = BLOB_CHUNKS_REMOVED_MAX;
-    let mut more = false;
-    if asked {
-        let ending = retention::ending(txn, policy, &person, SWEEP_ROWS_MAX)?;
-        more = ending.more;
-        if ending.any() && retention::end(txn, policy, &mut person, ending, &mut budget)? {
-            return Ok(false);
-        }
-    }
-    let standing = Standing::of(txn, &person)?;
-    let records = record::ended(txn, &person, &standing, SWEEP_ROWS_MAX)?;
-    for (collection, id) in &records {
-        record::remove_rows(txn, &person, *collection, *id, &mut budget)?;
-    }
-    // What has ended must not be found by its look-up values either.
-    let touched: BTreeSet<u16> = records.iter().map(|(collection, _)| *collection).collect();
-    for id in touched {
-        record::release(txn, &mut person, id, policy.collection_by_id(id))?;
-    }
-    // Rows that are left for the next pass are opened then, to find the blobs in them.
-    let ended = match records.len() < SWEEP_ROWS_MAX {
-        true => over(policy, &person, &standing, hour_of(txn.now())),
-        false => Vec::new(),
-    };
-    if !ended.is_empty() {
-        answer::remove_of(txn, &person, &ended)?;
-        person
-            .keyset
-            .keys
-            .retain(|dek| !ended.contains(&dek.compartment));
-        person.replace_kek(txn);
-        person.store(txn)?;
-    }
-    let dirty = dirty(txn, &person, which)?;
-    record::rekey(txn, &mut person, &dirty)?;
-    for compartment in dirty {
-        txn.delete(Table::Dirty, &person.dirty_key(compartment))?;
-    }
-    Ok(more)
 }

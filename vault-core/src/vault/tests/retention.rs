@@ -521,3 +521,35 @@ fn an_end_that_is_later_than_promised_is_counted_and_one_in_time_is_not() {
     scene.sweep();
     assert_eq!(vault.figures().sweep_overdue_people, 0);
 }
+
+/// One person with a row that does not open holds nobody else up, and is told of.
+#[test]
+fn a_damaged_row_holds_up_nobody_else_and_counts_as_late() {
+    use crate::store::{Direction, KeyRange, Table, WriteTx as _};
+
+    for table in [Table::Keysets, Table::RecordMeta] {
+        let scene = Scene::new();
+        let vault = &scene.bench.vault;
+        let people = ["ann", "bob", "eve"].map(|user| scene.person(user));
+        for person in people {
+            scene.write(person, json!({"name": "Ann Example"}));
+        }
+        let snapshot = vault.snapshot().unwrap();
+        let handle = Person::find(&snapshot, people[1]).unwrap().entry.handle;
+        let range = KeyRange::prefix(handle.as_bytes());
+        let rows = snapshot.tx().range(table, &range, Direction::Ascending, 1);
+        let (key, mut row) = rows.unwrap().remove(0);
+        drop(snapshot);
+        *row.last_mut().unwrap() ^= 1;
+        vault
+            .engine
+            .submit(move |txn| Ok(txn.put(table, &key, &row)?))
+            .unwrap();
+        scene.later(32);
+        scene.sweep();
+        for person in [people[0], people[2]] {
+            assert_eq!(scene.holds(person), [""; 0], "{table:?}");
+        }
+        assert_eq!(vault.figures().sweep_overdue_people, 1, "{table:?}");
+    }
+}
