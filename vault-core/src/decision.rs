@@ -11,6 +11,7 @@ use crate::policy::{
     Collection, Field, LawfulBasis, Policy, Purpose, RIGHTS_ID, RestrictedUse, Role, View as Sight,
 };
 use crate::refusal::Refusal;
+use crate::retention::{Term, Times};
 use crate::standing::{ObjectionState, Standing};
 
 /// Leave to read some fields of one collection, for one purpose.
@@ -19,12 +20,23 @@ pub(crate) struct ReadGrant {
     pub(crate) purpose: u16,
     sights: BTreeMap<u16, Sight>,
     withheld: Vec<(u16, &'static str)>,
+    term: Option<Term>,
 }
 
 impl ReadGrant {
     /// How this field may be seen.
     pub(crate) fn sight(&self, field: u16) -> Sight {
         self.sights.get(&field).copied().unwrap_or(Sight::None)
+    }
+
+    /// The same leave, for as long as the purpose needs a value.
+    pub(crate) fn within(self, term: Option<Term>) -> Self {
+        Self { term, ..self }
+    }
+
+    /// Whether the purpose needs what came at these times no more.
+    pub(crate) fn is_over(&self, times: Times) -> bool {
+        self.term.as_ref().is_some_and(|term| term.over(times))
     }
 
     /// Whether a record with these purposes of its own, none for all of the policy's, may be seen.
@@ -48,6 +60,11 @@ impl ReadGrant {
 pub(crate) struct ContentGrant(ReadGrant);
 
 impl ContentGrant {
+    /// The same leave, for as long as the purpose needs the content.
+    pub(crate) fn within(self, term: Option<Term>) -> Self {
+        Self(self.0.within(term))
+    }
+
     /// As leave to read the field.
     pub(crate) fn read(&self) -> &ReadGrant {
         &self.0
@@ -173,6 +190,7 @@ pub(crate) fn read(
         purpose: purpose.id,
         sights: BTreeMap::new(),
         withheld: Vec::new(),
+        term: None,
     };
     let mut first = None;
     for field in named.unwrap_or(&all) {
@@ -294,6 +312,18 @@ pub(crate) fn write(
     Ok(WriteGrant(()))
 }
 
+/// Whether a purpose still takes new values: what it would need for no time is not to be collected.
+///
+/// Source: GDPR Art. 5(1)(c) and (e).
+pub(crate) fn takes_more(purpose: &Purpose, term: Option<&Term>) -> Result<(), Refusal> {
+    match term.is_some_and(Term::closed) {
+        true => Err(Refusal::NoLawfulBasis {
+            purpose: purpose.name.clone(),
+        }),
+        false => Ok(()),
+    }
+}
+
 /// Leave to store what was invented of a person who does not exist: the vault's own, for nobody's purpose.
 pub(crate) fn plant() -> WriteGrant {
     WriteGrant(())
@@ -327,6 +357,7 @@ pub(crate) fn export(collection: &Collection, role: &Role) -> ReadGrant {
         purpose: RIGHTS_ID,
         sights: BTreeMap::new(),
         withheld: Vec::new(),
+        term: None,
     };
     for field in &collection.fields {
         match role.view(collection.id, field.id) {
@@ -370,5 +401,6 @@ pub(crate) fn ask(
         purpose: purpose.id,
         sights: BTreeMap::from([(field.id, Sight::Full)]),
         withheld: Vec::new(),
+        term: None,
     })
 }

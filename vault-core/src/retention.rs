@@ -5,6 +5,8 @@
 //!
 //! Source: GDPR Art. 5(1)(e), 17(1)(a) to (c).
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -87,6 +89,55 @@ pub(crate) fn need(purpose: &Purpose, facts: &Facts, times: Times) -> Need {
         }),
     };
     from.map_or(Need::Open, |from| Need::Until(rule.period.add_to(from)))
+}
+
+/// Until when values may be used for a purpose that has its basis: what one purpose needs no more is not
+/// its to use, even where another keeps it.
+///
+/// Source: GDPR Art. 5(1)(b) and (e).
+#[derive(Clone, Debug)]
+pub(crate) struct Term {
+    purpose: Purpose,
+    facts: Facts,
+    now: Timestamp,
+}
+
+impl Term {
+    /// Of a purpose that has its basis at `now`.
+    pub(crate) fn of(
+        purpose: &Purpose,
+        last_activity: Timestamp,
+        contract_end: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Self {
+        let given = (ConsentState::Given, now);
+        Self {
+            // Of the purpose what a rule is made of.
+            purpose: Purpose {
+                titles: BTreeMap::new(),
+                recipients: Vec::new(),
+                ..purpose.clone()
+            },
+            facts: Facts {
+                consent: (purpose.basis == LawfulBasis::Consent).then_some(given),
+                objection: None,
+                last_activity,
+                contract_end,
+            },
+            now,
+        }
+    }
+
+    /// Whether what came at these times is not to be used any more.
+    pub(crate) fn over(&self, times: Times) -> bool {
+        need(&self.purpose, &self.facts, times).over(self.now)
+    }
+
+    /// Whether what comes now would be over at once.
+    pub(crate) fn closed(&self) -> bool {
+        let (begun, collected) = (self.now, self.now);
+        self.over(Times { begun, collected })
+    }
 }
 
 #[cfg(test)]

@@ -172,6 +172,9 @@ impl Known {
                 continue;
             };
             let row = &self.row;
+            if grant.is_over(row.times(field.id)) {
+                continue;
+            }
             let bytes = row.unseal(view, person, collection.id, self.id, field.id, envelope)?;
             let bytes = match field.kind {
                 // What is told of a blob is no part of its content.

@@ -19,6 +19,7 @@ use crate::keys::keyset::Compartment;
 use crate::person::{DAMAGED, Person, instant};
 use crate::policy::{Collection, CollectionKind, View as Sight};
 use crate::refusal::Refusal;
+use crate::retention::Times;
 use crate::row;
 use crate::schema::FieldType;
 use crate::store::{Table, WriteTx};
@@ -197,6 +198,11 @@ impl Stored {
         self.envelopes.contains_key(&field)
     }
 
+    /// Whether the grant's purpose needs a field's value no more.
+    pub(crate) fn is_over(&self, grant: &ReadGrant, field: u16) -> bool {
+        grant.is_over(self.row.times(field))
+    }
+
     /// Whether the record's own purposes allow this one.
     pub(crate) fn serves(&self, grant: &ReadGrant) -> bool {
         grant.reaches(&self.row.meta.purposes)
@@ -213,7 +219,7 @@ impl Stored {
         let mut seen = BTreeMap::new();
         for field in &collection.fields {
             let sight = grant.sight(field.id);
-            if sight == Sight::None || !self.envelopes.contains_key(&field.id) {
+            if sight == Sight::None || !self.holds(field.id) || self.is_over(grant, field.id) {
                 continue;
             }
             let value = match field.kind {
@@ -277,15 +283,6 @@ impl Stored {
     /// The fields that have a value.
     pub(crate) fn fields(&self) -> impl Iterator<Item = u16> + '_ {
         self.envelopes.keys().copied()
-    }
-
-    /// When a field's value was collected, to the hour.
-    pub(crate) fn collected_at(&self, field: u16) -> Timestamp {
-        let later = self.row.collected.iter().find(|(id, _)| *id == field);
-        // Of the hour its end: what runs from there ends no earlier than was promised.
-        later.map_or(instant(self.row.created_at), |(_, hour)| {
-            instant_of_hour(hour.saturating_add(1))
-        })
     }
 
     /// Seals a value at the present revision, under the key with this number.
@@ -472,6 +469,15 @@ impl MetaRow {
         self.values.get_or_insert((self.revision, self.schema));
         self.revision = revision;
         self.schema = schema;
+    }
+
+    /// When a field's value came, to the hour.
+    pub(crate) fn times(&self, field: u16) -> Times {
+        let begun = instant(self.created_at);
+        let later = self.collected.iter().find(|(id, _)| *id == field);
+        // Of the hour its end: what runs from there ends no earlier than was promised.
+        let collected = later.map_or(begun, |(_, hour)| instant_of_hour(hour.saturating_add(1)));
+        Times { begun, collected }
     }
 
     pub(crate) fn written_at(&self, field: u16) -> (Revision, u32) {

@@ -46,8 +46,9 @@ pub(super) fn ask(
         purpose,
         standing,
         ended,
+        term,
     } = context.ground(view, policy, role, &person, &collection)?;
-    let grant = decision::ask(&collection, role, purpose, field, name, &standing)?;
+    let grant = decision::ask(&collection, role, purpose, field, name, &standing)?.within(term);
     let test = Test::parse(test).map_err(|complaint| {
         let pointer = format!("/test{}", complaint.pointer);
         Refusal::Invalid(vec![input::error(

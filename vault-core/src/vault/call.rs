@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use super::token::{self, Call, Principal};
-use super::{AuditDurability, Vault, admin};
+use super::{AuditDurability, Vault, admin, retention};
 use crate::audit::{Entry, subject_tag};
 use crate::clock::hour_of;
 use crate::commit::{IndexHit, Snapshot, Txn, View};
@@ -22,6 +22,7 @@ use crate::policy::{
 };
 use crate::record::Ended;
 use crate::refusal::Refusal;
+use crate::retention::Term;
 use crate::session;
 use crate::standing::{self, PendingErasure, Standing};
 
@@ -45,6 +46,8 @@ pub(super) struct Ground<'p> {
     pub(super) standing: Standing,
     /// Whether records that have ended are there all the same: where nothing ends, they are.
     pub(super) ended: Ended,
+    /// Until when the purpose needs a value.
+    pub(super) term: Option<Term>,
 }
 
 /// See [`Ground::ended`].
@@ -220,6 +223,7 @@ impl Context {
         Ok(Ground {
             purpose,
             ended: ended(&standing, collection),
+            term: retention::term(view, person, purpose, standing.keeps(collection.id))?,
             standing,
         })
     }
@@ -254,6 +258,7 @@ impl Context {
                     purpose: policy::rights(),
                     standing: Standing::default(),
                     ended: ended(&standing, collection),
+                    term: None,
                 })
             }
             false => self.ground(view, policy, role, person, collection),

@@ -72,9 +72,11 @@ impl Reader {
             purpose,
             standing,
             ended,
+            term,
         } = context.ground(view, policy, role, &person, &collection)?;
         let named = input::named(&collection, options.fields.as_deref())?;
-        let grant = decision::read(&collection, role, purpose, named.as_deref(), &standing)?;
+        let named = named.as_deref();
+        let grant = decision::read(&collection, role, purpose, named, &standing)?.within(term);
         noted.fields = grant.fields().map(|field| (collection.id, field)).collect();
         let withheld = grant.withheld().iter().filter_map(|(field, code)| {
             let field = collection.field_by_id(*field)?.name.clone();

@@ -22,7 +22,7 @@ use crate::person::{self, Person, keep_destroyed};
 use crate::policy::{Anchor, Collection, LawfulBasis, Policy, Purpose};
 use crate::record::{self, Ended, Stored};
 use crate::refusal::Refusal;
-use crate::retention::{Facts, Need, Times, need};
+use crate::retention::{Facts, Need, Term, Times, need};
 use crate::standing::{self, Standing};
 use crate::store::{Direction, KeyRange, Table};
 
@@ -120,9 +120,7 @@ impl<'a> Life<'a> {
         let Some(field) = collection.field_by_id(field) else {
             return Ok(None);
         };
-        let (policy, collected) = (self.policy, stored.collected_at(field.id));
-        let begun = person::instant(stored.row.created_at);
-        let times = Times { begun, collected };
+        let (policy, times) = (self.policy, stored.row.times(field.id));
         let own = &stored.row.meta.purposes;
         let mut longest = None;
         for id in &field.purposes {
@@ -138,7 +136,7 @@ impl<'a> Life<'a> {
         // None of the record's own purposes is one of the field's: nobody may use it.
         Ok(longest.or_else(|| {
             let first = field.purposes.first().copied().unwrap_or_default();
-            Some((Need::Until(collected), first))
+            Some((Need::Until(times.collected), first))
         }))
     }
 
@@ -162,6 +160,28 @@ impl<'a> Life<'a> {
         let tx = self.view.tx();
         Ok(!tx.keys(table, &range, Direction::Ascending, 1)?.is_empty())
     }
+}
+
+/// Until when a person's values may be used for a purpose that has its basis; `None` for as long as that has.
+/// What is kept whatever its age (`kept`) has no term: whoever may use it at all may use all of it.
+pub(super) fn term(
+    view: &dyn View,
+    person: &Person,
+    purpose: &Purpose,
+    kept: bool,
+) -> Result<Option<Term>, Refusal> {
+    if kept {
+        return Ok(None);
+    }
+    let now = view.now();
+    let (last_activity, contract_end) = match purpose.retention.anchor {
+        Anchor::Withdrawal => return Ok(None),
+        Anchor::LastActivity => (person.row(view)?.last_activity(), None),
+        Anchor::ContractEnd => (now, contract::ended(view, person, purpose.id)?),
+        Anchor::Collected | Anchor::FixedDate => (now, None),
+    };
+    let term = Term::of(purpose, last_activity, contract_end, now);
+    Ok(Some(term))
 }
 
 /// What has ended of a person now, of at most `limit` records.

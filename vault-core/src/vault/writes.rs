@@ -84,6 +84,7 @@ fn writer<'p>(
         purpose,
         standing,
         ended,
+        term,
     } = context.ground_to_change(txn, policy, role, &person, collection)?;
     let body = input::body(policy, collection, body, base);
     let (set, removed) = (&body.set, &body.removed);
@@ -92,6 +93,7 @@ fn writer<'p>(
         decision::unheld(collection, &standing, NOT_REMOVED)?;
     }
     if !set.is_empty() {
+        decision::takes_more(purpose, term.as_ref())?;
         context.gate(txn, policy, &person)?;
     }
     let fields = body.set.iter().chain(&body.removed);

@@ -55,8 +55,9 @@ fn find(
         purpose,
         standing,
         ended,
+        term,
     } = context.ground(snapshot, policy, role, &person, collection)?;
-    let grant = decision::content(collection, role, purpose, field, &standing)?;
+    let grant = decision::content(collection, role, purpose, field, &standing)?.within(term);
     noted.fields.push((collection.id, field.id));
     let stored = Stored::load(snapshot, &person, collection, place.record(), ended)?;
     let missing = match place.record {
@@ -68,6 +69,9 @@ fn find(
         return Err(Refusal::PurposeDenied(
             "the record's own purposes exclude this one".into(),
         ));
+    }
+    if stored.is_over(grant.read(), field.id) {
+        return Err(Refusal::NotFound("blob"));
     }
     let blob = stored.content(snapshot, &person, collection.id, field.id, &grant)?;
     Ok(Found {

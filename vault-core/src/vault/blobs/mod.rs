@@ -125,6 +125,7 @@ impl Vault {
                 purpose,
                 standing,
                 ended,
+                term: _,
             } = context.ground_to_change(txn, policy, role, &person, collection)?;
             decision::unheld(collection, &standing, NOT_REMOVED)?;
             let grant = decision::write(collection, role, purpose, &[], &[field], &standing)?;

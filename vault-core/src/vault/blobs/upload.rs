@@ -79,8 +79,10 @@ impl Admission {
             purpose,
             standing,
             ended,
+            term,
         } = context.ground_to_change(view, policy, role, &person, collection)?;
         let grant = decision::write(collection, role, purpose, &[field], &[], &standing)?;
+        decision::takes_more(purpose, term.as_ref())?;
         context.gate(view, policy, &person)?;
         noted.fields.push((collection.id, field.id));
         let stored = Stored::load(view, &person, collection, self.place.record(), ended)?;

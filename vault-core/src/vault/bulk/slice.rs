@@ -1,7 +1,7 @@
 //! Lines of many people, gathered over one snapshot.
 
 use super::super::call::{Context, Noted};
-use super::super::input;
+use super::super::{input, retention};
 use super::line::Lines;
 use super::{Admitted, People, Place, QueryInput, QueryPart, admit, wanted};
 use crate::commit::{Snapshot, View};
@@ -181,6 +181,9 @@ impl<'a> Reader<'a> {
             slice.skipped += 1;
             return Ok(None);
         };
+        let kept = standing.keeps(collection.id);
+        let term = retention::term(snapshot, &person, admitted.purpose, kept)?;
+        let grant = grant.within(term);
         let lines = Lines::new(self.policy, collection, self.part, subject);
         slice.begin(subject, here);
         loop {

@@ -55,6 +55,7 @@ mark = { type = "number", purposes = ["quality"] }
 purposes = ["support", "newsletter", "books", "quality"]
 read = { "*" = "full" }
 write = ["*"]
+ask = ["profile.email.equals"]
 may = ["subjects.create", "subjects.lookup", "subjects.view", "sessions.create", "consents.record", "restrictions.set", "notices.record", "objections.record", "requests.decide", "audit.read", "subjects.export"]
 
 [roles.clerk]
@@ -552,4 +553,54 @@ fn a_damaged_row_holds_up_nobody_else_and_counts_as_late() {
         }
         assert_eq!(vault.figures().sweep_overdue_people, 1, "{table:?}");
     }
+}
+
+/// Purpose limitation does not wait for the sweeper: what one purpose needs no more is not its to see,
+/// though another keeps it, and nothing new is taken down for a purpose that is over.
+#[test]
+fn art_5_1_b_a_purpose_that_is_over_sees_nothing_of_what_another_keeps() {
+    let scene = Scene::new();
+    let vault = &scene.bench.vault;
+    let ann = scene.person("ann");
+    scene.consent(ann, true);
+    scene.write(ann, json!({"email": "ann@example.test", "order": "A-1"}));
+    let of = |purpose: &'static str| {
+        let call = call(&scene.bot, Some(purpose));
+        profile(vault, &call, ann, None).unwrap().0
+    };
+    scene.later(31);
+    let all = json!({"email": "ann@example.test", "order": "A-1"});
+    assert_eq!(of("support"), all);
+    scene.later(1);
+    // Nothing was swept, and reading is no act of hers.
+    assert_eq!(scene.holds(ann).len(), 2);
+    assert_eq!(of("support"), json!({}));
+    assert_eq!(of("newsletter"), json!({"email": "ann@example.test"}));
+    assert_eq!(of("books"), json!({"order": "A-1"}));
+    let asked = vault.ask(
+        &scene.support(),
+        ann,
+        "profile.email",
+        &json!({"equals": "ann@example.test"}),
+    );
+    assert!(matches!(asked, Ok(false)), "{asked:?}");
+    // She is back: what is still there is support's again.
+    scene.person("ann");
+    assert_eq!(of("support"), all);
+    // The contract is over, and ten years more.
+    let books = call(&scene.bot, Some("books"));
+    let ended = "2010-01-01T00:00:00Z".parse().unwrap();
+    vault
+        .put_contract_end(&books, ann, "books", Some(ended))
+        .unwrap();
+    assert_eq!(of("books"), json!({}));
+    let order = object(json!({"order": "A-2"}));
+    let more = vault.patch_single(&books, ann, "profile", order.clone(), None);
+    assert!(
+        matches!(more, Err(Refusal::NoLawfulBasis { .. })),
+        "{more:?}"
+    );
+    vault
+        .patch_single(&scene.support(), ann, "profile", order, None)
+        .unwrap();
 }
