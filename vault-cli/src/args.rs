@@ -511,7 +511,7 @@ impl StatementFormat {
 pub(crate) enum RecordsFormat {
     /// Markdown
     Md,
-    /// A line for each data item of each purpose
+    /// A line for each purpose
     Csv,
     /// That of the HTTP API
     Json,

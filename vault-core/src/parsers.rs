@@ -223,6 +223,7 @@ pub fn erasure_ledger_of(
     let mut bytes = ledger::header(vault).to_vec();
     let mut tip = ledger::Tip::start(vault);
     for entry in entries.ok()? {
+        Replay::default().add(entry.clone())?;
         let time = jiff::Timestamp::from_millisecond(entry.at).ok()?;
         let mut frames = Vec::new();
         let store = MemoryStore::default();

@@ -20,10 +20,10 @@ use vault_core::schema::{MediaType, Test};
 use vault_core::standing::{HoldEvent, RestrictionEvent};
 use vault_core::store::KeyRange;
 use vault_core::vault::{
-    ChangeInput, ConsentInput, ConsentView, HoldInput, HoldReleased, HoldState, HoldStep, KeyFile,
-    LockedVault, MetaView, NoticeAbout, NoticeInput, NoticeShown, ObjectionEvent, ObjectionState,
-    ObjectionView, Passphrase, QueryInput, QueryPart, RestrictionInput, RestrictionStep, Settings,
-    SharedSecret, UnlockSecret, VaultPaths,
+    AgeEvent, AgeInput, ChangeInput, ConsentInput, ConsentView, HoldInput, HoldReleased, HoldState,
+    HoldStep, KeyFile, LockedVault, MetaView, NoticeAbout, NoticeInput, NoticeShown,
+    ObjectionEvent, ObjectionState, ObjectionView, Passphrase, QueryInput, QueryPart,
+    RestrictionInput, RestrictionStep, Settings, SharedSecret, UnlockSecret, VaultPaths,
 };
 
 use vault_tests::canary::Net;
@@ -141,6 +141,31 @@ const KNOWN: &[(&str, Why)] = &[
     ("Access", Words),
     ("AccessPage", Words),
     ("AccessQuery", Words),
+    (
+        "AgeEvent",
+        Instance(|| {
+            printed(&AgeEvent {
+                of_age_on: jiff::civil::date(2029, 1, 15),
+                guardian: Some(NAME.into()),
+                at: event().at,
+            })
+        }),
+    ),
+    (
+        "AgeInput",
+        Instance(|| {
+            printed(&AgeInput {
+                years: 12,
+                country: Some("DE".into()),
+                guardian: Some(EMAIL.into()),
+            })
+        }),
+    ),
+    ("Children", Words),
+    ("ContractView", Words),
+    ("DamagedRow", Ids),
+    ("PurposeDue", Words),
+    ("Retention", Words),
     ("BackupBegin", Paths),
     ("BackupFacts", Ids),
     ("BackupView", Paths),

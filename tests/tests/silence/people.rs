@@ -37,6 +37,12 @@ title.de = "Ihnen unseren Newsletter senden"
 basis = "consent"
 retention = { after = "withdrawal", period = "P0D" }
 
+[purposes.rental]
+title.en = "Renting you things"
+title.de = "Ihnen Dinge vermieten"
+basis = "contract"
+retention = { after = "contract_end", period = "P1Y" }
+
 [purposes.improve]
 title.en = "Making the bot better"
 title.de = "Den Bot verbessern"
@@ -79,7 +85,7 @@ text = { type = "text", purposes = ["support"] }
 voice = { type = "blob", purposes = ["support"], media_types = ["audio/*"] }
 
 [roles.all]
-purposes = ["support", "newsletter"]
+purposes = ["support", "newsletter", "rental"]
 read = { "*" = "full" }
 write = ["*"]
 ask = ["profile.birth.age_at_least", "profile.email.equals", "profile.card.last4"]

@@ -55,7 +55,7 @@ pub(crate) struct Recipe {
 pub(crate) type Made = BTreeMap<&'static str, String>;
 
 /// The order of the good calls: what is needed is made first, and what takes away comes last.
-pub(crate) const FIRST: [&str; 14] = [
+pub(crate) const FIRST: [&str; 15] = [
     "create_subject",
     "patch_single",
     "append_records",
@@ -67,13 +67,14 @@ pub(crate) const FIRST: [&str; 14] = [
     "put_objection",
     "put_restriction",
     "put_hold",
+    "put_contract_end",
     // Leaves a job to look at, and to end.
     "run_retention",
     "list_backups",
     // Before one is made: the two exclude each other.
     "rekey_backup",
 ];
-const LAST: [&str; 19] = [
+const LAST: [&str; 20] = [
     "backup_deleted",
     "delete_blob",
     "delete_record_blob",
@@ -86,6 +87,7 @@ const LAST: [&str; 19] = [
     "end_objection",
     "lift_restriction",
     "release_hold",
+    "resume_contract",
     "add_key_slot",
     "remove_key_slot",
     "erase_subject",
@@ -155,6 +157,11 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
             "ground": "legal_claims", "collections": ["spare"], "reason": people::grounds(),
             "approver": people::NAME, "review_at": "2099-12-31",
         }))),
+        "read_age" | "list_contracts" | "resume_contract" => hands_out(recipe),
+        "put_age" => hands_out(body(json!({
+            "years": 40, "country": "DE", "guardian": people::grounds(),
+        }))),
+        "put_contract_end" => hands_out(body(json!({"ended_at": "2026-06-30T00:00:00Z"}))),
         "put_objection" => hands_out(body(json!({"reason": people::grounds()}))),
         "decide_objection" => hands_out(body(
             json!({"outcome": "upheld", "reason": people::grounds()}),
@@ -250,6 +257,7 @@ pub(crate) fn parameter(route: &Route, name: &str, made: &Made) -> String {
         "f" if many => "voice".into(),
         "f" => "photo".into(),
         "purpose" if route.path.contains("/objections/") => "improve".into(),
+        "purpose" if route.path.contains("/contracts/") => "rental".into(),
         "purpose" => "newsletter".into(),
         "entry" => "0".into(),
         "code" => "invalid".into(),

@@ -274,7 +274,7 @@ pub(super) const NOTICE: &str = "\
 Examples:
   vault-cli --vault /srv/vault notice > privacy.md
   vault-cli --vault /srv/vault notice --lang de --format html > datenschutz.html
-  vault-cli notice --policy policy.toml --check privacy.md   # in CI: exit code 1 once the policy says something else";
+  vault-cli notice --policy policy.toml --check privacy.md";
 
 pub(super) const ROPA: &str = "\
 Examples:

@@ -61,7 +61,8 @@ pub struct Replay {
 }
 
 impl Replay {
-    pub(super) fn add(&mut self, entry: LedgerEntry) -> Option<()> {
+    /// Takes an entry in; `None` if it is of a time or a day that there is not.
+    pub(crate) fn add(&mut self, entry: LedgerEntry) -> Option<()> {
         let at = Timestamp::from_millisecond(entry.at).ok()?;
         self.complete_until = self.complete_until.max(at);
         match entry.event {
