@@ -29,6 +29,8 @@ use people::{dirty, over};
 const INDEX_STALE_MILLISECONDS: i64 = 20 * 3600 * 1000;
 /// Leaves of the people map whose people are copied to a new index in one commit.
 const REBUILD_LEAVES: usize = 16;
+/// Such commits in one pass of a run over everything.
+const INDEX_STEPS_MAX: usize = 64;
 /// How often everybody's purposes are asked what they still need: often enough that an end and the new
 /// key after it stay under [`FINAL_WITHIN_HOURS`].
 const PURPOSES_MILLISECONDS: i64 = 6 * 3600 * 1000;
@@ -161,8 +163,16 @@ impl Vault {
         let (due, renews) = (index_due(&snapshot, which), renews_marks(&snapshot));
         drop(snapshot);
         if due {
+            let mut building = self.rebuild_index_step()?;
+            // Whoever runs all of it does not look at everybody again for each step.
+            for _ in 1..INDEX_STEPS_MAX {
+                if which == Sweep::Due || renews || !building {
+                    break;
+                }
+                building = self.rebuild_index_step()?;
+            }
             // Behind a building of new keys comes the one that the erasures meanwhile wait for.
-            return Ok(self.rebuild_index_step()? || renews || more);
+            return Ok(building || renews || more);
         }
         Ok(more)
     }
