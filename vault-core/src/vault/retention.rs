@@ -17,7 +17,7 @@ use crate::consent;
 use crate::contract;
 use crate::events;
 use crate::id::{CallId, RecordId};
-use crate::limits::{BLOB_CHUNKS_REMOVED_MAX, FINAL_WITHIN_HOURS};
+use crate::limits::FINAL_WITHIN_HOURS;
 use crate::person::{self, Person, keep_destroyed};
 use crate::policy::{Anchor, Collection, LawfulBasis, Policy, Purpose};
 use crate::record::{self, Ended, Stored};
@@ -232,14 +232,22 @@ pub(super) fn ending(
     Ok(ending)
 }
 
-/// Takes away what has ended. Whether the person went.
+/// What is left after [`end`].
+pub(super) enum Left {
+    /// Nothing: the person went.
+    Nobody,
+    /// The person; and whether there is more to take away.
+    More(bool),
+}
+
+/// Takes away what has ended, as far as `budget` reaches in chunks of blobs.
 pub(super) fn end(
     txn: &mut Txn<'_>,
     policy: &Policy,
     person: &mut Person,
     ending: Ending,
     budget: &mut usize,
-) -> Result<bool, Refusal> {
+) -> Result<Left, Refusal> {
     let id = CallId::generate(txn.entropy());
     let principal = Principal::server();
     let context = Context::new(&Call {
@@ -255,8 +263,9 @@ pub(super) fn end(
         noted.receipt = Some((receipt.id, receipt.body_sha256));
         let entry = context.entry(policy, txn.now(), "retention.erase", noted, "ok");
         txn.record(entry);
-        return Ok(true);
+        return Ok(Left::Nobody);
     }
+    let mut more = ending.more;
     let mut gone: BTreeMap<u16, Vec<RecordId>> = BTreeMap::new();
     for (id, record, fields) in ending.records {
         let Some(collection) = policy.collection_by_id(id) else {
@@ -272,7 +281,7 @@ pub(super) fn end(
         }
         if *budget == 0 {
             // The rest is found again by the next pass.
-            *budget = BLOB_CHUNKS_REMOVED_MAX;
+            more = true;
             break;
         }
     }
@@ -284,5 +293,5 @@ pub(super) fn end(
     let entry = context.entry(policy, txn.now(), "retention.expire", noted, "ok");
     txn.record(entry);
     txn.revoke(person.subject);
-    Ok(false)
+    Ok(Left::More(more))
 }

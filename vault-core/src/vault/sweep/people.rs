@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::super::Vault;
-use super::super::retention::{self, Ending};
+use super::super::retention::{self, Ending, Left};
 use super::{PURPOSES_MILLISECONDS, Sweep};
 use crate::answer;
 use crate::clock::hour_of;
@@ -293,9 +293,11 @@ fn sweep_person(
     let mut more = false;
     if asked {
         let ending = retention::ending(txn, policy, &person, SWEEP_ROWS_MAX)?;
-        more = ending.more;
-        if ending.any() && retention::end(txn, policy, &mut person, ending, &mut budget)? {
-            return Ok(false);
+        if ending.any() {
+            match retention::end(txn, policy, &mut person, ending, &mut budget)? {
+                Left::Nobody => return Ok(false),
+                Left::More(left) => more = left,
+            }
         }
     }
     let standing = Standing::of(txn, &person)?;

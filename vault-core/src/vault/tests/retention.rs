@@ -50,6 +50,7 @@ order = { type = "identifier", purposes = ["support", "books"] }
 kind = "many"
 [collections.marks.fields]
 mark = { type = "number", purposes = ["quality"] }
+scan = { type = "blob", purposes = ["quality"], media_types = ["image/*"], bytes_max = 104857600 }
 
 [roles.bot]
 purposes = ["support", "newsletter", "books", "quality"]
@@ -603,4 +604,36 @@ fn art_5_1_b_a_purpose_that_is_over_sees_nothing_of_what_another_keeps() {
     vault
         .patch_single(&scene.support(), ann, "profile", order, None)
         .unwrap();
+}
+
+/// Blobs of more chunks than one commit removes: the round goes on with the same person, and does not come
+/// back to them six hours later.
+#[test]
+fn long_blobs_that_have_ended_go_in_one_round_all_of_them() {
+    let scene = Scene::new();
+    let vault = &scene.bench.vault;
+    let ann = scene.person("ann");
+    let quality = call(&scene.bot, Some("quality"));
+    let marks = [1, 2, 3].map(|mark| object(json!({ "mark": mark })));
+    let records = vault
+        .append(&quality, ann, "marks", marks.to_vec())
+        .unwrap();
+    let long = vec![7; 17 << 20];
+    for record in records {
+        let place = BlobPlace {
+            subject: ann,
+            collection: "marks".into(),
+            record: Some(record),
+            field: "scan".into(),
+        };
+        let media_type = crate::schema::MediaType::parse("image/png").unwrap();
+        let mut upload = vault
+            .begin_upload(&quality, place, media_type, None, None)
+            .unwrap();
+        upload.write(&long).unwrap();
+        upload.finish().unwrap();
+    }
+    scene.later(11);
+    scene.sweep();
+    assert_eq!(scene.holds(ann), [""; 0]);
 }
