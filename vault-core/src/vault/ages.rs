@@ -10,11 +10,12 @@ use super::{Call, Vault};
 use crate::commit::{Txn, View};
 use crate::id::SubjectId;
 use crate::limits::REASON_BYTES_MAX;
-use crate::person::{DAMAGED, Person};
+use crate::person::DAMAGED;
 use crate::policy::{Capability, Policy};
 use crate::refusal::Refusal;
 use crate::standing::{self, AgeEvent};
 
+const CAPABILITY: Capability = Capability::ConsentsRecord;
 /// Nobody was ever older.
 const YEARS_MAX: u8 = 130;
 
@@ -45,21 +46,6 @@ pub struct AgeView {
     pub guardian: bool,
     /// Everything that was told, oldest first.
     pub history: Vec<AgeEvent>,
-}
-
-fn admit(
-    view: &dyn View,
-    policy: &Policy,
-    context: &Context,
-    noted: &mut Noted,
-    subject: SubjectId,
-) -> Result<Person, Refusal> {
-    noted.met = Some(subject);
-    let capability = Capability::ConsentsRecord;
-    context.principal.require(policy, capability)?;
-    let person = context.person(view, subject)?;
-    noted.person(&person, view.now());
-    Ok(person)
 }
 
 fn check(input: &AgeInput) -> Result<(), Refusal> {
@@ -100,7 +86,7 @@ pub(super) fn put(
     subject: SubjectId,
     input: &AgeInput,
 ) -> Result<AgeEvent, Refusal> {
-    let mut person = admit(txn, policy, context, noted, subject)?;
+    let mut person = context.admit(txn, policy, noted, subject, CAPABILITY)?;
     check(input)?;
     let from = policy.children().consent_from(input.country.as_deref());
     let event = AgeEvent {
@@ -120,7 +106,7 @@ pub(super) fn read(
     noted: &mut Noted,
     subject: SubjectId,
 ) -> Result<AgeView, Refusal> {
-    let person = admit(view, policy, context, noted, subject)?;
+    let person = context.admit(view, policy, noted, subject, CAPABILITY)?;
     let history = standing::ages(view, &person)?;
     let last = history.last();
     Ok(AgeView {
