@@ -381,6 +381,7 @@ impl Backend for Directory {
         Ok(json!({
             "people": due.people,
             "people_whole": due.people_whole,
+            "people_damaged": due.people_damaged,
             "records": due.records,
             "purposes": purposes,
             "keys": due.keys,

@@ -7,6 +7,7 @@
 mod people;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Vault;
 use super::admin::rows;
@@ -14,7 +15,8 @@ use super::retention::{self, Ending};
 use super::rotation::renews_marks;
 use crate::clock::hour_of;
 use crate::commit::{Snapshot, View};
-use crate::keys::keyset::Keyset;
+use crate::id::SubjectId;
+use crate::keys::keyset::{Keyset, PersonEntry};
 use crate::keys::shred::ShredError;
 use crate::limits::{SWEEP_COMMITS_MAX, SWEEP_LEAVES_MAX, SWEEP_ROWS_MAX};
 use crate::person::{self, DAMAGED, ORPHANS, Person};
@@ -51,6 +53,8 @@ pub struct SweepDue {
     pub people: u64,
     /// Of those, people who would go with everything: nothing is left of them, and nothing needs them.
     pub people_whole: u64,
+    /// People who are passed by, because a row of theirs does not open.
+    pub people_damaged: u64,
     /// Records that have ended, or have values that no purpose needs any more.
     pub records: u64,
     /// Those values, by the purpose that needed them last.
@@ -76,7 +80,11 @@ impl SweepDue {
     /// Whether anything would be done.
     #[must_use]
     pub fn any(&self) -> bool {
-        *self != Self::default()
+        let nothing = Self {
+            people_damaged: self.people_damaged,
+            ..Self::default()
+        };
+        *self != nothing
     }
 }
 
@@ -96,31 +104,24 @@ impl Vault {
             let snapshot = self.snapshot()?;
             let policy = self.policy_of(&snapshot)?;
             let (people, next) = snapshot.walk_people(tag, SWEEP_LEAVES_MAX)?;
-            for (subject, entry) in people {
-                let keyset = Keyset::load(snapshot.vault(), snapshot.tx(), &entry)?;
-                let person = Person {
-                    subject,
-                    entry,
-                    keyset,
+            for person in people {
+                let (records, keys, ending) = match self.due_of(&snapshot, &policy, person) {
+                    Ok(found) => found,
+                    // As a run does: the others do not wait for whoever has it.
+                    Err(refusal) if refusal.is_damage_of_a_row() => {
+                        due.people_damaged += 1;
+                        continue;
+                    }
+                    Err(refusal) => return Err(refusal),
                 };
-                let standing = Standing::of(&snapshot, &person)?;
-                let records = record::ended(&snapshot, &person, &standing, usize::MAX)?.len();
-                let mut keys = over(&policy, &person, &standing, hour_of(snapshot.now()));
-                keys.extend(dirty(&snapshot, &person, Sweep::All)?);
-                keys.sort_by_key(|key| (key.number, key.period));
-                keys.dedup();
-                let mut ending = Ending::default();
-                if !self.memory.honey.has(person.subject) {
-                    ending = retention::ending(&snapshot, &policy, &person, usize::MAX)?;
-                }
                 for (purpose, values) in &ending.values {
                     let (all, people) = purposes.entry(*purpose).or_default();
                     *all += values;
                     *people += 1;
                 }
-                due.records += records as u64 + ending.records();
-                due.keys += keys.len() as u64;
-                due.people += u64::from(records > 0 || !keys.is_empty() || ending.any());
+                due.records += records + ending.records();
+                due.keys += keys;
+                due.people += u64::from(records > 0 || keys > 0 || ending.any());
                 due.people_whole += u64::from(ending.whole());
             }
             due.purposes = named(&policy, &purposes);
@@ -128,6 +129,32 @@ impl Vault {
             from = next;
         }
         Ok(due)
+    }
+
+    /// Records of a person that have ended, keys that would be destroyed, and what no purpose needs.
+    fn due_of(
+        &self,
+        snapshot: &Snapshot,
+        policy: &Arc<Policy>,
+        (subject, entry): (SubjectId, PersonEntry),
+    ) -> Result<(u64, u64, Ending), Refusal> {
+        let keyset = Keyset::load(snapshot.vault(), snapshot.tx(), &entry)?;
+        let person = Person {
+            subject,
+            entry,
+            keyset,
+        };
+        let standing = Standing::of(snapshot, &person)?;
+        let records = record::ended(snapshot, &person, &standing, usize::MAX)?.len();
+        let mut keys = over(policy, &person, &standing, hour_of(snapshot.now()));
+        keys.extend(dirty(snapshot, &person, Sweep::All)?);
+        keys.sort_by_key(|key| (key.number, key.period));
+        keys.dedup();
+        let mut ending = Ending::default();
+        if !self.memory.honey.has(subject) {
+            ending = retention::ending(snapshot, policy, &person, usize::MAX)?;
+        }
+        Ok((records as u64, keys.len() as u64, ending))
     }
 
     fn believe_clock(&self) -> Result<(), Refusal> {

@@ -254,6 +254,8 @@ pub(crate) struct RetentionDue {
     people: u64,
     /// Of those, people who would go with everything: nothing is left of them, and nothing needs them.
     people_whole: u64,
+    /// People who are passed by, because a row of theirs does not open.
+    people_damaged: u64,
     /// Records that have ended, or have values that no purpose needs any more.
     records: u64,
     /// Those values, by the purpose that needed them last.
@@ -381,6 +383,7 @@ pub(crate) async fn run_retention(State(app): State<App>, incoming: Incoming) ->
             let SweepDue {
                 people,
                 people_whole,
+                people_damaged,
                 records,
                 purposes,
                 keys,
@@ -394,6 +397,7 @@ pub(crate) async fn run_retention(State(app): State<App>, incoming: Incoming) ->
             run.due = Some(RetentionDue {
                 people,
                 people_whole,
+                people_damaged,
                 records,
                 purposes: purposes.collect(),
                 keys,

@@ -548,6 +548,9 @@ fn a_damaged_row_holds_up_nobody_else_and_counts_as_late() {
             .submit(move |txn| Ok(txn.put(table, &key, &row)?))
             .unwrap();
         scene.later(32);
+        // The count before a run names whom it passes by, and counts the others.
+        let due = vault.sweep_due().unwrap();
+        assert_eq!((due.people_damaged, due.people), (1, 2), "{table:?}");
         scene.sweep();
         for person in [people[0], people[2]] {
             assert_eq!(scene.holds(person), [""; 0], "{table:?}");
