@@ -35,6 +35,8 @@ pub(crate) enum Topic {
     Hold,
     /// Whether a guardian is needed (Art. 8).
     Age,
+    /// The secret that recipients' references to the person are made with.
+    Pairwise,
     /// Objection to a purpose (Art. 21).
     Objection(u16),
 }
@@ -45,12 +47,15 @@ impl Topic {
     const NOTICE: u16 = 0x4000;
     /// Of the first purpose: they are numbered from 1.
     const CONTRACT: u16 = 0x4001;
-    /// From here on are the lists that can stand in the way of a use: most people have none, and one
-    /// look tells.
+    /// From here on are the lists that can stand in the way of a use, but for those in between: most
+    /// people have none, and one look tells.
     const BURDENS: u16 = 0x8000;
     const RESTRICTION: u16 = 0x8000;
     const HOLD: u16 = 0x8001;
     const AGE: u16 = 0x8002;
+    /// From here to [`Topic::OBJECTION`] are lists that stand in nobody's way.
+    const HARMLESS: u16 = 0xa000;
+    const PAIRWISE: u16 = 0xa001;
     const OBJECTION: u16 = 0xc000;
 
     pub(crate) fn number(self) -> u16 {
@@ -61,6 +66,7 @@ impl Topic {
             Self::Restriction => Self::RESTRICTION,
             Self::Hold => Self::HOLD,
             Self::Age => Self::AGE,
+            Self::Pairwise => Self::PAIRWISE,
             Self::Objection(purpose) => Self::OBJECTION | purpose,
         }
     }
@@ -73,6 +79,7 @@ impl Topic {
             Self::RESTRICTION => Some(Self::Restriction),
             Self::HOLD => Some(Self::Hold),
             Self::AGE => Some(Self::Age),
+            Self::PAIRWISE => Some(Self::Pairwise),
             Self::OBJECTION.. => Some(Self::Objection(number & !Self::OBJECTION)),
             _ => None,
         }
@@ -193,8 +200,15 @@ pub(crate) fn burdens(view: &dyn View, person: &Person) -> Result<Vec<Topic>, Re
             return Ok(topics);
         };
         let (number, _) = place(key)?;
-        topics.push(Topic::of(number).ok_or(DAMAGED)?);
-        let Some(next) = number.checked_add(1) else {
+        let topic = Topic::of(number).ok_or(DAMAGED)?;
+        let next = match number {
+            Topic::HARMLESS..Topic::OBJECTION => Some(Topic::OBJECTION),
+            _ => {
+                topics.push(topic);
+                number.checked_add(1)
+            }
+        };
+        let Some(next) = next else {
             return Ok(topics);
         };
         range.start = [&handle[..], &next.to_be_bytes()].concat();
@@ -291,6 +305,7 @@ mod tests {
             Topic::Restriction,
             Topic::Hold,
             Topic::Age,
+            Topic::Pairwise,
             Topic::Objection(1),
             Topic::Objection(last),
         ];
@@ -300,6 +315,13 @@ mod tests {
         let burdens = [Topic::Restriction, Topic::Hold, Topic::Objection(0)];
         assert!(burdens.iter().all(|topic| topic.number() >= Topic::BURDENS));
         assert!(Topic::Contract(last).number() < Topic::BURDENS);
+        let harmless = Topic::HARMLESS..Topic::OBJECTION;
+        assert!(harmless.contains(&Topic::Pairwise.number()));
+        assert!(
+            burdens
+                .iter()
+                .all(|topic| !harmless.contains(&topic.number()))
+        );
         assert_eq!(Topic::of(0x8003), None);
         assert_eq!(Topic::of(0xbfff), None);
     }

@@ -65,6 +65,8 @@ kinds! {
     BackupKind, BackupId, "bak_";
     /// One call to the vault.
     CallKind, CallId, "call_";
+    /// What one recipient calls a person by, for one purpose: no two have the same.
+    PairwiseKind, PairwiseId, "psn_";
     /// A vault.
     VaultKind, VaultId, "vlt_";
 }

@@ -65,6 +65,7 @@ pub mod keys;
 pub mod limits;
 pub mod medium;
 pub mod notice;
+mod pairwise;
 #[doc(hidden)]
 pub mod parsers;
 mod person;
