@@ -21,8 +21,25 @@ use crate::refusal::Refusal;
 /// How the secret is stored.
 #[derive(Serialize, Deserialize)]
 struct Made {
+    #[serde(with = "numbers")]
     secret: Secret<32>,
     at: Timestamp,
+}
+
+/// An event is JSON, in which a secret has no form of its own: as a list of its bytes.
+mod numbers {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::crypto::Secret;
+
+    pub(super) fn serialize<S: Serializer>(secret: &Secret<32>, to: S) -> Result<S::Ok, S::Error> {
+        secret.expose().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Secret<32>, D::Error> {
+        let mut bytes = <[u8; 32]>::deserialize(from)?;
+        Ok(Secret::take(&mut bytes))
+    }
 }
 
 /// What a person's names are made with.
@@ -64,6 +81,22 @@ impl Pairwise {
 mod tests {
     use super::*;
     use crate::entropy::SeededEntropy;
+
+    #[test]
+    fn a_secret_comes_back_from_the_form_that_it_is_stored_in() {
+        let secret = Secret::generate(&mut SeededEntropy::new(1));
+        let made = Made {
+            secret: secret.duplicate(),
+            at: Timestamp::UNIX_EPOCH,
+        };
+        let stored = serde_json::to_vec(&made).expect("an event has a JSON form");
+        let read: Made = serde_json::from_slice(&stored).expect("its own form");
+        assert_eq!(read.secret, secret);
+        assert!(
+            serde_json::from_slice::<Made>(br#"{"secret": [1], "at": "1970-01-01T00:00:00Z"}"#)
+                .is_err()
+        );
+    }
 
     #[test]
     fn a_name_is_the_same_each_time_and_another_for_each_purpose_recipient_and_person() {
