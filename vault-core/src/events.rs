@@ -37,6 +37,8 @@ pub(crate) enum Topic {
     Age,
     /// The secret that recipients' references to the person are made with.
     Pairwise,
+    /// Pseudonyms that were issued.
+    Pseudonym,
     /// Objection to a purpose (Art. 21).
     Objection(u16),
 }
@@ -56,6 +58,7 @@ impl Topic {
     /// From here to [`Topic::OBJECTION`] are lists that stand in nobody's way.
     const HARMLESS: u16 = 0xa000;
     const PAIRWISE: u16 = 0xa001;
+    const PSEUDONYM: u16 = 0xa003;
     const OBJECTION: u16 = 0xc000;
 
     pub(crate) fn number(self) -> u16 {
@@ -67,6 +70,7 @@ impl Topic {
             Self::Hold => Self::HOLD,
             Self::Age => Self::AGE,
             Self::Pairwise => Self::PAIRWISE,
+            Self::Pseudonym => Self::PSEUDONYM,
             Self::Objection(purpose) => Self::OBJECTION | purpose,
         }
     }
@@ -80,6 +84,7 @@ impl Topic {
             Self::HOLD => Some(Self::Hold),
             Self::AGE => Some(Self::Age),
             Self::PAIRWISE => Some(Self::Pairwise),
+            Self::PSEUDONYM => Some(Self::Pseudonym),
             Self::OBJECTION.. => Some(Self::Objection(number & !Self::OBJECTION)),
             _ => None,
         }
@@ -248,6 +253,17 @@ pub(crate) fn append<T: Serialize>(
     Ok(())
 }
 
+/// Removes everything about a topic. What is left in freed pages goes with the keys, which whoever calls
+/// destroys in the same commit.
+pub(crate) fn forget(txn: &mut Txn<'_>, person: &Person, topic: Topic) -> Result<(), Refusal> {
+    let range = KeyRange::prefix(&prefix(person, topic));
+    let (table, order) = (Table::Consents, Direction::Ascending);
+    for key in txn.keys(table, &range, order, TOPIC_EVENTS_MAX)? {
+        txn.delete(table, &key)?;
+    }
+    Ok(())
+}
+
 /// The row of an event in the place `sequence` of a topic, for a vault that is being restored. `None` if
 /// the keyset is full.
 pub(crate) fn row_of<T: Serialize>(
@@ -306,6 +322,7 @@ mod tests {
             Topic::Hold,
             Topic::Age,
             Topic::Pairwise,
+            Topic::Pseudonym,
             Topic::Objection(1),
             Topic::Objection(last),
         ];
@@ -317,6 +334,7 @@ mod tests {
         assert!(Topic::Contract(last).number() < Topic::BURDENS);
         let harmless = Topic::HARMLESS..Topic::OBJECTION;
         assert!(harmless.contains(&Topic::Pairwise.number()));
+        assert!(harmless.contains(&Topic::Pseudonym.number()));
         assert!(
             burdens
                 .iter()

@@ -70,6 +70,7 @@ mod pairwise;
 pub mod parsers;
 mod person;
 pub mod policy;
+mod pseudonym;
 mod record;
 pub mod refusal;
 mod remains;

@@ -10,6 +10,8 @@ pub const ROW_BYTES_MAX: usize = 4 << 20;
 pub const SHARED_LOOKUP_MAX: usize = 32;
 /// Look-up values one person may have.
 pub const LOOKUPS_PER_PERSON_MAX: usize = 256;
+/// Pseudonyms that are issued of one person: they share the room of look-up values.
+pub const PSEUDONYMS_PER_PERSON_MAX: usize = 64;
 /// Keys in one person's keyset.
 pub const KEYS_PER_PERSON_MAX: usize = 4_096;
 /// Entries in a leaf of a shred map before it splits.
@@ -66,6 +68,24 @@ pub const BULK_LEAVES: usize = 16;
 /// Records of many people that one commit changes; of a purge, those that it deletes and seals again,
 /// but never less than one person.
 pub const BULK_COMMIT_RECORDS: usize = 1_000;
+/// Fewer people than these are no group that a count may tell, whatever the policy says.
+pub const COUNT_PEOPLE_MIN: u64 = 5;
+/// How many it takes unless the policy says.
+pub const COUNT_PEOPLE_DEFAULT: u64 = 10;
+/// How many it may take.
+pub const COUNT_PEOPLE_MAX: u64 = 100_000;
+/// Counts that a role is answered on one UTC day, unless the policy says.
+pub const COUNTS_PER_DAY_DEFAULT: u32 = 100;
+/// How many the policy may allow.
+pub const COUNTS_PER_DAY_MAX: u32 = 10_000;
+/// Things that people are counted by at a time.
+pub const COUNT_BY_MAX: usize = 3;
+/// Groups that one count keeps apart, those among them that are not told.
+pub const COUNT_GROUPS_MAX: usize = 1_000;
+/// Longest text that is a group of its own.
+pub const COUNT_TEXT_BYTES_MAX: usize = 128;
+/// How long one count goes on.
+pub const COUNT_MILLISECONDS_MAX: i64 = 120_000;
 /// People whom one commit of a bulk change touches.
 pub const BULK_COMMIT_PEOPLE: usize = 256;
 /// Leaves of the people map in one pass of the sweeper.

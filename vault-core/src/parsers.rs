@@ -27,6 +27,7 @@ use crate::keys::system::{INDEX_BYTES, PERSON_BYTES, SystemKeys};
 use crate::notice::NoticeShown;
 use crate::person::{SubjectRow, Tombstone};
 use crate::policy::Policy;
+use crate::pseudonym::IssuedEvent;
 use crate::record::MetaRow;
 use crate::refusal::Refusal;
 use crate::row;
@@ -40,7 +41,7 @@ use crate::vault::{self, PolicyRow, RotationRow, Tie, TokenRow};
 pub type Form = (&'static str, fn(&[u8]) -> Option<Vec<u8>>);
 
 /// Every form that lies in an envelope or as a row.
-pub const FORMS: [Form; 27] = [
+pub const FORMS: [Form; 28] = [
     ("AnswerRow", again::<AnswerRow>),
     ("BackupRow", again::<BackupRow>),
     ("Backups", again::<SummaryRow>),
@@ -86,6 +87,7 @@ pub const FORMS: [Form; 27] = [
         Some(shred::reread::<PERSON_BYTES>(bytes)?.to_vec())
     }),
     ("AgeEvent", again_json::<AgeEvent>),
+    ("IssuedEvent", again_json::<IssuedEvent>),
 ];
 
 fn again<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<Vec<u8>> {

@@ -13,6 +13,7 @@ use crate::id::ReceiptId;
 use crate::keys::keyset::Compartment;
 use crate::person::{self, Erasure, Person, Receipt};
 use crate::policy::Policy;
+use crate::pseudonym;
 use crate::record;
 use crate::refusal::Refusal;
 use crate::rotation;
@@ -74,6 +75,7 @@ pub(crate) fn erase(
         }
     }
     person::forget_identity(txn, &mut person)?;
+    pseudonym::forget(txn, &person)?;
     if hold.erasure.is_none() {
         let at = txn.now();
         hold.at = at;

@@ -53,6 +53,10 @@ const TAGS: &[(&str, &str)] = &[
     ),
     ("consents", "What a person agreed to, refused or withdrew"),
     ("contracts", "When a person's contracts ended"),
+    (
+        "pseudonyms",
+        "Names for a person that no two recipients share, and whom they stand for",
+    ),
     ("notices", "What a person has to be told, and was told"),
     ("objections", "What a person objects to (Art. 21 GDPR)"),
     (
@@ -182,6 +186,7 @@ pub(crate) fn operations(document: &Value) -> impl Iterator<Item = (&str, &'stat
 /// Whether the call moves values, and so states a purpose.
 fn moves_values(path: &str) -> bool {
     let many = [
+        urls::RECORDS_COUNT,
         urls::RECORDS_QUERY,
         urls::RECORDS_UPDATE,
         urls::RECORDS_PURGE,
@@ -189,6 +194,7 @@ fn moves_values(path: &str) -> bool {
     path.contains("/records/{")
         || path.contains("/blobs/")
         || path.ends_with("/ask")
+        || path.contains("/pseudonyms")
         || many.contains(&path)
 }
 

@@ -10,8 +10,8 @@ use vault_core::id::CallId;
 use crate::incoming::{self, QueryMap};
 use crate::problem::Problem;
 use crate::routes::{
-    admin, ages, ask, batch, blobs, bulk, consents, contracts, evidence, holds, key_slots, notices,
-    objections, policy, restrictions, sessions, state, subjects,
+    admin, ages, ask, batch, blobs, bulk, consents, contracts, counts, evidence, holds, key_slots,
+    notices, objections, policy, pseudonyms, restrictions, sessions, state, subjects,
 };
 use crate::{json, negotiate};
 
@@ -39,11 +39,12 @@ fn read_batch(body: Value) -> Result<(), Vec<u8>> {
 }
 
 /// Every body that has a form of its own.
-pub const BODIES: [Body; 21] = [
+pub const BODIES: [Body; 24] = [
     ("batch", read_batch),
     ("query", |body| told(bulk::read_query(body))),
     ("update", |body| told(bulk::read_update(body))),
     ("purge", |body| told(bulk::read_purge(body))),
+    ("count", |body| told(counts::read(body))),
     ("ask", |body| told(ask::AskRequest::read(body))),
     ("session", |body| told(sessions::read(body))),
     ("consent", |body| told(consents::read_request(body))),
@@ -71,6 +72,12 @@ pub const BODIES: [Body; 21] = [
     }),
     ("hold", |body| told(holds::read_request(body))),
     ("age", |body| told(ages::read_request(body))),
+    ("pseudonym", |body| {
+        told(pseudonyms::PseudonymRequest::read(body))
+    }),
+    ("pseudonym's look-up", |body| {
+        told(pseudonyms::ResolveRequest::read(body))
+    }),
 ];
 
 /// Reads the source of a policy out of its body.

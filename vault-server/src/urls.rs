@@ -52,6 +52,8 @@ pub const BLOB: &str = "/v1/subjects/{s}/blobs/{c}/{f}";
 pub const BLOB_OF_RECORD: &str = "/v1/subjects/{s}/blobs/{c}/{r}/{f}";
 /// Records of many people.
 pub const RECORDS_QUERY: &str = "/v1/records/query";
+/// Count people.
+pub const RECORDS_COUNT: &str = "/v1/records/count";
 /// Change metadata of many records.
 pub const RECORDS_UPDATE: &str = "/v1/records/update";
 /// Destroy many records.
@@ -80,6 +82,10 @@ pub const AGE: &str = "/v1/subjects/{s}/age";
 pub const CONTRACTS: &str = "/v1/subjects/{s}/contracts";
 /// The end of the contract behind one purpose.
 pub const CONTRACT: &str = "/v1/subjects/{s}/contracts/{purpose}";
+/// Pseudonyms of a person.
+pub const PSEUDONYMS: &str = "/v1/subjects/{s}/pseudonyms";
+/// Find whom a pseudonym stands for.
+pub const PSEUDONYM_LOOKUP: &str = "/v1/pseudonyms/lookup";
 /// Restriction of a person's data.
 pub const RESTRICTION: &str = "/v1/subjects/{s}/restriction";
 /// Legal hold over a person's data.

@@ -47,7 +47,7 @@ pub(crate) fn need(route: &Route) -> Need {
         "read_access" | "read_audit" | "read_checkpoint" | "prove_consistency" | "prove_entry"
         | "verify_log" | "processing_records" | "read_receipt" => Need::May("audit.read"),
         "lock" => Need::May("vault.lock"),
-        "query_records" | "update_records" => Need::May("records.bulk"),
+        "count_records" | "query_records" | "update_records" => Need::May("records.bulk"),
         "purge_records" => Need::May("records.purge"),
         "create_subject" => Need::May("subjects.create"),
         "list_contracts" | "put_contract_end" | "resume_contract" => Need::May("subjects.create"),
@@ -66,6 +66,8 @@ pub(crate) fn need(route: &Route) -> Need {
         "read_restriction" | "put_restriction" | "lift_restriction" => {
             Need::May("restrictions.set")
         }
+        "issue_pseudonym" => Need::May("disclosures.record"),
+        "lookup_pseudonym" => Need::May("tokens.detokenize"),
         "read_hold" | "put_hold" | "release_hold" | "list_holds" => Need::May("holds.manage"),
         "list_sessions" | "begin_session" | "end_session" => Need::May("sessions.create"),
         "ask" | "read_blob" | "put_blob" | "delete_blob" | "head_blob" | "read_record_blob"
@@ -91,6 +93,7 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
     match &*route.operation {
         "create_subject" => json(json!({"channel": person.channel, "user": person.user})),
         "lookup_subject" => json(json!({"field": "profile.phone", "value": person.phone})),
+        "count_records" => json(json!({"collection": "messages"})),
         "query_records" | "purge_records" => json(bulk()),
         "update_records" => {
             let mut body = bulk();
@@ -103,6 +106,8 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
         "put_consent" => json(json!({"given": false, "notice": "n2"})),
         "put_contract_end" => json(json!({"ended_at": "2027-01-01T00:00:00Z"})),
         "put_age" => json(json!({"years": 12})),
+        "issue_pseudonym" => json(json!({})),
+        "lookup_pseudonym" => json(json!({"pseudonym": "psn_00000000000000000000000000"})),
         "put_objection" => json(json!({"reason": "changed"})),
         "decide_objection" => json(json!({"outcome": "upheld", "reason": "changed"})),
         "put_restriction" => json(json!({"ground": "18.1.b", "collections": ["spare"]})),

@@ -20,10 +20,11 @@ use vault_core::schema::{MediaType, Test};
 use vault_core::standing::{HoldEvent, RestrictionEvent};
 use vault_core::store::KeyRange;
 use vault_core::vault::{
-    AgeEvent, AgeInput, ChangeInput, ConsentInput, ConsentView, HoldInput, HoldReleased, HoldState,
-    HoldStep, KeyFile, LockedVault, MetaView, NoticeAbout, NoticeInput, NoticeShown,
-    ObjectionEvent, ObjectionState, ObjectionView, Passphrase, QueryInput, QueryPart,
-    RestrictionInput, RestrictionStep, Settings, SharedSecret, UnlockSecret, VaultPaths,
+    AgeEvent, AgeInput, ChangeInput, ConsentInput, ConsentView, CountBy, CountGroup, CountInput,
+    CountLabel, Counted, HoldInput, HoldReleased, HoldState, HoldStep, KeyFile, LockedVault,
+    MetaView, NoticeAbout, NoticeInput, NoticeShown, ObjectionEvent, ObjectionState, ObjectionView,
+    Passphrase, QueryInput, QueryPart, RestrictionInput, RestrictionStep, Settings, SharedSecret,
+    UnlockSecret, VaultPaths,
 };
 
 use vault_tests::canary::Net;
@@ -163,7 +164,60 @@ const KNOWN: &[(&str, Why)] = &[
     ),
     ("Children", Words),
     ("ContractView", Words),
+    (
+        "CountBy",
+        Instance(|| {
+            printed(&CountBy {
+                name: EMAIL.into(),
+                width: None,
+            })
+        }),
+    ),
+    (
+        "CountGroup",
+        Instance(|| {
+            printed(&CountGroup {
+                labels: vec![CountLabel::Text(NAME.into())],
+                people: 7,
+            })
+        }),
+    ),
+    (
+        "CountInput",
+        Instance(|| {
+            printed(&CountInput {
+                collection: "profile".into(),
+                conditions: json!({"source": NAME}),
+                by: vec![CountBy {
+                    name: EMAIL.into(),
+                    width: None,
+                }],
+            })
+        }),
+    ),
+    (
+        "Counted",
+        Instance(|| {
+            printed(&Counted {
+                collection: "profile".into(),
+                k: 5,
+                rounded: false,
+                total: Some(7),
+                groups: vec![CountGroup {
+                    labels: vec![CountLabel::Text(NAME.into())],
+                    people: 7,
+                }],
+                withheld: false,
+            })
+        }),
+    ),
+    ("Counts", Words),
+    (
+        "Label",
+        Instance(|| printed(&CountLabel::Text(NAME.into()))),
+    ),
     ("DamagedRow", Ids),
+    ("PseudonymIssued", Ids),
     ("PurposeDue", Words),
     ("Retention", Words),
     ("BackupBegin", Paths),

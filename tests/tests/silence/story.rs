@@ -55,7 +55,7 @@ pub(crate) struct Recipe {
 pub(crate) type Made = BTreeMap<&'static str, String>;
 
 /// The order of the good calls: what is needed is made first, and what takes away comes last.
-pub(crate) const FIRST: [&str; 15] = [
+pub(crate) const FIRST: [&str; 16] = [
     "create_subject",
     "patch_single",
     "append_records",
@@ -68,6 +68,7 @@ pub(crate) const FIRST: [&str; 15] = [
     "put_restriction",
     "put_hold",
     "put_contract_end",
+    "issue_pseudonym",
     // Leaves a job to look at, and to end.
     "run_retention",
     "list_backups",
@@ -162,6 +163,8 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
             "years": 40, "country": "DE", "guardian": people::grounds(),
         }))),
         "put_contract_end" => hands_out(body(json!({"ended_at": "2026-06-30T00:00:00Z"}))),
+        "issue_pseudonym" => hands_out(body(json!({"recipient": "carrier"}))),
+        "lookup_pseudonym" => body(json!({"pseudonym": made.get("psn")})),
         "put_objection" => hands_out(body(json!({"reason": people::grounds()}))),
         "decide_objection" => hands_out(body(
             json!({"outcome": "upheld", "reason": people::grounds()}),
@@ -215,6 +218,7 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
              "record": people::message(), "purpose": "support"},
         ]})),
         "verify_log" => body(json!({"checkpoints": []})),
+        "count_records" => body(json!({"collection": "messages"})),
         "purge_records" => body(bulk()),
         "query_records" => {
             let mut wanted = bulk();
@@ -326,6 +330,7 @@ pub(crate) fn learn(route: &Route, body: &Value, made: &mut Made) {
     match &*route.operation {
         "create_subject" => note("s", &body["subject"]),
         "append_records" => note("r", &body["record"]),
+        "issue_pseudonym" => note("psn", &body["pseudonym"]),
         "begin_session" => {
             note("ses", &body["session"]);
             note("session token", &body["token"]);

@@ -222,6 +222,8 @@ pub struct SystemKeys {
 
 /// The field id pair that stands for `{channel, user}`.
 pub const CHANNEL_FIELD: (u16, u16) = (0, 0);
+/// The field id pair that stands for pseudonyms that were issued. It has a key from the first of them on.
+pub const PSEUDONYM_FIELD: (u16, u16) = (0, 1);
 
 impl SystemKeys {
     /// The keys of a new vault.

@@ -8,8 +8,8 @@ use super::finding::{Finding, Findings};
 use super::honey::DraftHoney;
 use super::reader::At;
 use super::{
-    Capability, Children, CollectionKind, Controller, Field, NoticeGate, POLICY_BYTES_MAX, Period,
-    Policy, Purpose, Recipient, RestrictedUse, View, check, ids, parse,
+    Capability, Children, CollectionKind, Controller, Counts, Field, NoticeGate, POLICY_BYTES_MAX,
+    Period, Policy, Purpose, Recipient, RestrictedUse, View, check, ids, parse,
 };
 
 /// A policy file that was read and found good.
@@ -31,6 +31,7 @@ pub(super) struct Content {
     pub(super) gate: NoticeGate,
     pub(super) proof: Period,
     pub(super) children: Children,
+    pub(super) counts: Counts,
     pub(super) honey: DraftHoney,
 }
 
@@ -45,6 +46,7 @@ impl Default for Content {
             gate: NoticeGate::Off,
             proof: parse::proof_default(),
             children: Children::default(),
+            counts: Counts::default(),
             honey: DraftHoney::default(),
         }
     }

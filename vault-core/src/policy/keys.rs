@@ -11,6 +11,7 @@ pub(super) const TOP: &[&str] = &[
     "notice",
     "proof",
     "children",
+    "counts",
     "honey",
 ];
 pub(super) const CONTROLLER: &[&str] = &[
@@ -50,6 +51,7 @@ pub(super) const ROLE: &[&str] = &["purposes", "read", "write", "ask", "may", "r
 pub(super) const NOTICE: &[&str] = &["gate"];
 pub(super) const PROOF: &[&str] = &["period"];
 pub(super) const CHILDREN: &[&str] = &["consent_from", "countries"];
+pub(super) const COUNTS: &[&str] = &["k", "exact", "per_day"];
 pub(super) const HONEY: &[&str] = &["people", "left_out_for"];
 pub(super) const HONEY_PERSON: &[&str] = &["channel", "user", "values"];
 
@@ -74,6 +76,7 @@ mod tests {
         ("notice.", NOTICE),
         ("proof.", PROOF),
         ("children.", CHILDREN),
+        ("counts.", COUNTS),
         ("honey.", HONEY),
         ("honey.people.NAME.", HONEY_PERSON),
     ];

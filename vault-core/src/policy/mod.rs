@@ -9,6 +9,7 @@
 mod capability;
 mod check;
 mod children;
+mod counts;
 mod diff;
 mod draft;
 mod finding;
@@ -39,6 +40,7 @@ use role::Target;
 pub use capability::Capability;
 pub use check::EEA;
 pub use children::Children;
+pub use counts::Counts;
 pub use diff::diff;
 pub use draft::Draft;
 pub use finding::Finding;
@@ -112,6 +114,7 @@ pub struct Policy {
     gate: NoticeGate,
     proof: Period,
     children: Children,
+    counts: Counts,
     material: OnceLock<[u8; 32]>,
     honey: Honey,
     ids: PolicyIds,
@@ -191,6 +194,12 @@ impl Policy {
     #[must_use]
     pub fn children(&self) -> &Children {
         &self.children
+    }
+
+    /// From how many people on a count is told, and how often.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     /// How long what people said and were told is kept as proof after the last of it, at least.
@@ -321,6 +330,7 @@ impl Policy {
             gate: content.gate,
             proof: content.proof,
             children: content.children,
+            counts: content.counts,
             material: OnceLock::new(),
             honey: content.honey.honey,
             purpose_by_id: places(purposes.iter().map(|item| item.id)),

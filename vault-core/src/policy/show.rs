@@ -26,6 +26,8 @@ pub fn show(policy: &Policy) -> String {
     );
     line(&mut out, format_args!("notice gate {}", policy.gate.name()));
     line(&mut out, format_args!("proof kept {}", policy.proof));
+    let counts = policy.counts.text();
+    line(&mut out, format_args!("counts told from {counts}"));
     let ages = ages_text(policy);
     line(
         &mut out,

@@ -566,6 +566,7 @@ impl LockedVault {
             memory: Arc::new(guard::Memory {
                 guard: guard::Guard::new(Secret::generate(&mut OsEntropy)),
                 asks: guard::Asks::default(),
+                counts: guard::Counted::default(),
                 honey: honey::Known::default(),
                 process_key: Secret::generate(&mut OsEntropy),
             }),

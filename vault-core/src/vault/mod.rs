@@ -33,6 +33,7 @@ mod ledgers;
 mod notices;
 mod objections;
 mod prune;
+mod pseudonyms;
 mod reads;
 mod reload;
 mod restore;
@@ -67,7 +68,9 @@ pub use crate::backup::registry::{
 // What callers of a vault meet beside it, so that one `use` is enough for a program that holds one.
 pub use crate::clock::{Clock, SystemClock};
 pub use crate::consent::{ConsentEvent, ConsentState};
-pub use crate::id::{BackupId, CallId, ReceiptId, RecordId, SessionId, SubjectId, TokenId};
+pub use crate::id::{
+    BackupId, CallId, PairwiseId, ReceiptId, RecordId, SessionId, SubjectId, TokenId,
+};
 pub use crate::keys::slots::SlotKind;
 pub use crate::notice::{NoticeAbout, NoticeShown};
 pub use crate::policy::CollectionKind;
@@ -82,7 +85,10 @@ pub use api_key::{Rotated, TokenInput};
 pub use backups::{LedgerCopied, LedgerCopyError};
 pub use blobs::{BlobPlace, BlobWritten, Download, Look, Upload};
 pub(crate) use bulk::wanted_form;
-pub use bulk::{ChangeInput, Purged, Query, QueryInput, QueryPart, Step, Updated};
+pub use bulk::{
+    ChangeInput, CountBy, CountGroup, CountInput, CountLabel, Counted, Purged, Query, QueryInput,
+    QueryPart, Step, Updated,
+};
 pub use consents::{ConsentInput, ConsentView};
 pub use contracts::ContractView;
 pub use copies::{BackupInput, BackupMade, Rekeyed};
@@ -100,6 +106,7 @@ pub use jobs::SweepRun;
 pub use notices::NoticeInput;
 pub use objections::ObjectionView;
 pub use prune::{Keep, Pruned};
+pub use pseudonyms::PseudonymIssued;
 pub use restore::{RestoreOptions, RestoredVault};
 pub use restrictions::{RestrictionInput, RestrictionStep, RestrictionView};
 pub(crate) use rotation::RotationRow;

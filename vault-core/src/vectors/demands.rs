@@ -5,6 +5,7 @@ use super::rows::NOW;
 use crate::contract::ContractEvent;
 use crate::notice::{NoticeAbout, NoticeShown};
 use crate::policy::RestrictionGround;
+use crate::pseudonym::IssuedEvent;
 use crate::standing::{AgeEvent, ObjectionEvent, ObjectionState, RestrictionEvent};
 
 type Vector = (&'static str, &'static str, Vec<u8>);
@@ -59,6 +60,14 @@ fn contract(ended_at: Option<jiff::Timestamp>) -> Vec<u8> {
     json(&ContractEvent { ended_at, at: at() })
 }
 
+fn issued(recipient: Option<&str>) -> Vec<u8> {
+    json(&IssuedEvent {
+        purpose: 260,
+        recipient: recipient.map(str::to_owned),
+        at: at(),
+    })
+}
+
 /// By form, those of one form together.
 pub(super) fn demands() -> Vec<Vector> {
     use ObjectionState::{Ended, Overridden, Pending, Upheld};
@@ -74,6 +83,8 @@ pub(super) fn demands() -> Vec<Vector> {
         ),
         ("ContractEvent", "ended", contract(Some(at()))),
         ("ContractEvent", "runs again", contract(None)),
+        ("IssuedEvent", "to a recipient", issued(Some("carrier"))),
+        ("IssuedEvent", "of the controller's own", issued(None)),
         (shown, "of processing", told),
         (
             shown,
@@ -129,6 +140,13 @@ pub(super) fn faults() -> Vec<Fault> {
             age("2029-01-15", None),
             b"01-15",
             b"02-30",
+        ),
+        (
+            "IssuedEvent",
+            "a purpose that is no number",
+            issued(None),
+            b"260",
+            b"-26",
         ),
         (
             "ObjectionEvent",

@@ -43,6 +43,7 @@ const MORE: &[(&str, &[Code])] = &[
             Code::Overloaded,
         ],
     ),
+    ("lookup_pseudonym", &[Code::Held, Code::NotFound]),
     ("put_hold", &[Code::Conflict]),
     ("release_hold", &[Code::TooLarge]),
     ("lift_restriction", &[Code::Conflict, Code::TooLarge]),
@@ -88,6 +89,7 @@ const MORE: &[(&str, &[Code])] = &[
     ("read_consent", &[Code::Conflict]),
     ("put_blob", &[Code::Conflict]),
     ("put_record_blob", &[Code::Conflict]),
+    ("count_records", &[Code::NotFound]),
     ("query_records", &[Code::NotFound]),
     ("purge_records", &[Code::NotFound]),
     ("read_audit", &[Code::Erased, Code::NotFound]),
@@ -133,9 +135,11 @@ const OF_WHAT_IS_HELD: [&str; 7] = [
     "view_subject",
 ];
 /// POST that changes nothing on the disk.
-const ASKING: [&str; 6] = [
+const ASKING: [&str; 8] = [
+    "count_records",
     "end_keyholder",
     "lock",
+    "lookup_pseudonym",
     "lookup_subject",
     "make_key_shares",
     "test_key_slot",
@@ -147,10 +151,12 @@ const NEVER_REPLAYED: &[&str] = &[
     "ask",
     "begin_keyholder",
     "begin_session",
+    "count_records",
     "create_api_key",
     "export_subject",
     "import_lines",
     "lock",
+    "lookup_pseudonym",
     "lookup_subject",
     "make_key_shares",
     "purge_records",

@@ -15,6 +15,7 @@ pub(crate) mod bulk;
 pub(crate) mod consents;
 mod contract;
 pub(crate) mod contracts;
+pub(crate) mod counts;
 pub(crate) mod evidence;
 pub(crate) mod export;
 pub(crate) mod holds;
@@ -26,6 +27,7 @@ pub(crate) mod keys;
 pub(crate) mod notices;
 pub(crate) mod objections;
 pub(crate) mod policy;
+pub(crate) mod pseudonyms;
 mod records;
 pub(crate) mod restrictions;
 pub(crate) mod sessions;
@@ -95,6 +97,9 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(holds::read, holds::put, holds::release))
         .routes(routes!(holds::list))
         .routes(routes!(ages::read, ages::put))
+        .routes(routes!(counts::count))
+        .routes(routes!(pseudonyms::issue))
+        .routes(routes!(pseudonyms::resolve))
         .routes(routes!(contracts::list))
         .routes(routes!(contracts::put, contracts::resume))
         .routes(routes!(notices::current))

@@ -5,6 +5,7 @@
 //! chosen by metadata alone: a value cannot be asked for across people.
 
 mod change;
+mod count;
 mod find;
 mod line;
 mod purge;
@@ -46,6 +47,7 @@ pub(crate) fn wanted_form(
     })
 }
 
+pub use count::{CountBy, CountGroup, CountInput, Counted, Label as CountLabel};
 pub use purge::Purged;
 pub use query::{Query, Step};
 pub use update::Updated;

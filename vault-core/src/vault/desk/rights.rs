@@ -4,12 +4,13 @@
 use jiff::Timestamp;
 
 use super::super::{
-    AgeInput, AgeView, ContractView, NoticeInput, ObjectionView, RestrictionInput, RestrictionStep,
-    RestrictionView, ages, contracts, notices, objections, restrictions,
+    AgeInput, AgeView, ContractView, NoticeInput, ObjectionView, PseudonymIssued, RestrictionInput,
+    RestrictionStep, RestrictionView, ages, contracts, notices, objections, pseudonyms,
+    restrictions,
 };
 use super::Desk;
 use crate::contract::ContractEvent;
-use crate::id::SubjectId;
+use crate::id::{PairwiseId, SubjectId};
 use crate::notice::NoticeShown;
 use crate::refusal::Refusal;
 use crate::standing::{AgeEvent, ObjectionEvent};
@@ -84,6 +85,37 @@ impl Desk<'_, '_> {
         self.look(action, Some(subject), |view, policy, context, _, noted| {
             objections::list(view, policy, context, noted, subject)
         })
+    }
+
+    /// See [`Vault::issue_pseudonym`](crate::vault::Vault::issue_pseudonym).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn issue_pseudonym(
+        &mut self,
+        subject: SubjectId,
+        recipient: Option<&str>,
+    ) -> Result<PseudonymIssued, Refusal> {
+        let action = "pseudonyms.issue";
+        self.change(action, Some(subject), |txn, policy, context, _, noted| {
+            pseudonyms::issue(txn, policy, context, noted, subject, recipient)
+        })
+    }
+
+    /// See [`Vault::resolve_pseudonym`](crate::vault::Vault::resolve_pseudonym).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn resolve_pseudonym(&mut self, pseudonym: PairwiseId) -> Result<SubjectId, Refusal> {
+        let action = "tokens.detokenize";
+        let subject = self.look(action, None, |view, policy, context, _, noted| {
+            pseudonyms::resolve(view, policy, context, noted, pseudonym)
+        })?;
+        // Whoever is erased meanwhile is nobody's pseudonym when the answer leaves.
+        self.about(subject)?;
+        Ok(subject)
     }
 
     /// See [`Vault::put_age`](crate::vault::Vault::put_age).
