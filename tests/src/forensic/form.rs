@@ -534,6 +534,10 @@ pub enum Event {
     /// Handle, ground, collections.
     Restricted(Id, Option<String>, Vec<u16>),
     Held(Id, Hold),
+    /// Handle, purpose, when the contract ended.
+    ContractEnded(Id, u16, Option<i64>),
+    /// Handle, the day from which they consent for themselves, whether a guardian does.
+    Aged(Id, String, bool),
 }
 
 /// How a legal hold stands.
@@ -572,6 +576,8 @@ pub fn ledger_entry(bytes: &[u8]) -> LedgerEntry {
                     erasure: row.option(|row| (row.int(), row.array())),
                 },
             ),
+            8 => Event::ContractEnded(row.array(), row.u16(), row.option(Row::int)),
+            9 => Event::Aged(row.array(), row.text(), row.truth()),
             other => panic!("no event of kind {other}"),
         },
     })

@@ -10,7 +10,7 @@ use crate::notice::NoticeShown;
 use crate::policy::CollectionKind;
 use crate::schema::FieldType;
 use crate::statement::Statement;
-use crate::vault::{ObjectionView, RestrictionView};
+use crate::vault::{AgeView, ContractView, HoldView, ObjectionView, RestrictionView};
 
 /// The name of the form, in every package and manifest.
 pub(super) const FORMAT: &str = "personal-data-package";
@@ -36,6 +36,10 @@ pub(crate) struct Head {
     pub(crate) consents: Vec<HeadConsents>,
     pub(crate) objections: Vec<ObjectionView>,
     pub(crate) restriction: RestrictionView,
+    pub(crate) hold: HoldView,
+    pub(crate) contracts: Vec<ContractView>,
+    pub(crate) age: AgeView,
+    pub(crate) pseudonyms: Vec<HeadPseudonym>,
     pub(crate) notices: Vec<NoticeShown>,
     pub(crate) sessions: Vec<HeadSession>,
     /// Recipients by name: the policy's.
@@ -83,6 +87,14 @@ pub(crate) struct Looked {
 pub(crate) struct HeadConsents {
     pub(crate) purpose: String,
     pub(crate) events: Vec<ConsentEvent>,
+}
+
+/// A pseudonym that was issued.
+pub(crate) struct HeadPseudonym {
+    pub(crate) pseudonym: String,
+    pub(crate) purpose: String,
+    pub(crate) recipient: Option<String>,
+    pub(crate) at: Timestamp,
 }
 
 /// A conversation that was given access.
@@ -194,6 +206,65 @@ fn restriction(one: &RestrictionView) -> Value {
     })
 }
 
+/// What is held. In what matter, and who in the controller's house approved it, is no part of what the person
+/// has a right to: the ground and how long are.
+fn hold(one: &HoldView) -> Value {
+    let history = one.history.iter().map(|step| {
+        json!({
+            "state": step.state.name(),
+            "ground": step.ground.name(),
+            "collections": step.collections,
+            "review_at": step.review_at.to_string(),
+            "at": step.at.to_string(),
+            "erased_at": step.erasure.map(|erasure| erasure.at.to_string()),
+        })
+    });
+    json!({
+        "held": one.held,
+        "history": history.collect::<Vec<_>>(),
+    })
+}
+
+/// The end of a contract as the API shows it.
+fn contract(one: &ContractView) -> Value {
+    let text = |at: Option<Timestamp>| at.map(|at| at.to_string());
+    let history = one
+        .history
+        .iter()
+        .map(|event| json!({"ended_at": text(event.ended_at), "at": event.at.to_string()}));
+    json!({
+        "purpose": one.purpose,
+        "ended_at": text(one.ended_at),
+        "history": history.collect::<Vec<_>>(),
+    })
+}
+
+/// What was told of an age as the API shows it.
+fn age(one: &AgeView) -> Value {
+    let history = one.history.iter().map(|event| {
+        json!({
+            "of_age_on": event.of_age_on.to_string(),
+            "guardian": event.guardian,
+            "at": event.at.to_string(),
+        })
+    });
+    json!({
+        "child": one.child,
+        "guardian": one.guardian,
+        "history": history.collect::<Vec<_>>(),
+    })
+}
+
+/// A pseudonym, and who calls the person by it.
+fn pseudonym(one: &HeadPseudonym) -> Value {
+    json!({
+        "pseudonym": one.pseudonym,
+        "purpose": one.purpose,
+        "recipient": one.recipient,
+        "at": one.at.to_string(),
+    })
+}
+
 /// A notice as the API shows it.
 fn notice(shown: &NoticeShown) -> Value {
     json!({
@@ -266,6 +337,11 @@ pub(crate) fn head(head: &Head) -> Vec<u8> {
             head.objections.iter().map(objection).collect(),
         );
         add("restriction", restriction(&head.restriction));
+        add("hold", hold(&head.hold));
+        add("contracts", head.contracts.iter().map(contract).collect());
+        add("age", age(&head.age));
+        let pseudonyms = head.pseudonyms.iter().map(pseudonym);
+        add("pseudonyms", pseudonyms.collect());
         add("notices", head.notices.iter().map(notice).collect());
         let sessions = head.sessions.iter().map(|one| {
             json!({

@@ -269,7 +269,12 @@ fn read(
     subject: SubjectId,
 ) -> Result<HoldView, Refusal> {
     let person = admit(view, policy, context, noted, subject)?;
-    let history = standing::holds(view, &person)?;
+    self::view(view, policy, &person)
+}
+
+/// Whether a person's data are held, and how that came.
+pub(super) fn view(view: &dyn View, policy: &Policy, person: &Person) -> Result<HoldView, Refusal> {
+    let history = standing::holds(view, person)?;
     let last = history
         .last()
         .filter(|last| last.state == HoldState::Placed);

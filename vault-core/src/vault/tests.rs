@@ -23,6 +23,7 @@ mod rotation_damage;
 mod rotation_deep;
 mod rotation_rekey;
 mod rotation_sweep;
+mod told;
 
 use std::sync::Arc;
 

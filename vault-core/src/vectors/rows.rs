@@ -293,10 +293,25 @@ pub(super) fn happened(kind: usize) -> LedgerEntry {
             review_at: "2027-01-31".into(),
             erasure: None,
         },
+        LedgerEvent::ContractEnded {
+            handle,
+            purpose: 300,
+            ended_at: Some(NOW),
+        },
+        LedgerEvent::ContractEnded {
+            handle,
+            purpose: 300,
+            ended_at: None,
+        },
+        LedgerEvent::Aged {
+            handle,
+            of_age_on: "2029-01-15".into(),
+            guardian: true,
+        },
     ];
     LedgerEntry {
         at: NOW,
-        event: events.into_iter().nth(kind).expect("one of ten"),
+        event: events.into_iter().nth(kind).expect("one of thirteen"),
     }
 }
 
@@ -541,6 +556,21 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             "LedgerEntry",
             "a hold released",
             bytes(row::encode(&happened(9))),
+        ),
+        (
+            "LedgerEntry",
+            "a contract ended",
+            bytes(row::encode(&happened(10))),
+        ),
+        (
+            "LedgerEntry",
+            "a contract that runs after all",
+            bytes(row::encode(&happened(11))),
+        ),
+        (
+            "LedgerEntry",
+            "a child with a guardian",
+            bytes(row::encode(&happened(12))),
         ),
         ("MetaRow", "every member", bytes(row::encode(&meta()))),
         ("MetaRow", "fresh", bytes(row::encode(&fresh))),

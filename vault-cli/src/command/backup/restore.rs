@@ -90,7 +90,7 @@ pub(super) fn restore(context: &Context<'_>, arguments: &RestoreArguments) -> Re
         format!(
             "vault {} restored from {}, of {}\n  directory     {}\n  anchor        {}\n  people        {} \
              came back, {} in part ({} values lost)\n  not back      {} people erased since, {} records and \
-             rows removed since\n  consents      {} withdrawn since\n  demands       {} objections and restrictions made, decided or ended since\n  API keys      {}, all revoked: make \
+             rows removed since\n  consents      {} withdrawn since\n  demands       {} objections, restrictions, holds, contracts' ends and ages said since\n  API keys      {}, all revoked: make \
              new ones with `token create`\n  ledger        complete until {until}\n  recovery key  {}\n\n\
              The recovery key is shown this once. Write it down and keep it apart from the machine.",
             done.manifest.vault,

@@ -453,6 +453,17 @@ pub(super) fn line_body(line: &ImportLine) -> Value {
             });
             add("restriction", restriction);
         }
+        ImportWhat::ContractEnd { purpose, ended_at } => {
+            let ended = json!({"purpose": purpose, "ended_at": ended_at.to_string()});
+            add("contract_end", ended);
+        }
+        ImportWhat::Age {
+            of_age_on,
+            guardian,
+        } => {
+            let age = json!({"of_age_on": of_age_on.to_string(), "guardian": guardian});
+            add("age", age);
+        }
     }
     Value::Object(body)
 }

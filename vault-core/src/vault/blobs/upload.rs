@@ -175,11 +175,13 @@ impl Upload {
         let call = self.admission.context.call();
         let written = self
             .vault
-            .write(&call, WRITE, move |txn, policy, _, noted| {
+            .write(&call, WRITE, move |txn, policy, context, noted| {
                 let mut admitted = admission.admit(txn, policy, noted, size)?;
                 blob::put(txn, home.handle, id, part.first, &part.chunks)?;
                 blob::complete(txn, home.handle, id)?;
-                put_into_field(txn, &mut admitted, &home, &blob)
+                let written = put_into_field(txn, &mut admitted, &home, &blob)?;
+                context.note_act(txn, policy, &mut admitted.person)?;
+                Ok(written)
             });
         // Even where the outcome is unknown, the list says whether the rows are somebody's.
         self.begun = written.is_err();

@@ -2,6 +2,7 @@
 //! vault runs alone.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 
 use super::super::{
     AgeInput, AgeView, ContractView, NoticeInput, ObjectionView, PseudonymIssued, RestrictionInput,
@@ -127,6 +128,23 @@ impl Desk<'_, '_> {
         let action = "age.put";
         self.change(action, Some(subject), |txn, policy, context, _, noted| {
             ages::put(txn, policy, context, noted, subject, input)
+        })
+    }
+
+    /// Takes over what another vault was told of a person's age; nothing where that stands already.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Vault::put_age`](crate::vault::Vault::put_age).
+    pub(in crate::vault) fn take_age(
+        &mut self,
+        subject: SubjectId,
+        of_age_on: Date,
+        guardian: Option<&str>,
+    ) -> Result<(), Refusal> {
+        let (action, told) = ("age.put", (of_age_on, guardian));
+        self.change(action, Some(subject), |txn, policy, context, _, noted| {
+            ages::take(txn, policy, context, noted, subject, told)
         })
     }
 

@@ -10,19 +10,23 @@ use crate::consent;
 use crate::crypto::Sha256Stream;
 use crate::decision;
 use crate::export::{
-    self, ExportInput, Form, Head, HeadCollection, HeadConsents, HeadField, HeadSession, Pipe,
-    Right,
+    self, ExportInput, Form, Head, HeadCollection, HeadConsents, HeadField, HeadPseudonym,
+    HeadSession, Pipe, Right,
 };
 use crate::id::SubjectId;
 use crate::notice;
 use crate::person::{Person, instant};
 use crate::policy::{Capability, Collection, EEA, Origin, Policy, RIGHTS, Role, View as Sight};
+use crate::pseudonym;
 use crate::refusal::Refusal;
 use crate::schema::FieldType;
 use crate::session;
 use crate::statement::Published;
 use crate::vault::call::{Context, Noted};
-use crate::vault::{Call, RestrictionView, Vault, admin, objections, restrictions};
+use crate::vault::{
+    AgeView, Call, HoldView, RestrictionView, Vault, admin, ages, contracts, holds, objections,
+    restrictions,
+};
 
 /// Everything that is known of a package when it begins.
 struct Begun {
@@ -65,6 +69,18 @@ fn look(
             restricted: false,
             history: Vec::new(),
         },
+        hold: HoldView {
+            held: false,
+            overdue: false,
+            history: Vec::new(),
+        },
+        contracts: Vec::new(),
+        age: AgeView {
+            child: false,
+            guardian: false,
+            history: Vec::new(),
+        },
+        pseudonyms: Vec::new(),
         notices: Vec::new(),
         sessions: Vec::new(),
         recipients: recipients(policy),
@@ -95,6 +111,10 @@ fn look(
         consents(snapshot, policy, &person, &mut head)?;
         head.objections = objections::all(snapshot, policy, &person)?;
         head.restriction = restrictions::view(snapshot, policy, &person)?;
+        head.hold = holds::view(snapshot, policy, &person)?;
+        head.contracts = contracts::all(snapshot, policy, &person)?;
+        head.age = ages::view(snapshot, &person)?;
+        pseudonyms(snapshot, policy, &person, &mut head)?;
         head.notices = notice::history(snapshot, &person)?;
         sessions(snapshot, policy, &person, &mut head)?;
     }
@@ -188,6 +208,25 @@ fn consents(
                 events,
             });
         }
+    }
+    Ok(())
+}
+
+fn pseudonyms(
+    snapshot: &Snapshot,
+    policy: &Policy,
+    person: &Person,
+    head: &mut Head,
+) -> Result<(), Refusal> {
+    for one in pseudonym::issued(snapshot, person)? {
+        let purpose = policy.purpose_by_id(one.purpose);
+        head.pseudonyms.push(HeadPseudonym {
+            pseudonym: one.pseudonym.to_string(),
+            // One that the policy has lost is still what somebody calls them.
+            purpose: purpose.map_or_else(|| format!("#{}", one.purpose), |one| one.name.clone()),
+            recipient: one.recipient,
+            at: one.at,
+        });
     }
     Ok(())
 }
