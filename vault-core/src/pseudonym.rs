@@ -79,6 +79,18 @@ pub(crate) fn issued(view: &dyn View, person: &Person) -> Result<Vec<Issued>, Re
     Ok(events.into_iter().map(issued).collect())
 }
 
+/// The person's pseudonym for a purpose and recipient, if it was issued.
+pub(crate) fn known(
+    view: &dyn View,
+    person: &Person,
+    purpose: u16,
+    recipient: Option<&str>,
+) -> Result<Option<PairwiseId>, Refusal> {
+    let mut issued = issued(view, person)?.into_iter();
+    let fits = |one: &Issued| one.purpose == purpose && one.recipient.as_deref() == recipient;
+    Ok(issued.find(fits).map(|one| one.pseudonym))
+}
+
 /// The person's pseudonym for a purpose and recipient, issued if it was not before; and whether it is new.
 pub(crate) fn issue(
     txn: &mut Txn<'_>,

@@ -87,7 +87,7 @@ pub use blobs::{BlobPlace, BlobWritten, Download, Look, Upload};
 pub(crate) use bulk::wanted_form;
 pub use bulk::{
     ChangeInput, CountBy, CountGroup, CountInput, CountLabel, Counted, Purged, Query, QueryInput,
-    QueryPart, Step, Updated,
+    QueryNames, QueryPart, Step, Updated,
 };
 pub use consents::{ConsentInput, ConsentView};
 pub use contracts::ContractView;

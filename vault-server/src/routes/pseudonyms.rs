@@ -26,7 +26,7 @@ const RESOLVING: &str = "tokens.detokenize";
 #[schema(as = PseudonymRequest)]
 pub(crate) struct PseudonymRequest {
     /// Name of a recipient that the purpose names in the policy; absent for the controller's own use.
-    recipient: Option<String>,
+    pub(crate) recipient: Option<String>,
 }
 
 impl PseudonymRequest {

@@ -75,10 +75,19 @@ pub struct QueryInput {
     pub conditions: Value,
     /// Values or metadata.
     pub part: QueryPart,
+    /// What people are called in it; their ids, if absent.
+    pub names: Option<QueryNames>,
     /// Most records of this answer.
     pub limit: Option<usize>,
     /// Where the answer before ended.
     pub cursor: Option<String>,
+}
+
+/// That people are called by their pseudonyms for the purpose, which are issued as they are needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryNames {
+    /// A recipient that the purpose names; `None` for the controller's own use.
+    pub recipient: Option<String>,
 }
 
 /// Which records of many people are to be changed or destroyed.

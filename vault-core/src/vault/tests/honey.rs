@@ -391,6 +391,7 @@ fn who_takes_everybody_is_noticed_once_and_the_nightly_job_neither_noticed_nor_m
             fields: Some(vec!["name".into()]),
             conditions,
             part: QueryPart::Fields,
+            names: None,
             limit: None,
             cursor: None,
         };

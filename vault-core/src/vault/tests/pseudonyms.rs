@@ -12,7 +12,9 @@ use crate::limits::PSEUDONYMS_PER_PERSON_MAX;
 use crate::person::Person;
 use crate::policy::{HoldGround, RestrictionGround};
 use crate::pseudonym;
-use crate::vault::{HoldInput, PseudonymIssued, RestrictionInput};
+use crate::vault::{
+    HoldInput, PseudonymIssued, QueryInput, QueryNames, QueryPart, RestrictionInput, Step,
+};
 
 const ROLES: &str = r#"
 [recipients.lab]
@@ -29,8 +31,18 @@ recipients = ["carrier", "lab"]
 [roles.sender]
 purposes = ["support", "newsletter", "study"]
 read = { "profile.*" = "full" }
-write = ["profile.*"]
+write = ["profile.*", "messages.*"]
 may = ["subjects.create", "subjects.lookup", "subjects.erase", "disclosures.record", "tokens.detokenize", "consents.record", "holds.manage", "restrictions.set", "requests.decide", "keys.manage"]
+
+[roles.analyst]
+purposes = ["support"]
+read = { "messages.text" = "full" }
+may = ["records.bulk", "disclosures.record"]
+
+[roles.lister]
+purposes = ["support"]
+read = { "messages.text" = "full" }
+may = ["records.bulk"]
 
 [roles.helper]
 purposes = ["support"]
@@ -307,6 +319,97 @@ fn what_a_hold_keeps_of_an_erased_person_is_no_pseudonym() {
     let person = Person::find(&view, subject).unwrap();
     assert!(pseudonym::issued(&view, &person).unwrap().is_empty());
     assert!(person.keyset.lookups.is_empty());
+}
+
+/// The lines of a query in which people are called by pseudonyms.
+fn rows(
+    vault: &Vault,
+    who: &Principal,
+    to: Option<&str>,
+    subject: Option<SubjectId>,
+) -> Told<Vec<Value>> {
+    let conditions = match subject {
+        Some(subject) => json!({"subject": subject.to_string()}),
+        None => json!({}),
+    };
+    let input = QueryInput {
+        collection: "messages".into(),
+        fields: Some(vec!["text".into()]),
+        conditions,
+        part: QueryPart::Fields,
+        names: Some(QueryNames {
+            recipient: to.map(Into::into),
+        }),
+        limit: None,
+        cursor: None,
+    };
+    let mut query = told(vault.query(&call(who, Some("support")), input))?;
+    let mut lines = Vec::new();
+    while vault
+        .query_step(&mut query, &mut |part| lines.extend(part))
+        .unwrap()
+        == Step::More
+    {}
+    vault.finish_query(&query).unwrap();
+    let text = String::from_utf8(lines).unwrap();
+    Ok(text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect())
+}
+
+#[test]
+fn rows_of_many_people_come_with_pseudonyms_in_the_place_of_ids() {
+    let scene = Scene::new();
+    let vault = &scene.bench.vault;
+    let analyst = scene.bench.role("analyst");
+    let people = (0..300).map(|n| scene.add(&format!("user{n}")));
+    let people: Vec<SubjectId> = people.collect();
+    let support = call(&scene.sender, Some("support"));
+    for (number, subject) in people.iter().enumerate() {
+        let said = object(json!({"text": format!("word {number}")}));
+        vault
+            .append(&support, *subject, "messages", vec![said])
+            .unwrap();
+    }
+    let known = scene.issue(people[7], "support", Some("carrier")).unwrap();
+    let by_carrier = rows(vault, &analyst, Some("carrier"), None).unwrap();
+    assert_eq!(
+        by_carrier.len(),
+        people.len(),
+        "everybody, with or without a name before"
+    );
+    let mut names = BTreeSet::new();
+    for row in &by_carrier {
+        assert!(
+            row.get("subject").is_none() && row.get("record").is_none(),
+            "{row}"
+        );
+        let name: PairwiseId = row["pseudonym"].as_str().unwrap().parse().unwrap();
+        let number = row["fields"]["text"].as_str().unwrap()[5..]
+            .parse::<usize>()
+            .unwrap();
+        assert_eq!(scene.finds(name, "support"), Ok(people[number]));
+        names.insert(name);
+    }
+    assert!(names.len() == people.len() && names.contains(&known.pseudonym));
+    // The same each time, and with another recipient none of them.
+    assert_eq!(
+        rows(vault, &analyst, Some("carrier"), None).unwrap(),
+        by_carrier
+    );
+    let own = rows(vault, &analyst, None, Some(people[7])).unwrap();
+    let name: PairwiseId = own[0]["pseudonym"].as_str().unwrap().parse().unwrap();
+    assert!(!names.contains(&name));
+    // Whoever may not name people does not do so by listing them, nor to whom the purpose does not name.
+    assert_eq!(
+        rows(vault, &scene.bench.role("lister"), None, None),
+        Err("role_denied")
+    );
+    assert_eq!(
+        rows(vault, &analyst, Some("lab"), None),
+        Err("purpose_denied")
+    );
 }
 
 #[test]
