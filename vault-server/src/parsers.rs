@@ -44,7 +44,6 @@ pub const BODIES: [Body; 24] = [
     ("query", |body| told(bulk::read_query(body))),
     ("update", |body| told(bulk::read_update(body))),
     ("purge", |body| told(bulk::read_purge(body))),
-    ("count", |body| told(counts::read(body))),
     ("ask", |body| told(ask::AskRequest::read(body))),
     ("session", |body| told(sessions::read(body))),
     ("consent", |body| told(consents::read_request(body))),
@@ -78,6 +77,7 @@ pub const BODIES: [Body; 24] = [
     ("pseudonym's look-up", |body| {
         told(pseudonyms::ResolveRequest::read(body))
     }),
+    ("count", |body| told(counts::read(body))),
 ];
 
 /// Reads the source of a policy out of its body.

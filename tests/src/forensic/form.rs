@@ -483,10 +483,24 @@ pub struct Entry {
     pub call: Id,
     pub receipt: Option<(Id, [u8; 32])>,
     pub records: Option<(u64, [u8; 32])>,
+    /// What the call claimed to use restricted data for.
+    pub claim: Option<String>,
 }
 
 pub fn entry(bytes: &[u8]) -> Entry {
+    if bytes[0] != 2 {
+        return entry_without_claim(bytes);
+    }
+    let (claim, rest) = bytes[2..].split_at(bytes[1].into());
+    Entry {
+        claim: Some(String::from_utf8(claim.to_vec()).unwrap()),
+        ..entry_without_claim(&[&[1], rest].concat())
+    }
+}
+
+fn entry_without_claim(bytes: &[u8]) -> Entry {
     Row::read(bytes, |row| Entry {
+        claim: None,
         time: row.int(),
         actor: match row.uint() {
             0 => None,

@@ -144,6 +144,7 @@ mod tests {
             request: CallId::generate(&mut SeededEntropy::new(1)),
             receipt: None,
             records: None,
+            restricted_use: None,
         }
     }
 

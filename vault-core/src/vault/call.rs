@@ -348,6 +348,7 @@ impl Context {
             request: self.id,
             receipt,
             records,
+            restricted_use: self.restricted_use.map(|one| one.name().into()),
         }
     }
 }

@@ -643,6 +643,7 @@ pub(super) fn record(engine: &Engine, action: &'static str) -> Result<(), Unlock
             request: CallId::generate(txn.entropy()),
             receipt: None,
             records: None,
+            restricted_use: None,
         };
         txn.record(entry);
         Ok(())

@@ -93,6 +93,7 @@ pub(super) fn entry() -> Entry {
         request: CallId::from_bytes([4; 16]),
         receipt: Some((ReceiptId::from_bytes([5; 16]), [6; 32])),
         records: Some((70_000, [7; 32])),
+        restricted_use: None,
     }
 }
 
@@ -110,6 +111,7 @@ pub(super) fn short_entry() -> Entry {
         request: CallId::from_bytes([8; 16]),
         receipt: None,
         records: None,
+        restricted_use: None,
     }
 }
 
@@ -501,6 +503,15 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             "Entry",
             "members that must be there",
             short_entry().encode(),
+        ),
+        (
+            "Entry",
+            "with a claim to what is held",
+            Entry {
+                restricted_use: Some("legal_claims".into()),
+                ..short_entry()
+            }
+            .encode(),
         ),
         (
             "Keyset",
