@@ -462,8 +462,8 @@ impl<'a> Page<'a> {
         let words = self.words;
         let did = |action: &str| match action.split_once('.') {
             Some(("subjects", "export" | "access")) => words.did_export,
-            Some((_, "read" | "list" | "query" | "head" | "view")) => words.did_read,
-            Some((_, "lookup")) => words.did_find,
+            Some((_, "read" | "list" | "query" | "count" | "head" | "view")) => words.did_read,
+            Some((_, "lookup" | "detokenize")) => words.did_find,
             Some((_, "ask")) => words.did_ask,
             Some((
                 _,

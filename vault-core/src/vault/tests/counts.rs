@@ -230,7 +230,26 @@ fn people_are_counted_and_not_records_and_only_those_whose_basis_holds() {
         ..input(&[("kind", None)], json!({}))
     };
     let notes = scene.ask(&scene.bot, "care", &notes).unwrap();
+    // Exact or not, of records of which a person has many: twelve would be ten.
+    assert!(notes.rounded);
     assert_eq!(told(&notes), [pair("call", 10)]);
+    // Each of them can see that they may have been counted.
+    let auditor = scene.bench.role("auditor");
+    let query = AccessQuery {
+        limit: 100,
+        ..AccessQuery::default()
+    };
+    let ledger = scene
+        .bench
+        .vault
+        .access(&call(&auditor, None), scene.people[5], &query)
+        .unwrap();
+    let counts = ledger
+        .accesses
+        .iter()
+        .filter(|one| one.action == "people.count");
+    assert!(counts.clone().count() > 3);
+    assert!(counts.clone().all(|one| one.about == AccessAbout::Many));
 }
 
 #[test]

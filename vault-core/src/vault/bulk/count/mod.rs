@@ -275,7 +275,10 @@ impl Vault {
             }
             // How many there were stays out of the log, where it would be told to whoever reads that.
             let noted = counter.noted();
-            let (name, rule) = (input.collection.clone(), *policy.counts());
+            let (name, mut rule) = (input.collection.clone(), *policy.counts());
+            // Who has many records is in several groups: sums of groups are then not people, and what is
+            // withheld by them may be one person. Of such a collection no number is exact.
+            rule.exact &= counter.one_each();
             self.note(&context, &policy, &snapshot, ACTION, noted, "ok")?;
             return Ok(withhold::told(name, &groups, total, rule));
         }

@@ -13,7 +13,7 @@ use crate::id::SubjectId;
 use crate::keys::keyset::{Keyset, PersonEntry};
 use crate::limits::COUNT_TEXT_BYTES_MAX;
 use crate::person::{DAMAGED, Person};
-use crate::policy::{Capability, Field, LawfulBasis, Policy};
+use crate::policy::{Capability, CollectionKind, Field, LawfulBasis, Policy};
 use crate::record::{self, Filter, Known, Page, Stretch};
 use crate::refusal::Refusal;
 use crate::standing::Standing;
@@ -73,6 +73,11 @@ impl<'a> Counter<'a> {
         } = &self.admitted;
         decision::unrestricted(collection, role, standing, context.restricted_use)?;
         decision::count(collection, role, purpose, &self.fields, standing)
+    }
+
+    /// Whether each person has one record, and so is in one group.
+    pub(super) fn one_each(&self) -> bool {
+        self.admitted.collection.kind == CollectionKind::Single
     }
 
     pub(super) fn noted(&self) -> Noted {
