@@ -77,7 +77,6 @@ fn demands(bench: &Bench, of: &str) {
         json!({"ended_at": "2026-06-30T00:00:00Z"}),
     );
     does("POST", "pseudonyms", json!({"recipient": "carrier"}));
-    does("POST", "pseudonyms", json!({}));
     let hold =
         json!({"ground": "legal_claims", "collections": ["messages"], "review_at": "2099-12-31"});
     does("PUT", "hold", hold);
@@ -397,6 +396,14 @@ fn what_a_person_demanded_comes_with_lines_whose_form_is_checked() {
             json!({"ground": "18.1.a", "restricted": true}),
         ),
         ("restriction", json!([CANARY])),
+        ("contract_end", json!({"purpose": "rental"})),
+        (
+            "contract_end",
+            json!({"purpose": "rental", "ended_at": CANARY}),
+        ),
+        ("age", json!({"of_age_on": "2029-02-30"})),
+        ("age", json!({"of_age_on": "2029-01-15", "years": 12})),
+        ("age", json!(CANARY)),
     ];
     for (name, what) in wrong {
         let refused = bench.call(&front, "POST", "/v1/import", line(name, what));
