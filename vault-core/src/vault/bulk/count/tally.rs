@@ -244,10 +244,7 @@ impl<'a> Counter<'a> {
 /// A number without its fraction, towards less.
 fn whole(value: &Value) -> Option<i64> {
     let exact = value.as_i64();
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "far numbers end at the last that there is"
-    )]
+    // Far numbers end at the last that there is.
     exact.or_else(|| value.as_f64().map(|number| number.floor() as i64))
 }
 
