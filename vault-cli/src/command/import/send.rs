@@ -395,6 +395,8 @@ fn about(line: &ImportLine) -> Option<(u8, String)> {
         ImportWhat::Consent { purpose, .. } => Some((0, purpose.clone())),
         ImportWhat::Objection { purpose, .. } => Some((1, purpose.clone())),
         ImportWhat::Restriction(_) => Some((2, String::new())),
+        ImportWhat::ContractEnd { purpose, .. } => Some((3, purpose.clone())),
+        ImportWhat::Age { .. } => Some((4, String::new())),
     }
 }
 
