@@ -35,6 +35,8 @@ pub(crate) enum Topic {
     Hold,
     /// Whether a guardian is needed (Art. 8).
     Age,
+    /// Emergencies, in which somebody sees more than their role does.
+    Emergency,
     /// Objection to a purpose (Art. 21).
     Objection(u16),
 }
@@ -51,6 +53,7 @@ impl Topic {
     const RESTRICTION: u16 = 0x8000;
     const HOLD: u16 = 0x8001;
     const AGE: u16 = 0x8002;
+    const EMERGENCY: u16 = 0xa002;
     const OBJECTION: u16 = 0xc000;
 
     pub(crate) fn number(self) -> u16 {
@@ -61,6 +64,7 @@ impl Topic {
             Self::Restriction => Self::RESTRICTION,
             Self::Hold => Self::HOLD,
             Self::Age => Self::AGE,
+            Self::Emergency => Self::EMERGENCY,
             Self::Objection(purpose) => Self::OBJECTION | purpose,
         }
     }
@@ -73,6 +77,7 @@ impl Topic {
             Self::RESTRICTION => Some(Self::Restriction),
             Self::HOLD => Some(Self::Hold),
             Self::AGE => Some(Self::Age),
+            Self::EMERGENCY => Some(Self::Emergency),
             Self::OBJECTION.. => Some(Self::Objection(number & !Self::OBJECTION)),
             _ => None,
         }
@@ -291,6 +296,7 @@ mod tests {
             Topic::Restriction,
             Topic::Hold,
             Topic::Age,
+            Topic::Emergency,
             Topic::Objection(1),
             Topic::Objection(last),
         ];

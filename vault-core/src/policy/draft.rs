@@ -4,12 +4,13 @@
 
 use std::collections::BTreeSet;
 
+use super::breakglass::DraftBreakglass;
 use super::finding::{Finding, Findings};
 use super::honey::DraftHoney;
 use super::reader::At;
 use super::{
-    Capability, Children, CollectionKind, Controller, Field, NoticeGate, POLICY_BYTES_MAX, Period,
-    Policy, Purpose, Recipient, RestrictedUse, View, check, ids, parse,
+    Capability, Children, CollectionKind, Controller, Field, Incidents, NoticeGate,
+    POLICY_BYTES_MAX, Period, Policy, Purpose, Recipient, RestrictedUse, View, check, ids, parse,
 };
 
 /// A policy file that was read and found good.
@@ -32,6 +33,8 @@ pub(super) struct Content {
     pub(super) proof: Period,
     pub(super) children: Children,
     pub(super) honey: DraftHoney,
+    pub(super) breakglass: Option<DraftBreakglass>,
+    pub(super) incidents: Incidents,
 }
 
 impl Default for Content {
@@ -46,6 +49,8 @@ impl Default for Content {
             proof: parse::proof_default(),
             children: Children::default(),
             honey: DraftHoney::default(),
+            breakglass: None,
+            incidents: Incidents::default(),
         }
     }
 }

@@ -12,6 +12,8 @@ pub(super) const TOP: &[&str] = &[
     "proof",
     "children",
     "honey",
+    "breakglass",
+    "incidents",
 ];
 pub(super) const CONTROLLER: &[&str] = &[
     "name",
@@ -52,6 +54,8 @@ pub(super) const PROOF: &[&str] = &["period"];
 pub(super) const CHILDREN: &[&str] = &["consent_from", "countries"];
 pub(super) const HONEY: &[&str] = &["people", "left_out_for"];
 pub(super) const HONEY_PERSON: &[&str] = &["channel", "user", "values"];
+pub(super) const BREAKGLASS: &[&str] = &["purpose", "read", "expires", "reads", "restricted_use"];
+pub(super) const INCIDENTS: &[&str] = &["notify_within"];
 
 #[cfg(test)]
 mod tests {
@@ -76,6 +80,8 @@ mod tests {
         ("children.", CHILDREN),
         ("honey.", HONEY),
         ("honey.people.NAME.", HONEY_PERSON),
+        ("breakglass.", BREAKGLASS),
+        ("incidents.", INCIDENTS),
     ];
 
     fn guide() -> String {

@@ -25,6 +25,7 @@ const MORE: &[(&str, &[Code])] = &[
     ("ask", &[Code::RateLimited]),
     ("backup_deleted", &[Code::Conflict]),
     ("begin_keyholder", OPENING),
+    ("breach_scope", &[Code::NotFound]),
     ("begin_session", &[Code::PurposeDenied]),
     ("create_subject", &[Code::Erased]),
     (
@@ -47,6 +48,7 @@ const MORE: &[(&str, &[Code])] = &[
     ("release_hold", &[Code::TooLarge]),
     ("lift_restriction", &[Code::Conflict, Code::TooLarge]),
     ("end_objection", &[Code::TooLarge]),
+    ("end_emergency", &[Code::Conflict, Code::TooLarge]),
     ("put_contract_end", &[Code::Conflict, Code::PurposeDenied]),
     (
         "resume_contract",
@@ -133,7 +135,9 @@ const OF_WHAT_IS_HELD: [&str; 7] = [
     "view_subject",
 ];
 /// POST that changes nothing on the disk.
-const ASKING: [&str; 6] = [
+const ASKING: [&str; 8] = [
+    "breach_draft",
+    "breach_scope",
     "end_keyholder",
     "lock",
     "lookup_subject",
@@ -153,9 +157,12 @@ const NEVER_REPLAYED: &[&str] = &[
     "lock",
     "lookup_subject",
     "make_key_shares",
+    "breach_draft",
+    "breach_scope",
     "purge_records",
     "query_records",
     "rotate_api_key",
+    "take_emergency",
     "run_retention",
     "test_key_slot",
     "unlock",
@@ -179,6 +186,7 @@ const REVISION: &[(&str, bool)] = &[
 const LOCATION: &[(&str, bool)] = &[
     ("append_records", false),
     ("create_api_key", true),
+    ("note_incident", true),
     ("create_subject", true),
     ("rotate_api_key", true),
 ];

@@ -9,6 +9,7 @@ use crate::commit::{Snapshot, View};
 use crate::consent;
 use crate::crypto::Sha256Stream;
 use crate::decision;
+use crate::emergency;
 use crate::export::{
     self, ExportInput, Form, Head, HeadCollection, HeadConsents, HeadField, HeadSession, Pipe,
     Right,
@@ -22,7 +23,7 @@ use crate::schema::FieldType;
 use crate::session;
 use crate::statement::Published;
 use crate::vault::call::{Context, Noted};
-use crate::vault::{Call, RestrictionView, Vault, admin, objections, restrictions};
+use crate::vault::{Call, RestrictionView, Vault, admin, emergencies, objections, restrictions};
 
 /// Everything that is known of a package when it begins.
 struct Begun {
@@ -67,6 +68,7 @@ fn look(
         },
         notices: Vec::new(),
         sessions: Vec::new(),
+        emergencies: Vec::new(),
         recipients: recipients(policy),
         statement,
     };
@@ -96,6 +98,7 @@ fn look(
         head.objections = objections::all(snapshot, policy, &person)?;
         head.restriction = restrictions::view(snapshot, policy, &person)?;
         head.notices = notice::history(snapshot, &person)?;
+        head.emergencies = emergencies::views(snapshot, policy, &person)?;
         sessions(snapshot, policy, &person, &mut head)?;
     }
     Ok(Begun {
@@ -204,6 +207,14 @@ fn sessions(
         Some(format!("{}.{}", collection.name, field.name))
     };
     for (id, row) in session::all(snapshot, person)? {
+        let emergency = emergency::of_session(id);
+        if head
+            .emergencies
+            .iter()
+            .any(|one| one.emergency == emergency)
+        {
+            continue;
+        }
         head.sessions.push(HeadSession {
             session: id.to_string(),
             role: row.role,
