@@ -475,39 +475,49 @@ impl Vault {
         Ok(scope)
     }
 
-    /// A draft in Markdown of what is told of a breach, from a report; in the first of the controller's
-    /// languages where `language` is none. Sends nothing.
+    /// Drafts in Markdown of what is told of a breach, from a report: each with its language. In every language
+    /// of the controller that there are words of (English where there is none), unless one is named. Sends
+    /// nothing.
     ///
     /// # Errors
     ///
     /// [`Refusal::RoleDenied`] without `incidents.manage`; [`Refusal::Invalid`] for a language of which
     /// there are no words.
-    pub fn breach_draft(
+    pub fn breach_drafts(
         &self,
         call: &Call<'_>,
         report: &BreachReport,
         whom: DraftFor,
         language: Option<&str>,
         aware_at: Option<Timestamp>,
-    ) -> Result<(String, String), Refusal> {
+    ) -> Result<Vec<(String, String)>, Refusal> {
         self.read(
             call,
             "breach.draft",
             None,
             |_, policy, context, _| {
                 context.principal.require(policy, CAPABILITY)?;
-                let spoken = &policy.controller().languages;
-                let known = spoken.iter().find(|tag| Phrases::of(tag).is_some());
-                let language = language.or(known.map(String::as_str)).unwrap_or("en");
+                let spoken = policy.controller().languages.iter();
+                let spoken = spoken.filter(|tag| Phrases::of(tag).is_some()).cloned();
+                let mut wanted: Vec<String> = match language {
+                    Some(language) => vec![language.to_owned()],
+                    None => spoken.collect(),
+                };
+                if wanted.is_empty() {
+                    wanted.push("en".to_owned());
+                }
                 let within = &policy.incidents().notify_within;
                 let due = aware_at.map(|aware| (aware, within.add_to(aware)));
-                let text = draft(policy, report, whom, language, due).ok_or_else(|| {
+                let drafts = wanted.into_iter().map(|tag| {
+                    let text = draft(policy, report, whom, &tag, due);
+                    Some((tag, text?))
+                });
+                drafts.collect::<Option<Vec<_>>>().ok_or_else(|| {
                     let tags = LANGUAGES.map(|phrases| phrases.tag).join(", ");
                     refuse("/lang", "unknown_word", format!("one of {tags}"))
-                })?;
-                Ok((language.to_owned(), text))
+                })
             },
-            |draft| draft,
+            |drafts| drafts,
         )
     }
 

@@ -386,7 +386,7 @@ pub(crate) struct DraftRequest {
     report: Value,
     /// `authority` (Art. 33(3)) or `people` (Art. 34(2)).
     r#for: String,
-    /// `de`, `en`, `es`, `fr`, `it`, `nl`, `pl` or `pt`; the first of the controller's unless told.
+    /// `de`, `en`, `es`, `fr`, `it`, `nl`, `pl` or `pt`; every one of the controller's unless told.
     lang: Option<String>,
     /// When the controller became aware, for the deadline in the notification.
     #[schema(format = DateTime)]
@@ -435,16 +435,40 @@ pub(crate) fn read_draft(body: Value) -> Result<DraftInput, Problem> {
     })
 }
 
-/// A draft.
+/// A draft in one language.
 #[derive(Serialize, ToSchema)]
 #[schema(as = BreachDraft)]
 pub(crate) struct DraftBody {
-    /// Whom it is for.
-    r#for: &'static str,
     /// Its language.
     lang: String,
     /// The text, in Markdown; what stands in `⟦…⟧` a person has to write.
     markdown: String,
+}
+
+/// Drafts.
+#[derive(Serialize, ToSchema)]
+#[schema(as = BreachDrafts)]
+pub(crate) struct DraftsBody {
+    /// Whom they are for.
+    r#for: &'static str,
+    /// One a language.
+    drafts: Vec<DraftBody>,
+}
+
+fn drafts_body(whom: DraftFor, drafts: Vec<(String, String)>) -> DraftsBody {
+    let drafts = drafts.into_iter();
+    DraftsBody {
+        r#for: whom.name(),
+        drafts: drafts
+            .map(|(lang, markdown)| DraftBody { lang, markdown })
+            .collect(),
+    }
+}
+
+/// Drafts as the API answers them, for whoever answers without a server.
+#[must_use]
+pub fn breach_drafts(whom: DraftFor, drafts: Vec<(String, String)>) -> Value {
+    serde_json::to_value(drafts_body(whom, drafts)).expect("texts have a JSON form")
 }
 
 /// Draft what is told of a breach
@@ -454,22 +478,17 @@ pub(crate) struct DraftBody {
 /// `incidents.manage`.
 #[utoipa::path(post, path = urls::BREACH_DRAFT, tag = "incidents", operation_id = "breach_draft",
     request_body = DraftRequest,
-    responses((status = 200, description = "The draft", body = DraftBody)))]
+    responses((status = 200, description = "The drafts", body = DraftsBody)))]
 pub(crate) async fn draft(State(app): State<App>, incoming: Incoming) -> Outcome {
     let body = incoming.json()?;
     app.post(incoming, Remember::Again, None, move |session| {
         let input = session.parsed(CAPABILITY, read_draft(body))?;
         let (call, lang) = (session.call(), input.lang.as_deref());
-        let (lang, markdown) =
+        let drafts =
             session
                 .vault
-                .breach_draft(&call, &input.report, input.whom, lang, input.aware_at)?;
-        let body = DraftBody {
-            r#for: input.whom.name(),
-            lang,
-            markdown,
-        };
-        Ok(Reply::json(200, &body))
+                .breach_drafts(&call, &input.report, input.whom, lang, input.aware_at)?;
+        Ok(Reply::json(200, &drafts_body(input.whom, drafts)))
     })
     .await
 }
