@@ -372,6 +372,11 @@ impl Backend for Directory {
         Ok(document)
     }
 
+    fn incidents(&self) -> Result<Value, Failure> {
+        let all = self.call(|call| self.vault.list_incidents(call))?;
+        Ok(vault_server::incident_list(all))
+    }
+
     fn breach_scope(
         &self,
         input: &BreachInput,

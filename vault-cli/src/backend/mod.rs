@@ -120,6 +120,8 @@ pub(crate) trait Backend {
     ) -> Result<Value, Failure>;
     /// `{body, proof, status}`.
     fn receipt(&self, receipt: ReceiptId) -> Result<Value, Failure>;
+    /// The register of breaches: `{incidents: [{incident, state, due_at, overdue, …}]}`.
+    fn incidents(&self) -> Result<Value, Failure>;
     /// Who is affected by a breach: the report. Whom it counts is written to `people`, a line each. `progress`
     /// may hear how many people are done, of how many.
     fn breach_scope(

@@ -485,6 +485,10 @@ impl Backend for Remote {
         self.send("GET", &urls::at(urls::RECEIPT, &[&receipt]), None)
     }
 
+    fn incidents(&self) -> Result<Value, Failure> {
+        self.send("GET", urls::INCIDENTS, None)
+    }
+
     fn breach_scope(
         &self,
         input: &BreachInput,

@@ -3,6 +3,8 @@
 
 use super::rows::NOW;
 use crate::contract::ContractEvent;
+use crate::emergency::{EmergencyEvent, Party, Step};
+use crate::id::{EmergencyId, TokenId};
 use crate::notice::{NoticeAbout, NoticeShown};
 use crate::policy::RestrictionGround;
 use crate::standing::{AgeEvent, ObjectionEvent, ObjectionState, RestrictionEvent};
@@ -59,6 +61,32 @@ fn contract(ended_at: Option<jiff::Timestamp>) -> Vec<u8> {
     json(&ContractEvent { ended_at, at: at() })
 }
 
+fn emergency(step: Step) -> Vec<u8> {
+    json(&EmergencyEvent {
+        emergency: EmergencyId::from_bytes([7; 16]),
+        at: at(),
+        step,
+    })
+}
+
+fn party(byte: u8) -> Party {
+    Party {
+        token: TokenId::from_bytes([byte; 16]),
+        key_sha256: [byte; 32],
+        role: "nurse".into(),
+    }
+}
+
+fn asked() -> Vec<u8> {
+    emergency(Step::Requested {
+        by: party(1),
+        reason: "the ambulance waits".into(),
+        fields: vec![(1, 1), (2, 260)],
+        purpose: 3,
+        seconds: 1_800,
+    })
+}
+
 /// By form, those of one form together.
 pub(super) fn demands() -> Vec<Vector> {
     use ObjectionState::{Ended, Overridden, Pending, Upheld};
@@ -74,6 +102,23 @@ pub(super) fn demands() -> Vec<Vector> {
         ),
         ("ContractEvent", "ended", contract(Some(at()))),
         ("ContractEvent", "runs again", contract(None)),
+        ("EmergencyEvent", "asked for", asked()),
+        (
+            "EmergencyEvent",
+            "approved",
+            emergency(Step::Approved { by: party(2) }),
+        ),
+        (
+            "EmergencyEvent",
+            "refused",
+            emergency(Step::Refused { by: party(2) }),
+        ),
+        ("EmergencyEvent", "used", emergency(Step::Used)),
+        (
+            "EmergencyEvent",
+            "ended",
+            emergency(Step::Ended { by: party(1) }),
+        ),
         (shown, "of processing", told),
         (
             shown,
@@ -129,6 +174,13 @@ pub(super) fn faults() -> Vec<Fault> {
             age("2029-01-15", None),
             b"01-15",
             b"02-30",
+        ),
+        (
+            "EmergencyEvent",
+            "a step that is none",
+            asked(),
+            b"requested",
+            b"requestee",
         ),
         (
             "ObjectionEvent",

@@ -262,6 +262,19 @@ pub(crate) struct IncidentListBody {
     incidents: Vec<IncidentBody>,
 }
 
+fn list_body(views: Vec<IncidentView>) -> IncidentListBody {
+    let incidents = views.into_iter();
+    IncidentListBody {
+        incidents: incidents.map(IncidentBody::from).collect(),
+    }
+}
+
+/// The register as the API answers it, for whoever answers without a server.
+#[must_use]
+pub fn incident_list(views: Vec<IncidentView>) -> Value {
+    serde_json::to_value(list_body(views)).expect("texts and lists serialise")
+}
+
 /// Note a personal data breach
 ///
 /// The register of Art. 33(5): sealed under the vault's own key, in every data backup, and never erased with a
@@ -292,8 +305,7 @@ pub(crate) async fn list(State(app): State<App>, incoming: Incoming) -> Outcome 
     app.call(incoming, move |session| {
         session.parsed(CAPABILITY, query)?;
         let views = session.vault.list_incidents(&session.call())?;
-        let incidents = views.into_iter().map(IncidentBody::from).collect();
-        Ok(Reply::json(200, &IncidentListBody { incidents }))
+        Ok(Reply::json(200, &list_body(views)))
     })
     .await
 }
