@@ -171,10 +171,10 @@ impl Scene {
     }
 
     fn log(&self) -> Vec<Value> {
-        let log = self
-            .bench
-            .call(&self.rights, "GET", "/v1/audit?limit=1000", Value::Null);
-        log.body["entries"].as_array().expect("entries").clone()
+        let path = "/v1/audit?last=1000";
+        let log = self.bench.call(&self.rights, "GET", path, Value::Null);
+        let entries = log.body["entries"].as_array().expect("entries");
+        entries.iter().map(|one| one["entry"].clone()).collect()
     }
 }
 
