@@ -383,8 +383,8 @@ fn files_alone_are_ciphertext_and_a_secret_beside_them_is_everybody() {
         "of those who have any"
     );
     // Whoever came after the window is not in it.
-    let to = scene.now().to_string();
     scene.bench.clock.advance(HOUR);
+    let to = scene.now().to_string();
     scene.person("late");
     assert_eq!(scene.people(json!({"files": true, "to": to})).0.len(), 3);
     assert_eq!(scene.people(json!({"files": true})).0.len(), 4);

@@ -416,6 +416,8 @@ fn known(snapshot: &Snapshot, policy: &Policy, vector: &BreachVector) -> Result<
             if !recipients.any(|one| one.name == *name) {
                 return Err(Refusal::NotFound("recipient"));
             }
+            // Who was disclosed to a recipient is in no entry of the log but in a ledger of each person
+            // (`disclosure`, topic a000 of t07), which `gather` is the place to ask, as it asks `held`.
             Err(Refusal::Conflict(
                 "who was disclosed to a recipient is not recorded by this version".into(),
             ))
@@ -585,7 +587,6 @@ fn begin(
     let known = known(snapshot, &policy, &input.vector)?;
     let size = snapshot.state().audit_next;
     let first = time_of(snapshot, 0)?.unwrap_or(snapshot.now());
-    let from = input.from.unwrap_or(first);
     // A millisecond later, so that what is committed now is inside.
     let now = snapshot.now() + SignedDuration::from_millis(1);
     let to = input
@@ -593,6 +594,9 @@ fn begin(
         .unwrap_or(now)
         .min(known.until.unwrap_or(now))
         .min(now);
+    // Where nobody says from when, the window begins with the log, and is none that is empty.
+    let before = to - SignedDuration::from_millis(1);
+    let from = input.from.unwrap_or(first.min(before));
     if from >= to {
         return Err(refuse(
             "/from",

@@ -55,24 +55,33 @@ fn a_lost_backup_affects_whom_it_holds_and_its_data_part_alone_is_ciphertext() {
     inside.sort_unstable();
     scene.bench.clock.advance(1_000);
     scene.add(3);
-    let data = find(&scene, BreachVector::Backup(made.backup, Part::Data));
+    let data = find(
+        &scene,
+        BreachVector::Backup(made.manifest.backup, Part::Data),
+    );
     assert!(data.0.ciphertext_only && data.0.at_most);
     assert_eq!((data.0.people, data.0.not_resolvable), (3, 0));
     assert_eq!(data.1, inside, "who came later is not in it");
-    let keys = find(&scene, BreachVector::Backup(made.backup, Part::Keys));
+    let keys = find(
+        &scene,
+        BreachVector::Backup(made.manifest.backup, Part::Keys),
+    );
     assert!(!keys.0.ciphertext_only);
     assert_eq!(keys.1, inside);
     // Who was erased since is in it, and nobody can name them any more.
     let gone = scene.people[0];
     scene.erase(gone);
-    let (report, people) = find(&scene, BreachVector::Backup(made.backup, Part::Keys));
+    let (report, people) = find(
+        &scene,
+        BreachVector::Backup(made.manifest.backup, Part::Keys),
+    );
     assert_eq!((report.people, report.not_resolvable), (2, 1));
     assert!(!people.contains(&gone));
     // A part that there is not.
     let only = scene.back_up(Parts::Data).unwrap();
     let keyholder = scene.keyholder();
     let input = BreachInput {
-        vector: BreachVector::Backup(only.backup, Part::Keys),
+        vector: BreachVector::Backup(only.manifest.backup, Part::Keys),
         from: None,
         to: None,
     };
