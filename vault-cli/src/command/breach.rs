@@ -11,6 +11,7 @@ use vault_core::vault::BreachInput;
 
 use super::{Context, cell, status};
 use crate::args::{BreachCommand, ScopeArguments};
+use crate::backend::Backend;
 use crate::failure::{Exit, Failure};
 use crate::terminal::{Column, Table, Terminal, Tone};
 
@@ -52,7 +53,7 @@ pub(super) fn run(context: &Context<'_>, command: &BreachCommand) -> Result<(), 
             return Err(failure);
         }
     };
-    let drafts = drafts(context, arguments, &report)?;
+    let drafts = drafts(&*backend, arguments, &report)?;
     let answer = json!({
         "report": report,
         "people_file": people.map(|path| path.display().to_string()),
@@ -79,7 +80,7 @@ fn create(path: &Path) -> Result<File, Failure> {
 
 /// Writes the drafts that are wanted; their files.
 fn drafts(
-    context: &Context<'_>,
+    backend: &dyn Backend,
     arguments: &ScopeArguments,
     report: &Value,
 ) -> Result<Vec<String>, Failure> {
@@ -95,9 +96,7 @@ fn drafts(
     for whom in &arguments.draft {
         let whom = DraftFor::from(*whom);
         let lang = arguments.lang.as_deref();
-        let drafts = context
-            .backend()?
-            .breach_drafts(report, whom, lang, arguments.aware)?;
+        let drafts = backend.breach_drafts(report, whom, lang, arguments.aware)?;
         for draft in drafts["drafts"].as_array().into_iter().flatten() {
             let lang = draft["lang"].as_str().unwrap_or_default();
             // From outside: a name of a file is letters and hyphens.

@@ -431,7 +431,8 @@ fn known(snapshot: &Snapshot, policy: &Policy, vector: &BreachVector) -> Result<
             let until = until.ok_or(Refusal::NotFound("part of this backup"))?;
             Ok(Known {
                 ciphertext_only: *part == Part::Data,
-                until: Some(until),
+                // Whoever came in the millisecond of its end may be in it.
+                until: Some(until + SignedDuration::from_millis(1)),
                 people: view.facts.map(|facts| facts.people),
                 ..known("backup", format!("{id} {}", part.name()))
             })
