@@ -39,6 +39,8 @@ pub(crate) enum Topic {
     Pairwise,
     /// Pseudonyms that were issued.
     Pseudonym,
+    /// Emergencies, in which somebody sees more than their role does.
+    Emergency,
     /// Objection to a purpose (Art. 21).
     Objection(u16),
 }
@@ -59,6 +61,7 @@ impl Topic {
     const HARMLESS: u16 = 0xa000;
     const PAIRWISE: u16 = 0xa001;
     const PSEUDONYM: u16 = 0xa003;
+    const EMERGENCY: u16 = 0xa002;
     const OBJECTION: u16 = 0xc000;
 
     pub(crate) fn number(self) -> u16 {
@@ -71,6 +74,7 @@ impl Topic {
             Self::Age => Self::AGE,
             Self::Pairwise => Self::PAIRWISE,
             Self::Pseudonym => Self::PSEUDONYM,
+            Self::Emergency => Self::EMERGENCY,
             Self::Objection(purpose) => Self::OBJECTION | purpose,
         }
     }
@@ -85,6 +89,7 @@ impl Topic {
             Self::AGE => Some(Self::Age),
             Self::PAIRWISE => Some(Self::Pairwise),
             Self::PSEUDONYM => Some(Self::Pseudonym),
+            Self::EMERGENCY => Some(Self::Emergency),
             Self::OBJECTION.. => Some(Self::Objection(number & !Self::OBJECTION)),
             _ => None,
         }
@@ -323,6 +328,7 @@ mod tests {
             Topic::Age,
             Topic::Pairwise,
             Topic::Pseudonym,
+            Topic::Emergency,
             Topic::Objection(1),
             Topic::Objection(last),
         ];

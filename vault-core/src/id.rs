@@ -61,6 +61,10 @@ kinds! {
     TokenKind, TokenId, "tok_";
     /// A session of one conversation.
     SessionKind, SessionId, "ses_";
+    /// An emergency, in which somebody sees more than their role does; its session has the same bits.
+    EmergencyKind, EmergencyId, "emg_";
+    /// A personal data breach in the register.
+    IncidentKind, IncidentId, "inc_";
     /// A backup.
     BackupKind, BackupId, "bak_";
     /// One call to the vault.

@@ -125,6 +125,26 @@ pub const SESSION_CALLS_MAX: u32 = 10_000;
 pub const SESSION_SECONDS_MAX: i64 = 24 * 3600;
 /// How long it lasts unless told.
 pub const SESSION_SECONDS_DEFAULT: i64 = 15 * 60;
+/// How long emergency access lasts at most, whatever the policy says.
+pub const EMERGENCY_SECONDS_MAX: i64 = 4 * 3600;
+/// How long it lasts at most unless the policy says otherwise.
+pub const EMERGENCY_SECONDS_DEFAULT: i64 = 3600;
+/// How long a request for emergency access waits for somebody else's word.
+pub const EMERGENCY_WAIT_SECONDS: i64 = 15 * 60;
+/// Emergencies of one person that wait or stand at a time.
+pub const EMERGENCIES_OPEN_MAX: usize = 8;
+/// Tags of people that finding the scope of a breach holds at a time, about 60 bytes each.
+pub const BREACH_TAGS_MAX: u64 = 500_000;
+/// Days of the window of a breach in which entries are looked for.
+pub const BREACH_DAYS_MAX: u64 = 400;
+/// Incidents in the register.
+pub const INCIDENTS_MAX: usize = 1_000;
+/// Steps of one incident.
+pub const INCIDENT_STEPS_MAX: usize = 100;
+/// Longest report of the scope of an incident, as JSON.
+pub const INCIDENT_SCOPE_BYTES_MAX: usize = 64 << 10;
+/// Longest reason for emergency access.
+pub const PLAIN_TEXT_BYTES_MAX: usize = 1_024;
 /// Operations in one batch.
 pub const BATCH_OPERATIONS_MAX: usize = 100;
 /// Bytes of a batch's results together.

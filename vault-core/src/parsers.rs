@@ -20,7 +20,9 @@ use crate::commit::State;
 use crate::consent::ConsentEvent;
 use crate::contract::ContractEvent;
 use crate::crypto::Secret;
+use crate::emergency::EmergencyEvent;
 use crate::id::{BackupId, RecordId, SessionId, SubjectId, VaultId};
+use crate::incident::IncidentRow;
 use crate::keys::keyset::Keyset;
 use crate::keys::shred;
 use crate::keys::system::{INDEX_BYTES, PERSON_BYTES, SystemKeys};
@@ -41,7 +43,7 @@ use crate::vault::{self, PolicyRow, RotationRow, Tie, TokenRow};
 pub type Form = (&'static str, fn(&[u8]) -> Option<Vec<u8>>);
 
 /// Every form that lies in an envelope or as a row.
-pub const FORMS: [Form; 28] = [
+pub const FORMS: [Form; 30] = [
     ("AnswerRow", again::<AnswerRow>),
     ("BackupRow", again::<BackupRow>),
     ("Backups", again::<SummaryRow>),
@@ -88,6 +90,8 @@ pub const FORMS: [Form; 28] = [
     }),
     ("AgeEvent", again_json::<AgeEvent>),
     ("IssuedEvent", again_json::<IssuedEvent>),
+    ("EmergencyEvent", again_json::<EmergencyEvent>),
+    ("IncidentRow", again::<IncidentRow>),
 ];
 
 fn again<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<Vec<u8>> {

@@ -244,7 +244,8 @@ impl Standing {
                 | Topic::Notice
                 | Topic::Contract(_)
                 | Topic::Pairwise
-                | Topic::Pseudonym => {}
+                | Topic::Pseudonym
+                | Topic::Emergency => {}
             }
         }
         Ok(standing)

@@ -19,7 +19,7 @@ use serde_json::json;
 use vault_core::clock::SystemClock;
 use vault_core::entropy::OsEntropy;
 use vault_core::id::TokenId;
-use vault_core::vault::{Alarms, HoneyAlarm, Vault};
+use vault_core::vault::{Alarms, EmergencyAlarm, HoneyAlarm, Vault};
 use zeroize::Zeroizing;
 
 use crate::config::ServerConfig;
@@ -27,6 +27,18 @@ use crate::webhook::{Address, AddressError, Secret, SecretError, Target, Webhook
 
 /// The kind of message for a person who does not exist.
 const HONEY: &str = "vault.honey.accessed";
+
+/// The kind of message for a step of emergency access.
+fn kind(action: &str) -> &'static str {
+    match action {
+        "breakglass.approved" => "vault.breakglass.approved",
+        "breakglass.refused" => "vault.breakglass.refused",
+        "breakglass.used" => "vault.breakglass.used",
+        "breakglass.ended" => "vault.breakglass.ended",
+        _ => "vault.breakglass.requested",
+    }
+}
+
 /// How often one API key is told of.
 const QUIET: SignedDuration = SignedDuration::from_mins(1);
 /// Longest file of certificates, in bytes.
@@ -211,6 +223,34 @@ impl Alarms for Teller {
                 "request": request,
             });
             webhook.send(HONEY, alarm.time, &data);
+        }
+    }
+
+    fn emergency(&self, alarm: &EmergencyAlarm) {
+        let token = alarm.token.map(|token| token.to_string());
+        let emergency = alarm.emergency.map(|emergency| emergency.to_string());
+        let request = alarm.request.to_string();
+        tracing::error!(
+            target: "vault_server::alarm",
+            action = alarm.action, outcome = alarm.outcome,
+            emergency = emergency.as_deref().unwrap_or("none"), role = %alarm.role,
+            token = token.as_deref().unwrap_or("keyholder"), request = %request,
+            "a step of emergency access"
+        );
+        let Some(webhook) = self.webhook.as_ref() else {
+            return;
+        };
+        // Every step that was taken is told; of what was refused, each key once a minute.
+        if alarm.outcome == "ok" || self.anew(alarm.token, alarm.time) {
+            let data = json!({
+                "emergency": emergency,
+                "action": alarm.action,
+                "outcome": alarm.outcome,
+                "role": alarm.role,
+                "token": token,
+                "request": request,
+            });
+            webhook.send(kind(alarm.action), alarm.time, &data);
         }
     }
 }

@@ -64,6 +64,10 @@ const TAGS: &[(&str, &str)] = &[
         "Legal holds: what an erasure leaves, for legal claims alone (Art. 17(3))",
     ),
     (
+        "emergencies",
+        "More than a role shows, because another has agreed, and everybody is told",
+    ),
+    (
         "restriction",
         "Data that are stored and nothing else (Art. 18 GDPR)",
     ),
@@ -79,6 +83,10 @@ const TAGS: &[(&str, &str)] = &[
         "admin",
         "Policy, API keys, key slots, rotation of keys, retention",
     ),
+    (
+        "incidents",
+        "Personal data breaches: the register, who is affected, what is told (Art. 33 and 34)",
+    ),
     ("contract", "This API, described by itself"),
 ];
 
@@ -87,6 +95,12 @@ const PATH_PARAMETERS: &[(&str, &str)] = &[
         "s",
         "The person's id, `sub_…`; `self` for the person of a session",
     ),
+    ("inc", "The incident's name, `inc_…`"),
+    (
+        "step",
+        "`assessed`, `authority_notified`, `people_notified` or `closed`",
+    ),
+    ("emg", "The emergency's name, `emg_…`"),
     ("ses", "The session's name, `ses_…`"),
     ("c", "Name of a collection of the policy"),
     ("r", "The record's id, `rec_…`"),

@@ -10,8 +10,9 @@ use vault_core::id::CallId;
 use crate::incoming::{self, QueryMap};
 use crate::problem::Problem;
 use crate::routes::{
-    admin, ages, ask, batch, blobs, bulk, consents, contracts, counts, evidence, holds, key_slots,
-    notices, objections, policy, pseudonyms, restrictions, sessions, state, subjects,
+    admin, ages, ask, batch, blobs, breach, bulk, consents, contracts, counts, emergencies,
+    evidence, holds, incidents, key_slots, notices, objections, policy, pseudonyms, restrictions,
+    sessions, state, subjects,
 };
 use crate::{json, negotiate};
 
@@ -39,7 +40,7 @@ fn read_batch(body: Value) -> Result<(), Vec<u8>> {
 }
 
 /// Every body that has a form of its own.
-pub const BODIES: [Body; 24] = [
+pub const BODIES: [Body; 29] = [
     ("batch", read_batch),
     ("query", |body| told(bulk::read_query(body))),
     ("update", |body| told(bulk::read_update(body))),
@@ -78,6 +79,11 @@ pub const BODIES: [Body; 24] = [
         told(pseudonyms::ResolveRequest::read(body))
     }),
     ("count", |body| told(counts::read(body))),
+    ("emergency", |body| told(emergencies::read_request(body))),
+    ("incident", |body| told(incidents::read_request(body))),
+    ("incident's step", |body| told(incidents::read_step(body))),
+    ("breach's scope", |body| told(breach::read_scope(body))),
+    ("breach's draft", |body| told(breach::read_draft(body))),
 ];
 
 /// Reads the source of a policy out of its body.

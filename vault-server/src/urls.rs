@@ -66,6 +66,16 @@ pub const ASK: &str = "/v1/subjects/{s}/ask";
 pub const SESSIONS: &str = "/v1/subjects/{s}/sessions";
 /// One session.
 pub const SESSION: &str = "/v1/subjects/{s}/sessions/{ses}";
+/// Emergencies of a person.
+pub const EMERGENCIES: &str = "/v1/subjects/{s}/emergencies";
+/// One emergency.
+pub const EMERGENCY: &str = "/v1/subjects/{s}/emergencies/{emg}";
+/// Another agrees to it.
+pub const EMERGENCY_APPROVE: &str = "/v1/subjects/{s}/emergencies/{emg}/approve";
+/// Another does not.
+pub const EMERGENCY_REFUSE: &str = "/v1/subjects/{s}/emergencies/{emg}/refuse";
+/// Its session.
+pub const EMERGENCY_SESSION: &str = "/v1/subjects/{s}/emergencies/{emg}/session";
 /// Consents of a person.
 pub const CONSENTS: &str = "/v1/subjects/{s}/consents";
 /// Consent to one purpose.
@@ -124,6 +134,16 @@ pub const BACKUPS_LEDGER: &str = "/v1/admin/backups/ledger";
 pub const BACKUP_REKEY: &str = "/v1/admin/backups/{b}/rekey";
 /// A part of a backup is gone.
 pub const BACKUP_DELETED: &str = "/v1/admin/backups/{b}/deleted";
+/// The register of personal data breaches.
+pub const INCIDENTS: &str = "/v1/incidents";
+/// One of them.
+pub const INCIDENT: &str = "/v1/incidents/{inc}";
+/// A step of it.
+pub const INCIDENT_STEP: &str = "/v1/incidents/{inc}/{step}";
+/// Who is affected by a breach.
+pub const BREACH_SCOPE: &str = "/v1/admin/breach-scope";
+/// What is told of it.
+pub const BREACH_DRAFT: &str = "/v1/admin/breach-draft";
 /// Long work.
 pub const JOBS: &str = "/v1/admin/jobs";
 /// One job.

@@ -88,10 +88,15 @@ may = [
     "retention.run", "vault.lock", "records.bulk", "records.purge", "subjects.export", "backups.manage",
     "notices.record", "objections.record", "restrictions.set", "requests.decide", "holds.manage",
     "disclosures.record", "tokens.detokenize",
+    "breakglass.request", "breakglass.approve", "incidents.manage",
 ]
 
 [roles.none]
 purposes = ["support"]
+
+[breakglass]
+purpose = "support"
+read = { "profile.*" = "full" }
 "#;
 
 /// That somebody was told that a restriction is going to end.
@@ -147,6 +152,8 @@ pub(crate) struct Person {
     pub(crate) session: String,
     /// The session's token.
     pub(crate) token: String,
+    /// An emergency that another key has asked for.
+    pub(crate) emergency: String,
     pub(crate) user: String,
     pub(crate) channel: &'static str,
     pub(crate) phone: String,
@@ -312,7 +319,11 @@ impl Bench {
         let wanted = json!({"purpose": "support", "fields": ["profile.*", "messages.*"],
             "reads": 10_000, "writes": 10_000});
         let begun = self.done(all, "POST", &of("sessions"), wanted);
+        let reason = json!({"reason": "it cannot wait", "fields": ["profile.phone"]});
+        let another = self.key("all", &[]);
+        let asked = self.done(&another, "POST", &of("emergencies"), reason);
         Person {
+            emergency: text(&asked["emergency"]),
             record,
             session: text(&begun["session"]),
             token: text(&begun["token"]),

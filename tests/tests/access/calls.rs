@@ -41,9 +41,12 @@ pub(crate) fn need(route: &Route) -> Need {
         "read_policy" | "policy_versions" => Need::May("policy.read"),
         "apply_policy" => Need::May("policy.apply"),
         "run_retention" => Need::May("retention.run"),
-        "list_jobs" | "read_job" | "cancel_job" => {
-            Need::Any(&["backups.manage", "keys.manage", "retention.run"])
-        }
+        "list_jobs" | "read_job" | "cancel_job" => Need::Any(&[
+            "backups.manage",
+            "incidents.manage",
+            "keys.manage",
+            "retention.run",
+        ]),
         "read_access" | "read_audit" | "read_checkpoint" | "prove_consistency" | "prove_entry"
         | "verify_log" | "processing_records" | "read_receipt" => Need::May("audit.read"),
         "lock" => Need::May("vault.lock"),
@@ -69,6 +72,13 @@ pub(crate) fn need(route: &Route) -> Need {
         "issue_pseudonym" => Need::May("disclosures.record"),
         "lookup_pseudonym" => Need::May("tokens.detokenize"),
         "read_hold" | "put_hold" | "release_hold" | "list_holds" => Need::May("holds.manage"),
+        "request_emergency" | "take_emergency" => Need::May("breakglass.request"),
+        "approve_emergency" | "refuse_emergency" => Need::May("breakglass.approve"),
+        "list_emergencies" | "end_emergency" => {
+            Need::Any(&["breakglass.request", "breakglass.approve"])
+        }
+        "note_incident" | "list_incidents" | "read_incident" | "step_incident" | "breach_scope"
+        | "breach_draft" => Need::May("incidents.manage"),
         "list_sessions" | "begin_session" | "end_session" => Need::May("sessions.create"),
         "ask" | "read_blob" | "put_blob" | "delete_blob" | "head_blob" | "read_record_blob"
         | "put_record_blob" | "delete_record_blob" | "head_record_blob" | "read_records"
@@ -120,6 +130,14 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
         "begin_session" => {
             json(json!({"purpose": "support", "fields": ["profile.name"], "reads": 1}))
         }
+        "request_emergency" => {
+            json(json!({"reason": "it cannot wait", "fields": ["profile.phone"]}))
+        }
+        "note_incident" => json(json!({"aware_at": "2026-01-01T00:00:00Z",
+            "nature": ["availability"], "summary": "a disk was lost"})),
+        "step_incident" => json(json!({"text": "looked at", "risk": "unlikely"})),
+        "breach_scope" => json(json!({"files": true})),
+        "breach_draft" => json(json!({"report": report(), "for": "people"})),
         "create_api_key" => json(json!({"role": "none"})),
         "rotate_api_key" => json(json!({"overlap": "PT1H"})),
         "add_key_slot" => json(json!({"kind": "recovery_key", "label": "x"})),
@@ -145,6 +163,16 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
     }
 }
 
+/// A report of the scope of a breach, of nobody.
+fn report() -> Value {
+    json!({"of": {"kind": "files", "name": "files"}, "from": "2026-01-01T00:00:00Z",
+        "to": "2026-01-02T00:00:00Z", "made_at": "2026-01-02T00:00:00Z", "log_size": 1,
+        "ciphertext_only": true, "at_most": true, "people": 0, "people_without_values": 0,
+        "reads": 0, "writes": 0, "refused": 0, "first": null, "last": null, "not_resolvable": 0,
+        "damaged": 0, "bulk": {"calls": 0, "records": 0, "fields": []}, "categories": [],
+        "fields": []})
+}
+
 /// An operation of a batch about this person.
 pub(crate) fn operation(person: &Person) -> Value {
     json!({"method": "GET", "path": format!("/v1/subjects/{}/records/profile", person.id),
@@ -158,6 +186,9 @@ pub(crate) fn path(route: &Route, subject: &str, person: &Person) -> String {
         "s" => subject.to_owned(),
         "r" => person.record.clone(),
         "ses" => person.session.clone(),
+        "emg" => person.emergency.clone(),
+        "inc" => "inc_00000000000000000000000000".to_owned(),
+        "step" => "assessed".to_owned(),
         "c" => if many { "messages" } else { "profile" }.to_owned(),
         "f" => if many { "voice" } else { "photo" }.to_owned(),
         "purpose" => match &*route.operation {

@@ -21,10 +21,12 @@ use vault_core::standing::{HoldEvent, RestrictionEvent};
 use vault_core::store::KeyRange;
 use vault_core::vault::{
     AgeEvent, AgeInput, ChangeInput, ConsentInput, ConsentView, CountBy, CountGroup, CountInput,
-    CountLabel, Counted, HoldInput, HoldReleased, HoldState, HoldStep, KeyFile, LockedVault,
-    MetaView, NoticeAbout, NoticeInput, NoticeShown, ObjectionEvent, ObjectionState, ObjectionView,
-    Passphrase, QueryInput, QueryPart, RestrictionInput, RestrictionStep, Settings, SharedSecret,
-    UnlockSecret, VaultPaths,
+    CountLabel, Counted, EmergencyId, EmergencyInput, EmergencyState, EmergencyView, HoldInput,
+    HoldReleased, HoldState, HoldStep, IncidentId, IncidentInput, IncidentStep, IncidentStepInput,
+    IncidentStepView, IncidentVector, IncidentView, KeyFile, LockedVault, MetaView, Nature,
+    NoticeAbout, NoticeInput, NoticeShown, ObjectionEvent, ObjectionState, ObjectionView,
+    Passphrase, QueryInput, QueryPart, RestrictionInput, RestrictionStep, Risk, Settings,
+    SharedSecret, TokenId, UnlockSecret, VaultPaths,
 };
 
 use vault_tests::canary::Net;
@@ -70,6 +72,19 @@ fn objection() -> ObjectionEvent {
         state: ObjectionState::Pending,
         at: event().at,
         reason: Some(NAME.into()),
+    }
+}
+
+fn incident_step() -> IncidentStepView {
+    IncidentStepView {
+        step: IncidentStep::Assessed,
+        at: event().at,
+        noted_at: event().at,
+        role: "dpo".into(),
+        text: NAME.into(),
+        late_reason: Some(EMAIL.into()),
+        risk: None,
+        exemption: None,
     }
 }
 
@@ -354,6 +369,92 @@ const KNOWN: &[(&str, Why)] = &[
                 collections: vec!["spare".into()],
                 at: event().at,
                 reason: Some(NAME.into()),
+            })
+        }),
+    ),
+    ("BreachVector", Words),
+    ("BulkScope", Words),
+    ("CategoryScope", Words),
+    ("FieldScope", Words),
+    ("ScopeOf", Words),
+    ("EmergencyAlarm", Words),
+    (
+        "EmergencyInput",
+        Instance(|| {
+            printed(&EmergencyInput {
+                reason: NAME.into(),
+                fields: vec![EMAIL.into()],
+                expires_in: None,
+            })
+        }),
+    ),
+    (
+        "EmergencyView",
+        Instance(|| {
+            printed(&EmergencyView {
+                emergency: EmergencyId::from_bytes([1; 16]),
+                state: EmergencyState::Requested,
+                reason: NAME.into(),
+                fields: vec![EMAIL.into()],
+                purpose: NAME.into(),
+                expires_in: 60,
+                requested_by: (TokenId::from_bytes([2; 16]), NAME.into()),
+                requested_at: event().at,
+                decided_by: None,
+                decided_at: None,
+                used_at: None,
+                ended_at: None,
+                expires_at: event().at,
+            })
+        }),
+    ),
+    ("IncidentFact", Words),
+    (
+        "IncidentInput",
+        Instance(|| {
+            printed(&IncidentInput {
+                aware_at: event().at,
+                nature: vec![Nature::Integrity],
+                vector: IncidentVector::Other,
+                from: None,
+                to: None,
+                summary: NAME.into(),
+                scope: Some(json!(EMAIL)),
+            })
+        }),
+    ),
+    (
+        "IncidentStepInput",
+        Instance(|| {
+            printed(&IncidentStepInput {
+                at: None,
+                text: NAME.into(),
+                late_reason: Some(EMAIL.into()),
+                risk: Some(Risk::High),
+                exemption: None,
+                scope: Some(json!(EMAIL)),
+            })
+        }),
+    ),
+    ("IncidentStepView", Instance(|| printed(&incident_step()))),
+    (
+        "IncidentView",
+        Instance(|| {
+            printed(&IncidentView {
+                incident: IncidentId::from_bytes([1; 16]),
+                state: None,
+                aware_at: event().at,
+                due_at: event().at,
+                overdue: false,
+                notified_at: None,
+                nature: vec![Nature::Integrity],
+                vector: IncidentVector::Other,
+                from: None,
+                to: None,
+                summary: NAME.into(),
+                scope: Some(json!(EMAIL)),
+                risk: None,
+                history: vec![incident_step()],
             })
         }),
     ),

@@ -93,11 +93,15 @@ may = [
     "subjects.create", "subjects.lookup", "subjects.view", "subjects.erase", "sessions.create",
     "consents.record", "notices.record", "objections.record", "restrictions.set", "requests.decide", "holds.manage", "audit.read", "policy.read", "policy.apply", "api_keys.manage", "keys.manage",
     "retention.run", "vault.lock", "records.bulk", "records.purge",
-    "subjects.export", "backups.manage", "disclosures.record", "tokens.detokenize",
+    "subjects.export", "backups.manage", "disclosures.record", "tokens.detokenize", "breakglass.request", "breakglass.approve", "incidents.manage",
 ]
 
 [roles.none]
 purposes = ["support"]
+
+[breakglass]
+purpose = "support"
+read = { "profile.*" = "full" }
 "#;
 
 /// The profile: a value of every type that JSON can hold.

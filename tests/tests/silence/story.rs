@@ -55,7 +55,7 @@ pub(crate) struct Recipe {
 pub(crate) type Made = BTreeMap<&'static str, String>;
 
 /// The order of the good calls: what is needed is made first, and what takes away comes last.
-pub(crate) const FIRST: [&str; 16] = [
+pub(crate) const FIRST: [&str; 18] = [
     "create_subject",
     "patch_single",
     "append_records",
@@ -69,13 +69,16 @@ pub(crate) const FIRST: [&str; 16] = [
     "put_hold",
     "put_contract_end",
     "issue_pseudonym",
+    "request_emergency",
+    "note_incident",
     // Leaves a job to look at, and to end.
     "run_retention",
     "list_backups",
     // Before one is made: the two exclude each other.
     "rekey_backup",
 ];
-const LAST: [&str; 20] = [
+const LAST: [&str; 21] = [
+    "end_emergency",
     "backup_deleted",
     "delete_blob",
     "delete_record_blob",
@@ -97,6 +100,15 @@ const LAST: [&str; 20] = [
     "lock",
     "unlock",
 ];
+
+/// What has to be called before a route each time, since it uses it up.
+pub(crate) fn needs(operation: &str) -> &'static [&'static str] {
+    match operation {
+        "approve_emergency" | "refuse_emergency" | "end_emergency" => &["request_emergency"],
+        "take_emergency" => &["request_emergency", "approve_emergency"],
+        _ => &[],
+    }
+}
 
 /// All routes, in that order.
 pub(crate) fn ordered(mut routes: Vec<Route>) -> Vec<Route> {
@@ -154,6 +166,31 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
         "list_notices" | "list_objections" | "read_hold" | "read_restriction" | "release_hold" => {
             hands_out(recipe)
         }
+        "request_emergency" => hands_out(body(
+            json!({"reason": "because of zyxwina", "fields": ["profile.name"]}),
+        )),
+        "approve_emergency" | "refuse_emergency" => Recipe {
+            bearer: server.second.clone(),
+            ..hands_out(recipe)
+        },
+        "list_emergencies" | "take_emergency" | "end_emergency" => hands_out(recipe),
+        "note_incident" => hands_out(body(json!({
+            "aware_at": "2026-01-01T00:00:00Z", "nature": ["availability"],
+            "summary": "a disk with zyxwina was lost",
+        }))),
+        "step_incident" => hands_out(body(
+            json!({"text": "zyxwina was told", "risk": "unlikely"}),
+        )),
+        "list_incidents" | "read_incident" => hands_out(recipe),
+        "breach_scope" => body(json!({"files": true})),
+        "breach_draft" => body(json!({"for": "people", "report": {
+            "of": {"kind": "files", "name": "files"}, "from": "2026-01-01T00:00:00Z",
+            "to": "2026-01-02T00:00:00Z", "made_at": "2026-01-02T00:00:00Z", "log_size": 1,
+            "ciphertext_only": true, "at_most": true, "people": 0, "people_without_values": 0,
+            "reads": 0, "writes": 0, "refused": 0, "first": null, "last": null,
+            "not_resolvable": 0, "damaged": 0,
+            "bulk": {"calls": 0, "records": 0, "fields": []}, "categories": [], "fields": [],
+        }})),
         "put_hold" => hands_out(body(json!({
             "ground": "legal_claims", "collections": ["spare"], "reason": people::grounds(),
             "approver": people::NAME, "review_at": "2099-12-31",
@@ -266,7 +303,8 @@ pub(crate) fn parameter(route: &Route, name: &str, made: &Made) -> String {
         "entry" => "0".into(),
         "code" => "invalid".into(),
         "n" if route.path.contains("/jobs/") => "1".into(),
-        "s" | "r" | "ses" | "tok" | "n" | "rcp" | "b" => {
+        "step" => "assessed".into(),
+        "s" | "r" | "ses" | "tok" | "n" | "rcp" | "b" | "emg" | "inc" => {
             made.get(name).cloned().unwrap_or_default()
         }
         new => panic!("the parameter `{new}` is new: say what stands for it"),
@@ -335,6 +373,9 @@ pub(crate) fn learn(route: &Route, body: &Value, made: &mut Made) {
             note("ses", &body["session"]);
             note("session token", &body["token"]);
         }
+        "request_emergency" => note("emg", &body["emergency"]),
+        "take_emergency" => note("emergency token", &body["token"]),
+        "note_incident" => note("inc", &body["incident"]),
         "create_api_key" => {
             note("tok", &body["token"]);
             note("new API key", &body["secret"]);

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use vault_core::doctor::{
-    self, Backups, Diagnosis, Facts, HoldFact, Inside, PolicyFile, Severity, Tested, gdpr,
+    self, Backups, Diagnosis, Facts, HoldFact, IncidentFact, Inside, PolicyFile, Severity, Tested,
+    gdpr,
 };
 use vault_core::policy::Draft;
 use vault_core::vault::{LockedVault, OpenError, VaultPaths};
@@ -180,6 +181,7 @@ fn inside(
     });
     seen.facts.backups = backups(&status);
     seen.facts.holds = holds(backend);
+    seen.facts.incidents = incidents(backend);
     // Beside a server elsewhere the clock of this machine is held to what it says; that is what it is for.
     if seen.facts.machine.clock.now == Timestamp::UNIX_EPOCH {
         seen.facts.machine.clock.now = Timestamp::now();
@@ -211,6 +213,18 @@ fn holds(backend: &dyn Backend) -> Option<Vec<HoldFact>> {
         review_at: one["review_at"].as_str().unwrap_or_default().to_owned(),
         overdue: one["overdue"] == true,
         erasure_pending: one["erasure_pending"] == true,
+    });
+    Some(facts.collect())
+}
+
+/// Every breach of the register, as far as the caller may know.
+fn incidents(backend: &dyn Backend) -> Option<Vec<IncidentFact>> {
+    let list = backend.incidents().ok()?;
+    let all = list["incidents"].as_array()?;
+    let facts = all.iter().map(|one| IncidentFact {
+        incident: one["incident"].as_str().unwrap_or_default().to_owned(),
+        due_at: one["due_at"].as_str().unwrap_or_default().to_owned(),
+        overdue: one["overdue"] == true,
     });
     Some(facts.collect())
 }

@@ -79,7 +79,8 @@ impl Touched {
                 | Table::Uploads
                 | Table::Tree
                 | Table::Checkpoints
-                | Table::Backups => {}
+                | Table::Backups
+                | Table::Incidents => {}
             }
         }
     }

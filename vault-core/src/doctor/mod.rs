@@ -9,6 +9,7 @@ mod configuration;
 mod files;
 pub mod gdpr;
 mod holds;
+mod incidents;
 mod keys;
 mod machine;
 
@@ -18,6 +19,7 @@ pub use backups::{Backups, Tested};
 pub use configuration::{Configuration, PolicyFile};
 pub use files::{FileFact, FileKind, Files, Room};
 pub use holds::HoldFact;
+pub use incidents::IncidentFact;
 pub use keys::{Inside, SlotFact};
 pub use machine::{ClockFacts, LimitFacts, Machine, Swap};
 
@@ -130,6 +132,8 @@ pub struct Facts {
     pub backups: Option<Backups>,
     /// Who is under a legal hold. The open vault alone knows it.
     pub holds: Option<Vec<HoldFact>>,
+    /// The register of breaches. The open vault alone knows it.
+    pub incidents: Option<Vec<IncidentFact>>,
 }
 
 /// Every finding, the worst first.
@@ -154,6 +158,9 @@ pub fn findings(facts: &Facts) -> Vec<Diagnosis> {
     }
     if let Some(holds) = &facts.holds {
         holds::check(holds, &mut findings);
+    }
+    if let Some(incidents) = &facts.incidents {
+        incidents::check(incidents, &mut findings);
     }
     sorted(findings.0)
 }

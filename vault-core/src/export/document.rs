@@ -10,7 +10,9 @@ use crate::notice::NoticeShown;
 use crate::policy::CollectionKind;
 use crate::schema::FieldType;
 use crate::statement::Statement;
-use crate::vault::{AgeView, ContractView, HoldView, ObjectionView, RestrictionView};
+use crate::vault::{
+    AgeView, ContractView, EmergencyView, HoldView, ObjectionView, RestrictionView,
+};
 
 /// The name of the form, in every package and manifest.
 pub(super) const FORMAT: &str = "personal-data-package";
@@ -42,6 +44,7 @@ pub(crate) struct Head {
     pub(crate) pseudonyms: Vec<HeadPseudonym>,
     pub(crate) notices: Vec<NoticeShown>,
     pub(crate) sessions: Vec<HeadSession>,
+    pub(crate) emergencies: Vec<EmergencyView>,
     /// Recipients by name: the policy's.
     pub(crate) recipients: Vec<Value>,
 }
@@ -81,6 +84,8 @@ pub(crate) struct Looked {
     pub(crate) outcome: String,
     /// Whether it was about many people, of whom this may have been one.
     pub(crate) many: bool,
+    /// The emergency that it belongs to.
+    pub(crate) emergency: Option<String>,
 }
 
 /// What the person said about a purpose.
@@ -278,6 +283,25 @@ fn notice(shown: &NoticeShown) -> Value {
     })
 }
 
+/// An emergency in which somebody saw more than their role shows. Roles, and not keys: who of the staff it
+/// was is not the person's to know as such (CJEU C-579/21).
+fn emergency(one: &EmergencyView) -> Value {
+    json!({
+        "emergency": one.emergency.to_string(),
+        "state": one.state.name(),
+        "reason": one.reason,
+        "purpose": one.purpose,
+        "fields": one.fields,
+        "requested_by": one.requested_by.1,
+        "requested_at": one.requested_at.to_string(),
+        "decided_by": one.decided_by.as_ref().map(|(_, role)| role),
+        "decided_at": one.decided_at.map(|at| at.to_string()),
+        "used_at": one.used_at.map(|at| at.to_string()),
+        "ended_at": one.ended_at.map(|at| at.to_string()),
+        "expires_at": one.expires_at.to_string(),
+    })
+}
+
 /// The document up to its records.
 pub(crate) fn head(head: &Head) -> Vec<u8> {
     let statement = &head.statement;
@@ -355,6 +379,10 @@ pub(crate) fn head(head: &Head) -> Vec<u8> {
             })
         });
         add("sessions", sessions.collect());
+        add(
+            "emergencies",
+            head.emergencies.iter().map(emergency).collect(),
+        );
         let rights = statement.rights.iter().map(
             |right| json!({"article": right.article, "title": right.title, "words": right.words}),
         );
@@ -437,6 +465,7 @@ pub(crate) fn accesses(list: &[Looked], first: bool, any_before: bool) -> Vec<u8
             "fields": one.fields,
             "outcome": one.outcome,
             "about": if one.many { "many" } else { "person" },
+            "emergency": one.emergency,
         });
         text.extend(separator(index == 0 && !any_before));
         serde_json::to_writer(&mut text, &value).expect("texts have a JSON form");

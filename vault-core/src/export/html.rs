@@ -266,6 +266,18 @@ impl<'a> Page<'a> {
                     }
                 }
             }
+            @if !head.emergencies.is_empty() {
+                h2 { (words.emergencies) }
+                p { (words.emergencies_text) }
+                ul {
+                    @for one in &head.emergencies {
+                        li { (minute(one.requested_at)) " " (words.ends) " " (minute(one.expires_at)) ": "
+                            (one.requested_by.1) ", " (self.titles(std::slice::from_ref(&one.purpose)))
+                            ", “" (one.reason) "” "
+                            span .dim.small { (one.state.name()) ", " (one.fields.join(", ")) } }
+                    }
+                }
+            }
             h2 { (phrases.rights) }
             dl .pairs {
                 @for right in &statement.rights {

@@ -4,12 +4,13 @@
 
 use std::collections::BTreeSet;
 
+use super::breakglass::DraftBreakglass;
 use super::finding::{Finding, Findings};
 use super::honey::DraftHoney;
 use super::reader::At;
 use super::{
-    Capability, Children, CollectionKind, Controller, Counts, Field, NoticeGate, POLICY_BYTES_MAX,
-    Period, Policy, Purpose, Recipient, RestrictedUse, View, check, ids, parse,
+    Capability, Children, CollectionKind, Controller, Counts, Field, Incidents, NoticeGate,
+    POLICY_BYTES_MAX, Period, Policy, Purpose, Recipient, RestrictedUse, View, check, ids, parse,
 };
 
 /// A policy file that was read and found good.
@@ -33,6 +34,8 @@ pub(super) struct Content {
     pub(super) children: Children,
     pub(super) counts: Counts,
     pub(super) honey: DraftHoney,
+    pub(super) breakglass: Option<DraftBreakglass>,
+    pub(super) incidents: Incidents,
 }
 
 impl Default for Content {
@@ -48,6 +51,8 @@ impl Default for Content {
             children: Children::default(),
             counts: Counts::default(),
             honey: DraftHoney::default(),
+            breakglass: None,
+            incidents: Incidents::default(),
         }
     }
 }

@@ -13,6 +13,8 @@ pub(super) const TOP: &[&str] = &[
     "children",
     "counts",
     "honey",
+    "breakglass",
+    "incidents",
 ];
 pub(super) const CONTROLLER: &[&str] = &[
     "name",
@@ -54,6 +56,8 @@ pub(super) const CHILDREN: &[&str] = &["consent_from", "countries"];
 pub(super) const COUNTS: &[&str] = &["k", "exact", "per_day"];
 pub(super) const HONEY: &[&str] = &["people", "left_out_for"];
 pub(super) const HONEY_PERSON: &[&str] = &["channel", "user", "values"];
+pub(super) const BREAKGLASS: &[&str] = &["purpose", "read", "expires", "reads", "restricted_use"];
+pub(super) const INCIDENTS: &[&str] = &["notify_within"];
 
 #[cfg(test)]
 mod tests {
@@ -79,6 +83,8 @@ mod tests {
         ("counts.", COUNTS),
         ("honey.", HONEY),
         ("honey.people.NAME.", HONEY_PERSON),
+        ("breakglass.", BREAKGLASS),
+        ("incidents.", INCIDENTS),
     ];
 
     fn guide() -> String {

@@ -34,6 +34,14 @@ pub fn show(policy: &Policy) -> String {
         format_args!("people consent for themselves from {ages}"),
     );
 
+    let emergencies = super::breakglass::text(policy);
+    line(&mut out, format_args!("emergency access {emergencies}"));
+    let within = &policy.incidents.notify_within;
+    line(
+        &mut out,
+        format_args!("the authority is told of a breach within {within}"),
+    );
+
     out.push_str("\npurposes\n");
     let mut rows = Vec::new();
     for purpose in &policy.purposes {

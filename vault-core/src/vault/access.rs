@@ -12,7 +12,8 @@ use super::{Call, Vault, cursor, honey};
 use crate::audit::{self, Entry};
 use crate::commit::{Snapshot, View};
 use crate::crypto::sha256;
-use crate::id::{CallId, SubjectId};
+use crate::emergency;
+use crate::id::{CallId, EmergencyId, SubjectId};
 use crate::limits::{AUDIT_PAGE_MAX, AUDIT_SCAN_MAX};
 use crate::person::{Person, instant};
 use crate::policy::{Capability, Policy};
@@ -72,6 +73,8 @@ pub struct Access {
     pub request: CallId,
     /// Whom it was about.
     pub about: AccessAbout,
+    /// The emergency whose step it was, or under which somebody saw more than their role shows.
+    pub emergency: Option<EmergencyId>,
 }
 
 /// A page of the ledger, the newest first.
@@ -93,7 +96,7 @@ fn of_many(entry: &Entry) -> bool {
     }
 }
 
-fn named(policy: &Policy, (collection, field): (u16, u16)) -> String {
+pub(super) fn named(policy: &Policy, (collection, field): (u16, u16)) -> String {
     let found = policy.collection_by_id(collection);
     let found = found.and_then(|found| Some((found, found.field_by_id(field)?)));
     match found {
@@ -102,7 +105,15 @@ fn named(policy: &Policy, (collection, field): (u16, u16)) -> String {
     }
 }
 
-fn access(policy: &Policy, number: u64, entry: Entry, about: AccessAbout) -> Access {
+fn access(
+    policy: &Policy,
+    number: u64,
+    entry: Entry,
+    about: AccessAbout,
+    emergencies: &[EmergencyId],
+) -> Access {
+    let emergency = entry.session.map(emergency::of_session);
+    let emergency = emergency.filter(|one| emergencies.contains(one));
     let fields = entry.fields.into_iter().map(|field| named(policy, field));
     Access {
         entry: number,
@@ -114,6 +125,7 @@ fn access(policy: &Policy, number: u64, entry: Entry, about: AccessAbout) -> Acc
         outcome: entry.outcome.into_owned(),
         request: entry.request,
         about,
+        emergency,
     }
 }
 
@@ -143,6 +155,8 @@ pub(super) fn ledger(
 ) -> Result<u64, Refusal> {
     let floor = end.saturating_sub(scan);
     let mut tags = Tags::of(person);
+    let emergencies = emergency::all(snapshot, person)?;
+    let emergencies: Vec<EmergencyId> = emergencies.iter().map(|one| one.id).collect();
     let (vault, key) = (snapshot.vault(), &snapshot.system().audit);
     while end > floor {
         let start = end.saturating_sub(SLICE).max(floor);
@@ -163,7 +177,7 @@ pub(super) fn ledger(
                 () if of_many(&entry) => AccessAbout::Many,
                 () => continue,
             };
-            accesses.push(access(policy, number, entry, about));
+            accesses.push(access(policy, number, entry, about, &emergencies));
             if accesses.len() == limit {
                 return Ok(number);
             }

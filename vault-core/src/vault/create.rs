@@ -568,6 +568,8 @@ impl LockedVault {
                 asks: guard::Asks::default(),
                 counts: guard::Counted::default(),
                 honey: honey::Known::default(),
+                emergencies: super::emergencies::Counts::default(),
+                incidents: Mutex::default(),
                 process_key: Secret::generate(&mut OsEntropy),
             }),
         });
@@ -575,6 +577,7 @@ impl LockedVault {
         let _ = vault.sweep_uploads();
         // And people who do not exist: who is missing is made by the sweeper at the latest.
         let _ = vault.plant_honey();
+        let _ = vault.look_at_incidents();
         Ok(vault)
     }
 

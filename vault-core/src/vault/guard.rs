@@ -17,6 +17,9 @@ pub(super) struct Memory {
     pub(super) asks: Asks,
     pub(super) counts: Counted,
     pub(super) honey: super::honey::Known,
+    pub(super) emergencies: super::emergencies::Counts,
+    /// When somebody became aware of each incident of which the authority is still to be told.
+    pub(super) incidents: Mutex<Vec<Timestamp>>,
     /// Seals cursors.
     pub(super) process_key: Secret<32>,
 }

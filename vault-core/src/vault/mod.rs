@@ -11,6 +11,7 @@ mod api_key;
 mod ask;
 mod backups;
 mod blobs;
+mod breach;
 mod bulk;
 mod call;
 mod checks;
@@ -20,6 +21,7 @@ mod copies;
 mod create;
 mod cursor;
 mod desk;
+mod emergencies;
 mod evidence;
 mod export;
 mod figures;
@@ -27,6 +29,7 @@ mod guard;
 mod holds;
 mod honey;
 mod import;
+mod incidents;
 mod input;
 mod jobs;
 mod ledgers;
@@ -68,9 +71,12 @@ pub use crate::backup::registry::{
 // What callers of a vault meet beside it, so that one `use` is enough for a program that holds one.
 pub use crate::clock::{Clock, SystemClock};
 pub use crate::consent::{ConsentEvent, ConsentState};
+pub use crate::emergency::EmergencyState;
 pub use crate::id::{
-    BackupId, CallId, PairwiseId, ReceiptId, RecordId, SessionId, SubjectId, TokenId,
+    BackupId, CallId, EmergencyId, IncidentId, PairwiseId, ReceiptId, RecordId, SessionId,
+    SubjectId, TokenId,
 };
+pub use crate::incident::{Exemption, IncidentStep, Nature, Risk, Vector as IncidentVector};
 pub use crate::keys::slots::SlotKind;
 pub use crate::notice::{NoticeAbout, NoticeShown};
 pub use crate::policy::CollectionKind;
@@ -84,6 +90,7 @@ pub use ages::{AgeInput, AgeView};
 pub use api_key::{Rotated, TokenInput};
 pub use backups::{LedgerCopied, LedgerCopyError};
 pub use blobs::{BlobPlace, BlobWritten, Download, Look, Upload};
+pub use breach::{AffectedPerson, BreachInput, BreachScope, BreachVector};
 pub(crate) use bulk::wanted_form;
 pub use bulk::{
     ChangeInput, CountBy, CountGroup, CountInput, CountLabel, Counted, Purged, Query, QueryInput,
@@ -95,12 +102,14 @@ pub use copies::{BackupInput, BackupMade, Rekeyed};
 pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError, VaultPaths};
 pub(crate) use cursor::Tie;
 pub use desk::Desk;
+pub use emergencies::{EmergencyAlarm, EmergencyInput, EmergencySession, EmergencyView};
 pub use evidence::{AuditEntry, AuditPage, AuditQuery, LogKeys, LogProof, PastKey};
 pub use export::{Export, ExportStep};
 pub use figures::{Figures, Histogram};
 pub use holds::{HeldPage, HeldPerson, HoldInput, HoldReleased, HoldStep, HoldView};
 pub use honey::{Alarms, HoneyAlarm};
 pub use import::{ImportBatch, ImportError, ImportLine, ImportWhat, Imported, ImportedLine};
+pub use incidents::{IncidentInput, IncidentStepInput, IncidentStepView, IncidentView};
 pub(crate) use input::body as body_form;
 pub use jobs::SweepRun;
 pub use notices::NoticeInput;

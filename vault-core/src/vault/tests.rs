@@ -3,6 +3,7 @@
 mod access;
 mod api_keys;
 mod backups;
+mod breach;
 mod children;
 mod copies;
 mod counts;

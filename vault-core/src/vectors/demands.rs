@@ -3,6 +3,8 @@
 
 use super::rows::NOW;
 use crate::contract::ContractEvent;
+use crate::emergency::{EmergencyEvent, Party, Step};
+use crate::id::{EmergencyId, TokenId};
 use crate::notice::{NoticeAbout, NoticeShown};
 use crate::policy::RestrictionGround;
 use crate::pseudonym::IssuedEvent;
@@ -68,6 +70,32 @@ fn issued(recipient: Option<&str>) -> Vec<u8> {
     })
 }
 
+fn emergency(step: Step) -> Vec<u8> {
+    json(&EmergencyEvent {
+        emergency: EmergencyId::from_bytes([7; 16]),
+        at: at(),
+        step,
+    })
+}
+
+fn party(byte: u8) -> Party {
+    Party {
+        token: TokenId::from_bytes([byte; 16]),
+        key_sha256: [byte; 32],
+        role: "nurse".into(),
+    }
+}
+
+fn asked() -> Vec<u8> {
+    emergency(Step::Requested {
+        by: party(1),
+        reason: "the ambulance waits".into(),
+        fields: vec![(1, 1), (2, 260)],
+        purpose: 3,
+        seconds: 1_800,
+    })
+}
+
 /// By form, those of one form together.
 pub(super) fn demands() -> Vec<Vector> {
     use ObjectionState::{Ended, Overridden, Pending, Upheld};
@@ -85,6 +113,23 @@ pub(super) fn demands() -> Vec<Vector> {
         ("ContractEvent", "runs again", contract(None)),
         ("IssuedEvent", "to a recipient", issued(Some("carrier"))),
         ("IssuedEvent", "of the controller's own", issued(None)),
+        ("EmergencyEvent", "asked for", asked()),
+        (
+            "EmergencyEvent",
+            "approved",
+            emergency(Step::Approved { by: party(2) }),
+        ),
+        (
+            "EmergencyEvent",
+            "refused",
+            emergency(Step::Refused { by: party(2) }),
+        ),
+        ("EmergencyEvent", "used", emergency(Step::Used)),
+        (
+            "EmergencyEvent",
+            "ended",
+            emergency(Step::Ended { by: party(1) }),
+        ),
         (shown, "of processing", told),
         (
             shown,
@@ -147,6 +192,13 @@ pub(super) fn faults() -> Vec<Fault> {
             issued(None),
             b"260",
             b"-26",
+        ),
+        (
+            "EmergencyEvent",
+            "a step that is none",
+            asked(),
+            b"requested",
+            b"requestee",
         ),
         (
             "ObjectionEvent",

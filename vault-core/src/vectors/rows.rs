@@ -15,6 +15,7 @@ use crate::consent::{ConsentEvent, ConsentState};
 use crate::crypto::Secret;
 use crate::entropy::SeededEntropy;
 use crate::id::{BackupId, CallId, ConsentId, ReceiptId, RowHandle, SessionId, SubjectId, TokenId};
+use crate::incident::{IncidentRow, StepRow};
 use crate::keys::keyset::{Compartment, Keyset, Lookup};
 use crate::keys::slots::{SlotKind, SlotTarget};
 use crate::keys::system::SystemKeys;
@@ -181,6 +182,33 @@ pub(super) fn system() -> SystemKeys {
         .push(KeyChange::sign(super::VAULT, &former, &next, 300, 7));
     keys.retired_epoch = 300;
     keys
+}
+
+fn incident(whole: bool) -> IncidentRow {
+    let step = StepRow {
+        step: 1,
+        at: NOW + 1,
+        noted_at: NOW + 2,
+        by: Some(TokenId::from_bytes([2; 16])),
+        role: "dpo".into(),
+        text: "told by the form".into(),
+        late_reason: Some("its extent was not clear".into()),
+        risk: Some(2),
+        exemption: Some(0),
+    };
+    IncidentRow {
+        aware_at: NOW,
+        noted_at: NOW + 1,
+        by: whole.then(|| TokenId::from_bytes([1; 16])),
+        role: "dpo".into(),
+        nature: vec![0, 2],
+        vector: 4,
+        from: whole.then_some(NOW - 2),
+        to: whole.then_some(NOW - 1),
+        summary: "a backup was lost".into(),
+        scope: whole.then(|| "{\"people\":2}".into()),
+        steps: if whole { vec![step] } else { Vec::new() },
+    }
 }
 
 fn backup() -> BackupRow {
@@ -496,6 +524,12 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             "none",
             bytes(row::encode(&SummaryRow::default())),
         ),
+        (
+            "IncidentRow",
+            "every member",
+            bytes(row::encode(&incident(true))),
+        ),
+        ("IncidentRow", "open", bytes(row::encode(&incident(false)))),
         ("Blob", "a photograph", blob(300_000, "image/jpeg")),
         ("Blob", "empty", blob(0, "application/octet-stream")),
         ("Entry", "every member", entry().encode()),

@@ -25,6 +25,7 @@ const MORE: &[(&str, &[Code])] = &[
     ("ask", &[Code::RateLimited]),
     ("backup_deleted", &[Code::Conflict]),
     ("begin_keyholder", OPENING),
+    ("breach_scope", &[Code::NotFound]),
     ("begin_session", &[Code::PurposeDenied]),
     ("create_subject", &[Code::Erased]),
     (
@@ -48,6 +49,7 @@ const MORE: &[(&str, &[Code])] = &[
     ("release_hold", &[Code::TooLarge]),
     ("lift_restriction", &[Code::Conflict, Code::TooLarge]),
     ("end_objection", &[Code::TooLarge]),
+    ("end_emergency", &[Code::Conflict, Code::TooLarge]),
     ("put_contract_end", &[Code::Conflict, Code::PurposeDenied]),
     (
         "resume_contract",
@@ -137,6 +139,8 @@ const OF_WHAT_IS_HELD: [&str; 7] = [
 /// POST that changes nothing on the disk.
 const ASKING: [&str; 8] = [
     "count_records",
+    "breach_draft",
+    "breach_scope",
     "end_keyholder",
     "lock",
     "lookup_pseudonym",
@@ -159,9 +163,12 @@ const NEVER_REPLAYED: &[&str] = &[
     "lookup_pseudonym",
     "lookup_subject",
     "make_key_shares",
+    "breach_draft",
+    "breach_scope",
     "purge_records",
     "query_records",
     "rotate_api_key",
+    "take_emergency",
     "run_retention",
     "test_key_slot",
     "unlock",
@@ -185,6 +192,7 @@ const REVISION: &[(&str, bool)] = &[
 const LOCATION: &[(&str, bool)] = &[
     ("append_records", false),
     ("create_api_key", true),
+    ("note_incident", true),
     ("create_subject", true),
     ("rotate_api_key", true),
 ];

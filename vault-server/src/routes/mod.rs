@@ -11,15 +11,18 @@ pub(crate) mod backup_work;
 pub(crate) mod backups;
 pub(crate) mod batch;
 pub(crate) mod blobs;
+pub(crate) mod breach;
 pub(crate) mod bulk;
 pub(crate) mod consents;
 mod contract;
 pub(crate) mod contracts;
 pub(crate) mod counts;
+pub(crate) mod emergencies;
 pub(crate) mod evidence;
 pub(crate) mod export;
 pub(crate) mod holds;
 pub(crate) mod import;
+pub(crate) mod incidents;
 mod jobs;
 pub(crate) mod key_slots;
 mod keyholder;
@@ -84,6 +87,11 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(batch::batch))
         .routes(routes!(sessions::begin, sessions::list))
         .routes(routes!(sessions::end))
+        .routes(routes!(emergencies::request, emergencies::list))
+        .routes(routes!(emergencies::end))
+        .routes(routes!(emergencies::approve))
+        .routes(routes!(emergencies::refuse))
+        .routes(routes!(emergencies::take))
         .routes(routes!(consents::list))
         .routes(routes!(consents::read, consents::put, consents::withdraw))
         .routes(routes!(objections::list))
@@ -131,6 +139,11 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(evidence::consistency))
         .routes(routes!(evidence::verify))
         .routes(routes!(evidence::receipt))
+        .routes(routes!(incidents::note, incidents::list))
+        .routes(routes!(incidents::read))
+        .routes(routes!(incidents::step))
+        .routes(routes!(breach::scope))
+        .routes(routes!(breach::draft))
         .routes(routes!(contract::document))
         .routes(routes!(contract::docs))
         .routes(routes!(contract::problems))

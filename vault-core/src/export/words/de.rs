@@ -66,6 +66,8 @@ pub(super) const WORDS: Words = Words {
     acknowledged: "Sie haben gesagt, dass Sie ihn gelesen haben",
     sessions: "Gespräche mit Zugang zu Ihren Daten",
     sessions_text: "Ein Programm erhielt jeweils für ein Gespräch Zugang zu Ihren Daten.",
+    emergencies: "Notfälle, in denen jemand mehr gesehen hat als sonst",
+    emergencies_text: "Jemand wollte das Folgende aus einem Grund sehen, der nicht warten konnte; jemand anderes musste erst zustimmen.",
     ends: "bis",
     accesses: "Wer Ihre Daten angesehen hat, wann und wofür",
     accesses_text: "Das Neueste zuerst. Aufrufe über viele Personen können Sie betroffen haben oder nicht.",

@@ -66,6 +66,8 @@ pub(super) const WORDS: Words = Words {
     acknowledged: "you said that you have read it",
     sessions: "Conversations with access to your data",
     sessions_text: "A program was let into your data for one conversation each.",
+    emergencies: "Emergencies in which somebody saw more than usual",
+    emergencies_text: "Somebody asked to see the following for a reason that could not wait, and somebody else had to agree first.",
     ends: "until",
     accesses: "Who looked at your data, when, and what for",
     accesses_text: "The newest first. Calls about many people may have met you or not.",

@@ -66,6 +66,8 @@ pub(super) const WORDS: Words = Words {
     acknowledged: "usted dijo que lo ha leído",
     sessions: "Conversaciones con acceso a sus datos",
     sessions_text: "Un programa tuvo acceso a sus datos, cada vez para una conversación.",
+    emergencies: "Emergencias en las que alguien vio más de lo habitual",
+    emergencies_text: "Alguien pidió ver lo siguiente por un motivo que no podía esperar; otra persona tenía que autorizarlo antes.",
     ends: "hasta",
     accesses: "Quién ha visto sus datos, cuándo y para qué",
     accesses_text: "Lo más reciente primero. Las llamadas sobre muchas personas pueden haberle afectado o no.",

@@ -66,6 +66,8 @@ pub(super) const WORDS: Words = Words {
     acknowledged: "vous avez dit l’avoir lue",
     sessions: "Conversations ayant accès à vos données",
     sessions_text: "Un programme a reçu l’accès à vos données, chaque fois pour une conversation.",
+    emergencies: "Urgences dans lesquelles quelqu’un a vu plus que d’habitude",
+    emergencies_text: "Quelqu’un a demandé à voir ce qui suit pour une raison qui ne pouvait attendre ; une autre personne devait d’abord donner son accord.",
     ends: "jusqu’au",
     accesses: "Qui a consulté vos données, quand et pourquoi",
     accesses_text: "Le plus récent d’abord. Les appels portant sur de nombreuses personnes ont pu vous concerner ou non.",

@@ -66,6 +66,8 @@ pub(super) const WORDS: Words = Words {
     acknowledged: "Lei ha detto di averla letta",
     sessions: "Conversazioni con accesso ai Suoi dati",
     sessions_text: "Un programma ha avuto accesso ai Suoi dati, ogni volta per una conversazione.",
+    emergencies: "Emergenze in cui qualcuno ha visto più del solito",
+    emergencies_text: "Qualcuno ha chiesto di vedere quanto segue per un motivo che non poteva attendere; un’altra persona doveva prima acconsentire.",
     ends: "fino al",
     accesses: "Chi ha visto i Suoi dati, quando e perché",
     accesses_text: "I più recenti per primi. Le chiamate su molte persone possono averLa riguardata o no.",

@@ -140,6 +140,10 @@ pub(crate) struct Words {
     pub(crate) sessions: &'static str,
     /// What these are.
     pub(crate) sessions_text: &'static str,
+    /// Heading: emergencies.
+    pub(crate) emergencies: &'static str,
+    /// What these are.
+    pub(crate) emergencies_text: &'static str,
     /// Label: until when a session lasts.
     pub(crate) ends: &'static str,
     /// Heading: who looked.

@@ -66,6 +66,8 @@ pub(super) const WORDS: Words = Words {
     acknowledged: "u hebt gezegd dat u haar hebt gelezen",
     sessions: "Gesprekken met toegang tot uw gegevens",
     sessions_text: "Een programma kreeg toegang tot uw gegevens, telkens voor één gesprek.",
+    emergencies: "Noodgevallen waarin iemand meer zag dan gewoonlijk",
+    emergencies_text: "Iemand vroeg het volgende te zien om een reden die niet kon wachten; iemand anders moest het eerst goedkeuren.",
     ends: "tot",
     accesses: "Wie uw gegevens bekeek, wanneer en waarvoor",
     accesses_text: "De nieuwste eerst. Oproepen over veel mensen kunnen u betreffen of niet.",

@@ -66,6 +66,8 @@ pub(super) const WORDS: Words = Words {
     acknowledged: "potwierdzono jej przeczytanie",
     sessions: "Rozmowy z dostępem do Twoich danych",
     sessions_text: "Program otrzymał dostęp do Twoich danych, za każdym razem na jedną rozmowę.",
+    emergencies: "Sytuacje nagłe, w których ktoś zobaczył więcej niż zwykle",
+    emergencies_text: "Ktoś poprosił o wgląd w poniższe z powodu, który nie mógł czekać; ktoś inny musiał najpierw wyrazić zgodę.",
     ends: "do",
     accesses: "Kto oglądał Twoje dane, kiedy i po co",
     accesses_text: "Najnowsze na początku. Wywołania dotyczące wielu osób mogły Cię dotyczyć lub nie.",

@@ -66,6 +66,8 @@ pub(super) const WORDS: Words = Words {
     acknowledged: "disse que o leu",
     sessions: "Conversas com acesso aos seus dados",
     sessions_text: "Um programa teve acesso aos seus dados, de cada vez para uma conversa.",
+    emergencies: "Emergências em que alguém viu mais do que o habitual",
+    emergencies_text: "Alguém pediu para ver o seguinte por um motivo que não podia esperar; outra pessoa tinha de concordar primeiro.",
     ends: "até",
     accesses: "Quem viu os seus dados, quando e para quê",
     accesses_text: "O mais recente primeiro. As chamadas sobre muitas pessoas podem tê-lo abrangido ou não.",

@@ -9,6 +9,7 @@ use crate::commit::{Snapshot, View};
 use crate::consent;
 use crate::crypto::Sha256Stream;
 use crate::decision;
+use crate::emergency;
 use crate::export::{
     self, ExportInput, Form, Head, HeadCollection, HeadConsents, HeadField, HeadPseudonym,
     HeadSession, Pipe, Right,
@@ -24,8 +25,8 @@ use crate::session;
 use crate::statement::Published;
 use crate::vault::call::{Context, Noted};
 use crate::vault::{
-    AgeView, Call, HoldView, RestrictionView, Vault, admin, ages, contracts, holds, objections,
-    restrictions,
+    AgeView, Call, HoldView, RestrictionView, Vault, admin, ages, contracts, emergencies, holds,
+    objections, restrictions,
 };
 
 /// Everything that is known of a package when it begins.
@@ -83,6 +84,7 @@ fn look(
         pseudonyms: Vec::new(),
         notices: Vec::new(),
         sessions: Vec::new(),
+        emergencies: Vec::new(),
         recipients: recipients(policy),
         statement,
     };
@@ -116,6 +118,7 @@ fn look(
         head.age = ages::view(snapshot, &person)?;
         pseudonyms(snapshot, policy, &person, &mut head)?;
         head.notices = notice::history(snapshot, &person)?;
+        head.emergencies = emergencies::views(snapshot, policy, &person)?;
         sessions(snapshot, policy, &person, &mut head)?;
     }
     Ok(Begun {
@@ -243,6 +246,14 @@ fn sessions(
         Some(format!("{}.{}", collection.name, field.name))
     };
     for (id, row) in session::all(snapshot, person)? {
+        let emergency = emergency::of_session(id);
+        if head
+            .emergencies
+            .iter()
+            .any(|one| one.emergency == emergency)
+        {
+            continue;
+        }
         head.sessions.push(HeadSession {
             session: id.to_string(),
             role: row.role,

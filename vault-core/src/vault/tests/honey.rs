@@ -41,6 +41,8 @@ impl Alarms for Ears {
     fn honey(&self, alarm: &HoneyAlarm) {
         self.0.lock().push(alarm.clone());
     }
+
+    fn emergency(&self, _: &crate::vault::EmergencyAlarm) {}
 }
 
 impl Ears {
