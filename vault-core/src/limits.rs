@@ -87,6 +87,8 @@ pub const OVERLAP_DAYS_MAX: i64 = 30;
 /// Events of a kind that are kept for one person and purpose: consents, objections, restrictions,
 /// notices shown.
 pub const TOPIC_EVENTS_MAX: usize = 1_000;
+/// Addresses on the suppression list.
+pub const SUPPRESSIONS_MAX: u64 = 10_000_000;
 /// Longest reason for an objection, a restriction, or a decision about one.
 pub const REASON_BYTES_MAX: usize = 4_096;
 /// `ask` calls for one person and UTC day.

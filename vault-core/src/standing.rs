@@ -44,6 +44,12 @@ impl ObjectionState {
         }
     }
 
+    /// Whether it stands in the way of a use.
+    #[must_use]
+    pub const fn stands(self) -> bool {
+        matches!(self, Self::Pending | Self::Upheld)
+    }
+
     /// What `text` names.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -61,6 +67,41 @@ pub struct ObjectionEvent {
     pub at: Timestamp,
     /// The person's grounds, or the controller's.
     pub reason: Option<String>,
+    /// Where it comes from.
+    #[serde(default, skip_serializing_if = "ObjectionOrigin::is_person")]
+    pub origin: ObjectionOrigin,
+}
+
+/// Where a step of an objection comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectionOrigin {
+    /// The person, or who decided.
+    #[default]
+    Person,
+    /// Somebody who named an address that the person has, and was not asked who they are.
+    Address,
+    /// The suppression list: an address of the person stood on it.
+    Suppressed,
+    /// A consent that the person gave after it, which ended it.
+    Consent,
+}
+
+impl ObjectionOrigin {
+    /// The word of the HTTP API.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Address => "address",
+            Self::Suppressed => "suppressed",
+            Self::Consent => "consent",
+        }
+    }
+
+    fn is_person(&self) -> bool {
+        *self == Self::Person
+    }
 }
 
 /// One step of a restriction.

@@ -74,6 +74,8 @@ pub const OBJECTIONS: &str = "/v1/subjects/{s}/objections";
 pub const OBJECTION: &str = "/v1/subjects/{s}/objections/{purpose}";
 /// What became of it.
 pub const OBJECTION_DECISION: &str = "/v1/subjects/{s}/objections/{purpose}/decision";
+/// Addresses that get no direct marketing.
+pub const SUPPRESSIONS: &str = "/v1/suppressions";
 /// What was told of a person's age.
 pub const AGE: &str = "/v1/subjects/{s}/age";
 /// Ends of a person's contracts.

@@ -61,7 +61,7 @@ pub(crate) fn need(route: &Route) -> Need {
         | "withdraw_consent" => Need::May("consents.record"),
         "list_notices" | "record_notice" => Need::May("notices.record"),
         "list_objections" => Need::Any(&["objections.record", "requests.decide"]),
-        "put_objection" | "end_objection" => Need::May("objections.record"),
+        "put_objection" | "end_objection" | "suppress" => Need::May("objections.record"),
         "decide_objection" => Need::May("requests.decide"),
         "read_restriction" | "put_restriction" | "lift_restriction" => {
             Need::May("restrictions.set")
@@ -104,6 +104,7 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
         "put_contract_end" => json(json!({"ended_at": "2027-01-01T00:00:00Z"})),
         "put_age" => json(json!({"years": 12})),
         "put_objection" => json(json!({"reason": "changed"})),
+        "suppress" => json(json!({"kind": "phone", "value": person.phone})),
         "decide_objection" => json(json!({"outcome": "upheld", "reason": "changed"})),
         "put_restriction" => json(json!({"ground": "18.1.b", "collections": ["spare"]})),
         "put_hold" => json(

@@ -22,7 +22,7 @@ use vault_core::store::KeyRange;
 use vault_core::vault::{
     AgeEvent, AgeInput, ChangeInput, ConsentInput, ConsentView, HoldInput, HoldReleased, HoldState,
     HoldStep, KeyFile, LockedVault, MetaView, NoticeAbout, NoticeInput, NoticeShown,
-    ObjectionEvent, ObjectionState, ObjectionView, Passphrase, QueryInput, QueryPart,
+    ObjectionEvent, ObjectionOrigin, ObjectionState, ObjectionView, Passphrase, QueryInput, QueryPart,
     RestrictionInput, RestrictionStep, Settings, SharedSecret, UnlockSecret, VaultPaths,
 };
 
@@ -69,6 +69,7 @@ fn objection() -> ObjectionEvent {
         state: ObjectionState::Pending,
         at: event().at,
         reason: Some(NAME.into()),
+        origin: ObjectionOrigin::Person,
     }
 }
 

@@ -162,6 +162,7 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
             "years": 40, "country": "DE", "guardian": people::grounds(),
         }))),
         "put_contract_end" => hands_out(body(json!({"ended_at": "2026-06-30T00:00:00Z"}))),
+        "suppress" => body(json!({"field": "profile.email", "value": EMAIL})),
         "put_objection" => hands_out(body(json!({"reason": people::grounds()}))),
         "decide_objection" => hands_out(body(
             json!({"outcome": "upheld", "reason": people::grounds()}),

@@ -169,6 +169,7 @@ fn objection(one: &ObjectionView) -> Value {
             "state": event.state,
             "at": event.at.to_string(),
             "reason": event.reason,
+            "origin": event.origin,
         })
     });
     json!({

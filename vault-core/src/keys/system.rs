@@ -309,6 +309,15 @@ impl SystemKeys {
         Some(hmac(key, &[&[normaliser], normal]))
     }
 
+    /// The key that the suppression list finds addresses by.
+    ///
+    /// Derived from the ledger's key, which no rotation replaces and every key part of a backup has: a hash
+    /// cannot be made anew without the address, so this one lives as long as the list (docs/decisions/0022).
+    #[must_use]
+    pub fn suppression(&self) -> Secret<32> {
+        hkdf(&[self.ledger.expose()], &[], "vault/1 suppression", &[])
+    }
+
     /// Every mark that a look-up value has to have, with its set: one, or two while marks are made
     /// anew.
     #[must_use]

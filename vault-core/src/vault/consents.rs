@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::call::{Context, Noted};
 use super::input::check_text;
-use super::{Call, Vault};
+use super::{Call, Vault, suppressions};
 use crate::backup::ledger::LedgerEvent;
 use crate::commit::{Txn, View};
 use crate::consent::{self, ConsentEvent, ConsentState};
@@ -102,6 +102,9 @@ fn append(
         message_id,
     };
     consent::append(txn, &mut person, purpose.id, &event)?;
+    if state == ConsentState::Given {
+        suppressions::consented(txn, policy, context, &mut person, purpose)?;
+    }
     context.note_word(txn, &mut person)?;
     // Refusing what one agreed to before is withdrawing it.
     if before == Some(ConsentState::Given) && state != ConsentState::Given {

@@ -45,6 +45,7 @@ mod shares;
 mod slots;
 mod statement;
 mod subjects;
+mod suppressions;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -72,7 +73,9 @@ pub use crate::keys::slots::SlotKind;
 pub use crate::notice::{NoticeAbout, NoticeShown};
 pub use crate::policy::CollectionKind;
 pub use crate::refusal::{InputError, Refusal};
-pub use crate::standing::{AgeEvent, HoldState, ObjectionEvent, ObjectionState, PendingErasure};
+pub use crate::standing::{
+    AgeEvent, HoldState, ObjectionEvent, ObjectionOrigin, ObjectionState, PendingErasure,
+};
 pub use crate::statement::Notice;
 pub use access::{Access, AccessAbout, AccessPage, AccessQuery};
 pub(crate) use admin::PolicyRow;
@@ -114,6 +117,7 @@ pub use sessions::{SessionBegun, SessionInput, SessionView};
 pub use shares::{Share, ShareError, SharedSecret};
 pub use slots::{SlotView, only_recovery_keys};
 pub use subjects::{CollectionCount, SubjectView};
+pub use suppressions::{SuppressionInput, SuppressionKind};
 pub use sweep::{PurposeDue, Sweep, SweepDue};
 pub use together::{Group, Once};
 pub(crate) use token::api_key_sha256;

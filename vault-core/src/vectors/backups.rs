@@ -72,6 +72,7 @@ fn said(replay: &Replay) -> Vec<u8> {
         objections,
         restrictions,
         holds,
+        suppressions,
         revoked_tokens,
         cut,
         signers: _,
@@ -97,7 +98,10 @@ fn said(replay: &Replay) -> Vec<u8> {
         json!([handle(of), all.collect::<Vec<_>>()])
     });
     assert!(
-        objections.is_empty() && restrictions.is_empty() && holds.is_empty(),
+        objections.is_empty()
+            && restrictions.is_empty()
+            && holds.is_empty()
+            && suppressions.is_empty(),
         "no vector of a whole ledger has any"
     );
     let all = json!({

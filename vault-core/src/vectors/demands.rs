@@ -5,7 +5,7 @@ use super::rows::NOW;
 use crate::contract::ContractEvent;
 use crate::notice::{NoticeAbout, NoticeShown};
 use crate::policy::RestrictionGround;
-use crate::standing::{AgeEvent, ObjectionEvent, ObjectionState, RestrictionEvent};
+use crate::standing::{AgeEvent, ObjectionEvent, ObjectionOrigin, ObjectionState, RestrictionEvent};
 
 type Vector = (&'static str, &'static str, Vec<u8>);
 
@@ -22,6 +22,7 @@ fn objection(state: ObjectionState, reason: Option<&str>) -> Vec<u8> {
         state,
         at: at(),
         reason: reason.map(str::to_owned),
+        origin: ObjectionOrigin::Person,
     })
 }
 
@@ -88,6 +89,16 @@ pub(super) fn demands() -> Vec<Vector> {
             objection(Overridden, Some("a claim")),
         ),
         (objects, "taken back", objection(Ended, None)),
+        (
+            objects,
+            "by the suppression list",
+            json(&ObjectionEvent {
+                state: Upheld,
+                at: at(),
+                reason: None,
+                origin: ObjectionOrigin::Suppressed,
+            }),
+        ),
         (
             restricts,
             "of all, accuracy",

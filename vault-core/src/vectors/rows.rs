@@ -25,6 +25,7 @@ use crate::record::{Meta, MetaRow};
 use crate::row;
 use crate::session::SessionRow;
 use crate::standing::{HoldEvent, HoldState, ObjectionState, PendingErasure};
+use crate::suppression::SuppressionRow;
 use crate::vault::{PolicyRow, RotationRow, Stage, TokenRow};
 
 pub(super) const ROWS: Set = Set {
@@ -239,6 +240,15 @@ fn backups() -> SummaryRow {
     }
 }
 
+/// An address on the suppression list.
+pub(super) fn suppression() -> SuppressionRow {
+    SuppressionRow {
+        day: 20_782,
+        all: false,
+        purposes: vec![2, 300],
+    }
+}
+
 /// An entry of the ledger, of each kind.
 pub(super) fn happened(kind: usize) -> LedgerEntry {
     let handle = RowHandle::from_bytes([1; 16]);
@@ -293,10 +303,14 @@ pub(super) fn happened(kind: usize) -> LedgerEntry {
             review_at: "2027-01-31".into(),
             erasure: None,
         },
+        LedgerEvent::Suppressed {
+            address: [9; 32],
+            row: suppression(),
+        },
     ];
     LedgerEntry {
         at: NOW,
-        event: events.into_iter().nth(kind).expect("one of ten"),
+        event: events.into_iter().nth(kind).expect("one of eleven"),
     }
 }
 
@@ -542,6 +556,11 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             "a hold released",
             bytes(row::encode(&happened(9))),
         ),
+        (
+            "LedgerEntry",
+            "an address on the suppression list",
+            bytes(row::encode(&happened(10))),
+        ),
         ("MetaRow", "every member", bytes(row::encode(&meta()))),
         ("MetaRow", "fresh", bytes(row::encode(&fresh))),
         ("PolicyRow", "version 7", bytes(row::encode(&policy()))),
@@ -572,6 +591,20 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             "SubjectRow",
             "in another script",
             bytes(row::encode(&channel("signal", "посетитель"))),
+        ),
+        (
+            "SuppressionRow",
+            "for two purposes",
+            bytes(row::encode(&suppression())),
+        ),
+        (
+            "SuppressionRow",
+            "for all but one",
+            bytes(row::encode(&SuppressionRow {
+                day: 20_782,
+                all: true,
+                purposes: vec![7],
+            })),
         ),
         (
             "SystemKeys",

@@ -32,6 +32,7 @@ pub(crate) mod sessions;
 pub(crate) mod state;
 pub(crate) mod statement;
 pub(crate) mod subjects;
+pub(crate) mod suppressions;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -87,6 +88,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(objections::list))
         .routes(routes!(objections::put, objections::end))
         .routes(routes!(objections::decide))
+        .routes(routes!(suppressions::put))
         .routes(routes!(
             restrictions::read,
             restrictions::put,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{ReceiptId, RecordId, RowHandle, TokenId};
 use crate::policy::{HoldGround, RestrictionGround};
 use crate::standing::{HoldState, ObjectionState};
+use crate::suppression::SuppressionRow;
 
 /// One entry: what happened, and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,5 +91,12 @@ pub enum LedgerEvent {
         /// Milliseconds since 1970 at which everything else of the person was erased, and what stands for
         /// that; `None` where it was not.
         erasure: Option<(i64, ReceiptId)>,
+    },
+    /// An address stands so on the suppression list from now on.
+    Suppressed {
+        /// The blind hash of the address: under the list's own key, so that whoever has that can test it.
+        address: [u8; 32],
+        /// What goes for it; nothing of it where it left the list.
+        row: SuppressionRow,
     },
 }

@@ -7,7 +7,10 @@ use jiff::Timestamp;
 use super::{LedgerEntry, LedgerEvent};
 use crate::audit::signer::Signers;
 use crate::id::{ReceiptId, RecordId, RowHandle, TokenId};
-use crate::standing::{HoldEvent, ObjectionEvent, PendingErasure, RestrictionEvent};
+use crate::standing::{
+    HoldEvent, ObjectionEvent, ObjectionOrigin, PendingErasure, RestrictionEvent,
+};
+use crate::suppression::SuppressionRow;
 
 /// Where a copy ends in the middle of a frame, as a copying that was broken off leaves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +55,8 @@ pub struct Replay {
     pub restrictions: BTreeMap<RowHandle, RestrictionEvent>,
     /// How the data of people are held.
     pub holds: BTreeMap<RowHandle, HoldEvent>,
+    /// How addresses stand on the suppression list.
+    pub suppressions: BTreeMap<[u8; 32], SuppressionRow>,
     /// API keys that open nothing any more.
     pub revoked_tokens: BTreeSet<TokenId>,
     /// Copies that were broken off.
@@ -107,6 +112,7 @@ impl Replay {
                     state,
                     at,
                     reason: None,
+                    origin: ObjectionOrigin::Person,
                 };
                 let objections = self.objections.entry(handle).or_default();
                 objections.insert(purpose, event);
@@ -151,6 +157,9 @@ impl Replay {
                     erasure,
                 };
                 self.holds.insert(handle, event);
+            }
+            LedgerEvent::Suppressed { address, row } => {
+                self.suppressions.insert(address, row);
             }
         }
         Some(())

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 
 use super::super::{
     AgeInput, AgeView, ContractView, NoticeInput, ObjectionView, RestrictionInput, RestrictionStep,
-    RestrictionView, ages, contracts, notices, objections, restrictions,
+    RestrictionView, SuppressionInput, ages, contracts, notices, objections, restrictions,
+    suppressions,
 };
 use super::Desk;
 use crate::contract::ContractEvent;
@@ -83,6 +84,19 @@ impl Desk<'_, '_> {
         let action = "objections.read";
         self.look(action, Some(subject), |view, policy, context, _, noted| {
             objections::list(view, policy, context, noted, subject)
+        })
+    }
+
+    /// See [`Vault::suppress`](crate::vault::Vault::suppress). About an address, and so about nobody whom the
+    /// other calls at the desk could be about.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn suppress(&mut self, input: &SuppressionInput) -> Result<(), Refusal> {
+        let action = "suppressions.put";
+        self.change(action, None, |txn, policy, context, _, noted| {
+            suppressions::put(txn, policy, context, noted, input)
         })
     }
 

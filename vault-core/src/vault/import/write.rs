@@ -10,7 +10,7 @@ use crate::crypto::sha256;
 use crate::id::{RecordId, SubjectId};
 use crate::policy::{Collection, LawfulBasis, Policy, Role};
 use crate::refusal::Refusal;
-use crate::standing::ObjectionState;
+use crate::standing::{ObjectionOrigin, ObjectionState};
 use crate::vault::desk::Desk;
 use crate::vault::{CollectionKind, ConsentInput, RestrictionInput};
 
@@ -123,6 +123,8 @@ fn objection(
     use ObjectionState::{Ended, Overridden, Pending, Upheld};
     let all = desk.list_objections(subject)?;
     let stands = all.iter().find(|one| one.purpose == purpose);
+    let last = stands.and_then(|one| one.history.last());
+    let suppressed = last.is_some_and(|last| last.origin == ObjectionOrigin::Suppressed);
     let stands = stands.map(|one| one.state);
     let decide = |desk: &mut Desk<'_, '_>, upheld| {
         let decided = desk.decide_objection(subject, purpose, upheld, reason.unwrap_or_default());
@@ -140,6 +142,8 @@ fn objection(
             desk.put_objection(subject, purpose, None)?;
             decide(desk, false)
         }
+        // What the list knows of an address may be newer than the file.
+        (Ended, Some(Upheld)) if suppressed => Ok(()),
         (Ended, Some(Pending | Upheld)) => desk.end_objection(subject, purpose).map(|_| ()),
         (Ended, _) => Ok(()),
     }

@@ -22,12 +22,13 @@ use crate::store::{Direction, KeyRange, ReadTx, Row, Table, WriteTx};
 
 /// Tables whose rows lie under a system key, and last the log, which lies under an audit key. The
 /// running state and the place of the rotation are written by each commit anyway.
-const TABLES: [Table; 6] = [
+const TABLES: [Table; 7] = [
     Table::Tombstones,
     Table::Policies,
     Table::ApiKeys,
     Table::Receipts,
     Table::Backups,
+    Table::Suppressions,
     Table::Audit,
 ];
 
@@ -85,6 +86,7 @@ fn name(table: Table, key: &[u8]) -> DamagedRow {
         (Table::Backups, _) => ("backups", HEXLOWER.encode(key)),
         (Table::Policies, _) => ("policies", HEXLOWER.encode(key)),
         (Table::Receipts, _) => ("receipts", HEXLOWER.encode(key)),
+        (Table::Suppressions, _) => ("suppressions", HEXLOWER.encode(key)),
         _ => ("tombstones", HEXLOWER.encode(key)),
     };
     DamagedRow { table, row }

@@ -92,6 +92,7 @@ fn opened(vault: &Vault, keys: &SystemKeys) -> [(usize, usize); 2] {
         Table::ApiKeys,
         Table::Receipts,
         Table::Backups,
+        Table::Suppressions,
         Table::Audit,
     ] {
         for (key, row) in rows(table) {

@@ -18,7 +18,10 @@ use utoipa::openapi::path::HttpMethod;
 use utoipa::{Path, ToSchema};
 use vault_core::limits::BATCH_RESULTS_BYTES_MAX;
 
-use super::{ages, ask, consents, contracts, notices, objections, records, restrictions, subjects};
+use super::{
+    ages, ask, consents, contracts, notices, objections, records, restrictions, subjects,
+    suppressions,
+};
 use crate::call::{Outcome, Session};
 use crate::group::{Group, Step};
 use crate::idempotency::Remember;
@@ -128,6 +131,7 @@ fn allowed() -> &'static [Allowed] {
             allowed_of::<objections::__path_put>(&objections::PUT),
             allowed_of::<objections::__path_end>(&objections::END),
             allowed_of::<objections::__path_decide>(&objections::DECIDE),
+            allowed_of::<suppressions::__path_put>(&suppressions::PUT),
             allowed_of::<restrictions::__path_read>(&restrictions::READ),
             allowed_of::<restrictions::__path_put>(&restrictions::PUT),
             allowed_of::<restrictions::__path_lift>(&restrictions::LIFT),
@@ -244,7 +248,10 @@ fn rendered(session: &Session, results: &[Option<Outcome>]) -> Reply {
             None => unreachable!("every operation stands in a group"),
         };
         text.extend_from_slice(format!("{{\"status\":{status},\"body\":").as_bytes());
-        text.extend_from_slice(&body);
+        match body.is_empty() {
+            true => text.extend_from_slice(b"null"),
+            false => text.extend_from_slice(&body),
+        }
         if let Some(etag) = etag {
             let etag = serde_json::to_string(etag).expect("a text is JSON");
             text.extend_from_slice(format!(",\"etag\":{etag}").as_bytes());
