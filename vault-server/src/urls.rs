@@ -90,6 +90,8 @@ pub const HOLD: &str = "/v1/subjects/{s}/hold";
 pub const HOLDS: &str = "/v1/admin/holds";
 /// Notices that a person was shown.
 pub const NOTICES: &str = "/v1/subjects/{s}/notices";
+/// Notices that were shown before there was a person.
+pub const NOTICE_DELIVERIES: &str = "/v1/notices";
 /// The notice to show.
 pub const NOTICE: &str = "/v1/notices/current";
 /// The policy in force.

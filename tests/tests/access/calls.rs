@@ -59,7 +59,7 @@ pub(crate) fn need(route: &Route) -> Need {
         "import_lines" => Need::May("subjects.create"),
         "read_age" | "put_age" | "list_consents" | "read_consent" | "put_consent"
         | "withdraw_consent" => Need::May("consents.record"),
-        "list_notices" | "record_notice" => Need::May("notices.record"),
+        "list_notices" | "record_notice" | "deliver_notice" => Need::May("notices.record"),
         "list_objections" => Need::Any(&["objections.record", "requests.decide"]),
         "put_objection" | "end_objection" | "suppress" => Need::May("objections.record"),
         "decide_objection" => Need::May("requests.decide"),
@@ -110,7 +110,7 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
         "put_hold" => json(
             json!({"ground": "legal_claims", "collections": ["spare"], "review_at": "2099-12-31"}),
         ),
-        "record_notice" => json(told()),
+        "record_notice" | "deliver_notice" => json(told()),
         "append_records" | "patch_record" => json(json!({"text": "changed"})),
         "patch_single" => json(json!({"name": "Changed Example"})),
         "begin_session" => {

@@ -162,6 +162,12 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
             "years": 40, "country": "DE", "guardian": people::grounds(),
         }))),
         "put_contract_end" => hands_out(body(json!({"ended_at": "2026-06-30T00:00:00Z"}))),
+        "deliver_notice" => {
+            let policy = Draft::parse(POLICY).and_then(|draft| draft.assign(None, 1));
+            let notice = Notice::of(&policy.expect("a policy"), Some("en"));
+            let sha256 = data_encoding::HEXLOWER.encode(&notice.sha256);
+            body(json!({"version": 1, "lang": "en", "channel": CHANNEL, "sha256": sha256}))
+        }
         "suppress" => body(json!({"field": "profile.email", "value": EMAIL})),
         "put_objection" => hands_out(body(json!({"reason": people::grounds()}))),
         "decide_objection" => hands_out(body(

@@ -137,6 +137,7 @@ fn purposes(statement: &Statement) -> Vec<Value> {
             "title": purpose.title,
             "basis": purpose.basis.name(),
             "article": purpose.article,
+            "interests": purpose.interests,
             "direct_marketing": purpose.direct_marketing,
             "retention": {
                 "after": purpose.retention_after,

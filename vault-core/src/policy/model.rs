@@ -65,6 +65,9 @@ pub struct Purpose {
     pub titles: BTreeMap<String, String>,
     /// Why processing is lawful.
     pub basis: LawfulBasis,
+    /// Which legitimate interests it pursues, by language (Art. 13(1)(d)); where there are any, in each language of the
+    /// controller.
+    pub interests: BTreeMap<String, String>,
     /// Whether an objection always ends it (Art. 21(3)).
     pub direct_marketing: bool,
     /// When data kept for it alone have to go.

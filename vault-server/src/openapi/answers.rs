@@ -134,7 +134,8 @@ const OF_WHAT_IS_HELD: [&str; 7] = [
     "view_subject",
 ];
 /// POST that changes nothing on the disk.
-const ASKING: [&str; 6] = [
+const ASKING: [&str; 7] = [
+    "deliver_notice",
     "end_keyholder",
     "lock",
     "lookup_subject",
@@ -149,6 +150,7 @@ const NEVER_REPLAYED: &[&str] = &[
     "begin_keyholder",
     "begin_session",
     "create_api_key",
+    "deliver_notice",
     "export_subject",
     "import_lines",
     "lock",

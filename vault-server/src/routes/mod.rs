@@ -100,6 +100,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(contracts::list))
         .routes(routes!(contracts::put, contracts::resume))
         .routes(routes!(notices::current))
+        .routes(routes!(notices::deliver))
         .routes(routes!(notices::list, notices::record))
         .routes(routes!(policy::read, policy::apply))
         .routes(routes!(policy::versions))

@@ -4,8 +4,8 @@
 use jiff::Timestamp;
 
 use super::super::{
-    AgeInput, AgeView, ContractView, NoticeInput, ObjectionView, RestrictionInput, RestrictionStep,
-    RestrictionView, SuppressionInput, ages, contracts, notices, objections, restrictions,
+    AgeInput, AgeView, ContractView, NoticeDelivery, NoticeInput, ObjectionView, RestrictionInput, RestrictionStep,
+    RestrictionView, SuppressionInput, ages, contracts, delivery, notices, objections, restrictions,
     suppressions,
 };
 use super::Desk;
@@ -206,6 +206,17 @@ impl Desk<'_, '_> {
         let action = "notices.record";
         self.change(action, Some(subject), |txn, policy, context, _, noted| {
             notices::record(txn, policy, context, noted, subject, input)
+        })
+    }
+
+    /// See [`Vault::deliver_notice`](crate::vault::Vault::deliver_notice).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn deliver_notice(&mut self, input: &NoticeInput) -> Result<NoticeDelivery, Refusal> {
+        self.look("notices.deliver", None, |view, policy, context, _, _| {
+            delivery::make(view, policy, context, input)
         })
     }
 

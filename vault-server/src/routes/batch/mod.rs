@@ -125,6 +125,7 @@ fn allowed() -> &'static [Allowed] {
             allowed_of::<contracts::__path_list>(&contracts::LIST),
             allowed_of::<contracts::__path_put>(&contracts::PUT),
             allowed_of::<contracts::__path_resume>(&contracts::RESUME),
+            allowed_of::<notices::__path_deliver>(&notices::DELIVER),
             allowed_of::<notices::__path_list>(&notices::LIST),
             allowed_of::<notices::__path_record>(&notices::RECORD),
             allowed_of::<objections::__path_list>(&objections::LIST),
