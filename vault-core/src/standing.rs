@@ -10,7 +10,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::commit::{Txn, View};
-use crate::consent::ConsentState;
+use crate::consent::{ConsentKind, ConsentState, Said};
 use crate::events::{self, Topic};
 use crate::id::ReceiptId;
 use crate::person::Person;
@@ -253,7 +253,7 @@ impl std::fmt::Debug for RestrictionEvent {
 #[derive(Debug, Default)]
 pub(crate) struct Standing {
     /// What they last said about the purpose, if it rests on consent.
-    pub(crate) consent: Option<ConsentState>,
+    pub(crate) consent: Option<Said>,
     /// The last of each purpose that they objected to.
     objections: Vec<(u16, ObjectionState)>,
     restriction: Option<RestrictionEvent>,
@@ -290,7 +290,12 @@ impl Standing {
     /// Of somebody who agrees to everything: what is refused of them is refused of everybody.
     pub(crate) fn willing() -> Self {
         Self {
-            consent: Some(ConsentState::Given),
+            consent: Some(Said {
+                state: ConsentState::Given,
+                at: Timestamp::MIN,
+                kind: ConsentKind::Explicit,
+                until: None,
+            }),
             ..Self::default()
         }
     }
@@ -298,7 +303,13 @@ impl Standing {
     /// What the person said about the purpose, where they may say it: a child's word is none without
     /// their guardian's.
     pub(crate) fn consents(&self) -> bool {
-        self.consent == Some(ConsentState::Given) && !self.unguarded
+        self.consent.is_some_and(|said| said.state.permits()) && !self.unguarded
+    }
+
+    /// Whether they said so in so many words.
+    pub(crate) fn consents_explicitly(&self) -> bool {
+        let explicit = |said: Said| said.kind == ConsentKind::Explicit;
+        self.consents() && self.consent.is_some_and(explicit)
     }
 
     /// Whether only a guardian, who has not, could consent.

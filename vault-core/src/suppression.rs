@@ -92,10 +92,7 @@ fn location(vault: VaultId, key: &[u8]) -> Location<'_> {
     Location::row(vault, Table::Suppressions.number(), key)
 }
 
-fn open<T: serde::de::DeserializeOwned>(
-    view: &dyn View,
-    key: &[u8],
-) -> Result<Option<T>, Refusal> {
+fn open<T: serde::de::DeserializeOwned>(view: &dyn View, key: &[u8]) -> Result<Option<T>, Refusal> {
     let Some(sealed) = view.tx().get(Table::Suppressions, key)? else {
         return Ok(None);
     };

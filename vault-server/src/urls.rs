@@ -68,6 +68,8 @@ pub const SESSION: &str = "/v1/subjects/{s}/sessions/{ses}";
 pub const CONSENTS: &str = "/v1/subjects/{s}/consents";
 /// Consent to one purpose.
 pub const CONSENT: &str = "/v1/subjects/{s}/consents/{purpose}";
+/// What a person said about one purpose, as a receipt.
+pub const CONSENT_RECEIPT: &str = "/v1/subjects/{s}/consents/{purpose}/receipt";
 /// Objections of a person.
 pub const OBJECTIONS: &str = "/v1/subjects/{s}/objections";
 /// Objection to one purpose.

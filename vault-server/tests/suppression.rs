@@ -90,7 +90,11 @@ impl Scene {
     fn person(&self, user: &str, profile: Value) -> String {
         let person = self.bench.person(&self.bot, user);
         if !profile.is_null() {
-            self.does("PATCH", &format!("/v1/subjects/{person}/records/profile"), profile);
+            self.does(
+                "PATCH",
+                &format!("/v1/subjects/{person}/records/profile"),
+                profile,
+            );
         }
         person
     }
@@ -110,7 +114,9 @@ impl Scene {
     fn reads(&self, person: &str, purpose: &str) -> String {
         let path = format!("/v1/subjects/{person}/records/profile");
         let headers = [("vault-purpose", purpose)];
-        let read = self.bench.send(&self.bot, "GET", &path, &headers, &Value::Null);
+        let read = self
+            .bench
+            .send(&self.bot, "GET", &path, &headers, &Value::Null);
         match read.status {
             200 => "ok".to_owned(),
             status => format!("{status} {}", read.code().1),
@@ -125,7 +131,11 @@ impl Scene {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         all.map(|one| {
             let last = one["history"].as_array().unwrap().last().unwrap();
-            (text(&one["purpose"]), text(&one["state"]), text(&last["origin"]))
+            (
+                text(&one["purpose"]),
+                text(&one["state"]),
+                text(&last["origin"]),
+            )
         })
         .collect()
     }
@@ -145,7 +155,9 @@ const NO_BASIS: &str = "403 no_lawful_basis";
 fn art_21_3_who_objected_stays_suppressed_after_erasure_however_the_address_comes_back() {
     type Way = fn(&Scene) -> String;
     let ways: [(&str, Way); 6] = [
-        ("patch", |scene| scene.person("again", json!({"email": "ANN@example.test"}))),
+        ("patch", |scene| {
+            scene.person("again", json!({"email": "ANN@example.test"}))
+        }),
         ("phone, spelt otherwise", |scene| {
             scene.person("again", json!({"phone": "0031 (20) 5550101"}))
         }),
@@ -155,7 +167,11 @@ fn art_21_3_who_objected_stays_suppressed_after_erasure_however_the_address_come
         ("append", |scene| {
             let person = scene.person("again", json!({"name": "Somebody Else"}));
             let path = format!("/v1/subjects/{person}/records/orders");
-            scene.does("POST", &path, json!([{"email": "x@example.test"}, {"email": EMAIL}]));
+            scene.does(
+                "POST",
+                &path,
+                json!([{"email": "x@example.test"}, {"email": EMAIL}]),
+            );
             person
         }),
         ("batch", |scene| {
@@ -183,7 +199,11 @@ fn art_21_3_who_objected_stays_suppressed_after_erasure_however_the_address_come
         let person = comes_back(&scene);
         assert_eq!(scene.reads(&person, "offers"), NO_BASIS, "{way}");
         assert_eq!(scene.reads(&person, "support"), "ok", "{way}");
-        let suppressed = ("offers".to_owned(), "upheld".to_owned(), "suppressed".to_owned());
+        let suppressed = (
+            "offers".to_owned(),
+            "upheld".to_owned(),
+            "suppressed".to_owned(),
+        );
         assert_eq!(scene.origins(&person), [suppressed], "{way}");
     }
 }
@@ -225,7 +245,11 @@ fn who_never_objected_and_what_is_no_address_is_not_suppressed() {
     // The objection was to offers alone.
     let ann = scene.person("again", json!({"email": EMAIL}));
     let given = json!({"given": true, "notice": "v1"});
-    scene.does("PUT", &format!("/v1/subjects/{ann}/consents/newsletter"), given);
+    scene.does(
+        "PUT",
+        &format!("/v1/subjects/{ann}/consents/newsletter"),
+        given,
+    );
     assert_eq!(scene.reads(&ann, "newsletter"), "ok");
     assert_eq!(scene.reads(&ann, "offers"), NO_BASIS);
 }
@@ -247,7 +271,11 @@ fn an_address_written_while_the_objection_stands_is_listed_and_taken_away_with_i
     let ended = Scene::new();
     let ann = ended.person("ann", json!({"email": EMAIL, "phone": "+31 20 555 0101"}));
     ended.objects(&ann, "offers");
-    ended.does("DELETE", &format!("/v1/subjects/{ann}/objections/offers"), Value::Null);
+    ended.does(
+        "DELETE",
+        &format!("/v1/subjects/{ann}/objections/offers"),
+        Value::Null,
+    );
     assert_eq!(ended.reads(&ann, "offers"), "ok");
     ended.erases(&ann);
     let again = ended.person("again", json!({"email": EMAIL, "phone": "+31 20 555 0101"}));
@@ -258,7 +286,10 @@ fn an_address_written_while_the_objection_stands_is_listed_and_taken_away_with_i
 fn an_address_that_two_share_stays_while_one_of_them_objects() {
     let scene = Scene::new();
     let phone = json!({"phone": "+31 20 555 0101"});
-    let (ann, bob) = (scene.person("ann", phone.clone()), scene.person("bob", phone.clone()));
+    let (ann, bob) = (
+        scene.person("ann", phone.clone()),
+        scene.person("bob", phone.clone()),
+    );
     scene.objects(&ann, "offers");
     scene.objects(&bob, "offers");
     let end = |person: &str| {
@@ -298,7 +329,11 @@ fn art_7_who_consents_anew_is_suppressed_no_more_but_a_file_does_not_consent() {
     let consent = format!("/v1/subjects/{again}/consents/newsletter");
     scene.does("PUT", &consent, given());
     assert_eq!(scene.reads(&again, "newsletter"), "ok");
-    let ended = ("newsletter".to_owned(), "ended".to_owned(), "consent".to_owned());
+    let ended = (
+        "newsletter".to_owned(),
+        "ended".to_owned(),
+        "consent".to_owned(),
+    );
     assert_eq!(scene.origins(&again), [ended]);
     let third = scene.person("third", json!({"email": EMAIL}));
     let consent = format!("/v1/subjects/{third}/consents/newsletter");
@@ -314,7 +349,11 @@ fn art_21_2_an_address_is_suppressed_for_whoever_names_it_and_the_answer_tells_n
     let bob = scene.person("bob", json!({"email": "bob@example.test"}));
     let known = json!({"field": "profile.email", "value": "Ann@Example.test"});
     let unknown = json!({"kind": "email", "value": "nobody@example.test"});
-    let raw = |body: &Value| scene.bench.raw(&scene.bot, "POST", "/v1/suppressions", body);
+    let raw = |body: &Value| {
+        scene
+            .bench
+            .raw(&scene.bot, "POST", "/v1/suppressions", body)
+    };
     let silent = |(status, mut headers, body): (u16, Vec<(String, String)>, Vec<u8>)| {
         headers.retain(|(name, _)| name != "vault-request-id" && name != "x-request-id");
         (status, headers, body)
@@ -333,7 +372,11 @@ fn art_21_2_an_address_is_suppressed_for_whoever_names_it_and_the_answer_tells_n
     }
     assert_eq!(scene.reads(&bob, "offers"), "ok");
     let origins = scene.origins(&ann);
-    assert!(origins.iter().all(|(_, state, origin)| state == "upheld" && origin == "address"));
+    assert!(
+        origins
+            .iter()
+            .all(|(_, state, origin)| state == "upheld" && origin == "address")
+    );
     assert_eq!(origins.len(), 2);
     let nobody = scene.person("nobody", json!({"email": "nobody@example.test"}));
     assert_eq!(scene.reads(&nobody, "offers"), NO_BASIS);
@@ -354,12 +397,24 @@ fn what_is_no_address_and_no_direct_marketing_is_refused_and_so_is_who_may_not()
     };
     let invalid = (422, "invalid".to_owned());
     assert_eq!(refused(json!({"value": EMAIL})), invalid);
-    assert_eq!(refused(json!({"kind": "email", "field": "profile.email", "value": EMAIL})), invalid);
+    assert_eq!(
+        refused(json!({"kind": "email", "field": "profile.email", "value": EMAIL})),
+        invalid
+    );
     assert_eq!(refused(json!({"kind": "name", "value": "Ann"})), invalid);
-    assert_eq!(refused(json!({"field": "profile.name", "value": "Ann"})), invalid);
-    assert_eq!(refused(json!({"kind": "email", "value": "no address"})), invalid);
+    assert_eq!(
+        refused(json!({"field": "profile.name", "value": "Ann"})),
+        invalid
+    );
+    assert_eq!(
+        refused(json!({"kind": "email", "value": "no address"})),
+        invalid
+    );
     let conflict = (409, "conflict".to_owned());
-    assert_eq!(refused(json!({"kind": "email", "value": EMAIL, "purpose": "support"})), conflict);
+    assert_eq!(
+        refused(json!({"kind": "email", "value": EMAIL, "purpose": "support"})),
+        conflict
+    );
     let unknown = json!({"kind": "email", "value": EMAIL, "purpose": "none"});
     assert_eq!(refused(unknown), (404, "not_found".to_owned()));
     let reader = scene.bench.key("reader");
@@ -398,7 +453,11 @@ fn the_suppression_list_outlives_the_process() {
     let scene = Scene::new();
     scene.gone();
     let Scene { bench, bot, dpo } = scene;
-    let scene = Scene { bench: bench.restarted(), bot, dpo };
+    let scene = Scene {
+        bench: bench.restarted(),
+        bot,
+        dpo,
+    };
     let again = scene.person("again", json!({"email": EMAIL}));
     assert_eq!(scene.reads(&again, "offers"), NO_BASIS);
 }

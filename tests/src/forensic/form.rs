@@ -534,6 +534,23 @@ pub enum Event {
     /// Handle, ground, collections.
     Restricted(Id, Option<String>, Vec<u16>),
     Held(Id, Hold),
+    /// The blind hash of an address, and what goes for it.
+    Suppressed([u8; 32], Suppression),
+}
+
+pub struct Suppression {
+    pub day: u32,
+    pub all: bool,
+    pub purposes: Vec<u16>,
+}
+
+/// A row of table 22.
+pub fn suppression(bytes: &[u8]) -> Suppression {
+    Row::read(bytes, |row| Suppression {
+        day: row.u32(),
+        all: row.truth(),
+        purposes: row.list(Row::u16),
+    })
 }
 
 /// How a legal hold stands.
@@ -570,6 +587,14 @@ pub fn ledger_entry(bytes: &[u8]) -> LedgerEntry {
                     collections: row.list(Row::u16),
                     review_at: row.text(),
                     erasure: row.option(|row| (row.int(), row.array())),
+                },
+            ),
+            8 => Event::Suppressed(
+                row.array(),
+                Suppression {
+                    day: row.u32(),
+                    all: row.truth(),
+                    purposes: row.list(Row::u16),
                 },
             ),
             other => panic!("no event of kind {other}"),

@@ -22,8 +22,8 @@ use vault_core::store::KeyRange;
 use vault_core::vault::{
     AgeEvent, AgeInput, ChangeInput, ConsentInput, ConsentView, HoldInput, HoldReleased, HoldState,
     HoldStep, KeyFile, LockedVault, MetaView, NoticeAbout, NoticeInput, NoticeShown,
-    ObjectionEvent, ObjectionOrigin, ObjectionState, ObjectionView, Passphrase, QueryInput, QueryPart,
-    RestrictionInput, RestrictionStep, Settings, SharedSecret, UnlockSecret, VaultPaths,
+    ObjectionEvent, ObjectionOrigin, ObjectionState, ObjectionView, Passphrase, QueryInput,
+    QueryPart, RestrictionInput, RestrictionStep, Settings, SharedSecret, UnlockSecret, VaultPaths,
 };
 
 use vault_tests::canary::Net;
@@ -61,6 +61,7 @@ fn event() -> ConsentEvent {
         notice: people::consent()["notice"].clone(),
         choice: Some(NAME.into()),
         message_id: Some(EMAIL.into()),
+        details: ConsentDetails::default(),
     }
 }
 
@@ -339,6 +340,7 @@ const KNOWN: &[(&str, Why)] = &[
                 notice: json!(NAME),
                 choice: Some(NAME.into()),
                 message_id: Some(EMAIL.into()),
+                ..ConsentInput::default()
             })
         }),
     ),
@@ -349,6 +351,7 @@ const KNOWN: &[(&str, Why)] = &[
                 purpose: "newsletter".into(),
                 state: ConsentState::Given,
                 history: vec![event()],
+                valid_until: None,
             })
         }),
     ),

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use vault_core::policy::Draft;
+use vault_core::vault::Notice;
 use vault_tests::contract::Route;
 
 use super::people::{
@@ -179,8 +181,8 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
         "record_notice" => hands_out(body(json!({
             "about": "restriction_lift", "lang": "en", "channel": CHANNEL, "sha256": "0".repeat(64),
         }))),
-        "read_blob" | "read_record_blob" | "list_consents" | "read_consent" | "read_records"
-        | "read_record" => hands_out(recipe),
+        "read_blob" | "read_record_blob" | "list_consents" | "read_consent" | "consent_receipt"
+        | "read_records" | "read_record" => hands_out(recipe),
         "prove_consistency" => Recipe {
             query: "?from=1",
             ..recipe

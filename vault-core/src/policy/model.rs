@@ -169,6 +169,17 @@ pub struct Field {
     pub source: Option<Origin>,
 }
 
+impl Field {
+    /// Whether its condition is the person's explicit consent (Art. 9(2)(a)), so that a purpose which rests on
+    /// consent needs one of that kind for it: `art9` says `explicit consent`, or names the letter.
+    #[must_use]
+    pub fn wants_explicit_consent(&self) -> bool {
+        let condition = self.art9.as_deref().unwrap_or_default().to_lowercase();
+        self.special.is_some()
+            && (condition.starts_with("explicit consent") || condition.contains("9(2)(a)"))
+    }
+}
+
 /// What is accepted of a blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlobRule {

@@ -767,8 +767,15 @@ fn art_13_1_d_interests_are_told_in_every_language_or_refused_and_only_where_the
     let both = "interests.en = \"Fewer calls\"\ninterests.de = \"Weniger Anrufe\"";
     assert_eq!(codes(&of(both)), [""; 0]);
     assert_eq!(codes(&of("")), [""; 0]);
-    assert_eq!(codes(&of("interests.en = \"Fewer calls\"")), ["no_interests"]);
-    let elsewhere = SAMPLE.replacen("basis = \"contract\"", &format!("basis = \"contract\"\n{both}"), 1);
+    assert_eq!(
+        codes(&of("interests.en = \"Fewer calls\"")),
+        ["no_interests"]
+    );
+    let elsewhere = SAMPLE.replacen(
+        "basis = \"contract\"",
+        &format!("basis = \"contract\"\n{both}"),
+        1,
+    );
     assert_eq!(codes(&elsewhere), ["no_such_basis"]);
     let apply = |source: &str| Draft::parse(source).unwrap().assign(None, 1).unwrap();
     let (with, without) = (apply(&of(both)), apply(&of("")));
@@ -776,5 +783,9 @@ fn art_13_1_d_interests_are_told_in_every_language_or_refused_and_only_where_the
     assert_ne!(with.notice_material(), without.notice_material());
     let other = apply(&of(&both.replace("Fewer", "Less")));
     assert_eq!(with.notice_material(), other.notice_material());
-    assert!(diff(&with, &other).iter().any(|line| line.contains("interests.en")));
+    assert!(
+        diff(&with, &other)
+            .iter()
+            .any(|line| line.contains("interests.en"))
+    );
 }

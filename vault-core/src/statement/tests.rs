@@ -265,14 +265,22 @@ fn art_13_1_d_interests_are_told_in_notice_statement_and_record() {
     for (language, text) in [("en", "Fewer calls"), ("de", "Weniger Anrufe")] {
         let statement = told.statement(language);
         assert_eq!(statement.purposes[0].interests.as_deref(), Some(text));
-        assert!(super::Notice::of(&told.policy, Some(language)).text.contains(text));
+        assert!(
+            super::Notice::of(&told.policy, Some(language))
+                .text
+                .contains(text)
+        );
     }
     let lacks = |published: &Published| {
         let missing = published.processing_record("en").missing;
         missing.iter().any(|one| one.article == "Art. 13(1)(d)")
     };
     assert!(!lacks(&told));
-    let silent = SAMPLE.replacen("basis = \"contract\"", "basis = \"legitimate_interests\"", 1);
+    let silent = SAMPLE.replacen(
+        "basis = \"contract\"",
+        "basis = \"legitimate_interests\"",
+        1,
+    );
     assert!(lacks(&published(&silent)));
 }
 
@@ -280,13 +288,30 @@ fn art_13_1_d_interests_are_told_in_notice_statement_and_record() {
 fn art_21_3_the_suppression_list_is_told_where_there_is_direct_marketing_and_nowhere_else() {
     let with = published(SAMPLE);
     for phrases in LANGUAGES {
-        assert_ne!(phrases.suppression.0, phrases.suppression.1, "{}", phrases.tag);
+        assert_ne!(
+            phrases.suppression.0, phrases.suppression.1,
+            "{}",
+            phrases.tag
+        );
     }
     let statement = with.statement("en");
     let last = statement.purposes.last().expect("one");
-    assert_eq!((&*last.name, last.article), ("suppression", "Art. 6(1)(c), 21(3)"));
-    assert!(super::Notice::of(&with.policy, Some("de")).text.contains("Fingerabdruck"));
+    assert_eq!(
+        (&*last.name, last.article),
+        ("suppression", "Art. 6(1)(c), 21(3)")
+    );
+    assert!(
+        super::Notice::of(&with.policy, Some("de"))
+            .text
+            .contains("Fingerabdruck")
+    );
     assert_eq!(with.processing_record("en").statement.purposes.len(), 3);
     let without = published(&SAMPLE.replace("direct_marketing = true\n", ""));
-    assert!(without.statement("en").purposes.iter().all(|one| one.name != "suppression"));
+    assert!(
+        without
+            .statement("en")
+            .purposes
+            .iter()
+            .all(|one| one.name != "suppression")
+    );
 }

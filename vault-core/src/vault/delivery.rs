@@ -25,7 +25,7 @@ use crate::refusal::Refusal;
 use crate::row;
 
 /// The number that stands for a table in the associated data of a delivery.
-const DELIVERY: u8 = 0x86;
+const DELIVERY: u8 = 0x88;
 
 /// A notice that was shown before there is a person.
 #[derive(Clone)]
@@ -99,12 +99,15 @@ fn open(
         let bytes = view.system().system.unseal(&location, &sealed.ok()?).ok()?;
         row::decode::<NoticeShown>(&bytes).ok()
     };
-    let shown = opened().ok_or_else(|| refused("this is no delivery of this vault to this API key"))?;
+    let shown =
+        opened().ok_or_else(|| refused("this is no delivery of this vault to this API key"))?;
     if view.now() >= ends(&shown) {
         return Err(refused("this delivery is over"));
     }
     if shown.material != policy.notice_material() {
-        return Err(refused("this delivery is of a notice that tells the truth no more"));
+        return Err(refused(
+            "this delivery is of a notice that tells the truth no more",
+        ));
     }
     Ok(shown)
 }

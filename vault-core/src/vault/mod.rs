@@ -14,6 +14,7 @@ mod blobs;
 mod bulk;
 mod call;
 mod checks;
+mod consent_receipt;
 mod consents;
 mod contracts;
 mod copies;
@@ -68,7 +69,9 @@ pub use crate::backup::registry::{
 };
 // What callers of a vault meet beside it, so that one `use` is enough for a program that holds one.
 pub use crate::clock::{Clock, SystemClock};
-pub use crate::consent::{ConsentEvent, ConsentState};
+pub use crate::consent::{
+    ConsentActor, ConsentDetails, ConsentEvent, ConsentEvidence, ConsentKind, ConsentState,
+};
 pub use crate::id::{BackupId, CallId, ReceiptId, RecordId, SessionId, SubjectId, TokenId};
 pub use crate::keys::slots::SlotKind;
 pub use crate::notice::{NoticeAbout, NoticeShown};
@@ -87,6 +90,7 @@ pub use backups::{LedgerCopied, LedgerCopyError};
 pub use blobs::{BlobPlace, BlobWritten, Download, Look, Upload};
 pub(crate) use bulk::wanted_form;
 pub use bulk::{ChangeInput, Purged, Query, QueryInput, QueryPart, Step, Updated};
+pub(crate) use consent_receipt::document as consent_receipt;
 pub use consents::{ConsentInput, ConsentView};
 pub use contracts::ContractView;
 pub use copies::{BackupInput, BackupMade, Rekeyed};

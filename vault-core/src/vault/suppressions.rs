@@ -296,7 +296,9 @@ pub(super) fn put(
         }
     };
     let about: Vec<&Purpose> = marketing(policy)
-        .filter(|purpose| matches!(what, For::All) || matches!(what, For::One(id) if id == purpose.id))
+        .filter(|purpose| {
+            matches!(what, For::All) || matches!(what, For::One(id) if id == purpose.id)
+        })
         .collect();
     if about.is_empty() {
         return Err(Refusal::Conflict(match &input.purpose {

@@ -5,7 +5,9 @@ use super::rows::NOW;
 use crate::contract::ContractEvent;
 use crate::notice::{NoticeAbout, NoticeShown};
 use crate::policy::RestrictionGround;
-use crate::standing::{AgeEvent, ObjectionEvent, ObjectionOrigin, ObjectionState, RestrictionEvent};
+use crate::standing::{
+    AgeEvent, ObjectionEvent, ObjectionOrigin, ObjectionState, RestrictionEvent,
+};
 
 type Vector = (&'static str, &'static str, Vec<u8>);
 

@@ -11,7 +11,9 @@ use crate::backup::ledger::{LedgerEntry, LedgerEvent};
 use crate::backup::registry::{BackupFacts, BackupRow, KeyPartRow, LiveKeys, PartRow, SummaryRow};
 use crate::blob::Blob;
 use crate::commit::State;
-use crate::consent::{ConsentEvent, ConsentState};
+use crate::consent::{
+    ConsentActor, ConsentDetails, ConsentEvent, ConsentEvidence, ConsentKind, ConsentState,
+};
 use crate::crypto::Secret;
 use crate::entropy::SeededEntropy;
 use crate::id::{BackupId, CallId, ConsentId, ReceiptId, RowHandle, SessionId, SubjectId, TokenId};
@@ -347,6 +349,27 @@ pub(super) fn blob(size: u64, media_type: &str) -> Vec<u8> {
     row::encode(&members).to_vec()
 }
 
+fn detailed() -> ConsentEvent {
+    ConsentEvent {
+        state: ConsentState::Renewed,
+        details: ConsentDetails {
+            actor: ConsentActor::Guardian,
+            kind: ConsentKind::Explicit,
+            valid: Some("P2Y".into()),
+            valid_until: Some(jiff::Timestamp::from_millisecond(NOW + 9).expect("in range")),
+            language: Some("de".into()),
+            sha256: Some("ab".repeat(32)),
+            channel: Some("web".into()),
+            method: Some("button".into()),
+            evidence: Some(ConsentEvidence {
+                kind: "gpp".into(),
+                string: "DBABMA~CPX".into(),
+            }),
+        },
+        ..event()
+    }
+}
+
 pub(super) fn event() -> ConsentEvent {
     ConsentEvent {
         consent: ConsentId::from_bytes([1; 16]),
@@ -355,6 +378,7 @@ pub(super) fn event() -> ConsentEvent {
         notice: json!({"version": "3", "lang": "de"}),
         choice: Some("yes".into()),
         message_id: None,
+        details: ConsentDetails::default(),
     }
 }
 
@@ -634,6 +658,7 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("event", "given", json_bytes(&event())),
         ("event", "refused", json_bytes(&refused)),
         ("event", "withdrawn", json_bytes(&withdrawn)),
+        ("event", "every detail", json_bytes(&detailed())),
         ("list of entries", "two", bytes(row::encode(&entries))),
         (
             "list of values",

@@ -87,6 +87,7 @@ const MORE: &[(&str, &[Code])] = &[
     ),
     ("put_consent", &[Code::Conflict]),
     ("read_consent", &[Code::Conflict]),
+    ("consent_receipt", &[Code::Conflict]),
     ("put_blob", &[Code::Conflict]),
     ("put_record_blob", &[Code::Conflict]),
     ("query_records", &[Code::NotFound]),

@@ -85,6 +85,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(sessions::end))
         .routes(routes!(consents::list))
         .routes(routes!(consents::read, consents::put, consents::withdraw))
+        .routes(routes!(consents::receipt))
         .routes(routes!(objections::list))
         .routes(routes!(objections::put, objections::end))
         .routes(routes!(objections::decide))

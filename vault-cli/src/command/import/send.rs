@@ -426,16 +426,17 @@ pub(super) fn line_body(line: &ImportLine) -> Value {
             notice,
             choice,
             message_id,
+            details,
         } => {
-            let state = match state {
-                ConsentState::Given => "given",
-                ConsentState::Refused => "refused",
-                ConsentState::Withdrawn => "withdrawn",
-            };
-            let consent = json!({
-                "purpose": purpose, "state": state, "notice": notice,
+            let mut consent = json!({
+                "purpose": purpose, "state": state.name(), "notice": notice,
                 "choice": choice, "message_id": message_id,
             });
+            if let (Some(members), Ok(Value::Object(more))) =
+                (consent.as_object_mut(), serde_json::to_value(details))
+            {
+                members.extend(more);
+            }
             add("consent", consent);
         }
         ImportWhat::Objection {

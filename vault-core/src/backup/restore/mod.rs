@@ -30,8 +30,8 @@ use crate::keys::ring::KeyRing;
 use crate::keys::system::{Roots, SystemKeys};
 use crate::person::Tombstone;
 use crate::row;
-use crate::suppression;
 use crate::store::{RedbStore, Store, StoreError, Table, WriteTx};
+use crate::suppression;
 use people::{Reading, Totals};
 use writer::Blocks;
 

@@ -194,6 +194,18 @@ impl Desk<'_, '_> {
         })
     }
 
+    /// See [`Vault::consent_receipt`](crate::vault::Vault::consent_receipt).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn consent_receipt(&mut self, subject: SubjectId, purpose: &str) -> Result<Value, Refusal> {
+        let action = "consents.read";
+        self.look(action, Some(subject), |view, policy, context, _, noted| {
+            consents::receipt(view, policy, context, noted, subject, purpose)
+        })
+    }
+
     /// See [`Vault::list_consents`](crate::vault::Vault::list_consents).
     ///
     /// # Errors

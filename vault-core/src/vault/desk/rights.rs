@@ -4,9 +4,9 @@
 use jiff::Timestamp;
 
 use super::super::{
-    AgeInput, AgeView, ContractView, NoticeDelivery, NoticeInput, ObjectionView, RestrictionInput, RestrictionStep,
-    RestrictionView, SuppressionInput, ages, contracts, delivery, notices, objections, restrictions,
-    suppressions,
+    AgeInput, AgeView, ContractView, NoticeDelivery, NoticeInput, ObjectionView, RestrictionInput,
+    RestrictionStep, RestrictionView, SuppressionInput, ages, contracts, delivery, notices,
+    objections, restrictions, suppressions,
 };
 use super::Desk;
 use crate::contract::ContractEvent;

@@ -22,7 +22,9 @@ use crate::schema::FieldType;
 use crate::session;
 use crate::statement::Published;
 use crate::vault::call::{Context, Noted};
-use crate::vault::{Call, RestrictionView, Vault, admin, objections, restrictions};
+use crate::vault::{
+    Call, RestrictionView, Vault, admin, consent_receipt, objections, restrictions,
+};
 
 /// Everything that is known of a package when it begins.
 struct Begun {
@@ -184,6 +186,7 @@ fn consents(
         let events = consent::history(snapshot, person, purpose.id)?;
         if !events.is_empty() {
             head.consents.push(HeadConsents {
+                receipt: consent_receipt(policy, person.subject, purpose, &events),
                 purpose: purpose.name.clone(),
                 events,
             });

@@ -189,6 +189,7 @@ pub(super) fn write(
             notice,
             choice,
             message_id,
+            details,
         } => {
             use crate::consent::ConsentState::{Given, Withdrawn};
             if *state == Withdrawn {
@@ -199,6 +200,8 @@ pub(super) fn write(
                 notice: notice.clone(),
                 choice: choice.clone(),
                 message_id: message_id.clone(),
+                state: Some(*state),
+                details: details.clone(),
             };
             desk.put_consent(subject, purpose, &input).map(|_| None)
         }
@@ -254,7 +257,8 @@ pub(super) fn said(lines: &[ImportLine]) -> [u8; 32] {
                 notice,
                 choice,
                 message_id,
-            } => json!([purpose, state, notice, choice, message_id]),
+                details,
+            } => json!([purpose, state, notice, choice, message_id, details]),
             ImportWhat::Objection {
                 purpose,
                 state,

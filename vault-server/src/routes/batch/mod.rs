@@ -118,6 +118,7 @@ fn allowed() -> &'static [Allowed] {
             allowed_of::<ask::__path_ask>(&ask::ASK),
             allowed_of::<consents::__path_list>(&consents::LIST),
             allowed_of::<consents::__path_read>(&consents::READ),
+            allowed_of::<consents::__path_receipt>(&consents::RECEIPT),
             allowed_of::<consents::__path_put>(&consents::PUT),
             allowed_of::<consents::__path_withdraw>(&consents::WITHDRAW),
             allowed_of::<ages::__path_read>(&ages::READ),
