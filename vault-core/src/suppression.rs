@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::backup::ledger::LedgerEvent;
 use crate::clock::day_of;
 use crate::commit::{Txn, View};
-use crate::crypto::{Location, hmac};
+use crate::crypto::{Location, Secret, hmac};
 use crate::id::VaultId;
 use crate::keys::ring::KeyRing;
 use crate::limits::SUPPRESSIONS_MAX;
@@ -68,8 +68,12 @@ pub fn is_address(kind: FieldType) -> bool {
 }
 
 fn address(view: &dyn View, kind: &[u8], normal: &[u8]) -> Address {
-    let key = view.system().suppression();
-    Address(hmac(&key, &[kind, &[NORMALISER_VERSION], normal]))
+    Address(hash(&view.system().suppression(), kind, normal))
+}
+
+/// The blind hash of an address under the list's key.
+pub(crate) fn hash(key: &Secret<32>, kind: &[u8], normal: &[u8]) -> [u8; 32] {
+    hmac(key, &[kind, &[NORMALISER_VERSION], normal])
 }
 
 /// The address that a value of a type is; `None` where it is none.

@@ -220,6 +220,11 @@ pub struct SystemKeys {
     pub retired_epoch: u64,
 }
 
+/// See [`SystemKeys::suppression`].
+pub(crate) fn suppression_key(ledger: &Secret<32>) -> Secret<32> {
+    hkdf(&[ledger.expose()], &[], "vault/1 suppression", &[])
+}
+
 /// The field id pair that stands for `{channel, user}`.
 pub const CHANNEL_FIELD: (u16, u16) = (0, 0);
 
@@ -315,7 +320,7 @@ impl SystemKeys {
     /// cannot be made anew without the address, so this one lives as long as the list (docs/decisions/0022).
     #[must_use]
     pub fn suppression(&self) -> Secret<32> {
-        hkdf(&[self.ledger.expose()], &[], "vault/1 suppression", &[])
+        suppression_key(&self.ledger)
     }
 
     /// Every mark that a look-up value has to have, with its set: one, or two while marks are made
