@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::json;
-use vault_core::consent::{ConsentEvent, ConsentState};
+use vault_core::consent::{ConsentDetails, ConsentEvent, ConsentEvidence, ConsentState};
 use vault_core::crypto::Secret;
 use vault_core::entropy::SeededEntropy;
 use vault_core::id::ConsentId;
@@ -21,9 +21,10 @@ use vault_core::standing::{HoldEvent, RestrictionEvent};
 use vault_core::store::KeyRange;
 use vault_core::vault::{
     AgeEvent, AgeInput, ChangeInput, ConsentInput, ConsentView, HoldInput, HoldReleased, HoldState,
-    HoldStep, KeyFile, LockedVault, MetaView, NoticeAbout, NoticeInput, NoticeShown,
-    ObjectionEvent, ObjectionOrigin, ObjectionState, ObjectionView, Passphrase, QueryInput,
-    QueryPart, RestrictionInput, RestrictionStep, Settings, SharedSecret, UnlockSecret, VaultPaths,
+    HoldStep, KeyFile, LockedVault, MetaView, NoticeAbout, NoticeDelivery, NoticeInput,
+    NoticeShown, ObjectionEvent, ObjectionOrigin, ObjectionState, ObjectionView, Passphrase,
+    QueryInput, QueryPart, RestrictionInput, RestrictionStep, Settings, SharedSecret,
+    SuppressionInput, SuppressionKind, UnlockSecret, VaultPaths,
 };
 
 use vault_tests::canary::Net;
@@ -61,7 +62,21 @@ fn event() -> ConsentEvent {
         notice: people::consent()["notice"].clone(),
         choice: Some(NAME.into()),
         message_id: Some(EMAIL.into()),
-        details: ConsentDetails::default(),
+        details: consent_details(),
+    }
+}
+
+fn consent_details() -> ConsentDetails {
+    ConsentDetails {
+        valid: Some(NAME.into()),
+        language: Some(NAME.into()),
+        channel: Some(EMAIL.into()),
+        method: Some(NAME.into()),
+        evidence: Some(ConsentEvidence {
+            kind: NAME.into(),
+            string: EMAIL.into(),
+        }),
+        ..ConsentDetails::default()
     }
 }
 
@@ -354,6 +369,34 @@ const KNOWN: &[(&str, Why)] = &[
                 valid_until: None,
             })
         }),
+    ),
+    ("ConsentDetails", Instance(|| printed(&consent_details()))),
+    (
+        "ConsentEvidence",
+        Instance(|| printed(&consent_details().evidence)),
+    ),
+    (
+        "NoticeDelivery",
+        Instance(|| {
+            printed(&NoticeDelivery {
+                delivery: NAME.into(),
+                expires_at: event().at,
+            })
+        }),
+    ),
+    (
+        "SuppressionInput",
+        Instance(|| {
+            printed(&SuppressionInput {
+                what: SuppressionKind::Field(NAME.into()),
+                value: json!(EMAIL),
+                purpose: Some(NAME.into()),
+            })
+        }),
+    ),
+    (
+        "SuppressionKind",
+        Instance(|| printed(&SuppressionKind::Type(EMAIL.into()))),
     ),
     ("Controller", Words),
     ("CreateError", Paths),

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use vault_core::consent::ConsentState;
 use vault_core::import::{Archive, Attachment, LineError, Mapping, Piece, read_rows};
 use vault_core::limits::IMPORT_LINES_MAX;
 use vault_core::vault::{ImportLine, ImportWhat};
