@@ -177,7 +177,11 @@ pub(crate) fn unheld(
 }
 
 /// Whether the purpose has a lawful basis for this person now.
-pub(crate) fn basis(purpose: &Purpose, standing: &Standing) -> Result<(), Refusal> {
+pub(crate) fn basis<'f>(
+    purpose: &Purpose,
+    standing: &Standing,
+    mut fields: impl Iterator<Item = &'f Field>,
+) -> Result<(), Refusal> {
     match standing.objection(purpose.id) {
         Some(ObjectionState::Upheld) => {
             return Err(Refusal::NoLawfulBasis {
@@ -196,6 +200,14 @@ pub(crate) fn basis(purpose: &Purpose, standing: &Standing) -> Result<(), Refusa
         LawfulBasis::Consent if !standing.consents() => Err(Refusal::ConsentRequired {
             purpose: purpose.name.clone(),
         }),
+        // Special data that only an explicit consent allows (Art. 9(2)(a)).
+        LawfulBasis::Consent
+            if !standing.consents_explicitly() && fields.any(Field::wants_explicit_consent) =>
+        {
+            Err(Refusal::ConsentRequired {
+                purpose: purpose.name.clone(),
+            })
+        }
         _ => Ok(()),
     }
 }
@@ -267,7 +279,7 @@ fn read_field(
         )));
     }
     for_purpose(collection, purpose, field)?;
-    basis(purpose, standing)?;
+    basis(purpose, standing, std::iter::once(field))?;
     Ok(sight)
 }
 
@@ -380,7 +392,7 @@ pub(crate) fn write(
         for_purpose(collection, purpose, field)?;
     }
     if !set.is_empty() {
-        basis(purpose, standing)?;
+        basis(purpose, standing, set.iter().copied())?;
     }
     Ok(WriteGrant(()))
 }
@@ -469,7 +481,7 @@ pub(crate) fn ask(
         )));
     }
     for_purpose(collection, purpose, field)?;
-    basis(purpose, standing)?;
+    basis(purpose, standing, std::iter::once(field))?;
     Ok(ReadGrant {
         purpose: purpose.id,
         sights: BTreeMap::from([(field.id, Sight::Full)]),

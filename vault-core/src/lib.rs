@@ -86,6 +86,7 @@ pub mod session;
 pub mod standing;
 pub mod statement;
 pub mod store;
+pub mod suppression;
 pub mod vault;
 #[cfg(test)]
 mod vectors;

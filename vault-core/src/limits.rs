@@ -107,6 +107,14 @@ pub const OVERLAP_DAYS_MAX: i64 = 30;
 /// Events of a kind that are kept for one person and purpose: consents, objections, restrictions,
 /// notices shown.
 pub const TOPIC_EVENTS_MAX: usize = 1_000;
+/// Longest string of a consent platform that is kept as evidence.
+pub const EVIDENCE_BYTES_MAX: usize = 16 << 10;
+/// How long a notice that was shown before there is a person is good for one.
+pub const DELIVERY_DAYS: i64 = 30;
+/// Characters of what stands for it: more than one has, so that what is longer is not even decoded.
+pub const DELIVERY_CHARACTERS_MAX: usize = 1_024;
+/// Addresses on the suppression list.
+pub const SUPPRESSIONS_MAX: u64 = 10_000_000;
 /// Longest reason for an objection, a restriction, or a decision about one.
 pub const REASON_BYTES_MAX: usize = 4_096;
 /// `ask` calls for one person and UTC day.

@@ -36,6 +36,7 @@ use crate::row;
 use crate::session::{Bearer, SessionRow};
 use crate::standing::{AgeEvent, HoldEvent, ObjectionEvent, RestrictionEvent};
 use crate::store::{MemoryStore, Store};
+use crate::suppression::SuppressionRow;
 use crate::vault::{self, PolicyRow, RotationRow, Tie, TokenRow};
 
 /// A stored form by its name in docs/format.md, and what reads it and writes it again; `None` for
@@ -43,7 +44,7 @@ use crate::vault::{self, PolicyRow, RotationRow, Tie, TokenRow};
 pub type Form = (&'static str, fn(&[u8]) -> Option<Vec<u8>>);
 
 /// Every form that lies in an envelope or as a row.
-pub const FORMS: [Form; 30] = [
+pub const FORMS: [Form; 31] = [
     ("AnswerRow", again::<AnswerRow>),
     ("BackupRow", again::<BackupRow>),
     ("Backups", again::<SummaryRow>),
@@ -65,6 +66,7 @@ pub const FORMS: [Form; 30] = [
     ("SessionRow", again::<SessionRow>),
     ("State", again::<State>),
     ("SubjectRow", again::<SubjectRow>),
+    ("SuppressionRow", again::<SuppressionRow>),
     ("SystemKeys", again::<SystemKeys>),
     ("TokenRow", again::<TokenRow>),
     ("Tombstone", again::<Tombstone>),

@@ -65,6 +65,11 @@ impl SubjectRow {
         &self.channel
     }
 
+    /// The same, and what they are called there.
+    pub(crate) fn identity(&self) -> (&str, &str) {
+        (&self.channel, &self.user)
+    }
+
     /// The end of the day of the person's own last act: what runs from there ends no earlier than was
     /// promised, and at most a day later.
     pub(crate) fn last_activity(&self) -> Timestamp {

@@ -12,7 +12,7 @@ use crate::problem::Problem;
 use crate::routes::{
     admin, ages, ask, batch, blobs, breach, bulk, consents, contracts, counts, emergencies,
     evidence, holds, incidents, key_slots, notices, objections, policy, pseudonyms, restrictions,
-    sessions, state, subjects,
+    sessions, state, subjects, suppressions,
 };
 use crate::{json, negotiate};
 
@@ -40,7 +40,7 @@ fn read_batch(body: Value) -> Result<(), Vec<u8>> {
 }
 
 /// Every body that has a form of its own.
-pub const BODIES: [Body; 29] = [
+pub const BODIES: [Body; 30] = [
     ("batch", read_batch),
     ("query", |body| told(bulk::read_query(body))),
     ("update", |body| told(bulk::read_update(body))),
@@ -84,6 +84,7 @@ pub const BODIES: [Body; 29] = [
     ("incident's step", |body| told(incidents::read_step(body))),
     ("breach's scope", |body| told(breach::read_scope(body))),
     ("breach's draft", |body| told(breach::read_draft(body))),
+    ("suppression", |body| told(suppressions::read_request(body))),
 ];
 
 /// Reads the source of a policy out of its body.

@@ -80,12 +80,16 @@ pub const EMERGENCY_SESSION: &str = "/v1/subjects/{s}/emergencies/{emg}/session"
 pub const CONSENTS: &str = "/v1/subjects/{s}/consents";
 /// Consent to one purpose.
 pub const CONSENT: &str = "/v1/subjects/{s}/consents/{purpose}";
+/// What a person said about one purpose, as a receipt.
+pub const CONSENT_RECEIPT: &str = "/v1/subjects/{s}/consents/{purpose}/receipt";
 /// Objections of a person.
 pub const OBJECTIONS: &str = "/v1/subjects/{s}/objections";
 /// Objection to one purpose.
 pub const OBJECTION: &str = "/v1/subjects/{s}/objections/{purpose}";
 /// What became of it.
 pub const OBJECTION_DECISION: &str = "/v1/subjects/{s}/objections/{purpose}/decision";
+/// Addresses that get no direct marketing.
+pub const SUPPRESSIONS: &str = "/v1/suppressions";
 /// What was told of a person's age.
 pub const AGE: &str = "/v1/subjects/{s}/age";
 /// Ends of a person's contracts.
@@ -104,6 +108,8 @@ pub const HOLD: &str = "/v1/subjects/{s}/hold";
 pub const HOLDS: &str = "/v1/admin/holds";
 /// Notices that a person was shown.
 pub const NOTICES: &str = "/v1/subjects/{s}/notices";
+/// Notices that were shown before there was a person.
+pub const NOTICE_DELIVERIES: &str = "/v1/notices";
 /// The notice to show.
 pub const NOTICE: &str = "/v1/notices/current";
 /// The policy in force.

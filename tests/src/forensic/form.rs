@@ -552,6 +552,23 @@ pub enum Event {
     ContractEnded(Id, u16, Option<i64>),
     /// Handle, the day from which they consent for themselves, whether a guardian does.
     Aged(Id, String, bool),
+    /// The blind hash of an address, and what goes for it.
+    Suppressed([u8; 32], Suppression),
+}
+
+pub struct Suppression {
+    pub day: u32,
+    pub all: bool,
+    pub purposes: Vec<u16>,
+}
+
+/// A row of table 22.
+pub fn suppression(bytes: &[u8]) -> Suppression {
+    Row::read(bytes, |row| Suppression {
+        day: row.u32(),
+        all: row.truth(),
+        purposes: row.list(Row::u16),
+    })
 }
 
 /// How a legal hold stands.
@@ -592,6 +609,14 @@ pub fn ledger_entry(bytes: &[u8]) -> LedgerEntry {
             ),
             8 => Event::ContractEnded(row.array(), row.u16(), row.option(Row::int)),
             9 => Event::Aged(row.array(), row.text(), row.truth()),
+            8 => Event::Suppressed(
+                row.array(),
+                Suppression {
+                    day: row.u32(),
+                    all: row.truth(),
+                    purposes: row.list(Row::u16),
+                },
+            ),
             other => panic!("no event of kind {other}"),
         },
     })

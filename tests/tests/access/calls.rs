@@ -2,9 +2,11 @@
 //! is new stands in neither table, and that fails.
 
 use serde_json::{Value, json};
+use vault_core::policy::Draft;
+use vault_core::vault::Notice;
 use vault_tests::contract::Route;
 
-use super::bench::{PASSPHRASE, Person, Sent, told};
+use super::bench::{PASSPHRASE, POLICY, Person, Sent, told};
 
 /// What a caller needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,11 +62,11 @@ pub(crate) fn need(route: &Route) -> Need {
         "export_subject" => Need::May("subjects.export"),
         // What its lines need besides is asked of each line, and told there.
         "import_lines" => Need::May("subjects.create"),
-        "read_age" | "put_age" | "list_consents" | "read_consent" | "put_consent"
-        | "withdraw_consent" => Need::May("consents.record"),
-        "list_notices" | "record_notice" => Need::May("notices.record"),
+        "read_age" | "put_age" | "list_consents" | "read_consent" | "consent_receipt"
+        | "put_consent" | "withdraw_consent" => Need::May("consents.record"),
+        "list_notices" | "record_notice" | "deliver_notice" => Need::May("notices.record"),
         "list_objections" => Need::Any(&["objections.record", "requests.decide"]),
-        "put_objection" | "end_objection" => Need::May("objections.record"),
+        "put_objection" | "end_objection" | "suppress" => Need::May("objections.record"),
         "decide_objection" => Need::May("requests.decide"),
         "read_restriction" | "put_restriction" | "lift_restriction" => {
             Need::May("restrictions.set")
@@ -119,12 +121,14 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
         "issue_pseudonym" => json(json!({})),
         "lookup_pseudonym" => json(json!({"pseudonym": "psn_00000000000000000000000000"})),
         "put_objection" => json(json!({"reason": "changed"})),
+        "suppress" => json(json!({"kind": "phone", "value": person.phone})),
         "decide_objection" => json(json!({"outcome": "upheld", "reason": "changed"})),
         "put_restriction" => json(json!({"ground": "18.1.b", "collections": ["spare"]})),
         "put_hold" => json(
             json!({"ground": "legal_claims", "collections": ["spare"], "review_at": "2099-12-31"}),
         ),
         "record_notice" => json(told()),
+        "deliver_notice" => json(shown()),
         "append_records" | "patch_record" => json(json!({"text": "changed"})),
         "patch_single" => json(json!({"name": "Changed Example"})),
         "begin_session" => {
@@ -171,6 +175,14 @@ fn report() -> Value {
         "reads": 0, "writes": 0, "refused": 0, "first": null, "last": null, "not_resolvable": 0,
         "damaged": 0, "bulk": {"calls": 0, "records": 0, "fields": []}, "categories": [],
         "fields": []})
+}
+
+/// The notice that the policy of the bench makes.
+fn shown() -> Value {
+    let policy = Draft::parse(POLICY).and_then(|draft| draft.assign(None, 1));
+    let notice = Notice::of(&policy.expect("a policy"), None);
+    let sha256 = data_encoding::HEXLOWER.encode(&notice.sha256);
+    json!({"version": 1, "lang": notice.language, "sha256": sha256})
 }
 
 /// An operation of a batch about this person.

@@ -211,6 +211,7 @@ fn registry_and_ledger_read_as_the_document_says_and_give_nobody_away() {
         notice: json!("1"),
         choice: None,
         message_id: None,
+        ..ConsentInput::default()
     };
     vault
         .put_consent(&call(), stays, "newsletter", consent)

@@ -3,7 +3,7 @@
 //! The reader is `vault_tests::forensic`; it knows the vault from docs/format.md alone.
 //!
 //! - `scene`: the vault under trial.
-//! - `erased`, `held`, `pseudonyms`, `purged`, `swept`: what nobody may find; each with its control.
+//! - `erased`, `held`, `pseudonyms`, `purged`, `suppressed`, `swept`: what nobody may find; each with its control.
 //! - `format`, `live`, `tables`, `tree`: the document itself, read against a living vault.
 
 mod backups;
@@ -27,6 +27,7 @@ mod replaced;
 mod rotated;
 mod scene;
 mod sources;
+mod suppressed;
 mod swept;
 mod tables;
 mod tree;

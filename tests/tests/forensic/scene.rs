@@ -92,10 +92,15 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn open() -> Self {
+        Self::open_under(POLICY)
+    }
+
+    /// The same under another policy.
+    pub(crate) fn open_under(policy: &str) -> Self {
         let parent = tempfile::tempdir().unwrap();
         let options = DevOptions {
             dir: Some(parent.path().join("vault")),
-            policy: Some(POLICY.to_owned()),
+            policy: Some(policy.to_owned()),
             listen: Some("127.0.0.1:0".parse().unwrap()),
             ..DevOptions::default()
         };

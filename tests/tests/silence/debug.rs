@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::json;
-use vault_core::consent::{ConsentEvent, ConsentState};
+use vault_core::consent::{ConsentDetails, ConsentEvent, ConsentEvidence, ConsentState};
 use vault_core::crypto::Secret;
 use vault_core::entropy::SeededEntropy;
 use vault_core::id::ConsentId;
@@ -24,9 +24,10 @@ use vault_core::vault::{
     CountLabel, Counted, EmergencyId, EmergencyInput, EmergencyState, EmergencyView, HoldInput,
     HoldReleased, HoldState, HoldStep, IncidentId, IncidentInput, IncidentStep, IncidentStepInput,
     IncidentStepView, IncidentVector, IncidentView, KeyFile, LockedVault, MetaView, Nature,
-    NoticeAbout, NoticeInput, NoticeShown, ObjectionEvent, ObjectionState, ObjectionView,
-    Passphrase, QueryInput, QueryPart, RestrictionInput, RestrictionStep, Risk, Settings,
-    SharedSecret, TokenId, UnlockSecret, VaultPaths,
+    NoticeAbout, NoticeDelivery, NoticeInput, NoticeShown, ObjectionEvent, ObjectionOrigin,
+    ObjectionState, ObjectionView, Passphrase, QueryInput, QueryPart, RestrictionInput,
+    RestrictionStep, Risk, Settings, SharedSecret, SuppressionInput, SuppressionKind, TokenId,
+    UnlockSecret, VaultPaths,
 };
 
 use vault_tests::canary::Net;
@@ -64,6 +65,21 @@ fn event() -> ConsentEvent {
         notice: people::consent()["notice"].clone(),
         choice: Some(NAME.into()),
         message_id: Some(EMAIL.into()),
+        details: consent_details(),
+    }
+}
+
+fn consent_details() -> ConsentDetails {
+    ConsentDetails {
+        valid: Some(NAME.into()),
+        language: Some(NAME.into()),
+        channel: Some(EMAIL.into()),
+        method: Some(NAME.into()),
+        evidence: Some(ConsentEvidence {
+            kind: NAME.into(),
+            string: EMAIL.into(),
+        }),
+        ..ConsentDetails::default()
     }
 }
 
@@ -72,6 +88,7 @@ fn objection() -> ObjectionEvent {
         state: ObjectionState::Pending,
         at: event().at,
         reason: Some(NAME.into()),
+        origin: ObjectionOrigin::Person,
     }
 }
 
@@ -493,6 +510,7 @@ const KNOWN: &[(&str, Why)] = &[
                 notice: json!(NAME),
                 choice: Some(NAME.into()),
                 message_id: Some(EMAIL.into()),
+                ..ConsentInput::default()
             })
         }),
     ),
@@ -503,8 +521,37 @@ const KNOWN: &[(&str, Why)] = &[
                 purpose: "newsletter".into(),
                 state: ConsentState::Given,
                 history: vec![event()],
+                valid_until: None,
             })
         }),
+    ),
+    ("ConsentDetails", Instance(|| printed(&consent_details()))),
+    (
+        "ConsentEvidence",
+        Instance(|| printed(&consent_details().evidence)),
+    ),
+    (
+        "NoticeDelivery",
+        Instance(|| {
+            printed(&NoticeDelivery {
+                delivery: NAME.into(),
+                expires_at: event().at,
+            })
+        }),
+    ),
+    (
+        "SuppressionInput",
+        Instance(|| {
+            printed(&SuppressionInput {
+                what: SuppressionKind::Field(NAME.into()),
+                value: json!(EMAIL),
+                purpose: Some(NAME.into()),
+            })
+        }),
+    ),
+    (
+        "SuppressionKind",
+        Instance(|| printed(&SuppressionKind::Type(EMAIL.into()))),
     ),
     ("Controller", Words),
     ("CreateError", Paths),

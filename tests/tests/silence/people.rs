@@ -49,6 +49,13 @@ title.de = "Den Bot verbessern"
 basis = "legitimate_interests"
 retention = { after = "collected", period = "P1Y" }
 
+[purposes.offers]
+title.en = "Offers"
+title.de = "Angebote"
+basis = "legitimate_interests"
+direct_marketing = true
+retention = { after = "collected", period = "P1Y" }
+
 [collections.spare]
 kind = "single"
 [collections.spare.fields]

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use vault_core::policy::Draft;
+use vault_core::vault::Notice;
 use vault_tests::contract::Route;
 
 use super::people::{
@@ -202,6 +204,13 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
         "put_contract_end" => hands_out(body(json!({"ended_at": "2026-06-30T00:00:00Z"}))),
         "issue_pseudonym" => hands_out(body(json!({"recipient": "carrier"}))),
         "lookup_pseudonym" => body(json!({"pseudonym": made.get("psn")})),
+        "deliver_notice" => {
+            let policy = Draft::parse(POLICY).and_then(|draft| draft.assign(None, 1));
+            let notice = Notice::of(&policy.expect("a policy"), Some("en"));
+            let sha256 = data_encoding::HEXLOWER.encode(&notice.sha256);
+            body(json!({"version": 1, "lang": "en", "channel": CHANNEL, "sha256": sha256}))
+        }
+        "suppress" => body(json!({"field": "profile.email", "value": EMAIL})),
         "put_objection" => hands_out(body(json!({"reason": people::grounds()}))),
         "decide_objection" => hands_out(body(
             json!({"outcome": "upheld", "reason": people::grounds()}),
@@ -212,8 +221,8 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
         "record_notice" => hands_out(body(json!({
             "about": "restriction_lift", "lang": "en", "channel": CHANNEL, "sha256": "0".repeat(64),
         }))),
-        "read_blob" | "read_record_blob" | "list_consents" | "read_consent" | "read_records"
-        | "read_record" => hands_out(recipe),
+        "read_blob" | "read_record_blob" | "list_consents" | "read_consent" | "consent_receipt"
+        | "read_records" | "read_record" => hands_out(recipe),
         "prove_consistency" => Recipe {
             query: "?from=1",
             ..recipe

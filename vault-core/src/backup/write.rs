@@ -41,7 +41,12 @@ pub(super) const PEOPLE_TABLES: [Table; 8] = [
     Table::Dirty,
 ];
 /// Tables that belong to nobody and may be long: copied first, then what changed of them.
-pub(super) const LONG_TABLES: [Table; 3] = [Table::Tombstones, Table::Receipts, Table::Ledger];
+pub(super) const LONG_TABLES: [Table; 4] = [
+    Table::Tombstones,
+    Table::Receipts,
+    Table::Ledger,
+    Table::Suppressions,
+];
 /// Tables that are short against what a backup copies, taken whole from the last snapshot.
 const LAST_TABLES: [Table; 6] = [
     Table::Policies,

@@ -67,7 +67,7 @@ impl Touched {
                         self.people.insert(RowHandle::from_bytes(*handle));
                     }
                 }
-                Table::Tombstones | Table::Receipts | Table::Ledger => {
+                Table::Tombstones | Table::Receipts | Table::Ledger | Table::Suppressions => {
                     self.rows.insert((table, key.to_vec()));
                 }
                 // Copied whole at the end, growing at their end alone, or in no backup.

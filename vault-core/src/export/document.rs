@@ -92,6 +92,8 @@ pub(crate) struct Looked {
 pub(crate) struct HeadConsents {
     pub(crate) purpose: String,
     pub(crate) events: Vec<ConsentEvent>,
+    /// What the person was given of it, or could have been.
+    pub(crate) receipt: Value,
 }
 
 /// A pseudonym that was issued.
@@ -154,6 +156,7 @@ fn purposes(statement: &Statement) -> Vec<Value> {
             "title": purpose.title,
             "basis": purpose.basis.name(),
             "article": purpose.article,
+            "interests": purpose.interests,
             "direct_marketing": purpose.direct_marketing,
             "retention": {
                 "after": purpose.retention_after,
@@ -169,14 +172,20 @@ fn purposes(statement: &Statement) -> Vec<Value> {
 
 /// A consent event as the API shows it.
 fn consent(event: &ConsentEvent) -> Value {
-    json!({
+    let mut shown = json!({
         "consent": event.consent.to_string(),
         "state": event.state,
         "at": event.at.to_string(),
         "notice": event.notice,
         "choice": event.choice,
         "message_id": event.message_id,
-    })
+    });
+    if let (Some(members), Ok(Value::Object(more))) =
+        (shown.as_object_mut(), serde_json::to_value(&event.details))
+    {
+        members.extend(more);
+    }
+    shown
 }
 
 /// An objection as the API shows it.
@@ -186,6 +195,7 @@ fn objection(one: &ObjectionView) -> Value {
             "state": event.state,
             "at": event.at.to_string(),
             "reason": event.reason,
+            "origin": event.origin,
         })
     });
     json!({
@@ -353,7 +363,7 @@ pub(crate) fn head(head: &Head) -> Vec<u8> {
     } else {
         let consents = head.consents.iter().map(|one| {
             let events: Vec<Value> = one.events.iter().map(consent).collect();
-            json!({"purpose": one.purpose, "events": events})
+            json!({"purpose": one.purpose, "events": events, "receipt": one.receipt})
         });
         add("consents", consents.collect());
         add(

@@ -319,6 +319,11 @@ impl<'a> Page<'a> {
             ConsentState::Given => words.given,
             ConsentState::Refused => words.refused,
             ConsentState::Withdrawn => words.withdrawn,
+            ConsentState::Requested => words.requested,
+            ConsentState::Deferred => words.deferred,
+            ConsentState::Renewed => words.renewed,
+            ConsentState::Expired => words.expired,
+            ConsentState::Invalidated => words.invalidated,
         };
         let notice = match &event.notice {
             Value::Null => None,

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::bounds::{Bounded, Budget, Guarded, TooLarge};
 use super::{Attachment, Piece, ReadError, Taker, text, without_nulls};
-use crate::consent::ConsentState;
+use crate::consent::{ConsentDetails, ConsentState};
 use crate::limits::IMPORT_FILES_PER_LINE_MAX;
 use crate::policy::RestrictionGround;
 use crate::standing::ObjectionState;
@@ -94,7 +94,7 @@ struct State<'t, 'f> {
 fn split(consents: &mut Vec<(String, Value)>) -> Vec<(String, Value)> {
     let mut last_given = BTreeMap::new();
     for (at, (purpose, event)) in consents.iter().enumerate() {
-        if event["state"] == "given" {
+        if event["state"] == "given" || event["state"] == "renewed" {
             last_given.insert(purpose.clone(), at);
         }
     }
@@ -126,10 +126,11 @@ impl State<'_, '_> {
     }
 
     fn consent(&mut self, purpose: String, event: Value) -> bool {
-        let state = match event["state"].as_str() {
-            Some("given") => ConsentState::Given,
-            Some("refused") => ConsentState::Refused,
-            _ => ConsentState::Withdrawn,
+        let state = event["state"].as_str().and_then(ConsentState::parse);
+        let state = state.unwrap_or(ConsentState::Withdrawn);
+        // What is not of its form must not be left out: a consent would hold for longer, or count for more.
+        let Ok(details) = serde_json::from_value::<ConsentDetails>(event.clone()) else {
+            return false;
         };
         let what = ImportWhat::Consent {
             purpose,
@@ -137,6 +138,7 @@ impl State<'_, '_> {
             notice: event["notice"].clone(),
             choice: text(&event, "choice"),
             message_id: text(&event, "message_id"),
+            details,
         };
         self.give(what, Vec::new())
     }

@@ -4,10 +4,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::draft::{Content, DraftField, DraftRole, Pattern};
+use super::draft::{Content, DraftField, DraftPurpose, DraftRole, Pattern};
 use super::finding::{Findings, printable};
 use super::reader::{At, hint};
-use super::{RIGHTS, Recipient, breakglass, honey, role};
+use super::{LawfulBasis, RIGHTS, Recipient, breakglass, honey, role};
 use crate::schema::FieldType;
 
 /// The European Economic Area, ISO 3166-1 alpha-2: the 27 Member States, and Iceland,
@@ -186,6 +186,7 @@ fn purposes(content: &Content, names: &Names<'_>, findings: &mut Findings) {
                 });
             }
         }
+        check_interests(purpose, &content.controller.languages, findings);
         for recipient in &purpose.recipients {
             if !names.recipients.contains(recipient.value.as_str()) {
                 let path = format!("{}.recipients", purpose.path);
@@ -201,6 +202,30 @@ fn purposes(content: &Content, names: &Names<'_>, findings: &mut Findings) {
         purposes.map(|item| (&item.at, item.renamed_from.as_ref(), &item.path)),
         findings,
     );
+}
+
+/// Interests are told in every language or in none: a notice that lacks them in one would leave out what another
+/// says.
+fn check_interests(item: &DraftPurpose, languages: &[String], findings: &mut Findings) {
+    let (line, interests) = (item.at.line, &item.purpose.interests);
+    if interests.is_empty() {
+        return;
+    }
+    let article = Some("Art. 13(1)(d)");
+    if item.purpose.basis != LawfulBasis::LegitimateInterests {
+        let path = format!("{}.interests", item.path);
+        findings.report(line, &path, "no_such_basis", article, || {
+            "only a purpose with basis legitimate_interests pursues any: remove this".to_owned()
+        });
+        return;
+    }
+    for language in languages {
+        if !interests.contains_key(language) {
+            findings.report(line, &item.path, "no_interests", article, || {
+                format!("needs `interests.{language}`: the controller informs in this language")
+            });
+        }
+    }
 }
 
 fn check_recipient(line: usize, recipient: &Recipient, findings: &mut Findings) {

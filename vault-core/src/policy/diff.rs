@@ -3,7 +3,7 @@
 //! Knows nothing of what was stored under the old one. Compares effects, not lines: a wildcard that
 //! reaches a new field shows up as what each role sees of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 use super::{Collection, Field, Policy, Purpose, Recipient, Retention, Role, Safeguard, View};
@@ -208,17 +208,25 @@ fn purpose(a: &Purpose, b: &Purpose, out: &mut Vec<String>) {
         list(&a.recipients),
         list(&b.recipients),
     );
-    let languages: BTreeSet<&String> = a.titles.keys().chain(b.titles.keys()).collect();
+    by_language(out, &subject, "title", (&a.titles, &b.titles));
+    by_language(out, &subject, "interests", (&a.interests, &b.interests));
+}
+
+fn by_language(
+    out: &mut Vec<String>,
+    subject: &str,
+    what: &str,
+    (a, b): (&BTreeMap<String, String>, &BTreeMap<String, String>),
+) {
+    let languages: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
     for language in languages {
-        let titles = (a.titles.get(language), b.titles.get(language));
-        let quoted =
-            |title: Option<&String>| title.map_or("none".to_owned(), |t| format!("\"{t}\""));
+        let quoted = |text: Option<&String>| text.map_or("none".to_owned(), |t| format!("\"{t}\""));
         changed(
             out,
-            &subject,
-            &format!("title.{language}"),
-            quoted(titles.0),
-            quoted(titles.1),
+            subject,
+            &format!("{what}.{language}"),
+            quoted(a.get(language)),
+            quoted(b.get(language)),
         );
     }
 }

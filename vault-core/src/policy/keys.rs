@@ -28,6 +28,7 @@ pub(super) const CONTROLLER: &[&str] = &[
 pub(super) const PURPOSE: &[&str] = &[
     "title",
     "basis",
+    "interests",
     "direct_marketing",
     "retention",
     "recipients",

@@ -88,6 +88,7 @@ pub(crate) fn rights() -> &'static Purpose {
         name: RIGHTS.to_owned(),
         titles: BTreeMap::new(),
         basis: LawfulBasis::LegalObligation,
+        interests: BTreeMap::new(),
         direct_marketing: false,
         retention: Retention {
             anchor: Anchor::Collected,

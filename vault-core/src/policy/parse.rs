@@ -176,20 +176,8 @@ fn is_language(tag: &str) -> bool {
 
 fn purpose(at: At<String>, section: &Section<'_>, findings: &mut Findings) -> DraftPurpose {
     section.know(findings, keys::PURPOSE);
-    let mut titles = BTreeMap::new();
-    if let Some(title) = section.section(findings, "title") {
-        for (language, value) in title.entries(findings) {
-            let path = title.at(language.value);
-            if !is_language(language.value) {
-                findings.report(language.line, &path, "bad_language", None, || {
-                    "expected a language tag such as en, de or pt-BR".to_owned()
-                });
-            }
-            if let Some(text) = text(findings, &path, value) {
-                titles.insert(language.value.to_owned(), text.value);
-            }
-        }
-    }
+    let titles = by_language(section, "title", findings);
+    let interests = by_language(section, "interests", findings);
     if !section.has("basis") {
         findings.report(
             section.line,
@@ -209,12 +197,37 @@ fn purpose(at: At<String>, section: &Section<'_>, findings: &mut Findings) -> Dr
             name: at.value.clone(),
             titles,
             basis: basis.unwrap_or(LawfulBasis::Consent),
+            interests,
             direct_marketing: section.flag(findings, "direct_marketing"),
             retention: retention(section, findings),
             recipients: Vec::new(),
         },
         at,
     }
+}
+
+/// Texts by language.
+fn by_language(
+    section: &Section<'_>,
+    key: &str,
+    findings: &mut Findings,
+) -> BTreeMap<String, String> {
+    let mut texts = BTreeMap::new();
+    let Some(table) = section.section(findings, key) else {
+        return texts;
+    };
+    for (language, value) in table.entries(findings) {
+        let path = table.at(language.value);
+        if !is_language(language.value) {
+            findings.report(language.line, &path, "bad_language", None, || {
+                "expected a language tag such as en, de or pt-BR".to_owned()
+            });
+        }
+        if let Some(text) = text(findings, &path, value) {
+            texts.insert(language.value.to_owned(), text.value);
+        }
+    }
+    texts
 }
 
 fn retention(purpose: &Section<'_>, findings: &mut Findings) -> Retention {

@@ -56,6 +56,13 @@ pub fn show(policy: &Policy) -> String {
             }
             .to_owned(),
             purpose.recipients.join(", "),
+            // In one language, for whoever reviews it.
+            purpose
+                .interests
+                .values()
+                .next()
+                .cloned()
+                .unwrap_or_default(),
         ]);
     }
     table(&mut out, &rows);

@@ -50,6 +50,8 @@ pub enum Table {
     Ledger = 21,
     /// The register of personal data breaches.
     Incidents = 24,
+    /// Blind hashes of addresses that no direct marketing goes to (Art. 21(3)).
+    Suppressions = 22,
 }
 
 impl Table {
@@ -77,7 +79,10 @@ impl Table {
         Self::Backups,
         Self::Ledger,
         Self::Incidents,
+        Self::Suppressions,
     ];
+    /// The tables that every vault has had from its first version on: a file without one of them is none.
+    pub(super) const FOUNDING: usize = 21;
 
     /// The number, as used in associated data.
     #[must_use]
@@ -112,6 +117,7 @@ impl Table {
             Self::Backups => "t20",
             Self::Ledger => "t21",
             Self::Incidents => "t24",
+            Self::Suppressions => "t22",
         }
     }
 

@@ -66,7 +66,7 @@ pub enum ImportWhat {
     Consent {
         /// About which purpose.
         purpose: String,
-        /// `given`, `refused` or `withdrawn`.
+        /// Any state but `expired`.
         state: crate::consent::ConsentState,
         /// The notice that was shown, and what else was kept.
         notice: Value,
@@ -74,6 +74,8 @@ pub enum ImportWhat {
         choice: Option<String>,
         /// The channel's message.
         message_id: Option<String>,
+        /// What else is known of it.
+        details: crate::consent::ConsentDetails,
     },
     /// A step of the person's objection to a purpose: done again, as far as it does not stand already.
     Objection {

@@ -15,11 +15,13 @@ mod breach;
 mod bulk;
 mod call;
 mod checks;
+mod consent_receipt;
 mod consents;
 mod contracts;
 mod copies;
 mod create;
 mod cursor;
+mod delivery;
 mod desk;
 mod emergencies;
 mod evidence;
@@ -49,6 +51,7 @@ mod shares;
 mod slots;
 mod statement;
 mod subjects;
+mod suppressions;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -70,7 +73,9 @@ pub use crate::backup::registry::{
 };
 // What callers of a vault meet beside it, so that one `use` is enough for a program that holds one.
 pub use crate::clock::{Clock, SystemClock};
-pub use crate::consent::{ConsentEvent, ConsentState};
+pub use crate::consent::{
+    ConsentActor, ConsentDetails, ConsentEvent, ConsentEvidence, ConsentKind, ConsentState,
+};
 pub use crate::emergency::EmergencyState;
 pub use crate::id::{
     BackupId, CallId, EmergencyId, IncidentId, PairwiseId, ReceiptId, RecordId, SessionId,
@@ -81,7 +86,9 @@ pub use crate::keys::slots::SlotKind;
 pub use crate::notice::{NoticeAbout, NoticeShown};
 pub use crate::policy::CollectionKind;
 pub use crate::refusal::{InputError, Refusal};
-pub use crate::standing::{AgeEvent, HoldState, ObjectionEvent, ObjectionState, PendingErasure};
+pub use crate::standing::{
+    AgeEvent, HoldState, ObjectionEvent, ObjectionOrigin, ObjectionState, PendingErasure,
+};
 pub use crate::statement::Notice;
 pub use access::{Access, AccessAbout, AccessPage, AccessQuery};
 pub(crate) use admin::PolicyRow;
@@ -96,11 +103,13 @@ pub use bulk::{
     ChangeInput, CountBy, CountGroup, CountInput, CountLabel, Counted, Purged, Query, QueryInput,
     QueryNames, QueryPart, Step, Updated,
 };
+pub(crate) use consent_receipt::document as consent_receipt;
 pub use consents::{ConsentInput, ConsentView};
 pub use contracts::ContractView;
 pub use copies::{BackupInput, BackupMade, Rekeyed};
 pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError, VaultPaths};
 pub(crate) use cursor::Tie;
+pub use delivery::NoticeDelivery;
 pub use desk::Desk;
 pub use emergencies::{EmergencyAlarm, EmergencyInput, EmergencySession, EmergencyView};
 pub use evidence::{AuditEntry, AuditPage, AuditQuery, LogKeys, LogProof, PastKey};
@@ -130,6 +139,7 @@ pub use sessions::{SessionBegun, SessionInput, SessionView};
 pub use shares::{Share, ShareError, SharedSecret};
 pub use slots::{SlotView, only_recovery_keys};
 pub use subjects::{CollectionCount, SubjectView};
+pub use suppressions::{SuppressionInput, SuppressionKind};
 pub use sweep::{PurposeDue, Sweep, SweepDue};
 pub use together::{Group, Once};
 pub(crate) use token::api_key_sha256;

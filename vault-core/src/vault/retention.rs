@@ -87,7 +87,7 @@ impl<'a> Life<'a> {
         let (view, person) = (self.view, self.person);
         let consent = match purpose.basis {
             LawfulBasis::Consent if !self.standing.unguarded() => {
-                consent::last(view, person, purpose.id)?
+                consent::state(view, person, purpose.id)?
             }
             _ => None,
         };
@@ -96,7 +96,7 @@ impl<'a> Life<'a> {
             None => None,
         };
         let facts = Facts {
-            consent: consent.map(|event| (event.state, event.at)),
+            consent: consent.map(|said| (said.state, said.at)),
             objection: objection.map(|event| (event.state, event.at)),
             last_activity: self.last_activity,
             contract_end: match purpose.retention.anchor {

@@ -190,6 +190,7 @@ fn a_person_is_stored_shown_by_need_to_know_and_forgotten() {
         notice: json!("n1"),
         choice: Some("yes".into()),
         message_id: None,
+        ..ConsentInput::default()
     };
     vault
         .put_consent(&support(&bot), ann, "newsletter", input)
@@ -778,6 +779,7 @@ fn what_a_group_read_leaves_only_if_nothing_was_revoked_beside_it() {
         notice: json!("n1"),
         choice: None,
         message_id: None,
+        ..ConsentInput::default()
     };
     let group = Group {
         changes: true,

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::call::{Context, Ground, Noted};
 use super::reads::{etag, of_kind};
 use super::views::Written;
-use super::{Call, Vault, input};
+use super::{Call, Vault, input, suppressions};
 use crate::commit::{Txn, View};
 use crate::decision;
 use crate::id::{RecordId, SubjectId};
@@ -159,6 +159,8 @@ pub(super) fn patch(
         stored,
         &body.patch,
     )?;
+    let addresses = suppressions::among(txn, &collection, &body.patch.fields);
+    suppressions::written(txn, policy, &mut person, &addresses)?;
     context.note_act(txn, policy, &mut person)?;
     Ok(written(&outcome, txn.now()))
 }
@@ -225,14 +227,16 @@ pub(super) fn append(
     else {
         return Ok(ids);
     };
-    let version = policy.version();
+    let (version, mut addresses) = (policy.version(), Vec::new());
     for (body, grant) in
         std::iter::once((body, grant)).chain(ready.map(|writer| (writer.body, writer.grant)))
     {
         let patch = &body.patch;
         let outcome = record::append(txn, &mut person, &collection, version, &grant, patch)?;
         ids.push(outcome.id);
+        addresses.extend(suppressions::among(txn, &collection, &patch.fields));
     }
+    suppressions::written(txn, policy, &mut person, &addresses)?;
     context.note_act(txn, policy, &mut person)?;
     Ok(ids)
 }

@@ -74,6 +74,7 @@ fn said(replay: &Replay) -> Vec<u8> {
         holds,
         contracts,
         ages,
+        suppressions,
         revoked_tokens,
         cut,
         signers: _,
@@ -100,7 +101,7 @@ fn said(replay: &Replay) -> Vec<u8> {
     });
     let demands = objections.is_empty() && restrictions.is_empty() && holds.is_empty();
     assert!(
-        demands && contracts.is_empty() && ages.is_empty(),
+        demands && contracts.is_empty() && ages.is_empty() && suppressions.is_empty(),
         "no vector of a whole ledger has any"
     );
     let all = json!({

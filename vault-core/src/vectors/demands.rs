@@ -8,7 +8,9 @@ use crate::id::{EmergencyId, TokenId};
 use crate::notice::{NoticeAbout, NoticeShown};
 use crate::policy::RestrictionGround;
 use crate::pseudonym::IssuedEvent;
-use crate::standing::{AgeEvent, ObjectionEvent, ObjectionState, RestrictionEvent};
+use crate::standing::{
+    AgeEvent, ObjectionEvent, ObjectionOrigin, ObjectionState, RestrictionEvent,
+};
 
 type Vector = (&'static str, &'static str, Vec<u8>);
 
@@ -25,6 +27,7 @@ fn objection(state: ObjectionState, reason: Option<&str>) -> Vec<u8> {
         state,
         at: at(),
         reason: reason.map(str::to_owned),
+        origin: ObjectionOrigin::Person,
     })
 }
 
@@ -144,6 +147,16 @@ pub(super) fn demands() -> Vec<Vector> {
             objection(Overridden, Some("a claim")),
         ),
         (objects, "taken back", objection(Ended, None)),
+        (
+            objects,
+            "by the suppression list",
+            json(&ObjectionEvent {
+                state: Upheld,
+                at: at(),
+                reason: None,
+                origin: ObjectionOrigin::Suppressed,
+            }),
+        ),
         (
             restricts,
             "of all, accuracy",

@@ -11,7 +11,9 @@ use crate::backup::ledger::{LedgerEntry, LedgerEvent};
 use crate::backup::registry::{BackupFacts, BackupRow, KeyPartRow, LiveKeys, PartRow, SummaryRow};
 use crate::blob::Blob;
 use crate::commit::State;
-use crate::consent::{ConsentEvent, ConsentState};
+use crate::consent::{
+    ConsentActor, ConsentDetails, ConsentEvent, ConsentEvidence, ConsentKind, ConsentState,
+};
 use crate::crypto::Secret;
 use crate::entropy::SeededEntropy;
 use crate::id::{BackupId, CallId, ConsentId, ReceiptId, RowHandle, SessionId, SubjectId, TokenId};
@@ -26,6 +28,7 @@ use crate::record::{Meta, MetaRow};
 use crate::row;
 use crate::session::SessionRow;
 use crate::standing::{HoldEvent, HoldState, ObjectionState, PendingErasure};
+use crate::suppression::SuppressionRow;
 use crate::vault::{PolicyRow, RotationRow, Stage, TokenRow};
 
 pub(super) const ROWS: Set = Set {
@@ -269,6 +272,15 @@ fn backups() -> SummaryRow {
     }
 }
 
+/// An address on the suppression list.
+pub(super) fn suppression() -> SuppressionRow {
+    SuppressionRow {
+        day: 20_782,
+        all: false,
+        purposes: vec![2, 300],
+    }
+}
+
 /// An entry of the ledger, of each kind.
 pub(super) fn happened(kind: usize) -> LedgerEntry {
     let handle = RowHandle::from_bytes([1; 16]);
@@ -338,10 +350,14 @@ pub(super) fn happened(kind: usize) -> LedgerEntry {
             of_age_on: "2029-01-15".into(),
             guardian: true,
         },
+        LedgerEvent::Suppressed {
+            address: [9; 32],
+            row: suppression(),
+        },
     ];
     LedgerEntry {
         at: NOW,
-        event: events.into_iter().nth(kind).expect("one of thirteen"),
+        event: events.into_iter().nth(kind).expect("one of fourteen"),
     }
 }
 
@@ -378,6 +394,27 @@ pub(super) fn blob(size: u64, media_type: &str) -> Vec<u8> {
     row::encode(&members).to_vec()
 }
 
+fn detailed() -> ConsentEvent {
+    ConsentEvent {
+        state: ConsentState::Renewed,
+        details: ConsentDetails {
+            actor: ConsentActor::Guardian,
+            kind: ConsentKind::Explicit,
+            valid: Some("P2Y".into()),
+            valid_until: Some(jiff::Timestamp::from_millisecond(NOW + 9).expect("in range")),
+            language: Some("de".into()),
+            sha256: Some("ab".repeat(32)),
+            channel: Some("web".into()),
+            method: Some("button".into()),
+            evidence: Some(ConsentEvidence {
+                kind: "gpp".into(),
+                string: "DBABMA~CPX".into(),
+            }),
+        },
+        ..event()
+    }
+}
+
 pub(super) fn event() -> ConsentEvent {
     ConsentEvent {
         consent: ConsentId::from_bytes([1; 16]),
@@ -386,6 +423,7 @@ pub(super) fn event() -> ConsentEvent {
         notice: json!({"version": "3", "lang": "de"}),
         choice: Some("yes".into()),
         message_id: None,
+        details: ConsentDetails::default(),
     }
 }
 
@@ -617,6 +655,11 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             "a child with a guardian",
             bytes(row::encode(&happened(12))),
         ),
+        (
+            "LedgerEntry",
+            "an address on the suppression list",
+            bytes(row::encode(&happened(13))),
+        ),
         ("MetaRow", "every member", bytes(row::encode(&meta()))),
         ("MetaRow", "fresh", bytes(row::encode(&fresh))),
         ("PolicyRow", "version 7", bytes(row::encode(&policy()))),
@@ -649,6 +692,20 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             bytes(row::encode(&channel("signal", "посетитель"))),
         ),
         (
+            "SuppressionRow",
+            "for two purposes",
+            bytes(row::encode(&suppression())),
+        ),
+        (
+            "SuppressionRow",
+            "for all but one",
+            bytes(row::encode(&SuppressionRow {
+                day: 20_782,
+                all: true,
+                purposes: vec![7],
+            })),
+        ),
+        (
             "SystemKeys",
             "two system keys, a former signer, two sets of two index keys, two placements, a slot",
             bytes(row::encode(&system())),
@@ -676,6 +733,7 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("event", "given", json_bytes(&event())),
         ("event", "refused", json_bytes(&refused)),
         ("event", "withdrawn", json_bytes(&withdrawn)),
+        ("event", "every detail", json_bytes(&detailed())),
         ("list of entries", "two", bytes(row::encode(&entries))),
         (
             "list of values",

@@ -56,6 +56,7 @@ const MORE: &[(&str, &[Code])] = &[
         &[Code::Conflict, Code::PurposeDenied, Code::TooLarge],
     ),
     ("put_objection", &[Code::Conflict]),
+    ("suppress", &[Code::NotFound]),
     ("list_keys", &[Code::Erased, Code::NotFound]),
     ("rotate_keys", &[Code::Erased, Code::NotFound]),
     ("delete_blob", &[Code::Conflict]),
@@ -89,6 +90,7 @@ const MORE: &[(&str, &[Code])] = &[
     ),
     ("put_consent", &[Code::Conflict]),
     ("read_consent", &[Code::Conflict]),
+    ("consent_receipt", &[Code::Conflict]),
     ("put_blob", &[Code::Conflict]),
     ("put_record_blob", &[Code::Conflict]),
     ("count_records", &[Code::NotFound]),
@@ -137,10 +139,11 @@ const OF_WHAT_IS_HELD: [&str; 7] = [
     "view_subject",
 ];
 /// POST that changes nothing on the disk.
-const ASKING: [&str; 8] = [
+const ASKING: [&str; 9] = [
     "count_records",
     "breach_draft",
     "breach_scope",
+    "deliver_notice",
     "end_keyholder",
     "lock",
     "lookup_pseudonym",
@@ -157,6 +160,7 @@ const NEVER_REPLAYED: &[&str] = &[
     "begin_session",
     "count_records",
     "create_api_key",
+    "deliver_notice",
     "export_subject",
     "import_lines",
     "lock",
@@ -170,6 +174,7 @@ const NEVER_REPLAYED: &[&str] = &[
     "rotate_api_key",
     "take_emergency",
     "run_retention",
+    "suppress",
     "test_key_slot",
     "unlock",
     "update_records",

@@ -18,6 +18,10 @@ fn objection() -> Value {
     json!({"type": "string", "enum": ["pending", "upheld", "overridden", "ended"]})
 }
 
+fn origin() -> Value {
+    json!({"type": "string", "enum": ["person", "address", "suppressed", "consent"]})
+}
+
 fn ground() -> Value {
     let grounds: Vec<_> = RestrictionGround::ALL
         .iter()
@@ -67,7 +71,7 @@ pub(super) fn overlays() -> Value {
             "outcome": {"type": "string", "enum": ["upheld", "overridden"]},
             "reason": text(1, REASON_BYTES_MAX),
         }},
-        "ObjectionEvent": {"properties": {"state": objection()}},
+        "ObjectionEvent": {"properties": {"origin": origin(), "state": objection()}},
         "ObjectionRequest": {"properties": {
             "reason": {"type": ["string", "null"], "minLength": 1, "maxLength": REASON_BYTES_MAX},
         }},
@@ -75,6 +79,9 @@ pub(super) fn overlays() -> Value {
         "RestrictionRequest": {"properties": {
             "ground": ground(),
             "reason": {"type": ["string", "null"], "minLength": 1, "maxLength": REASON_BYTES_MAX},
+        }},
+        "SuppressionRequest": {"properties": {
+            "kind": {"type": ["string", "null"], "enum": ["email", "phone", null]},
         }},
         "RestrictionStep": {"properties": {"ground": {"anyOf": [ground(), {"type": "null"}]}}},
     })

@@ -150,7 +150,7 @@ pub(crate) struct ImportRestriction {
 pub(crate) struct ImportConsent {
     /// Name of a purpose of the policy.
     purpose: String,
-    /// `given`, `refused` or `withdrawn`.
+    /// Any state of a consent but `expired`.
     state: String,
     /// The notice that was shown.
     notice: Option<Value>,
@@ -158,6 +158,26 @@ pub(crate) struct ImportConsent {
     choice: Option<String>,
     /// The channel's message.
     message_id: Option<String>,
+    /// `self` or `guardian`.
+    actor: Option<String>,
+    /// `regular` or `explicit`.
+    r#type: Option<String>,
+    /// For how long, as it was told.
+    valid: Option<String>,
+    /// When that ends; from it alone, where it is there, an imported consent expires.
+    #[schema(format = DateTime)]
+    valid_until: Option<String>,
+    /// The language of the text that was shown.
+    language: Option<String>,
+    /// SHA-256 of that text.
+    sha256: Option<String>,
+    /// Where it was said.
+    channel: Option<String>,
+    /// How it was collected.
+    method: Option<String>,
+    /// What a consent platform wrote: `{kind, string}`.
+    #[schema(value_type = Option<Object>)]
+    evidence: Option<Value>,
 }
 
 /// What became of the lines.
@@ -245,22 +265,43 @@ fn consent(value: Value) -> Result<ImportWhat, &'static str> {
     let Value::Object(mut members) = value else {
         return Err("`consent` is an object of: purpose, state, notice, choice, message_id");
     };
-    let state = match text(&mut members, "state")?.as_deref() {
-        Some("given") => ConsentState::Given,
-        Some("refused") => ConsentState::Refused,
-        Some("withdrawn") => ConsentState::Withdrawn,
-        _ => return Err("`state` is one of: given, refused, withdrawn"),
-    };
+    let state = text(&mut members, "state")?
+        .as_deref()
+        .and_then(ConsentState::parse);
+    let state = state
+        .filter(|state| *state != ConsentState::Expired)
+        .ok_or("`state` is one of: requested, deferred, given, renewed, refused, withdrawn, invalidated")?;
     let what = ImportWhat::Consent {
         purpose: text(&mut members, "purpose")?.ok_or("a consent is about a `purpose`")?,
         state,
         notice: members.remove("notice").unwrap_or(Value::Null),
         choice: text(&mut members, "choice")?,
         message_id: text(&mut members, "message_id")?,
+        details: {
+            let names = [
+                "actor",
+                "type",
+                "valid",
+                "valid_until",
+                "language",
+                "sha256",
+                "channel",
+                "method",
+                "evidence",
+            ];
+            let mine = names
+                .into_iter()
+                .filter_map(|name| members.remove_entry(name));
+            let mine = Value::Object(mine.filter(|(_, value)| !value.is_null()).collect());
+            serde_json::from_value(mine)
+                .map_err(|_| "what is said of a consent besides is not of its form")?
+        },
     };
     match members.is_empty() {
         true => Ok(what),
-        false => Err("known in a consent: purpose, state, notice, choice, message_id"),
+        false => Err(
+            "known in a consent: purpose, state, notice, choice, message_id, actor, type, valid, valid_until, language, sha256, channel, method, evidence",
+        ),
     }
 }
 

@@ -37,6 +37,7 @@ pub(crate) mod sessions;
 pub(crate) mod state;
 pub(crate) mod statement;
 pub(crate) mod subjects;
+pub(crate) mod suppressions;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -94,9 +95,11 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(emergencies::take))
         .routes(routes!(consents::list))
         .routes(routes!(consents::read, consents::put, consents::withdraw))
+        .routes(routes!(consents::receipt))
         .routes(routes!(objections::list))
         .routes(routes!(objections::put, objections::end))
         .routes(routes!(objections::decide))
+        .routes(routes!(suppressions::put))
         .routes(routes!(
             restrictions::read,
             restrictions::put,
@@ -111,6 +114,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(contracts::list))
         .routes(routes!(contracts::put, contracts::resume))
         .routes(routes!(notices::current))
+        .routes(routes!(notices::deliver))
         .routes(routes!(notices::list, notices::record))
         .routes(routes!(policy::read, policy::apply))
         .routes(routes!(policy::versions))

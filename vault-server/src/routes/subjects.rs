@@ -24,14 +24,18 @@ pub(crate) struct CreateSubjectRequest {
     channel: String,
     /// The person's id in the channel.
     user: String,
+    /// What `POST /v1/notices` answered, where the notice was shown before there was a person: it is recorded for
+    /// them as of then.
+    notice: Option<String>,
 }
 
 impl CreateSubjectRequest {
     pub(crate) fn read(body: Value) -> Result<Self, Problem> {
-        let mut shape = Shape::of(body, &["channel", "user"])?;
+        let mut shape = Shape::of(body, &["channel", "user", "notice"])?;
         let request = Self {
             channel: shape.text("channel"),
             user: shape.text("user"),
+            notice: shape.optional_text("notice"),
         };
         shape.finish(request)
     }
@@ -84,6 +88,7 @@ impl Lookup {
             Self::Channel(CreateSubjectRequest {
                 channel: shape.text("channel"),
                 user: shape.text("user"),
+                notice: None,
             })
         };
         shape.finish(lookup)
@@ -142,7 +147,7 @@ pub(crate) struct Erasure {
 
 /// Get or create the person behind a channel's user
 ///
-/// Capability `subjects.create`.
+/// Capability `subjects.create`; with `notice` also `notices.record`.
 #[utoipa::path(post, path = urls::SUBJECTS, tag = "subjects", operation_id = "create_subject",
     request_body = CreateSubjectRequest,
     responses((status = 200, description = "Known already", body = CreatedSubject),
@@ -165,7 +170,11 @@ pub(crate) static CREATE: Operation = Operation {
 fn do_create(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
     let read = CreateSubjectRequest::read(asked.body.clone());
     let request = parsed(desk, "subjects.create", read)?;
-    let (subject, created) = desk.create_subject(&request.channel, &request.user)?;
+    let (channel, user) = (&*request.channel, &*request.user);
+    let (subject, created) = match &request.notice {
+        Some(delivery) => desk.create_subject_told(channel, user, delivery)?,
+        None => desk.create_subject(channel, user)?,
+    };
     let subject = subject.to_string();
     let location = urls::at(urls::SUBJECT, &[&subject]);
     let reply = Reply::json(

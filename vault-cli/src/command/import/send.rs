@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use vault_core::consent::ConsentState;
 use vault_core::import::{Archive, Attachment, LineError, Mapping, Piece, read_rows};
 use vault_core::limits::IMPORT_LINES_MAX;
 use vault_core::vault::{ImportLine, ImportWhat};
@@ -428,16 +427,17 @@ pub(super) fn line_body(line: &ImportLine) -> Value {
             notice,
             choice,
             message_id,
+            details,
         } => {
-            let state = match state {
-                ConsentState::Given => "given",
-                ConsentState::Refused => "refused",
-                ConsentState::Withdrawn => "withdrawn",
-            };
-            let consent = json!({
-                "purpose": purpose, "state": state, "notice": notice,
+            let mut consent = json!({
+                "purpose": purpose, "state": state.name(), "notice": notice,
                 "choice": choice, "message_id": message_id,
             });
+            if let (Some(members), Ok(Value::Object(more))) =
+                (consent.as_object_mut(), serde_json::to_value(details))
+            {
+                members.extend(more);
+            }
             add("consent", consent);
         }
         ImportWhat::Objection {

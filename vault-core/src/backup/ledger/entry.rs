@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{ReceiptId, RecordId, RowHandle, TokenId};
 use crate::policy::{HoldGround, RestrictionGround};
 use crate::standing::{HoldState, ObjectionState};
+use crate::suppression::SuppressionRow;
 
 /// One entry: what happened, and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,5 +109,12 @@ pub enum LedgerEvent {
         of_age_on: String,
         /// Whether a guardian has authorised what they consent to.
         guardian: bool,
+    },
+    /// An address stands so on the suppression list from now on.
+    Suppressed {
+        /// The blind hash of the address: under the list's own key, so that whoever has that can test it.
+        address: [u8; 32],
+        /// What goes for it; nothing of it where it left the list.
+        row: SuppressionRow,
     },
 }

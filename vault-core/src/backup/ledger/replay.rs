@@ -8,7 +8,10 @@ use super::{LedgerEntry, LedgerEvent};
 use crate::audit::signer::Signers;
 use crate::contract::ContractEvent;
 use crate::id::{ReceiptId, RecordId, RowHandle, TokenId};
-use crate::standing::{AgeEvent, HoldEvent, ObjectionEvent, PendingErasure, RestrictionEvent};
+use crate::standing::{
+    AgeEvent, HoldEvent, ObjectionEvent, ObjectionOrigin, PendingErasure, RestrictionEvent,
+};
+use crate::suppression::SuppressionRow;
 
 /// Where a copy ends in the middle of a frame, as a copying that was broken off leaves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +60,8 @@ pub struct Replay {
     pub contracts: BTreeMap<RowHandle, BTreeMap<u16, ContractEvent>>,
     /// What is known of the ages of people.
     pub ages: BTreeMap<RowHandle, AgeEvent>,
+    /// How addresses stand on the suppression list.
+    pub suppressions: BTreeMap<[u8; 32], SuppressionRow>,
     /// API keys that open nothing any more.
     pub revoked_tokens: BTreeSet<TokenId>,
     /// Copies that were broken off.
@@ -112,6 +117,7 @@ impl Replay {
                     state,
                     at,
                     reason: None,
+                    origin: ObjectionOrigin::Person,
                 };
                 let objections = self.objections.entry(handle).or_default();
                 objections.insert(purpose, event);
@@ -182,6 +188,9 @@ impl Replay {
                     at,
                 };
                 self.ages.insert(handle, event);
+            }
+            LedgerEvent::Suppressed { address, row } => {
+                self.suppressions.insert(address, row);
             }
         }
         Some(())

@@ -20,6 +20,7 @@ const COMMON: [Table; 9] = [
     Table::Backups,
     Table::Ledger,
     Table::Incidents,
+    Table::Suppressions,
 ];
 
 /// Reads them and passes them on; how many API keys there were.

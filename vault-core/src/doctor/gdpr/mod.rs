@@ -233,6 +233,15 @@ mod tests {
         assert!(found(&contract).contains(&(Error, code, "roles".into())));
         let other = contract.replace("direct_marketing = true", "direct_marketing = false");
         assert!(!found(&other).iter().any(|found| found.1 == code));
+        // Whoever pursues interests says which.
+        let pursued = mended().replace("basis = \"contract\"", "basis = \"legitimate_interests\"");
+        let place = "purposes.support".to_owned();
+        assert!(found(&pursued).contains(&(Warning, "no_interests", place)));
+        let told = pursued.replace(
+            "basis = \"legitimate_interests\"",
+            "basis = \"legitimate_interests\"\ninterests.en = \"a\"\ninterests.de = \"b\"",
+        );
+        assert!(!found(&told).iter().any(|found| found.1 == "no_interests"));
         // An objection is due where the basis is an interest.
         let interest = "basis = \"legitimate_interests\"";
         let source = mended().replace("basis = \"contract\"", interest);

@@ -1,7 +1,7 @@
 //! Purposes, recipients and fields: kept too long, never used, not named.
 
 use crate::doctor::{Findings, Severity};
-use crate::policy::{EEA, Policy, SafeguardKind, View};
+use crate::policy::{EEA, LawfulBasis, Policy, SafeguardKind, View};
 
 /// From how many hours on a retention is worth a look: ten years, the longest that tax law commonly asks.
 const LONG_HOURS: u32 = 10 * 366 * 24;
@@ -20,6 +20,16 @@ pub(super) fn purposes(policy: &Policy, findings: &mut Findings) {
                     purpose.retention.period
                 ),
                 "shorten the period, or name the law that asks for it: `retention.law`",
+            );
+        }
+        if purpose.basis == LawfulBasis::LegitimateInterests && purpose.interests.is_empty() {
+            findings.law(
+                Severity::Warning,
+                "no_interests",
+                "Art. 13(1)(d)",
+                &place,
+                "it rests on legitimate interests, and people are not told which",
+                "say which, in each language of the controller: `interests.en = \"…\"`",
             );
         }
         let mut fields = policy.collections().iter().flat_map(|c| &c.fields);

@@ -68,6 +68,16 @@ pub(crate) struct Words {
     pub(crate) refused: &'static str,
     /// What was said: no longer.
     pub(crate) withdrawn: &'static str,
+    /// What happened: somebody asked.
+    pub(crate) requested: &'static str,
+    /// What was said: later.
+    pub(crate) deferred: &'static str,
+    /// What was said: yes, again.
+    pub(crate) renewed: &'static str,
+    /// What happened: the time of a yes is over.
+    pub(crate) expired: &'static str,
+    /// What happened: a yes was found not to count.
+    pub(crate) invalidated: &'static str,
     /// Label: the notice that was shown.
     pub(crate) notice: &'static str,
     /// Label: why somebody said it.

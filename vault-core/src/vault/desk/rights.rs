@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::super::{
-    AgeInput, AgeView, ContractView, NoticeInput, ObjectionView, PseudonymIssued, RestrictionInput,
-    RestrictionStep, RestrictionView, ages, contracts, notices, objections, pseudonyms,
-    restrictions,
+    AgeInput, AgeView, ContractView, NoticeDelivery, NoticeInput, ObjectionView, PseudonymIssued,
+    RestrictionInput, RestrictionStep, RestrictionView, SuppressionInput, ages, contracts,
+    delivery, notices, objections, pseudonyms, restrictions, suppressions,
 };
 use super::Desk;
 use crate::contract::ContractEvent;
@@ -117,6 +117,19 @@ impl Desk<'_, '_> {
         // Whoever is erased meanwhile is nobody's pseudonym when the answer leaves.
         self.about(subject)?;
         Ok(subject)
+    }
+
+    /// See [`Vault::suppress`](crate::vault::Vault::suppress). About an address, and so about nobody whom the
+    /// other calls at the desk could be about.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn suppress(&mut self, input: &SuppressionInput) -> Result<(), Refusal> {
+        let action = "suppressions.put";
+        self.change(action, None, |txn, policy, context, _, noted| {
+            suppressions::put(txn, policy, context, noted, input)
+        })
     }
 
     /// See [`Vault::put_age`](crate::vault::Vault::put_age).
@@ -242,6 +255,17 @@ impl Desk<'_, '_> {
         let action = "notices.record";
         self.change(action, Some(subject), |txn, policy, context, _, noted| {
             notices::record(txn, policy, context, noted, subject, input)
+        })
+    }
+
+    /// See [`Vault::deliver_notice`](crate::vault::Vault::deliver_notice).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn deliver_notice(&mut self, input: &NoticeInput) -> Result<NoticeDelivery, Refusal> {
+        self.look("notices.deliver", None, |view, policy, context, _, _| {
+            delivery::make(view, policy, context, input)
         })
     }
 

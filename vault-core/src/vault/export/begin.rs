@@ -25,8 +25,8 @@ use crate::session;
 use crate::statement::Published;
 use crate::vault::call::{Context, Noted};
 use crate::vault::{
-    AgeView, Call, HoldView, RestrictionView, Vault, admin, ages, contracts, emergencies, holds,
-    objections, restrictions,
+    AgeView, Call, HoldView, RestrictionView, Vault, admin, ages, consent_receipt, contracts,
+    emergencies, holds, objections, restrictions,
 };
 
 /// Everything that is known of a package when it begins.
@@ -207,6 +207,7 @@ fn consents(
         let events = consent::history(snapshot, person, purpose.id)?;
         if !events.is_empty() {
             head.consents.push(HeadConsents {
+                receipt: consent_receipt(policy, person.subject, purpose, &events),
                 purpose: purpose.name.clone(),
                 events,
             });

@@ -11,7 +11,7 @@ use crate::crypto::sha256;
 use crate::id::{RecordId, SubjectId};
 use crate::policy::{Collection, LawfulBasis, Policy, Role};
 use crate::refusal::Refusal;
-use crate::standing::ObjectionState;
+use crate::standing::{ObjectionOrigin, ObjectionState};
 use crate::vault::desk::Desk;
 use crate::vault::{CollectionKind, ConsentInput, RestrictionInput};
 
@@ -124,6 +124,8 @@ fn objection(
     use ObjectionState::{Ended, Overridden, Pending, Upheld};
     let all = desk.list_objections(subject)?;
     let stands = all.iter().find(|one| one.purpose == purpose);
+    let last = stands.and_then(|one| one.history.last());
+    let suppressed = last.is_some_and(|last| last.origin == ObjectionOrigin::Suppressed);
     let stands = stands.map(|one| one.state);
     let decide = |desk: &mut Desk<'_, '_>, upheld| {
         let decided = desk.decide_objection(subject, purpose, upheld, reason.unwrap_or_default());
@@ -141,6 +143,8 @@ fn objection(
             desk.put_objection(subject, purpose, None)?;
             decide(desk, false)
         }
+        // What the list knows of an address may be newer than the file.
+        (Ended, Some(Upheld)) if suppressed => Ok(()),
         (Ended, Some(Pending | Upheld)) => desk.end_objection(subject, purpose).map(|_| ()),
         (Ended, _) => Ok(()),
     }
@@ -203,6 +207,7 @@ pub(super) fn write(
             notice,
             choice,
             message_id,
+            details,
         } => {
             use crate::consent::ConsentState::{Given, Withdrawn};
             if *state == Withdrawn {
@@ -213,6 +218,8 @@ pub(super) fn write(
                 notice: notice.clone(),
                 choice: choice.clone(),
                 message_id: message_id.clone(),
+                state: Some(*state),
+                details: details.clone(),
             };
             desk.put_consent(subject, purpose, &input).map(|_| None)
         }
@@ -278,7 +285,8 @@ pub(super) fn said(lines: &[ImportLine]) -> [u8; 32] {
                 notice,
                 choice,
                 message_id,
-            } => json!([purpose, state, notice, choice, message_id]),
+                details,
+            } => json!([purpose, state, notice, choice, message_id, details]),
             ImportWhat::Objection {
                 purpose,
                 state,

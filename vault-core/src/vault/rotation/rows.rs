@@ -29,6 +29,7 @@ const TABLES: [Table; 7] = [
     Table::Receipts,
     Table::Backups,
     Table::Incidents,
+    Table::Suppressions,
     Table::Audit,
 ];
 
@@ -87,6 +88,7 @@ fn name(table: Table, key: &[u8]) -> DamagedRow {
         (Table::Incidents, _) => ("incidents", HEXLOWER.encode(key)),
         (Table::Policies, _) => ("policies", HEXLOWER.encode(key)),
         (Table::Receipts, _) => ("receipts", HEXLOWER.encode(key)),
+        (Table::Suppressions, _) => ("suppressions", HEXLOWER.encode(key)),
         _ => ("tombstones", HEXLOWER.encode(key)),
     };
     DamagedRow { table, row }

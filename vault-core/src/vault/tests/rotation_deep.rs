@@ -93,6 +93,7 @@ fn opened(vault: &Vault, keys: &SystemKeys) -> [(usize, usize); 2] {
         Table::Receipts,
         Table::Backups,
         Table::Incidents,
+        Table::Suppressions,
         Table::Audit,
     ] {
         for (key, row) in rows(table) {

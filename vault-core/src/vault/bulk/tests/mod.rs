@@ -268,6 +268,7 @@ impl Bench {
             notice: json!("n1"),
             choice: None,
             message_id: None,
+            ..ConsentInput::default()
         };
         let put = self
             .vault
