@@ -347,7 +347,7 @@ pub(crate) fn count(
             collection.name, purpose.name
         )));
     }
-    basis(purpose, standing)?;
+    basis(purpose, standing, fields.iter().copied())?;
     let full = fields.iter().map(|field| (field.id, Sight::Full));
     Ok(ReadGrant {
         purpose: purpose.id,

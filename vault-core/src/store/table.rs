@@ -48,15 +48,15 @@ pub enum Table {
     Backups = 20,
     /// Entries of the erasure ledger.
     Ledger = 21,
-    /// The register of personal data breaches.
-    Incidents = 24,
     /// Blind hashes of addresses that no direct marketing goes to (Art. 21(3)).
     Suppressions = 22,
+    /// The register of personal data breaches.
+    Incidents = 24,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::System,
         Self::Nodes,
         Self::Keysets,
@@ -78,8 +78,8 @@ impl Table {
         Self::Receipts,
         Self::Backups,
         Self::Ledger,
-        Self::Incidents,
         Self::Suppressions,
+        Self::Incidents,
     ];
     /// The tables that every vault has had from its first version on: a file without one of them is none.
     pub(super) const FOUNDING: usize = 21;
@@ -116,8 +116,8 @@ impl Table {
             Self::Receipts => "t19",
             Self::Backups => "t20",
             Self::Ledger => "t21",
-            Self::Incidents => "t24",
             Self::Suppressions => "t22",
+            Self::Incidents => "t24",
         }
     }
 

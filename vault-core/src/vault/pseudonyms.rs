@@ -53,7 +53,8 @@ fn grounded<'p>(
     if purpose.basis == LawfulBasis::Consent {
         standing.consent = consent::state(view, person, purpose.id)?;
     }
-    decision::basis(purpose, &standing)?;
+    // A name says nothing of special data.
+    decision::basis(purpose, &standing, std::iter::empty())?;
     Ok(purpose)
 }
 

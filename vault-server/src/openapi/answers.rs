@@ -139,7 +139,7 @@ const OF_WHAT_IS_HELD: [&str; 7] = [
     "view_subject",
 ];
 /// POST that changes nothing on the disk.
-const ASKING: [&str; 9] = [
+const ASKING: [&str; 11] = [
     "count_records",
     "breach_draft",
     "breach_scope",

@@ -22,7 +22,7 @@ use crate::store::{Direction, KeyRange, ReadTx, Row, Table, WriteTx};
 
 /// Tables whose rows lie under a system key, and last the log, which lies under an audit key. The
 /// running state and the place of the rotation are written by each commit anyway.
-const TABLES: [Table; 7] = [
+const TABLES: [Table; 8] = [
     Table::Tombstones,
     Table::Policies,
     Table::ApiKeys,

@@ -100,6 +100,7 @@ impl Scene {
             notice: json!("n1"),
             choice: None,
             message_id: None,
+            ..ConsentInput::default()
         };
         let call = call(&self.bot, None);
         self.bench

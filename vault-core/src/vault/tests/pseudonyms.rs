@@ -94,6 +94,7 @@ impl Scene {
             notice: json!("n1"),
             choice: None,
             message_id: None,
+            ..ConsentInput::default()
         };
         let call = call(&self.sender, None);
         let vault = &self.bench.vault;

@@ -63,6 +63,7 @@ fn consent(given: bool) -> ConsentInput {
         notice: json!("n1"),
         choice: None,
         message_id: None,
+        ..ConsentInput::default()
     }
 }
 
