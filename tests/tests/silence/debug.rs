@@ -648,11 +648,13 @@ const KNOWN: &[(&str, Why)] = &[
                 fields: None,
                 conditions: json!({"source": NAME, "category": EMAIL}),
                 part: QueryPart::Both,
+                names: None,
                 limit: None,
                 cursor: Some(NAME.into()),
             })
         }),
     ),
+    ("QueryNames", Words),
     ("ReadOptions", Words),
     ("ReceiptError", Words),
     ("Recipient", Words),
