@@ -391,6 +391,7 @@ const KNOWN: &[(&str, Why)] = &[
     ),
     ("BreachVector", Words),
     ("BulkScope", Words),
+    ("Figures", Words),
     ("CategoryScope", Words),
     ("FieldScope", Words),
     ("ScopeOf", Words),

@@ -410,8 +410,8 @@ impl Vault {
         Ok(principal)
     }
 
-    /// The caller who has an unlock secret: slots, API keys, policy, finding and erasing people; no
-    /// values. Whoever calls this has checked the secret.
+    /// The caller who has an unlock secret: slots, API keys, policy, finding and erasing people,
+    /// holds and breaches; no values. Whoever calls this has checked the secret.
     #[must_use]
     pub fn keyholder(&self) -> Principal {
         Principal::keyholder()
