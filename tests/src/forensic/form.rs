@@ -609,7 +609,7 @@ pub fn ledger_entry(bytes: &[u8]) -> LedgerEntry {
             ),
             8 => Event::ContractEnded(row.array(), row.u16(), row.option(Row::int)),
             9 => Event::Aged(row.array(), row.text(), row.truth()),
-            8 => Event::Suppressed(
+            10 => Event::Suppressed(
                 row.array(),
                 Suppression {
                     day: row.u32(),

@@ -105,7 +105,8 @@ pub(crate) fn told(live: &mut Live, story: &Story, file: &[u8], state: &State, e
             | Event::Restricted(..)
             | Event::Held(..)
             | Event::ContractEnded(..)
-            | Event::Aged(..) => {
+            | Event::Aged(..)
+            | Event::Suppressed(..) => {
                 panic!(
                     "the story destroys no record by itself, and nobody objects in it, is held or says more"
                 )
