@@ -20,7 +20,7 @@ use vault_server::config::ServerConfig;
 use vault_server::{App, AppSettings, Limits, router};
 
 pub(crate) const PASSPHRASE: &str = "correct horse battery";
-const POLICY: &str = r#"
+pub(crate) const POLICY: &str = r#"
 [controller]
 name = "Example Travel B.V."
 contact = "privacy@example.test"
