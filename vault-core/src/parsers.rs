@@ -20,11 +20,13 @@ use crate::commit::State;
 use crate::consent::ConsentEvent;
 use crate::contract::ContractEvent;
 use crate::crypto::Secret;
+use crate::disclosure;
 use crate::id::{BackupId, RecordId, SessionId, SubjectId, VaultId};
 use crate::keys::keyset::Keyset;
 use crate::keys::shred;
 use crate::keys::system::{INDEX_BYTES, PERSON_BYTES, SystemKeys};
 use crate::notice::NoticeShown;
+use crate::outbox::NoticeRow;
 use crate::person::{SubjectRow, Tombstone};
 use crate::policy::Policy;
 use crate::record::MetaRow;
@@ -40,7 +42,7 @@ use crate::vault::{self, PolicyRow, RotationRow, Tie, TokenRow};
 pub type Form = (&'static str, fn(&[u8]) -> Option<Vec<u8>>);
 
 /// Every form that lies in an envelope or as a row.
-pub const FORMS: [Form; 27] = [
+pub const FORMS: [Form; 29] = [
     ("AnswerRow", again::<AnswerRow>),
     ("BackupRow", again::<BackupRow>),
     ("Backups", again::<SummaryRow>),
@@ -86,6 +88,8 @@ pub const FORMS: [Form; 27] = [
         Some(shred::reread::<PERSON_BYTES>(bytes)?.to_vec())
     }),
     ("AgeEvent", again_json::<AgeEvent>),
+    ("Disclosure", again_json::<disclosure::Line>),
+    ("NoticeRow", again::<NoticeRow>),
 ];
 
 fn again<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<Vec<u8>> {

@@ -240,7 +240,11 @@ impl Standing {
                         .objections
                         .extend(state.map(|state| (purpose, state)));
                 }
-                Topic::Consent(_) | Topic::Notice | Topic::Contract(_) | Topic::Pairwise => {}
+                Topic::Consent(_)
+                | Topic::Notice
+                | Topic::Contract(_)
+                | Topic::Disclosure
+                | Topic::Pairwise => {}
             }
         }
         Ok(standing)

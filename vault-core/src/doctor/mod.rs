@@ -11,6 +11,7 @@ pub mod gdpr;
 mod holds;
 mod keys;
 mod machine;
+mod recipients;
 
 use std::fmt;
 
@@ -20,6 +21,7 @@ pub use files::{FileFact, FileKind, Files, Room};
 pub use holds::HoldFact;
 pub use keys::{Inside, SlotFact};
 pub use machine::{ClockFacts, LimitFacts, Machine, Swap};
+pub use recipients::RecipientFacts;
 
 /// How bad a finding is. Ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -130,12 +132,14 @@ pub struct Facts {
     pub backups: Option<Backups>,
     /// Who is under a legal hold. The open vault alone knows it.
     pub holds: Option<Vec<HoldFact>>,
+    /// Who is not told. A server that tells recipients alone knows it.
+    pub recipients: Option<RecipientFacts>,
 }
 
 /// Every finding, the worst first.
 #[must_use]
 pub fn findings(facts: &Facts) -> Vec<Diagnosis> {
-    let mut findings = Findings::default();
+    let (mut findings, now) = (Findings::default(), facts.machine.clock.now);
     if let Some(files) = &facts.files {
         files::check(files, &mut findings);
     }
@@ -154,6 +158,9 @@ pub fn findings(facts: &Facts) -> Vec<Diagnosis> {
     }
     if let Some(holds) = &facts.holds {
         holds::check(holds, &mut findings);
+    }
+    if let Some(facts) = &facts.recipients {
+        recipients::check(facts, now, &mut findings);
     }
     sorted(findings.0)
 }

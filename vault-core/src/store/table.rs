@@ -48,11 +48,13 @@ pub enum Table {
     Backups = 20,
     /// Entries of the erasure ledger.
     Ledger = 21,
+    /// Notices to recipients (Art. 19), under keys that are no person's.
+    Outbox = 23,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::System,
         Self::Nodes,
         Self::Keysets,
@@ -74,7 +76,10 @@ impl Table {
         Self::Receipts,
         Self::Backups,
         Self::Ledger,
+        Self::Outbox,
     ];
+    /// The tables that every vault has had from its first version on: a file without one of them is none.
+    pub(super) const FOUNDING: usize = 21;
 
     /// The number, as used in associated data.
     #[must_use]
@@ -108,12 +113,17 @@ impl Table {
             Self::Receipts => "t19",
             Self::Backups => "t20",
             Self::Ledger => "t21",
+            Self::Outbox => "t23",
         }
     }
 
     /// The place of this table in [`Table::ALL`].
     pub(super) fn index(self) -> usize {
-        usize::from(self.number()) - 1
+        match self {
+            // Between them lies the number of a table that is not there yet.
+            Self::Outbox => usize::from(self.number()) - 2,
+            _ => usize::from(self.number()) - 1,
+        }
     }
 }
 

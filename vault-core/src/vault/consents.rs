@@ -10,6 +10,7 @@ use crate::commit::{Txn, View};
 use crate::consent::{self, ConsentEvent, ConsentState};
 use crate::id::{ConsentId, SubjectId};
 use crate::limits::META_TEXT_BYTES_MAX;
+use crate::outbox::{self, NoticeKind};
 use crate::person::Person;
 use crate::policy::{Capability, LawfulBasis, Policy, Purpose};
 use crate::refusal::Refusal;
@@ -109,6 +110,7 @@ fn append(
             handle: person.entry.handle,
             purpose: purpose.id,
         });
+        outbox::ended(txn, &person, NoticeKind::Withdrawal, purpose.id)?;
     }
     Ok(event)
 }

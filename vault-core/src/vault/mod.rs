@@ -20,6 +20,7 @@ mod copies;
 mod create;
 mod cursor;
 mod desk;
+mod disclosures;
 mod evidence;
 mod export;
 mod figures;
@@ -34,6 +35,7 @@ mod notices;
 mod objections;
 mod prune;
 mod reads;
+mod recipient_notices;
 mod reload;
 mod restore;
 mod restrictions;
@@ -67,9 +69,13 @@ pub use crate::backup::registry::{
 // What callers of a vault meet beside it, so that one `use` is enough for a program that holds one.
 pub use crate::clock::{Clock, SystemClock};
 pub use crate::consent::{ConsentEvent, ConsentState};
-pub use crate::id::{BackupId, CallId, ReceiptId, RecordId, SessionId, SubjectId, TokenId};
+pub use crate::id::{
+    BackupId, CallId, DisclosureId, PairwiseId, ReceiptId, RecipientNoticeId, RecordId, SessionId,
+    SubjectId, TokenId,
+};
 pub use crate::keys::slots::SlotKind;
 pub use crate::notice::{NoticeAbout, NoticeShown};
+pub use crate::outbox::{NoticeKind, NoticeState};
 pub use crate::policy::CollectionKind;
 pub use crate::refusal::{InputError, Refusal};
 pub use crate::standing::{AgeEvent, HoldState, ObjectionEvent, ObjectionState, PendingErasure};
@@ -89,6 +95,7 @@ pub use copies::{BackupInput, BackupMade, Rekeyed};
 pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError, VaultPaths};
 pub(crate) use cursor::Tie;
 pub use desk::Desk;
+pub use disclosures::{DisclosedField, DisclosureInput, DisclosureView, ToldView};
 pub use evidence::{AuditEntry, AuditPage, AuditQuery, LogKeys, LogProof, PastKey};
 pub use export::{Export, ExportStep};
 pub use figures::{Figures, Histogram};
@@ -100,6 +107,10 @@ pub use jobs::SweepRun;
 pub use notices::NoticeInput;
 pub use objections::ObjectionView;
 pub use prune::{Keep, Pruned};
+pub use recipient_notices::{
+    DueNotice, NoticeAct, NoticeFigures, NoticeOutcome, NoticePage, NoticeQuery, NoticeStanding,
+    RecipientNotice, RecipientReference,
+};
 pub use restore::{RestoreOptions, RestoredVault};
 pub use restrictions::{RestrictionInput, RestrictionStep, RestrictionView};
 pub(crate) use rotation::RotationRow;

@@ -32,6 +32,7 @@ pub(super) const WORDS: Words = Words {
     withdrawn: "retiré",
     notice: "information montrée",
     reason: "motif",
+    disclosures: "À qui vos données ont été communiquées",
     objections: "Vos oppositions",
     pending: "vous vous êtes opposé ; c’est à l’examen, et rien n’est utilisé pour cela entre-temps",
     upheld: "acceptée : plus rien n’est utilisé pour cela",

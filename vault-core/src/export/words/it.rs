@@ -32,6 +32,7 @@ pub(super) const WORDS: Words = Words {
     withdrawn: "revocato",
     notice: "informativa mostrata",
     reason: "motivo",
+    disclosures: "A chi sono stati comunicati i Suoi dati",
     objections: "Le Sue opposizioni",
     pending: "Lei si è opposto; si sta decidendo, e intanto nulla è usato per questo",
     upheld: "accolta: non più usati per questo",

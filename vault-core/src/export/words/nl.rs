@@ -32,6 +32,7 @@ pub(super) const WORDS: Words = Words {
     withdrawn: "ingetrokken",
     notice: "getoonde informatie",
     reason: "reden",
+    disclosures: "Aan wie uw gegevens zijn verstrekt",
     objections: "Uw bezwaren",
     pending: "u hebt bezwaar gemaakt; dat wordt beoordeeld, en intussen wordt hiervoor niets gebruikt",
     upheld: "gehonoreerd: wordt hiervoor niet meer gebruikt",

@@ -32,6 +32,7 @@ pub(super) const WORDS: Words = Words {
     withdrawn: "cofnięta",
     notice: "pokazana informacja",
     reason: "powód",
+    disclosures: "Komu przekazano Twoje dane",
     objections: "Twoje sprzeciwy",
     pending: "wniesiono sprzeciw; jest rozpatrywany, a do tego czasu dane nie są w tym celu używane",
     upheld: "uwzględniony: dane nie są już w tym celu używane",

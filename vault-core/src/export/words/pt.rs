@@ -32,6 +32,7 @@ pub(super) const WORDS: Words = Words {
     withdrawn: "retirado",
     notice: "aviso mostrado",
     reason: "motivo",
+    disclosures: "A quem os seus dados foram comunicados",
     objections: "As suas oposições",
     pending: "opôs-se; está a ser decidido, e entretanto nada é usado para isto",
     upheld: "aceite: já não são usados para isto",

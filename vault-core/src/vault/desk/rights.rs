@@ -4,8 +4,9 @@
 use jiff::Timestamp;
 
 use super::super::{
-    AgeInput, AgeView, ContractView, NoticeInput, ObjectionView, RestrictionInput, RestrictionStep,
-    RestrictionView, ages, contracts, notices, objections, restrictions,
+    AgeInput, AgeView, ContractView, DisclosureInput, DisclosureView, NoticeInput, ObjectionView,
+    RestrictionInput, RestrictionStep, RestrictionView, ages, contracts, disclosures, notices,
+    objections, restrictions,
 };
 use super::Desk;
 use crate::contract::ContractEvent;
@@ -176,6 +177,34 @@ impl Desk<'_, '_> {
         let action = "restrictions.read";
         self.look(action, Some(subject), |view, policy, context, _, noted| {
             restrictions::read(view, policy, context, noted, subject)
+        })
+    }
+
+    /// See [`Vault::record_disclosure`](crate::vault::Vault::record_disclosure).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn record_disclosure(
+        &mut self,
+        subject: SubjectId,
+        input: &DisclosureInput,
+    ) -> Result<DisclosureView, Refusal> {
+        let action = "disclosures.record";
+        self.change(action, Some(subject), |txn, policy, context, _, noted| {
+            disclosures::record(txn, policy, context, noted, subject, input)
+        })
+    }
+
+    /// See [`Vault::list_disclosures`](crate::vault::Vault::list_disclosures).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn list_disclosures(&mut self, subject: SubjectId) -> Result<Vec<DisclosureView>, Refusal> {
+        let action = "disclosures.list";
+        self.look(action, Some(subject), |view, policy, context, _, noted| {
+            disclosures::list(view, policy, context, noted, subject)
         })
     }
 

@@ -22,7 +22,7 @@ use crate::schema::FieldType;
 use crate::session;
 use crate::statement::Published;
 use crate::vault::call::{Context, Noted};
-use crate::vault::{Call, RestrictionView, Vault, admin, objections, restrictions};
+use crate::vault::{Call, RestrictionView, Vault, admin, disclosures, objections, restrictions};
 
 /// Everything that is known of a package when it begins.
 struct Begun {
@@ -60,6 +60,7 @@ fn look(
         withheld: Vec::new(),
         left_out: Vec::new(),
         consents: Vec::new(),
+        disclosures: Vec::new(),
         objections: Vec::new(),
         restriction: RestrictionView {
             restricted: false,
@@ -93,6 +94,7 @@ fn look(
     head.identity = (sees && !row.channel.is_empty()).then_some((row.channel, row.user));
     if input.right == Right::Access {
         consents(snapshot, policy, &person, &mut head)?;
+        head.disclosures = disclosures::all(snapshot, policy, &person)?;
         head.objections = objections::all(snapshot, policy, &person)?;
         head.restriction = restrictions::view(snapshot, policy, &person)?;
         head.notices = notice::history(snapshot, &person)?;
