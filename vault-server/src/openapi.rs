@@ -54,6 +54,10 @@ const TAGS: &[(&str, &str)] = &[
     ("consents", "What a person agreed to, refused or withdrew"),
     ("contracts", "When a person's contracts ended"),
     ("notices", "What a person has to be told, and was told"),
+    (
+        "recipients",
+        "What recipients were given, and what they are told (Art. 19 GDPR)",
+    ),
     ("objections", "What a person objects to (Art. 21 GDPR)"),
     (
         "hold",
@@ -92,6 +96,7 @@ const PATH_PARAMETERS: &[(&str, &str)] = &[
     ("n", "Number of a key slot, or of a job"),
     ("b", "The backup's id, `bak_…`"),
     ("entry", "Number of an entry of the log, from 0"),
+    ("rcn", "The notice's id, `rcn_…`"),
     ("rcp", "The receipt's id, `rcp_…`"),
     ("code", "A problem code"),
 ];

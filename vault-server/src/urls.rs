@@ -80,6 +80,16 @@ pub const AGE: &str = "/v1/subjects/{s}/age";
 pub const CONTRACTS: &str = "/v1/subjects/{s}/contracts";
 /// The end of the contract behind one purpose.
 pub const CONTRACT: &str = "/v1/subjects/{s}/contracts/{purpose}";
+/// What recipients were given of a person.
+pub const DISCLOSURES: &str = "/v1/subjects/{s}/disclosures";
+/// Notices to recipients.
+pub const RECIPIENT_NOTICES: &str = "/v1/admin/recipient-notices";
+/// Try one again.
+pub const RECIPIENT_NOTICE_RETRY: &str = "/v1/admin/recipient-notices/{rcn}/retry";
+/// What it tells is done.
+pub const RECIPIENT_NOTICE_COMPLETE: &str = "/v1/admin/recipient-notices/{rcn}/complete";
+/// It cannot be told.
+pub const RECIPIENT_NOTICE_IMPOSSIBLE: &str = "/v1/admin/recipient-notices/{rcn}/impossible";
 /// Restriction of a person's data.
 pub const RESTRICTION: &str = "/v1/subjects/{s}/restriction";
 /// Legal hold over a person's data.

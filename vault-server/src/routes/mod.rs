@@ -15,6 +15,7 @@ pub(crate) mod bulk;
 pub(crate) mod consents;
 mod contract;
 pub(crate) mod contracts;
+pub(crate) mod disclosures;
 pub(crate) mod evidence;
 pub(crate) mod export;
 pub(crate) mod holds;
@@ -26,6 +27,7 @@ pub(crate) mod keys;
 pub(crate) mod notices;
 pub(crate) mod objections;
 pub(crate) mod policy;
+pub(crate) mod recipient_notices;
 mod records;
 pub(crate) mod restrictions;
 pub(crate) mod sessions;
@@ -97,6 +99,11 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(ages::read, ages::put))
         .routes(routes!(contracts::list))
         .routes(routes!(contracts::put, contracts::resume))
+        .routes(routes!(disclosures::list, disclosures::record))
+        .routes(routes!(recipient_notices::list))
+        .routes(routes!(recipient_notices::retry))
+        .routes(routes!(recipient_notices::complete))
+        .routes(routes!(recipient_notices::impossible))
         .routes(routes!(notices::current))
         .routes(routes!(notices::list, notices::record))
         .routes(routes!(policy::read, policy::apply))

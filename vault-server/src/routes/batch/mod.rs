@@ -18,7 +18,10 @@ use utoipa::openapi::path::HttpMethod;
 use utoipa::{Path, ToSchema};
 use vault_core::limits::BATCH_RESULTS_BYTES_MAX;
 
-use super::{ages, ask, consents, contracts, notices, objections, records, restrictions, subjects};
+use super::{
+    ages, ask, consents, contracts, disclosures, notices, objections, records, restrictions,
+    subjects,
+};
 use crate::call::{Outcome, Session};
 use crate::group::{Group, Step};
 use crate::idempotency::Remember;
@@ -122,6 +125,8 @@ fn allowed() -> &'static [Allowed] {
             allowed_of::<contracts::__path_list>(&contracts::LIST),
             allowed_of::<contracts::__path_put>(&contracts::PUT),
             allowed_of::<contracts::__path_resume>(&contracts::RESUME),
+            allowed_of::<disclosures::__path_list>(&disclosures::LIST),
+            allowed_of::<disclosures::__path_record>(&disclosures::RECORD),
             allowed_of::<notices::__path_list>(&notices::LIST),
             allowed_of::<notices::__path_record>(&notices::RECORD),
             allowed_of::<objections::__path_list>(&objections::LIST),
