@@ -30,6 +30,11 @@ languages = ["en"]
 title.en = "Answering your questions"
 basis = "contract"
 retention = { after = "last_activity", period = "P2Y" }
+recipients = ["carrier"]
+
+[recipients.carrier]
+name = "Carrier GmbH"
+country = "DE"
 
 [purposes.newsletter]
 title.en = "Sending you our newsletter"
@@ -87,6 +92,7 @@ may = [
     "consents.record", "audit.read", "policy.read", "policy.apply", "api_keys.manage", "keys.manage",
     "retention.run", "vault.lock", "records.bulk", "records.purge", "subjects.export", "backups.manage",
     "notices.record", "objections.record", "restrictions.set", "requests.decide", "holds.manage",
+    "disclosures.record",
 ]
 
 [roles.none]

@@ -28,6 +28,7 @@ mod scene;
 mod sources;
 mod swept;
 mod tables;
+mod told;
 mod tree;
 
 use vault_tests::forensic::{

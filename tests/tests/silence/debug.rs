@@ -21,7 +21,7 @@ use vault_core::standing::{HoldEvent, RestrictionEvent};
 use vault_core::store::KeyRange;
 use vault_core::vault::{
     AgeEvent, AgeInput, ChangeInput, ConsentInput, ConsentView, HoldInput, HoldReleased, HoldState,
-    HoldStep, KeyFile, LockedVault, MetaView, NoticeAbout, NoticeInput, NoticeShown,
+    HoldStep, KeyFile, LockedVault, MetaView, NoticeAbout, NoticeAct, NoticeInput, NoticeShown,
     ObjectionEvent, ObjectionState, ObjectionView, Passphrase, QueryInput, QueryPart,
     RestrictionInput, RestrictionStep, Settings, SharedSecret, UnlockSecret, VaultPaths,
 };
@@ -162,6 +162,24 @@ const KNOWN: &[(&str, Why)] = &[
         }),
     ),
     ("Children", Words),
+    ("DisclosedField", Words),
+    ("DisclosureInput", Words),
+    ("DisclosureView", Ids),
+    ("DueNotice", Words),
+    (
+        "NoticeAct",
+        Instance(|| printed(&NoticeAct::Impossible(NAME.into()))),
+    ),
+    ("NoticeFigures", Words),
+    ("NoticePage", Ids),
+    ("NoticeQuery", Words),
+    ("NoticeStanding", Ids),
+    ("RecipientNotice", Name),
+    ("RecipientReference", Ids),
+    ("ToldView", Ids),
+    ("vault-server Allowed", Paths),
+    ("vault-server RecipientConfig", Paths),
+    ("vault-server RecipientsError", Paths),
     ("ContractView", Words),
     ("DamagedRow", Ids),
     ("PurposeDue", Words),
