@@ -294,6 +294,28 @@ fn for_purpose(collection: &Collection, purpose: &Purpose, field: &Field) -> Res
     )))
 }
 
+/// Whether fields of a collection may be given to a recipient for a purpose: it is named there, the fields
+/// were collected for it, and it has its basis for this person now. What is given was read before, by
+/// whoever may.
+pub(crate) fn disclose(
+    collection: &Collection,
+    purpose: &Purpose,
+    recipient: &str,
+    fields: &[&Field],
+    standing: &Standing,
+) -> Result<(), Refusal> {
+    if !purpose.recipients.iter().any(|named| named == recipient) {
+        return Err(Refusal::PurposeDenied(format!(
+            "`{}` does not name this recipient",
+            purpose.name
+        )));
+    }
+    for field in fields {
+        for_purpose(collection, purpose, field)?;
+    }
+    basis(purpose, standing)
+}
+
 /// Whether the role may write any field of the collection: what is asked before anything is said
 /// about the person.
 pub(crate) fn may_write_any(collection: &Collection, role: &Role) -> Result<(), Refusal> {

@@ -35,6 +35,8 @@ pub(crate) enum Topic {
     Hold,
     /// Whether a guardian is needed (Art. 8).
     Age,
+    /// What recipients were given (Art. 15(1)(c), 19).
+    Disclosure,
     /// The secret that recipients' references to the person are made with.
     Pairwise,
     /// Pseudonyms that were issued.
@@ -59,6 +61,7 @@ impl Topic {
     const AGE: u16 = 0x8002;
     /// From here to [`Topic::OBJECTION`] are lists that stand in nobody's way.
     const HARMLESS: u16 = 0xa000;
+    const DISCLOSURE: u16 = 0xa000;
     const PAIRWISE: u16 = 0xa001;
     const PSEUDONYM: u16 = 0xa003;
     const EMERGENCY: u16 = 0xa002;
@@ -72,6 +75,7 @@ impl Topic {
             Self::Restriction => Self::RESTRICTION,
             Self::Hold => Self::HOLD,
             Self::Age => Self::AGE,
+            Self::Disclosure => Self::DISCLOSURE,
             Self::Pairwise => Self::PAIRWISE,
             Self::Pseudonym => Self::PSEUDONYM,
             Self::Emergency => Self::EMERGENCY,
@@ -87,6 +91,7 @@ impl Topic {
             Self::RESTRICTION => Some(Self::Restriction),
             Self::HOLD => Some(Self::Hold),
             Self::AGE => Some(Self::Age),
+            Self::DISCLOSURE => Some(Self::Disclosure),
             Self::PAIRWISE => Some(Self::Pairwise),
             Self::PSEUDONYM => Some(Self::Pseudonym),
             Self::EMERGENCY => Some(Self::Emergency),
@@ -149,6 +154,23 @@ pub(crate) fn history<T: DeserializeOwned>(
     rows.iter()
         .map(|(key, sealed)| open(view, person, key, sealed))
         .collect()
+}
+
+/// The same, each with its place in the list.
+pub(crate) fn entries<T: DeserializeOwned>(
+    view: &dyn View,
+    person: &Person,
+    topic: Topic,
+) -> Result<Vec<(u32, T)>, Refusal> {
+    let range = KeyRange::prefix(&prefix(person, topic));
+    let (table, order) = (Table::Consents, Direction::Ascending);
+    let rows = view.tx().range(table, &range, order, TOPIC_EVENTS_MAX)?;
+    let entries = rows.iter().map(|(key, sealed)| {
+        let (_, sequence) = place(key)?;
+        let event = open(view, person, key, sealed)?;
+        Ok((u32::from_be_bytes(sequence), event))
+    });
+    entries.collect()
 }
 
 /// The last event about a topic.
@@ -248,14 +270,39 @@ pub(crate) fn append<T: Serialize>(
     if person.keyset.keys.len() > keys {
         person.store(txn)?;
     }
+    put(txn, person, topic, sequence, number, event)?;
+    txn.revoke(person.subject);
+    Ok(())
+}
+
+/// Seals an event in its place.
+fn put<T: Serialize>(
+    txn: &mut Txn<'_>,
+    person: &Person,
+    topic: Topic,
+    sequence: u32,
+    number: u32,
+    event: &T,
+) -> Result<(), Refusal> {
     let bytes = serde_json::to_vec(event).map_err(|_| DAMAGED)?;
     let sequence = sequence.to_be_bytes();
     let location = location(txn, person, topic.number(), &sequence);
     let sealed = person.seal(number, &location, &bytes)?;
     let key = [prefix(person, topic), sequence.to_vec()].concat();
-    txn.put(Table::Consents, &key, &sealed)?;
-    txn.revoke(person.subject);
-    Ok(())
+    Ok(txn.put(Table::Consents, &key, &sealed)?)
+}
+
+/// Puts an event into the place of an earlier one, for a list that is an account and no history. It permits
+/// and forbids nothing, so that nobody's reading ends by it.
+pub(crate) fn replace<T: Serialize>(
+    txn: &mut Txn<'_>,
+    person: &Person,
+    topic: Topic,
+    sequence: u32,
+    event: &T,
+) -> Result<(), Refusal> {
+    let key = person.keyset.newest(Compartment::CONSENTS).ok_or(DAMAGED)?;
+    put(txn, person, topic, sequence, key.number, event)
 }
 
 /// Removes everything about a topic. What is left in freed pages goes with the keys, which whoever calls
@@ -326,6 +373,7 @@ mod tests {
             Topic::Restriction,
             Topic::Hold,
             Topic::Age,
+            Topic::Disclosure,
             Topic::Pairwise,
             Topic::Pseudonym,
             Topic::Emergency,
@@ -341,6 +389,7 @@ mod tests {
         let harmless = Topic::HARMLESS..Topic::OBJECTION;
         assert!(harmless.contains(&Topic::Pairwise.number()));
         assert!(harmless.contains(&Topic::Pseudonym.number()));
+        assert!(harmless.contains(&Topic::Disclosure.number()));
         assert!(
             burdens
                 .iter()

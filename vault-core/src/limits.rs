@@ -104,6 +104,19 @@ pub const API_KEYS_MAX: usize = 10_000;
 pub const API_KEY_CHANNELS_MAX: usize = 32;
 /// How long a replaced API key goes on working at most.
 pub const OVERLAP_DAYS_MAX: i64 = 30;
+/// Notices to recipients under one holder of keys: they are sealed again, and go, in one commit.
+pub const HOLDER_NOTICES_MAX: usize = 2_000;
+/// Holders of notices of one day.
+pub const HOLDERS_PER_DAY_MAX: u16 = 10_000;
+/// Days after which the keys of notices to recipients are destroyed, whatever became of them.
+pub const NOTICE_DAYS_MAX: i64 = 30;
+/// Days for which a notice to a recipient is tried; after that somebody has to tell them, and has until
+/// [`NOTICE_DAYS_MAX`] to see that.
+pub const NOTICE_TRIES_DAYS: i64 = 28;
+/// Fields that one disclosure names.
+pub const DISCLOSED_FIELDS_MAX: usize = 500;
+/// Notices that a line of the ledger of disclosures names: the newest.
+pub const DISCLOSURE_NOTICES_MAX: usize = 16;
 /// Events of a kind that are kept for one person and purpose: consents, objections, restrictions,
 /// notices shown.
 pub const TOPIC_EVENTS_MAX: usize = 1_000;

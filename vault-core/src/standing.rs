@@ -284,6 +284,7 @@ impl Standing {
                 Topic::Consent(_)
                 | Topic::Notice
                 | Topic::Contract(_)
+                | Topic::Disclosure
                 | Topic::Pairwise
                 | Topic::Pseudonym
                 | Topic::Emergency => {}

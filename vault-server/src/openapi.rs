@@ -58,6 +58,10 @@ const TAGS: &[(&str, &str)] = &[
         "Names for a person that no two recipients share, and whom they stand for",
     ),
     ("notices", "What a person has to be told, and was told"),
+    (
+        "recipients",
+        "What recipients were given, and what they are told (Art. 19 GDPR)",
+    ),
     ("objections", "What a person objects to (Art. 21 GDPR)"),
     (
         "hold",
@@ -110,6 +114,7 @@ const PATH_PARAMETERS: &[(&str, &str)] = &[
     ("n", "Number of a key slot, or of a job"),
     ("b", "The backup's id, `bak_…`"),
     ("entry", "Number of an entry of the log, from 0"),
+    ("rcn", "The notice's id, `rcn_…`"),
     ("rcp", "The receipt's id, `rcp_…`"),
     ("code", "A problem code"),
 ];

@@ -100,6 +100,16 @@ pub const CONTRACT: &str = "/v1/subjects/{s}/contracts/{purpose}";
 pub const PSEUDONYMS: &str = "/v1/subjects/{s}/pseudonyms";
 /// Find whom a pseudonym stands for.
 pub const PSEUDONYM_LOOKUP: &str = "/v1/pseudonyms/lookup";
+/// What recipients were given of a person.
+pub const DISCLOSURES: &str = "/v1/subjects/{s}/disclosures";
+/// Notices to recipients.
+pub const RECIPIENT_NOTICES: &str = "/v1/admin/recipient-notices";
+/// Try one again.
+pub const RECIPIENT_NOTICE_RETRY: &str = "/v1/admin/recipient-notices/{rcn}/retry";
+/// What it tells is done.
+pub const RECIPIENT_NOTICE_COMPLETE: &str = "/v1/admin/recipient-notices/{rcn}/complete";
+/// It cannot be told.
+pub const RECIPIENT_NOTICE_IMPOSSIBLE: &str = "/v1/admin/recipient-notices/{rcn}/impossible";
 /// Restriction of a person's data.
 pub const RESTRICTION: &str = "/v1/subjects/{s}/restriction";
 /// Legal hold over a person's data.

@@ -683,3 +683,33 @@ pub fn backups(bytes: &[u8]) -> Backups {
         last_completed: row.option(Row::int),
     })
 }
+
+/// A notice to a recipient: who, what they call the person by, and the words that the vault adds.
+pub struct NoticeRow {
+    pub kind: u64,
+    pub recipient: String,
+    /// Purpose and name.
+    pub references: Vec<(u16, Id)>,
+    pub fields: Vec<Field>,
+    pub made: i64,
+    pub state: u64,
+    pub since: i64,
+    pub tries: u32,
+    pub due: i64,
+    pub reason: Option<String>,
+}
+
+pub fn notice_row(bytes: &[u8]) -> NoticeRow {
+    Row::read(bytes, |row| NoticeRow {
+        kind: row.uint(),
+        recipient: row.text(),
+        references: row.list(|row| (row.u16(), row.array())),
+        fields: row.list(Row::field),
+        made: row.int(),
+        state: row.uint(),
+        since: row.int(),
+        tries: row.u32(),
+        due: row.int(),
+        reason: row.option(Row::text),
+    })
+}

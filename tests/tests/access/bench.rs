@@ -30,6 +30,11 @@ languages = ["en"]
 title.en = "Answering your questions"
 basis = "contract"
 retention = { after = "last_activity", period = "P2Y" }
+recipients = ["carrier"]
+
+[recipients.carrier]
+name = "Carrier GmbH"
+country = "DE"
 
 [purposes.newsletter]
 title.en = "Sending you our newsletter"
@@ -89,6 +94,7 @@ may = [
     "notices.record", "objections.record", "restrictions.set", "requests.decide", "holds.manage",
     "disclosures.record", "tokens.detokenize",
     "breakglass.request", "breakglass.approve", "incidents.manage",
+    "disclosures.record",
 ]
 
 [roles.none]

@@ -66,6 +66,12 @@ pub(crate) fn need(route: &Route) -> Need {
         | "put_consent" | "withdraw_consent" => Need::May("consents.record"),
         "list_notices" | "record_notice" | "deliver_notice" => Need::May("notices.record"),
         "list_objections" => Need::Any(&["objections.record", "requests.decide"]),
+        "list_disclosures" => Need::Any(&["disclosures.record", "requests.decide"]),
+        "record_disclosure" => Need::May("disclosures.record"),
+        "list_recipient_notices"
+        | "retry_recipient_notice"
+        | "complete_recipient_notice"
+        | "impossible_recipient_notice" => Need::May("requests.decide"),
         "put_objection" | "end_objection" | "suppress" => Need::May("objections.record"),
         "decide_objection" => Need::May("requests.decide"),
         "read_restriction" | "put_restriction" | "lift_restriction" => {
@@ -122,6 +128,10 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
         "lookup_pseudonym" => json(json!({"pseudonym": "psn_00000000000000000000000000"})),
         "put_objection" => json(json!({"reason": "changed"})),
         "suppress" => json(json!({"kind": "phone", "value": person.phone})),
+        "record_disclosure" => {
+            json(json!({"recipient": "carrier", "purpose": "support", "fields": ["profile.name"]}))
+        }
+        "impossible_recipient_notice" => json(json!({"reason": "wound up"})),
         "decide_objection" => json(json!({"outcome": "upheld", "reason": "changed"})),
         "put_restriction" => json(json!({"ground": "18.1.b", "collections": ["spare"]})),
         "put_hold" => json(
@@ -212,6 +222,7 @@ pub(crate) fn path(route: &Route, subject: &str, person: &Person) -> String {
         }
         .to_owned(),
         "tok" => "tok_00000000000000000000000000".to_owned(),
+        "rcn" => "rcn_00000000000000000000000000".to_owned(),
         "rcp" => "rcp_00000000000000000000000000".to_owned(),
         "n" => "7".to_owned(),
         "b" => "bak_00000000000000000000000000".to_owned(),

@@ -215,6 +215,11 @@ fn a_bound_key_finds_nobody_on_another_channel_where_no_path_names_them() {
             "create_subject" => (403, "role_denied"),
             "query_records" | "update_records" | "purge_records" | "batch" | "import_lines"
             | "list_holds" => (200, "none"),
+            // Whose notice it is nothing says.
+            "list_recipient_notices"
+            | "retry_recipient_notice"
+            | "complete_recipient_notice"
+            | "impossible_recipient_notice" => (403, "role_denied"),
             // A way to a key, a slot or a secret without the bound.
             _ if matches!(need(&route), Need::May("api_keys.manage" | "keys.manage")) => {
                 (403, "role_denied")

@@ -30,6 +30,7 @@ mod sources;
 mod suppressed;
 mod swept;
 mod tables;
+mod told;
 mod tree;
 
 use vault_tests::forensic::{

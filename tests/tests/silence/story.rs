@@ -57,12 +57,13 @@ pub(crate) struct Recipe {
 pub(crate) type Made = BTreeMap<&'static str, String>;
 
 /// The order of the good calls: what is needed is made first, and what takes away comes last.
-pub(crate) const FIRST: [&str; 18] = [
+pub(crate) const FIRST: [&str; 19] = [
     "create_subject",
     "patch_single",
     "append_records",
     "put_blob",
     "put_record_blob",
+    "record_disclosure",
     "put_consent",
     "begin_session",
     "create_api_key",
@@ -79,12 +80,19 @@ pub(crate) const FIRST: [&str; 18] = [
     // Before one is made: the two exclude each other.
     "rekey_backup",
 ];
-const LAST: [&str; 21] = [
+const LAST: [&str; 26] = [
     "end_emergency",
+    // Of a correction that the batch made.
+    "list_recipient_notices",
+    "retry_recipient_notice",
+    "complete_recipient_notice",
     "backup_deleted",
     "delete_blob",
     "delete_record_blob",
     "delete_record",
+    // Of the record that is gone.
+    "list_disclosures",
+    "impossible_recipient_notice",
     "purge_records",
     "rotate_api_key",
     "revoke_api_key",
@@ -165,6 +173,12 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
         | "delete_blob" | "delete_record_blob" | "head_blob" | "head_record_blob" | "lock"
         | "read_policy" | "revoke_api_key" => recipe,
         "end_objection" | "lift_restriction" | "list_holds" => recipe,
+        "list_disclosures" | "list_recipient_notices" => hands_out(recipe),
+        "retry_recipient_notice" | "complete_recipient_notice" => hands_out(body(json!({}))),
+        "impossible_recipient_notice" => hands_out(body(json!({"reason": people::grounds()}))),
+        "record_disclosure" => hands_out(body(json!({
+            "recipient": "carrier", "purpose": "support", "fields": ["profile.name", "messages.text"],
+        }))),
         "list_notices" | "list_objections" | "read_hold" | "read_restriction" | "release_hold" => {
             hands_out(recipe)
         }
@@ -313,7 +327,7 @@ pub(crate) fn parameter(route: &Route, name: &str, made: &Made) -> String {
         "code" => "invalid".into(),
         "n" if route.path.contains("/jobs/") => "1".into(),
         "step" => "assessed".into(),
-        "s" | "r" | "ses" | "tok" | "n" | "rcp" | "b" | "emg" | "inc" => {
+        "s" | "r" | "ses" | "tok" | "n" | "rcn" | "rcp" | "b" | "emg" | "inc" => {
             made.get(name).cloned().unwrap_or_default()
         }
         new => panic!("the parameter `{new}` is new: say what stands for it"),
@@ -391,6 +405,12 @@ pub(crate) fn learn(route: &Route, body: &Value, made: &mut Made) {
         }
         "rotate_api_key" => note("next API key", &body["secret"]),
         "begin_keyholder" => note("keyholder", &body["token"]),
+        "list_recipient_notices" => note("rcn", &body["notices"][0]["id"]),
+        "list_disclosures" => {
+            let told = body["disclosures"][0]["notices"].as_array();
+            let last = told.and_then(|told| told.last());
+            note("rcn", last.map_or(&Value::Null, |told| &told["notice"]));
+        }
         "list_backups" => note("b", &body["backups"][0]["backup"]),
         "add_key_slot" => note("n", &body["slot"]),
         "erase_subject" => note("rcp", &body["receipt"]["body"]["receipt"]),

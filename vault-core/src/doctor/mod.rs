@@ -12,6 +12,7 @@ mod holds;
 mod incidents;
 mod keys;
 mod machine;
+mod recipients;
 
 use std::fmt;
 
@@ -22,6 +23,7 @@ pub use holds::HoldFact;
 pub use incidents::IncidentFact;
 pub use keys::{Inside, SlotFact};
 pub use machine::{ClockFacts, LimitFacts, Machine, Swap};
+pub use recipients::RecipientFacts;
 
 /// How bad a finding is. Ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -134,12 +136,14 @@ pub struct Facts {
     pub holds: Option<Vec<HoldFact>>,
     /// The register of breaches. The open vault alone knows it.
     pub incidents: Option<Vec<IncidentFact>>,
+    /// Who is not told. A server that tells recipients alone knows it.
+    pub recipients: Option<RecipientFacts>,
 }
 
 /// Every finding, the worst first.
 #[must_use]
 pub fn findings(facts: &Facts) -> Vec<Diagnosis> {
-    let mut findings = Findings::default();
+    let (mut findings, now) = (Findings::default(), facts.machine.clock.now);
     if let Some(files) = &facts.files {
         files::check(files, &mut findings);
     }
@@ -161,6 +165,9 @@ pub fn findings(facts: &Facts) -> Vec<Diagnosis> {
     }
     if let Some(incidents) = &facts.incidents {
         incidents::check(incidents, &mut findings);
+    }
+    if let Some(facts) = &facts.recipients {
+        recipients::check(facts, now, &mut findings);
     }
     sorted(findings.0)
 }

@@ -11,7 +11,7 @@ use crate::policy::CollectionKind;
 use crate::schema::FieldType;
 use crate::statement::Statement;
 use crate::vault::{
-    AgeView, ContractView, EmergencyView, HoldView, ObjectionView, RestrictionView,
+    AgeView, ContractView, DisclosureView, EmergencyView, HoldView, ObjectionView, RestrictionView,
 };
 
 /// The name of the form, in every package and manifest.
@@ -36,6 +36,8 @@ pub(crate) struct Head {
     /// Collection, field, reason.
     pub(crate) left_out: Vec<(String, String, &'static str)>,
     pub(crate) consents: Vec<HeadConsents>,
+    /// What recipients were given.
+    pub(crate) disclosures: Vec<DisclosureView>,
     pub(crate) objections: Vec<ObjectionView>,
     pub(crate) restriction: RestrictionView,
     pub(crate) hold: HoldView,
@@ -186,6 +188,28 @@ fn consent(event: &ConsentEvent) -> Value {
         members.extend(more);
     }
     shown
+}
+
+/// What one recipient was given for one purpose: not what they call the person by, which is theirs and the
+/// controller's.
+fn disclosure(one: &DisclosureView) -> Value {
+    let fields = one.fields.iter().map(|given| {
+        json!({
+            "field": given.field,
+            "first_at": given.first_at.to_string(),
+            "last_at": given.last_at.to_string(),
+            "count": given.count,
+        })
+    });
+    json!({
+        "recipient": one.recipient,
+        "name": one.legal_name,
+        "purpose": one.purpose,
+        "first_at": one.first_at.to_string(),
+        "last_at": one.last_at.to_string(),
+        "count": one.count,
+        "fields": fields.collect::<Vec<_>>(),
+    })
 }
 
 /// An objection as the API shows it.
@@ -366,6 +390,10 @@ pub(crate) fn head(head: &Head) -> Vec<u8> {
             json!({"purpose": one.purpose, "events": events, "receipt": one.receipt})
         });
         add("consents", consents.collect());
+        add(
+            "disclosures",
+            head.disclosures.iter().map(disclosure).collect(),
+        );
         add(
             "objections",
             head.objections.iter().map(objection).collect(),

@@ -341,6 +341,22 @@ impl<'a> Page<'a> {
     fn demanded(&self) -> Markup {
         let (head, words) = (self.head, self.words);
         html! {
+            h2 { (words.disclosures) }
+            @if head.disclosures.is_empty() { p .dim { (words.nothing) } }
+            @for one in &head.disclosures {
+                h3 { (one.legal_name.as_deref().unwrap_or(&one.recipient)) }
+                p .small { (self.titles(std::slice::from_ref(&one.purpose))) }
+                ul {
+                    @for given in &one.fields {
+                        li {
+                            (given.field) " " span .dim.small {
+                                (given.first_at.strftime("%Y-%m-%d")) " – " (given.last_at.strftime("%Y-%m-%d"))
+                                ", " (given.count) "×"
+                            }
+                        }
+                    }
+                }
+            }
             h2 { (words.objections) }
             @if head.objections.is_empty() { p .dim { (words.nothing) } }
             @for one in &head.objections {

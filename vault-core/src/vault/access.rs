@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::call::{Context, Noted};
 use super::evidence::{LEEWAY, SLICE, Tags};
-use super::{Call, Vault, cursor, honey};
+use super::{Call, Vault, cursor, honey, input};
 use crate::audit::{self, Entry};
 use crate::commit::{Snapshot, View};
 use crate::crypto::sha256;
@@ -96,16 +96,7 @@ fn of_many(entry: &Entry) -> bool {
     }
 }
 
-pub(super) fn named(policy: &Policy, (collection, field): (u16, u16)) -> String {
-    let found = policy.collection_by_id(collection);
-    let found = found.and_then(|found| Some((found, found.field_by_id(field)?)));
-    match found {
-        Some((collection, field)) => format!("{}.{}", collection.name, field.name),
-        None => format!("{collection}.{field}"),
-    }
-}
-
-fn access(
+pub(super) fn access(
     policy: &Policy,
     number: u64,
     entry: Entry,
@@ -114,7 +105,10 @@ fn access(
 ) -> Access {
     let emergency = entry.session.map(emergency::of_session);
     let emergency = emergency.filter(|one| emergencies.contains(one));
-    let fields = entry.fields.into_iter().map(|field| named(policy, field));
+    let fields = entry
+        .fields
+        .into_iter()
+        .map(|field| input::field_name(policy, field));
     Access {
         entry: number,
         time: entry.time,

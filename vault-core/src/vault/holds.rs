@@ -252,7 +252,7 @@ fn release(
         ..hold
     };
     if event.erasure.is_some() {
-        let receipt = person::erase(txn, &person)?;
+        let receipt = remains::whole(txn, &person)?;
         noted.receipt = Some((receipt.id, receipt.body_sha256));
         return Ok((step(policy, event), Some(receipt)));
     }

@@ -21,6 +21,7 @@ use crate::person::{self, DAMAGED, Person};
 use crate::policy::{CollectionKind, HoneyPerson, Policy};
 use crate::record;
 use crate::refusal::Refusal;
+use crate::remains;
 
 /// The action of an alarm's entry in the log.
 pub(super) const ACTION: &str = "honey.accessed";
@@ -196,7 +197,7 @@ pub(super) fn apply(
             continue;
         };
         let person = Person::find(txn, subject)?;
-        let receipt = person::erase(txn, &person)?;
+        let receipt = remains::whole(txn, &person)?;
         let noted = Noted {
             receipt: Some((receipt.id, receipt.body_sha256)),
             ..Noted::default()

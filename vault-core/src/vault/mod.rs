@@ -23,6 +23,7 @@ mod create;
 mod cursor;
 mod delivery;
 mod desk;
+mod disclosures;
 mod emergencies;
 mod evidence;
 mod export;
@@ -40,6 +41,7 @@ mod objections;
 mod prune;
 mod pseudonyms;
 mod reads;
+mod recipient_notices;
 mod reload;
 mod restore;
 mod restrictions;
@@ -78,12 +80,13 @@ pub use crate::consent::{
 };
 pub use crate::emergency::EmergencyState;
 pub use crate::id::{
-    BackupId, CallId, EmergencyId, IncidentId, PairwiseId, ReceiptId, RecordId, SessionId,
-    SubjectId, TokenId,
+    BackupId, CallId, DisclosureId, EmergencyId, IncidentId, PairwiseId, ReceiptId,
+    RecipientNoticeId, RecordId, SessionId, SubjectId, TokenId,
 };
 pub use crate::incident::{Exemption, IncidentStep, Nature, Risk, Vector as IncidentVector};
 pub use crate::keys::slots::SlotKind;
 pub use crate::notice::{NoticeAbout, NoticeShown};
+pub use crate::outbox::{NoticeKind, NoticeState};
 pub use crate::policy::CollectionKind;
 pub use crate::refusal::{InputError, Refusal};
 pub use crate::standing::{
@@ -111,6 +114,7 @@ pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError
 pub(crate) use cursor::Tie;
 pub use delivery::NoticeDelivery;
 pub use desk::Desk;
+pub use disclosures::{DisclosedField, DisclosureInput, DisclosureView, ToldView};
 pub use emergencies::{EmergencyAlarm, EmergencyInput, EmergencySession, EmergencyView};
 pub use evidence::{AuditEntry, AuditPage, AuditQuery, LogKeys, LogProof, PastKey};
 pub use export::{Export, ExportStep};
@@ -125,6 +129,10 @@ pub use notices::NoticeInput;
 pub use objections::ObjectionView;
 pub use prune::{Keep, Pruned};
 pub use pseudonyms::PseudonymIssued;
+pub use recipient_notices::{
+    DueNotice, NoticeAct, NoticeFigures, NoticeOutcome, NoticePage, NoticeQuery, NoticeStanding,
+    RecipientNotice, RecipientReference,
+};
 pub use restore::{RestoreOptions, RestoredVault};
 pub use restrictions::{RestrictionInput, RestrictionStep, RestrictionView};
 pub(crate) use rotation::RotationRow;

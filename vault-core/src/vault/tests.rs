@@ -17,6 +17,7 @@ mod journal_first;
 mod operating;
 mod pruned;
 mod pseudonyms;
+mod recipients;
 mod restored;
 mod retention;
 mod rotation;

@@ -175,6 +175,8 @@ pub(super) fn of(app: &App) -> Vec<Figure> {
     if let Some(vault) = vault {
         figures.extend(of_vault(&vault.figures()));
         figures.extend(operating::jobs(&vault.jobs().counts()));
+        let telling = app.telling().figures();
+        figures.extend(operating::recipients(&telling, app.settings().clock.now()));
         if let Some(backups) = app.backup_figures(&vault) {
             figures.extend(operating::backups(&backups));
         }

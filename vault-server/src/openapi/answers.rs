@@ -112,6 +112,16 @@ const MORE: &[(&str, &[Code])] = &[
         "read_record_blob",
         &[Code::Conflict, Code::RangeNotSatisfiable],
     ),
+    // As a read of these fields is refused.
+    (
+        "record_disclosure",
+        &[
+            Code::ConsentRequired,
+            Code::NoLawfulBasis,
+            Code::PurposeDenied,
+            Code::Restricted,
+        ],
+    ),
     (
         "readyz",
         &[

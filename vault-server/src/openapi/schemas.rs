@@ -190,6 +190,7 @@ fn parameter(name: &str, within: &str) -> Option<Value> {
         ("path", "ses") => id("ses"),
         ("path", "r") => record(),
         ("path", "tok") => id("tok"),
+        ("path", "rcn") => id("rcn"),
         ("path", "rcp") => id("rcp"),
         ("path", "entry") => json!({"type": "integer", "minimum": 0, "maximum": i64::MAX}),
         ("path", "c" | "f" | "purpose") | ("header", "Vault-Purpose") => {

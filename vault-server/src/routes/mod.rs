@@ -17,6 +17,7 @@ pub(crate) mod consents;
 mod contract;
 pub(crate) mod contracts;
 pub(crate) mod counts;
+pub(crate) mod disclosures;
 pub(crate) mod emergencies;
 pub(crate) mod evidence;
 pub(crate) mod export;
@@ -31,6 +32,7 @@ pub(crate) mod notices;
 pub(crate) mod objections;
 pub(crate) mod policy;
 pub(crate) mod pseudonyms;
+pub(crate) mod recipient_notices;
 mod records;
 pub(crate) mod restrictions;
 pub(crate) mod sessions;
@@ -113,6 +115,11 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(pseudonyms::resolve))
         .routes(routes!(contracts::list))
         .routes(routes!(contracts::put, contracts::resume))
+        .routes(routes!(disclosures::list, disclosures::record))
+        .routes(routes!(recipient_notices::list))
+        .routes(routes!(recipient_notices::retry))
+        .routes(routes!(recipient_notices::complete))
+        .routes(routes!(recipient_notices::impossible))
         .routes(routes!(notices::current))
         .routes(routes!(notices::deliver))
         .routes(routes!(notices::list, notices::record))

@@ -37,6 +37,7 @@ pub(super) const WORDS: Words = Words {
     invalidated: "für ungültig erklärt",
     notice: "gezeigter Hinweis",
     reason: "Begründung",
+    disclosures: "Wer Ihre Daten erhalten hat",
     objections: "Ihre Widersprüche",
     pending: "Sie haben widersprochen; das wird geprüft, und bis dahin wird dafür nichts genutzt",
     upheld: "stattgegeben: wird dafür nicht mehr genutzt",

@@ -37,6 +37,7 @@ pub(super) const WORDS: Words = Words {
     invalidated: "found not to count",
     notice: "notice shown",
     reason: "reason",
+    disclosures: "Who was given your data",
     objections: "Your objections",
     pending: "you objected; being decided, and not used for this meanwhile",
     upheld: "upheld: no longer used for this",

@@ -37,6 +37,7 @@ pub(super) const WORDS: Words = Words {
     invalidated: "declarado inválido",
     notice: "aviso mostrado",
     reason: "motivo",
+    disclosures: "A quién se han comunicado sus datos",
     objections: "Sus oposiciones",
     pending: "usted se opuso; se está decidiendo, y entretanto no se usan para esto",
     upheld: "estimada: ya no se usan para esto",

@@ -37,6 +37,7 @@ pub(super) const WORDS: Words = Words {
     invalidated: "déclaré non valable",
     notice: "information montrée",
     reason: "motif",
+    disclosures: "À qui vos données ont été communiquées",
     objections: "Vos oppositions",
     pending: "vous vous êtes opposé ; c’est à l’examen, et rien n’est utilisé pour cela entre-temps",
     upheld: "acceptée : plus rien n’est utilisé pour cela",

@@ -37,6 +37,7 @@ pub(super) const WORDS: Words = Words {
     invalidated: "dichiarato non valido",
     notice: "informativa mostrata",
     reason: "motivo",
+    disclosures: "A chi sono stati comunicati i Suoi dati",
     objections: "Le Sue opposizioni",
     pending: "Lei si è opposto; si sta decidendo, e intanto nulla è usato per questo",
     upheld: "accolta: non più usati per questo",

@@ -82,6 +82,8 @@ pub(crate) struct Words {
     pub(crate) notice: &'static str,
     /// Label: why somebody said it.
     pub(crate) reason: &'static str,
+    /// Heading: recipients and what they were given.
+    pub(crate) disclosures: &'static str,
     /// Heading: objections.
     pub(crate) objections: &'static str,
     /// Where an objection stands: it is being decided.

@@ -37,6 +37,7 @@ pub(super) const WORDS: Words = Words {
     invalidated: "ongeldig verklaard",
     notice: "getoonde informatie",
     reason: "reden",
+    disclosures: "Aan wie uw gegevens zijn verstrekt",
     objections: "Uw bezwaren",
     pending: "u hebt bezwaar gemaakt; dat wordt beoordeeld, en intussen wordt hiervoor niets gebruikt",
     upheld: "gehonoreerd: wordt hiervoor niet meer gebruikt",

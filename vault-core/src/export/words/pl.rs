@@ -37,6 +37,7 @@ pub(super) const WORDS: Words = Words {
     invalidated: "uznano za nieważną",
     notice: "pokazana informacja",
     reason: "powód",
+    disclosures: "Komu przekazano Twoje dane",
     objections: "Twoje sprzeciwy",
     pending: "wniesiono sprzeciw; jest rozpatrywany, a do tego czasu dane nie są w tym celu używane",
     upheld: "uwzględniony: dane nie są już w tym celu używane",

@@ -37,6 +37,7 @@ pub(super) const WORDS: Words = Words {
     invalidated: "declarado inválido",
     notice: "aviso mostrado",
     reason: "motivo",
+    disclosures: "A quem os seus dados foram comunicados",
     objections: "As suas oposições",
     pending: "opôs-se; está a ser decidido, e entretanto nada é usado para isto",
     upheld: "aceite: já não são usados para isto",

@@ -13,6 +13,7 @@ use crate::commit::{Txn, View};
 use crate::decision::{self, WriteGrant};
 use crate::entropy::OsEntropy;
 use crate::limits::{BLOB_CHUNKS_REMOVED_MAX, UPLOAD_FREE_BYTES_MIN};
+use crate::outbox;
 use crate::person::Person;
 use crate::policy::{Collection, Policy};
 use crate::record::{self, Stored};
@@ -244,6 +245,9 @@ fn put_into_field(
         blob,
         &mut budget,
     )?;
+    if outcome.replaced {
+        outbox::corrected(txn, person, collection.id, &[*field])?;
+    }
     Ok(BlobWritten {
         etag: etag(&outcome.revision),
         size: blob.size,

@@ -5,9 +5,10 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::super::{
-    AgeInput, AgeView, ContractView, NoticeDelivery, NoticeInput, ObjectionView, PseudonymIssued,
-    RestrictionInput, RestrictionStep, RestrictionView, SuppressionInput, ages, contracts,
-    delivery, notices, objections, pseudonyms, restrictions, suppressions,
+    AgeInput, AgeView, ContractView, DisclosureInput, DisclosureView, NoticeDelivery, NoticeInput,
+    ObjectionView, PseudonymIssued, RestrictionInput, RestrictionStep, RestrictionView,
+    SuppressionInput, ages, contracts, delivery, disclosures, notices, objections, pseudonyms,
+    restrictions, suppressions,
 };
 use super::Desk;
 use crate::contract::ContractEvent;
@@ -239,6 +240,34 @@ impl Desk<'_, '_> {
         let action = "restrictions.read";
         self.look(action, Some(subject), |view, policy, context, _, noted| {
             restrictions::read(view, policy, context, noted, subject)
+        })
+    }
+
+    /// See [`Vault::record_disclosure`](crate::vault::Vault::record_disclosure).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn record_disclosure(
+        &mut self,
+        subject: SubjectId,
+        input: &DisclosureInput,
+    ) -> Result<DisclosureView, Refusal> {
+        let action = "disclosures.record";
+        self.change(action, Some(subject), |txn, policy, context, _, noted| {
+            disclosures::record(txn, policy, context, noted, subject, input)
+        })
+    }
+
+    /// See [`Vault::list_disclosures`](crate::vault::Vault::list_disclosures).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn list_disclosures(&mut self, subject: SubjectId) -> Result<Vec<DisclosureView>, Refusal> {
+        let action = "disclosures.list";
+        self.look(action, Some(subject), |view, policy, context, _, noted| {
+            disclosures::list(view, policy, context, noted, subject)
         })
     }
 

@@ -26,7 +26,7 @@ use crate::statement::Published;
 use crate::vault::call::{Context, Noted};
 use crate::vault::{
     AgeView, Call, HoldView, RestrictionView, Vault, admin, ages, consent_receipt, contracts,
-    emergencies, holds, objections, restrictions,
+    disclosures, emergencies, holds, objections, restrictions,
 };
 
 /// Everything that is known of a package when it begins.
@@ -65,6 +65,7 @@ fn look(
         withheld: Vec::new(),
         left_out: Vec::new(),
         consents: Vec::new(),
+        disclosures: Vec::new(),
         objections: Vec::new(),
         restriction: RestrictionView {
             restricted: false,
@@ -111,6 +112,7 @@ fn look(
     head.identity = (sees && !row.channel.is_empty()).then_some((row.channel, row.user));
     if input.right == Right::Access {
         consents(snapshot, policy, &person, &mut head)?;
+        head.disclosures = disclosures::all(snapshot, policy, &person)?;
         head.objections = objections::all(snapshot, policy, &person)?;
         head.restriction = restrictions::view(snapshot, policy, &person)?;
         head.hold = holds::view(snapshot, policy, &person)?;

@@ -314,13 +314,15 @@ mod tests {
     fn every_table_is_a_persons_or_gone_through_or_under_no_such_key() {
         for table in Table::ALL {
             let elsewhere = match table {
-                // Under the roots; written by each commit, or in clear; in clear; under the ledger key.
+                // Under the roots; written by each commit, or in clear; in clear; under the ledger key; under
+                // keys of holders.
                 Table::Nodes
                 | Table::System
                 | Table::Dirty
                 | Table::Tree
                 | Table::Checkpoints
-                | Table::Ledger => true,
+                | Table::Ledger
+                | Table::Outbox => true,
                 _ => OWN_TABLES.contains(&table),
             };
             assert_ne!(TABLES.contains(&table), elsewhere, "{table:?}");

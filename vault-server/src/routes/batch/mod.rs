@@ -19,8 +19,8 @@ use utoipa::{Path, ToSchema};
 use vault_core::limits::BATCH_RESULTS_BYTES_MAX;
 
 use super::{
-    ages, ask, consents, contracts, notices, objections, pseudonyms, records, restrictions,
-    subjects, suppressions,
+    ages, ask, consents, contracts, disclosures, notices, objections, pseudonyms, records,
+    restrictions, subjects, suppressions,
 };
 use crate::call::{Outcome, Session};
 use crate::group::{Group, Step};
@@ -127,6 +127,8 @@ fn allowed() -> &'static [Allowed] {
             allowed_of::<contracts::__path_put>(&contracts::PUT),
             allowed_of::<contracts::__path_resume>(&contracts::RESUME),
             allowed_of::<notices::__path_deliver>(&notices::DELIVER),
+            allowed_of::<disclosures::__path_list>(&disclosures::LIST),
+            allowed_of::<disclosures::__path_record>(&disclosures::RECORD),
             allowed_of::<notices::__path_list>(&notices::LIST),
             allowed_of::<notices::__path_record>(&notices::RECORD),
             allowed_of::<objections::__path_list>(&objections::LIST),
