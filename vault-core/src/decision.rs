@@ -313,7 +313,7 @@ pub(crate) fn disclose(
     for field in fields {
         for_purpose(collection, purpose, field)?;
     }
-    basis(purpose, standing)
+    basis(purpose, standing, fields.iter().copied())
 }
 
 /// Whether the role may write any field of the collection: what is asked before anything is said

@@ -116,6 +116,7 @@ impl Case {
             notice: json!("n1"),
             choice: None,
             message_id: None,
+            ..ConsentInput::default()
         };
         self.vault()
             .put_consent(&call(&self.giver, None), self.ann, "newsletter", input)
