@@ -107,7 +107,7 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
         "put_contract_end" => json(json!({"ended_at": "2027-01-01T00:00:00Z"})),
         "put_age" => json(json!({"years": 12})),
         "issue_pseudonym" => json(json!({})),
-        "lookup_pseudonym" => json(json!({"pseudonym": "psn_00000000000000000000000000"})),
+        "lookup_pseudonym" => json(json!({"pseudonym": person.pseudonym})),
         "put_objection" => json(json!({"reason": "changed"})),
         "decide_objection" => json(json!({"outcome": "upheld", "reason": "changed"})),
         "put_restriction" => json(json!({"ground": "18.1.b", "collections": ["spare"]})),
