@@ -278,8 +278,9 @@ impl Rows {
             let purpose = u16::from_be_bytes([rest[0], rest[1]]);
             (purpose, rest[2..].try_into().expect("a sequence"))
         });
+        // Of every kind of list: what stands before the number of a purpose, or of the list, says which.
         events
-            .filter(|(purpose, _)| *purpose <= self.highest || TOPICS.contains(purpose))
+            .filter(|(topic, _)| *topic & 0x1fff <= self.highest || TOPICS.contains(topic))
             .collect()
     }
 }

@@ -163,6 +163,7 @@ pub(crate) struct Person {
     pub(crate) user: String,
     pub(crate) channel: &'static str,
     pub(crate) phone: String,
+    pub(crate) pseudonym: String,
 }
 
 impl Bench {
@@ -322,6 +323,7 @@ impl Bench {
             json!({"ground": "legal_claims", "collections": ["spare"], "review_at": "2099-12-31"});
         self.done(all, "PUT", &of("hold"), hold);
         self.done(all, "POST", &of("notices"), told());
+        let issued = self.done(all, "POST", &of("pseudonyms"), json!({}));
         let wanted = json!({"purpose": "support", "fields": ["profile.*", "messages.*"],
             "reads": 10_000, "writes": 10_000});
         let begun = self.done(all, "POST", &of("sessions"), wanted);
@@ -336,6 +338,7 @@ impl Bench {
             user: user.to_owned(),
             channel,
             phone,
+            pseudonym: text(&issued["pseudonym"]),
             id,
         }
     }

@@ -125,7 +125,7 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
         "put_contract_end" => json(json!({"ended_at": "2027-01-01T00:00:00Z"})),
         "put_age" => json(json!({"years": 12})),
         "issue_pseudonym" => json(json!({})),
-        "lookup_pseudonym" => json(json!({"pseudonym": "psn_00000000000000000000000000"})),
+        "lookup_pseudonym" => json(json!({"pseudonym": person.pseudonym})),
         "put_objection" => json(json!({"reason": "changed"})),
         "suppress" => json(json!({"kind": "phone", "value": person.phone})),
         "record_disclosure" => {

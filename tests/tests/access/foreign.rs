@@ -34,6 +34,7 @@ fn without(person: &Person) -> Person {
         emergency: "emg_00000000000000000000000000".into(),
         user: "nobody".into(),
         phone: "+31209999999".into(),
+        pseudonym: "psn_00000000000000000000000000".into(),
         ..person.clone()
     }
 }
@@ -211,10 +212,10 @@ fn a_bound_key_finds_nobody_on_another_channel_where_no_path_names_them() {
         let (theirs, nobodys) = (about(&eve), about(&none));
         let expected: (u16, &str) = match &*route.operation {
             "read_audit" => (404, "not_found"),
-            "lookup_subject" => (404, "not_found"),
+            "lookup_pseudonym" | "lookup_subject" => (404, "not_found"),
             "create_subject" => (403, "role_denied"),
-            "query_records" | "update_records" | "purge_records" | "batch" | "import_lines"
-            | "list_holds" => (200, "none"),
+            "count_records" | "query_records" | "update_records" | "purge_records" | "batch"
+            | "import_lines" | "list_holds" => (200, "none"),
             // Whose notice it is nothing says.
             "list_recipient_notices"
             | "retry_recipient_notice"

@@ -224,15 +224,6 @@ const KNOWN: &[(&str, Why)] = &[
         }),
     ),
     (
-        "CountGroup",
-        Instance(|| {
-            printed(&CountGroup {
-                labels: vec![CountLabel::Text(NAME.into())],
-                people: 7,
-            })
-        }),
-    ),
-    (
         "CountInput",
         Instance(|| {
             printed(&CountInput {
@@ -261,13 +252,11 @@ const KNOWN: &[(&str, Why)] = &[
             })
         }),
     ),
-    ("Counts", Words),
     (
         "Label",
         Instance(|| printed(&CountLabel::Text(NAME.into()))),
     ),
     ("DamagedRow", Ids),
-    ("PseudonymIssued", Ids),
     ("PurposeDue", Words),
     ("Retention", Words),
     ("BackupBegin", Paths),

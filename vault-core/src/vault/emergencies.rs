@@ -452,7 +452,8 @@ fn end(
 const EITHER: [Capability; 2] = [Capability::BreakglassRequest, Capability::BreakglassApprove];
 
 fn view(policy: &Policy, found: Emergency, now: Timestamp) -> EmergencyView {
-    let name = |(collection, field): (u16, u16)| super::input::field_name(policy, (collection, field));
+    let name =
+        |(collection, field): (u16, u16)| super::input::field_name(policy, (collection, field));
     let purpose = policy.purpose_by_id(found.purpose);
     let decided = found.decided.as_ref();
     let fields = found.fields.iter().copied();
