@@ -221,6 +221,19 @@ fn a_bound_key_finds_nobody_on_another_channel_where_no_path_names_them() {
             | "retry_recipient_notice"
             | "complete_recipient_notice"
             | "impossible_recipient_notice" => (403, "role_denied"),
+            // Whoever has the address objects, on whichever channel: it is theirs to say. Nobody is told who.
+            "suppress" => {
+                let send = |of: &(String, Sent)| {
+                    let method = &route.method;
+                    foreign.bench.send(&bound, method, &of.0, &[], &of.1)
+                };
+                let answer = send(&theirs);
+                assert_eq!(answer, send(&nobodys));
+                assert_eq!((answer.status, &*answer.text), (204, ""));
+                continue;
+            }
+            // About nobody; what it gives is another text each time.
+            "deliver_notice" => continue,
             // A way to a key, a slot or a secret without the bound.
             _ if matches!(need(&route), Need::May("api_keys.manage" | "keys.manage")) => {
                 (403, "role_denied")
