@@ -54,6 +54,7 @@ pub mod contract;
 pub mod crypto;
 mod decision;
 pub mod detect;
+pub mod dialogue;
 pub mod doctor;
 pub mod entropy;
 mod events;

@@ -2,19 +2,23 @@
 //!
 //! Recognition goes by likeness to lists of phrases, a file a language (`phrases/`): the same text is
 //! understood alike for ever, and no model of language decides what happens to a person's data. Whoever
-//! is understood is asked before anything happens; who is not goes on to the bot.
+//! is understood is asked before anything happens; who is not goes on to the bot. How well it
+//! understands, and whom it does not: docs/dialogue.md. Decision 0022.
 //!
 //! Knows nothing of people, requests or what follows.
 
+mod controls;
+mod features;
+mod language;
+mod learning;
 mod likeness;
 mod lists;
 mod words;
 
-use std::sync::OnceLock;
+pub use controls::{Control, control};
+pub use language::Language;
 
 use crate::schema::words::words;
-use likeness::Likeness;
-use lists::Lists;
 
 words! {
     /// What somebody wants of their rights. The names are those of the HTTP API.
@@ -52,54 +56,45 @@ words! {
     }
 }
 
-/// A language that is understood.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Language {
-    tag: &'static str,
-    lists: &'static str,
-}
-
-const LANGUAGES: [Language; 8] = [
-    language("de", include_str!("phrases/de.txt")),
-    language("en", include_str!("phrases/en.txt")),
-    language("es", include_str!("phrases/es.txt")),
-    language("fr", include_str!("phrases/fr.txt")),
-    language("it", include_str!("phrases/it.txt")),
-    language("nl", include_str!("phrases/nl.txt")),
-    language("pl", include_str!("phrases/pl.txt")),
-    language("pt", include_str!("phrases/pt.txt")),
-];
-
-const fn language(tag: &'static str, lists: &'static str) -> Language {
-    Language { tag, lists }
-}
-
-/// The index of `tag` (BCP 47) among the languages, by its first part.
-fn index_of(tag: &str) -> Option<usize> {
-    let primary = tag.split(['-', '_']).next()?;
-    LANGUAGES
-        .iter()
-        .position(|language| primary.eq_ignore_ascii_case(language.tag))
-}
-
-/// How phrases of a language are told apart: made when somebody first speaks it, in a tenth of a second.
-fn likeness(index: usize) -> &'static Likeness {
-    static MADE: [OnceLock<Likeness>; LANGUAGES.len()] = [const { OnceLock::new() }; LANGUAGES.len()];
-    MADE[index].get_or_init(|| Likeness::of(&Lists::parse(LANGUAGES[index].lists)))
-}
-
-/// What a text asks for, the likeliest first: at most [`INTENTS_MAX`], none where it is no matter of
-/// rights, one where nothing else comes near.
-///
-/// `language` is a BCP 47 tag; in one that is not understood nothing is.
-#[must_use]
-pub fn recognise(language: &str, text: &str) -> Vec<Intent> {
-    let index = index_of(language);
-    index.map_or_else(Vec::new, |index| likeness(index).judge(text))
-}
-
 /// As many intents as a person is given to choose from.
 pub const INTENTS_MAX: usize = 3;
+
+/// What was understood of a text, and in which language.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Understood {
+    /// The language that the text is in, as far as it was understood.
+    pub language: Language,
+    /// What it asks for, the likeliest first: one to [`INTENTS_MAX`].
+    pub intents: Vec<Intent>,
+}
+
+/// What a text in `language` asks for, the likeliest first: at most [`INTENTS_MAX`], none where it is
+/// no matter of rights, one where nothing else comes near.
+///
+/// Looks at the first [`ASKED_CHARACTERS_MAX`](crate::limits::ASKED_CHARACTERS_MAX) characters and
+/// [`ASKED_WORDS_MAX`](crate::limits::ASKED_WORDS_MAX) words: who asks for something does so at once.
+/// The first text of a language takes a tenth of a second more.
+#[must_use]
+pub fn recognise(language: Language, text: &str) -> Vec<Intent> {
+    let words = words::sentences(text);
+    language.likeness().judge(&words)
+}
+
+/// What a text asks for, in whichever language: people do not always write in that of the channel.
+///
+/// `expected` is the language of the channel or of the conversation so far, if it is known. It goes
+/// first; then the language most of whose words the text has. `None` where it is no matter of rights
+/// in either.
+#[must_use]
+pub fn understand(expected: Option<Language>, text: &str) -> Option<Understood> {
+    let words = words::sentences(text);
+    let spoken = language::spoken(expected, &words);
+    let tried = [expected, spoken.filter(|spoken| Some(*spoken) != expected)];
+    tried.into_iter().flatten().find_map(|language| {
+        let intents = language.likeness().judge(&words);
+        (!intents.is_empty()).then_some(Understood { language, intents })
+    })
+}
 
 #[cfg(test)]
 mod tests;

@@ -1,14 +1,11 @@
-//! Text as words, and groups of letters of them.
+//! Text as sentences and words.
 //!
 //! Case, accents and punctuation say nothing here: people leave them out. Knows no language.
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-/// Words of a text that are looked at: who asks for something does so at once.
-const WORDS_MAX: usize = 200;
-/// Characters of a text that are looked at.
-const CHARACTERS_MAX: usize = 4_000;
+use crate::limits::{ASKED_CHARACTERS_MAX, ASKED_WORDS_MAX};
 
 /// What stands for letters that have no plain form.
 const fn plain(character: char) -> Option<&'static str> {
@@ -22,10 +19,38 @@ const fn plain(character: char) -> Option<&'static str> {
     })
 }
 
+/// The words of each sentence of a text, as far as it is looked at.
+pub(super) fn sentences(text: &str) -> Vec<Vec<String>> {
+    let end = text.char_indices().nth(ASKED_CHARACTERS_MAX);
+    let text = end.map_or(text, |(end, _)| &text[..end]);
+    let (mut sentences, mut left) = (Vec::new(), ASKED_WORDS_MAX);
+    let mut begins = 0;
+    for (at, mark) in text.char_indices().filter(|(_, mark)| matches!(mark, '.' | '!' | '?' | '\n')) {
+        let next = at + mark.len_utf8();
+        // "j.roe" is no end of a sentence.
+        let ends = mark == '\n' || text[next..].starts_with(char::is_whitespace);
+        if ends {
+            push(&mut sentences, &mut left, &text[begins..next]);
+            begins = next;
+        }
+    }
+    push(&mut sentences, &mut left, &text[begins..]);
+    sentences
+}
+
+fn push(sentences: &mut Vec<Vec<String>>, left: &mut usize, text: &str) {
+    let mut words = words(text);
+    words.truncate(*left);
+    *left -= words.len();
+    if !words.is_empty() {
+        sentences.push(words);
+    }
+}
+
 /// The words of a text, without case and accents; a number is `0`.
 pub(super) fn words(text: &str) -> Vec<String> {
     let mut folded = String::new();
-    for character in text.chars().take(CHARACTERS_MAX).nfkd() {
+    for character in text.chars().take(ASKED_CHARACTERS_MAX).nfkd() {
         for lower in character.to_lowercase() {
             match plain(lower) {
                 Some(letters) => folded.push_str(letters),
@@ -41,7 +66,7 @@ pub(super) fn words(text: &str) -> Vec<String> {
         true => "0".to_owned(),
         false => word.to_owned(),
     };
-    words.map(number).take(WORDS_MAX).collect()
+    words.map(number).take(ASKED_WORDS_MAX).collect()
 }
 
 /// A pattern of words one behind another: `delet*` is a word that begins so.
@@ -64,22 +89,6 @@ impl Cue {
                 .windows(self.0.len())
                 .any(|window| window.iter().zip(&self.0).all(fits))
     }
-}
-
-/// What a text is likened by: its words, those beside one another, and three to five letters on end, so
-/// that a mistyped word is still like itself.
-pub(super) fn features(words: &[String]) -> Vec<String> {
-    let mut features = Vec::new();
-    for word in words {
-        features.push(format!("={word}"));
-        let letters: Vec<char> = ['^'].into_iter().chain(word.chars()).chain(['$']).collect();
-        for length in 3..=5 {
-            features.extend(letters.windows(length).map(|group| group.iter().collect::<String>()));
-        }
-    }
-    features.extend(words.windows(2).map(|pair| format!("={} {}", pair[0], pair[1])));
-    features.extend(words.windows(3).map(|group| format!("={} _ {}", group[0], group[2])));
-    features
 }
 
 #[cfg(test)]
@@ -105,7 +114,16 @@ mod tests {
 
     #[test]
     fn of_a_long_text_the_beginning_is_looked_at() {
-        assert_eq!(words(&"w ".repeat(10_000)).len(), WORDS_MAX);
-        assert_eq!(words(&"w".repeat(1 << 20))[0].len(), CHARACTERS_MAX);
+        assert_eq!(words(&"w ".repeat(10_000)).len(), ASKED_WORDS_MAX);
+        assert_eq!(words(&"w".repeat(1 << 20))[0].len(), ASKED_CHARACTERS_MAX);
+        assert_eq!(sentences(&"w. ".repeat(10_000)).concat().len(), ASKED_WORDS_MAX);
+        assert_eq!(sentences(&"w\n".repeat(10_000)).len(), ASKED_WORDS_MAX);
+    }
+
+    #[test]
+    fn a_sentence_ends_with_a_mark_and_a_space() {
+        let sentences = sentences("Hi! It's j.roe@example.com.\n\nDelete it?");
+        let sentences: Vec<String> = sentences.iter().map(|words| words.join(" ")).collect();
+        assert_eq!(sentences, ["hi", "its j roe example com", "delete it"]);
     }
 }
