@@ -16,9 +16,9 @@ const MATTER: usize = INTENTS;
 const _: () = assert!(INTENTS + 1 == CLASSES, "a class for each intent and one for the matter");
 
 /// How far a text with a cue must be on the side of matters of rights.
-const MATTER_MIN: f32 = 0.1;
+const MATTER_MIN: f32 = 0.17;
 /// How far one without.
-const MATTER_MIN_WITHOUT_CUE: f32 = 0.5;
+const MATTER_MIN_WITHOUT_CUE: f32 = 0.44;
 /// From how far on an intent is offered alone.
 const SURE_MIN: f32 = 0.7;
 /// How much further behind the likeliest an intent is no longer offered.
