@@ -31,14 +31,26 @@ pub(super) fn features(words: &[String]) -> Vec<Feature> {
     for text in words {
         features.push(word(text));
         let marked = format!("^{text}$");
-        let ends: Vec<usize> = marked.char_indices().map(|(at, _)| at).chain([marked.len()]).collect();
+        let ends: Vec<usize> = marked
+            .char_indices()
+            .map(|(at, _)| at)
+            .chain([marked.len()])
+            .collect();
         for letters in 3..=4 {
             let groups = ends.iter().zip(ends.iter().skip(letters));
             features.extend(groups.map(|(from, to)| hash(b'l', &[&marked[*from..*to]])));
         }
     }
-    features.extend(words.windows(2).map(|pair| hash(b'p', &[&pair[0], &pair[1]])));
-    features.extend(words.windows(3).map(|group| hash(b'a', &[&group[0], &group[2]])));
+    features.extend(
+        words
+            .windows(2)
+            .map(|pair| hash(b'p', &[&pair[0], &pair[1]])),
+    );
+    features.extend(
+        words
+            .windows(3)
+            .map(|group| hash(b'a', &[&group[0], &group[2]])),
+    );
     if let (Some(first), Some(last)) = (words.first(), words.last()) {
         features.push(hash(b'b', &[first]));
         features.push(hash(b'e', &[last]));
@@ -57,7 +69,10 @@ mod tests {
     #[test]
     fn a_mistyped_word_shares_most_letters_with_the_right_one() {
         let (right, mistyped) = (of("information"), of("infomation"));
-        let shared = right.iter().filter(|feature| mistyped.contains(feature)).count();
+        let shared = right
+            .iter()
+            .filter(|feature| mistyped.contains(feature))
+            .count();
         assert!(shared * 2 > right.len(), "{shared} of {}", right.len());
         assert!(!of("holiday").iter().any(|feature| right.contains(feature)));
     }

@@ -82,7 +82,10 @@ pub(super) fn spoken(expected: Option<Language>, sentences: &[Vec<String>]) -> O
     let mut best: Option<(usize, Language)> = None;
     for language in languages {
         let vocabulary = &VOCABULARIES[language as usize];
-        let known = features.iter().filter(|feature| vocabulary.contains(feature)).count();
+        let known = features
+            .iter()
+            .filter(|feature| vocabulary.contains(feature))
+            .count();
         if best.is_none_or(|(most, _)| known > most) {
             best = Some((known, language));
         }

@@ -13,7 +13,10 @@ use super::{INTENTS_MAX, Intent};
 const INTENTS: usize = Intent::ALL.len();
 /// The class behind those of the intents: a matter of rights, whichever.
 const MATTER: usize = INTENTS;
-const _: () = assert!(INTENTS + 1 == CLASSES, "a class for each intent and one for the matter");
+const _: () = assert!(
+    INTENTS + 1 == CLASSES,
+    "a class for each intent and one for the matter"
+);
 
 /// How far a text with a cue must be on the side of matters of rights.
 const MATTER_MIN: f32 = 0.17;
@@ -109,7 +112,11 @@ impl Likeness {
     pub(super) fn of(lists: &Lists) -> Self {
         let counted = counted(lists);
         let all = lists.phrases.len() as f32 + 1.0;
-        let index = |feature| counted.binary_search_by_key(&feature, |(known, _)| *known).ok();
+        let index = |feature| {
+            counted
+                .binary_search_by_key(&feature, |(known, _)| *known)
+                .ok()
+        };
         let examples = lists.phrases.iter().map(|(intent, phrase)| Example {
             features: weigh(phrase, index, |at| rarity(all, counted[at].1)),
             sides: sides(*intent),
@@ -132,7 +139,11 @@ impl Likeness {
 
     /// How far a text is on the side of each class.
     fn scores(&self, words: &[String]) -> Scores {
-        let index = |feature| self.known.binary_search_by_key(&feature, |known| known.feature).ok();
+        let index = |feature| {
+            self.known
+                .binary_search_by_key(&feature, |known| known.feature)
+                .ok()
+        };
         let rarity = |at: usize| rarity(self.phrases, self.known[at].phrases);
         let mut scores = self.bias;
         for (at, amount) in weigh(words, index, rarity) {
@@ -148,17 +159,25 @@ impl Likeness {
     fn judge_words(&self, words: &[String]) -> Option<(f32, Vec<Intent>)> {
         let scores = self.scores(words);
         let cue = self.cues.iter().any(|cue| cue.found(words));
-        let least = if cue { MATTER_MIN } else { MATTER_MIN_WITHOUT_CUE };
+        let least = if cue {
+            MATTER_MIN
+        } else {
+            MATTER_MIN_WITHOUT_CUE
+        };
         let sure = scores[MATTER] - least;
         if words.is_empty() || sure < 0.0 {
             return None;
         }
-        let mut ranked: Vec<(f32, Intent)> = scores.into_iter().zip(Intent::ALL.iter().copied()).collect();
+        let mut ranked: Vec<(f32, Intent)> = scores
+            .into_iter()
+            .zip(Intent::ALL.iter().copied())
+            .collect();
         ranked.sort_by(|one, other| other.0.total_cmp(&one.0));
         let best = ranked[0].0;
         let alone = scores[MATTER] >= SURE_MIN;
         let offered = ranked.into_iter().take(INTENTS_MAX).enumerate();
-        let offered = offered.filter(|(at, (score, _))| best - score < OFFERED || (*at == 1 && !alone));
+        let offered =
+            offered.filter(|(at, (score, _))| best - score < OFFERED || (*at == 1 && !alone));
         Some((sure, offered.map(|(_, (_, intent))| intent).collect()))
     }
 

@@ -30,7 +30,9 @@ impl Lists {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let name = line.strip_prefix('[').and_then(|line| line.strip_suffix(']'));
+            let name = line
+                .strip_prefix('[')
+                .and_then(|line| line.strip_suffix(']'));
             if let Some(name) = name {
                 section = Some(name);
                 continue;
@@ -45,7 +47,8 @@ impl Lists {
                 None if section == "cues" => lists.cues.extend(line.split(',').map(Cue::parse)),
                 None if section == "none" => lists.phrases.push((None, words(line))),
                 None => {
-                    let intent = Intent::parse(section).expect("a section is named after an intent");
+                    let intent =
+                        Intent::parse(section).expect("a section is named after an intent");
                     lists.phrases.push((Some(intent), words(line)));
                 }
             }

@@ -25,7 +25,10 @@ pub(super) fn sentences(text: &str) -> Vec<Vec<String>> {
     let text = end.map_or(text, |(end, _)| &text[..end]);
     let (mut sentences, mut left) = (Vec::new(), ASKED_WORDS_MAX);
     let mut begins = 0;
-    for (at, mark) in text.char_indices().filter(|(_, mark)| matches!(mark, '.' | '!' | '?' | '\n')) {
+    for (at, mark) in text
+        .char_indices()
+        .filter(|(_, mark)| matches!(mark, '.' | '!' | '?' | '\n'))
+    {
         let next = at + mark.len_utf8();
         // "j.roe" is no end of a sentence.
         let ends = mark == '\n' || text[next..].starts_with(char::is_whitespace);
@@ -97,8 +100,13 @@ mod tests {
 
     #[test]
     fn case_accents_and_punctuation_say_nothing() {
-        let expected = ["loscht", "meine", "daten", "strasse", "ladresse", "dont", "0"];
-        assert_eq!(words("Löscht  MEINE Daten!! Straße, l'adresse… don’t 4711"), expected);
+        let expected = [
+            "loscht", "meine", "daten", "strasse", "ladresse", "dont", "0",
+        ];
+        assert_eq!(
+            words("Löscht  MEINE Daten!! Straße, l'adresse… don’t 4711"),
+            expected
+        );
     }
 
     #[test]
@@ -116,7 +124,10 @@ mod tests {
     fn of_a_long_text_the_beginning_is_looked_at() {
         assert_eq!(words(&"w ".repeat(10_000)).len(), ASKED_WORDS_MAX);
         assert_eq!(words(&"w".repeat(1 << 20))[0].len(), ASKED_CHARACTERS_MAX);
-        assert_eq!(sentences(&"w. ".repeat(10_000)).concat().len(), ASKED_WORDS_MAX);
+        assert_eq!(
+            sentences(&"w. ".repeat(10_000)).concat().len(),
+            ASKED_WORDS_MAX
+        );
         assert_eq!(sentences(&"w\n".repeat(10_000)).len(), ASKED_WORDS_MAX);
     }
 

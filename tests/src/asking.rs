@@ -1,0 +1,135 @@
+//! How well it is recognised what people ask of their rights: counts over phrases that others wrote than
+//! those who wrote the lists (`tests/data/asking`).
+//!
+//! A phrase counts as noticed if anything is offered for it, as offered if what it asks for is among that.
+//! What asks for nothing and is taken for a request is a mistake, however few are offered for it.
+
+use std::fmt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use vault_core::dialogue::{Intent, Language, recognise};
+
+use crate::memory::resident_kib;
+
+/// A phrase, and what it asks for, if for anything.
+pub struct Phrase {
+    /// `None`: for nothing that is a matter of rights.
+    pub wanted: Option<Intent>,
+    /// The words.
+    pub text: String,
+}
+
+/// The phrases of a language.
+///
+/// # Panics
+///
+/// If the file is not there, or not of the form that it must have.
+#[must_use]
+pub fn phrases(language: Language) -> Vec<Phrase> {
+    let name = format!("data/asking/{}.txt", language.name());
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    let text =
+        std::fs::read_to_string(&path).unwrap_or_else(|_| panic!("{} is there", path.display()));
+    let (mut phrases, mut section) = (Vec::new(), None);
+    for line in text.lines().map(str::trim) {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        match line
+            .strip_prefix('[')
+            .and_then(|line| line.strip_suffix(']'))
+        {
+            Some("none") => section = Some(None),
+            Some(name) => section = Some(Some(Intent::parse(name).expect("an intent"))),
+            None => phrases.push(Phrase {
+                wanted: section.expect("a line stands in a section"),
+                text: line.to_owned(),
+            }),
+        }
+    }
+    phrases
+}
+
+/// Makes a language known that nobody spoke yet: how long that took, and how many KiB more the process has in
+/// memory for it, as far as the system tells.
+#[must_use]
+pub fn learn(language: Language) -> (Duration, u64) {
+    let resident = || resident_kib(std::process::id()).unwrap_or(0);
+    let (before, began) = (resident(), Instant::now());
+    let _ = recognise(language, "");
+    (began.elapsed(), resident().saturating_sub(before))
+}
+
+/// What came of phrases.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    /// Phrases that ask for something.
+    pub asking: usize,
+    /// Of these: anything was offered.
+    pub noticed: usize,
+    /// What they ask for came first.
+    pub first: usize,
+    /// It was among what was offered.
+    pub offered: usize,
+    /// One intent alone was offered.
+    pub alone: usize,
+    /// And it was the right one.
+    pub alone_right: usize,
+    /// Phrases that ask for nothing.
+    pub others: usize,
+    /// Of these: taken for a request.
+    pub taken: usize,
+}
+
+impl Counts {
+    /// Counts a phrase with what was recognised in it.
+    pub fn add(&mut self, wanted: Option<Intent>, recognised: &[Intent]) {
+        let noticed = usize::from(!recognised.is_empty());
+        let Some(wanted) = wanted else {
+            self.others += 1;
+            self.taken += noticed;
+            return;
+        };
+        let first = usize::from(recognised.first() == Some(&wanted));
+        let alone = usize::from(recognised.len() == 1);
+        self.asking += 1;
+        self.noticed += noticed;
+        self.first += first;
+        self.offered += usize::from(recognised.contains(&wanted));
+        self.alone += alone;
+        self.alone_right += alone * first;
+    }
+
+    /// Shares in thousandths: noticed, first, offered, alone, right of those alone, taken.
+    #[must_use]
+    pub fn thousandths(&self) -> [usize; 6] {
+        let share = |part: usize, of: usize| part * 1000 / of.max(1);
+        [
+            share(self.noticed, self.asking),
+            share(self.first, self.asking),
+            share(self.offered, self.asking),
+            share(self.alone, self.asking),
+            share(self.alone_right, self.alone),
+            share(self.taken, self.others),
+        ]
+    }
+}
+
+/// The head of a table of counts.
+pub const HEAD: &str =
+    "        phrases  noticed  first  offered  alone  right of those   others  taken";
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = self
+            .thousandths()
+            .map(|share| format!("{}.{} %", share / 10, share % 10));
+        let [noticed, first, offered, alone, right, taken] = parts;
+        write!(
+            f,
+            "{:>7} {noticed:>8} {first:>6} {offered:>8} {alone:>6} {right:>15} {:>8} {taken:>6}",
+            self.asking, self.others
+        )
+    }
+}
