@@ -2,18 +2,17 @@
 //!
 //! `asking FILE [--language en]` prints every message of FILE in which something is recognised, with what,
 //! and how many of all that were: in conversations on other matters each is a false alarm. Also prints what
-//! the language takes to learn, a message to judge, and both in memory. The messages are printed as they
+//! of the processor the language takes to learn and a message to judge, and of memory what was learned. The messages are printed as they
 //! are: no file of real people.
 
 #![expect(clippy::print_stdout, reason = "the figures are for whoever runs this")]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
 
 use clap::Parser;
 use vault_core::dialogue::{Language, recognise, understand};
-use vault_tests::asking::learn;
+use vault_tests::asking::{learn, timed};
 use vault_tests::replay::{complain, read};
 
 /// Prints which messages of recorded conversations are taken for requests.
@@ -43,22 +42,23 @@ fn main() -> ExitCode {
         }
     };
     let (learned, kib) = learn(language);
-    let (mut messages, mut taken, mut alone, mut said) = (0u32, 0, 0, Vec::new());
-    let began = Instant::now();
-    for message in conversations.iter().flat_map(|one| &one.messages) {
-        let intents = match arguments.any_language {
-            true => understand(Some(language), &message.text).map(|understood| understood.intents),
-            false => Some(recognise(language, &message.text)),
-        };
-        messages += 1;
-        let intents = intents.unwrap_or_default();
-        if !intents.is_empty() {
-            taken += 1;
-            alone += usize::from(intents.len() == 1);
-            said.push((intents, &message.text));
-        }
-    }
-    let each = began.elapsed() / messages.max(1);
+    let messages = conversations.iter().flat_map(|one| &one.messages);
+    let texts: Vec<&str> = messages.map(|message| message.text.as_str()).collect();
+    let judge = |text: &&str| match arguments.any_language {
+        true => understand(Some(language), text).map_or_else(Vec::new, |found| found.intents),
+        false => recognise(language, text),
+    };
+    let (judged, took) = timed(|| texts.iter().map(judge).collect::<Vec<_>>());
+    let said: Vec<_> = judged
+        .iter()
+        .zip(&texts)
+        .filter(|(intents, _)| !intents.is_empty())
+        .collect();
+    let (taken, messages) = (said.len(), texts.len().max(1));
+    let alone = said
+        .iter()
+        .filter(|(intents, _)| intents.len() == 1)
+        .count();
     for (intents, text) in said {
         let names: Vec<&str> = intents.iter().map(|intent| intent.name()).collect();
         println!("{}: {text}", names.join(", "));
@@ -70,6 +70,6 @@ fn main() -> ExitCode {
         "learned in {} ms, {kib} KiB more in memory",
         learned.as_millis()
     );
-    println!("{} µs a message", each.as_micros());
+    println!("{} µs a message", took.as_micros() / messages as u128);
     ExitCode::SUCCESS
 }
