@@ -43,21 +43,21 @@ impl Weights {
         let mut scores = self.bias;
         for (feature, amount) in features {
             let weights = &self.features[*feature as usize];
-            for class in 0..CLASSES {
-                scores[class] += weights[class] * amount;
+            for (score, weight) in scores.iter_mut().zip(weights) {
+                *score += weight * amount;
             }
         }
         scores
     }
 
     fn add(&mut self, features: &Weighed, step: &Scores) {
-        for class in 0..CLASSES {
-            self.bias[class] += step[class];
+        for (bias, step) in self.bias.iter_mut().zip(step) {
+            *bias += step;
         }
         for (feature, amount) in features {
             let weights = &mut self.features[*feature as usize];
-            for class in 0..CLASSES {
-                weights[class] += step[class] * amount;
+            for (weight, step) in weights.iter_mut().zip(step) {
+                *weight += step * amount;
             }
         }
     }
