@@ -19,11 +19,11 @@ const _: () = assert!(
 );
 
 /// How far a text with a cue must be on the side of matters of rights.
-const MATTER_MIN: f32 = 0.17;
+const MATTER_MIN: f32 = 0.2;
 /// How far one without.
-const MATTER_MIN_WITHOUT_CUE: f32 = 0.44;
+const MATTER_MIN_WITHOUT_CUE: f32 = 0.45;
 /// From how far on an intent is offered alone.
-const SURE_MIN: f32 = 0.7;
+const SURE_MIN: f32 = 0.75;
 /// How much further behind the likeliest an intent is no longer offered.
 const OFFERED: f32 = 0.3;
 /// What a mistake costs.
