@@ -4,10 +4,12 @@
 //! A phrase counts as noticed if anything is offered for it, as offered if what it asks for is among that.
 //! What asks for nothing and is taken for a request is a mistake, however few are offered for it.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use unicode_normalization::UnicodeNormalization;
 use vault_core::dialogue::{Intent, Language, recognise};
 
 use crate::memory::{processor_time, resident_kib};
@@ -20,18 +22,33 @@ pub struct Phrase {
     pub text: String,
 }
 
-/// The phrases of a language.
+/// The phrases of a language, without those that the lists have word for word: they are right in any case.
 ///
 /// # Panics
 ///
 /// If the file is not there, or not of the form that it must have.
 #[must_use]
 pub fn phrases(language: Language) -> Vec<Phrase> {
-    let name = format!("data/asking/{}.txt", language.name());
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
-    let text =
-        std::fs::read_to_string(&path).unwrap_or_else(|_| panic!("{} is there", path.display()));
-    let (mut phrases, mut section) = (Vec::new(), None);
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let name = language.name();
+    let lists = read(&tests.join(format!("../vault-core/src/dialogue/phrases/{name}.txt")));
+    let lists: HashSet<String> = lists.iter().map(|(_, line)| plain(line)).collect();
+    let lines = read(&tests.join(format!("data/asking/{name}.txt")));
+    let others = lines
+        .into_iter()
+        .filter(|(_, line)| !lists.contains(&plain(line)));
+    let phrases = others.map(|(section, text)| Phrase {
+        wanted: (section != "none").then(|| Intent::parse(&section).expect("an intent")),
+        text,
+    });
+    phrases.collect()
+}
+
+/// The lines of a file, each with the section that it is in.
+fn read(path: &Path) -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(path);
+    let text = text.unwrap_or_else(|_| panic!("{} is there", path.display()));
+    let (mut lines, mut section) = (Vec::new(), None);
     for line in text.lines().map(str::trim) {
         if line.is_empty() || line.starts_with('#') {
             continue;
@@ -40,15 +57,22 @@ pub fn phrases(language: Language) -> Vec<Phrase> {
             .strip_prefix('[')
             .and_then(|line| line.strip_suffix(']'))
         {
-            Some("none") => section = Some(None),
-            Some(name) => section = Some(Some(Intent::parse(name).expect("an intent"))),
-            None => phrases.push(Phrase {
-                wanted: section.expect("a line stands in a section"),
-                text: line.to_owned(),
-            }),
+            Some(name) => section = Some(name.to_owned()),
+            None => {
+                let section = section.clone().expect("a line stands in a section");
+                lines.push((section, line.to_owned()));
+            }
         }
     }
-    phrases
+    lines
+}
+
+/// A phrase without case, accents and punctuation.
+fn plain(text: &str) -> String {
+    let letters = text
+        .nfd()
+        .filter(|letter| letter.is_alphanumeric() || letter.is_whitespace());
+    letters.flat_map(char::to_lowercase).collect()
 }
 
 /// What some work gives, and the time of processors that it took, to a hundredth of a second.

@@ -53,7 +53,7 @@ fn each_language_is_understood_as_well_as_its_figures_say() {
     for (language, floors, taken_max) in FLOORS {
         let counts = counts(language, |text| recognise(language, text));
         println!("{:7} {counts}", language.name());
-        assert!(counts.asking > 850 && counts.others >= 100, "{language:?}");
+        assert!(counts.asking > 800 && counts.others > 80, "{language:?}");
         let below = below(&counts, &floors, taken_max);
         assert!(below.is_empty(), "{language:?}: {below:?}");
     }
