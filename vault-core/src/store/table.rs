@@ -48,11 +48,17 @@ pub enum Table {
     Backups = 20,
     /// Entries of the erasure ledger.
     Ledger = 21,
+    /// Blind hashes of addresses that no direct marketing goes to (Art. 21(3)).
+    Suppressions = 22,
+    /// Notices to recipients (Art. 19), under keys that are no person's.
+    Outbox = 23,
+    /// The register of personal data breaches.
+    Incidents = 24,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 24] = [
         Self::System,
         Self::Nodes,
         Self::Keysets,
@@ -74,7 +80,12 @@ impl Table {
         Self::Receipts,
         Self::Backups,
         Self::Ledger,
+        Self::Suppressions,
+        Self::Outbox,
+        Self::Incidents,
     ];
+    /// The tables that every vault has had from its first version on: a file without one of them is none.
+    pub(super) const FOUNDING: usize = 21;
 
     /// The number, as used in associated data.
     #[must_use]
@@ -108,6 +119,9 @@ impl Table {
             Self::Receipts => "t19",
             Self::Backups => "t20",
             Self::Ledger => "t21",
+            Self::Suppressions => "t22",
+            Self::Outbox => "t23",
+            Self::Incidents => "t24",
         }
     }
 

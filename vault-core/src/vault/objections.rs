@@ -2,15 +2,16 @@
 
 use super::call::{Context, Noted};
 use super::input::check_text;
-use super::{Call, Vault};
+use super::{Call, Vault, suppressions};
 use crate::backup::ledger::LedgerEvent;
 use crate::commit::{Txn, View};
 use crate::id::SubjectId;
 use crate::limits::REASON_BYTES_MAX;
+use crate::outbox::{self, NoticeKind};
 use crate::person::Person;
 use crate::policy::{Capability, LawfulBasis, Policy, Purpose};
 use crate::refusal::Refusal;
-use crate::standing::{self, ObjectionEvent, ObjectionState};
+use crate::standing::{self, ObjectionEvent, ObjectionOrigin, ObjectionState};
 
 /// A person's objection to one purpose.
 #[derive(Clone, Debug)]
@@ -89,10 +90,7 @@ pub(super) fn put(
         false => ObjectionState::Pending,
     };
     let before = standing::objection(txn, &person, purpose.id)?;
-    if matches!(
-        before,
-        Some(ObjectionState::Pending | ObjectionState::Upheld)
-    ) {
+    if before.is_some_and(ObjectionState::stands) {
         return Err(Refusal::Conflict(format!(
             "the person has objected to `{}` already",
             purpose.name
@@ -102,8 +100,13 @@ pub(super) fn put(
         state,
         at: txn.now(),
         reason: grounds.map(str::to_owned),
+        origin: ObjectionOrigin::Person,
     };
     append(txn, &mut person, purpose.id, &event)?;
+    if purpose.direct_marketing {
+        suppressions::objected(txn, policy, &person, purpose.id)?;
+    }
+    outbox::ended(txn, &person, NoticeKind::Objection, purpose.id)?;
     context.note_word(txn, &mut person)?;
     Ok(event)
 }
@@ -131,8 +134,13 @@ pub(super) fn end(
         state: ObjectionState::Ended,
         at: txn.now(),
         reason: None,
+        origin: ObjectionOrigin::Person,
     };
     append(txn, &mut person, purpose.id, &event)?;
+    // A file may be older than what the list was told since.
+    if purpose.direct_marketing && !context.from_file {
+        suppressions::wanted_again(txn, policy, &person, purpose.id)?;
+    }
     context.note_word(txn, &mut person)?;
     Ok(event)
 }
@@ -180,6 +188,7 @@ pub(super) fn decide(
         },
         at: txn.now(),
         reason: Some(rationale.to_owned()),
+        origin: ObjectionOrigin::Person,
     };
     append(txn, &mut person, purpose.id, &event)?;
     Ok(event)

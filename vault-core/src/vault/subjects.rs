@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::call::{Context, Noted};
 use super::guard::Memory;
 use super::input::{check_text, look_up_field};
-use super::{Call, Vault};
+use super::{Call, Vault, suppressions};
 use crate::commit::{Txn, View};
 use crate::id::SubjectId;
 use crate::keys::system::CHANNEL_FIELD;
@@ -122,7 +122,8 @@ pub(super) fn create(
         came_back(txn, policy, context, subject)?;
         return Ok((subject, false));
     }
-    let person = Person::create(txn, channel, user)?;
+    let mut person = Person::create(txn, channel, user)?;
+    suppressions::made(txn, policy, &mut person, (channel, user))?;
     noted.person(&person, txn.now());
     Ok((person.subject, true))
 }
@@ -373,7 +374,7 @@ impl Vault {
                     Some(hold) if remains::any(txn, &person, &hold)? => {
                         remains::erase(txn, policy, person, hold)?
                     }
-                    _ => person::erase(txn, &person)?,
+                    _ => remains::whole(txn, &person)?,
                 };
                 noted.receipt = Some((receipt.id, receipt.body_sha256));
                 Ok((receipt.id, receipt.document))
