@@ -55,6 +55,7 @@ pub mod contract;
 pub mod crypto;
 mod decision;
 pub mod detect;
+pub mod dialogue;
 mod disclosure;
 pub mod doctor;
 mod emergency;

@@ -32,6 +32,10 @@ pub const PASSPHRASE_BYTES_MAX: usize = 1_024;
 pub const LABEL_BYTES_MAX: usize = 128;
 /// Longest identity of a user on a channel.
 pub const CHANNEL_USER_BYTES_MAX: usize = 1_024;
+/// Characters of what a person says that are looked at for what they ask for.
+pub const ASKED_CHARACTERS_MAX: usize = 4_000;
+/// Words of it: who asks for something does so at once.
+pub const ASKED_WORDS_MAX: usize = 200;
 /// Closures waiting for the writer.
 pub const QUEUE_MAX: usize = 4_096;
 /// Closures in one commit.
