@@ -3,7 +3,7 @@
 //! Recognition goes by likeness to lists of phrases, a file a language (`phrases/`): the same text is
 //! understood alike for ever, and no model of language decides what happens to a person's data. Whoever
 //! is understood is asked before anything happens; who is not goes on to the bot. How well it
-//! understands, and whom it does not: docs/dialogue.md. Decision 0022.
+//! understands, and whom it does not: docs/dialogue.md. Decision 0023.
 //!
 //! Knows nothing of people, requests or what follows.
 
