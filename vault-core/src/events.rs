@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::commit::{Txn, View};
-use crate::crypto::{Location, seal};
+use crate::crypto::{Location, key_number, seal, unseal};
 use crate::entropy::Entropy;
 use crate::id::{RowHandle, VaultId};
 use crate::keys::keyset::{Compartment, Keyset, PersonEntry};
@@ -37,6 +37,8 @@ pub(crate) enum Topic {
     Age,
     /// Objection to a purpose (Art. 21).
     Objection(u16),
+    /// Requests of the person (Chapter III).
+    Request,
 }
 
 impl Topic {
@@ -51,6 +53,7 @@ impl Topic {
     const RESTRICTION: u16 = 0x8000;
     const HOLD: u16 = 0x8001;
     const AGE: u16 = 0x8002;
+    const REQUEST: u16 = 0xa005;
     const OBJECTION: u16 = 0xc000;
 
     pub(crate) fn number(self) -> u16 {
@@ -62,6 +65,7 @@ impl Topic {
             Self::Hold => Self::HOLD,
             Self::Age => Self::AGE,
             Self::Objection(purpose) => Self::OBJECTION | purpose,
+            Self::Request => Self::REQUEST,
         }
     }
 
@@ -73,6 +77,7 @@ impl Topic {
             Self::RESTRICTION => Some(Self::Restriction),
             Self::HOLD => Some(Self::Hold),
             Self::AGE => Some(Self::Age),
+            Self::REQUEST => Some(Self::Request),
             Self::OBJECTION.. => Some(Self::Objection(number & !Self::OBJECTION)),
             _ => None,
         }
@@ -234,6 +239,29 @@ pub(crate) fn append<T: Serialize>(
     Ok(())
 }
 
+/// Changes every event about a topic in its place. The old bytes stay in freed pages under a key that lives:
+/// for whoever replaces the person's keys in the same commit.
+pub(crate) fn each<T: Serialize + DeserializeOwned>(
+    txn: &mut Txn<'_>,
+    person: &Person,
+    topic: Topic,
+    mut change: impl FnMut(&mut T),
+) -> Result<(), Refusal> {
+    let range = KeyRange::prefix(&prefix(person, topic));
+    let (table, order) = (Table::Consents, Direction::Ascending);
+    for (key, sealed) in txn.range(table, &range, order, TOPIC_EVENTS_MAX)? {
+        let mut event: T = open(txn, person, &key, &sealed)?;
+        change(&mut event);
+        let bytes = serde_json::to_vec(&event).map_err(|_| DAMAGED)?;
+        let number = key_number(&sealed).ok_or(DAMAGED)?;
+        let (topic, sequence) = place(&key)?;
+        let location = location(txn, person, topic, &sequence);
+        let sealed = person.seal(number, &location, &bytes)?;
+        txn.put(table, &key, &sealed)?;
+    }
+    Ok(())
+}
+
 /// The row of an event in the place `sequence` of a topic, for a vault that is being restored. `None` if
 /// the keyset is full.
 pub(crate) fn row_of<T: Serialize>(
@@ -260,6 +288,41 @@ pub(crate) fn row_of<T: Serialize>(
     let sealed = seal(&keyset.key(number)?.key, number, &location, &bytes).ok()?;
     let key = [&handle[..], &topic.to_be_bytes(), &sequence].concat();
     Some((key, sealed))
+}
+
+/// Whether a row's key is of this topic.
+pub(crate) fn is_about(key: &[u8], topic: Topic) -> bool {
+    place(key).is_ok_and(|(number, _)| number == topic.number())
+}
+
+/// Where the row with this key lies, in a vault that is being restored; the compartment is left open.
+pub(crate) fn row_location<'a>(
+    vault: VaultId,
+    handle: &'a RowHandle,
+    key: &'a [u8],
+) -> Option<Location<'a>> {
+    let (topic, _) = place(key).ok()?;
+    Some(Location {
+        collection: topic,
+        record: key.get(18..22)?,
+        ..Location::row(vault, Table::Consents.number(), handle.as_bytes())
+    })
+}
+
+/// The event in a row of a vault that is being restored; `None` if it does not open.
+pub(crate) fn open_row<T: DeserializeOwned>(
+    vault: VaultId,
+    handle: RowHandle,
+    keyset: &Keyset,
+    key: &[u8],
+    sealed: &[u8],
+) -> Option<T> {
+    let dek = keyset.key(key_number(sealed)?)?;
+    let location = Location {
+        compartment: dek.compartment.number,
+        ..row_location(vault, &handle, key)?
+    };
+    serde_json::from_slice(&unseal(&dek.key, &location, sealed).ok()?).ok()
 }
 
 /// The same event under another key.
@@ -291,6 +354,7 @@ mod tests {
             Topic::Restriction,
             Topic::Hold,
             Topic::Age,
+            Topic::Request,
             Topic::Objection(1),
             Topic::Objection(last),
         ];

@@ -65,6 +65,8 @@ kinds! {
     BackupKind, BackupId, "bak_";
     /// One call to the vault.
     CallKind, CallId, "call_";
+    /// A request of a person.
+    RequestIdKind, RequestId, "req_";
     /// A vault.
     VaultKind, VaultId, "vlt_";
 }

@@ -240,7 +240,7 @@ impl Standing {
                         .objections
                         .extend(state.map(|state| (purpose, state)));
                 }
-                Topic::Consent(_) | Topic::Notice | Topic::Contract(_) => {}
+                Topic::Consent(_) | Topic::Notice | Topic::Contract(_) | Topic::Request => {}
             }
         }
         Ok(standing)

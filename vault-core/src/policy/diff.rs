@@ -23,6 +23,14 @@ pub fn diff(old: &Policy, new: &Policy) -> Vec<String> {
     changed(&mut out, "proof", "period", proofs.0, proofs.1);
     let ages = (ages_text(old), ages_text(new));
     changed(&mut out, "children", "consent from", ages.0, ages.1);
+    let requests = (old.requests.text(), new.requests.text());
+    changed(
+        &mut out,
+        "requests",
+        "answered within",
+        requests.0,
+        requests.1,
+    );
     honey(old, new, &mut out);
     out
 }

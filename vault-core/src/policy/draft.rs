@@ -9,7 +9,7 @@ use super::honey::DraftHoney;
 use super::reader::At;
 use super::{
     Capability, Children, CollectionKind, Controller, Field, NoticeGate, POLICY_BYTES_MAX, Period,
-    Policy, Purpose, Recipient, RestrictedUse, View, check, ids, parse,
+    Policy, Purpose, Recipient, RequestRules, RestrictedUse, View, check, ids, parse,
 };
 
 /// A policy file that was read and found good.
@@ -31,6 +31,7 @@ pub(super) struct Content {
     pub(super) gate: NoticeGate,
     pub(super) proof: Period,
     pub(super) children: Children,
+    pub(super) requests: RequestRules,
     pub(super) honey: DraftHoney,
 }
 
@@ -45,6 +46,7 @@ impl Default for Content {
             gate: NoticeGate::Off,
             proof: parse::proof_default(),
             children: Children::default(),
+            requests: RequestRules::default(),
             honey: DraftHoney::default(),
         }
     }

@@ -11,6 +11,7 @@ pub(super) const TOP: &[&str] = &[
     "notice",
     "proof",
     "children",
+    "requests",
     "honey",
 ];
 pub(super) const CONTROLLER: &[&str] = &[
@@ -21,6 +22,8 @@ pub(super) const CONTROLLER: &[&str] = &[
     "authority",
     "country",
     "languages",
+    "timezone",
+    "holidays",
 ];
 pub(super) const PURPOSE: &[&str] = &[
     "title",
@@ -50,6 +53,7 @@ pub(super) const ROLE: &[&str] = &["purposes", "read", "write", "ask", "may", "r
 pub(super) const NOTICE: &[&str] = &["gate"];
 pub(super) const PROOF: &[&str] = &["period"];
 pub(super) const CHILDREN: &[&str] = &["consent_from", "countries"];
+pub(super) const REQUESTS: &[&str] = &["period", "extension", "asked_within"];
 pub(super) const HONEY: &[&str] = &["people", "left_out_for"];
 pub(super) const HONEY_PERSON: &[&str] = &["channel", "user", "values"];
 
@@ -74,6 +78,7 @@ mod tests {
         ("notice.", NOTICE),
         ("proof.", PROOF),
         ("children.", CHILDREN),
+        ("requests.", REQUESTS),
         ("honey.", HONEY),
         ("honey.people.NAME.", HONEY_PERSON),
     ];

@@ -21,6 +21,7 @@ mod notice;
 mod parse;
 mod period;
 mod reader;
+mod requests;
 mod role;
 mod show;
 mod words;
@@ -49,6 +50,9 @@ pub use model::{
 };
 pub use nearest::nearest;
 pub use period::{BadPeriod, PERIOD_HOURS_MAX, Period};
+#[cfg(test)]
+pub(crate) use requests::zone;
+pub use requests::{Holiday, RequestRules};
 pub(crate) use role::KEYHOLDER;
 pub use role::{Role, RoleOrigin};
 pub use show::show;
@@ -112,6 +116,7 @@ pub struct Policy {
     gate: NoticeGate,
     proof: Period,
     children: Children,
+    requests: RequestRules,
     material: OnceLock<[u8; 32]>,
     honey: Honey,
     ids: PolicyIds,
@@ -191,6 +196,12 @@ impl Policy {
     #[must_use]
     pub fn children(&self) -> &Children {
         &self.children
+    }
+
+    /// Until when requests are answered.
+    #[must_use]
+    pub fn requests(&self) -> &RequestRules {
+        &self.requests
     }
 
     /// How long what people said and were told is kept as proof after the last of it, at least.
@@ -321,6 +332,7 @@ impl Policy {
             gate: content.gate,
             proof: content.proof,
             children: content.children,
+            requests: content.requests,
             material: OnceLock::new(),
             honey: content.honey.honey,
             purpose_by_id: places(purposes.iter().map(|item| item.id)),

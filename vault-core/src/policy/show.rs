@@ -31,6 +31,11 @@ pub fn show(policy: &Policy) -> String {
         &mut out,
         format_args!("people consent for themselves from {ages}"),
     );
+    let requests = policy.requests.text();
+    line(
+        &mut out,
+        format_args!("requests are answered within {requests}"),
+    );
 
     out.push_str("\npurposes\n");
     let mut rows = Vec::new();

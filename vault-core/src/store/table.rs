@@ -48,11 +48,13 @@ pub enum Table {
     Backups = 20,
     /// Entries of the erasure ledger.
     Ledger = 21,
+    /// The queue of requests, one row a request.
+    Requests = 25,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::System,
         Self::Nodes,
         Self::Keysets,
@@ -74,6 +76,7 @@ impl Table {
         Self::Receipts,
         Self::Backups,
         Self::Ledger,
+        Self::Requests,
     ];
 
     /// The number, as used in associated data.
@@ -108,12 +111,14 @@ impl Table {
             Self::Receipts => "t19",
             Self::Backups => "t20",
             Self::Ledger => "t21",
+            Self::Requests => "t25",
         }
     }
 
     /// The place of this table in [`Table::ALL`].
     pub(super) fn index(self) -> usize {
-        usize::from(self.number()) - 1
+        let place = Self::ALL.iter().position(|table| *table == self);
+        place.expect("every table stands in the list of all")
     }
 }
 

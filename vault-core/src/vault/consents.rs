@@ -84,8 +84,20 @@ fn append(
 ) -> Result<ConsentEvent, Refusal> {
     let capability = Capability::ConsentsRecord;
     let mut person = context.admit(txn, policy, noted, subject, capability)?;
+    append_of(txn, policy, context, &mut person, purpose, make)
+}
+
+/// The same of somebody whom the caller was admitted to.
+fn append_of(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    context: &Context,
+    person: &mut Person,
+    purpose: &str,
+    make: impl FnOnce(Option<ConsentState>) -> Result<(ConsentState, ConsentInput), Refusal>,
+) -> Result<ConsentEvent, Refusal> {
     let purpose = consent_purpose(policy, purpose)?;
-    let before = consent::state(txn, &person, purpose.id)?;
+    let before = consent::state(txn, person, purpose.id)?;
     let (state, input) = make(before)?;
     let ConsentInput {
         given: _,
@@ -101,8 +113,8 @@ fn append(
         choice,
         message_id,
     };
-    consent::append(txn, &mut person, purpose.id, &event)?;
-    context.note_word(txn, &mut person)?;
+    consent::append(txn, person, purpose.id, &event)?;
+    context.note_word(txn, person)?;
     // Refusing what one agreed to before is withdrawing it.
     if before == Some(ConsentState::Given) && state != ConsentState::Given {
         txn.keep_in_ledger(LedgerEvent::ConsentWithdrawn {
@@ -160,16 +172,33 @@ pub(super) fn withdraw(
     purpose: &str,
 ) -> Result<ConsentEvent, Refusal> {
     noted.met = Some(subject);
-    append(txn, policy, context, noted, subject, purpose, |state| {
-        state.ok_or(Refusal::NotFound("consent"))?;
-        let input = ConsentInput {
-            given: false,
-            notice: Value::Null,
-            choice: None,
-            message_id: None,
-        };
-        Ok((ConsentState::Withdrawn, input))
-    })
+    append(txn, policy, context, noted, subject, purpose, withdrawn)
+}
+
+fn withdrawn(state: Option<ConsentState>) -> Result<(ConsentState, ConsentInput), Refusal> {
+    state.ok_or(Refusal::NotFound("consent"))?;
+    let input = ConsentInput {
+        given: false,
+        notice: Value::Null,
+        choice: None,
+        message_id: None,
+    };
+    Ok((ConsentState::Withdrawn, input))
+}
+
+/// Withdraws what the person agreed to, of whoever was admitted; whoever does not agree has nothing to withdraw.
+pub(super) fn withdraw_of(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    context: &Context,
+    person: &mut Person,
+    purpose: &str,
+) -> Result<(), Refusal> {
+    let id = consent_purpose(policy, purpose)?.id;
+    if consent::state(txn, person, id)? == Some(ConsentState::Given) {
+        append_of(txn, policy, context, person, purpose, withdrawn)?;
+    }
+    Ok(())
 }
 
 /// What a person said about one purpose.

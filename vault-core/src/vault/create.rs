@@ -567,6 +567,7 @@ impl LockedVault {
                 guard: guard::Guard::new(Secret::generate(&mut OsEntropy)),
                 asks: guard::Asks::default(),
                 honey: honey::Known::default(),
+                requests: super::requests::Watched::default(),
                 process_key: Secret::generate(&mut OsEntropy),
             }),
         });

@@ -16,6 +16,7 @@ pub(super) struct Memory {
     pub(super) guard: Guard,
     pub(super) asks: Asks,
     pub(super) honey: super::honey::Known,
+    pub(super) requests: super::requests::Watched,
     /// Seals cursors.
     pub(super) process_key: Secret<32>,
 }

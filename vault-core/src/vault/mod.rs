@@ -35,6 +35,7 @@ mod objections;
 mod prune;
 mod reads;
 mod reload;
+mod requests;
 mod restore;
 mod restrictions;
 mod retention;
@@ -67,7 +68,9 @@ pub use crate::backup::registry::{
 // What callers of a vault meet beside it, so that one `use` is enough for a program that holds one.
 pub use crate::clock::{Clock, SystemClock};
 pub use crate::consent::{ConsentEvent, ConsentState};
-pub use crate::id::{BackupId, CallId, ReceiptId, RecordId, SessionId, SubjectId, TokenId};
+pub use crate::id::{
+    BackupId, CallId, ReceiptId, RecordId, RequestId, SessionId, SubjectId, TokenId,
+};
 pub use crate::keys::slots::SlotKind;
 pub use crate::notice::{NoticeAbout, NoticeShown};
 pub use crate::policy::CollectionKind;
@@ -100,6 +103,11 @@ pub use jobs::SweepRun;
 pub use notices::NoticeInput;
 pub use objections::ObjectionView;
 pub use prune::{Keep, Pruned};
+pub use requests::{
+    Confirmation, CorrectionInput, Extension, Kept, QueueFilter, QueuePage, QueuedRequest,
+    RefusalGiven, RequestAlarm, RequestFigures, RequestInput, RequestStep, RequestStepView,
+    RequestStepped, RequestView, RequestsDue, StepWord,
+};
 pub use restore::{RestoreOptions, RestoredVault};
 pub use restrictions::{RestrictionInput, RestrictionStep, RestrictionView};
 pub(crate) use rotation::RotationRow;

@@ -37,7 +37,7 @@ fn reason(text: Option<&str>) -> Result<(), Refusal> {
 /// The purpose, if a person may object to it.
 ///
 /// Source: GDPR Art. 21(1) and (2).
-fn objectionable<'p>(policy: &'p Policy, name: &str) -> Result<&'p Purpose, Refusal> {
+pub(super) fn objectionable<'p>(policy: &'p Policy, name: &str) -> Result<&'p Purpose, Refusal> {
     let purpose = policy.purpose(name).ok_or(Refusal::NotFound("purpose"))?;
     let weighed = matches!(
         purpose.basis,
@@ -82,13 +82,25 @@ pub(super) fn put(
 ) -> Result<ObjectionEvent, Refusal> {
     let capability = Capability::ObjectionsRecord;
     let mut person = context.admit(txn, policy, noted, subject, capability)?;
+    put_of(txn, policy, context, &mut person, purpose, grounds)
+}
+
+/// The same of somebody whom the caller was admitted to.
+pub(super) fn put_of(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    context: &Context,
+    person: &mut Person,
+    purpose: &str,
+    grounds: Option<&str>,
+) -> Result<ObjectionEvent, Refusal> {
     let purpose = objectionable(policy, purpose)?;
     reason(grounds)?;
     let state = match purpose.direct_marketing {
         true => ObjectionState::Upheld,
         false => ObjectionState::Pending,
     };
-    let before = standing::objection(txn, &person, purpose.id)?;
+    let before = standing::objection(txn, person, purpose.id)?;
     if matches!(
         before,
         Some(ObjectionState::Pending | ObjectionState::Upheld)
@@ -103,8 +115,8 @@ pub(super) fn put(
         at: txn.now(),
         reason: grounds.map(str::to_owned),
     };
-    append(txn, &mut person, purpose.id, &event)?;
-    context.note_word(txn, &mut person)?;
+    append(txn, person, purpose.id, &event)?;
+    context.note_word(txn, person)?;
     Ok(event)
 }
 
@@ -152,9 +164,20 @@ pub(super) fn decide(
     context.principal.require(policy, capability)?;
     let mut person = context.person(txn, subject)?;
     noted.person(&person, txn.now());
+    decide_of(txn, policy, &mut person, purpose, (upheld, rationale))
+}
+
+/// The same of somebody whom the caller was admitted to.
+pub(super) fn decide_of(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    person: &mut Person,
+    purpose: &str,
+    (upheld, rationale): (bool, &str),
+) -> Result<ObjectionEvent, Refusal> {
     let purpose = policy.purpose(purpose);
     let purpose = purpose.ok_or(Refusal::NotFound("purpose"))?;
-    match standing::objection(txn, &person, purpose.id)? {
+    match standing::objection(txn, person, purpose.id)? {
         Some(ObjectionState::Pending) => {}
         Some(state) => {
             return Err(Refusal::Conflict(format!(
@@ -181,7 +204,7 @@ pub(super) fn decide(
         at: txn.now(),
         reason: Some(rationale.to_owned()),
     };
-    append(txn, &mut person, purpose.id, &event)?;
+    append(txn, person, purpose.id, &event)?;
     Ok(event)
 }
 

@@ -6,7 +6,9 @@ use jiff::Timestamp;
 
 use super::{LedgerEntry, LedgerEvent};
 use crate::audit::signer::Signers;
-use crate::id::{ReceiptId, RecordId, RowHandle, TokenId};
+use crate::deadline::Due;
+use crate::id::{ReceiptId, RecordId, RequestId, RowHandle, TokenId};
+use crate::request::restored::Told;
 use crate::standing::{HoldEvent, ObjectionEvent, PendingErasure, RestrictionEvent};
 
 /// Where a copy ends in the middle of a frame, as a copying that was broken off leaves it.
@@ -52,6 +54,8 @@ pub struct Replay {
     pub restrictions: BTreeMap<RowHandle, RestrictionEvent>,
     /// How the data of people are held.
     pub holds: BTreeMap<RowHandle, HoldEvent>,
+    /// How the requests of people stand.
+    pub requests: BTreeMap<RowHandle, BTreeMap<RequestId, Told>>,
     /// API keys that open nothing any more.
     pub revoked_tokens: BTreeSet<TokenId>,
     /// Copies that were broken off.
@@ -151,6 +155,31 @@ impl Replay {
                     erasure,
                 };
                 self.holds.insert(handle, event);
+            }
+            LedgerEvent::Requested {
+                handle,
+                request,
+                kind,
+                state,
+                level,
+                received,
+                due: (day, end),
+            } => {
+                let told = Told {
+                    kind,
+                    state,
+                    level,
+                    received: Timestamp::from_millisecond(received).ok()?,
+                    due: Due {
+                        on: crate::request::stored::day(day),
+                        end: Timestamp::from_millisecond(end).ok()?,
+                    },
+                    at,
+                };
+                self.requests
+                    .entry(handle)
+                    .or_default()
+                    .insert(request, told);
             }
         }
         Some(())

@@ -287,6 +287,7 @@ impl Vault {
             records: 0,
             undeclared: 0,
             begun: false,
+            request: None,
             head,
         })
     }

@@ -41,6 +41,8 @@ impl Alarms for Ears {
     fn honey(&self, alarm: &HoneyAlarm) {
         self.0.lock().push(alarm.clone());
     }
+
+    fn request(&self, _: &crate::vault::RequestAlarm) {}
 }
 
 impl Ears {
