@@ -15,6 +15,7 @@ const ELSEWHERE: [(&str, &str); 9] = [
     ("Personal data in other logs", "log_scan.rs"),
     ("A person asks for their data", "guide.rs"),
     ("Legal holds", "holds.rs"),
+    ("Requests", "requests.rs"),
     ("Import", "guide.rs"),
     ("Slots", "guide.rs"),
     ("Rotation", "guide.rs"),

@@ -62,6 +62,7 @@ pub use process::{Process, ServeError, hide_memory};
 pub use rate::Limits;
 pub use routes::backups::{backup_summary, receipt_status};
 pub use routes::holds::{held_page, hold_released, hold_step, hold_view};
+pub use routes::requests::{request_confirmation, request_page, request_stepped, request_view};
 pub use routes::router;
 pub use sandbox::{SandboxError, SandboxPaths};
 pub use server::Server;

@@ -56,6 +56,10 @@ const TAGS: &[(&str, &str)] = &[
     ("notices", "What a person has to be told, and was told"),
     ("objections", "What a person objects to (Art. 21 GDPR)"),
     (
+        "requests",
+        "What people ask for under Chapter III GDPR, and what became of it",
+    ),
+    (
         "hold",
         "Legal holds: what an erasure leaves, for legal claims alone (Art. 17(3))",
     ),

@@ -11,7 +11,7 @@ use crate::incoming::{self, QueryMap};
 use crate::problem::Problem;
 use crate::routes::{
     admin, ages, ask, batch, blobs, bulk, consents, contracts, evidence, holds, key_slots, notices,
-    objections, policy, restrictions, sessions, state, subjects,
+    objections, policy, requests, restrictions, sessions, state, subjects,
 };
 use crate::{json, negotiate};
 
@@ -39,7 +39,7 @@ fn read_batch(body: Value) -> Result<(), Vec<u8>> {
 }
 
 /// Every body that has a form of its own.
-pub const BODIES: [Body; 21] = [
+pub const BODIES: [Body; 23] = [
     ("batch", read_batch),
     ("query", |body| told(bulk::read_query(body))),
     ("update", |body| told(bulk::read_update(body))),
@@ -71,6 +71,10 @@ pub const BODIES: [Body; 21] = [
     }),
     ("hold", |body| told(holds::read_request(body))),
     ("age", |body| told(ages::read_request(body))),
+    ("request", |body| told(requests::read_request(body))),
+    ("request's steps", |body| {
+        told(requests::read_any_step(body))
+    }),
 ];
 
 /// Reads the source of a policy out of its body.

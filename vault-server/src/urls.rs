@@ -80,6 +80,18 @@ pub const AGE: &str = "/v1/subjects/{s}/age";
 pub const CONTRACTS: &str = "/v1/subjects/{s}/contracts";
 /// The end of the contract behind one purpose.
 pub const CONTRACT: &str = "/v1/subjects/{s}/contracts/{purpose}";
+/// Requests of a person.
+pub const SUBJECT_REQUESTS: &str = "/v1/subjects/{s}/requests";
+/// The queue of requests.
+pub const REQUESTS: &str = "/v1/requests";
+/// One request.
+pub const REQUEST: &str = "/v1/requests/{q}";
+/// Carry a request out.
+pub const REQUEST_APPROVE: &str = "/v1/requests/{q}/approve";
+/// What an approval that cannot be undone needs.
+pub const REQUEST_CONFIRM: &str = "/v1/requests/{q}/confirm";
+/// A step of a request.
+pub const REQUEST_STEP: &str = "/v1/requests/{q}/{step}";
 /// Restriction of a person's data.
 pub const RESTRICTION: &str = "/v1/subjects/{s}/restriction";
 /// Legal hold over a person's data.

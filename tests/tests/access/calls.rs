@@ -63,6 +63,12 @@ pub(crate) fn need(route: &Route) -> Need {
         "list_objections" => Need::Any(&["objections.record", "requests.decide"]),
         "put_objection" | "end_objection" => Need::May("objections.record"),
         "decide_objection" => Need::May("requests.decide"),
+        "create_request" | "list_requests" | "read_request" => {
+            Need::Any(&["requests.create", "requests.decide"])
+        }
+        "queue_requests" | "approve_request" | "confirm_request" | "step_request" => {
+            Need::May("requests.decide")
+        }
         "read_restriction" | "put_restriction" | "lift_restriction" => {
             Need::May("restrictions.set")
         }
@@ -81,7 +87,15 @@ pub(crate) fn need(route: &Route) -> Need {
 pub(crate) fn of_sessions(route: &Route) -> bool {
     // Of who looked at its own person a session reads as much as its maker may.
     need(route) == Need::Values
-        || ["batch", "export_subject", "read_access"].contains(&&*route.operation)
+        || [
+            "batch",
+            "create_request",
+            "export_subject",
+            "list_requests",
+            "read_access",
+            "read_request",
+        ]
+        .contains(&&*route.operation)
 }
 
 /// A body that fits, about this person where it names one.
@@ -103,6 +117,9 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
         "put_consent" => json(json!({"given": false, "notice": "n2"})),
         "put_contract_end" => json(json!({"ended_at": "2027-01-01T00:00:00Z"})),
         "put_age" => json(json!({"years": 12})),
+        "create_request" => json(json!({"type": "access", "details": "changed"})),
+        "approve_request" | "confirm_request" => json(json!({})),
+        "step_request" => json(json!({"note": "changed"})),
         "put_objection" => json(json!({"reason": "changed"})),
         "decide_objection" => json(json!({"outcome": "upheld", "reason": "changed"})),
         "put_restriction" => json(json!({"ground": "18.1.b", "collections": ["spare"]})),
@@ -165,6 +182,8 @@ pub(crate) fn path(route: &Route, subject: &str, person: &Person) -> String {
         .to_owned(),
         "tok" => "tok_00000000000000000000000000".to_owned(),
         "rcp" => "rcp_00000000000000000000000000".to_owned(),
+        "q" => "req_00000000000000000000000000".to_owned(),
+        "step" => "review".to_owned(),
         "n" => "7".to_owned(),
         "b" => "bak_00000000000000000000000000".to_owned(),
         "entry" => "0".to_owned(),

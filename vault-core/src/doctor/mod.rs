@@ -11,6 +11,7 @@ pub mod gdpr;
 mod holds;
 mod keys;
 mod machine;
+mod requests;
 
 use std::fmt;
 
@@ -20,6 +21,7 @@ pub use files::{FileFact, FileKind, Files, Room};
 pub use holds::HoldFact;
 pub use keys::{Inside, SlotFact};
 pub use machine::{ClockFacts, LimitFacts, Machine, Swap};
+pub use requests::RequestFact;
 
 /// How bad a finding is. Ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -130,6 +132,8 @@ pub struct Facts {
     pub backups: Option<Backups>,
     /// Who is under a legal hold. The open vault alone knows it.
     pub holds: Option<Vec<HoldFact>>,
+    /// Open requests of people, if the caller may know of them.
+    pub requests: Option<Vec<RequestFact>>,
 }
 
 /// Every finding, the worst first.
@@ -154,6 +158,9 @@ pub fn findings(facts: &Facts) -> Vec<Diagnosis> {
     }
     if let Some(holds) = &facts.holds {
         holds::check(holds, &mut findings);
+    }
+    if let Some(requests) = &facts.requests {
+        requests::check(requests, &mut findings);
     }
     sorted(findings.0)
 }

@@ -10,7 +10,7 @@ use crate::notice::NoticeShown;
 use crate::policy::CollectionKind;
 use crate::schema::FieldType;
 use crate::statement::Statement;
-use crate::vault::{ObjectionView, RestrictionView};
+use crate::vault::{ObjectionView, RequestView, RestrictionView};
 
 /// The name of the form, in every package and manifest.
 pub(super) const FORMAT: &str = "personal-data-package";
@@ -36,6 +36,8 @@ pub(crate) struct Head {
     pub(crate) consents: Vec<HeadConsents>,
     pub(crate) objections: Vec<ObjectionView>,
     pub(crate) restriction: RestrictionView,
+    /// What they asked for, as they were told of it.
+    pub(crate) requests: Vec<RequestView>,
     pub(crate) notices: Vec<NoticeShown>,
     pub(crate) sessions: Vec<HeadSession>,
     /// Recipients by name: the policy's.
@@ -195,6 +197,29 @@ fn restriction(one: &RestrictionView) -> Value {
 }
 
 /// A notice as the API shows it.
+fn request(one: &RequestView) -> Value {
+    let steps = one.history.iter().map(|step| {
+        json!({
+            "step": step.step.name(),
+            "state": step.state.name(),
+            "at": step.at.to_string(),
+            "words": step.words,
+        })
+    });
+    let steps: Vec<Value> = steps.collect();
+    json!({
+        "request": one.request.to_string(),
+        "type": one.kind.name(),
+        "article": one.kind.article(),
+        "state": one.state.name(),
+        "received_at": one.received_at.to_string(),
+        "due": one.due.on.to_string(),
+        "refusal": one.refusal.as_ref().map(|given| given.text.clone()),
+        "extension": one.extension.as_ref().map(|one| one.notice.clone()),
+        "history": steps,
+    })
+}
+
 fn notice(shown: &NoticeShown) -> Value {
     json!({
         "about": shown.about,
@@ -266,6 +291,7 @@ pub(crate) fn head(head: &Head) -> Vec<u8> {
             head.objections.iter().map(objection).collect(),
         );
         add("restriction", restriction(&head.restriction));
+        add("requests", head.requests.iter().map(request).collect());
         add("notices", head.notices.iter().map(notice).collect());
         let sessions = head.sessions.iter().map(|one| {
             json!({

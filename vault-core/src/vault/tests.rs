@@ -14,6 +14,7 @@ mod imports;
 mod journal_first;
 mod operating;
 mod pruned;
+mod requests;
 mod restored;
 mod retention;
 mod rotation;

@@ -17,13 +17,14 @@ use crate::policy::{Capability, KEYHOLDER, Policy, RIGHTS, RestrictedUse, Role};
 use crate::refusal::Refusal;
 use crate::session;
 
-const KEYHOLDER_MAY: [Capability; 12] = [
+const KEYHOLDER_MAY: [Capability; 13] = [
     Capability::ApiKeysManage,
     Capability::AuditRead,
     Capability::BackupsManage,
     Capability::KeysManage,
     Capability::PolicyApply,
     Capability::PolicyRead,
+    Capability::RequestsDecide,
     Capability::RetentionRun,
     Capability::SubjectsErase,
     Capability::HoldsManage,

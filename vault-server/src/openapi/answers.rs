@@ -44,6 +44,7 @@ const MORE: &[(&str, &[Code])] = &[
         ],
     ),
     ("put_hold", &[Code::Conflict]),
+    ("approve_request", &[Code::Held]),
     ("release_hold", &[Code::TooLarge]),
     ("lift_restriction", &[Code::Conflict, Code::TooLarge]),
     ("end_objection", &[Code::TooLarge]),
@@ -123,9 +124,11 @@ const MORE: &[(&str, &[Code])] = &[
 /// Answered from what is at hand, without reading a header.
 const PLAIN: [&str; 5] = ["docs", "healthz", "openapi", "problems", "readyz"];
 /// What has to do with somebody who is erased but for what a legal hold keeps, too.
-const OF_WHAT_IS_HELD: [&str; 7] = [
+const OF_WHAT_IS_HELD: [&str; 9] = [
+    "create_request",
     "erase_subject",
     "export_subject",
+    "list_requests",
     "put_hold",
     "read_access",
     "read_hold",
@@ -133,7 +136,8 @@ const OF_WHAT_IS_HELD: [&str; 7] = [
     "view_subject",
 ];
 /// POST that changes nothing on the disk.
-const ASKING: [&str; 6] = [
+const ASKING: [&str; 7] = [
+    "confirm_request",
     "end_keyholder",
     "lock",
     "lookup_subject",
@@ -144,9 +148,11 @@ const ASKING: [&str; 6] = [
 /// POST whose answer is made anew each time, or shown once: it is never replayed.
 const NEVER_REPLAYED: &[&str] = &[
     "add_key_slot",
+    "approve_request",
     "ask",
     "begin_keyholder",
     "begin_session",
+    "confirm_request",
     "create_api_key",
     "export_subject",
     "import_lines",
@@ -157,6 +163,7 @@ const NEVER_REPLAYED: &[&str] = &[
     "query_records",
     "rotate_api_key",
     "run_retention",
+    "step_request",
     "test_key_slot",
     "unlock",
     "update_records",

@@ -27,6 +27,7 @@ pub(crate) mod notices;
 pub(crate) mod objections;
 pub(crate) mod policy;
 mod records;
+pub(crate) mod requests;
 pub(crate) mod restrictions;
 pub(crate) mod sessions;
 pub(crate) mod state;
@@ -92,6 +93,12 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
             restrictions::put,
             restrictions::lift
         ))
+        .routes(routes!(requests::list, requests::create))
+        .routes(routes!(requests::queue))
+        .routes(routes!(requests::read))
+        .routes(routes!(requests::approve))
+        .routes(routes!(requests::confirm))
+        .routes(routes!(requests::step))
         .routes(routes!(holds::read, holds::put, holds::release))
         .routes(routes!(holds::list))
         .routes(routes!(ages::read, ages::put))

@@ -45,6 +45,8 @@ pub(super) const WORDS: Words = Words {
     ground_unlawful: "die Nutzung war unrechtmäßig, und Sie wollen keine Löschung (Art. 18 Abs. 1 lit. b)",
     ground_claims: "Sie brauchen die Daten für einen Rechtsanspruch (Art. 18 Abs. 1 lit. c)",
     ground_objection: "Sie haben widersprochen, und das wird geprüft (Art. 18 Abs. 1 lit. d)",
+    requests: "Was Sie verlangt haben",
+    request_states: ["offen", "erledigt", "abgelehnt", "zurückgenommen"],
     notices: "Hinweise, die Ihnen gezeigt wurden",
     told_processing: "wie Ihre Daten genutzt werden",
     told_lift: "dass eine Einschränkung aufgehoben wird",

@@ -45,6 +45,8 @@ pub(super) const WORDS: Words = Words {
     ground_unlawful: "the use was unlawful, and you want no erasure (Art. 18(1)(b))",
     ground_claims: "you need the data for a legal claim (Art. 18(1)(c))",
     ground_objection: "you objected, and that is being decided (Art. 18(1)(d))",
+    requests: "What you asked for",
+    request_states: ["open", "done", "refused", "taken back"],
     notices: "Notices that you were shown",
     told_processing: "how your data are used",
     told_lift: "that a restriction is going to be lifted",

@@ -45,6 +45,8 @@ pub(super) const WORDS: Words = Words {
     ground_unlawful: "el uso era ilícito y usted no desea la supresión (art. 18.1.b)",
     ground_claims: "usted necesita los datos para una reclamación (art. 18.1.c)",
     ground_objection: "usted se opuso y se está decidiendo (art. 18.1.d)",
+    requests: "Lo que usted ha solicitado",
+    request_states: ["en curso", "atendido", "denegado", "retirado"],
     notices: "Avisos que se le mostraron",
     told_processing: "cómo se usan sus datos",
     told_lift: "que se va a levantar una limitación",

@@ -45,6 +45,8 @@ pub(super) const WORDS: Words = Words {
     ground_unlawful: "l’utilisation était illicite et vous ne voulez pas d’effacement (art. 18, par. 1, b)",
     ground_claims: "vous avez besoin des données pour un droit en justice (art. 18, par. 1, c)",
     ground_objection: "vous vous êtes opposé, et c’est à l’examen (art. 18, par. 1, d)",
+    requests: "Ce que vous avez demandé",
+    request_states: ["en cours", "traité", "refusé", "retiré"],
     notices: "Informations qui vous ont été montrées",
     told_processing: "comment vos données sont utilisées",
     told_lift: "qu’une limitation va être levée",

@@ -45,6 +45,8 @@ pub(super) const WORDS: Words = Words {
     ground_unlawful: "l’uso era illecito e Lei non vuole la cancellazione (art. 18, par. 1, lett. b)",
     ground_claims: "i dati Le servono per un diritto in sede giudiziaria (art. 18, par. 1, lett. c)",
     ground_objection: "Lei si è opposto, e si sta decidendo (art. 18, par. 1, lett. d)",
+    requests: "Che cosa ha chiesto",
+    request_states: ["in corso", "evaso", "respinto", "ritirato"],
     notices: "Informative che Le sono state mostrate",
     told_processing: "come sono usati i Suoi dati",
     told_lift: "che una limitazione sarà revocata",

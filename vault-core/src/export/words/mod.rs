@@ -99,6 +99,9 @@ pub(crate) struct Words {
     /// A ground of Art. 18(1): (d).
     pub(crate) ground_objection: &'static str,
     /// Heading: notices that were shown.
+    pub(crate) requests: &'static str,
+    /// Open, done, refused, taken back.
+    pub(crate) request_states: [&'static str; 4],
     pub(crate) notices: &'static str,
     /// What a notice told: how data are used.
     pub(crate) told_processing: &'static str,

@@ -45,6 +45,8 @@ pub(super) const WORDS: Words = Words {
     ground_unlawful: "het gebruik was onrechtmatig en u wilt geen wissing (art. 18 lid 1 onder b)",
     ground_claims: "u hebt de gegevens nodig voor een rechtsvordering (art. 18 lid 1 onder c)",
     ground_objection: "u hebt bezwaar gemaakt en dat wordt beoordeeld (art. 18 lid 1 onder d)",
+    requests: "Waar u om hebt gevraagd",
+    request_states: ["open", "afgehandeld", "geweigerd", "ingetrokken"],
     notices: "Informatie die u is getoond",
     told_processing: "hoe uw gegevens worden gebruikt",
     told_lift: "dat een beperking wordt opgeheven",

@@ -45,6 +45,8 @@ pub(super) const WORDS: Words = Words {
     ground_unlawful: "użycie było niezgodne z prawem, a nie chcesz usunięcia (art. 18 ust. 1 lit. b)",
     ground_claims: "potrzebujesz danych do dochodzenia roszczeń (art. 18 ust. 1 lit. c)",
     ground_objection: "wniesiono sprzeciw, który jest rozpatrywany (art. 18 ust. 1 lit. d)",
+    requests: "O co zwrócono się do nas",
+    request_states: ["w toku", "załatwione", "odmowa", "wycofane"],
     notices: "Informacje, które Ci pokazano",
     told_processing: "jak używane są Twoje dane",
     told_lift: "że ograniczenie zostanie zniesione",

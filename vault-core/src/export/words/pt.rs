@@ -45,6 +45,8 @@ pub(super) const WORDS: Words = Words {
     ground_unlawful: "o uso foi ilícito e não quer o apagamento (art. 18.º, n.º 1, al. b)",
     ground_claims: "precisa dos dados para um direito num processo judicial (art. 18.º, n.º 1, al. c)",
     ground_objection: "opôs-se, e está a ser decidido (art. 18.º, n.º 1, al. d)",
+    requests: "O que pediu",
+    request_states: ["em curso", "concluído", "recusado", "retirado"],
     notices: "Avisos que lhe foram mostrados",
     told_processing: "como os seus dados são usados",
     told_lift: "que uma limitação vai ser levantada",

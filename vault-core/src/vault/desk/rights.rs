@@ -4,8 +4,9 @@
 use jiff::Timestamp;
 
 use super::super::{
-    AgeInput, AgeView, ContractView, NoticeInput, ObjectionView, RestrictionInput, RestrictionStep,
-    RestrictionView, ages, contracts, notices, objections, restrictions,
+    AgeInput, AgeView, ContractView, NoticeInput, ObjectionView, RequestInput, RequestView,
+    RestrictionInput, RestrictionStep, RestrictionView, ages, contracts, notices, objections,
+    requests, restrictions,
 };
 use super::Desk;
 use crate::contract::ContractEvent;
@@ -83,6 +84,41 @@ impl Desk<'_, '_> {
         let action = "objections.read";
         self.look(action, Some(subject), |view, policy, context, _, noted| {
             objections::list(view, policy, context, noted, subject)
+        })
+    }
+
+    /// See [`Vault::create_request`](crate::vault::Vault::create_request).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn create_request(
+        &mut self,
+        subject: SubjectId,
+        input: &RequestInput,
+    ) -> Result<RequestView, Refusal> {
+        let action = "requests.create";
+        self.change(
+            action,
+            Some(subject),
+            |txn, policy, context, memory, noted| {
+                let view = requests::create(txn, policy, context, noted, subject, input)?;
+                // Where the commit fails the queue is counted once for nothing.
+                memory.requests.changed();
+                Ok(view)
+            },
+        )
+    }
+
+    /// See [`Vault::list_requests`](crate::vault::Vault::list_requests).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn list_requests(&mut self, subject: SubjectId) -> Result<Vec<RequestView>, Refusal> {
+        let action = "requests.read";
+        self.look(action, Some(subject), |view, policy, context, _, noted| {
+            requests::list(view, policy, context, noted, subject)
         })
     }
 

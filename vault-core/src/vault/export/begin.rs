@@ -22,7 +22,7 @@ use crate::schema::FieldType;
 use crate::session;
 use crate::statement::Published;
 use crate::vault::call::{Context, Noted};
-use crate::vault::{Call, RestrictionView, Vault, admin, objections, restrictions};
+use crate::vault::{Call, RestrictionView, Vault, admin, objections, requests, restrictions};
 
 /// Everything that is known of a package when it begins.
 struct Begun {
@@ -65,6 +65,7 @@ fn look(
             restricted: false,
             history: Vec::new(),
         },
+        requests: Vec::new(),
         notices: Vec::new(),
         sessions: Vec::new(),
         recipients: recipients(policy),
@@ -95,6 +96,7 @@ fn look(
         consents(snapshot, policy, &person, &mut head)?;
         head.objections = objections::all(snapshot, policy, &person)?;
         head.restriction = restrictions::view(snapshot, policy, &person)?;
+        head.requests = requests::told(snapshot, policy, &person)?;
         head.notices = notice::history(snapshot, &person)?;
         sessions(snapshot, policy, &person, &mut head)?;
     }

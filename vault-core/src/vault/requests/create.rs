@@ -173,5 +173,6 @@ pub(in crate::vault) fn create(
         // What somebody says for themselves waits for nobody's leave (Art. 7(3), 21(3)).
         steps.extend(effects::said(txn, policy, context, &mut person, event)?);
     }
-    view(policy, context, subject, &steps, now).ok_or(DAMAGED)
+    let seen = super::words(context, policy);
+    view(policy, seen, subject, &steps, now).ok_or(DAMAGED)
 }

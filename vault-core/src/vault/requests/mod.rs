@@ -253,22 +253,42 @@ pub struct RequestStepped {
     pub receipt: Option<Value>,
 }
 
-/// Whether the caller deals with requests, and so sees what was noted beside them.
+/// How much of what was said with a step is to be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Words {
+    /// All of it.
+    All,
+    /// What was said to the person or by them.
+    Told,
+    /// Nothing: an unlock secret shows no values.
+    None,
+}
+
+/// Whether the caller deals with requests.
 fn decides(context: &Context, policy: &Policy) -> bool {
     let capability = Capability::RequestsDecide;
     context.principal.require(policy, capability).is_ok()
 }
 
+/// Whoever deals with requests sees what was noted beside them, too.
+fn words(context: &Context, policy: &Policy) -> Words {
+    let secret = context.principal.token().is_none() && context.principal.scope().is_none();
+    match (secret, decides(context, policy)) {
+        (true, _) => Words::None,
+        (false, true) => Words::All,
+        (false, false) => Words::Told,
+    }
+}
+
 /// A request as the steps tell it: at least one.
 fn view(
     policy: &Policy,
-    context: &Context,
+    seen: Words,
     subject: SubjectId,
     steps: &[RequestEvent],
     now: Timestamp,
 ) -> Option<RequestView> {
     let last = steps.last()?;
-    let inside = decides(context, policy);
     let step = |event: &RequestEvent| RequestStepView {
         step: event.step,
         state: event.state,
@@ -276,10 +296,11 @@ fn view(
         by: event.by.clone(),
         at: event.at,
         // What was noted for those who look at it is not the person's to read in a conversation.
-        words: event
-            .words
-            .clone()
-            .filter(|_| inside || is_told(event.step)),
+        words: event.words.clone().filter(|_| match seen {
+            Words::All => true,
+            Words::Told => is_told(event.step),
+            Words::None => false,
+        }),
     };
     let purpose = last.scope.purpose;
     let purpose = purpose.and_then(|id| Some(policy.purpose_by_id(id)?.name.clone()));
@@ -363,15 +384,23 @@ fn read(
 ) -> Result<RequestView, Refusal> {
     let person = met(view, policy, context, noted, request, &OWN)?;
     let steps = stored::steps(view, &person, request)?;
-    self::view(policy, context, person.subject, &steps, view.now())
-        .ok_or(Refusal::NotFound("request"))
+    let seen = words(context, policy);
+    self::view(policy, seen, person.subject, &steps, view.now()).ok_or(Refusal::NotFound("request"))
 }
 
-/// Every request of a person, as the caller sees them, in the order in which they came.
-pub(super) fn all(
+/// Every request of a person as they were told of it, in the order in which they came.
+pub(super) fn told(
     view: &dyn View,
     policy: &Policy,
-    context: &Context,
+    person: &Person,
+) -> Result<Vec<RequestView>, Refusal> {
+    all(view, policy, Words::Told, person)
+}
+
+fn all(
+    view: &dyn View,
+    policy: &Policy,
+    seen: Words,
     person: &Person,
 ) -> Result<Vec<RequestView>, Refusal> {
     let mut by_request: Vec<(RequestId, Vec<RequestEvent>)> = Vec::new();
@@ -383,7 +412,7 @@ pub(super) fn all(
     }
     let views = by_request
         .iter()
-        .filter_map(|(_, steps)| self::view(policy, context, person.subject, steps, view.now()));
+        .filter_map(|(_, steps)| self::view(policy, seen, person.subject, steps, view.now()));
     Ok(views.collect())
 }
 
@@ -399,7 +428,7 @@ pub(super) fn list(
     context.principal.require_own(policy, &OWN)?;
     let person = context.remains(view, subject)?;
     noted.person(&person, view.now());
-    all(view, policy, context, &person)
+    all(view, policy, words(context, policy), &person)
 }
 
 impl Vault {

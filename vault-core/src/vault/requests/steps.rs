@@ -3,7 +3,7 @@
 use super::super::call::{Context, Noted};
 use super::super::input::{self, check_text};
 use super::{
-    OWN, RequestStep, RequestStepped, Vault, confirm, count_ends, effects, met, today, view,
+    OWN, RequestStep, RequestStepped, Vault, confirm, count_ends, effects, met, today, view, words,
 };
 use crate::backup::ledger::LedgerEvent;
 use crate::commit::{Txn, View};
@@ -308,7 +308,8 @@ pub(super) fn take(
                     let subject = noted.met.ok_or(DAMAGED)?;
                     steps.push(event);
                     let now = txn.now();
-                    let view = view(policy, context, subject, &steps, now).ok_or(DAMAGED)?;
+                    let view = view(policy, words(context, policy), subject, &steps, now)
+                        .ok_or(DAMAGED)?;
                     return Ok(Stepped { view, receipt });
                 }
             }
@@ -323,7 +324,8 @@ pub(super) fn take(
         keep(txn, &person, &event);
     }
     steps.push(event);
-    let view = view(policy, context, person.subject, &steps, txn.now()).ok_or(DAMAGED)?;
+    let seen = words(context, policy);
+    let view = view(policy, seen, person.subject, &steps, txn.now()).ok_or(DAMAGED)?;
     Ok(Stepped { view, receipt })
 }
 

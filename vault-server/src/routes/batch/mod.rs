@@ -18,7 +18,9 @@ use utoipa::openapi::path::HttpMethod;
 use utoipa::{Path, ToSchema};
 use vault_core::limits::BATCH_RESULTS_BYTES_MAX;
 
-use super::{ages, ask, consents, contracts, notices, objections, records, restrictions, subjects};
+use super::{
+    ages, ask, consents, contracts, notices, objections, records, requests, restrictions, subjects,
+};
 use crate::call::{Outcome, Session};
 use crate::group::{Group, Step};
 use crate::idempotency::Remember;
@@ -128,6 +130,8 @@ fn allowed() -> &'static [Allowed] {
             allowed_of::<objections::__path_put>(&objections::PUT),
             allowed_of::<objections::__path_end>(&objections::END),
             allowed_of::<objections::__path_decide>(&objections::DECIDE),
+            allowed_of::<requests::__path_list>(&requests::LIST),
+            allowed_of::<requests::__path_create>(&requests::CREATE),
             allowed_of::<restrictions::__path_read>(&restrictions::READ),
             allowed_of::<restrictions::__path_put>(&restrictions::PUT),
             allowed_of::<restrictions::__path_lift>(&restrictions::LIFT),
