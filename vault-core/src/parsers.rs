@@ -29,6 +29,7 @@ use crate::person::{SubjectRow, Tombstone};
 use crate::policy::Policy;
 use crate::record::MetaRow;
 use crate::refusal::Refusal;
+use crate::request::stored::{RequestEvent, RequestRow};
 use crate::row;
 use crate::session::{Bearer, SessionRow};
 use crate::standing::{AgeEvent, HoldEvent, ObjectionEvent, RestrictionEvent};
@@ -40,7 +41,7 @@ use crate::vault::{self, PolicyRow, RotationRow, Tie, TokenRow};
 pub type Form = (&'static str, fn(&[u8]) -> Option<Vec<u8>>);
 
 /// Every form that lies in an envelope or as a row.
-pub const FORMS: [Form; 27] = [
+pub const FORMS: [Form; 29] = [
     ("AnswerRow", again::<AnswerRow>),
     ("BackupRow", again::<BackupRow>),
     ("Backups", again::<SummaryRow>),
@@ -86,6 +87,8 @@ pub const FORMS: [Form; 27] = [
         Some(shred::reread::<PERSON_BYTES>(bytes)?.to_vec())
     }),
     ("AgeEvent", again_json::<AgeEvent>),
+    ("RequestEvent", again_json::<RequestEvent>),
+    ("RequestRow", again::<RequestRow>),
 ];
 
 fn again<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<Vec<u8>> {

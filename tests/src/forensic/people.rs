@@ -41,6 +41,7 @@ impl Hunt<'_> {
             events: self.raw.after::<6>(&handles),
             sessions: self.raw.after::<16>(&handles),
             answers: self.raw.after::<32>(&handles),
+            requests: self.raw.after::<20>(&handles),
             highest,
         };
         let mut deks: BTreeMap<(Id, u32, Key), Dek> = BTreeMap::new();
@@ -113,6 +114,12 @@ impl Hunt<'_> {
                 record: session,
                 ..place(13)
             }));
+            let sessions = places.len();
+            let requests = rows.requests.get(handle).into_iter().flatten();
+            places.extend(requests.map(|request| Place {
+                record: request,
+                ..place(25)
+            }));
             match self.open_hit(*hit, &dek.key, &places) {
                 Some((index, text)) if index < records.len() => {
                     let row = form::meta_row(&text);
@@ -122,9 +129,13 @@ impl Hunt<'_> {
                     let row = form::subject_row(&text);
                     self.loot.subjects.push((*handle, row));
                 }
-                Some((_, text)) => {
+                Some((index, text)) if index < sessions => {
                     form::session_row(&text);
                     self.loot.sessions.push((*handle, text));
+                }
+                Some((_, text)) => {
+                    form::request_row(&text);
+                    self.loot.requests.push((*handle, text));
                 }
                 None => {}
             }
@@ -224,12 +235,16 @@ const ANSWERS: u16 = 3;
 /// Numbers of fields, collections and purposes up to this are tried, whatever the policies say.
 const NUMBERS_MIN: u16 = 12;
 
+/// The topic of requests.
+const REQUESTS: u16 = 0xa005;
+
 /// What stands behind people's handles anywhere, as the rest of rows' keys.
 struct Rows {
     records: HashMap<Id, BTreeSet<[u8; 26]>>,
     events: HashMap<Id, BTreeSet<[u8; 6]>>,
     sessions: HashMap<Id, BTreeSet<[u8; 16]>>,
     answers: HashMap<Id, BTreeSet<[u8; 32]>>,
+    requests: HashMap<Id, BTreeSet<[u8; 20]>>,
     /// Highest number of a field, a collection or a purpose.
     highest: u16,
 }
@@ -252,7 +267,7 @@ impl Rows {
             (purpose, rest[2..].try_into().expect("a sequence"))
         });
         events
-            .filter(|(purpose, _)| *purpose <= self.highest)
+            .filter(|(purpose, _)| *purpose <= self.highest || *purpose == REQUESTS)
             .collect()
     }
 }

@@ -103,7 +103,8 @@ pub(crate) fn told(live: &mut Live, story: &Story, file: &[u8], state: &State, e
             | Event::KeysDestroyed(..)
             | Event::Objected(..)
             | Event::Restricted(..)
-            | Event::Held(..) => {
+            | Event::Held(..)
+            | Event::Requested(..) => {
                 panic!(
                     "the story destroys no record by itself, and nobody objects in it or is held"
                 )

@@ -74,6 +74,7 @@ fn said(replay: &Replay) -> Vec<u8> {
         holds,
         revoked_tokens,
         cut,
+        requests: _,
         signers: _,
     } = replay;
     let handle = |handle: &RowHandle| hex(handle.as_bytes());

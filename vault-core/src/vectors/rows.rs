@@ -14,7 +14,9 @@ use crate::commit::State;
 use crate::consent::{ConsentEvent, ConsentState};
 use crate::crypto::Secret;
 use crate::entropy::SeededEntropy;
-use crate::id::{BackupId, CallId, ConsentId, ReceiptId, RowHandle, SessionId, SubjectId, TokenId};
+use crate::id::{
+    BackupId, CallId, ConsentId, ReceiptId, RequestId, RowHandle, SessionId, SubjectId, TokenId,
+};
 use crate::keys::keyset::{Compartment, Keyset, Lookup};
 use crate::keys::slots::{SlotKind, SlotTarget};
 use crate::keys::system::SystemKeys;
@@ -22,6 +24,7 @@ use crate::parsers::FORMS;
 use crate::person::{SubjectRow, Tombstone};
 use crate::policy::{Draft, HoldGround, RestrictionGround};
 use crate::record::{Meta, MetaRow};
+use crate::request::{Level, RequestKind, RequestState};
 use crate::row;
 use crate::session::SessionRow;
 use crate::standing::{HoldEvent, HoldState, ObjectionState, PendingErasure};
@@ -293,10 +296,19 @@ pub(super) fn happened(kind: usize) -> LedgerEntry {
             review_at: "2027-01-31".into(),
             erasure: None,
         },
+        LedgerEvent::Requested {
+            handle,
+            request: RequestId::from_bytes([0x52; 16]),
+            kind: RequestKind::Erase,
+            state: RequestState::Received,
+            level: Level::L1,
+            received: NOW,
+            due: (20_514, NOW + 2_678_400_000),
+        },
     ];
     LedgerEntry {
         at: NOW,
-        event: events.into_iter().nth(kind).expect("one of ten"),
+        event: events.into_iter().nth(kind).expect("one of eleven"),
     }
 }
 
@@ -541,6 +553,11 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             "LedgerEntry",
             "a hold released",
             bytes(row::encode(&happened(9))),
+        ),
+        (
+            "LedgerEntry",
+            "a request that came in",
+            bytes(row::encode(&happened(10))),
         ),
         ("MetaRow", "every member", bytes(row::encode(&meta()))),
         ("MetaRow", "fresh", bytes(row::encode(&fresh))),

@@ -7,11 +7,14 @@ use parking_lot::Mutex;
 use super::copies::Scene;
 use super::*;
 use crate::backup::write::Parts;
+use crate::commit::View as _;
 use crate::keys::system::REQUEST_FIELD;
 use crate::person::Person;
 use crate::request::{Level, RequestKind, RequestState};
 use crate::store::{Direction, KeyRange, ReadTx, Table};
-use crate::vault::{Alarms, HoneyAlarm, RequestAlarm, RequestInput, RequestStep, RequestView};
+use crate::vault::{
+    Alarms, HoneyAlarm, Onwards, RequestAlarm, RequestInput, RequestStep, RequestView,
+};
 
 const ROLES: &str = r#"
 [roles.deciding]
@@ -177,15 +180,13 @@ fn new_keys_of_every_kind_leave_a_request_where_it_was() {
     let ann = case.scene.people[0];
     let request = case.asks(ann, RequestKind::Access).request;
     let keyholder = case.vault().keyholder();
-    let call = call(&keyholder, None);
-    case.vault().rotate_root(&call, true).unwrap();
-    while case.vault().rotate_step().unwrap() {}
+    let by_keyholder = call(&keyholder, None);
+    case.vault().begin_rotation(&by_keyholder, true).unwrap();
+    case.vault().rotate_on(&mut |_| Onwards::Yes).unwrap();
     let person = Person::find(&case.vault().snapshot().unwrap(), ann).unwrap();
     let lookups = person.keyset.lookups.iter();
     assert_eq!(lookups.filter(|one| one.field == REQUEST_FIELD).count(), 1);
-    let view = case
-        .vault()
-        .read_request(&super::call(&case.dpo, None), request);
+    let view = case.vault().read_request(&call(&case.dpo, None), request);
     assert_eq!(
         view.unwrap().history[0].words.as_deref(),
         Some("canary words")
