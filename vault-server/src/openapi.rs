@@ -97,6 +97,11 @@ const PATH_PARAMETERS: &[(&str, &str)] = &[
     ("b", "The backup's id, `bak_…`"),
     ("entry", "Number of an entry of the log, from 0"),
     ("rcp", "The receipt's id, `rcp_…`"),
+    ("q", "The request's id, `req_…`"),
+    (
+        "step",
+        "`cancel`, `clarify`, `extend`, `identity`, `refuse` or `review`",
+    ),
     ("code", "A problem code"),
 ];
 
