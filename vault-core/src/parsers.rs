@@ -20,13 +20,18 @@ use crate::commit::State;
 use crate::consent::ConsentEvent;
 use crate::contract::ContractEvent;
 use crate::crypto::Secret;
+use crate::disclosure;
+use crate::emergency::EmergencyEvent;
 use crate::id::{BackupId, RecordId, SessionId, SubjectId, VaultId};
+use crate::incident::IncidentRow;
 use crate::keys::keyset::Keyset;
 use crate::keys::shred;
 use crate::keys::system::{INDEX_BYTES, PERSON_BYTES, SystemKeys};
 use crate::notice::NoticeShown;
+use crate::outbox::NoticeRow;
 use crate::person::{SubjectRow, Tombstone};
 use crate::policy::Policy;
+use crate::pseudonym::IssuedEvent;
 use crate::record::MetaRow;
 use crate::refusal::Refusal;
 use crate::request::stored::{RequestEvent, RequestRow};
@@ -34,6 +39,7 @@ use crate::row;
 use crate::session::{Bearer, SessionRow};
 use crate::standing::{AgeEvent, HoldEvent, ObjectionEvent, RestrictionEvent};
 use crate::store::{MemoryStore, Store};
+use crate::suppression::SuppressionRow;
 use crate::vault::{self, PolicyRow, RotationRow, Tie, TokenRow};
 
 /// A stored form by its name in docs/format.md, and what reads it and writes it again; `None` for
@@ -41,7 +47,7 @@ use crate::vault::{self, PolicyRow, RotationRow, Tie, TokenRow};
 pub type Form = (&'static str, fn(&[u8]) -> Option<Vec<u8>>);
 
 /// Every form that lies in an envelope or as a row.
-pub const FORMS: [Form; 29] = [
+pub const FORMS: [Form; 35] = [
     ("AnswerRow", again::<AnswerRow>),
     ("BackupRow", again::<BackupRow>),
     ("Backups", again::<SummaryRow>),
@@ -63,6 +69,7 @@ pub const FORMS: [Form; 29] = [
     ("SessionRow", again::<SessionRow>),
     ("State", again::<State>),
     ("SubjectRow", again::<SubjectRow>),
+    ("SuppressionRow", again::<SuppressionRow>),
     ("SystemKeys", again::<SystemKeys>),
     ("TokenRow", again::<TokenRow>),
     ("Tombstone", again::<Tombstone>),
@@ -87,6 +94,11 @@ pub const FORMS: [Form; 29] = [
         Some(shred::reread::<PERSON_BYTES>(bytes)?.to_vec())
     }),
     ("AgeEvent", again_json::<AgeEvent>),
+    ("IssuedEvent", again_json::<IssuedEvent>),
+    ("EmergencyEvent", again_json::<EmergencyEvent>),
+    ("IncidentRow", again::<IncidentRow>),
+    ("Disclosure", again_json::<disclosure::Line>),
+    ("NoticeRow", again::<NoticeRow>),
     ("RequestEvent", again_json::<RequestEvent>),
     ("RequestRow", again::<RequestRow>),
 ];

@@ -71,10 +71,10 @@ pub(crate) fn need(purpose: &Purpose, facts: &Facts, times: Times) -> Need {
     }
     if purpose.basis == LawfulBasis::Consent {
         match facts.consent {
-            Some((ConsentState::Given, _)) => {}
-            Some((ConsentState::Refused | ConsentState::Withdrawn, at)) => return lost(at),
-            // Never asked: it was collected for other purposes, and this one has no claim on it.
-            None => return Need::Until(collected),
+            Some((state, _)) if state.permits() => {}
+            Some((state, at)) if state.decides() => return lost(at),
+            // Never asked, or not answered: it was collected for other purposes, and this one has no claim on it.
+            Some(_) | None => return Need::Until(collected),
         }
     }
     let from = match rule.anchor {

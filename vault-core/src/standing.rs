@@ -10,7 +10,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::commit::{Txn, View};
-use crate::consent::ConsentState;
+use crate::consent::{ConsentKind, ConsentState, Said};
 use crate::events::{self, Topic};
 use crate::id::ReceiptId;
 use crate::person::Person;
@@ -44,6 +44,12 @@ impl ObjectionState {
         }
     }
 
+    /// Whether it stands in the way of a use.
+    #[must_use]
+    pub const fn stands(self) -> bool {
+        matches!(self, Self::Pending | Self::Upheld)
+    }
+
     /// What `text` names.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -61,6 +67,41 @@ pub struct ObjectionEvent {
     pub at: Timestamp,
     /// The person's grounds, or the controller's.
     pub reason: Option<String>,
+    /// Where it comes from.
+    #[serde(default, skip_serializing_if = "ObjectionOrigin::is_person")]
+    pub origin: ObjectionOrigin,
+}
+
+/// Where a step of an objection comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectionOrigin {
+    /// The person, or who decided.
+    #[default]
+    Person,
+    /// Somebody who named an address that the person has, and was not asked who they are.
+    Address,
+    /// The suppression list: an address of the person stood on it.
+    Suppressed,
+    /// A consent that the person gave after it, which ended it.
+    Consent,
+}
+
+impl ObjectionOrigin {
+    /// The word of the HTTP API.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Address => "address",
+            Self::Suppressed => "suppressed",
+            Self::Consent => "consent",
+        }
+    }
+
+    fn is_person(&self) -> bool {
+        *self == Self::Person
+    }
 }
 
 /// One step of a restriction.
@@ -212,7 +253,7 @@ impl std::fmt::Debug for RestrictionEvent {
 #[derive(Debug, Default)]
 pub(crate) struct Standing {
     /// What they last said about the purpose, if it rests on consent.
-    pub(crate) consent: Option<ConsentState>,
+    pub(crate) consent: Option<Said>,
     /// The last of each purpose that they objected to.
     objections: Vec<(u16, ObjectionState)>,
     restriction: Option<RestrictionEvent>,
@@ -240,7 +281,14 @@ impl Standing {
                         .objections
                         .extend(state.map(|state| (purpose, state)));
                 }
-                Topic::Consent(_) | Topic::Notice | Topic::Contract(_) | Topic::Request => {}
+                Topic::Consent(_)
+                | Topic::Notice
+                | Topic::Contract(_)
+                | Topic::Disclosure
+                | Topic::Pairwise
+                | Topic::Pseudonym
+                | Topic::Emergency
+                | Topic::Request => {}
             }
         }
         Ok(standing)
@@ -249,7 +297,12 @@ impl Standing {
     /// Of somebody who agrees to everything: what is refused of them is refused of everybody.
     pub(crate) fn willing() -> Self {
         Self {
-            consent: Some(ConsentState::Given),
+            consent: Some(Said {
+                state: ConsentState::Given,
+                at: Timestamp::MIN,
+                kind: ConsentKind::Explicit,
+                until: None,
+            }),
             ..Self::default()
         }
     }
@@ -257,7 +310,13 @@ impl Standing {
     /// What the person said about the purpose, where they may say it: a child's word is none without
     /// their guardian's.
     pub(crate) fn consents(&self) -> bool {
-        self.consent == Some(ConsentState::Given) && !self.unguarded
+        self.consent.is_some_and(|said| said.state.permits()) && !self.unguarded
+    }
+
+    /// Whether they said so in so many words.
+    pub(crate) fn consents_explicitly(&self) -> bool {
+        let explicit = |said: Said| said.kind == ConsentKind::Explicit;
+        self.consents() && self.consent.is_some_and(explicit)
     }
 
     /// Whether only a guardian, who has not, could consent.
@@ -270,6 +329,17 @@ impl Standing {
         self.restriction.as_ref().is_some_and(|restriction| {
             restriction.collections.is_empty() || restriction.collections.contains(&collection)
         })
+    }
+
+    /// Whether everything is held, and whether everything is restricted.
+    pub(crate) fn wholly(&self) -> (bool, bool) {
+        let hold = self.hold.as_ref();
+        let held = hold.is_some_and(|hold| hold.erasure.is_some() || hold.collections.is_empty());
+        let restriction = self.restriction.as_ref();
+        (
+            held,
+            restriction.is_some_and(|one| one.collections.is_empty()),
+        )
     }
 
     /// Whether a collection is held: of somebody who is erased but for what is held, every one, so that

@@ -43,6 +43,11 @@ impl Reply {
         }
     }
 
+    /// That it is done, and nothing to tell.
+    pub(crate) fn nothing() -> Self {
+        Self::bytes(204, "", Vec::new())
+    }
+
     /// The same answer, marked as given before.
     pub(crate) fn again(&self) -> Self {
         Self {
@@ -102,10 +107,12 @@ impl IntoResponse for Reply {
         let mut response = Response::new(Body::from(self.body));
         *response.status_mut() = StatusCode::from_u16(self.status).expect("a literal of ours");
         let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static(self.content_type),
-        );
+        if !self.content_type.is_empty() {
+            headers.insert(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static(self.content_type),
+            );
+        }
         for (name, text) in [(header::ETAG, self.etag), (header::LOCATION, self.location)] {
             if let Some(text) = text {
                 headers.insert(

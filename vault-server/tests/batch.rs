@@ -363,6 +363,7 @@ fn plain(value: &Value) -> Value {
                         | "created_at"
                         | "final_by"
                         | "consent"
+                        | "receipt"
                         | "at"
                         | "request_id"
                         | "next"

@@ -8,6 +8,9 @@ mod people;
 #[path = "effects/holds.rs"]
 mod holds_over_http;
 
+#[path = "effects/pseudonyms.rs"]
+mod pseudonyms_over_http;
+
 use serde_json::{Value, json};
 
 use people::{Answer, Bench};
@@ -208,6 +211,28 @@ fn objects(scene: &Scene, purpose: &str) {
     scene.does("PUT", &format!("objections/{purpose}"), reason);
 }
 
+/// Somebody with the same address has objected to offers, and was erased, before it was written.
+fn suppressed(scene: &Scene) {
+    let listed = json!({"email": "listed@example.test"});
+    let other = scene.bench.person(&scene.bot, "other");
+    let at = |path: &str| format!("/v1/subjects/{other}{path}");
+    let done = |key: &str, method: &str, path: &str, body: Value| {
+        let answer = scene.bench.call(key, method, &at(path), body);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    };
+    done(&scene.bot, "PATCH", "/records/profile", listed.clone());
+    done(&scene.bot, "PUT", "/objections/offers", json!({}));
+    done(&scene.rights, "DELETE", "", Value::Null);
+    scene.does("PATCH", "records/profile", listed);
+}
+
+/// A consent for an hour, two hours ago.
+fn expires(scene: &Scene) {
+    let given = json!({"given": true, "notice": "v1", "valid": "PT1H"});
+    scene.does("PUT", "consents/newsletter", given);
+    scene.bench.clock.advance(2 * people::HOUR);
+}
+
 fn ages(scene: &Scene, told: Value) {
     scene.does("PUT", "age", told);
 }
@@ -263,6 +288,20 @@ const MATRIX: &[Row] = &[
         [NO_CONSENT, NO_CONSENT, NO_CONSENT, OK, OK, OK],
     ),
     (
+        "consent expired",
+        |scene| expires(scene),
+        "newsletter",
+        "profile",
+        [NO_CONSENT, NO_CONSENT, NO_CONSENT, OK, OK, OK],
+    ),
+    (
+        "consent expired, another purpose",
+        |scene| expires(scene),
+        "support",
+        "profile",
+        [OK; 6],
+    ),
+    (
         "consent withdrawn, another purpose",
         |scene| {
             scene.does("DELETE", "consents/newsletter", Value::Null);
@@ -310,6 +349,20 @@ const MATRIX: &[Row] = &[
         "offers",
         "profile",
         [NO_BASIS, NO_BASIS, NO_BASIS, OK, OK, OK],
+    ),
+    (
+        "suppressed",
+        |scene| suppressed(scene),
+        "offers",
+        "profile",
+        [NO_BASIS, NO_BASIS, NO_BASIS, OK, OK, OK],
+    ),
+    (
+        "suppressed, another purpose",
+        |scene| suppressed(scene),
+        "support",
+        "profile",
+        [OK; 6],
     ),
     (
         "marketing objection, another purpose",

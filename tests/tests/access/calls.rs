@@ -2,9 +2,11 @@
 //! is new stands in neither table, and that fails.
 
 use serde_json::{Value, json};
+use vault_core::policy::Draft;
+use vault_core::vault::Notice;
 use vault_tests::contract::Route;
 
-use super::bench::{PASSPHRASE, Person, Sent, told};
+use super::bench::{PASSPHRASE, POLICY, Person, Sent, told};
 
 /// What a caller needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,13 +43,16 @@ pub(crate) fn need(route: &Route) -> Need {
         "read_policy" | "policy_versions" => Need::May("policy.read"),
         "apply_policy" => Need::May("policy.apply"),
         "run_retention" => Need::May("retention.run"),
-        "list_jobs" | "read_job" | "cancel_job" => {
-            Need::Any(&["backups.manage", "keys.manage", "retention.run"])
-        }
+        "list_jobs" | "read_job" | "cancel_job" => Need::Any(&[
+            "backups.manage",
+            "incidents.manage",
+            "keys.manage",
+            "retention.run",
+        ]),
         "read_access" | "read_audit" | "read_checkpoint" | "prove_consistency" | "prove_entry"
         | "verify_log" | "processing_records" | "read_receipt" => Need::May("audit.read"),
         "lock" => Need::May("vault.lock"),
-        "query_records" | "update_records" => Need::May("records.bulk"),
+        "count_records" | "query_records" | "update_records" => Need::May("records.bulk"),
         "purge_records" => Need::May("records.purge"),
         "create_subject" => Need::May("subjects.create"),
         "list_contracts" | "put_contract_end" | "resume_contract" => Need::May("subjects.create"),
@@ -57,11 +62,17 @@ pub(crate) fn need(route: &Route) -> Need {
         "export_subject" => Need::May("subjects.export"),
         // What its lines need besides is asked of each line, and told there.
         "import_lines" => Need::May("subjects.create"),
-        "read_age" | "put_age" | "list_consents" | "read_consent" | "put_consent"
-        | "withdraw_consent" => Need::May("consents.record"),
-        "list_notices" | "record_notice" => Need::May("notices.record"),
+        "read_age" | "put_age" | "list_consents" | "read_consent" | "consent_receipt"
+        | "put_consent" | "withdraw_consent" => Need::May("consents.record"),
+        "list_notices" | "record_notice" | "deliver_notice" => Need::May("notices.record"),
         "list_objections" => Need::Any(&["objections.record", "requests.decide"]),
-        "put_objection" | "end_objection" => Need::May("objections.record"),
+        "list_disclosures" => Need::Any(&["disclosures.record", "requests.decide"]),
+        "record_disclosure" => Need::May("disclosures.record"),
+        "list_recipient_notices"
+        | "retry_recipient_notice"
+        | "complete_recipient_notice"
+        | "impossible_recipient_notice" => Need::May("requests.decide"),
+        "put_objection" | "end_objection" | "suppress" => Need::May("objections.record"),
         "decide_objection" => Need::May("requests.decide"),
         "create_request" | "list_requests" | "read_request" => {
             Need::Any(&["requests.create", "requests.decide"])
@@ -72,7 +83,16 @@ pub(crate) fn need(route: &Route) -> Need {
         "read_restriction" | "put_restriction" | "lift_restriction" => {
             Need::May("restrictions.set")
         }
+        "issue_pseudonym" => Need::May("disclosures.record"),
+        "lookup_pseudonym" => Need::May("tokens.detokenize"),
         "read_hold" | "put_hold" | "release_hold" | "list_holds" => Need::May("holds.manage"),
+        "request_emergency" | "take_emergency" => Need::May("breakglass.request"),
+        "approve_emergency" | "refuse_emergency" => Need::May("breakglass.approve"),
+        "list_emergencies" | "end_emergency" => {
+            Need::Any(&["breakglass.request", "breakglass.approve"])
+        }
+        "note_incident" | "list_incidents" | "read_incident" | "step_incident" | "breach_scope"
+        | "breach_draft" => Need::May("incidents.manage"),
         "list_sessions" | "begin_session" | "end_session" => Need::May("sessions.create"),
         "ask" | "read_blob" | "put_blob" | "delete_blob" | "head_blob" | "read_record_blob"
         | "put_record_blob" | "delete_record_blob" | "head_record_blob" | "read_records"
@@ -105,6 +125,7 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
     match &*route.operation {
         "create_subject" => json(json!({"channel": person.channel, "user": person.user})),
         "lookup_subject" => json(json!({"field": "profile.phone", "value": person.phone})),
+        "count_records" => json(json!({"collection": "messages"})),
         "query_records" | "purge_records" => json(bulk()),
         "update_records" => {
             let mut body = bulk();
@@ -117,21 +138,37 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
         "put_consent" => json(json!({"given": false, "notice": "n2"})),
         "put_contract_end" => json(json!({"ended_at": "2027-01-01T00:00:00Z"})),
         "put_age" => json(json!({"years": 12})),
+        "issue_pseudonym" => json(json!({})),
+        "lookup_pseudonym" => json(json!({"pseudonym": person.pseudonym})),
         "create_request" => json(json!({"type": "access", "details": "changed"})),
         "approve_request" | "confirm_request" => json(json!({})),
         "step_request" => json(json!({"note": "changed"})),
         "put_objection" => json(json!({"reason": "changed"})),
+        "suppress" => json(json!({"kind": "phone", "value": person.phone})),
+        "record_disclosure" => {
+            json(json!({"recipient": "carrier", "purpose": "support", "fields": ["profile.name"]}))
+        }
+        "impossible_recipient_notice" => json(json!({"reason": "wound up"})),
         "decide_objection" => json(json!({"outcome": "upheld", "reason": "changed"})),
         "put_restriction" => json(json!({"ground": "18.1.b", "collections": ["spare"]})),
         "put_hold" => json(
             json!({"ground": "legal_claims", "collections": ["spare"], "review_at": "2099-12-31"}),
         ),
         "record_notice" => json(told()),
+        "deliver_notice" => json(shown()),
         "append_records" | "patch_record" => json(json!({"text": "changed"})),
         "patch_single" => json(json!({"name": "Changed Example"})),
         "begin_session" => {
             json(json!({"purpose": "support", "fields": ["profile.name"], "reads": 1}))
         }
+        "request_emergency" => {
+            json(json!({"reason": "it cannot wait", "fields": ["profile.phone"]}))
+        }
+        "note_incident" => json(json!({"aware_at": "2026-01-01T00:00:00Z",
+            "nature": ["availability"], "summary": "a disk was lost"})),
+        "step_incident" => json(json!({"text": "looked at", "risk": "unlikely"})),
+        "breach_scope" => json(json!({"files": true})),
+        "breach_draft" => json(json!({"report": report(), "for": "people"})),
         "create_api_key" => json(json!({"role": "none"})),
         "rotate_api_key" => json(json!({"overlap": "PT1H"})),
         "add_key_slot" => json(json!({"kind": "recovery_key", "label": "x"})),
@@ -157,6 +194,24 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
     }
 }
 
+/// A report of the scope of a breach, of nobody.
+fn report() -> Value {
+    json!({"of": {"kind": "files", "name": "files"}, "from": "2026-01-01T00:00:00Z",
+        "to": "2026-01-02T00:00:00Z", "made_at": "2026-01-02T00:00:00Z", "log_size": 1,
+        "ciphertext_only": true, "at_most": true, "people": 0, "people_without_values": 0,
+        "reads": 0, "writes": 0, "refused": 0, "first": null, "last": null, "not_resolvable": 0,
+        "damaged": 0, "bulk": {"calls": 0, "records": 0, "fields": []}, "categories": [],
+        "fields": []})
+}
+
+/// The notice that the policy of the bench makes.
+fn shown() -> Value {
+    let policy = Draft::parse(POLICY).and_then(|draft| draft.assign(None, 1));
+    let notice = Notice::of(&policy.expect("a policy"), None);
+    let sha256 = data_encoding::HEXLOWER.encode(&notice.sha256);
+    json!({"version": 1, "lang": notice.language, "sha256": sha256})
+}
+
 /// An operation of a batch about this person.
 pub(crate) fn operation(person: &Person) -> Value {
     json!({"method": "GET", "path": format!("/v1/subjects/{}/records/profile", person.id),
@@ -170,6 +225,9 @@ pub(crate) fn path(route: &Route, subject: &str, person: &Person) -> String {
         "s" => subject.to_owned(),
         "r" => person.record.clone(),
         "ses" => person.session.clone(),
+        "emg" => person.emergency.clone(),
+        "inc" => "inc_00000000000000000000000000".to_owned(),
+        "step" => "assessed".to_owned(),
         "c" => if many { "messages" } else { "profile" }.to_owned(),
         "f" => if many { "voice" } else { "photo" }.to_owned(),
         "purpose" => match &*route.operation {
@@ -181,6 +239,7 @@ pub(crate) fn path(route: &Route, subject: &str, person: &Person) -> String {
         }
         .to_owned(),
         "tok" => "tok_00000000000000000000000000".to_owned(),
+        "rcn" => "rcn_00000000000000000000000000".to_owned(),
         "rcp" => "rcp_00000000000000000000000000".to_owned(),
         "q" => "req_00000000000000000000000000".to_owned(),
         "step" => "review".to_owned(),

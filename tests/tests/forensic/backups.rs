@@ -104,9 +104,12 @@ pub(crate) fn told(live: &mut Live, story: &Story, file: &[u8], state: &State, e
             | Event::Objected(..)
             | Event::Restricted(..)
             | Event::Held(..)
+            | Event::ContractEnded(..)
+            | Event::Aged(..)
+            | Event::Suppressed(..)
             | Event::Requested(..) => {
                 panic!(
-                    "the story destroys no record by itself, and nobody objects in it or is held"
+                    "the story destroys no record by itself, and nobody objects in it, is held or says more"
                 )
             }
         }
@@ -210,6 +213,7 @@ fn registry_and_ledger_read_as_the_document_says_and_give_nobody_away() {
         notice: json!("1"),
         choice: None,
         message_id: None,
+        ..ConsentInput::default()
     };
     vault
         .put_consent(&call(), stays, "newsletter", consent)

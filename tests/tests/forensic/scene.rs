@@ -31,6 +31,7 @@ languages = ["en"]
 title.en = "Answering your questions"
 basis = "contract"
 retention = { after = "last_activity", period = "P2Y" }
+recipients = ["carrier"]
 
 [purposes.newsletter]
 title.en = "Sending you our newsletter"
@@ -68,7 +69,8 @@ purposes = ["support", "newsletter"]
 read  = { "profile.*" = "full", "messages.*" = "full", "bookings.*" = "full" }
 write = ["profile.*", "messages.*", "bookings.*"]
 may   = ["subjects.create", "subjects.lookup", "sessions.create", "consents.record",
-         "records.bulk", "records.purge", "requests.create"]
+         "records.bulk", "records.purge", "disclosures.record",
+         "requests.create"]
 
 [roles.dpo]
 may = ["subjects.view", "subjects.erase", "holds.manage"]
@@ -91,10 +93,15 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn open() -> Self {
+        Self::open_under(POLICY)
+    }
+
+    /// The same under another policy.
+    pub(crate) fn open_under(policy: &str) -> Self {
         let parent = tempfile::tempdir().unwrap();
         let options = DevOptions {
             dir: Some(parent.path().join("vault")),
-            policy: Some(POLICY.to_owned()),
+            policy: Some(policy.to_owned()),
             listen: Some("127.0.0.1:0".parse().unwrap()),
             ..DevOptions::default()
         };

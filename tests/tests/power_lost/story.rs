@@ -200,6 +200,7 @@ fn said_yes() -> ConsentInput {
         notice: json!("n1"),
         choice: None,
         message_id: None,
+        ..ConsentInput::default()
     }
 }
 

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::json;
-use vault_core::consent::{ConsentEvent, ConsentState};
+use vault_core::consent::{ConsentDetails, ConsentEvent, ConsentEvidence, ConsentState};
 use vault_core::crypto::Secret;
 use vault_core::entropy::SeededEntropy;
 use vault_core::id::ConsentId;
@@ -20,10 +20,14 @@ use vault_core::schema::{MediaType, Test};
 use vault_core::standing::{HoldEvent, RestrictionEvent};
 use vault_core::store::KeyRange;
 use vault_core::vault::{
-    AgeEvent, AgeInput, ChangeInput, ConsentInput, ConsentView, HoldInput, HoldReleased, HoldState,
-    HoldStep, KeyFile, LockedVault, MetaView, NoticeAbout, NoticeInput, NoticeShown,
-    ObjectionEvent, ObjectionState, ObjectionView, Passphrase, QueryInput, QueryPart,
-    RestrictionInput, RestrictionStep, Settings, SharedSecret, UnlockSecret, VaultPaths,
+    AgeEvent, AgeInput, ChangeInput, ConsentInput, ConsentView, CountBy, CountGroup, CountInput,
+    CountLabel, Counted, EmergencyId, EmergencyInput, EmergencyState, EmergencyView, HoldInput,
+    HoldReleased, HoldState, HoldStep, IncidentId, IncidentInput, IncidentStep, IncidentStepInput,
+    IncidentStepView, IncidentVector, IncidentView, KeyFile, LockedVault, MetaView, Nature,
+    NoticeAbout, NoticeAct, NoticeDelivery, NoticeInput, NoticeShown, ObjectionEvent,
+    ObjectionOrigin, ObjectionState, ObjectionView, Passphrase, QueryInput, QueryPart,
+    RestrictionInput, RestrictionStep, Risk, Settings, SharedSecret, SuppressionInput,
+    SuppressionKind, TokenId, UnlockSecret, VaultPaths,
 };
 
 use vault_tests::canary::Net;
@@ -61,6 +65,21 @@ fn event() -> ConsentEvent {
         notice: people::consent()["notice"].clone(),
         choice: Some(NAME.into()),
         message_id: Some(EMAIL.into()),
+        details: consent_details(),
+    }
+}
+
+fn consent_details() -> ConsentDetails {
+    ConsentDetails {
+        valid: Some(NAME.into()),
+        language: Some(NAME.into()),
+        channel: Some(EMAIL.into()),
+        method: Some(NAME.into()),
+        evidence: Some(ConsentEvidence {
+            kind: NAME.into(),
+            string: EMAIL.into(),
+        }),
+        ..ConsentDetails::default()
     }
 }
 
@@ -69,6 +88,20 @@ fn objection() -> ObjectionEvent {
         state: ObjectionState::Pending,
         at: event().at,
         reason: Some(NAME.into()),
+        origin: ObjectionOrigin::Person,
+    }
+}
+
+fn incident_step() -> IncidentStepView {
+    IncidentStepView {
+        step: IncidentStep::Assessed,
+        at: event().at,
+        noted_at: event().at,
+        role: "dpo".into(),
+        text: NAME.into(),
+        late_reason: Some(EMAIL.into()),
+        risk: None,
+        exemption: None,
     }
 }
 
@@ -162,7 +195,67 @@ const KNOWN: &[(&str, Why)] = &[
         }),
     ),
     ("Children", Words),
+    ("DisclosedField", Words),
+    ("DisclosureInput", Words),
+    ("DisclosureView", Ids),
+    ("DueNotice", Words),
+    (
+        "NoticeAct",
+        Instance(|| printed(&NoticeAct::Impossible(NAME.into()))),
+    ),
+    ("NoticeFigures", Words),
+    ("NoticePage", Ids),
+    ("NoticeQuery", Words),
+    ("NoticeStanding", Ids),
+    ("RecipientNotice", Name),
+    ("RecipientReference", Ids),
+    ("ToldView", Ids),
+    ("vault-server Allowed", Paths),
+    ("vault-server RecipientConfig", Paths),
+    ("vault-server RecipientsError", Paths),
     ("ContractView", Words),
+    (
+        "CountBy",
+        Instance(|| {
+            printed(&CountBy {
+                name: EMAIL.into(),
+                width: None,
+            })
+        }),
+    ),
+    (
+        "CountInput",
+        Instance(|| {
+            printed(&CountInput {
+                collection: "profile".into(),
+                conditions: json!({"source": NAME}),
+                by: vec![CountBy {
+                    name: EMAIL.into(),
+                    width: None,
+                }],
+            })
+        }),
+    ),
+    (
+        "Counted",
+        Instance(|| {
+            printed(&Counted {
+                collection: "profile".into(),
+                k: 5,
+                rounded: false,
+                total: Some(7),
+                groups: vec![CountGroup {
+                    labels: vec![CountLabel::Text(NAME.into())],
+                    people: 7,
+                }],
+                withheld: false,
+            })
+        }),
+    ),
+    (
+        "Label",
+        Instance(|| printed(&CountLabel::Text(NAME.into()))),
+    ),
     ("DamagedRow", Ids),
     ("PurposeDue", Words),
     ("Retention", Words),
@@ -303,6 +396,93 @@ const KNOWN: &[(&str, Why)] = &[
             })
         }),
     ),
+    ("BreachVector", Words),
+    ("BulkScope", Words),
+    ("Figures", Words),
+    ("CategoryScope", Words),
+    ("FieldScope", Words),
+    ("ScopeOf", Words),
+    ("EmergencyAlarm", Words),
+    (
+        "EmergencyInput",
+        Instance(|| {
+            printed(&EmergencyInput {
+                reason: NAME.into(),
+                fields: vec![EMAIL.into()],
+                expires_in: None,
+            })
+        }),
+    ),
+    (
+        "EmergencyView",
+        Instance(|| {
+            printed(&EmergencyView {
+                emergency: EmergencyId::from_bytes([1; 16]),
+                state: EmergencyState::Requested,
+                reason: NAME.into(),
+                fields: vec![EMAIL.into()],
+                purpose: NAME.into(),
+                expires_in: 60,
+                requested_by: (TokenId::from_bytes([2; 16]), NAME.into()),
+                requested_at: event().at,
+                decided_by: None,
+                decided_at: None,
+                used_at: None,
+                ended_at: None,
+                expires_at: event().at,
+            })
+        }),
+    ),
+    ("IncidentFact", Words),
+    (
+        "IncidentInput",
+        Instance(|| {
+            printed(&IncidentInput {
+                aware_at: event().at,
+                nature: vec![Nature::Integrity],
+                vector: IncidentVector::Other,
+                from: None,
+                to: None,
+                summary: NAME.into(),
+                scope: Some(json!(EMAIL)),
+            })
+        }),
+    ),
+    (
+        "IncidentStepInput",
+        Instance(|| {
+            printed(&IncidentStepInput {
+                at: None,
+                text: NAME.into(),
+                late_reason: Some(EMAIL.into()),
+                risk: Some(Risk::High),
+                exemption: None,
+                scope: Some(json!(EMAIL)),
+            })
+        }),
+    ),
+    ("IncidentStepView", Instance(|| printed(&incident_step()))),
+    (
+        "IncidentView",
+        Instance(|| {
+            printed(&IncidentView {
+                incident: IncidentId::from_bytes([1; 16]),
+                state: None,
+                aware_at: event().at,
+                due_at: event().at,
+                overdue: false,
+                notified_at: None,
+                nature: vec![Nature::Integrity],
+                vector: IncidentVector::Other,
+                from: None,
+                to: None,
+                summary: NAME.into(),
+                scope: Some(json!(EMAIL)),
+                risk: None,
+                history: vec![incident_step()],
+            })
+        }),
+    ),
     ("HoldEvent", Instance(|| printed(&hold()))),
     (
         "HoldInput",
@@ -338,6 +518,7 @@ const KNOWN: &[(&str, Why)] = &[
                 notice: json!(NAME),
                 choice: Some(NAME.into()),
                 message_id: Some(EMAIL.into()),
+                ..ConsentInput::default()
             })
         }),
     ),
@@ -348,8 +529,37 @@ const KNOWN: &[(&str, Why)] = &[
                 purpose: "newsletter".into(),
                 state: ConsentState::Given,
                 history: vec![event()],
+                valid_until: None,
             })
         }),
+    ),
+    ("ConsentDetails", Instance(|| printed(&consent_details()))),
+    (
+        "ConsentEvidence",
+        Instance(|| printed(&consent_details().evidence)),
+    ),
+    (
+        "NoticeDelivery",
+        Instance(|| {
+            printed(&NoticeDelivery {
+                delivery: NAME.into(),
+                expires_at: event().at,
+            })
+        }),
+    ),
+    (
+        "SuppressionInput",
+        Instance(|| {
+            printed(&SuppressionInput {
+                what: SuppressionKind::Field(NAME.into()),
+                value: json!(EMAIL),
+                purpose: Some(NAME.into()),
+            })
+        }),
+    ),
+    (
+        "SuppressionKind",
+        Instance(|| printed(&SuppressionKind::Type(EMAIL.into()))),
     ),
     ("Controller", Words),
     ("CreateError", Paths),
@@ -446,11 +656,13 @@ const KNOWN: &[(&str, Why)] = &[
                 fields: None,
                 conditions: json!({"source": NAME, "category": EMAIL}),
                 part: QueryPart::Both,
+                names: None,
                 limit: None,
                 cursor: Some(NAME.into()),
             })
         }),
     ),
+    ("QueryNames", Words),
     ("ReadOptions", Words),
     ("ReceiptError", Words),
     ("Recipient", Words),

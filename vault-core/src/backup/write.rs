@@ -42,14 +42,20 @@ pub(super) const PEOPLE_TABLES: [Table; 9] = [
     Table::Requests,
 ];
 /// Tables that belong to nobody and may be long: copied first, then what changed of them.
-pub(super) const LONG_TABLES: [Table; 3] = [Table::Tombstones, Table::Receipts, Table::Ledger];
+pub(super) const LONG_TABLES: [Table; 4] = [
+    Table::Tombstones,
+    Table::Receipts,
+    Table::Ledger,
+    Table::Suppressions,
+];
 /// Tables that are short against what a backup copies, taken whole from the last snapshot.
-const LAST_TABLES: [Table; 5] = [
+const LAST_TABLES: [Table; 6] = [
     Table::Policies,
     Table::ApiKeys,
     Table::Tree,
     Table::Checkpoints,
     Table::Backups,
+    Table::Incidents,
 ];
 /// The key of the row that is copied of the table of single rows.
 const STATE_ROW: &[u8] = b"state";

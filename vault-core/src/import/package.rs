@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::bounds::{Bounded, Budget, Guarded, TooLarge};
 use super::{Attachment, Piece, ReadError, Taker, text, without_nulls};
-use crate::consent::ConsentState;
+use crate::consent::{ConsentDetails, ConsentState};
 use crate::limits::IMPORT_FILES_PER_LINE_MAX;
 use crate::policy::RestrictionGround;
 use crate::standing::ObjectionState;
@@ -23,8 +23,9 @@ use crate::vault::{ImportLine, ImportWhat, RestrictionInput};
 /// Reads a document, a record at a time.
 ///
 /// The person comes first, then consents as far as they are given, the records, and last what was said
-/// later, objections and the restriction that stands: a record that rests on consent is written while there is
-/// one, and what is only to be stored is there before. Notices are passed over: they tell what another vault does.
+/// later: objections, the restriction that stands, ends of contracts and the age. A record that rests on consent is
+/// written while there is one, and what is only to be stored is there before. Notices, legal holds and pseudonyms are
+/// passed over: they tell what another vault does, keeps and calls the person.
 ///
 /// # Errors
 ///
@@ -37,6 +38,7 @@ pub fn read_document(from: impl Read, take: &mut Taker<'_>) -> Result<(), ReadEr
         consents: Vec::new(),
         objections: Vec::new(),
         restriction: None,
+        told: Vec::new(),
         head: Budget::new(),
         entry_spent: false,
         begun: false,
@@ -74,6 +76,8 @@ struct State<'t, 'f> {
     /// Steps, those of one purpose in their order.
     objections: Vec<ImportWhat>,
     restriction: Option<RestrictionInput>,
+    /// Ends of contracts, and the age.
+    told: Vec<ImportWhat>,
     /// What everything beside the records may still come to.
     head: Budget,
     /// Whether a record came to more than one may.
@@ -90,7 +94,7 @@ struct State<'t, 'f> {
 fn split(consents: &mut Vec<(String, Value)>) -> Vec<(String, Value)> {
     let mut last_given = BTreeMap::new();
     for (at, (purpose, event)) in consents.iter().enumerate() {
-        if event["state"] == "given" {
+        if event["state"] == "given" || event["state"] == "renewed" {
             last_given.insert(purpose.clone(), at);
         }
     }
@@ -122,10 +126,11 @@ impl State<'_, '_> {
     }
 
     fn consent(&mut self, purpose: String, event: Value) -> bool {
-        let state = match event["state"].as_str() {
-            Some("given") => ConsentState::Given,
-            Some("refused") => ConsentState::Refused,
-            _ => ConsentState::Withdrawn,
+        let state = event["state"].as_str().and_then(ConsentState::parse);
+        let state = state.unwrap_or(ConsentState::Withdrawn);
+        // What is not of its form must not be left out: a consent would hold for longer, or count for more.
+        let Ok(details) = serde_json::from_value::<ConsentDetails>(event.clone()) else {
+            return false;
         };
         let what = ImportWhat::Consent {
             purpose,
@@ -133,6 +138,7 @@ impl State<'_, '_> {
             notice: event["notice"].clone(),
             choice: text(&event, "choice"),
             message_id: text(&event, "message_id"),
+            details,
         };
         self.give(what, Vec::new())
     }
@@ -153,6 +159,7 @@ impl State<'_, '_> {
         let rest = std::mem::take(&mut self.consents);
         let mut demands = std::mem::take(&mut self.objections);
         demands.extend(self.restriction.take().map(ImportWhat::Restriction));
+        demands.append(&mut self.told);
         let _ = rest
             .into_iter()
             .all(|(purpose, event)| self.consent(purpose, event))
@@ -195,6 +202,31 @@ impl State<'_, '_> {
             collections: collections?,
             reason: text(last, "reason"),
         });
+        Some(())
+    }
+
+    /// Of each contract whether it has ended.
+    fn take_contracts(&mut self, all: Value) -> Option<()> {
+        let Value::Array(all) = all else { return None };
+        for one in all {
+            let purpose = text(&one, "purpose")?;
+            if let Some(ended_at) = text(&one, "ended_at") {
+                let ended_at = ended_at.parse().ok()?;
+                let what = ImportWhat::ContractEnd { purpose, ended_at };
+                self.told.push(what);
+            }
+        }
+        Some(())
+    }
+
+    /// What was last told of the age.
+    fn take_age(&mut self, age: &Value) -> Option<()> {
+        if let Some(last) = age["history"].as_array()?.last() {
+            self.told.push(ImportWhat::Age {
+                of_age_on: last["of_age_on"].as_str()?.parse().ok()?,
+                guardian: text(last, "guardian"),
+            });
+        }
         Some(())
     }
 
@@ -292,6 +324,8 @@ impl State<'_, '_> {
             }
             "objections" => self.take_objections(value).is_some(),
             "restriction" => self.take_restriction(&value).is_some(),
+            "contracts" => self.take_contracts(value).is_some(),
+            "age" => self.take_age(&value).is_some(),
             _ => true,
         }
     }
@@ -326,7 +360,8 @@ impl<'de> Visitor<'de> for Document<'_, '_, '_> {
                     }
                     map.next_value_seed(Records(state))?;
                 }
-                "consents" | "format" | "objections" | "person" | "restriction" | "version" => {
+                "age" | "consents" | "contracts" | "format" | "objections" | "person"
+                | "restriction" | "version" => {
                     let value = map.next_value_seed(Bounded(&mut state.head))?;
                     if !state.member(&name, value) {
                         return Err(not_ours());

@@ -220,10 +220,17 @@ pub struct SystemKeys {
     pub retired_epoch: u64,
 }
 
+/// See [`SystemKeys::suppression`].
+pub(crate) fn suppression_key(ledger: &Secret<32>) -> Secret<32> {
+    hkdf(&[ledger.expose()], &[], "vault/1 suppression", &[])
+}
+
 /// The field id pair that stands for `{channel, user}`.
 pub const CHANNEL_FIELD: (u16, u16) = (0, 0);
+/// The field id pair that stands for pseudonyms that were issued. It has a key from the first of them on.
+pub const PSEUDONYM_FIELD: (u16, u16) = (0, 1);
 /// The field id pair that stands for the id of a request. Its marks are the same in every set and need no key.
-pub const REQUEST_FIELD: (u16, u16) = (0, 1);
+pub const REQUEST_FIELD: (u16, u16) = (0, 2);
 
 impl SystemKeys {
     /// The keys of a new vault.
@@ -315,6 +322,15 @@ impl SystemKeys {
         let keys = self.index.iter().find(|keys| keys.set == set)?;
         let key = keys.keys.get(&field)?;
         Some(hmac(key, &[&[normaliser], normal]))
+    }
+
+    /// The key that the suppression list finds addresses by.
+    ///
+    /// Derived from the ledger's key, which no rotation replaces and every key part of a backup has: a hash
+    /// cannot be made anew without the address, so this one lives as long as the list (docs/decisions/0022).
+    #[must_use]
+    pub fn suppression(&self) -> Secret<32> {
+        suppression_key(&self.ledger)
     }
 
     /// Every mark that a look-up value has to have, with its set: one, or two while marks are made

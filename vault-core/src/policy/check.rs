@@ -4,10 +4,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::draft::{Content, DraftField, DraftRole, Pattern};
+use super::draft::{Content, DraftField, DraftPurpose, DraftRole, Pattern};
 use super::finding::{Findings, printable};
 use super::reader::{At, hint};
-use super::{RIGHTS, Recipient, honey, role};
+use super::{LawfulBasis, RIGHTS, Recipient, breakglass, honey, role};
 use crate::schema::FieldType;
 
 /// The European Economic Area, ISO 3166-1 alpha-2: the 27 Member States, and Iceland,
@@ -42,6 +42,17 @@ pub(super) fn check(content: &Content, findings: &mut Findings) {
     for role in &content.roles {
         check_role(role, &names, findings);
     }
+    if let Some(draft) = &content.breakglass {
+        let one = std::slice::from_ref(draft.purpose());
+        // Without one there is a finding already.
+        if !draft.purpose().value.is_empty() {
+            names.purposes(&format!("{}.purpose", draft.path()), one, findings);
+        }
+        for (pattern, _) in draft.read() {
+            names.pattern(&format!("{}.read", draft.path()), pattern, findings);
+        }
+    }
+    breakglass::check(content, findings);
     honey::check(content, findings);
 }
 
@@ -85,6 +96,19 @@ impl<'a> Names<'a> {
                     }
                     no_such("purpose", &name.value, &self.purposes)
                 });
+            }
+        }
+    }
+
+    /// Reports a pattern that names what this policy does not have.
+    fn pattern(&self, path: &str, pattern: &At<Pattern>, findings: &mut Findings) {
+        match &pattern.value {
+            Pattern::All => {}
+            Pattern::Collection(name) => {
+                self.collection(path, pattern.line, name, findings);
+            }
+            Pattern::Field(collection, field) => {
+                self.field(path, pattern.line, collection, field, findings);
             }
         }
     }
@@ -162,6 +186,7 @@ fn purposes(content: &Content, names: &Names<'_>, findings: &mut Findings) {
                 });
             }
         }
+        check_interests(purpose, &content.controller.languages, findings);
         for recipient in &purpose.recipients {
             if !names.recipients.contains(recipient.value.as_str()) {
                 let path = format!("{}.recipients", purpose.path);
@@ -177,6 +202,30 @@ fn purposes(content: &Content, names: &Names<'_>, findings: &mut Findings) {
         purposes.map(|item| (&item.at, item.renamed_from.as_ref(), &item.path)),
         findings,
     );
+}
+
+/// Interests are told in every language or in none: a notice that lacks them in one would leave out what another
+/// says.
+fn check_interests(item: &DraftPurpose, languages: &[String], findings: &mut Findings) {
+    let (line, interests) = (item.at.line, &item.purpose.interests);
+    if interests.is_empty() {
+        return;
+    }
+    let article = Some("Art. 13(1)(d)");
+    if item.purpose.basis != LawfulBasis::LegitimateInterests {
+        let path = format!("{}.interests", item.path);
+        findings.report(line, &path, "no_such_basis", article, || {
+            "only a purpose with basis legitimate_interests pursues any: remove this".to_owned()
+        });
+        return;
+    }
+    for language in languages {
+        if !interests.contains_key(language) {
+            findings.report(line, &item.path, "no_interests", article, || {
+                format!("needs `interests.{language}`: the controller informs in this language")
+            });
+        }
+    }
 }
 
 fn check_recipient(line: usize, recipient: &Recipient, findings: &mut Findings) {
@@ -252,16 +301,7 @@ fn check_role(role: &DraftRole, names: &Names<'_>, findings: &mut Findings) {
     let read = role.read.iter().map(|(pattern, _)| (pattern, "read"));
     let write = role.write.iter().map(|pattern| (pattern, "write"));
     for (pattern, key) in read.chain(write) {
-        let path = format!("{}.{key}", role.path);
-        match &pattern.value {
-            Pattern::All => {}
-            Pattern::Collection(name) => {
-                names.collection(&path, pattern.line, name, findings);
-            }
-            Pattern::Field(collection, field) => {
-                names.field(&path, pattern.line, collection, field, findings);
-            }
-        }
+        names.pattern(&format!("{}.{key}", role.path), pattern, findings);
     }
     let path = format!("{}.ask", role.path);
     for ask in &role.ask {

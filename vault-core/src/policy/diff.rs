@@ -3,7 +3,7 @@
 //! Knows nothing of what was stored under the old one. Compares effects, not lines: a wildcard that
 //! reaches a new field shows up as what each role sees of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 use super::{Collection, Field, Policy, Purpose, Recipient, Retention, Role, Safeguard, View};
@@ -23,6 +23,24 @@ pub fn diff(old: &Policy, new: &Policy) -> Vec<String> {
     changed(&mut out, "proof", "period", proofs.0, proofs.1);
     let ages = (ages_text(old), ages_text(new));
     changed(&mut out, "children", "consent from", ages.0, ages.1);
+    let counts = (old.counts.text(), new.counts.text());
+    changed(&mut out, "counts", "told from", counts.0, counts.1);
+    let emergencies = (super::breakglass::text(old), super::breakglass::text(new));
+    changed(
+        &mut out,
+        "breakglass",
+        "access",
+        emergencies.0,
+        emergencies.1,
+    );
+    let within = |policy: &Policy| policy.incidents.notify_within.to_string();
+    changed(
+        &mut out,
+        "incidents",
+        "authority told within",
+        within(old),
+        within(new),
+    );
     let requests = (old.requests.text(), new.requests.text());
     changed(
         &mut out,
@@ -198,17 +216,25 @@ fn purpose(a: &Purpose, b: &Purpose, out: &mut Vec<String>) {
         list(&a.recipients),
         list(&b.recipients),
     );
-    let languages: BTreeSet<&String> = a.titles.keys().chain(b.titles.keys()).collect();
+    by_language(out, &subject, "title", (&a.titles, &b.titles));
+    by_language(out, &subject, "interests", (&a.interests, &b.interests));
+}
+
+fn by_language(
+    out: &mut Vec<String>,
+    subject: &str,
+    what: &str,
+    (a, b): (&BTreeMap<String, String>, &BTreeMap<String, String>),
+) {
+    let languages: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
     for language in languages {
-        let titles = (a.titles.get(language), b.titles.get(language));
-        let quoted =
-            |title: Option<&String>| title.map_or("none".to_owned(), |t| format!("\"{t}\""));
+        let quoted = |text: Option<&String>| text.map_or("none".to_owned(), |t| format!("\"{t}\""));
         changed(
             out,
-            &subject,
-            &format!("title.{language}"),
-            quoted(titles.0),
-            quoted(titles.1),
+            subject,
+            &format!("{what}.{language}"),
+            quoted(a.get(language)),
+            quoted(b.get(language)),
         );
     }
 }

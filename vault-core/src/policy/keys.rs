@@ -11,8 +11,11 @@ pub(super) const TOP: &[&str] = &[
     "notice",
     "proof",
     "children",
+    "counts",
     "requests",
     "honey",
+    "breakglass",
+    "incidents",
 ];
 pub(super) const CONTROLLER: &[&str] = &[
     "name",
@@ -28,6 +31,7 @@ pub(super) const CONTROLLER: &[&str] = &[
 pub(super) const PURPOSE: &[&str] = &[
     "title",
     "basis",
+    "interests",
     "direct_marketing",
     "retention",
     "recipients",
@@ -53,9 +57,12 @@ pub(super) const ROLE: &[&str] = &["purposes", "read", "write", "ask", "may", "r
 pub(super) const NOTICE: &[&str] = &["gate"];
 pub(super) const PROOF: &[&str] = &["period"];
 pub(super) const CHILDREN: &[&str] = &["consent_from", "countries"];
+pub(super) const COUNTS: &[&str] = &["k", "exact", "per_day"];
 pub(super) const REQUESTS: &[&str] = &["period", "extension", "asked_within"];
 pub(super) const HONEY: &[&str] = &["people", "left_out_for"];
 pub(super) const HONEY_PERSON: &[&str] = &["channel", "user", "values"];
+pub(super) const BREAKGLASS: &[&str] = &["purpose", "read", "expires", "reads", "restricted_use"];
+pub(super) const INCIDENTS: &[&str] = &["notify_within"];
 
 #[cfg(test)]
 mod tests {
@@ -78,9 +85,12 @@ mod tests {
         ("notice.", NOTICE),
         ("proof.", PROOF),
         ("children.", CHILDREN),
+        ("counts.", COUNTS),
         ("requests.", REQUESTS),
         ("honey.", HONEY),
         ("honey.people.NAME.", HONEY_PERSON),
+        ("breakglass.", BREAKGLASS),
+        ("incidents.", INCIDENTS),
     ];
 
     fn guide() -> String {

@@ -65,6 +65,9 @@ pub struct Purpose {
     pub titles: BTreeMap<String, String>,
     /// Why processing is lawful.
     pub basis: LawfulBasis,
+    /// Which legitimate interests it pursues, by language (Art. 13(1)(d)); where there are any, in each language of the
+    /// controller.
+    pub interests: BTreeMap<String, String>,
     /// Whether an objection always ends it (Art. 21(3)).
     pub direct_marketing: bool,
     /// When data kept for it alone have to go.
@@ -164,6 +167,17 @@ pub struct Field {
     pub necessity: Option<Necessity>,
     /// Where it comes from.
     pub source: Option<Origin>,
+}
+
+impl Field {
+    /// Whether its condition is the person's explicit consent (Art. 9(2)(a)), so that a purpose which rests on
+    /// consent needs one of that kind for it: `art9` says `explicit consent`, or names the letter.
+    #[must_use]
+    pub fn wants_explicit_consent(&self) -> bool {
+        let condition = self.art9.as_deref().unwrap_or_default().to_lowercase();
+        self.special.is_some()
+            && (condition.starts_with("explicit consent") || condition.contains("9(2)(a)"))
+    }
 }
 
 /// What is accepted of a blob.

@@ -63,6 +63,10 @@ impl Policy {
             } else {
                 ""
             });
+            // Whether any are told, not in which words; a policy without them tells what it told before.
+            if !purpose.interests.is_empty() {
+                told.text("interests");
+            }
             let rule = &purpose.retention;
             told.text(rule.anchor.name());
             told.text(&rule.period.to_string());

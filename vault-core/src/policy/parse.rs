@@ -3,7 +3,7 @@
 //! Knows the keys and the forms of their values; what one says about another is `check`'s. Where a
 //! value is missing or wrong there is a finding, and the draft holds a stand-in that nobody sees.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use toml::de::DeTable;
 
@@ -75,8 +75,11 @@ pub(super) fn read(source: &str, findings: &mut Findings) -> Content {
             })
             .unwrap_or_else(proof_default),
         children: super::children::read(&root, findings),
+        counts: super::counts::read(&root, findings),
         requests: super::requests::read(&root, findings),
         honey: honey::read(&root, findings),
+        breakglass: super::breakglass::read(&root, findings),
+        incidents: super::incidents::read(&root, findings),
     }
 }
 
@@ -174,20 +177,8 @@ fn is_language(tag: &str) -> bool {
 
 fn purpose(at: At<String>, section: &Section<'_>, findings: &mut Findings) -> DraftPurpose {
     section.know(findings, keys::PURPOSE);
-    let mut titles = BTreeMap::new();
-    if let Some(title) = section.section(findings, "title") {
-        for (language, value) in title.entries(findings) {
-            let path = title.at(language.value);
-            if !is_language(language.value) {
-                findings.report(language.line, &path, "bad_language", None, || {
-                    "expected a language tag such as en, de or pt-BR".to_owned()
-                });
-            }
-            if let Some(text) = text(findings, &path, value) {
-                titles.insert(language.value.to_owned(), text.value);
-            }
-        }
-    }
+    let titles = by_language(section, "title", findings);
+    let interests = by_language(section, "interests", findings);
     if !section.has("basis") {
         findings.report(
             section.line,
@@ -207,12 +198,37 @@ fn purpose(at: At<String>, section: &Section<'_>, findings: &mut Findings) -> Dr
             name: at.value.clone(),
             titles,
             basis: basis.unwrap_or(LawfulBasis::Consent),
+            interests,
             direct_marketing: section.flag(findings, "direct_marketing"),
             retention: retention(section, findings),
             recipients: Vec::new(),
         },
         at,
     }
+}
+
+/// Texts by language.
+fn by_language(
+    section: &Section<'_>,
+    key: &str,
+    findings: &mut Findings,
+) -> BTreeMap<String, String> {
+    let mut texts = BTreeMap::new();
+    let Some(table) = section.section(findings, key) else {
+        return texts;
+    };
+    for (language, value) in table.entries(findings) {
+        let path = table.at(language.value);
+        if !is_language(language.value) {
+            findings.report(language.line, &path, "bad_language", None, || {
+                "expected a language tag such as en, de or pt-BR".to_owned()
+            });
+        }
+        if let Some(text) = text(findings, &path, value) {
+            texts.insert(language.value.to_owned(), text.value);
+        }
+    }
+    texts
 }
 
 fn retention(purpose: &Section<'_>, findings: &mut Findings) -> Retention {
@@ -288,7 +304,7 @@ fn no_period() -> Period {
     Period::parse("P0D").expect("a period")
 }
 
-fn period(section: &Section<'_>, findings: &mut Findings, key: &str) -> Option<Period> {
+pub(super) fn period(section: &Section<'_>, findings: &mut Findings, key: &str) -> Option<Period> {
     let text = section.text(findings, key)?;
     Period::parse(&text.value)
         .map_err(|error| {
@@ -522,8 +538,11 @@ fn blob(
     })
 }
 
-fn role(at: At<String>, section: &Section<'_>, findings: &mut Findings) -> DraftRole {
-    section.know(findings, keys::ROLE);
+/// `read`: patterns, and how much each shows.
+pub(super) fn read_rules(
+    section: &Section<'_>,
+    findings: &mut Findings,
+) -> Vec<(At<Pattern>, View)> {
     let mut read = Vec::new();
     if let Some(rules) = section.section(findings, "read") {
         for (key, value) in rules.entries(findings) {
@@ -552,6 +571,25 @@ fn role(at: At<String>, section: &Section<'_>, findings: &mut Findings) -> Draft
             }
         }
     }
+    read
+}
+
+/// `restricted_use`: what restricted data may be used for.
+pub(super) fn restricted_use(
+    section: &Section<'_>,
+    findings: &mut Findings,
+) -> BTreeSet<RestrictedUse> {
+    let path = section.at("restricted_use");
+    section
+        .texts(findings, "restricted_use")
+        .iter()
+        .filter_map(|text| word::<RestrictedUse>(findings, &path, text, "unknown_word"))
+        .collect()
+}
+
+fn role(at: At<String>, section: &Section<'_>, findings: &mut Findings) -> DraftRole {
+    section.know(findings, keys::ROLE);
+    let read = read_rules(section, findings);
     let path = section.at("write");
     let write = section
         .texts(findings, "write")
@@ -570,14 +608,8 @@ fn role(at: At<String>, section: &Section<'_>, findings: &mut Findings) -> Draft
         .iter()
         .filter_map(|text| word::<Capability>(findings, &path, text, "unknown_capability"))
         .collect();
-    let path = section.at("restricted_use");
-    let restricted_use = section
-        .texts(findings, "restricted_use")
-        .iter()
-        .filter_map(|text| word::<RestrictedUse>(findings, &path, text, "unknown_word"))
-        .collect();
     DraftRole {
-        restricted_use,
+        restricted_use: restricted_use(section, findings),
         purposes: section.texts(findings, "purposes"),
         read,
         write,

@@ -26,6 +26,8 @@ pub fn show(policy: &Policy) -> String {
     );
     line(&mut out, format_args!("notice gate {}", policy.gate.name()));
     line(&mut out, format_args!("proof kept {}", policy.proof));
+    let counts = policy.counts.text();
+    line(&mut out, format_args!("counts told from {counts}"));
     let ages = ages_text(policy);
     line(
         &mut out,
@@ -35,6 +37,14 @@ pub fn show(policy: &Policy) -> String {
     line(
         &mut out,
         format_args!("requests are answered within {requests}"),
+    );
+
+    let emergencies = super::breakglass::text(policy);
+    line(&mut out, format_args!("emergency access {emergencies}"));
+    let within = &policy.incidents.notify_within;
+    line(
+        &mut out,
+        format_args!("the authority is told of a breach within {within}"),
     );
 
     out.push_str("\npurposes\n");
@@ -51,6 +61,13 @@ pub fn show(policy: &Policy) -> String {
             }
             .to_owned(),
             purpose.recipients.join(", "),
+            // In one language, for whoever reviews it.
+            purpose
+                .interests
+                .values()
+                .next()
+                .cloned()
+                .unwrap_or_default(),
         ]);
     }
     table(&mut out, &rows);

@@ -751,3 +751,41 @@ fn a_blob_says_what_it_accepts_and_is_neither_looked_up_nor_asked_about() {
     let told = "field profile.slots: accepts image/*, at most 10485760 bytes → image/*, at most 4294967296 bytes";
     assert_eq!(diff(&old, &new), [told]);
 }
+
+#[test]
+fn art_13_1_d_interests_are_told_in_every_language_or_refused_and_only_where_there_are_any() {
+    let of = |more: &str| {
+        let basis = format!("basis = \"legitimate_interests\"\n{more}");
+        SAMPLE.replacen("basis = \"contract\"", &basis, 1)
+    };
+    let codes = |source: &str| -> Vec<&'static str> {
+        match Draft::parse(source) {
+            Ok(_) => Vec::new(),
+            Err(found) => found.iter().map(|finding| finding.code).collect(),
+        }
+    };
+    let both = "interests.en = \"Fewer calls\"\ninterests.de = \"Weniger Anrufe\"";
+    assert_eq!(codes(&of(both)), [""; 0]);
+    assert_eq!(codes(&of("")), [""; 0]);
+    assert_eq!(
+        codes(&of("interests.en = \"Fewer calls\"")),
+        ["no_interests"]
+    );
+    let elsewhere = SAMPLE.replacen(
+        "basis = \"contract\"",
+        &format!("basis = \"contract\"\n{both}"),
+        1,
+    );
+    assert_eq!(codes(&elsewhere), ["no_such_basis"]);
+    let apply = |source: &str| Draft::parse(source).unwrap().assign(None, 1).unwrap();
+    let (with, without) = (apply(&of(both)), apply(&of("")));
+    // That they are told is new; other words for them are not.
+    assert_ne!(with.notice_material(), without.notice_material());
+    let other = apply(&of(&both.replace("Fewer", "Less")));
+    assert_eq!(with.notice_material(), other.notice_material());
+    assert!(
+        diff(&with, &other)
+            .iter()
+            .any(|line| line.contains("interests.en"))
+    );
+}

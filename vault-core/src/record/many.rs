@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::filter::Filter;
@@ -373,6 +374,62 @@ pub(crate) fn each_lookup(
         told.or_else(|refusal| each(Err(refusal)))?;
     }
     Ok(next.flatten())
+}
+
+/// Tells every value of the types wanted that a person has in a collection. What does not open tells nothing.
+pub(crate) fn each_of_type(
+    view: &dyn View,
+    person: &Person,
+    collection: &Collection,
+    wanted: fn(FieldType) -> bool,
+    tell: &mut dyn FnMut(&Field, &Value),
+) -> Result<(), Refusal> {
+    let fields: Vec<&Field> = collection
+        .fields
+        .iter()
+        .filter(|field| wanted(field.kind))
+        .collect();
+    if fields.is_empty() {
+        return Ok(());
+    }
+    let mut range = KeyRange::prefix(&prefix(person.entry.handle, collection.id));
+    let (table, order) = (Table::RecordMeta, Direction::Ascending);
+    loop {
+        let rows = view.tx().range(table, &range, order, BULK_PAGE_ROWS)?;
+        for (key, meta) in &rows {
+            let told = values_of(view, person, collection, (key, meta), &fields, tell);
+            match told {
+                Err(refusal) if !refusal.is_damage_of_a_row() => return Err(refusal),
+                _ => {}
+            }
+        }
+        match rows.last() {
+            Some((last, _)) if rows.len() == BULK_PAGE_ROWS => range.go_on(order, last),
+            _ => return Ok(()),
+        }
+    }
+}
+
+fn values_of(
+    view: &dyn View,
+    person: &Person,
+    collection: &Collection,
+    (key, meta): (&[u8], &[u8]),
+    fields: &[&Field],
+    tell: &mut dyn FnMut(&Field, &Value),
+) -> Result<(), Refusal> {
+    let id = RecordId::from_slice(&key[18..]).ok_or(DAMAGED)?;
+    let (meta, _) = MetaRow::open(view, person, collection.id, id, meta)?;
+    let values = view.tx().get(Table::Records, key)?.ok_or(DAMAGED)?;
+    let envelopes: Vec<(u16, &[u8])> = row::decode_borrowed(&values).map_err(|_| DAMAGED)?;
+    for (number, envelope) in envelopes {
+        let Some(field) = fields.iter().find(|field| field.id == number) else {
+            continue;
+        };
+        let bytes = meta.unseal(view, person, collection.id, id, field.id, envelope)?;
+        tell(field, &serde_json::from_slice(&bytes).map_err(|_| DAMAGED)?);
+    }
+    Ok(())
 }
 
 /// The entries of the index that one value has to have, if it opens.

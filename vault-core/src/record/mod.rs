@@ -28,7 +28,9 @@ use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
 pub(crate) use blobs::put_blob;
 pub(crate) use filter::{Ended, Filter};
 pub(crate) use lookup::{mark, release};
-pub(crate) use many::{Known, MetaPatch, Page, Stretch, amend, each_lookup, purge, values};
+pub(crate) use many::{
+    Known, MetaPatch, Page, Stretch, amend, each_lookup, each_of_type, purge, values,
+};
 pub(crate) use stored::{Meta, MetaRow, Stored, period_hours};
 pub(crate) use upkeep::{
     Counted, count_kept, each, ended, expire, key_numbers, rekey, remove_others, remove_rows,

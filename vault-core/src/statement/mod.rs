@@ -82,6 +82,8 @@ pub struct StatedPurpose {
     pub article: &'static str,
     /// The basis in words.
     pub basis_words: &'static str,
+    /// The legitimate interests that it pursues, if the policy says which.
+    pub interests: Option<String>,
     /// Whether an objection always ends it.
     pub direct_marketing: bool,
     /// What is used for it.

@@ -113,6 +113,8 @@ pub struct Phrases {
     pub purposes: &'static str,
     /// Label of the lawful basis.
     pub basis: &'static str,
+    /// Label of the legitimate interests.
+    pub interests: &'static str,
     /// Label of the data.
     pub data: &'static str,
     /// Label of the recipients.
@@ -167,6 +169,8 @@ pub struct Phrases {
     pub(super) sources: [&'static str; Origin::ALL.len()],
     pub(super) special: [&'static str; SpecialCategory::ALL.len()],
     pub(super) categories: Categories,
+    /// The suppression list: what it is for, what is on it, how long.
+    pub(super) suppression: (&'static str, &'static str, &'static str),
     /// Types of fields that no category says more of.
     pub(super) text: &'static str,
     pub(super) date: &'static str,
@@ -253,7 +257,7 @@ impl Phrases {
         self.sources[at(Origin::ALL, &origin)]
     }
 
-    pub(super) fn special(&self, category: SpecialCategory) -> &'static str {
+    pub(crate) fn special(&self, category: SpecialCategory) -> &'static str {
         self.special[at(SpecialCategory::ALL, &category)]
     }
 

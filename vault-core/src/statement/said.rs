@@ -6,6 +6,9 @@ use crate::policy::{
     Anchor, Collection, EEA, Field, LawfulBasis, Period, Policy, Purpose, Retention,
 };
 
+/// The name of the built-in purpose of the suppression list.
+const SUPPRESSION: &str = "suppression";
+
 /// Puts a text in the place of `{name}`. What was put in is not read again.
 pub(super) fn fill(template: &str, name: &str, text: &str) -> String {
     template.replacen(&format!("{{{name}}}"), text, 1)
@@ -53,9 +56,42 @@ const fn article(basis: LawfulBasis) -> &'static str {
 
 pub(super) fn purposes(policy: &Policy, phrases: &Phrases, language: &str) -> Vec<StatedPurpose> {
     let stated = policy.purposes().iter();
-    stated
-        .map(|purpose| self::purpose(policy, phrases, language, purpose))
-        .collect()
+    let stated = stated.map(|purpose| self::purpose(policy, phrases, language, purpose));
+    stated.chain(suppression(policy, phrases)).collect()
+}
+
+/// What the vault does of its own where there is direct marketing: it keeps a list of who objected.
+///
+/// Source: GDPR Art. 6(1)(c), 17(3)(b), 21(3).
+fn suppression(policy: &Policy, phrases: &Phrases) -> Option<StatedPurpose> {
+    let mut purposes = policy.purposes().iter();
+    purposes.find(|purpose| purpose.direct_marketing)?;
+    let (title, data, kept) = phrases.suppression;
+    let basis = LawfulBasis::LegalObligation;
+    Some(StatedPurpose {
+        name: SUPPRESSION.to_owned(),
+        title: title.to_owned(),
+        title_language: None,
+        basis,
+        article: "Art. 6(1)(c), 21(3)",
+        basis_words: phrases.basis(basis),
+        interests: None,
+        direct_marketing: false,
+        data: vec![StatedData {
+            category: Some("user.privacy_preferences".to_owned()),
+            words: data,
+            special: None,
+            condition: None,
+            necessity: None,
+            source: None,
+            at_most: None,
+        }],
+        recipients: Vec::new(),
+        retention_after: Anchor::Withdrawal.name(),
+        retention_period: "P0D".to_owned(),
+        retention_date: None,
+        retention_words: kept.to_owned(),
+    })
 }
 
 fn purpose(policy: &Policy, phrases: &Phrases, language: &str, purpose: &Purpose) -> StatedPurpose {
@@ -73,6 +109,11 @@ fn purpose(policy: &Policy, phrases: &Phrases, language: &str, purpose: &Purpose
         basis: purpose.basis,
         article: article(purpose.basis),
         basis_words: phrases.basis(purpose.basis),
+        interests: purpose
+            .interests
+            .get(language)
+            .or_else(|| purpose.interests.get(fallback))
+            .cloned(),
         direct_marketing: purpose.direct_marketing,
         data: data(policy, phrases, purpose),
         recipients: recipients(policy, phrases, purpose),
@@ -210,7 +251,7 @@ pub(super) fn missing(policy: &Policy, phrases: &Phrases) -> Vec<Missing> {
     );
     for purpose in policy.purposes() {
         note(
-            purpose.basis == LawfulBasis::LegitimateInterests,
+            purpose.basis == LawfulBasis::LegitimateInterests && purpose.interests.is_empty(),
             "Art. 13(1)(d)",
             fill(phrases.no_interests, "name", &purpose.name),
         );

@@ -86,14 +86,18 @@ fn purpose(phrases: &Phrases, one: &StatedPurpose) -> String {
         true => phrases.nobody.to_owned(),
         false => recipients.join(", "),
     };
-    [
+    let mut lines = vec![
         format!("- {}", one.title),
         format!("  {}: {} ({})", phrases.basis, one.basis_words, one.article),
+    ];
+    let interests = one.interests.as_ref();
+    lines.extend(interests.map(|text| format!("  {}: {text}", phrases.interests)));
+    lines.extend([
         format!("  {}: {}", phrases.data, data.join(", ")),
         format!("  {}: {recipients}", phrases.recipients),
         format!("  {}: {}", phrases.retention, one.retention_words),
-    ]
-    .join("\n")
+    ]);
+    lines.join("\n")
 }
 
 /// The notice of a policy in one of its [`languages`].

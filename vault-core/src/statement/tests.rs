@@ -118,7 +118,7 @@ fn the_statement_says_what_the_policy_says_in_the_language_asked_for() {
         (statement.policy_version, statement.date().as_str()),
         (3, "2026-03-01")
     );
-    let [support, newsletter] = &*statement.purposes else {
+    let [support, newsletter, _] = &*statement.purposes else {
         panic!("two purposes");
     };
     assert_eq!(
@@ -252,4 +252,66 @@ fn a_controller_whose_name_looks_like_a_template_is_not_filled_again() {
     let source = SAMPLE.replace("privacy@example.test", "{authority}");
     let statement = published(&source).statement("en");
     assert!(statement.exercise().contains("{authority}"));
+}
+
+#[test]
+fn art_13_1_d_interests_are_told_in_notice_statement_and_record() {
+    let source = SAMPLE.replacen(
+        "basis = \"contract\"",
+        "basis = \"legitimate_interests\"\ninterests.en = \"Fewer calls\"\ninterests.de = \"Weniger Anrufe\"",
+        1,
+    );
+    let told = published(&source);
+    for (language, text) in [("en", "Fewer calls"), ("de", "Weniger Anrufe")] {
+        let statement = told.statement(language);
+        assert_eq!(statement.purposes[0].interests.as_deref(), Some(text));
+        assert!(
+            super::Notice::of(&told.policy, Some(language))
+                .text
+                .contains(text)
+        );
+    }
+    let lacks = |published: &Published| {
+        let missing = published.processing_record("en").missing;
+        missing.iter().any(|one| one.article == "Art. 13(1)(d)")
+    };
+    assert!(!lacks(&told));
+    let silent = SAMPLE.replacen(
+        "basis = \"contract\"",
+        "basis = \"legitimate_interests\"",
+        1,
+    );
+    assert!(lacks(&published(&silent)));
+}
+
+#[test]
+fn art_21_3_the_suppression_list_is_told_where_there_is_direct_marketing_and_nowhere_else() {
+    let with = published(SAMPLE);
+    for phrases in LANGUAGES {
+        assert_ne!(
+            phrases.suppression.0, phrases.suppression.1,
+            "{}",
+            phrases.tag
+        );
+    }
+    let statement = with.statement("en");
+    let last = statement.purposes.last().expect("one");
+    assert_eq!(
+        (&*last.name, last.article),
+        ("suppression", "Art. 6(1)(c), 21(3)")
+    );
+    assert!(
+        super::Notice::of(&with.policy, Some("de"))
+            .text
+            .contains("Fingerabdruck")
+    );
+    assert_eq!(with.processing_record("en").statement.purposes.len(), 3);
+    let without = published(&SAMPLE.replace("direct_marketing = true\n", ""));
+    assert!(
+        without
+            .statement("en")
+            .purposes
+            .iter()
+            .all(|one| one.name != "suppression")
+    );
 }

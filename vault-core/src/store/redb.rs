@@ -80,7 +80,7 @@ impl RedbStore {
                 .open(path)
                 .map_err(database_error)?;
             let store = Self::new(database);
-            RedbRead::new(store.begin_read()?).open_all()?;
+            store.complete()?;
             Ok(store)
         })
     }
@@ -128,7 +128,7 @@ impl RedbStore {
                 return Self::with_tables(database);
             }
             let store = Self::new(database);
-            RedbRead::new(store.begin_read()?).open_all()?;
+            store.complete()?;
             Ok(store)
         })
     }
@@ -206,6 +206,29 @@ impl RedbStore {
         }
         store.commit(transaction)?;
         Ok(store)
+    }
+
+    /// Refuses what is no vault's, and makes the tables that a vault of an earlier version lacks.
+    fn complete(&self) -> Result<(), StoreError> {
+        let read = RedbRead::new(self.begin_read()?);
+        read.open_all()?;
+        let lacks = |table: &Table| read.table(*table).is_err();
+        let missing: Vec<Table> = Table::ALL[Table::FOUNDING..]
+            .iter()
+            .copied()
+            .filter(lacks)
+            .collect();
+        drop(read);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let transaction = self.begin_write()?;
+        for table in missing {
+            transaction
+                .open_table(definition(table))
+                .map_err(table_error)?;
+        }
+        self.commit(transaction)
     }
 
     fn begin_read(&self) -> Result<ReadTransaction, StoreError> {
@@ -358,10 +381,11 @@ impl RedbRead {
         Ok(cell.get_or_init(|| open))
     }
 
-    /// Refuses a file that lacks a table: it is a database, but no vault's.
+    /// Refuses a file that lacks a table of every version: it is a database, but no vault's.
     fn open_all(&self) -> Result<(), StoreError> {
-        Table::ALL
-            .into_iter()
+        Table::ALL[..Table::FOUNDING]
+            .iter()
+            .copied()
             .try_for_each(|table| self.table(table).map(drop))
     }
 }

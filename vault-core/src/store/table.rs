@@ -48,13 +48,19 @@ pub enum Table {
     Backups = 20,
     /// Entries of the erasure ledger.
     Ledger = 21,
+    /// Blind hashes of addresses that no direct marketing goes to (Art. 21(3)).
+    Suppressions = 22,
+    /// Notices to recipients (Art. 19), under keys that are no person's.
+    Outbox = 23,
+    /// The register of personal data breaches.
+    Incidents = 24,
     /// The queue of requests, one row a request.
     Requests = 25,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::System,
         Self::Nodes,
         Self::Keysets,
@@ -76,8 +82,13 @@ impl Table {
         Self::Receipts,
         Self::Backups,
         Self::Ledger,
+        Self::Suppressions,
+        Self::Outbox,
+        Self::Incidents,
         Self::Requests,
     ];
+    /// The tables that every vault has had from its first version on: a file without one of them is none.
+    pub(super) const FOUNDING: usize = 21;
 
     /// The number, as used in associated data.
     #[must_use]
@@ -111,14 +122,16 @@ impl Table {
             Self::Receipts => "t19",
             Self::Backups => "t20",
             Self::Ledger => "t21",
+            Self::Suppressions => "t22",
+            Self::Outbox => "t23",
+            Self::Incidents => "t24",
             Self::Requests => "t25",
         }
     }
 
     /// The place of this table in [`Table::ALL`].
     pub(super) fn index(self) -> usize {
-        let place = Self::ALL.iter().position(|table| *table == self);
-        place.expect("every table stands in the list of all")
+        usize::from(self.number()) - 1
     }
 }
 

@@ -1,21 +1,23 @@
 //! Calls about consent.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::call::{Context, Noted};
 use super::input::check_text;
-use super::{Call, Vault};
+use super::{Call, Vault, consent_receipt, suppressions};
 use crate::backup::ledger::LedgerEvent;
 use crate::commit::{Txn, View};
-use crate::consent::{self, ConsentEvent, ConsentState};
+use crate::consent::{self, ConsentDetails, ConsentEvent, ConsentState};
 use crate::id::{ConsentId, SubjectId};
-use crate::limits::META_TEXT_BYTES_MAX;
+use crate::limits::{EVIDENCE_BYTES_MAX, LABEL_BYTES_MAX, META_TEXT_BYTES_MAX};
+use crate::outbox::{self, NoticeKind};
 use crate::person::Person;
-use crate::policy::{Capability, LawfulBasis, Policy, Purpose};
-use crate::refusal::Refusal;
+use crate::policy::{Capability, LawfulBasis, Period, Policy, Purpose};
+use crate::refusal::{InputError, Refusal};
 
 /// What a person said, as the bot tells it.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct ConsentInput {
     /// Yes or no.
     pub given: bool,
@@ -25,6 +27,10 @@ pub struct ConsentInput {
     pub choice: Option<String>,
     /// The channel's message.
     pub message_id: Option<String>,
+    /// The state in its own word, where that says more than yes or no.
+    pub state: Option<ConsentState>,
+    /// What else is known of it.
+    pub details: ConsentDetails,
 }
 
 /// Silent about what was said of a person.
@@ -41,8 +47,10 @@ impl std::fmt::Debug for ConsentInput {
 pub struct ConsentView {
     /// The purpose's name.
     pub purpose: String,
-    /// What they said last.
+    /// How it stands now.
     pub state: ConsentState,
+    /// Until when it permits anything, where that has an end.
+    pub valid_until: Option<Timestamp>,
     /// Everything they said, oldest first.
     pub history: Vec<ConsentEvent>,
 }
@@ -65,10 +73,11 @@ fn state_of(
     purpose: &Purpose,
 ) -> Result<Option<ConsentView>, Refusal> {
     let history = consent::history(view, person, purpose.id)?;
-    let state = history.last().map(|event| event.state);
-    Ok(state.map(|state| ConsentView {
+    let said = consent::said(history.iter(), view.now());
+    Ok(said.map(|said| ConsentView {
         purpose: purpose.name.clone(),
-        state,
+        state: said.state,
+        valid_until: said.until,
         history,
     }))
 }
@@ -80,7 +89,7 @@ fn append(
     noted: &mut Noted,
     subject: SubjectId,
     purpose: &str,
-    make: impl FnOnce(Option<ConsentState>) -> Result<(ConsentState, ConsentInput), Refusal>,
+    make: impl FnOnce(Timestamp, Option<ConsentState>) -> Result<(ConsentState, ConsentInput), Refusal>,
 ) -> Result<ConsentEvent, Refusal> {
     let capability = Capability::ConsentsRecord;
     let mut person = context.admit(txn, policy, noted, subject, capability)?;
@@ -94,16 +103,18 @@ fn append_of(
     context: &Context,
     person: &mut Person,
     purpose: &str,
-    make: impl FnOnce(Option<ConsentState>) -> Result<(ConsentState, ConsentInput), Refusal>,
+    make: impl FnOnce(Timestamp, Option<ConsentState>) -> Result<(ConsentState, ConsentInput), Refusal>,
 ) -> Result<ConsentEvent, Refusal> {
     let purpose = consent_purpose(policy, purpose)?;
     let before = consent::state(txn, person, purpose.id)?;
-    let (state, input) = make(before)?;
+    let (state, input) = make(txn.now(), before.map(|said| said.state))?;
     let ConsentInput {
         given: _,
+        state: _,
         notice,
         choice,
         message_id,
+        details,
     } = input;
     let event = ConsentEvent {
         consent: ConsentId::generate(txn.entropy()),
@@ -112,15 +123,26 @@ fn append_of(
         notice,
         choice,
         message_id,
+        details,
     };
     consent::append(txn, person, purpose.id, &event)?;
+    if state.permits() {
+        suppressions::consented(txn, policy, context, person, purpose)?;
+    }
     context.note_word(txn, person)?;
-    // Refusing what one agreed to before is withdrawing it.
-    if before == Some(ConsentState::Given) && state != ConsentState::Given {
+    // Refusing what one agreed to before is withdrawing it. Where it holds for less time than it did, a vault out
+    // of an older backup must not hold it for longer: there it is to be given anew.
+    let until = |until: Option<Timestamp>| until.unwrap_or(Timestamp::MAX);
+    let less = |before: consent::Said| match state.permits() {
+        true => until(event.details.valid_until) < until(before.until),
+        false => state.decides(),
+    };
+    if before.is_some_and(|before| before.state.permits() && less(before)) {
         txn.keep_in_ledger(LedgerEvent::ConsentWithdrawn {
             handle: person.entry.handle,
             purpose: purpose.id,
         });
+        outbox::ended(txn, &person, NoticeKind::Withdrawal, purpose.id)?;
     }
     Ok(event)
 }
@@ -136,30 +158,116 @@ pub(super) fn put(
     input: &ConsentInput,
 ) -> Result<ConsentEvent, Refusal> {
     noted.met = Some(subject);
-    append(txn, policy, context, noted, subject, purpose, |_| {
-        let mut errors = Vec::new();
-        let texts = [
-            ("/choice", &input.choice),
-            ("/message_id", &input.message_id),
-        ];
-        for (pointer, text) in texts {
-            if let Some(text) = text {
-                check_text(&mut errors, pointer, text, META_TEXT_BYTES_MAX);
+    append(
+        txn,
+        policy,
+        context,
+        noted,
+        subject,
+        purpose,
+        |now, before| {
+            let mut input = input.clone();
+            let state = input.state.unwrap_or(match input.given {
+                true => ConsentState::Given,
+                false => ConsentState::Refused,
+            });
+            let mut errors = Vec::new();
+            checked(&mut errors, &mut input, (state, before), now);
+            match errors.is_empty() {
+                true => Ok((state, input)),
+                false => Err(Refusal::Invalid(errors)),
             }
+        },
+    )
+}
+
+/// What is wrong with what was said, if anything; from the period that it is to hold for comes its end.
+fn checked(
+    errors: &mut Vec<InputError>,
+    input: &mut ConsentInput,
+    (state, before): (ConsentState, Option<ConsentState>),
+    now: Timestamp,
+) {
+    let details = &mut input.details;
+    let texts = [
+        ("/choice", &input.choice, META_TEXT_BYTES_MAX),
+        ("/message_id", &input.message_id, META_TEXT_BYTES_MAX),
+        ("/lang", &details.language, LABEL_BYTES_MAX),
+        ("/channel", &details.channel, LABEL_BYTES_MAX),
+        ("/method", &details.method, META_TEXT_BYTES_MAX),
+    ];
+    for (pointer, text, bytes_max) in texts {
+        if let Some(text) = text {
+            check_text(errors, pointer, text, bytes_max);
         }
-        if input.notice.to_string().len() > 4 * META_TEXT_BYTES_MAX {
-            errors.push(super::input::error("/notice", "length", "at most 1 KiB"));
+    }
+    let mut wrong = |pointer: &str, code, detail: &str| {
+        errors.push(super::input::error(pointer, code, detail));
+    };
+    if input.notice.to_string().len() > 4 * META_TEXT_BYTES_MAX {
+        wrong("/notice", "length", "at most 1 KiB");
+    }
+    match (state, before) {
+        (ConsentState::Expired, _) => {
+            wrong("/state", "unknown_word", "only time makes a consent expire")
         }
-        if !errors.is_empty() {
-            return Err(Refusal::Invalid(errors));
+        (ConsentState::Renewed | ConsentState::Invalidated, None) => {
+            wrong(
+                "/state",
+                "nothing_before",
+                "nothing was said before; the first consent is `given`",
+            );
         }
-        let state = if input.given {
-            ConsentState::Given
-        } else {
-            ConsentState::Refused
-        };
-        Ok((state, input.clone()))
-    })
+        _ => {}
+    }
+    let digits = |text: &String| {
+        text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    if details.sha256.as_ref().is_some_and(|text| !digits(text)) {
+        wrong(
+            "/sha256",
+            "not_a_hash",
+            "64 hexadecimal digits in small letters",
+        );
+    }
+    if let Some(evidence) = &details.evidence {
+        if !matches!(&*evidence.kind, "tcf" | "gpp") {
+            wrong("/evidence/kind", "unknown_word", "`tcf` or `gpp`");
+        }
+        if evidence.string.is_empty() || evidence.string.len() > EVIDENCE_BYTES_MAX {
+            let detail = format!("1 to {EVIDENCE_BYTES_MAX} bytes");
+            wrong("/evidence/string", "length", &detail);
+        }
+    }
+    // What comes from a file says when it ends, and is not prolonged.
+    let Some(valid) = details
+        .valid
+        .as_ref()
+        .filter(|_| details.valid_until.is_none())
+    else {
+        return;
+    };
+    let instant = || valid.parse::<Timestamp>().ok();
+    let until = match Period::parse(valid) {
+        Ok(period) => Some(period.add_to(now)),
+        Err(_) => instant(),
+    };
+    match until {
+        _ if !state.permits() => {
+            wrong(
+                "/valid",
+                "not_given",
+                "only what is given or renewed is so for a time",
+            );
+        }
+        None => wrong(
+            "/valid",
+            "not_a_time",
+            "a period such as P2Y, or an instant such as 2030-01-31T00:00:00Z",
+        ),
+        Some(until) if until <= now => wrong("/valid", "over", "it is over already"),
+        Some(until) => details.valid_until = Some(until),
+    }
 }
 
 /// Records that a person withdrew consent.
@@ -175,15 +283,12 @@ pub(super) fn withdraw(
     append(txn, policy, context, noted, subject, purpose, withdrawn)
 }
 
-fn withdrawn(state: Option<ConsentState>) -> Result<(ConsentState, ConsentInput), Refusal> {
+fn withdrawn(
+    _: Timestamp,
+    state: Option<ConsentState>,
+) -> Result<(ConsentState, ConsentInput), Refusal> {
     state.ok_or(Refusal::NotFound("consent"))?;
-    let input = ConsentInput {
-        given: false,
-        notice: Value::Null,
-        choice: None,
-        message_id: None,
-    };
-    Ok((ConsentState::Withdrawn, input))
+    Ok((ConsentState::Withdrawn, ConsentInput::default()))
 }
 
 /// Withdraws what the person agreed to, of whoever was admitted; whoever does not agree has nothing to withdraw.
@@ -195,7 +300,8 @@ pub(super) fn withdraw_of(
     purpose: &str,
 ) -> Result<(), Refusal> {
     let id = consent_purpose(policy, purpose)?.id;
-    if consent::state(txn, person, id)? == Some(ConsentState::Given) {
+    let said = consent::state(txn, person, id)?;
+    if said.is_some_and(|said| said.state.permits()) {
         append_of(txn, policy, context, person, purpose, withdrawn)?;
     }
     Ok(())
@@ -233,7 +339,48 @@ pub(super) fn list(
     Ok(views)
 }
 
+/// The receipt of what a person said about one purpose.
+pub(super) fn receipt(
+    view: &dyn View,
+    policy: &Policy,
+    context: &Context,
+    noted: &mut Noted,
+    subject: SubjectId,
+    purpose: &str,
+) -> Result<Value, Refusal> {
+    let found = read(view, policy, context, noted, subject, purpose)?;
+    let purpose = consent_purpose(policy, purpose)?;
+    Ok(consent_receipt::document(
+        policy,
+        subject,
+        purpose,
+        &found.history,
+    ))
+}
+
 impl Vault {
+    /// The receipt of what a person said about one purpose, after ISO/IEC TS 27560.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Vault::read_consent`].
+    pub fn consent_receipt(
+        &self,
+        call: &Call<'_>,
+        subject: SubjectId,
+        purpose: &str,
+    ) -> Result<Value, Refusal> {
+        self.read(
+            call,
+            "consents.read",
+            Some(subject),
+            |snapshot, policy, context, noted| {
+                receipt(snapshot, policy, context, noted, subject, purpose)
+            },
+            |document| document,
+        )
+    }
+
     /// Records that a person gave or refused consent.
     ///
     /// # Errors

@@ -11,15 +11,20 @@ mod api_key;
 mod ask;
 mod backups;
 mod blobs;
+mod breach;
 mod bulk;
 mod call;
 mod checks;
+mod consent_receipt;
 mod consents;
 mod contracts;
 mod copies;
 mod create;
 mod cursor;
+mod delivery;
 mod desk;
+mod disclosures;
+mod emergencies;
 mod evidence;
 mod export;
 mod figures;
@@ -27,13 +32,16 @@ mod guard;
 mod holds;
 mod honey;
 mod import;
+mod incidents;
 mod input;
 mod jobs;
 mod ledgers;
 mod notices;
 mod objections;
 mod prune;
+mod pseudonyms;
 mod reads;
+mod recipient_notices;
 mod reload;
 mod requests;
 mod restore;
@@ -46,6 +54,7 @@ mod shares;
 mod slots;
 mod statement;
 mod subjects;
+mod suppressions;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -67,15 +76,23 @@ pub use crate::backup::registry::{
 };
 // What callers of a vault meet beside it, so that one `use` is enough for a program that holds one.
 pub use crate::clock::{Clock, SystemClock};
-pub use crate::consent::{ConsentEvent, ConsentState};
-pub use crate::id::{
-    BackupId, CallId, ReceiptId, RecordId, RequestId, SessionId, SubjectId, TokenId,
+pub use crate::consent::{
+    ConsentActor, ConsentDetails, ConsentEvent, ConsentEvidence, ConsentKind, ConsentState,
 };
+pub use crate::emergency::EmergencyState;
+pub use crate::id::{
+    BackupId, CallId, DisclosureId, EmergencyId, IncidentId, PairwiseId, ReceiptId,
+    RecipientNoticeId, RecordId, RequestId, SessionId, SubjectId, TokenId,
+};
+pub use crate::incident::{Exemption, IncidentStep, Nature, Risk, Vector as IncidentVector};
 pub use crate::keys::slots::SlotKind;
 pub use crate::notice::{NoticeAbout, NoticeShown};
+pub use crate::outbox::{NoticeKind, NoticeState};
 pub use crate::policy::CollectionKind;
 pub use crate::refusal::{InputError, Refusal};
-pub use crate::standing::{AgeEvent, HoldState, ObjectionEvent, ObjectionState, PendingErasure};
+pub use crate::standing::{
+    AgeEvent, HoldState, ObjectionEvent, ObjectionOrigin, ObjectionState, PendingErasure,
+};
 pub use crate::statement::Notice;
 pub use access::{Access, AccessAbout, AccessPage, AccessQuery};
 pub(crate) use admin::PolicyRow;
@@ -84,25 +101,39 @@ pub use ages::{AgeInput, AgeView};
 pub use api_key::{Rotated, TokenInput};
 pub use backups::{LedgerCopied, LedgerCopyError};
 pub use blobs::{BlobPlace, BlobWritten, Download, Look, Upload};
+pub use breach::{AffectedPerson, BreachInput, BreachScope, BreachVector};
 pub(crate) use bulk::wanted_form;
-pub use bulk::{ChangeInput, Purged, Query, QueryInput, QueryPart, Step, Updated};
+pub use bulk::{
+    ChangeInput, CountBy, CountGroup, CountInput, CountLabel, Counted, Purged, Query, QueryInput,
+    QueryNames, QueryPart, Step, Updated,
+};
+pub(crate) use consent_receipt::document as consent_receipt;
 pub use consents::{ConsentInput, ConsentView};
 pub use contracts::ContractView;
 pub use copies::{BackupInput, BackupMade, Rekeyed};
 pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError, VaultPaths};
 pub(crate) use cursor::Tie;
+pub use delivery::NoticeDelivery;
 pub use desk::Desk;
+pub use disclosures::{DisclosedField, DisclosureInput, DisclosureView, ToldView};
+pub use emergencies::{EmergencyAlarm, EmergencyInput, EmergencySession, EmergencyView};
 pub use evidence::{AuditEntry, AuditPage, AuditQuery, LogKeys, LogProof, PastKey};
 pub use export::{Export, ExportStep};
 pub use figures::{Figures, Histogram};
 pub use holds::{HeldPage, HeldPerson, HoldInput, HoldReleased, HoldStep, HoldView};
 pub use honey::{Alarms, HoneyAlarm};
 pub use import::{ImportBatch, ImportError, ImportLine, ImportWhat, Imported, ImportedLine};
+pub use incidents::{IncidentInput, IncidentStepInput, IncidentStepView, IncidentView};
 pub(crate) use input::body as body_form;
 pub use jobs::SweepRun;
 pub use notices::NoticeInput;
 pub use objections::ObjectionView;
 pub use prune::{Keep, Pruned};
+pub use pseudonyms::PseudonymIssued;
+pub use recipient_notices::{
+    DueNotice, NoticeAct, NoticeFigures, NoticeOutcome, NoticePage, NoticeQuery, NoticeStanding,
+    RecipientNotice, RecipientReference,
+};
 pub use requests::{
     Confirmation, CorrectionInput, Extension, Kept, QueueFilter, QueuePage, QueuedRequest,
     RefusalGiven, RequestAlarm, RequestFigures, RequestInput, RequestStep, RequestStepView,
@@ -122,6 +153,7 @@ pub use sessions::{SessionBegun, SessionInput, SessionView};
 pub use shares::{Share, ShareError, SharedSecret};
 pub use slots::{SlotView, only_recovery_keys};
 pub use subjects::{CollectionCount, SubjectView};
+pub use suppressions::{SuppressionInput, SuppressionKind};
 pub use sweep::{PurposeDue, Sweep, SweepDue};
 pub use together::{Group, Once};
 pub(crate) use token::api_key_sha256;

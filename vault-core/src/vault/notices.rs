@@ -74,17 +74,12 @@ fn material(
     Ok(policy.notice_material())
 }
 
-/// Records that a notice was shown.
-pub(super) fn record(
-    txn: &mut Txn<'_>,
+/// What was shown, if it is a notice that there was.
+pub(super) fn shown(
+    view: &dyn View,
     policy: &Policy,
-    context: &Context,
-    noted: &mut Noted,
-    subject: SubjectId,
     input: &NoticeInput,
 ) -> Result<NoticeShown, Refusal> {
-    let capability = Capability::NoticesRecord;
-    let mut person = context.admit(txn, policy, noted, subject, capability)?;
     let mut errors = Vec::new();
     check_text(&mut errors, "/lang", &input.language, LABEL_BYTES_MAX);
     if let Some(channel) = &input.channel {
@@ -96,7 +91,7 @@ pub(super) fn record(
     let (version, material) = match (input.about, input.version) {
         (NoticeAbout::Processing, Some(version)) => {
             let (language, sha256) = (&input.language, &input.sha256);
-            (version, material(txn, policy, version, language, sha256)?)
+            (version, material(view, policy, version, language, sha256)?)
         }
         (NoticeAbout::Processing, None) => {
             let detail = "the version that `GET /v1/notices/current` names";
@@ -105,7 +100,7 @@ pub(super) fn record(
         }
         (NoticeAbout::RestrictionLift, _) => (0, [0; 32]),
     };
-    let shown = NoticeShown {
+    Ok(NoticeShown {
         about: input.about,
         version,
         language: input.language.clone(),
@@ -113,8 +108,22 @@ pub(super) fn record(
         sha256: input.sha256,
         material,
         acknowledged: input.acknowledged,
-        at: txn.now(),
-    };
+        at: view.now(),
+    })
+}
+
+/// Records that a notice was shown.
+pub(super) fn record(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    context: &Context,
+    noted: &mut Noted,
+    subject: SubjectId,
+    input: &NoticeInput,
+) -> Result<NoticeShown, Refusal> {
+    let capability = Capability::NoticesRecord;
+    let mut person = context.admit(txn, policy, noted, subject, capability)?;
+    let shown = shown(txn, policy, input)?;
     notice::append(txn, &mut person, &shown)?;
     Ok(shown)
 }

@@ -2,15 +2,16 @@
 
 use super::call::{Context, Noted};
 use super::input::check_text;
-use super::{Call, Vault};
+use super::{Call, Vault, suppressions};
 use crate::backup::ledger::LedgerEvent;
 use crate::commit::{Txn, View};
 use crate::id::SubjectId;
 use crate::limits::REASON_BYTES_MAX;
+use crate::outbox::{self, NoticeKind};
 use crate::person::Person;
 use crate::policy::{Capability, LawfulBasis, Policy, Purpose};
 use crate::refusal::Refusal;
-use crate::standing::{self, ObjectionEvent, ObjectionState};
+use crate::standing::{self, ObjectionEvent, ObjectionOrigin, ObjectionState};
 
 /// A person's objection to one purpose.
 #[derive(Clone, Debug)]
@@ -101,10 +102,7 @@ pub(super) fn put_of(
         false => ObjectionState::Pending,
     };
     let before = standing::objection(txn, person, purpose.id)?;
-    if matches!(
-        before,
-        Some(ObjectionState::Pending | ObjectionState::Upheld)
-    ) {
+    if before.is_some_and(ObjectionState::stands) {
         return Err(Refusal::Conflict(format!(
             "the person has objected to `{}` already",
             purpose.name
@@ -114,8 +112,13 @@ pub(super) fn put_of(
         state,
         at: txn.now(),
         reason: grounds.map(str::to_owned),
+        origin: ObjectionOrigin::Person,
     };
     append(txn, person, purpose.id, &event)?;
+    if purpose.direct_marketing {
+        suppressions::objected(txn, policy, person, purpose.id)?;
+    }
+    outbox::ended(txn, person, NoticeKind::Objection, purpose.id)?;
     context.note_word(txn, person)?;
     Ok(event)
 }
@@ -143,8 +146,13 @@ pub(super) fn end(
         state: ObjectionState::Ended,
         at: txn.now(),
         reason: None,
+        origin: ObjectionOrigin::Person,
     };
     append(txn, &mut person, purpose.id, &event)?;
+    // A file may be older than what the list was told since.
+    if purpose.direct_marketing && !context.from_file {
+        suppressions::wanted_again(txn, policy, &person, purpose.id)?;
+    }
     context.note_word(txn, &mut person)?;
     Ok(event)
 }
@@ -203,6 +211,7 @@ pub(super) fn decide_of(
         },
         at: txn.now(),
         reason: Some(rationale.to_owned()),
+        origin: ObjectionOrigin::Person,
     };
     append(txn, person, purpose.id, &event)?;
     Ok(event)

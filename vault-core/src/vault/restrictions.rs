@@ -10,6 +10,7 @@ use crate::commit::{Txn, View};
 use crate::id::SubjectId;
 use crate::limits::REASON_BYTES_MAX;
 use crate::notice::{self, NoticeAbout};
+use crate::outbox::{self, NoticeKind};
 use crate::person::Person;
 use crate::policy::{Capability, Policy, RestrictionGround};
 use crate::refusal::Refusal;
@@ -131,6 +132,7 @@ pub(super) fn put_of(
         reason: input.reason.clone(),
     };
     append(txn, person, &event)?;
+    outbox::restricted(txn, person, NoticeKind::Restriction, &event.collections)?;
     Ok(step(policy, event))
 }
 
@@ -162,6 +164,8 @@ pub(super) fn lift(
         reason: None,
     };
     append(txn, &mut person, &event)?;
+    let lifted = NoticeKind::RestrictionLifted;
+    outbox::restricted(txn, &person, lifted, &restriction.collections)?;
     Ok(step(policy, event))
 }
 

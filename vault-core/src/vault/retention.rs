@@ -22,6 +22,7 @@ use crate::person::{self, Person, keep_destroyed};
 use crate::policy::{Anchor, Collection, LawfulBasis, Policy, Purpose};
 use crate::record::{self, Ended, Stored};
 use crate::refusal::Refusal;
+use crate::remains;
 use crate::retention::{Facts, Need, Term, Times, need};
 use crate::standing::{self, Standing};
 use crate::store::{Direction, KeyRange, Table};
@@ -87,7 +88,7 @@ impl<'a> Life<'a> {
         let (view, person) = (self.view, self.person);
         let consent = match purpose.basis {
             LawfulBasis::Consent if !self.standing.unguarded() => {
-                consent::last(view, person, purpose.id)?
+                consent::state(view, person, purpose.id)?
             }
             _ => None,
         };
@@ -96,7 +97,7 @@ impl<'a> Life<'a> {
             None => None,
         };
         let facts = Facts {
-            consent: consent.map(|event| (event.state, event.at)),
+            consent: consent.map(|said| (said.state, said.at)),
             objection: objection.map(|event| (event.state, event.at)),
             last_activity: self.last_activity,
             contract_end: match purpose.retention.anchor {
@@ -259,7 +260,7 @@ pub(super) fn end(
     let mut noted = Noted::default();
     noted.person(person, txn.now());
     if ending.person {
-        let receipt = person::erase(txn, person)?;
+        let receipt = remains::whole(txn, person)?;
         noted.receipt = Some((receipt.id, receipt.body_sha256));
         let entry = context.entry(policy, txn.now(), "retention.erase", noted, "ok");
         txn.record(entry);

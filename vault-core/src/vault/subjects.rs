@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::call::{Context, Noted};
 use super::guard::Memory;
 use super::input::{check_text, look_up_field};
-use super::{Call, Vault};
+use super::{Call, Vault, suppressions};
 use crate::commit::{Txn, View};
 use crate::id::SubjectId;
 use crate::keys::system::CHANNEL_FIELD;
@@ -122,7 +122,8 @@ pub(super) fn create(
         came_back(txn, policy, context, subject)?;
         return Ok((subject, false));
     }
-    let person = Person::create(txn, channel, user)?;
+    let mut person = Person::create(txn, channel, user)?;
+    suppressions::made(txn, policy, &mut person, (channel, user))?;
     noted.person(&person, txn.now());
     Ok((person.subject, true))
 }
@@ -232,7 +233,7 @@ pub(super) fn erase(
     };
     let receipt = match hold.clone() {
         Some(hold) => remains::erase(txn, policy, person, hold)?,
-        None => person::erase(txn, &person)?,
+        None => remains::whole(txn, &person)?,
     };
     noted.receipt = Some((receipt.id, receipt.body_sha256));
     Ok((receipt, hold))

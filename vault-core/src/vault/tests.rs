@@ -3,8 +3,10 @@
 mod access;
 mod api_keys;
 mod backups;
+mod breach;
 mod children;
 mod copies;
+mod counts;
 mod demands;
 mod demands_imported;
 mod ended;
@@ -14,6 +16,8 @@ mod imports;
 mod journal_first;
 mod operating;
 mod pruned;
+mod pseudonyms;
+mod recipients;
 mod requests;
 mod restored;
 mod retention;
@@ -22,6 +26,7 @@ mod rotation_damage;
 mod rotation_deep;
 mod rotation_rekey;
 mod rotation_sweep;
+mod told;
 
 use std::sync::Arc;
 
@@ -187,6 +192,7 @@ fn a_person_is_stored_shown_by_need_to_know_and_forgotten() {
         notice: json!("n1"),
         choice: Some("yes".into()),
         message_id: None,
+        ..ConsentInput::default()
     };
     vault
         .put_consent(&support(&bot), ann, "newsletter", input)
@@ -775,6 +781,7 @@ fn what_a_group_read_leaves_only_if_nothing_was_revoked_beside_it() {
         notice: json!("n1"),
         choice: None,
         message_id: None,
+        ..ConsentInput::default()
     };
     let group = Group {
         changes: true,

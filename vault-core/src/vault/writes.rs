@@ -9,13 +9,14 @@ use serde_json::{Map, Value};
 use super::call::{Context, Ground, Noted};
 use super::reads::{etag, of_kind};
 use super::views::Written;
-use super::{Call, Vault, input};
+use super::{Call, Vault, input, suppressions};
 use crate::commit::{Txn, View};
 use crate::decision;
 use crate::id::{RecordId, SubjectId};
 use crate::limits::{APPEND_RECORDS_MAX, FINAL_WITHIN_HOURS, INPUT_ERRORS_MAX};
+use crate::outbox;
 use crate::person::{Person, keep_destroyed};
-use crate::policy::{Collection, CollectionKind, Policy};
+use crate::policy::{Collection, CollectionKind, Field, Policy};
 use crate::record::{self, Ended, Outcome, Stored};
 use crate::refusal::Refusal;
 use crate::standing::Standing;
@@ -149,6 +150,10 @@ pub(super) fn patch(
     if !body.errors.is_empty() {
         return Err(Refusal::Invalid(body.errors));
     }
+    // What was there before, and is replaced or removed.
+    let there = |field: &&Field| stored.as_ref().is_some_and(|stored| stored.holds(field.id));
+    let changed = body.set.iter().chain(&body.removed).copied();
+    let changed: Vec<u16> = changed.filter(there).map(|field| field.id).collect();
     let outcome = record::change(
         txn,
         &mut person,
@@ -159,6 +164,9 @@ pub(super) fn patch(
         stored,
         &body.patch,
     )?;
+    let addresses = suppressions::among(txn, &collection, &body.patch.fields);
+    suppressions::written(txn, policy, &mut person, &addresses)?;
+    outbox::corrected(txn, &person, collection.id, &changed)?;
     context.note_act(txn, policy, &mut person)?;
     Ok(written(&outcome, txn.now()))
 }
@@ -225,14 +233,16 @@ pub(super) fn append(
     else {
         return Ok(ids);
     };
-    let version = policy.version();
+    let (version, mut addresses) = (policy.version(), Vec::new());
     for (body, grant) in
         std::iter::once((body, grant)).chain(ready.map(|writer| (writer.body, writer.grant)))
     {
         let patch = &body.patch;
         let outcome = record::append(txn, &mut person, &collection, version, &grant, patch)?;
         ids.push(outcome.id);
+        addresses.extend(suppressions::among(txn, &collection, &patch.fields));
     }
+    suppressions::written(txn, policy, &mut person, &addresses)?;
     context.note_act(txn, policy, &mut person)?;
     Ok(ids)
 }
@@ -269,7 +279,9 @@ pub(super) fn delete(
     let stored = Stored::load(txn, &person, &collection, record, ended)?;
     let stored = stored.ok_or(Refusal::NotFound("record"))?;
     check_revision(Some(&stored), if_match)?;
+    let fields: Vec<u16> = stored.fields().collect();
     record::remove(txn, &mut person, &collection, &stored)?;
+    outbox::corrected(txn, &person, collection.id, &fields)?;
     context.note_act(txn, policy, &mut person)?;
     keep_destroyed(txn, person.entry.handle, collection.id, &[record]);
     Ok(Written {

@@ -9,7 +9,8 @@ use crate::clock::hour_of;
 use crate::crypto::{argon2id, hkdf, hmac};
 use crate::entropy::SeededEntropy;
 use crate::id::RowHandle;
-use crate::keys::system::{Placement, Roots};
+use crate::keys::system::{Placement, Roots, suppression_key};
+use crate::suppression;
 
 pub(super) const DERIVATIONS: Set = Set {
     name: "derivations",
@@ -35,6 +36,9 @@ fn derive(form: &str, material: &[u8]) -> Option<Vec<u8>> {
     let salt: [u8; 16] = material[..16].try_into().expect("sixteen");
     Some(match form {
         "people root" => roots.people.key.expose().to_vec(),
+        "address on the suppression list" => {
+            suppression::hash(&suppression_key(&one), b"email", &material[32..]).to_vec()
+        }
         "index root, generation 3" => roots.index(3).key.expose().to_vec(),
         "subject tag" => subject_tag(
             &secret(&bent(&material[..32], 0)),
@@ -63,6 +67,7 @@ fn make_derivations() -> Vec<Value> {
     let material: Vec<u8> = (0..64).collect();
     let forms = [
         "people root",
+        "address on the suppression list",
         "index root, generation 3",
         "subject tag",
         "tag in the index map",

@@ -11,12 +11,15 @@ use crate::backup::ledger::{LedgerEntry, LedgerEvent};
 use crate::backup::registry::{BackupFacts, BackupRow, KeyPartRow, LiveKeys, PartRow, SummaryRow};
 use crate::blob::Blob;
 use crate::commit::State;
-use crate::consent::{ConsentEvent, ConsentState};
+use crate::consent::{
+    ConsentActor, ConsentDetails, ConsentEvent, ConsentEvidence, ConsentKind, ConsentState,
+};
 use crate::crypto::Secret;
 use crate::entropy::SeededEntropy;
 use crate::id::{
     BackupId, CallId, ConsentId, ReceiptId, RequestId, RowHandle, SessionId, SubjectId, TokenId,
 };
+use crate::incident::{IncidentRow, StepRow};
 use crate::keys::keyset::{Compartment, Keyset, Lookup};
 use crate::keys::slots::{SlotKind, SlotTarget};
 use crate::keys::system::SystemKeys;
@@ -28,6 +31,7 @@ use crate::request::{Level, RequestKind, RequestState};
 use crate::row;
 use crate::session::SessionRow;
 use crate::standing::{HoldEvent, HoldState, ObjectionState, PendingErasure};
+use crate::suppression::SuppressionRow;
 use crate::vault::{PolicyRow, RotationRow, Stage, TokenRow};
 
 pub(super) const ROWS: Set = Set {
@@ -96,6 +100,7 @@ pub(super) fn entry() -> Entry {
         request: CallId::from_bytes([4; 16]),
         receipt: Some((ReceiptId::from_bytes([5; 16]), [6; 32])),
         records: Some((70_000, [7; 32])),
+        restricted_use: None,
     }
 }
 
@@ -113,6 +118,7 @@ pub(super) fn short_entry() -> Entry {
         request: CallId::from_bytes([8; 16]),
         receipt: None,
         records: None,
+        restricted_use: None,
     }
 }
 
@@ -184,6 +190,33 @@ pub(super) fn system() -> SystemKeys {
     keys
 }
 
+fn incident(whole: bool) -> IncidentRow {
+    let step = StepRow {
+        step: 1,
+        at: NOW + 1,
+        noted_at: NOW + 2,
+        by: Some(TokenId::from_bytes([2; 16])),
+        role: "dpo".into(),
+        text: "told by the form".into(),
+        late_reason: Some("its extent was not clear".into()),
+        risk: Some(2),
+        exemption: Some(0),
+    };
+    IncidentRow {
+        aware_at: NOW,
+        noted_at: NOW + 1,
+        by: whole.then(|| TokenId::from_bytes([1; 16])),
+        role: "dpo".into(),
+        nature: vec![0, 2],
+        vector: 4,
+        from: whole.then_some(NOW - 2),
+        to: whole.then_some(NOW - 1),
+        summary: "a backup was lost".into(),
+        scope: whole.then(|| "{\"people\":2}".into()),
+        steps: if whole { vec![step] } else { Vec::new() },
+    }
+}
+
 fn backup() -> BackupRow {
     BackupRow {
         target: "/srv/backup".into(),
@@ -242,6 +275,15 @@ fn backups() -> SummaryRow {
     }
 }
 
+/// An address on the suppression list.
+pub(super) fn suppression() -> SuppressionRow {
+    SuppressionRow {
+        day: 20_782,
+        all: false,
+        purposes: vec![2, 300],
+    }
+}
+
 /// An entry of the ledger, of each kind.
 pub(super) fn happened(kind: usize) -> LedgerEntry {
     let handle = RowHandle::from_bytes([1; 16]);
@@ -296,6 +338,25 @@ pub(super) fn happened(kind: usize) -> LedgerEntry {
             review_at: "2027-01-31".into(),
             erasure: None,
         },
+        LedgerEvent::ContractEnded {
+            handle,
+            purpose: 300,
+            ended_at: Some(NOW),
+        },
+        LedgerEvent::ContractEnded {
+            handle,
+            purpose: 300,
+            ended_at: None,
+        },
+        LedgerEvent::Aged {
+            handle,
+            of_age_on: "2029-01-15".into(),
+            guardian: true,
+        },
+        LedgerEvent::Suppressed {
+            address: [9; 32],
+            row: suppression(),
+        },
         LedgerEvent::Requested {
             handle,
             request: RequestId::from_bytes([0x52; 16]),
@@ -308,7 +369,7 @@ pub(super) fn happened(kind: usize) -> LedgerEntry {
     ];
     LedgerEntry {
         at: NOW,
-        event: events.into_iter().nth(kind).expect("one of eleven"),
+        event: events.into_iter().nth(kind).expect("one of fifteen"),
     }
 }
 
@@ -345,6 +406,27 @@ pub(super) fn blob(size: u64, media_type: &str) -> Vec<u8> {
     row::encode(&members).to_vec()
 }
 
+fn detailed() -> ConsentEvent {
+    ConsentEvent {
+        state: ConsentState::Renewed,
+        details: ConsentDetails {
+            actor: ConsentActor::Guardian,
+            kind: ConsentKind::Explicit,
+            valid: Some("P2Y".into()),
+            valid_until: Some(jiff::Timestamp::from_millisecond(NOW + 9).expect("in range")),
+            language: Some("de".into()),
+            sha256: Some("ab".repeat(32)),
+            channel: Some("web".into()),
+            method: Some("button".into()),
+            evidence: Some(ConsentEvidence {
+                kind: "gpp".into(),
+                string: "DBABMA~CPX".into(),
+            }),
+        },
+        ..event()
+    }
+}
+
 pub(super) fn event() -> ConsentEvent {
     ConsentEvent {
         consent: ConsentId::from_bytes([1; 16]),
@@ -353,6 +435,7 @@ pub(super) fn event() -> ConsentEvent {
         notice: json!({"version": "3", "lang": "de"}),
         choice: Some("yes".into()),
         message_id: None,
+        details: ConsentDetails::default(),
     }
 }
 
@@ -491,6 +574,12 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             "none",
             bytes(row::encode(&SummaryRow::default())),
         ),
+        (
+            "IncidentRow",
+            "every member",
+            bytes(row::encode(&incident(true))),
+        ),
+        ("IncidentRow", "open", bytes(row::encode(&incident(false)))),
         ("Blob", "a photograph", blob(300_000, "image/jpeg")),
         ("Blob", "empty", blob(0, "application/octet-stream")),
         ("Entry", "every member", entry().encode()),
@@ -498,6 +587,15 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             "Entry",
             "members that must be there",
             short_entry().encode(),
+        ),
+        (
+            "Entry",
+            "with a claim to what is held",
+            Entry {
+                restricted_use: Some("legal_claims".into()),
+                ..short_entry()
+            }
+            .encode(),
         ),
         (
             "Keyset",
@@ -556,8 +654,28 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ),
         (
             "LedgerEntry",
-            "a request that came in",
+            "a contract ended",
             bytes(row::encode(&happened(10))),
+        ),
+        (
+            "LedgerEntry",
+            "a contract that runs after all",
+            bytes(row::encode(&happened(11))),
+        ),
+        (
+            "LedgerEntry",
+            "a child with a guardian",
+            bytes(row::encode(&happened(12))),
+        ),
+        (
+            "LedgerEntry",
+            "an address on the suppression list",
+            bytes(row::encode(&happened(13))),
+        ),
+        (
+            "LedgerEntry",
+            "a request that came in",
+            bytes(row::encode(&happened(14))),
         ),
         ("MetaRow", "every member", bytes(row::encode(&meta()))),
         ("MetaRow", "fresh", bytes(row::encode(&fresh))),
@@ -591,6 +709,20 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             bytes(row::encode(&channel("signal", "посетитель"))),
         ),
         (
+            "SuppressionRow",
+            "for two purposes",
+            bytes(row::encode(&suppression())),
+        ),
+        (
+            "SuppressionRow",
+            "for all but one",
+            bytes(row::encode(&SuppressionRow {
+                day: 20_782,
+                all: true,
+                purposes: vec![7],
+            })),
+        ),
+        (
             "SystemKeys",
             "two system keys, a former signer, two sets of two index keys, two placements, a slot",
             bytes(row::encode(&system())),
@@ -618,6 +750,7 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("event", "given", json_bytes(&event())),
         ("event", "refused", json_bytes(&refused)),
         ("event", "withdrawn", json_bytes(&withdrawn)),
+        ("event", "every detail", json_bytes(&detailed())),
         ("list of entries", "two", bytes(row::encode(&entries))),
         (
             "list of values",

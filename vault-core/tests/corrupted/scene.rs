@@ -277,6 +277,7 @@ fn fill(vault: &Arc<Vault>, bot: &Principal, subject: SubjectId) {
         notice: json!("n1"),
         choice: None,
         message_id: None,
+        ..ConsentInput::default()
     };
     vault
         .put_consent(&call(), subject, "news", input)

@@ -172,6 +172,7 @@ impl Player {
             notice: json!("n1"),
             choice: Some("word".into()),
             message_id: None,
+            ..ConsentInput::default()
         };
         let got = self
             .world

@@ -10,6 +10,21 @@ fn examples(operation: &str) -> Option<(Value, Value)> {
             json!({"channel": "web", "user": "u-1"}),
             json!({"subject": subject, "created": true}),
         ),
+        "count_records" => (
+            json!({"collection": "profile", "by": [{"field": "birth", "width": 10}]}),
+            json!({"collection": "profile", "k": 10, "rounded": true, "total": 470, "groups": [
+                {"by": [{"from": 1980, "below": 1990}], "people": 270},
+                {"by": [{"from": 1990, "below": 2000}], "people": 190},
+            ], "withheld": false}),
+        ),
+        "issue_pseudonym" => (
+            json!({"recipient": "carrier"}),
+            json!({"pseudonym": "psn_0c5f3kq2m9x7v1n8r4t6w0y2za", "created": true}),
+        ),
+        "lookup_pseudonym" => (
+            json!({"pseudonym": "psn_0c5f3kq2m9x7v1n8r4t6w0y2za"}),
+            json!({"subject": subject}),
+        ),
         "lookup_subject" => (
             json!({"field": "profile.email", "value": "ann@example.test"}),
             json!({"subject": subject}),
@@ -50,9 +65,11 @@ fn examples(operation: &str) -> Option<(Value, Value)> {
                 "expires_at": "2026-11-25T12:15:00Z"}),
         ),
         "put_consent" => (
-            json!({"given": true, "notice": "v1", "choice": "Yes", "message_id": "m-7"}),
+            json!({"given": true, "notice": "v1", "choice": "Yes", "message_id": "m-7", "valid": "P2Y"}),
             json!({"consent": "cns_0c5f3kq2m9x7v1n8r4t6w0y2za", "state": "given",
-                "at": "2026-11-25T12:00:00Z", "notice": "v1", "choice": "Yes", "message_id": "m-7"}),
+                "at": "2026-11-25T12:00:00Z", "notice": "v1", "choice": "Yes", "message_id": "m-7",
+                "actor": "self", "type": "regular", "valid": "P2Y", "valid_until": "2028-11-25T12:00:00Z",
+                "receipt": format!("/v1/subjects/{subject}/consents/newsletter/receipt")}),
         ),
         "unlock" => (
             json!({"passphrase": "correct horse battery staple"}),

@@ -1,7 +1,8 @@
 //! As `schemas`, for what a person demands and is told.
 
 use serde_json::{Value, json};
-use vault_core::limits::{LABEL_BYTES_MAX, REASON_BYTES_MAX};
+use vault_core::limits::{DISCLOSED_FIELDS_MAX, LABEL_BYTES_MAX, REASON_BYTES_MAX};
+use vault_core::outbox::{NoticeKind, NoticeState};
 use vault_core::policy::{HoldGround, RestrictionGround};
 use vault_core::request::{RequestKind, RequestState};
 
@@ -19,6 +20,10 @@ fn objection() -> Value {
     json!({"type": "string", "enum": ["pending", "upheld", "overridden", "ended"]})
 }
 
+fn origin() -> Value {
+    json!({"type": "string", "enum": ["person", "address", "suppressed", "consent"]})
+}
+
 fn ground() -> Value {
     let grounds: Vec<_> = RestrictionGround::ALL
         .iter()
@@ -30,6 +35,28 @@ fn ground() -> Value {
 fn hold_ground() -> Value {
     let grounds: Vec<_> = HoldGround::ALL.iter().map(|one| one.name()).collect();
     json!({"type": "string", "enum": grounds})
+}
+
+fn id(prefix: &str) -> Value {
+    json!({"type": "string", "pattern": format!("^{prefix}_[0-9a-hjkmnp-tv-z]{{26}}$")})
+}
+
+fn notice_kind() -> Value {
+    let kinds = [
+        NoticeKind::Erasure,
+        NoticeKind::Rectification,
+        NoticeKind::Restriction,
+        NoticeKind::RestrictionLifted,
+        NoticeKind::Objection,
+        NoticeKind::Withdrawal,
+    ];
+    json!({"type": "string", "enum": kinds.map(NoticeKind::name)})
+}
+
+fn notice_state() -> Value {
+    let names = NoticeState::ALL.iter().map(|state| state.name());
+    let names: Vec<_> = names.chain(["manual"]).collect();
+    json!({"type": "string", "enum": names})
 }
 
 fn receipt() -> Value {
@@ -80,6 +107,19 @@ pub(super) fn overlays() -> Value {
             "country": {"type": ["string", "null"], "pattern": "^[A-Z]{2}$"},
             "guardian": {"type": ["string", "null"], "minLength": 1, "maxLength": REASON_BYTES_MAX},
         }},
+        "Disclosure": {"properties": {"disclosure": id("dis"), "reference": id("psn")}},
+        "DisclosureMade": {"properties": {"disclosure": id("dis"), "reference": id("psn")}},
+        "DisclosureNotice": {"properties": {"notice": id("rcn"), "kind": notice_kind()}},
+        "DisclosureRequest": {"properties": {
+            "fields": {"type": "array", "minItems": 1, "maxItems": DISCLOSED_FIELDS_MAX, "items": {"type": "string"}},
+        }},
+        "ImpossibleRequest": {"properties": {"reason": text(1, REASON_BYTES_MAX)}},
+        "RecipientNotice": {"properties": {
+            "id": id("rcn"),
+            "kind": notice_kind(),
+            "state": notice_state(),
+        }},
+        "RecipientReference": {"properties": {"reference": id("psn")}},
         "Notice": {"properties": {"sha256": hash(), "version": {"type": "integer", "minimum": 1}}},
         "NoticeShown": {"properties": {"about": about(), "sha256": hash()}},
         "NoticeShownRequest": {"properties": {
@@ -93,7 +133,7 @@ pub(super) fn overlays() -> Value {
             "outcome": {"type": "string", "enum": ["upheld", "overridden"]},
             "reason": text(1, REASON_BYTES_MAX),
         }},
-        "ObjectionEvent": {"properties": {"state": objection()}},
+        "ObjectionEvent": {"properties": {"origin": origin(), "state": objection()}},
         "ObjectionRequest": {"properties": {
             "reason": {"type": ["string", "null"], "minLength": 1, "maxLength": REASON_BYTES_MAX},
         }},
@@ -101,6 +141,9 @@ pub(super) fn overlays() -> Value {
         "RestrictionRequest": {"properties": {
             "ground": ground(),
             "reason": {"type": ["string", "null"], "minLength": 1, "maxLength": REASON_BYTES_MAX},
+        }},
+        "SuppressionRequest": {"properties": {
+            "kind": {"type": ["string", "null"], "enum": ["email", "phone", null]},
         }},
         "RestrictionStep": {"properties": {"ground": {"anyOf": [ground(), {"type": "null"}]}}},
     })

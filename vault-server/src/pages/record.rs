@@ -7,7 +7,7 @@ use vault_core::statement::{ProcessingRecord, StatedPurpose};
 use super::statement::{datum, identity, plain, purposes, recipient};
 
 /// The columns of the table; a row is an activity, or something that is missing.
-const COLUMNS: [&str; 12] = [
+const COLUMNS: [&str; 13] = [
     "row",
     "purpose",
     "title",
@@ -20,6 +20,7 @@ const COLUMNS: [&str; 12] = [
     "retention_period",
     "retention",
     "controller",
+    "interests",
 ];
 
 /// As Markdown (CommonMark), in the language of its statement.
@@ -81,6 +82,7 @@ pub(crate) fn csv(record: &ProcessingRecord) -> String {
             &purpose.retention_period,
             &purpose.retention_words,
             &statement.controller.name,
+            purpose.interests.as_deref().unwrap_or_default(),
         ]));
     }
     for one in &record.missing {

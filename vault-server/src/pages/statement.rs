@@ -117,6 +117,10 @@ fn stated(phrases: &Phrases, purpose: &StatedPurpose) -> Markup {
                 dt { (phrases.basis) }
                 dd { (purpose.basis_words) " " span .dim.small { (purpose.article) }
                     @if purpose.direct_marketing { br; (phrases.marketing().0) " " span .dim.small { "Art. 21(2)" } } }
+                @if let Some(text) = &purpose.interests {
+                    dt { (phrases.interests) }
+                    dd lang=[purpose.title_language.as_deref()] { (text) }
+                }
                 @if !purpose.data.is_empty() {
                     dt { (phrases.data) }
                     dd { ul { @for one in &purpose.data { li { (datum(one)) } } } }
@@ -236,6 +240,9 @@ pub(super) fn purposes(statement: &Statement) -> String {
         let _ = writeln!(out, "### {}\n", plain(&purpose.title));
         let (basis, words) = (plain(phrases.basis), plain(purpose.basis_words));
         let _ = writeln!(out, "- {basis}: {words} ({})", purpose.article);
+        if let Some(text) = &purpose.interests {
+            let _ = writeln!(out, "- {}: {}", plain(phrases.interests), plain(text));
+        }
         let lists = [
             (
                 phrases.data,

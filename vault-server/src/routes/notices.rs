@@ -183,6 +183,50 @@ pub(crate) async fn current(State(app): State<App>, incoming: Incoming) -> Outco
     .await
 }
 
+/// That a notice was shown to somebody who is no person of the vault yet.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NoticeDelivery)]
+pub(crate) struct DeliveryBody {
+    /// To be given back with `POST /v1/subjects`, by the same API key. Holds nothing of anybody.
+    delivery: String,
+    /// Until when.
+    #[schema(format = DateTime)]
+    expires_at: String,
+}
+
+/// Record a notice that was shown before there is a person
+///
+/// Nothing is stored: the answer stands for it, for 30 days and this API key alone. Given to `POST /v1/subjects` as
+/// `notice`, it is recorded for the person who is made or found, as of now, and the gate is open for them at once.
+/// Capability `notices.record`.
+#[utoipa::path(post, path = urls::NOTICE_DELIVERIES, tag = "notices", operation_id = "deliver_notice",
+    request_body = ShownRequest,
+    responses((status = 201, description = "What stands for it", body = DeliveryBody)))]
+pub(crate) async fn deliver(State(app): State<App>, incoming: Incoming) -> Outcome {
+    app.operate(incoming, &DELIVER).await
+}
+
+/// Record a notice that was shown before there is a person.
+pub(crate) static DELIVER: Operation = Operation {
+    purpose: false,
+    body: true,
+    looks_up: false,
+    right: false,
+    changes: Changes::Never,
+    remember: Remember::Again,
+    perform: do_deliver,
+};
+
+fn do_deliver(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
+    let input = parsed(desk, CAPABILITY, read_request(asked.body.clone()))?;
+    let made = desk.deliver_notice(&input)?;
+    let body = DeliveryBody {
+        delivery: made.delivery,
+        expires_at: made.expires_at.to_string(),
+    };
+    Ok(Reply::json(201, &body))
+}
+
 /// Notices that a person was shown
 ///
 /// Capability `notices.record`.

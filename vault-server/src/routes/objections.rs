@@ -73,6 +73,9 @@ pub(crate) struct EventBody {
     /// The person's grounds, or those of who decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// `person`; `address`, where an address of theirs was named and nobody asked who they are; `suppressed`, by
+    /// an address of theirs on the suppression list; `consent`, by a later consent.
+    origin: &'static str,
 }
 
 impl From<ObjectionEvent> for EventBody {
@@ -81,6 +84,7 @@ impl From<ObjectionEvent> for EventBody {
             state: event.state.name(),
             at: event.at.to_string(),
             reason: event.reason,
+            origin: event.origin.name(),
         }
     }
 }

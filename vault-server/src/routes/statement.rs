@@ -144,6 +144,9 @@ pub(crate) struct PurposeBody {
     title: String,
     /// Why it is lawful.
     lawful_basis: BasisBody,
+    /// The legitimate interests that it pursues (Art. 13(1)(d)).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interests: Option<String>,
     /// Whether an objection always ends it (Art. 21(3)).
     direct_marketing: bool,
     /// What is used for it.
@@ -289,6 +292,7 @@ impl From<StatedPurpose> for PurposeBody {
                 article: purpose.article,
                 text: purpose.basis_words,
             },
+            interests: purpose.interests,
             direct_marketing: purpose.direct_marketing,
             data: purpose.data.into_iter().map(DataBody::from).collect(),
             recipients: purpose

@@ -4,7 +4,7 @@ use axum::extract::State;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
-use vault_core::vault::Desk;
+use vault_core::vault::{Desk, SubjectId};
 
 use crate::asked::Asked;
 use crate::call::Outcome;
@@ -24,14 +24,18 @@ pub(crate) struct CreateSubjectRequest {
     channel: String,
     /// The person's id in the channel.
     user: String,
+    /// What `POST /v1/notices` answered, where the notice was shown before there was a person: it is recorded for
+    /// them as of then.
+    notice: Option<String>,
 }
 
 impl CreateSubjectRequest {
     pub(crate) fn read(body: Value) -> Result<Self, Problem> {
-        let mut shape = Shape::of(body, &["channel", "user"])?;
+        let mut shape = Shape::of(body, &["channel", "user", "notice"])?;
         let request = Self {
             channel: shape.text("channel"),
             user: shape.text("user"),
+            notice: shape.optional_text("notice"),
         };
         shape.finish(request)
     }
@@ -84,6 +88,7 @@ impl Lookup {
             Self::Channel(CreateSubjectRequest {
                 channel: shape.text("channel"),
                 user: shape.text("user"),
+                notice: None,
             })
         };
         shape.finish(lookup)
@@ -95,6 +100,14 @@ impl Lookup {
 pub(crate) struct FoundSubject {
     /// The person's id.
     subject: String,
+}
+
+impl FoundSubject {
+    pub(crate) fn of(subject: SubjectId) -> Self {
+        Self {
+            subject: subject.to_string(),
+        }
+    }
 }
 
 /// A person without values.
@@ -134,7 +147,7 @@ pub(crate) struct Erasure {
 
 /// Get or create the person behind a channel's user
 ///
-/// Capability `subjects.create`.
+/// Capability `subjects.create`; with `notice` also `notices.record`.
 #[utoipa::path(post, path = urls::SUBJECTS, tag = "subjects", operation_id = "create_subject",
     request_body = CreateSubjectRequest,
     responses((status = 200, description = "Known already", body = CreatedSubject),
@@ -157,7 +170,11 @@ pub(crate) static CREATE: Operation = Operation {
 fn do_create(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
     let read = CreateSubjectRequest::read(asked.body.clone());
     let request = parsed(desk, "subjects.create", read)?;
-    let (subject, created) = desk.create_subject(&request.channel, &request.user)?;
+    let (channel, user) = (&*request.channel, &*request.user);
+    let (subject, created) = match &request.notice {
+        Some(delivery) => desk.create_subject_told(channel, user, delivery)?,
+        None => desk.create_subject(channel, user)?,
+    };
     let subject = subject.to_string();
     let location = urls::at(urls::SUBJECT, &[&subject]);
     let reply = Reply::json(
@@ -198,12 +215,7 @@ fn do_lookup(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
         Lookup::Channel(by) => desk.lookup_channel(&by.channel, &by.user)?,
         Lookup::Field(field, value) => desk.lookup_field(&field, &value)?,
     };
-    Ok(Reply::json(
-        200,
-        &FoundSubject {
-            subject: subject.to_string(),
-        },
-    ))
+    Ok(Reply::json(200, &FoundSubject::of(subject)))
 }
 
 /// State, flags, collections and counts of a person; no values

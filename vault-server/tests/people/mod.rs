@@ -14,7 +14,7 @@ use vault_core::clock::ManualClock;
 use vault_core::id::CallId;
 use vault_core::policy::SAMPLE;
 use vault_core::vault::{Call, LockedVault, Passphrase, Settings, UnlockSecret, Vault, VaultPaths};
-use vault_server::{App, AppSettings, router};
+use vault_server::{App, AppSettings, Limits, router};
 
 pub(crate) const HOUR: i64 = 3_600_000;
 
@@ -76,10 +76,16 @@ fn settings(clock: &Arc<ManualClock>) -> Settings {
     }
 }
 
-fn serve(locked: LockedVault, vault: &Arc<Vault>, clock: &Arc<ManualClock>) -> Router {
+fn serve(
+    locked: LockedVault,
+    vault: &Arc<Vault>,
+    clock: &Arc<ManualClock>,
+    limits: Limits,
+) -> Router {
     let settings = AppSettings {
         clock: clock.clone(),
         sweep_every: None,
+        limits,
         ..AppSettings::from(&vault_server::config::ServerConfig::default())
     };
     router(App::new(locked, Some(vault.clone()), settings))
@@ -101,6 +107,11 @@ impl Bench {
     }
 
     pub(crate) fn under(policy: &str) -> Self {
+        Self::limited(policy, Limits::default())
+    }
+
+    /// The same, whose callers may ask so much.
+    pub(crate) fn limited(policy: &str, limits: Limits) -> Self {
         let home = tempfile::tempdir().expect("a directory");
         let start = Timestamp::from_second(1_800_000_000).expect("in range");
         let clock = Arc::new(ManualClock::at(start));
@@ -109,7 +120,7 @@ impl Bench {
         let created = LockedVault::create(&paths, settings(&clock), &passphrase, policy);
         let created = created.expect("a vault");
         Self {
-            router: serve(created.locked, &created.vault, &clock),
+            router: serve(created.locked, &created.vault, &clock, limits),
             recovery: created.recovery_key.to_text(),
             vault: created.vault,
             runtime: tokio::runtime::Builder::new_current_thread()
@@ -127,7 +138,7 @@ impl Bench {
         let key = UnlockSecret::RecoveryKey(recovery.parse().expect("a key"));
         let vault = locked.unlock(&key).expect("opens");
         Self {
-            router: serve(locked, &vault, &clock),
+            router: serve(locked, &vault, &clock, Limits::default()),
             runtime: tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
@@ -205,7 +216,10 @@ impl Bench {
             let bytes = axum::body::to_bytes(body, 1 << 26).await.expect("a body");
             Answer {
                 status: head.status.as_u16(),
-                body: serde_json::from_slice(&bytes).expect("JSON"),
+                body: match bytes.is_empty() {
+                    true => Value::Null,
+                    false => serde_json::from_slice(&bytes).expect("JSON"),
+                },
                 replayed: head.headers.contains_key("idempotent-replayed"),
             }
         })

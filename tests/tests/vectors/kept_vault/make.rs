@@ -94,6 +94,7 @@ pub(super) fn vault(dir: &Path) -> Value {
             notice: json!({"version": "3", "lang": "en"}),
             choice: Some("button".into()),
             message_id: None,
+            ..ConsentInput::default()
         };
         vault
             .put_consent(&call(), anna, "newsletter", input)

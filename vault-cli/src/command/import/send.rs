@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use vault_core::consent::ConsentState;
 use vault_core::import::{Archive, Attachment, LineError, Mapping, Piece, read_rows};
 use vault_core::limits::IMPORT_LINES_MAX;
 use vault_core::vault::{ImportLine, ImportWhat};
@@ -395,6 +394,8 @@ fn about(line: &ImportLine) -> Option<(u8, String)> {
         ImportWhat::Consent { purpose, .. } => Some((0, purpose.clone())),
         ImportWhat::Objection { purpose, .. } => Some((1, purpose.clone())),
         ImportWhat::Restriction(_) => Some((2, String::new())),
+        ImportWhat::ContractEnd { purpose, .. } => Some((3, purpose.clone())),
+        ImportWhat::Age { .. } => Some((4, String::new())),
     }
 }
 
@@ -426,16 +427,17 @@ pub(super) fn line_body(line: &ImportLine) -> Value {
             notice,
             choice,
             message_id,
+            details,
         } => {
-            let state = match state {
-                ConsentState::Given => "given",
-                ConsentState::Refused => "refused",
-                ConsentState::Withdrawn => "withdrawn",
-            };
-            let consent = json!({
-                "purpose": purpose, "state": state, "notice": notice,
+            let mut consent = json!({
+                "purpose": purpose, "state": state.name(), "notice": notice,
                 "choice": choice, "message_id": message_id,
             });
+            if let (Some(members), Ok(Value::Object(more))) =
+                (consent.as_object_mut(), serde_json::to_value(details))
+            {
+                members.extend(more);
+            }
             add("consent", consent);
         }
         ImportWhat::Objection {
@@ -452,6 +454,17 @@ pub(super) fn line_body(line: &ImportLine) -> Value {
                 "reason": input.reason,
             });
             add("restriction", restriction);
+        }
+        ImportWhat::ContractEnd { purpose, ended_at } => {
+            let ended = json!({"purpose": purpose, "ended_at": ended_at.to_string()});
+            add("contract_end", ended);
+        }
+        ImportWhat::Age {
+            of_age_on,
+            guardian,
+        } => {
+            let age = json!({"of_age_on": of_age_on.to_string(), "guardian": guardian});
+            add("age", age);
         }
     }
     Value::Object(body)

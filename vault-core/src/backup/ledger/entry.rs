@@ -6,6 +6,7 @@ use crate::id::{ReceiptId, RecordId, RequestId, RowHandle, TokenId};
 use crate::policy::{HoldGround, RestrictionGround};
 use crate::request::{Level, RequestKind, RequestState};
 use crate::standing::{HoldState, ObjectionState};
+use crate::suppression::SuppressionRow;
 
 /// One entry: what happened, and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +92,31 @@ pub enum LedgerEvent {
         /// Milliseconds since 1970 at which everything else of the person was erased, and what stands for
         /// that; `None` where it was not.
         erasure: Option<(i64, ReceiptId)>,
+    },
+    /// The contract behind a purpose stands so from now on.
+    ContractEnded {
+        /// Whose.
+        handle: RowHandle,
+        /// Behind which purpose.
+        purpose: u16,
+        /// Milliseconds since 1970 at which it ended, or will; `None` where it runs after all.
+        ended_at: Option<i64>,
+    },
+    /// So much is known of a person's age from now on.
+    Aged {
+        /// Whose.
+        handle: RowHandle,
+        /// From which day on they consent for themselves: `2029-01-15`.
+        of_age_on: String,
+        /// Whether a guardian has authorised what they consent to.
+        guardian: bool,
+    },
+    /// An address stands so on the suppression list from now on.
+    Suppressed {
+        /// The blind hash of the address: under the list's own key, so that whoever has that can test it.
+        address: [u8; 32],
+        /// What goes for it; nothing of it where it left the list.
+        row: SuppressionRow,
     },
     /// A request of a person stands so from now on. No words: the ledger outlives the person.
     Requested {

@@ -6,10 +6,14 @@ use jiff::Timestamp;
 
 use super::{LedgerEntry, LedgerEvent};
 use crate::audit::signer::Signers;
+use crate::contract::ContractEvent;
 use crate::deadline::Due;
 use crate::id::{ReceiptId, RecordId, RequestId, RowHandle, TokenId};
 use crate::request::restored::Told;
-use crate::standing::{HoldEvent, ObjectionEvent, PendingErasure, RestrictionEvent};
+use crate::standing::{
+    AgeEvent, HoldEvent, ObjectionEvent, ObjectionOrigin, PendingErasure, RestrictionEvent,
+};
+use crate::suppression::SuppressionRow;
 
 /// Where a copy ends in the middle of a frame, as a copying that was broken off leaves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +58,12 @@ pub struct Replay {
     pub restrictions: BTreeMap<RowHandle, RestrictionEvent>,
     /// How the data of people are held.
     pub holds: BTreeMap<RowHandle, HoldEvent>,
+    /// How the contracts of people stand behind each purpose.
+    pub contracts: BTreeMap<RowHandle, BTreeMap<u16, ContractEvent>>,
+    /// What is known of the ages of people.
+    pub ages: BTreeMap<RowHandle, AgeEvent>,
+    /// How addresses stand on the suppression list.
+    pub suppressions: BTreeMap<[u8; 32], SuppressionRow>,
     /// How the requests of people stand.
     pub requests: BTreeMap<RowHandle, BTreeMap<RequestId, Told>>,
     /// API keys that open nothing any more.
@@ -111,6 +121,7 @@ impl Replay {
                     state,
                     at,
                     reason: None,
+                    origin: ObjectionOrigin::Person,
                 };
                 let objections = self.objections.entry(handle).or_default();
                 objections.insert(purpose, event);
@@ -155,6 +166,35 @@ impl Replay {
                     erasure,
                 };
                 self.holds.insert(handle, event);
+            }
+            LedgerEvent::ContractEnded {
+                handle,
+                purpose,
+                ended_at,
+            } => {
+                let ended_at = match ended_at {
+                    Some(ended_at) => Some(Timestamp::from_millisecond(ended_at).ok()?),
+                    None => None,
+                };
+                let event = ContractEvent { ended_at, at };
+                let contracts = self.contracts.entry(handle).or_default();
+                contracts.insert(purpose, event);
+            }
+            LedgerEvent::Aged {
+                handle,
+                of_age_on,
+                guardian,
+            } => {
+                let event = AgeEvent {
+                    of_age_on: of_age_on.parse().ok()?,
+                    // That there is one stands here, and not how it was verified.
+                    guardian: guardian.then(String::new),
+                    at,
+                };
+                self.ages.insert(handle, event);
+            }
+            LedgerEvent::Suppressed { address, row } => {
+                self.suppressions.insert(address, row);
             }
             LedgerEvent::Requested {
                 handle,

@@ -10,7 +10,7 @@ use crate::crypto::Location;
 use crate::store::Table;
 
 /// All of them but the API keys.
-const COMMON: [Table; 8] = [
+const COMMON: [Table; 10] = [
     Table::Tombstones,
     Table::Policies,
     Table::Audit,
@@ -19,6 +19,8 @@ const COMMON: [Table; 8] = [
     Table::Receipts,
     Table::Backups,
     Table::Ledger,
+    Table::Incidents,
+    Table::Suppressions,
 ];
 
 /// Reads them and passes them on; how many API keys there were.

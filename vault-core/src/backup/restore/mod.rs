@@ -31,6 +31,7 @@ use crate::keys::system::{Roots, SystemKeys};
 use crate::person::Tombstone;
 use crate::row;
 use crate::store::{RedbStore, Store, StoreError, Table, WriteTx};
+use crate::suppression;
 use people::{Reading, Totals};
 use writer::Blocks;
 
@@ -157,6 +158,9 @@ pub(crate) fn fill(
             restored.counts.erased += u64::from(bury(tx, vault, &open.system.system, gone)?);
         }
         state.erased = erased + restored.counts.erased;
+        for (address, row) in &replay.suppressions {
+            suppression::restore(tx, vault, &open.system.system, address, row)?;
+        }
         store_state(vault, tx, &system.system, &state)
     });
     result.map_err(BackupError::Store)?;

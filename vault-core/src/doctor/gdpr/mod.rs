@@ -233,6 +233,15 @@ mod tests {
         assert!(found(&contract).contains(&(Error, code, "roles".into())));
         let other = contract.replace("direct_marketing = true", "direct_marketing = false");
         assert!(!found(&other).iter().any(|found| found.1 == code));
+        // Whoever pursues interests says which.
+        let pursued = mended().replace("basis = \"contract\"", "basis = \"legitimate_interests\"");
+        let place = "purposes.support".to_owned();
+        assert!(found(&pursued).contains(&(Warning, "no_interests", place)));
+        let told = pursued.replace(
+            "basis = \"legitimate_interests\"",
+            "basis = \"legitimate_interests\"\ninterests.en = \"a\"\ninterests.de = \"b\"",
+        );
+        assert!(!found(&told).iter().any(|found| found.1 == "no_interests"));
         // An objection is due where the basis is an interest.
         let interest = "basis = \"legitimate_interests\"";
         let source = mended().replace("basis = \"contract\"", interest);
@@ -277,13 +286,15 @@ mod tests {
         );
         let codes: Vec<&str> = idle.iter().map(|found| found.1).collect();
         assert_eq!(codes, ["purpose_unused", "purpose_unserved"]);
-        // With its webhook or without: nothing is sent there.
-        let carrier = || "recipients.carrier".to_owned();
-        let told = mended().replace("webhook = ", "# webhook = ");
-        for source in [mended(), told] {
-            let told = (Severity::Note, "recipient_not_told", carrier());
-            assert!(found(&source).contains(&told));
-        }
+        // Without its webhook nothing is sent there.
+        let told = (
+            Severity::Note,
+            "recipient_not_told",
+            "recipients.carrier".to_owned(),
+        );
+        assert!(!found(&mended()).contains(&told));
+        let silent = mended().replace("webhook = ", "# webhook = ");
+        assert!(found(&silent).contains(&told));
         // A recipient outside the EEA without a safeguard does not even pass the check.
         let refused = found(&mended().replace("country = \"DE\"", "country = \"US\""));
         assert!(

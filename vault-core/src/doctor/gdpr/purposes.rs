@@ -1,7 +1,7 @@
 //! Purposes, recipients and fields: kept too long, never used, not named.
 
 use crate::doctor::{Findings, Severity};
-use crate::policy::{EEA, Policy, SafeguardKind, View};
+use crate::policy::{EEA, LawfulBasis, Policy, SafeguardKind, View};
 
 /// From how many hours on a retention is worth a look: ten years, the longest that tax law commonly asks.
 const LONG_HOURS: u32 = 10 * 366 * 24;
@@ -20,6 +20,16 @@ pub(super) fn purposes(policy: &Policy, findings: &mut Findings) {
                     purpose.retention.period
                 ),
                 "shorten the period, or name the law that asks for it: `retention.law`",
+            );
+        }
+        if purpose.basis == LawfulBasis::LegitimateInterests && purpose.interests.is_empty() {
+            findings.law(
+                Severity::Warning,
+                "no_interests",
+                "Art. 13(1)(d)",
+                &place,
+                "it rests on legitimate interests, and people are not told which",
+                "say which, in each language of the controller: `interests.en = \"…\"`",
             );
         }
         let mut fields = policy.collections().iter().flat_map(|c| &c.fields);
@@ -60,15 +70,16 @@ pub(super) fn recipients(policy: &Policy, findings: &mut Findings) {
                 "remove it, or name it in the `recipients` of a purpose",
             );
         }
-        // `webhook` is kept for the day on which the vault tells them.
-        findings.law(
-            Severity::Note,
-            "recipient_not_told",
-            "Art. 19",
-            &place,
-            "the vault tells no recipient yet: somebody has to tell it of each erasure, correction and restriction by hand",
-            "write down who tells it",
-        );
+        if recipient.webhook.is_none() {
+            findings.law(
+                Severity::Note,
+                "recipient_not_told",
+                "Art. 19",
+                &place,
+                "it has no `webhook`: somebody has to tell it of each erasure, correction and restriction by hand",
+                "write down who does, from GET /v1/admin/recipient-notices?state=manual; or give it a `webhook`",
+            );
+        }
         let Some(safeguard) = &recipient.safeguard else {
             continue;
         };

@@ -368,6 +368,7 @@ fn consent_that_is_withdrawn_ends_a_download_and_another_content_does_too() {
         notice: json!("n1"),
         choice: None,
         message_id: None,
+        ..ConsentInput::default()
     };
     let consent = || vault.put_consent(&support, scene.ann, "gallery", given());
     consent().unwrap();

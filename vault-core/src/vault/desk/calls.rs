@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 
 use super::super::views::{ListOptions, ReadOptions, RecordPage, RecordView, Withheld, Written};
 use super::super::{
-    ConsentInput, ConsentView, SessionBegun, SessionInput, SubjectView, ask, consents, reads,
-    sessions, subjects, writes,
+    ConsentInput, ConsentView, SessionBegun, SessionInput, SubjectView, ask, consents, delivery,
+    reads, sessions, subjects, writes,
 };
 use super::{Desk, Ground};
 use crate::consent::ConsentEvent;
@@ -46,6 +46,30 @@ impl Desk<'_, '_> {
                 })?
             }
         };
+        self.about(made.0)?;
+        Ok(made)
+    }
+
+    /// The same of somebody who was shown a notice before, by what
+    /// [`Vault::deliver_notice`](crate::vault::Vault::deliver_notice) gave.
+    ///
+    /// # Errors
+    ///
+    /// The same; [`Refusal::Invalid`] for a delivery that is none, another key's, over, or of an older notice.
+    pub fn create_subject_told(
+        &mut self,
+        channel: &str,
+        user: &str,
+        delivery: &str,
+    ) -> Result<(SubjectId, bool), Refusal> {
+        if matches!(self.ground, Ground::Snapshot(_)) {
+            return Err(self.wants_commit());
+        }
+        let action = "subjects.create";
+        let made = self.change(action, None, |txn, policy, context, memory, noted| {
+            let whom = (channel, user);
+            delivery::create(txn, policy, context, noted, memory, whom, delivery)
+        })?;
         self.about(made.0)?;
         Ok(made)
     }
@@ -167,6 +191,18 @@ impl Desk<'_, '_> {
         let action = "consents.read";
         self.look(action, Some(subject), |view, policy, context, _, noted| {
             consents::read(view, policy, context, noted, subject, purpose)
+        })
+    }
+
+    /// See [`Vault::consent_receipt`](crate::vault::Vault::consent_receipt).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn consent_receipt(&mut self, subject: SubjectId, purpose: &str) -> Result<Value, Refusal> {
+        let action = "consents.read";
+        self.look(action, Some(subject), |view, policy, context, _, noted| {
+            consents::receipt(view, policy, context, noted, subject, purpose)
         })
     }
 

@@ -106,6 +106,7 @@ fn people(bench: &Bench) -> (SubjectId, SubjectId) {
         notice: json!("canary-notice"),
         choice: Some("Yes".into()),
         message_id: None,
+        ..ConsentInput::default()
     };
     vault
         .put_consent(&call(&writer, None), ann, "newsletter", consent)
@@ -197,8 +198,8 @@ fn a_copy_of_everything_tells_what_was_demanded_and_told_and_nobody_elses() {
     let data = json_of(&bench, &desk, ann, Right::Access);
     let at = &data["made_at"];
     let objections = json!([{"purpose": "improve", "state": "upheld", "history": [
-        {"state": "pending", "at": at, "reason": "<b>canary-grounds</b>"},
-        {"state": "upheld", "at": at, "reason": "canary-decision"},
+        {"state": "pending", "at": at, "reason": "<b>canary-grounds</b>", "origin": "person"},
+        {"state": "upheld", "at": at, "reason": "canary-decision", "origin": "person"},
     ]}]);
     assert_eq!(data["objections"], objections);
     let restriction = json!({"restricted": false, "history": [

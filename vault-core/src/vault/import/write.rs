@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{ImportLine, ImportWhat};
@@ -10,7 +11,7 @@ use crate::crypto::sha256;
 use crate::id::{RecordId, SubjectId};
 use crate::policy::{Collection, LawfulBasis, Policy, Role};
 use crate::refusal::Refusal;
-use crate::standing::ObjectionState;
+use crate::standing::{ObjectionOrigin, ObjectionState};
 use crate::vault::desk::Desk;
 use crate::vault::{CollectionKind, ConsentInput, RestrictionInput};
 
@@ -123,6 +124,8 @@ fn objection(
     use ObjectionState::{Ended, Overridden, Pending, Upheld};
     let all = desk.list_objections(subject)?;
     let stands = all.iter().find(|one| one.purpose == purpose);
+    let last = stands.and_then(|one| one.history.last());
+    let suppressed = last.is_some_and(|last| last.origin == ObjectionOrigin::Suppressed);
     let stands = stands.map(|one| one.state);
     let decide = |desk: &mut Desk<'_, '_>, upheld| {
         let decided = desk.decide_objection(subject, purpose, upheld, reason.unwrap_or_default());
@@ -140,6 +143,8 @@ fn objection(
             desk.put_objection(subject, purpose, None)?;
             decide(desk, false)
         }
+        // What the list knows of an address may be newer than the file.
+        (Ended, Some(Upheld)) if suppressed => Ok(()),
         (Ended, Some(Pending | Upheld)) => desk.end_objection(subject, purpose).map(|_| ()),
         (Ended, _) => Ok(()),
     }
@@ -170,6 +175,23 @@ fn restriction(
     }
 }
 
+/// By the call that says it, unless it stands.
+fn contract_end(
+    desk: &mut Desk<'_, '_>,
+    subject: SubjectId,
+    purpose: &str,
+    ended_at: Timestamp,
+) -> Result<(), Refusal> {
+    let all = desk.list_contracts(subject)?;
+    let stands = all.iter().find(|one| one.purpose == purpose);
+    match stands.and_then(|one| one.ended_at) == Some(ended_at) {
+        true => Ok(()),
+        false => desk
+            .put_contract_end(subject, purpose, Some(ended_at))
+            .map(|_| ()),
+    }
+}
+
 pub(super) fn write(
     desk: &mut Desk<'_, '_>,
     subject: SubjectId,
@@ -185,6 +207,7 @@ pub(super) fn write(
             notice,
             choice,
             message_id,
+            details,
         } => {
             use crate::consent::ConsentState::{Given, Withdrawn};
             if *state == Withdrawn {
@@ -195,6 +218,8 @@ pub(super) fn write(
                 notice: notice.clone(),
                 choice: choice.clone(),
                 message_id: message_id.clone(),
+                state: Some(*state),
+                details: details.clone(),
             };
             desk.put_consent(subject, purpose, &input).map(|_| None)
         }
@@ -204,6 +229,16 @@ pub(super) fn write(
             reason,
         } => objection(desk, subject, purpose, *state, reason.as_deref()).map(|()| None),
         ImportWhat::Restriction(input) => restriction(desk, subject, policy, input).map(|()| None),
+        ImportWhat::ContractEnd { purpose, ended_at } => {
+            contract_end(desk, subject, purpose, *ended_at).map(|()| None)
+        }
+        ImportWhat::Age {
+            of_age_on,
+            guardian,
+        } => {
+            let guardian = guardian.as_deref();
+            desk.take_age(subject, *of_age_on, guardian).map(|()| None)
+        }
         ImportWhat::Record {
             collection,
             body,
@@ -250,7 +285,8 @@ pub(super) fn said(lines: &[ImportLine]) -> [u8; 32] {
                 notice,
                 choice,
                 message_id,
-            } => json!([purpose, state, notice, choice, message_id]),
+                details,
+            } => json!([purpose, state, notice, choice, message_id, details]),
             ImportWhat::Objection {
                 purpose,
                 state,
@@ -264,6 +300,13 @@ pub(super) fn said(lines: &[ImportLine]) -> [u8; 32] {
                     input.reason
                 ])
             }
+            ImportWhat::ContractEnd { purpose, ended_at } => {
+                json!(["contract_end", purpose, ended_at.to_string()])
+            }
+            ImportWhat::Age {
+                of_age_on,
+                guardian,
+            } => json!(["age", of_age_on.to_string(), guardian]),
         };
         json!([line.line, line.channel, line.user, what])
     });

@@ -87,6 +87,7 @@ fn told(given: bool) -> ConsentInput {
         notice: json!("v1"),
         choice: None,
         message_id: None,
+        ..ConsentInput::default()
     }
 }
 

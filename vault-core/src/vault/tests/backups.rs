@@ -345,6 +345,7 @@ fn the_copy_of_the_ledger_has_what_was_erased_destroyed_withdrawn_and_revoked() 
         notice: json!("1"),
         choice: None,
         message_id: None,
+        ..ConsentInput::default()
     };
     // Refused, with nothing said before: no withdrawal.
     vault

@@ -60,6 +60,7 @@ impl Scene {
             notice: json!("n1"),
             choice: None,
             message_id: None,
+            ..ConsentInput::default()
         };
         let vault = &scene.bench.vault;
         vault

@@ -42,6 +42,8 @@ impl Alarms for Ears {
         self.0.lock().push(alarm.clone());
     }
 
+    fn emergency(&self, _: &crate::vault::EmergencyAlarm) {}
+
     fn request(&self, _: &crate::vault::RequestAlarm) {}
 }
 
@@ -393,6 +395,7 @@ fn who_takes_everybody_is_noticed_once_and_the_nightly_job_neither_noticed_nor_m
             fields: Some(vec!["name".into()]),
             conditions,
             part: QueryPart::Fields,
+            names: None,
             limit: None,
             cursor: None,
         };

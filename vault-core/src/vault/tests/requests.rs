@@ -11,7 +11,7 @@ use crate::commit::View as _;
 use crate::keys::system::REQUEST_FIELD;
 use crate::person::Person;
 use crate::request::{Level, RequestKind, RequestState};
-use crate::store::{Direction, KeyRange, ReadTx, Table};
+use crate::store::{Direction, KeyRange, Table};
 use crate::vault::{
     Alarms, HoneyAlarm, Onwards, RequestAlarm, RequestInput, RequestStep, RequestView,
 };
@@ -88,6 +88,8 @@ struct Ears(Mutex<Vec<(RequestId, i32)>>);
 
 impl Alarms for Ears {
     fn honey(&self, _: &HoneyAlarm) {}
+
+    fn emergency(&self, _: &crate::vault::EmergencyAlarm) {}
 
     fn request(&self, alarm: &RequestAlarm) {
         self.0.lock().push((alarm.request, alarm.days_left));

@@ -120,6 +120,7 @@ impl Scene {
             notice: json!("n1"),
             choice: None,
             message_id: None,
+            ..ConsentInput::default()
         };
         vault
             .put_consent(&self.support(), person, "newsletter", input)

@@ -46,6 +46,7 @@ fn person(vault: &Vault, keeper: &Principal, user: &str, messages: usize) -> Sub
         notice: json!("v1"),
         message_id: None,
         choice: None,
+        ..ConsentInput::default()
     };
     vault
         .put_consent(&call(keeper, None), subject, "newsletter", said)

@@ -19,7 +19,8 @@ use utoipa::{Path, ToSchema};
 use vault_core::limits::BATCH_RESULTS_BYTES_MAX;
 
 use super::{
-    ages, ask, consents, contracts, notices, objections, records, requests, restrictions, subjects,
+    ages, ask, consents, contracts, disclosures, notices, objections, pseudonyms, records,
+    requests, restrictions, subjects, suppressions,
 };
 use crate::call::{Outcome, Session};
 use crate::group::{Group, Step};
@@ -117,6 +118,7 @@ fn allowed() -> &'static [Allowed] {
             allowed_of::<ask::__path_ask>(&ask::ASK),
             allowed_of::<consents::__path_list>(&consents::LIST),
             allowed_of::<consents::__path_read>(&consents::READ),
+            allowed_of::<consents::__path_receipt>(&consents::RECEIPT),
             allowed_of::<consents::__path_put>(&consents::PUT),
             allowed_of::<consents::__path_withdraw>(&consents::WITHDRAW),
             allowed_of::<ages::__path_read>(&ages::READ),
@@ -124,12 +126,18 @@ fn allowed() -> &'static [Allowed] {
             allowed_of::<contracts::__path_list>(&contracts::LIST),
             allowed_of::<contracts::__path_put>(&contracts::PUT),
             allowed_of::<contracts::__path_resume>(&contracts::RESUME),
+            allowed_of::<notices::__path_deliver>(&notices::DELIVER),
+            allowed_of::<disclosures::__path_list>(&disclosures::LIST),
+            allowed_of::<disclosures::__path_record>(&disclosures::RECORD),
             allowed_of::<notices::__path_list>(&notices::LIST),
             allowed_of::<notices::__path_record>(&notices::RECORD),
             allowed_of::<objections::__path_list>(&objections::LIST),
             allowed_of::<objections::__path_put>(&objections::PUT),
             allowed_of::<objections::__path_end>(&objections::END),
             allowed_of::<objections::__path_decide>(&objections::DECIDE),
+            allowed_of::<pseudonyms::__path_issue>(&pseudonyms::ISSUE),
+            allowed_of::<pseudonyms::__path_resolve>(&pseudonyms::RESOLVE),
+            allowed_of::<suppressions::__path_put>(&suppressions::PUT),
             allowed_of::<requests::__path_list>(&requests::LIST),
             allowed_of::<requests::__path_create>(&requests::CREATE),
             allowed_of::<restrictions::__path_read>(&restrictions::READ),
@@ -248,7 +256,10 @@ fn rendered(session: &Session, results: &[Option<Outcome>]) -> Reply {
             None => unreachable!("every operation stands in a group"),
         };
         text.extend_from_slice(format!("{{\"status\":{status},\"body\":").as_bytes());
-        text.extend_from_slice(&body);
+        match body.is_empty() {
+            true => text.extend_from_slice(b"null"),
+            false => text.extend_from_slice(&body),
+        }
         if let Some(etag) = etag {
             let etag = serde_json::to_string(etag).expect("a text is JSON");
             text.extend_from_slice(format!(",\"etag\":{etag}").as_bytes());

@@ -176,6 +176,7 @@ fn query(collection: &str, conditions: Value) -> QueryInput {
         fields: None,
         conditions,
         part: QueryPart::Both,
+        names: None,
         limit: None,
         cursor: None,
     }
@@ -267,6 +268,7 @@ impl Bench {
             notice: json!("n1"),
             choice: None,
             message_id: None,
+            ..ConsentInput::default()
         };
         let put = self
             .vault
