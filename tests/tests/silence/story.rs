@@ -57,7 +57,7 @@ pub(crate) struct Recipe {
 pub(crate) type Made = BTreeMap<&'static str, String>;
 
 /// The order of the good calls: what is needed is made first, and what takes away comes last.
-pub(crate) const FIRST: [&str; 19] = [
+pub(crate) const FIRST: [&str; 23] = [
     "create_subject",
     "patch_single",
     "append_records",
