@@ -106,7 +106,7 @@ const PATH_PARAMETERS: &[(&str, &str)] = &[
     ("inc", "The incident's name, `inc_…`"),
     (
         "step",
-        "`assessed`, `authority_notified`, `people_notified` or `closed`",
+        "Of an incident `assessed`, `authority_notified`, `people_notified` or `closed`; of a request `cancel`, `clarify`, `extend`, `identity`, `refuse` or `review`",
     ),
     ("emg", "The emergency's name, `emg_…`"),
     ("ses", "The session's name, `ses_…`"),
@@ -121,10 +121,6 @@ const PATH_PARAMETERS: &[(&str, &str)] = &[
     ("rcn", "The notice's id, `rcn_…`"),
     ("rcp", "The receipt's id, `rcp_…`"),
     ("q", "The request's id, `req_…`"),
-    (
-        "step",
-        "`cancel`, `clarify`, `extend`, `identity`, `refuse` or `review`",
-    ),
     ("code", "A problem code"),
 ];
 

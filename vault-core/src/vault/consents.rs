@@ -142,7 +142,7 @@ fn append_of(
             handle: person.entry.handle,
             purpose: purpose.id,
         });
-        outbox::ended(txn, &person, NoticeKind::Withdrawal, purpose.id)?;
+        outbox::ended(txn, person, NoticeKind::Withdrawal, purpose.id)?;
     }
     Ok(event)
 }

@@ -103,6 +103,9 @@ pub struct RequestAlarm {
     pub time: Timestamp,
 }
 
+/// Whose request, what there is to tell of it, and how many reminders have come with that.
+type Reminder = (SubjectId, RequestAlarm, u8);
+
 /// The queue as it was looked at last.
 #[derive(Default)]
 pub(in crate::vault) struct Watched {
@@ -299,9 +302,7 @@ impl Vault {
         Ok(self.survey_requests()?.0)
     }
 
-    fn survey_requests(
-        &self,
-    ) -> Result<(RequestFigures, Vec<(SubjectId, RequestAlarm, u8)>), Refusal> {
+    fn survey_requests(&self) -> Result<(RequestFigures, Vec<Reminder>), Refusal> {
         let snapshot = self.snapshot()?;
         let policy = self.policy_of(&snapshot)?;
         let now = snapshot.now();
@@ -360,7 +361,7 @@ impl Vault {
     }
 
     /// Told first and noted then: a crash between tells twice, and not never.
-    fn remind(&self, (subject, alarm, come): (SubjectId, RequestAlarm, u8)) -> Result<(), Refusal> {
+    fn remind(&self, (subject, alarm, come): Reminder) -> Result<(), Refusal> {
         let request = alarm.request;
         self.memory.honey.tell_request(&alarm);
         let noted = self.engine.submit(move |txn| {
