@@ -63,6 +63,7 @@ fn main() -> std::io::Result<()> {
         request: CallId::from_bytes([5; 16]),
         receipt: None,
         records: None,
+        restricted_use: None,
     };
     write("row", "entry", &entry.encode())?;
     write("policy", "sample", SAMPLE.as_bytes())?;

@@ -102,6 +102,7 @@ fn look(vault: &Vault, keeper: &Principal) -> Vec<(usize, usize)> {
         fields: None,
         conditions: json!({}),
         part: QueryPart::Both,
+        names: None,
         limit: None,
         cursor: None,
     };

@@ -21,12 +21,14 @@ use crate::secret::SecretKind;
 use crate::terminal::When;
 
 mod backup;
+mod breach;
 mod examples;
 
 pub(crate) use backup::{
     BackupCommand, CreateArguments as BackupCreateArguments, KeyArguments, OpenArguments,
     RestoreArguments, VerifyArguments,
 };
+pub(crate) use breach::{BreachCommand, ScopeArguments};
 
 /// Creates, serves and administers an encrypted vault for personal data.
 ///
@@ -214,6 +216,9 @@ pub(crate) enum Command {
     /// What has expired: drop it now
     #[command(subcommand, after_help = examples::RETENTION)]
     Retention(RetentionCommand),
+    /// Personal data breaches: who is affected, and what is told (Art. 33 and 34)
+    #[command(subcommand, after_help = examples::BREACH)]
+    Breach(BreachCommand),
     /// Print what makes a shell complete these commands
     #[command(after_help = examples::COMPLETIONS)]
     Completions {

@@ -94,6 +94,7 @@ fn every_command_answers_with_one_json_document_and_is_tried_here() {
     answer(&["key", "rotate", "root"], "");
     answer(&["key", "rotate", "all"], "");
     answer(&["retention", "run"], "");
+    answer(&["breach", "scope", "--files"], "");
     assert_eq!(answer(&["notice"], "")["language"], "en");
     answer(&["ropa"], "");
     answer(&["audit", "tail", "--last", "3"], "");

@@ -33,14 +33,20 @@ title.de = "Verbessern"
 basis = "legitimate_interests"
 retention = { after = "collected", period = "P1Y" }
 
+[purposes.rental]
+title.en = "Renting"
+title.de = "Vermieten"
+basis = "contract"
+retention = { after = "contract_end", period = "P1Y" }
+
 [roles.clerk]
-purposes = ["support", "newsletter"]
+purposes = ["support", "newsletter", "rental"]
 read = { "*" = "full" }
 write = ["*"]
 may = ["subjects.create", "subjects.lookup", "consents.record", "subjects.export", "objections.record", "requests.decide", "restrictions.set", "notices.record"]
 
 [roles.mover]
-purposes = ["support", "newsletter"]
+purposes = ["support", "newsletter", "rental"]
 read = { "*" = "full" }
 write = ["*"]
 may = ["subjects.create", "subjects.lookup", "consents.record"]
@@ -155,6 +161,16 @@ fn somebody(dev: &Dev) -> String {
             "notices",
             json!({"about": "restriction_lift", "lang": "en", "sha256": "0".repeat(64)}),
         ),
+        (
+            "PUT",
+            "age",
+            json!({"years": 15, "guardian": "a parent answered"}),
+        ),
+        (
+            "PUT",
+            "contracts/rental",
+            json!({"ended_at": "2026-06-30T00:00:00Z"}),
+        ),
     ] {
         send(dev, method, &at(rest), "support", body);
     }
@@ -188,8 +204,15 @@ fn same(package: &Value) -> Value {
             step["at"].take();
         }
     }
-    for step in members["restriction"]["history"].as_array_mut().unwrap() {
-        step["at"].take();
+    for name in ["restriction", "age"] {
+        for step in members[name]["history"].as_array_mut().unwrap() {
+            step["at"].take();
+        }
+    }
+    for one in members["contracts"].as_array_mut().unwrap() {
+        for step in one["history"].as_array_mut().unwrap() {
+            step["at"].take();
+        }
     }
     package
 }
@@ -258,7 +281,7 @@ fn a_package_goes_from_one_vault_into_another_without_loss() {
     denied.json_error(4, "demands_refused");
     assert_eq!(bench.on(&["status"]).json()["people"], 0);
     let dry = on(&["import", "ann.zip", "--dry-run"]).json();
-    assert_eq!(dry["would_write"], 1 + 1 + 233 + 1 + 3 + 1);
+    assert_eq!(dry["would_write"], 1 + 1 + 233 + 1 + 3 + 1 + 2);
     let nobody = bench.feed(
         &[
             "--vault",
@@ -273,7 +296,7 @@ fn a_package_goes_from_one_vault_into_another_without_loss() {
     );
     nobody.json_error(1, "not_found");
     let done = on(&["import", "ann.zip"]).json();
-    assert_eq!((&done["written"], &done["files"]), (&json!(240), &json!(2)));
+    assert_eq!((&done["written"], &done["files"]), (&json!(242), &json!(2)));
     // Once more writes nothing.
     assert_eq!(on(&["import", "ann.zip"]).json()["imported_before"], true);
     let found = bench.feed(
@@ -304,6 +327,9 @@ fn a_package_goes_from_one_vault_into_another_without_loss() {
     assert_eq!(second["restriction"]["restricted"], true);
     assert_eq!(first["notices"].as_array().unwrap().len(), 1);
     assert_eq!(second["notices"], json!([]));
+    assert_eq!(second["age"]["guardian"], true);
+    assert_eq!(second["contracts"][0]["purpose"], "rental");
+    assert!(second["contracts"][0]["ended_at"].is_string());
     let scan = &zip(&bench.path("again.zip"))["files/000001-papers-scan.png"];
     assert_eq!(*scan, photo());
     // What rested on consent was put before the consent was withdrawn.

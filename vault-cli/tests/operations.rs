@@ -11,7 +11,8 @@ use vault_core::medium::keeps_old_bytes;
 
 /// Sections whose commands need people, prompts or a second machine, and the tests that run them: the first with
 /// files of its own, the others line by line as they stand.
-const ELSEWHERE: [(&str, &str); 9] = [
+const ELSEWHERE: [(&str, &str); 10] = [
+    ("A personal data breach", "breach.rs"),
     ("Personal data in other logs", "log_scan.rs"),
     ("A person asks for their data", "guide.rs"),
     ("Legal holds", "holds.rs"),

@@ -12,6 +12,7 @@ use crate::policy::{
 };
 use crate::refusal::Refusal;
 use crate::retention::{Term, Times};
+use crate::schema::FieldType;
 use crate::standing::{ObjectionState, Standing};
 
 /// Leave to read some fields of one collection, for one purpose.
@@ -104,29 +105,53 @@ pub(crate) fn unrestricted(
     standing: &Standing,
     claimed: Option<RestrictedUse>,
 ) -> Result<(), Refusal> {
+    let what = format!("`{}`", collection.name);
+    let (held, restricted) = (
+        standing.holds(collection.id),
+        standing.restricts(collection.id),
+    );
+    usable(&what, (held, restricted), role, claimed)
+}
+
+/// Whether a person may be named to somebody, or found by a name: not while everything of them is held or
+/// restricted.
+pub(crate) fn nameable(
+    role: &Role,
+    standing: &Standing,
+    claimed: Option<RestrictedUse>,
+) -> Result<(), Refusal> {
+    usable(
+        "everything of this person",
+        standing.wholly(),
+        role,
+        claimed,
+    )
+}
+
+fn usable(
+    what: &str,
+    (held, restricted): (bool, bool),
+    role: &Role,
+    claimed: Option<RestrictedUse>,
+) -> Result<(), Refusal> {
     let legal = claimed.filter(|one| *one == RestrictedUse::LegalClaims);
-    if standing.holds(collection.id) && !legal.is_some_and(|one| role.may_claim(one)) {
+    if held && !legal.is_some_and(|one| role.may_claim(one)) {
         return Err(Refusal::Held(match legal {
-            None => format!(
-                "`{}` is held for legal claims and obligations",
-                collection.name
-            ),
+            None => format!("{what} is held for legal claims and obligations"),
             Some(one) => format!(
-                "`{}` is held, and the role `{}` may not claim `{}`",
-                collection.name,
+                "{what} is held, and the role `{}` may not claim `{}`",
                 role.name,
                 one.name()
             ),
         }));
     }
-    if !standing.restricts(collection.id) || claimed.is_some_and(|one| role.may_claim(one)) {
+    if !restricted || claimed.is_some_and(|one| role.may_claim(one)) {
         return Ok(());
     }
     Err(Refusal::Restricted(match claimed {
-        None => format!("the use of `{}` is restricted", collection.name),
+        None => format!("the use of {what} is restricted"),
         Some(one) => format!(
-            "the use of `{}` is restricted, and the role `{}` may not claim `{}`",
-            collection.name,
+            "the use of {what} is restricted, and the role `{}` may not claim `{}`",
             role.name,
             one.name()
         ),
@@ -152,7 +177,7 @@ pub(crate) fn unheld(
 }
 
 /// Whether the purpose has a lawful basis for this person now.
-fn basis<'f>(
+pub(crate) fn basis<'f>(
     purpose: &Purpose,
     standing: &Standing,
     mut fields: impl Iterator<Item = &'f Field>,
@@ -269,6 +294,28 @@ fn for_purpose(collection: &Collection, purpose: &Purpose, field: &Field) -> Res
     )))
 }
 
+/// Whether fields of a collection may be given to a recipient for a purpose: it is named there, the fields
+/// were collected for it, and it has its basis for this person now. What is given was read before, by
+/// whoever may.
+pub(crate) fn disclose(
+    collection: &Collection,
+    purpose: &Purpose,
+    recipient: &str,
+    fields: &[&Field],
+    standing: &Standing,
+) -> Result<(), Refusal> {
+    if !purpose.recipients.iter().any(|named| named == recipient) {
+        return Err(Refusal::PurposeDenied(format!(
+            "`{}` does not name this recipient",
+            purpose.name
+        )));
+    }
+    for field in fields {
+        for_purpose(collection, purpose, field)?;
+    }
+    basis(purpose, standing, fields.iter().copied())
+}
+
 /// Whether the role may write any field of the collection: what is asked before anything is said
 /// about the person.
 pub(crate) fn may_write_any(collection: &Collection, role: &Role) -> Result<(), Refusal> {
@@ -281,6 +328,54 @@ pub(crate) fn may_write_any(collection: &Collection, role: &Role) -> Result<(), 
             "the role `{}` may not write {}",
             role.name, collection.name
         ))
+    })
+}
+
+/// Whether the role may see any field of the collection, or ask about one: what is asked before anything is
+/// said of a count.
+pub(crate) fn may_count_any(collection: &Collection, role: &Role) -> Result<(), Refusal> {
+    let asks = |field: &Field| role.asks(collection.id, field.id).next().is_some();
+    match collection.fields.iter().any(asks) {
+        true => Ok(()),
+        false => may_read_any(collection, role),
+    }
+}
+
+/// Decides a count of people by these fields, whose values are looked at and not given out. The label of a
+/// group of texts is such a value, and is for whoever sees the field; of the others it is enough to be
+/// allowed to ask about them.
+pub(crate) fn count(
+    collection: &Collection,
+    role: &Role,
+    purpose: &Purpose,
+    fields: &[&Field],
+    standing: &Standing,
+) -> Result<ReadGrant, Refusal> {
+    for field in fields {
+        let sees = role.view(collection.id, field.id) == Sight::Full;
+        let asks = role.asks(collection.id, field.id).next().is_some();
+        if !sees && (field.kind == FieldType::Text || !asks) {
+            return Err(Refusal::RoleDenied(format!(
+                "the role `{}` may not count people by {}.{}",
+                role.name, collection.name, field.name
+            )));
+        }
+        for_purpose(collection, purpose, field)?;
+    }
+    let mut all = collection.fields.iter();
+    if !all.any(|field| field.purposes.contains(&purpose.id)) {
+        return Err(Refusal::PurposeDenied(format!(
+            "nothing in {} is collected for `{}`",
+            collection.name, purpose.name
+        )));
+    }
+    basis(purpose, standing, fields.iter().copied())?;
+    let full = fields.iter().map(|field| (field.id, Sight::Full));
+    Ok(ReadGrant {
+        purpose: purpose.id,
+        sights: full.collect(),
+        withheld: Vec::new(),
+        term: None,
     })
 }
 

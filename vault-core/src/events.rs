@@ -35,6 +35,14 @@ pub(crate) enum Topic {
     Hold,
     /// Whether a guardian is needed (Art. 8).
     Age,
+    /// What recipients were given (Art. 15(1)(c), 19).
+    Disclosure,
+    /// The secret that recipients' references to the person are made with.
+    Pairwise,
+    /// Pseudonyms that were issued.
+    Pseudonym,
+    /// Emergencies, in which somebody sees more than their role does.
+    Emergency,
     /// Objection to a purpose (Art. 21).
     Objection(u16),
 }
@@ -45,12 +53,18 @@ impl Topic {
     const NOTICE: u16 = 0x4000;
     /// Of the first purpose: they are numbered from 1.
     const CONTRACT: u16 = 0x4001;
-    /// From here on are the lists that can stand in the way of a use: most people have none, and one
-    /// look tells.
+    /// From here on are the lists that can stand in the way of a use, but for those in between: most
+    /// people have none, and one look tells.
     const BURDENS: u16 = 0x8000;
     const RESTRICTION: u16 = 0x8000;
     const HOLD: u16 = 0x8001;
     const AGE: u16 = 0x8002;
+    /// From here to [`Topic::OBJECTION`] are lists that stand in nobody's way.
+    const HARMLESS: u16 = 0xa000;
+    const DISCLOSURE: u16 = 0xa000;
+    const PAIRWISE: u16 = 0xa001;
+    const PSEUDONYM: u16 = 0xa003;
+    const EMERGENCY: u16 = 0xa002;
     const OBJECTION: u16 = 0xc000;
 
     pub(crate) fn number(self) -> u16 {
@@ -61,6 +75,10 @@ impl Topic {
             Self::Restriction => Self::RESTRICTION,
             Self::Hold => Self::HOLD,
             Self::Age => Self::AGE,
+            Self::Disclosure => Self::DISCLOSURE,
+            Self::Pairwise => Self::PAIRWISE,
+            Self::Pseudonym => Self::PSEUDONYM,
+            Self::Emergency => Self::EMERGENCY,
             Self::Objection(purpose) => Self::OBJECTION | purpose,
         }
     }
@@ -73,6 +91,10 @@ impl Topic {
             Self::RESTRICTION => Some(Self::Restriction),
             Self::HOLD => Some(Self::Hold),
             Self::AGE => Some(Self::Age),
+            Self::DISCLOSURE => Some(Self::Disclosure),
+            Self::PAIRWISE => Some(Self::Pairwise),
+            Self::PSEUDONYM => Some(Self::Pseudonym),
+            Self::EMERGENCY => Some(Self::Emergency),
             Self::OBJECTION.. => Some(Self::Objection(number & !Self::OBJECTION)),
             _ => None,
         }
@@ -134,6 +156,23 @@ pub(crate) fn history<T: DeserializeOwned>(
         .collect()
 }
 
+/// The same, each with its place in the list.
+pub(crate) fn entries<T: DeserializeOwned>(
+    view: &dyn View,
+    person: &Person,
+    topic: Topic,
+) -> Result<Vec<(u32, T)>, Refusal> {
+    let range = KeyRange::prefix(&prefix(person, topic));
+    let (table, order) = (Table::Consents, Direction::Ascending);
+    let rows = view.tx().range(table, &range, order, TOPIC_EVENTS_MAX)?;
+    let entries = rows.iter().map(|(key, sealed)| {
+        let (_, sequence) = place(key)?;
+        let event = open(view, person, key, sealed)?;
+        Ok((u32::from_be_bytes(sequence), event))
+    });
+    entries.collect()
+}
+
 /// The last event about a topic.
 pub(crate) fn last<T: DeserializeOwned>(
     view: &dyn View,
@@ -193,8 +232,15 @@ pub(crate) fn burdens(view: &dyn View, person: &Person) -> Result<Vec<Topic>, Re
             return Ok(topics);
         };
         let (number, _) = place(key)?;
-        topics.push(Topic::of(number).ok_or(DAMAGED)?);
-        let Some(next) = number.checked_add(1) else {
+        let topic = Topic::of(number).ok_or(DAMAGED)?;
+        let next = match number {
+            Topic::HARMLESS..Topic::OBJECTION => Some(Topic::OBJECTION),
+            _ => {
+                topics.push(topic);
+                number.checked_add(1)
+            }
+        };
+        let Some(next) = next else {
             return Ok(topics);
         };
         range.start = [&handle[..], &next.to_be_bytes()].concat();
@@ -224,13 +270,49 @@ pub(crate) fn append<T: Serialize>(
     if person.keyset.keys.len() > keys {
         person.store(txn)?;
     }
+    put(txn, person, topic, sequence, number, event)?;
+    txn.revoke(person.subject);
+    Ok(())
+}
+
+/// Seals an event in its place.
+fn put<T: Serialize>(
+    txn: &mut Txn<'_>,
+    person: &Person,
+    topic: Topic,
+    sequence: u32,
+    number: u32,
+    event: &T,
+) -> Result<(), Refusal> {
     let bytes = serde_json::to_vec(event).map_err(|_| DAMAGED)?;
     let sequence = sequence.to_be_bytes();
     let location = location(txn, person, topic.number(), &sequence);
     let sealed = person.seal(number, &location, &bytes)?;
     let key = [prefix(person, topic), sequence.to_vec()].concat();
-    txn.put(Table::Consents, &key, &sealed)?;
-    txn.revoke(person.subject);
+    Ok(txn.put(Table::Consents, &key, &sealed)?)
+}
+
+/// Puts an event into the place of an earlier one, for a list that is an account and no history. It permits
+/// and forbids nothing, so that nobody's reading ends by it.
+pub(crate) fn replace<T: Serialize>(
+    txn: &mut Txn<'_>,
+    person: &Person,
+    topic: Topic,
+    sequence: u32,
+    event: &T,
+) -> Result<(), Refusal> {
+    let key = person.keyset.newest(Compartment::CONSENTS).ok_or(DAMAGED)?;
+    put(txn, person, topic, sequence, key.number, event)
+}
+
+/// Removes everything about a topic. What is left in freed pages goes with the keys, which whoever calls
+/// destroys in the same commit.
+pub(crate) fn forget(txn: &mut Txn<'_>, person: &Person, topic: Topic) -> Result<(), Refusal> {
+    let range = KeyRange::prefix(&prefix(person, topic));
+    let (table, order) = (Table::Consents, Direction::Ascending);
+    for key in txn.keys(table, &range, order, TOPIC_EVENTS_MAX)? {
+        txn.delete(table, &key)?;
+    }
     Ok(())
 }
 
@@ -291,6 +373,10 @@ mod tests {
             Topic::Restriction,
             Topic::Hold,
             Topic::Age,
+            Topic::Disclosure,
+            Topic::Pairwise,
+            Topic::Pseudonym,
+            Topic::Emergency,
             Topic::Objection(1),
             Topic::Objection(last),
         ];
@@ -300,6 +386,15 @@ mod tests {
         let burdens = [Topic::Restriction, Topic::Hold, Topic::Objection(0)];
         assert!(burdens.iter().all(|topic| topic.number() >= Topic::BURDENS));
         assert!(Topic::Contract(last).number() < Topic::BURDENS);
+        let harmless = Topic::HARMLESS..Topic::OBJECTION;
+        assert!(harmless.contains(&Topic::Pairwise.number()));
+        assert!(harmless.contains(&Topic::Pseudonym.number()));
+        assert!(harmless.contains(&Topic::Disclosure.number()));
+        assert!(
+            burdens
+                .iter()
+                .all(|topic| !harmless.contains(&topic.number()))
+        );
         assert_eq!(Topic::of(0x8003), None);
         assert_eq!(Topic::of(0xbfff), None);
     }

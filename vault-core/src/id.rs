@@ -61,10 +61,20 @@ kinds! {
     TokenKind, TokenId, "tok_";
     /// A session of one conversation.
     SessionKind, SessionId, "ses_";
+    /// An emergency, in which somebody sees more than their role does; its session has the same bits.
+    EmergencyKind, EmergencyId, "emg_";
+    /// A personal data breach in the register.
+    IncidentKind, IncidentId, "inc_";
     /// A backup.
     BackupKind, BackupId, "bak_";
     /// One call to the vault.
     CallKind, CallId, "call_";
+    /// What one recipient calls a person by, for one purpose: no two have the same.
+    PairwiseKind, PairwiseId, "psn_";
+    /// What one recipient was given of a person for one purpose.
+    DisclosureKind, DisclosureId, "dis_";
+    /// A notice to a recipient: the same at every try.
+    RecipientNoticeKind, RecipientNoticeId, "rcn_";
     /// A vault.
     VaultKind, VaultId, "vlt_";
 }
@@ -186,6 +196,15 @@ impl RowHandle {
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
+
+    /// Whether it is nobody's: such handles begin with bytes that a random one has once in 2^64.
+    #[must_use]
+    pub fn is_nobodys(&self) -> bool {
+        self.0.starts_with(&Self::NOBODYS)
+    }
+
+    /// How handles begin that belong to no person.
+    pub(crate) const NOBODYS: [u8; 8] = [0xff; 8];
 }
 
 /// Hours since 1970, sequence within the collection, 128 random bits: records sort by arrival, and

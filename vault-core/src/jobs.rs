@@ -24,6 +24,8 @@ pub enum JobKind {
     BackupVerify,
     /// Makes a new key part for a backup.
     BackupRekey,
+    /// Finds who is affected by a breach.
+    BreachScope,
     /// Takes people or records from a file.
     Import,
     /// Gives keys their successors.
@@ -34,10 +36,11 @@ pub enum JobKind {
 
 impl JobKind {
     /// Every kind, in the order of their names.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Backup,
         Self::BackupRekey,
         Self::BackupVerify,
+        Self::BreachScope,
         Self::Import,
         Self::Rotation,
         Self::Sweep,
@@ -56,6 +59,7 @@ impl JobKind {
             Self::Backup => "backup",
             Self::BackupVerify => "backup_verify",
             Self::BackupRekey => "backup_rekey",
+            Self::BreachScope => "breach_scope",
             Self::Import => "import",
             Self::Rotation => "rotation",
             Self::Sweep => "sweep",

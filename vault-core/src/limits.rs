@@ -10,6 +10,8 @@ pub const ROW_BYTES_MAX: usize = 4 << 20;
 pub const SHARED_LOOKUP_MAX: usize = 32;
 /// Look-up values one person may have.
 pub const LOOKUPS_PER_PERSON_MAX: usize = 256;
+/// Pseudonyms that are issued of one person: they share the room of look-up values.
+pub const PSEUDONYMS_PER_PERSON_MAX: usize = 64;
 /// Keys in one person's keyset.
 pub const KEYS_PER_PERSON_MAX: usize = 4_096;
 /// Entries in a leaf of a shred map before it splits.
@@ -66,6 +68,24 @@ pub const BULK_LEAVES: usize = 16;
 /// Records of many people that one commit changes; of a purge, those that it deletes and seals again,
 /// but never less than one person.
 pub const BULK_COMMIT_RECORDS: usize = 1_000;
+/// Fewer people than these are no group that a count may tell, whatever the policy says.
+pub const COUNT_PEOPLE_MIN: u64 = 5;
+/// How many it takes unless the policy says.
+pub const COUNT_PEOPLE_DEFAULT: u64 = 10;
+/// How many it may take.
+pub const COUNT_PEOPLE_MAX: u64 = 100_000;
+/// Counts that a role is answered on one UTC day, unless the policy says.
+pub const COUNTS_PER_DAY_DEFAULT: u32 = 100;
+/// How many the policy may allow.
+pub const COUNTS_PER_DAY_MAX: u32 = 10_000;
+/// Things that people are counted by at a time.
+pub const COUNT_BY_MAX: usize = 3;
+/// Groups that one count keeps apart, those among them that are not told.
+pub const COUNT_GROUPS_MAX: usize = 1_000;
+/// Longest text that is a group of its own.
+pub const COUNT_TEXT_BYTES_MAX: usize = 128;
+/// How long one count goes on.
+pub const COUNT_MILLISECONDS_MAX: i64 = 120_000;
 /// People whom one commit of a bulk change touches.
 pub const BULK_COMMIT_PEOPLE: usize = 256;
 /// Leaves of the people map in one pass of the sweeper.
@@ -84,6 +104,19 @@ pub const API_KEYS_MAX: usize = 10_000;
 pub const API_KEY_CHANNELS_MAX: usize = 32;
 /// How long a replaced API key goes on working at most.
 pub const OVERLAP_DAYS_MAX: i64 = 30;
+/// Notices to recipients under one holder of keys: they are sealed again, and go, in one commit.
+pub const HOLDER_NOTICES_MAX: usize = 2_000;
+/// Holders of notices of one day.
+pub const HOLDERS_PER_DAY_MAX: u16 = 10_000;
+/// Days after which the keys of notices to recipients are destroyed, whatever became of them.
+pub const NOTICE_DAYS_MAX: i64 = 30;
+/// Days for which a notice to a recipient is tried; after that somebody has to tell them, and has until
+/// [`NOTICE_DAYS_MAX`] to see that.
+pub const NOTICE_TRIES_DAYS: i64 = 28;
+/// Fields that one disclosure names.
+pub const DISCLOSED_FIELDS_MAX: usize = 500;
+/// Notices that a line of the ledger of disclosures names: the newest.
+pub const DISCLOSURE_NOTICES_MAX: usize = 16;
 /// Events of a kind that are kept for one person and purpose: consents, objections, restrictions,
 /// notices shown.
 pub const TOPIC_EVENTS_MAX: usize = 1_000;
@@ -113,6 +146,26 @@ pub const SESSION_CALLS_MAX: u32 = 10_000;
 pub const SESSION_SECONDS_MAX: i64 = 24 * 3600;
 /// How long it lasts unless told.
 pub const SESSION_SECONDS_DEFAULT: i64 = 15 * 60;
+/// How long emergency access lasts at most, whatever the policy says.
+pub const EMERGENCY_SECONDS_MAX: i64 = 4 * 3600;
+/// How long it lasts at most unless the policy says otherwise.
+pub const EMERGENCY_SECONDS_DEFAULT: i64 = 3600;
+/// How long a request for emergency access waits for somebody else's word.
+pub const EMERGENCY_WAIT_SECONDS: i64 = 15 * 60;
+/// Emergencies of one person that wait or stand at a time.
+pub const EMERGENCIES_OPEN_MAX: usize = 8;
+/// Tags of people that finding the scope of a breach holds at a time, about 60 bytes each.
+pub const BREACH_TAGS_MAX: u64 = 500_000;
+/// Days of the window of a breach in which entries are looked for.
+pub const BREACH_DAYS_MAX: u64 = 400;
+/// Incidents in the register.
+pub const INCIDENTS_MAX: usize = 1_000;
+/// Steps of one incident.
+pub const INCIDENT_STEPS_MAX: usize = 100;
+/// Longest report of the scope of an incident, as JSON.
+pub const INCIDENT_SCOPE_BYTES_MAX: usize = 64 << 10;
+/// Longest reason for emergency access.
+pub const PLAIN_TEXT_BYTES_MAX: usize = 1_024;
 /// Operations in one batch.
 pub const BATCH_OPERATIONS_MAX: usize = 100;
 /// Bytes of a batch's results together.

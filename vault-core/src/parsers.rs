@@ -20,13 +20,18 @@ use crate::commit::State;
 use crate::consent::ConsentEvent;
 use crate::contract::ContractEvent;
 use crate::crypto::Secret;
+use crate::disclosure;
+use crate::emergency::EmergencyEvent;
 use crate::id::{BackupId, RecordId, SessionId, SubjectId, VaultId};
+use crate::incident::IncidentRow;
 use crate::keys::keyset::Keyset;
 use crate::keys::shred;
 use crate::keys::system::{INDEX_BYTES, PERSON_BYTES, SystemKeys};
 use crate::notice::NoticeShown;
+use crate::outbox::NoticeRow;
 use crate::person::{SubjectRow, Tombstone};
 use crate::policy::Policy;
+use crate::pseudonym::IssuedEvent;
 use crate::record::MetaRow;
 use crate::refusal::Refusal;
 use crate::row;
@@ -41,7 +46,7 @@ use crate::vault::{self, PolicyRow, RotationRow, Tie, TokenRow};
 pub type Form = (&'static str, fn(&[u8]) -> Option<Vec<u8>>);
 
 /// Every form that lies in an envelope or as a row.
-pub const FORMS: [Form; 28] = [
+pub const FORMS: [Form; 33] = [
     ("AnswerRow", again::<AnswerRow>),
     ("BackupRow", again::<BackupRow>),
     ("Backups", again::<SummaryRow>),
@@ -88,6 +93,11 @@ pub const FORMS: [Form; 28] = [
         Some(shred::reread::<PERSON_BYTES>(bytes)?.to_vec())
     }),
     ("AgeEvent", again_json::<AgeEvent>),
+    ("IssuedEvent", again_json::<IssuedEvent>),
+    ("EmergencyEvent", again_json::<EmergencyEvent>),
+    ("IncidentRow", again::<IncidentRow>),
+    ("Disclosure", again_json::<disclosure::Line>),
+    ("NoticeRow", again::<NoticeRow>),
 ];
 
 fn again<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<Vec<u8>> {

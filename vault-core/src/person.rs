@@ -413,8 +413,13 @@ pub(crate) struct Receipt {
     pub(crate) document: Value,
 }
 
-/// Destroys everything of a person: KEK, index entries, rows; leaves a tombstone.
-pub(crate) fn erase(txn: &mut Txn<'_>, person: &Person) -> Result<Receipt, Refusal> {
+/// Destroys everything of a person: KEK, index entries, rows; leaves a tombstone. `more` are members of the
+/// receipt's body that this erasure has beside the common ones.
+pub(crate) fn erase(
+    txn: &mut Txn<'_>,
+    person: &Person,
+    more: Vec<(&'static str, Value)>,
+) -> Result<Receipt, Refusal> {
     txn.shred_person(person.subject);
     for lookup in &person.keyset.lookups {
         txn.shred_index(lookup.set, &lookup.mark, person.entry.handle);
@@ -462,7 +467,7 @@ pub(crate) fn erase(txn: &mut Txn<'_>, person: &Person) -> Result<Receipt, Refus
         destroyed: destroyed(person),
         kept: Vec::new(),
         epochs: (before, after),
-        more: Vec::new(),
+        more,
     };
     erasure.receipt(txn, receipt)
 }

@@ -11,8 +11,10 @@ use crate::backup::ledger::LedgerEvent;
 use crate::commit::{Txn, View};
 use crate::id::ReceiptId;
 use crate::keys::keyset::Compartment;
+use crate::outbox::{self, Fan};
 use crate::person::{self, Erasure, Person, Receipt};
 use crate::policy::Policy;
+use crate::pseudonym;
 use crate::record;
 use crate::refusal::Refusal;
 use crate::rotation;
@@ -43,6 +45,31 @@ pub(crate) fn keep_hold(txn: &mut Txn<'_>, person: &Person, hold: &HoldEvent) {
     });
 }
 
+/// Destroys everything of a person, and has recipients told.
+pub(crate) fn whole(txn: &mut Txn<'_>, person: &Person) -> Result<Receipt, Refusal> {
+    let fan = fan_or_damage(outbox::erased(txn, person))?;
+    person::erase(txn, person, told(fan))
+}
+
+/// Nobody is kept because what was said of their recipients does not open.
+fn fan_or_damage(fan: Result<Fan, Refusal>) -> Result<Fan, Refusal> {
+    match fan {
+        Err(refusal) if refusal.is_damage_of_a_row() => Ok(Fan::default()),
+        fan => fan,
+    }
+}
+
+/// What a receipt says of who is being told: nothing where nobody is.
+fn told(fan: Fan) -> Vec<(&'static str, Value)> {
+    match fan.until {
+        Some(until) => vec![
+            ("recipients", json!(fan.recipients)),
+            ("recipients_until", json!(until.to_string())),
+        ],
+        None => Vec::new(),
+    }
+}
+
 /// Whether a hold keeps anything of a person: one over collections in which they have nothing does not.
 pub(crate) fn any(view: &dyn View, person: &Person, hold: &HoldEvent) -> Result<bool, Refusal> {
     let kept = record::count_kept(view, person, &|collection| hold.covers(collection))?;
@@ -62,6 +89,13 @@ pub(crate) fn erase(
     let id = ReceiptId::generate(txn.entropy());
     let epochs = txn.epochs();
     let destroyed = person::destroyed(&person);
+    // Whoever is erased so a second time had everybody told the first time.
+    let fan = match hold.erasure {
+        None => fan_or_damage(outbox::erased_but(txn, &person, &|collection| {
+            hold.covers(collection)
+        }))?,
+        Some(_) => Fan::default(),
+    };
     let handle = person.entry.handle;
     for lookup in std::mem::take(&mut person.keyset.lookups) {
         txn.shred_index(lookup.set, &lookup.mark, handle);
@@ -74,6 +108,7 @@ pub(crate) fn erase(
         }
     }
     person::forget_identity(txn, &mut person)?;
+    pseudonym::forget(txn, &person)?;
     if hold.erasure.is_none() {
         let at = txn.now();
         hold.at = at;
@@ -90,7 +125,7 @@ pub(crate) fn erase(
         destroyed,
         kept: kept(policy, &hold, &left),
         epochs,
-        more: Vec::new(),
+        more: told(fan),
     };
     erasure.receipt(txn, id)
 }

@@ -173,7 +173,7 @@ pub(crate) fn store(
 pub(crate) fn begin(
     txn: &mut Txn<'_>,
     person: &mut Person,
-    mut row: SessionRow,
+    row: SessionRow,
 ) -> Result<(SessionId, String), Refusal> {
     let mut live = 0;
     for (session, other) in all(txn, person)? {
@@ -189,6 +189,17 @@ pub(crate) fn begin(
         )));
     }
     let session = SessionId::generate(txn.entropy());
+    let token = begin_as(txn, person, session, row)?;
+    Ok((session, token))
+}
+
+/// The same under a name that is there already: an emergency's.
+pub(crate) fn begin_as(
+    txn: &mut Txn<'_>,
+    person: &mut Person,
+    session: SessionId,
+    mut row: SessionRow,
+) -> Result<String, Refusal> {
     let secret = Secret::<32>::generate(txn.entropy());
     row.secret_sha256 = sha256(&[secret.expose()]);
     store(txn, person, session, &row)?;
@@ -200,8 +211,7 @@ pub(crate) fn begin(
         ]
         .concat(),
     );
-    let token = format!("{PREFIX}{}", BASE64URL_NOPAD.encode(&bytes));
-    Ok((session, token))
+    Ok(format!("{PREFIX}{}", BASE64URL_NOPAD.encode(&bytes)))
 }
 
 impl SessionRow {

@@ -281,7 +281,13 @@ impl Standing {
                         .objections
                         .extend(state.map(|state| (purpose, state)));
                 }
-                Topic::Consent(_) | Topic::Notice | Topic::Contract(_) => {}
+                Topic::Consent(_)
+                | Topic::Notice
+                | Topic::Contract(_)
+                | Topic::Disclosure
+                | Topic::Pairwise
+                | Topic::Pseudonym
+                | Topic::Emergency => {}
             }
         }
         Ok(standing)
@@ -322,6 +328,17 @@ impl Standing {
         self.restriction.as_ref().is_some_and(|restriction| {
             restriction.collections.is_empty() || restriction.collections.contains(&collection)
         })
+    }
+
+    /// Whether everything is held, and whether everything is restricted.
+    pub(crate) fn wholly(&self) -> (bool, bool) {
+        let hold = self.hold.as_ref();
+        let held = hold.is_some_and(|hold| hold.erasure.is_some() || hold.collections.is_empty());
+        let restriction = self.restriction.as_ref();
+        (
+            held,
+            restriction.is_some_and(|one| one.collections.is_empty()),
+        )
     }
 
     /// Whether a collection is held: of somebody who is erased but for what is held, every one, so that

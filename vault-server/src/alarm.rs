@@ -19,14 +19,27 @@ use serde_json::json;
 use vault_core::clock::SystemClock;
 use vault_core::entropy::OsEntropy;
 use vault_core::id::TokenId;
-use vault_core::vault::{Alarms, HoneyAlarm, Vault};
+use vault_core::vault::{Alarms, EmergencyAlarm, HoneyAlarm, Vault};
 use zeroize::Zeroizing;
 
 use crate::config::ServerConfig;
+use crate::recipients;
 use crate::webhook::{Address, AddressError, Secret, SecretError, Target, Webhook};
 
 /// The kind of message for a person who does not exist.
 const HONEY: &str = "vault.honey.accessed";
+
+/// The kind of message for a step of emergency access.
+fn kind(action: &str) -> &'static str {
+    match action {
+        "breakglass.approved" => "vault.breakglass.approved",
+        "breakglass.refused" => "vault.breakglass.refused",
+        "breakglass.used" => "vault.breakglass.used",
+        "breakglass.ended" => "vault.breakglass.ended",
+        _ => "vault.breakglass.requested",
+    }
+}
+
 /// How often one API key is told of.
 const QUIET: SignedDuration = SignedDuration::from_mins(1);
 /// Longest file of certificates, in bytes.
@@ -44,11 +57,13 @@ pub enum AlarmError {
     #[error("`alarm.webhook`: {0}")]
     Address(#[from] AddressError),
     /// `alarm.ca` holds no root.
-    #[error("`alarm.ca`, {0}, holds no PEM certificate that can be used as a root")]
-    Ca(PathBuf),
+    #[error("`{0}`, {1}, holds no PEM certificate that can be used as a root")]
+    Ca(&'static str, PathBuf),
     /// Others may read the secret.
-    #[error("`alarm.secret_file`, {path}, can be read by others (mode {mode:o}); chmod 600 it")]
+    #[error("`{key}`, {path}, can be read by others (mode {mode:o}); chmod 600 it")]
     Mode {
+        /// The key that names it.
+        key: &'static str,
         /// The file.
         path: PathBuf,
         /// Its mode.
@@ -65,8 +80,15 @@ pub enum AlarmError {
         source: io::Error,
     },
     /// The secret is none.
-    #[error("`alarm.secret_file`: {0}")]
-    Secret(#[from] SecretError),
+    #[error("`{key}`, {path}: {source}")]
+    Secret {
+        /// The key that names it.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: SecretError,
+    },
 }
 
 fn read(key: &'static str, path: &Path, most: u64) -> Result<Zeroizing<Vec<u8>>, AlarmError> {
@@ -92,31 +114,42 @@ fn read(key: &'static str, path: &Path, most: u64) -> Result<Zeroizing<Vec<u8>>,
 }
 
 /// The secret of a file that its owner alone may read; a credential of systemd is as systemd hands it out.
-fn secret(path: &Path, credentials: Option<&Path>) -> Result<Secret, AlarmError> {
-    let bytes = read("alarm.secret_file", path, SECRET_BYTES_MAX)?;
+pub(crate) fn secret(
+    key: &'static str,
+    path: &Path,
+    credentials: Option<&Path>,
+) -> Result<Secret, AlarmError> {
+    let bytes = read(key, path, SECRET_BYTES_MAX)?;
     let mode = std::fs::metadata(path).map_or(0, |file| file.mode() & 0o777);
     let handed = credentials.is_some_and(|dir| path.starts_with(dir));
     if mode & 0o077 != 0 && !handed {
         return Err(AlarmError::Mode {
+            key,
             path: path.to_owned(),
             mode,
         });
     }
-    let text = std::str::from_utf8(&bytes).map_err(|_| SecretError::Form)?;
-    Ok(Secret::parse(text)?)
+    let text = std::str::from_utf8(&bytes).map_err(|_| SecretError::Form);
+    text.and_then(Secret::parse)
+        .map_err(|source| AlarmError::Secret {
+            key,
+            path: path.to_owned(),
+            source,
+        })
 }
 
-fn roots(path: Option<&Path>) -> Result<RootCertStore, AlarmError> {
+/// The roots of a file; the public ones without one.
+pub(crate) fn roots(key: &'static str, path: Option<&Path>) -> Result<RootCertStore, AlarmError> {
     let Some(path) = path else {
         return Ok(Target::public_roots());
     };
-    let bytes = read("alarm.ca", path, CA_BYTES_MAX)?;
+    let bytes = read(key, path, CA_BYTES_MAX)?;
     let mut roots = RootCertStore::empty();
     let mut all = CertificateDer::pem_slice_iter(&bytes);
     let added = all.try_for_each(|one| one.ok().and_then(|one| roots.add(one).ok()));
     match added.is_some() && !roots.is_empty() {
         true => Ok(roots),
-        false => Err(AlarmError::Ca(path.to_owned())),
+        false => Err(AlarmError::Ca(key, path.to_owned())),
     }
 }
 
@@ -130,13 +163,16 @@ pub(crate) fn webhook(config: &ServerConfig) -> Result<Option<Webhook>, AlarmErr
         return Ok(None);
     };
     let address = Address::parse(url, config.alarm_private)?;
-    let secret = secret(file, config.credentials.as_deref())?;
-    let target = Target::new(address, secret, roots(config.alarm_ca.as_deref())?);
+    let credentials = config.credentials.as_deref();
+    let secret = secret("alarm.secret_file", file, credentials)?;
+    let roots = roots("alarm.ca", config.alarm_ca.as_deref())?;
+    let target = Target::new(address, secret, roots);
     let (clock, entropy) = (Arc::new(SystemClock), Box::new(OsEntropy));
     Ok(Some(Webhook::new(target, clock, entropy)))
 }
 
-/// The ports that are connected to: of the webhook and, for its name, of DNS; of a collector of traces.
+/// The ports that are connected to: of the webhook, of recipients and, for their names, of DNS; of a collector
+/// of traces.
 pub(crate) fn ports(config: &ServerConfig) -> Vec<u16> {
     let webhook = config.alarm_webhook.as_deref();
     let webhook = webhook.and_then(|url| Address::parse(url, false).ok());
@@ -149,7 +185,8 @@ pub(crate) fn ports(config: &ServerConfig) -> Vec<u16> {
     let own = webhook
         .map(|address| address.port())
         .into_iter()
-        .chain(traces);
+        .chain(traces)
+        .chain(recipients::ports(&config.recipients));
     let mut ports: Vec<u16> = own.collect();
     if !ports.is_empty() {
         ports.push(DNS);
@@ -213,6 +250,34 @@ impl Alarms for Teller {
             webhook.send(HONEY, alarm.time, &data);
         }
     }
+
+    fn emergency(&self, alarm: &EmergencyAlarm) {
+        let token = alarm.token.map(|token| token.to_string());
+        let emergency = alarm.emergency.map(|emergency| emergency.to_string());
+        let request = alarm.request.to_string();
+        tracing::error!(
+            target: "vault_server::alarm",
+            action = alarm.action, outcome = alarm.outcome,
+            emergency = emergency.as_deref().unwrap_or("none"), role = %alarm.role,
+            token = token.as_deref().unwrap_or("keyholder"), request = %request,
+            "a step of emergency access"
+        );
+        let Some(webhook) = self.webhook.as_ref() else {
+            return;
+        };
+        // Every step that was taken is told; of what was refused, each key once a minute.
+        if alarm.outcome == "ok" || self.anew(alarm.token, alarm.time) {
+            let data = json!({
+                "emergency": emergency,
+                "action": alarm.action,
+                "outcome": alarm.outcome,
+                "role": alarm.role,
+                "token": token,
+                "request": request,
+            });
+            webhook.send(kind(alarm.action), alarm.time, &data);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -243,6 +308,8 @@ mod tests {
         let alarm = |url| format!("[alarm]\nwebhook = \"{url}\"\nsecret_file = \"s\"");
         assert_eq!(of(&alarm("https://hooks.example.test/x")), [443, DNS]);
         assert_eq!(of(&alarm("http://localhost:9000/x")), [9000, DNS]);
+        let told = "[recipients]\nallow = [\"a.example.test\", \"b.example.test:8443\", \"c.example.test\"]\nsecret_dir = \"s\"";
+        assert_eq!(of(told), [443, 8443, DNS]);
     }
 
     #[test]
@@ -256,21 +323,24 @@ mod tests {
         };
         let good = format!("whsec_{}\n", data_encoding::BASE64.encode(&[7; 32]));
         write(&good, 0o600);
-        assert!(secret(&path, None).is_ok());
+        assert!(secret("k", &path, None).is_ok());
         write(&good, 0o640);
         assert!(matches!(
-            secret(&path, None),
+            secret("k", &path, None),
             Err(AlarmError::Mode { mode: 0o640, .. })
         ));
         assert!(
-            secret(&path, Some(dir.path())).is_ok(),
+            secret("k", &path, Some(dir.path())).is_ok(),
             "as systemd hands it out"
         );
         write("whsec_canary", 0o600);
-        let refused = secret(&path, None).expect_err("none");
+        let refused = secret("k", &path, None).expect_err("none");
         assert!(!refused.to_string().contains("canary"));
         write(&"x".repeat(5_000), 0o600);
-        assert!(matches!(secret(&path, None), Err(AlarmError::Read { .. })));
-        assert!(matches!(roots(Some(&path)), Err(AlarmError::Ca(_))));
+        assert!(matches!(
+            secret("k", &path, None),
+            Err(AlarmError::Read { .. })
+        ));
+        assert!(matches!(roots("k", Some(&path)), Err(AlarmError::Ca(..))));
     }
 }

@@ -116,6 +116,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let settings = AppSettings {
         alarm: process.alarm(),
+        recipients: process.recipients(),
         policy_file: process.policy_file(),
         ..AppSettings::from(&config)
     };
@@ -132,6 +133,7 @@ fn not_served(error: ServeError) -> Failure {
     let configuration = match &error {
         ServeError::Listen(_, source) => source.kind() == std::io::ErrorKind::InvalidInput,
         ServeError::Alarm(_)
+        | ServeError::Recipients(_)
         | ServeError::Backup(_)
         | ServeError::Policy(_)
         | ServeError::Sandbox(_)

@@ -53,11 +53,23 @@ const TAGS: &[(&str, &str)] = &[
     ),
     ("consents", "What a person agreed to, refused or withdrew"),
     ("contracts", "When a person's contracts ended"),
+    (
+        "pseudonyms",
+        "Names for a person that no two recipients share, and whom they stand for",
+    ),
     ("notices", "What a person has to be told, and was told"),
+    (
+        "recipients",
+        "What recipients were given, and what they are told (Art. 19 GDPR)",
+    ),
     ("objections", "What a person objects to (Art. 21 GDPR)"),
     (
         "hold",
         "Legal holds: what an erasure leaves, for legal claims alone (Art. 17(3))",
+    ),
+    (
+        "emergencies",
+        "More than a role shows, because another has agreed, and everybody is told",
     ),
     (
         "restriction",
@@ -75,6 +87,10 @@ const TAGS: &[(&str, &str)] = &[
         "admin",
         "Policy, API keys, key slots, rotation of keys, retention",
     ),
+    (
+        "incidents",
+        "Personal data breaches: the register, who is affected, what is told (Art. 33 and 34)",
+    ),
     ("contract", "This API, described by itself"),
 ];
 
@@ -83,6 +99,12 @@ const PATH_PARAMETERS: &[(&str, &str)] = &[
         "s",
         "The person's id, `sub_…`; `self` for the person of a session",
     ),
+    ("inc", "The incident's name, `inc_…`"),
+    (
+        "step",
+        "`assessed`, `authority_notified`, `people_notified` or `closed`",
+    ),
+    ("emg", "The emergency's name, `emg_…`"),
     ("ses", "The session's name, `ses_…`"),
     ("c", "Name of a collection of the policy"),
     ("r", "The record's id, `rec_…`"),
@@ -92,6 +114,7 @@ const PATH_PARAMETERS: &[(&str, &str)] = &[
     ("n", "Number of a key slot, or of a job"),
     ("b", "The backup's id, `bak_…`"),
     ("entry", "Number of an entry of the log, from 0"),
+    ("rcn", "The notice's id, `rcn_…`"),
     ("rcp", "The receipt's id, `rcp_…`"),
     ("code", "A problem code"),
 ];
@@ -182,6 +205,7 @@ pub(crate) fn operations(document: &Value) -> impl Iterator<Item = (&str, &'stat
 /// Whether the call moves values, and so states a purpose.
 fn moves_values(path: &str) -> bool {
     let many = [
+        urls::RECORDS_COUNT,
         urls::RECORDS_QUERY,
         urls::RECORDS_UPDATE,
         urls::RECORDS_PURGE,
@@ -189,6 +213,7 @@ fn moves_values(path: &str) -> bool {
     path.contains("/records/{")
         || path.contains("/blobs/")
         || path.ends_with("/ask")
+        || path.contains("/pseudonyms")
         || many.contains(&path)
 }
 

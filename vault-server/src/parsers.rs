@@ -10,8 +10,9 @@ use vault_core::id::CallId;
 use crate::incoming::{self, QueryMap};
 use crate::problem::Problem;
 use crate::routes::{
-    admin, ages, ask, batch, blobs, bulk, consents, contracts, evidence, holds, key_slots, notices,
-    objections, policy, restrictions, sessions, state, subjects, suppressions,
+    admin, ages, ask, batch, blobs, breach, bulk, consents, contracts, counts, disclosures,
+    emergencies, evidence, holds, incidents, key_slots, notices, objections, policy, pseudonyms,
+    recipient_notices, restrictions, sessions, state, subjects, suppressions,
 };
 use crate::{json, negotiate};
 
@@ -39,7 +40,7 @@ fn read_batch(body: Value) -> Result<(), Vec<u8>> {
 }
 
 /// Every body that has a form of its own.
-pub const BODIES: [Body; 22] = [
+pub const BODIES: [Body; 32] = [
     ("batch", read_batch),
     ("query", |body| told(bulk::read_query(body))),
     ("update", |body| told(bulk::read_update(body))),
@@ -69,8 +70,24 @@ pub const BODIES: [Body; 22] = [
     ("contract's end", |body| {
         told(contracts::ContractEndRequest::read(body))
     }),
+    ("disclosure", |body| told(disclosures::read_request(body))),
+    ("impossible notice", |body| {
+        told(recipient_notices::ImpossibleRequest::read(body))
+    }),
     ("hold", |body| told(holds::read_request(body))),
     ("age", |body| told(ages::read_request(body))),
+    ("pseudonym", |body| {
+        told(pseudonyms::PseudonymRequest::read(body))
+    }),
+    ("pseudonym's look-up", |body| {
+        told(pseudonyms::ResolveRequest::read(body))
+    }),
+    ("count", |body| told(counts::read(body))),
+    ("emergency", |body| told(emergencies::read_request(body))),
+    ("incident", |body| told(incidents::read_request(body))),
+    ("incident's step", |body| told(incidents::read_step(body))),
+    ("breach's scope", |body| told(breach::read_scope(body))),
+    ("breach's draft", |body| told(breach::read_draft(body))),
     ("suppression", |body| told(suppressions::read_request(body))),
 ];
 

@@ -15,6 +15,7 @@ use crate::backups::{self, PlaceError};
 use crate::config::ServerConfig;
 use crate::connection::{AdminSocket, SocketError};
 use crate::policy_file::{PolicyFile, PolicyFileError};
+use crate::recipients::{Recipients, RecipientsError};
 use crate::sandbox::{self, SandboxError, SandboxPaths, directories_of};
 use crate::server::{OverError, Server, listener};
 use crate::state::App;
@@ -50,6 +51,9 @@ pub enum ServeError {
     /// Alarms cannot be told.
     #[error(transparent)]
     Alarm(#[from] AlarmError),
+    /// Recipients cannot be told.
+    #[error(transparent)]
+    Recipients(#[from] RecipientsError),
     /// Backups would go where they must not.
     #[error(transparent)]
     Backup(#[from] PlaceError),
@@ -77,6 +81,7 @@ pub struct Process {
     socket: Option<AdminSocket>,
     threads: usize,
     alarm: Option<Webhook>,
+    recipients: Recipients,
     policy: Option<PolicyFile>,
 }
 
@@ -101,6 +106,7 @@ impl Process {
             false => None,
         };
         let alarm = alarm::webhook(config)?;
+        let recipients = Recipients::prepare(&config.recipients)?;
         let policy = config.policy_file.as_deref();
         let policy = policy.map(|path| PolicyFile::new(path, &[dir, anchor]));
         // What else may be wrong with it can be mended while the vault is served, and is in the log.
@@ -117,6 +123,7 @@ impl Process {
             socket,
             threads,
             alarm,
+            recipients,
             policy,
         })
     }
@@ -125,6 +132,12 @@ impl Process {
     #[must_use]
     pub fn alarm(&self) -> Option<Webhook> {
         self.alarm.clone()
+    }
+
+    /// Which recipients are told, for the settings of the app that is served.
+    #[must_use]
+    pub fn recipients(&self) -> Recipients {
+        self.recipients.clone()
     }
 
     /// The policy file, for the settings of the app that is served.

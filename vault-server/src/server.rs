@@ -19,6 +19,7 @@ use crate::config::ServerConfig;
 use crate::connection::{AdminSocket, House, accept, accept_socket};
 use crate::logging;
 use crate::metrics::MetricsListener;
+use crate::recipients;
 use crate::rotation;
 use crate::routes::router;
 use crate::state::App;
@@ -181,6 +182,7 @@ impl Server {
             tokio::spawn(watch_certificate(self.app.clone())),
             tokio::spawn(each_second(self.app.clone(), look::schedule)),
             tokio::spawn(each_second(self.app.clone(), ledger::look)),
+            tokio::spawn(recipients::run(self.app.clone())),
         ];
         let app = self.app.clone();
         let metrics = self

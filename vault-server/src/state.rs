@@ -29,6 +29,7 @@ use crate::places::Places;
 use crate::policy_file::{PolicyFile, PolicyReloads};
 use crate::problem::Problem;
 use crate::rate::{Limit, Limits, Rates};
+use crate::recipients::{Recipients, Standing};
 use crate::systemd;
 use crate::webhook::Webhook;
 
@@ -52,6 +53,8 @@ pub struct AppSettings {
     pub sweep_every: Option<Duration>,
     /// Whose pages may call from a browser.
     pub cors: Origins,
+    /// Which recipients are told of a person's rights, and how.
+    pub recipients: Recipients,
     /// Where alarms are told.
     pub alarm: Option<Webhook>,
     /// The policy file that is put in force by itself.
@@ -70,6 +73,7 @@ impl From<&ServerConfig> for AppSettings {
             limits: config.limits.clone(),
             sweep_every: Some(Duration::from_secs(60)),
             cors: config.cors.clone(),
+            recipients: Recipients::default(),
             alarm: None,
             policy_file: None,
             backup: config.backup.clone(),
@@ -113,6 +117,7 @@ struct Inner {
     connections: ConnectionFigures,
     policy_reloads: PolicyReloads,
     backups: Backups,
+    telling: Standing,
     /// Held while the vault is closed or opened: files that are still being written are opened by nobody.
     closing: Mutex<()>,
     stopping: AtomicBool,
@@ -148,6 +153,7 @@ impl App {
             connections: ConnectionFigures::default(),
             policy_reloads: PolicyReloads::default(),
             backups: Backups::new(settings.backup.clone()),
+            telling: Standing::default(),
             closing: Mutex::new(()),
             stopping: AtomicBool::new(false),
             settings,
@@ -320,6 +326,11 @@ impl App {
 
     pub(crate) fn policy_reloads(&self) -> &PolicyReloads {
         &self.0.policy_reloads
+    }
+
+    /// How notices to recipients stood at the last look.
+    pub(crate) fn telling(&self) -> &Standing {
+        &self.0.telling
     }
 
     pub(crate) fn backups(&self) -> &Backups {

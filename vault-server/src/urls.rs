@@ -52,6 +52,8 @@ pub const BLOB: &str = "/v1/subjects/{s}/blobs/{c}/{f}";
 pub const BLOB_OF_RECORD: &str = "/v1/subjects/{s}/blobs/{c}/{r}/{f}";
 /// Records of many people.
 pub const RECORDS_QUERY: &str = "/v1/records/query";
+/// Count people.
+pub const RECORDS_COUNT: &str = "/v1/records/count";
 /// Change metadata of many records.
 pub const RECORDS_UPDATE: &str = "/v1/records/update";
 /// Destroy many records.
@@ -64,6 +66,16 @@ pub const ASK: &str = "/v1/subjects/{s}/ask";
 pub const SESSIONS: &str = "/v1/subjects/{s}/sessions";
 /// One session.
 pub const SESSION: &str = "/v1/subjects/{s}/sessions/{ses}";
+/// Emergencies of a person.
+pub const EMERGENCIES: &str = "/v1/subjects/{s}/emergencies";
+/// One emergency.
+pub const EMERGENCY: &str = "/v1/subjects/{s}/emergencies/{emg}";
+/// Another agrees to it.
+pub const EMERGENCY_APPROVE: &str = "/v1/subjects/{s}/emergencies/{emg}/approve";
+/// Another does not.
+pub const EMERGENCY_REFUSE: &str = "/v1/subjects/{s}/emergencies/{emg}/refuse";
+/// Its session.
+pub const EMERGENCY_SESSION: &str = "/v1/subjects/{s}/emergencies/{emg}/session";
 /// Consents of a person.
 pub const CONSENTS: &str = "/v1/subjects/{s}/consents";
 /// Consent to one purpose.
@@ -84,6 +96,20 @@ pub const AGE: &str = "/v1/subjects/{s}/age";
 pub const CONTRACTS: &str = "/v1/subjects/{s}/contracts";
 /// The end of the contract behind one purpose.
 pub const CONTRACT: &str = "/v1/subjects/{s}/contracts/{purpose}";
+/// Pseudonyms of a person.
+pub const PSEUDONYMS: &str = "/v1/subjects/{s}/pseudonyms";
+/// Find whom a pseudonym stands for.
+pub const PSEUDONYM_LOOKUP: &str = "/v1/pseudonyms/lookup";
+/// What recipients were given of a person.
+pub const DISCLOSURES: &str = "/v1/subjects/{s}/disclosures";
+/// Notices to recipients.
+pub const RECIPIENT_NOTICES: &str = "/v1/admin/recipient-notices";
+/// Try one again.
+pub const RECIPIENT_NOTICE_RETRY: &str = "/v1/admin/recipient-notices/{rcn}/retry";
+/// What it tells is done.
+pub const RECIPIENT_NOTICE_COMPLETE: &str = "/v1/admin/recipient-notices/{rcn}/complete";
+/// It cannot be told.
+pub const RECIPIENT_NOTICE_IMPOSSIBLE: &str = "/v1/admin/recipient-notices/{rcn}/impossible";
 /// Restriction of a person's data.
 pub const RESTRICTION: &str = "/v1/subjects/{s}/restriction";
 /// Legal hold over a person's data.
@@ -124,6 +150,16 @@ pub const BACKUPS_LEDGER: &str = "/v1/admin/backups/ledger";
 pub const BACKUP_REKEY: &str = "/v1/admin/backups/{b}/rekey";
 /// A part of a backup is gone.
 pub const BACKUP_DELETED: &str = "/v1/admin/backups/{b}/deleted";
+/// The register of personal data breaches.
+pub const INCIDENTS: &str = "/v1/incidents";
+/// One of them.
+pub const INCIDENT: &str = "/v1/incidents/{inc}";
+/// A step of it.
+pub const INCIDENT_STEP: &str = "/v1/incidents/{inc}/{step}";
+/// Who is affected by a breach.
+pub const BREACH_SCOPE: &str = "/v1/admin/breach-scope";
+/// What is told of it.
+pub const BREACH_DRAFT: &str = "/v1/admin/breach-draft";
 /// Long work.
 pub const JOBS: &str = "/v1/admin/jobs";
 /// One job.

@@ -8,6 +8,9 @@ mod people;
 #[path = "effects/holds.rs"]
 mod holds_over_http;
 
+#[path = "effects/pseudonyms.rs"]
+mod pseudonyms_over_http;
+
 use serde_json::{Value, json};
 
 use people::{Answer, Bench};

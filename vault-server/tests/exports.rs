@@ -15,7 +15,10 @@ use serde_json::{Value, json};
 const CANARY: &str = "canary.jane@example.test";
 const ROLES: &str = "\n[purposes.improve]\ntitle.en = \"Improving\"\ntitle.de = \"Verbessern\"\nbasis = \"legitimate_interests\"\n\
     retention = { after = \"collected\", period = \"P1Y\" }\n\
-    [roles.front]\nmay = [\"subjects.create\", \"objections.record\", \"restrictions.set\", \"notices.record\"]\n\
+    [purposes.rental]\ntitle.en = \"Renting\"\ntitle.de = \"Vermieten\"\nbasis = \"contract\"\n\
+    retention = { after = \"contract_end\", period = \"P1Y\" }\n\
+    [roles.front]\npurposes = [\"support\", \"rental\"]\nmay = [\"subjects.create\", \"objections.record\", \"restrictions.set\", \"notices.record\", \
+    \"holds.manage\", \"consents.record\", \"disclosures.record\", \"tokens.detokenize\"]\n\
     \n[roles.half]\nread = { \"profile.name\" = \"full\" }\nmay = [\"subjects.export\"]\n\
     [roles.none]\npurposes = [\"support\"]\nread = { \"*\" = \"full\" }\n";
 
@@ -49,7 +52,7 @@ fn jane(bench: &Bench) -> String {
     jane
 }
 
-/// An objection, a restriction, and a notice.
+/// An objection, a restriction, a notice, and one of everything else that is said or kept of somebody.
 fn demands(bench: &Bench, of: &str) {
     let front = bench.key("front");
     let does = |method: &str, rest: &str, body: Value| {
@@ -63,6 +66,20 @@ fn demands(bench: &Bench, of: &str) {
     let sha256 = "0".repeat(64);
     let told = json!({"about": "restriction_lift", "lang": "en", "sha256": sha256});
     does("POST", "notices", told);
+    does(
+        "PUT",
+        "age",
+        json!({"years": 14, "guardian": "a parent answered"}),
+    );
+    does(
+        "PUT",
+        "contracts/rental",
+        json!({"ended_at": "2026-06-30T00:00:00Z"}),
+    );
+    does("POST", "pseudonyms", json!({"recipient": "carrier"}));
+    let hold =
+        json!({"ground": "legal_claims", "collections": ["messages"], "review_at": "2099-12-31"});
+    does("PUT", "hold", hold);
 }
 
 fn schema() -> jsonschema::Validator {
@@ -93,7 +110,15 @@ fn every_package_is_what_the_published_schema_says() {
             assert_eq!(answer.body["complete"], role == "dpo");
             let count = |pointer: &str| answer.body.pointer(pointer)?.as_array().map(Vec::len);
             let expected = (right == "access").then_some(demanded);
-            for list in ["/objections", "/restriction/history", "/notices"] {
+            for list in [
+                "/objections",
+                "/restriction/history",
+                "/notices",
+                "/hold/history",
+                "/contracts",
+                "/age/history",
+                "/pseudonyms",
+            ] {
                 assert_eq!(count(list), expected, "{role} {right} {list}");
             }
         }
@@ -111,7 +136,16 @@ fn every_package_is_what_the_published_schema_says() {
         body[name] = value;
         assert!(!schema.is_valid(&body), "{name}");
     }
-    for name in ["accesses", "objections", "restriction", "notices"] {
+    for name in [
+        "accesses",
+        "objections",
+        "restriction",
+        "notices",
+        "hold",
+        "contracts",
+        "age",
+        "pseudonyms",
+    ] {
         let mut body = whole.body.clone();
         body.as_object_mut().unwrap().remove(name);
         assert!(!schema.is_valid(&body), "{name}");
@@ -362,6 +396,14 @@ fn what_a_person_demanded_comes_with_lines_whose_form_is_checked() {
             json!({"ground": "18.1.a", "restricted": true}),
         ),
         ("restriction", json!([CANARY])),
+        ("contract_end", json!({"purpose": "rental"})),
+        (
+            "contract_end",
+            json!({"purpose": "rental", "ended_at": CANARY}),
+        ),
+        ("age", json!({"of_age_on": "2029-02-30"})),
+        ("age", json!({"of_age_on": "2029-01-15", "years": 12})),
+        ("age", json!(CANARY)),
     ];
     for (name, what) in wrong {
         let refused = bench.call(&front, "POST", "/v1/import", line(name, what));

@@ -397,3 +397,101 @@ fn whoever_meets_one_who_does_not_exist_is_told_of_without_a_value_and_is_answer
     look(json!({"channel": "web", "user": "canary-user"}));
     assert_eq!(bench.webhook.figures(), figures(1, 0, 0, 1));
 }
+
+const EMERGENCY: &str = r#"
+[breakglass]
+purpose = "support"
+read = { "profile.*" = "full" }
+[roles.nurse]
+may = ["breakglass.request"]
+[roles.chief]
+may = ["breakglass.approve"]
+"#;
+
+/// Loud: every step that is taken is told; who tries again and again is told of once a minute.
+#[test]
+fn every_step_of_emergency_access_is_told_without_a_reason_and_without_a_person() {
+    let sink = Sink::with((0..4).map(|_| answer(200)).collect());
+    let bench = Bench::to(&sink.url(), sink.roots.clone());
+    let home = tempfile::tempdir().expect("a directory");
+    let paths = VaultPaths::beside(&home.path().join("vault"));
+    let passphrase = Passphrase::new("correct horse battery".into()).expect("long enough");
+    let settings = Settings {
+        accept_any_file_system: true,
+        ..Settings::new(bench.clock.clone())
+    };
+    let policy = format!("{SAMPLE}{EMERGENCY}");
+    let created = LockedVault::create(&paths, settings, &passphrase, &policy).expect("a vault");
+    let vault = Arc::clone(&created.vault);
+    let keyholder = vault.keyholder();
+    let keys = ["bot", "nurse", "chief"].map(|role| {
+        let made = vault.create_token(&Call::new(&keyholder), role, None);
+        made.expect("a key").1
+    });
+    let settings = AppSettings {
+        clock: bench.clock.clone(),
+        sweep_every: None,
+        alarm: Some(bench.webhook.clone()),
+        ..AppSettings::from(&ServerConfig::default())
+    };
+    let app = App::new(created.locked, Some(created.vault), settings);
+    let post = |key: &str, path: &str, body: Value| {
+        let request = Request::post(path)
+            .header("authorization", format!("Bearer {key}"))
+            .header("content-type", "application/json")
+            .body(Body::from(body.to_string()))
+            .expect("a request");
+        let answer = bench.runtime.block_on(router(app.clone()).oneshot(request));
+        let body = axum::body::to_bytes(answer.expect("infallible").into_body(), 1 << 20);
+        let body = bench.runtime.block_on(body).expect("a body");
+        serde_json::from_slice::<Value>(&body).expect("JSON")
+    };
+    let made = post(
+        &keys[0],
+        "/v1/subjects",
+        json!({"channel": "web", "user": "u"}),
+    );
+    let subject = made["subject"].as_str().expect("an id");
+    let path = format!("/v1/subjects/{subject}/emergencies");
+    let reason = json!({"reason": "canary waits", "fields": ["profile.name"]});
+    let asked = post(&keys[1], &path, reason.clone());
+    let emergency = asked["emergency"].as_str().expect("an id");
+    assert_eq!(bench.webhook.figures(), figures(0, 0, 0, 1));
+    let approve = format!("{path}/{emergency}/approve");
+    // Twice refused, once told.
+    post(&keys[1], &approve, Value::Null);
+    post(&keys[1], &approve, Value::Null);
+    assert_eq!(bench.webhook.figures(), figures(0, 0, 0, 2));
+    post(&keys[2], &approve, Value::Null);
+    post(
+        &keys[1],
+        &format!("{path}/{emergency}/session"),
+        Value::Null,
+    );
+    assert_eq!(bench.webhook.figures(), figures(0, 0, 0, 4));
+    assert_eq!(bench.pass(), figures(4, 0, 0, 0));
+    let mut told = Vec::new();
+    for _ in 0..4 {
+        let got = sink.take();
+        assert!(got.signed());
+        let text = format!("{}{}", got.head, String::from_utf8_lossy(&got.body));
+        for secret in ["canary", subject, "vs_", &keys[1]] {
+            assert!(!text.contains(secret), "{secret} in {text}");
+        }
+        let body: Value = serde_json::from_slice(&got.body).expect("JSON");
+        let word = |name: &str| body["data"][name].as_str().expect("a word").to_owned();
+        assert_eq!(word("emergency"), emergency);
+        let kind = body["type"].as_str().expect("a type").to_owned();
+        told.push(format!("{kind} {} {}", word("role"), word("outcome")));
+    }
+    told.sort();
+    assert_eq!(
+        told,
+        [
+            "vault.breakglass.approved chief ok",
+            "vault.breakglass.approved nurse role_denied",
+            "vault.breakglass.requested nurse ok",
+            "vault.breakglass.used nurse ok",
+        ]
+    );
+}

@@ -84,6 +84,7 @@ fn query(vault: &Vault, keeper: &Principal, conditions: Value, part: QueryPart) 
         fields: None,
         conditions,
         part,
+        names: None,
         limit: None,
         cursor: None,
     };

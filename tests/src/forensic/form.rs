@@ -483,10 +483,24 @@ pub struct Entry {
     pub call: Id,
     pub receipt: Option<(Id, [u8; 32])>,
     pub records: Option<(u64, [u8; 32])>,
+    /// What the call claimed to use restricted data for.
+    pub claim: Option<String>,
 }
 
 pub fn entry(bytes: &[u8]) -> Entry {
+    if bytes[0] != 2 {
+        return entry_without_claim(bytes);
+    }
+    let (claim, rest) = bytes[2..].split_at(bytes[1].into());
+    Entry {
+        claim: Some(String::from_utf8(claim.to_vec()).unwrap()),
+        ..entry_without_claim(&[&[1], rest].concat())
+    }
+}
+
+fn entry_without_claim(bytes: &[u8]) -> Entry {
     Row::read(bytes, |row| Entry {
+        claim: None,
         time: row.int(),
         actor: match row.uint() {
             0 => None,
@@ -534,6 +548,10 @@ pub enum Event {
     /// Handle, ground, collections.
     Restricted(Id, Option<String>, Vec<u16>),
     Held(Id, Hold),
+    /// Handle, purpose, when the contract ended.
+    ContractEnded(Id, u16, Option<i64>),
+    /// Handle, the day from which they consent for themselves, whether a guardian does.
+    Aged(Id, String, bool),
     /// The blind hash of an address, and what goes for it.
     Suppressed([u8; 32], Suppression),
 }
@@ -589,7 +607,9 @@ pub fn ledger_entry(bytes: &[u8]) -> LedgerEntry {
                     erasure: row.option(|row| (row.int(), row.array())),
                 },
             ),
-            8 => Event::Suppressed(
+            8 => Event::ContractEnded(row.array(), row.u16(), row.option(Row::int)),
+            9 => Event::Aged(row.array(), row.text(), row.truth()),
+            10 => Event::Suppressed(
                 row.array(),
                 Suppression {
                     day: row.u32(),
@@ -661,5 +681,35 @@ pub fn backups(bytes: &[u8]) -> Backups {
     Row::read(bytes, |row| Backups {
         keys: row.list(|row| (row.array(), row.uint(), row.int())),
         last_completed: row.option(Row::int),
+    })
+}
+
+/// A notice to a recipient: who, what they call the person by, and the words that the vault adds.
+pub struct NoticeRow {
+    pub kind: u64,
+    pub recipient: String,
+    /// Purpose and name.
+    pub references: Vec<(u16, Id)>,
+    pub fields: Vec<Field>,
+    pub made: i64,
+    pub state: u64,
+    pub since: i64,
+    pub tries: u32,
+    pub due: i64,
+    pub reason: Option<String>,
+}
+
+pub fn notice_row(bytes: &[u8]) -> NoticeRow {
+    Row::read(bytes, |row| NoticeRow {
+        kind: row.uint(),
+        recipient: row.text(),
+        references: row.list(|row| (row.u16(), row.array())),
+        fields: row.list(Row::field),
+        made: row.int(),
+        state: row.uint(),
+        since: row.int(),
+        tries: row.u32(),
+        due: row.int(),
+        reason: row.option(Row::text),
     })
 }

@@ -41,6 +41,7 @@ impl Hunt<'_> {
             events: self.raw.after::<6>(&handles),
             sessions: self.raw.after::<16>(&handles),
             answers: self.raw.after::<32>(&handles),
+            notices: self.raw.after::<20>(&handles),
             highest,
         };
         let mut deks: BTreeMap<(Id, u32, Key), Dek> = BTreeMap::new();
@@ -62,6 +63,7 @@ impl Hunt<'_> {
             for handle in handles {
                 match dek.compartment {
                     ANSWERS => self.answers(handle, dek, hits, &rows),
+                    _ if handle.starts_with(&NOBODYS) => self.notices(handle, dek, hits, &rows),
                     _ => self.metadata(handle, dek, hits, &rows),
                 }
             }
@@ -85,6 +87,25 @@ impl Hunt<'_> {
             if let Some((_, text)) = self.open_hit(*hit, &dek.key, &places) {
                 form::answer_row(&text);
                 self.loot.answers.push((*handle, text));
+            }
+        }
+    }
+
+    /// Notices to recipients, under a key that is nobody's.
+    fn notices(&mut self, handle: &Id, dek: &Dek, hits: &[Hit], rows: &Rows) {
+        let keys = rows.notices.get(handle).into_iter().flatten();
+        let keys: Vec<Vec<u8>> = keys.map(|rest| [&handle[..], rest].concat()).collect();
+        let places = keys.iter().flat_map(|key| {
+            [&[0][..], &[1]].map(|flag| Place {
+                compartment: dek.compartment,
+                revision: flag,
+                ..Place::row(23, key)
+            })
+        });
+        let places: Vec<_> = places.collect();
+        for hit in hits.iter().filter(|hit| row(hit.first)) {
+            if let Some((_, text)) = self.open_hit(*hit, &dek.key, &places) {
+                form::notice_row(&text);
             }
         }
     }
@@ -218,6 +239,11 @@ impl Hunt<'_> {
     }
 }
 
+/// How handles begin that belong to nobody.
+const NOBODYS: [u8; 8] = [0xff; 8];
+/// Topics of events beside purposes: what recipients were given, and what their names for a person are made with.
+const TOPICS: [u16; 2] = [0xa000, 0xa001];
+
 /// The compartments of remembered answers.
 const ANSWERS: u16 = 3;
 
@@ -230,6 +256,7 @@ struct Rows {
     events: HashMap<Id, BTreeSet<[u8; 6]>>,
     sessions: HashMap<Id, BTreeSet<[u8; 16]>>,
     answers: HashMap<Id, BTreeSet<[u8; 32]>>,
+    notices: HashMap<Id, BTreeSet<[u8; 20]>>,
     /// Highest number of a field, a collection or a purpose.
     highest: u16,
 }
@@ -251,8 +278,9 @@ impl Rows {
             let purpose = u16::from_be_bytes([rest[0], rest[1]]);
             (purpose, rest[2..].try_into().expect("a sequence"))
         });
+        // Of every kind of list: what stands before the number of a purpose, or of the list, says which.
         events
-            .filter(|(purpose, _)| *purpose <= self.highest)
+            .filter(|(topic, _)| *topic & 0x1fff <= self.highest || TOPICS.contains(topic))
             .collect()
     }
 }

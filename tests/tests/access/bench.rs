@@ -30,6 +30,11 @@ languages = ["en"]
 title.en = "Answering your questions"
 basis = "contract"
 retention = { after = "last_activity", period = "P2Y" }
+recipients = ["carrier"]
+
+[recipients.carrier]
+name = "Carrier GmbH"
+country = "DE"
 
 [purposes.newsletter]
 title.en = "Sending you our newsletter"
@@ -87,10 +92,17 @@ may = [
     "consents.record", "audit.read", "policy.read", "policy.apply", "api_keys.manage", "keys.manage",
     "retention.run", "vault.lock", "records.bulk", "records.purge", "subjects.export", "backups.manage",
     "notices.record", "objections.record", "restrictions.set", "requests.decide", "holds.manage",
+    "disclosures.record", "tokens.detokenize",
+    "breakglass.request", "breakglass.approve", "incidents.manage",
+    "disclosures.record",
 ]
 
 [roles.none]
 purposes = ["support"]
+
+[breakglass]
+purpose = "support"
+read = { "profile.*" = "full" }
 "#;
 
 /// That somebody was told that a restriction is going to end.
@@ -146,9 +158,12 @@ pub(crate) struct Person {
     pub(crate) session: String,
     /// The session's token.
     pub(crate) token: String,
+    /// An emergency that another key has asked for.
+    pub(crate) emergency: String,
     pub(crate) user: String,
     pub(crate) channel: &'static str,
     pub(crate) phone: String,
+    pub(crate) pseudonym: String,
 }
 
 impl Bench {
@@ -308,16 +323,22 @@ impl Bench {
             json!({"ground": "legal_claims", "collections": ["spare"], "review_at": "2099-12-31"});
         self.done(all, "PUT", &of("hold"), hold);
         self.done(all, "POST", &of("notices"), told());
+        let issued = self.done(all, "POST", &of("pseudonyms"), json!({}));
         let wanted = json!({"purpose": "support", "fields": ["profile.*", "messages.*"],
             "reads": 10_000, "writes": 10_000});
         let begun = self.done(all, "POST", &of("sessions"), wanted);
+        let reason = json!({"reason": "it cannot wait", "fields": ["profile.phone"]});
+        let another = self.key("all", &[]);
+        let asked = self.done(&another, "POST", &of("emergencies"), reason);
         Person {
+            emergency: text(&asked["emergency"]),
             record,
             session: text(&begun["session"]),
             token: text(&begun["token"]),
             user: user.to_owned(),
             channel,
             phone,
+            pseudonym: text(&issued["pseudonym"]),
             id,
         }
     }

@@ -43,13 +43,16 @@ pub(crate) fn need(route: &Route) -> Need {
         "read_policy" | "policy_versions" => Need::May("policy.read"),
         "apply_policy" => Need::May("policy.apply"),
         "run_retention" => Need::May("retention.run"),
-        "list_jobs" | "read_job" | "cancel_job" => {
-            Need::Any(&["backups.manage", "keys.manage", "retention.run"])
-        }
+        "list_jobs" | "read_job" | "cancel_job" => Need::Any(&[
+            "backups.manage",
+            "incidents.manage",
+            "keys.manage",
+            "retention.run",
+        ]),
         "read_access" | "read_audit" | "read_checkpoint" | "prove_consistency" | "prove_entry"
         | "verify_log" | "processing_records" | "read_receipt" => Need::May("audit.read"),
         "lock" => Need::May("vault.lock"),
-        "query_records" | "update_records" => Need::May("records.bulk"),
+        "count_records" | "query_records" | "update_records" => Need::May("records.bulk"),
         "purge_records" => Need::May("records.purge"),
         "create_subject" => Need::May("subjects.create"),
         "list_contracts" | "put_contract_end" | "resume_contract" => Need::May("subjects.create"),
@@ -63,12 +66,27 @@ pub(crate) fn need(route: &Route) -> Need {
         | "put_consent" | "withdraw_consent" => Need::May("consents.record"),
         "list_notices" | "record_notice" | "deliver_notice" => Need::May("notices.record"),
         "list_objections" => Need::Any(&["objections.record", "requests.decide"]),
+        "list_disclosures" => Need::Any(&["disclosures.record", "requests.decide"]),
+        "record_disclosure" => Need::May("disclosures.record"),
+        "list_recipient_notices"
+        | "retry_recipient_notice"
+        | "complete_recipient_notice"
+        | "impossible_recipient_notice" => Need::May("requests.decide"),
         "put_objection" | "end_objection" | "suppress" => Need::May("objections.record"),
         "decide_objection" => Need::May("requests.decide"),
         "read_restriction" | "put_restriction" | "lift_restriction" => {
             Need::May("restrictions.set")
         }
+        "issue_pseudonym" => Need::May("disclosures.record"),
+        "lookup_pseudonym" => Need::May("tokens.detokenize"),
         "read_hold" | "put_hold" | "release_hold" | "list_holds" => Need::May("holds.manage"),
+        "request_emergency" | "take_emergency" => Need::May("breakglass.request"),
+        "approve_emergency" | "refuse_emergency" => Need::May("breakglass.approve"),
+        "list_emergencies" | "end_emergency" => {
+            Need::Any(&["breakglass.request", "breakglass.approve"])
+        }
+        "note_incident" | "list_incidents" | "read_incident" | "step_incident" | "breach_scope"
+        | "breach_draft" => Need::May("incidents.manage"),
         "list_sessions" | "begin_session" | "end_session" => Need::May("sessions.create"),
         "ask" | "read_blob" | "put_blob" | "delete_blob" | "head_blob" | "read_record_blob"
         | "put_record_blob" | "delete_record_blob" | "head_record_blob" | "read_records"
@@ -93,6 +111,7 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
     match &*route.operation {
         "create_subject" => json(json!({"channel": person.channel, "user": person.user})),
         "lookup_subject" => json(json!({"field": "profile.phone", "value": person.phone})),
+        "count_records" => json(json!({"collection": "messages"})),
         "query_records" | "purge_records" => json(bulk()),
         "update_records" => {
             let mut body = bulk();
@@ -105,8 +124,14 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
         "put_consent" => json(json!({"given": false, "notice": "n2"})),
         "put_contract_end" => json(json!({"ended_at": "2027-01-01T00:00:00Z"})),
         "put_age" => json(json!({"years": 12})),
+        "issue_pseudonym" => json(json!({})),
+        "lookup_pseudonym" => json(json!({"pseudonym": person.pseudonym})),
         "put_objection" => json(json!({"reason": "changed"})),
         "suppress" => json(json!({"kind": "phone", "value": person.phone})),
+        "record_disclosure" => {
+            json(json!({"recipient": "carrier", "purpose": "support", "fields": ["profile.name"]}))
+        }
+        "impossible_recipient_notice" => json(json!({"reason": "wound up"})),
         "decide_objection" => json(json!({"outcome": "upheld", "reason": "changed"})),
         "put_restriction" => json(json!({"ground": "18.1.b", "collections": ["spare"]})),
         "put_hold" => json(
@@ -119,6 +144,14 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
         "begin_session" => {
             json(json!({"purpose": "support", "fields": ["profile.name"], "reads": 1}))
         }
+        "request_emergency" => {
+            json(json!({"reason": "it cannot wait", "fields": ["profile.phone"]}))
+        }
+        "note_incident" => json(json!({"aware_at": "2026-01-01T00:00:00Z",
+            "nature": ["availability"], "summary": "a disk was lost"})),
+        "step_incident" => json(json!({"text": "looked at", "risk": "unlikely"})),
+        "breach_scope" => json(json!({"files": true})),
+        "breach_draft" => json(json!({"report": report(), "for": "people"})),
         "create_api_key" => json(json!({"role": "none"})),
         "rotate_api_key" => json(json!({"overlap": "PT1H"})),
         "add_key_slot" => json(json!({"kind": "recovery_key", "label": "x"})),
@@ -144,6 +177,16 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
     }
 }
 
+/// A report of the scope of a breach, of nobody.
+fn report() -> Value {
+    json!({"of": {"kind": "files", "name": "files"}, "from": "2026-01-01T00:00:00Z",
+        "to": "2026-01-02T00:00:00Z", "made_at": "2026-01-02T00:00:00Z", "log_size": 1,
+        "ciphertext_only": true, "at_most": true, "people": 0, "people_without_values": 0,
+        "reads": 0, "writes": 0, "refused": 0, "first": null, "last": null, "not_resolvable": 0,
+        "damaged": 0, "bulk": {"calls": 0, "records": 0, "fields": []}, "categories": [],
+        "fields": []})
+}
+
 /// The notice that the policy of the bench makes.
 fn shown() -> Value {
     let policy = Draft::parse(POLICY).and_then(|draft| draft.assign(None, 1));
@@ -165,6 +208,9 @@ pub(crate) fn path(route: &Route, subject: &str, person: &Person) -> String {
         "s" => subject.to_owned(),
         "r" => person.record.clone(),
         "ses" => person.session.clone(),
+        "emg" => person.emergency.clone(),
+        "inc" => "inc_00000000000000000000000000".to_owned(),
+        "step" => "assessed".to_owned(),
         "c" => if many { "messages" } else { "profile" }.to_owned(),
         "f" => if many { "voice" } else { "photo" }.to_owned(),
         "purpose" => match &*route.operation {
@@ -176,6 +222,7 @@ pub(crate) fn path(route: &Route, subject: &str, person: &Person) -> String {
         }
         .to_owned(),
         "tok" => "tok_00000000000000000000000000".to_owned(),
+        "rcn" => "rcn_00000000000000000000000000".to_owned(),
         "rcp" => "rcp_00000000000000000000000000".to_owned(),
         "n" => "7".to_owned(),
         "b" => "bak_00000000000000000000000000".to_owned(),

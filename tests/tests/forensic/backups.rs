@@ -103,10 +103,12 @@ pub(crate) fn told(live: &mut Live, story: &Story, file: &[u8], state: &State, e
             | Event::KeysDestroyed(..)
             | Event::Objected(..)
             | Event::Restricted(..)
-            | Event::Suppressed(..)
-            | Event::Held(..) => {
+            | Event::Held(..)
+            | Event::ContractEnded(..)
+            | Event::Aged(..)
+            | Event::Suppressed(..) => {
                 panic!(
-                    "the story destroys no record by itself, and nobody objects in it or is held"
+                    "the story destroys no record by itself, and nobody objects in it, is held or says more"
                 )
             }
         }

@@ -3,7 +3,7 @@
 //! The reader is `vault_tests::forensic`; it knows the vault from docs/format.md alone.
 //!
 //! - `scene`: the vault under trial.
-//! - `erased`, `held`, `purged`, `suppressed`, `swept`: what nobody may find; each with its control.
+//! - `erased`, `held`, `pseudonyms`, `purged`, `suppressed`, `swept`: what nobody may find; each with its control.
 //! - `format`, `live`, `tables`, `tree`: the document itself, read against a living vault.
 
 mod backups;
@@ -20,6 +20,7 @@ mod live;
 mod named;
 mod person;
 mod program;
+mod pseudonyms;
 mod purged;
 mod renewed;
 mod replaced;
@@ -29,6 +30,7 @@ mod sources;
 mod suppressed;
 mod swept;
 mod tables;
+mod told;
 mod tree;
 
 use vault_tests::forensic::{

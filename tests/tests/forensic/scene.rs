@@ -31,6 +31,7 @@ languages = ["en"]
 title.en = "Answering your questions"
 basis = "contract"
 retention = { after = "last_activity", period = "P2Y" }
+recipients = ["carrier"]
 
 [purposes.newsletter]
 title.en = "Sending you our newsletter"
@@ -68,7 +69,7 @@ purposes = ["support", "newsletter"]
 read  = { "profile.*" = "full", "messages.*" = "full", "bookings.*" = "full" }
 write = ["profile.*", "messages.*", "bookings.*"]
 may   = ["subjects.create", "subjects.lookup", "sessions.create", "consents.record",
-         "records.bulk", "records.purge"]
+         "records.bulk", "records.purge", "disclosures.record"]
 
 [roles.dpo]
 may = ["subjects.view", "subjects.erase", "holds.manage"]

@@ -46,6 +46,9 @@ fn leaf(entry: &Entry) -> [u8; 32] {
         members.insert("records", json!(count));
         members.insert("records_sha256", json!(HEXLOWER.encode(hash)));
     }
+    if let Some(claim) = &entry.claim {
+        members.insert("restricted_use", json!(claim));
+    }
     if let Some(session) = &entry.session {
         members.insert("session", id("ses", session));
     }

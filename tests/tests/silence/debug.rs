@@ -20,11 +20,14 @@ use vault_core::schema::{MediaType, Test};
 use vault_core::standing::{HoldEvent, RestrictionEvent};
 use vault_core::store::KeyRange;
 use vault_core::vault::{
-    AgeEvent, AgeInput, ChangeInput, ConsentInput, ConsentView, HoldInput, HoldReleased, HoldState,
-    HoldStep, KeyFile, LockedVault, MetaView, NoticeAbout, NoticeDelivery, NoticeInput,
-    NoticeShown, ObjectionEvent, ObjectionOrigin, ObjectionState, ObjectionView, Passphrase,
-    QueryInput, QueryPart, RestrictionInput, RestrictionStep, Settings, SharedSecret,
-    SuppressionInput, SuppressionKind, UnlockSecret, VaultPaths,
+    AgeEvent, AgeInput, ChangeInput, ConsentInput, ConsentView, CountBy, CountGroup, CountInput,
+    CountLabel, Counted, EmergencyId, EmergencyInput, EmergencyState, EmergencyView, HoldInput,
+    HoldReleased, HoldState, HoldStep, IncidentId, IncidentInput, IncidentStep, IncidentStepInput,
+    IncidentStepView, IncidentVector, IncidentView, KeyFile, LockedVault, MetaView, Nature,
+    NoticeAbout, NoticeAct, NoticeDelivery, NoticeInput, NoticeShown, ObjectionEvent,
+    ObjectionOrigin, ObjectionState, ObjectionView, Passphrase, QueryInput, QueryPart,
+    RestrictionInput, RestrictionStep, Risk, Settings, SharedSecret, SuppressionInput,
+    SuppressionKind, TokenId, UnlockSecret, VaultPaths,
 };
 
 use vault_tests::canary::Net;
@@ -86,6 +89,19 @@ fn objection() -> ObjectionEvent {
         at: event().at,
         reason: Some(NAME.into()),
         origin: ObjectionOrigin::Person,
+    }
+}
+
+fn incident_step() -> IncidentStepView {
+    IncidentStepView {
+        step: IncidentStep::Assessed,
+        at: event().at,
+        noted_at: event().at,
+        role: "dpo".into(),
+        text: NAME.into(),
+        late_reason: Some(EMAIL.into()),
+        risk: None,
+        exemption: None,
     }
 }
 
@@ -179,7 +195,67 @@ const KNOWN: &[(&str, Why)] = &[
         }),
     ),
     ("Children", Words),
+    ("DisclosedField", Words),
+    ("DisclosureInput", Words),
+    ("DisclosureView", Ids),
+    ("DueNotice", Words),
+    (
+        "NoticeAct",
+        Instance(|| printed(&NoticeAct::Impossible(NAME.into()))),
+    ),
+    ("NoticeFigures", Words),
+    ("NoticePage", Ids),
+    ("NoticeQuery", Words),
+    ("NoticeStanding", Ids),
+    ("RecipientNotice", Name),
+    ("RecipientReference", Ids),
+    ("ToldView", Ids),
+    ("vault-server Allowed", Paths),
+    ("vault-server RecipientConfig", Paths),
+    ("vault-server RecipientsError", Paths),
     ("ContractView", Words),
+    (
+        "CountBy",
+        Instance(|| {
+            printed(&CountBy {
+                name: EMAIL.into(),
+                width: None,
+            })
+        }),
+    ),
+    (
+        "CountInput",
+        Instance(|| {
+            printed(&CountInput {
+                collection: "profile".into(),
+                conditions: json!({"source": NAME}),
+                by: vec![CountBy {
+                    name: EMAIL.into(),
+                    width: None,
+                }],
+            })
+        }),
+    ),
+    (
+        "Counted",
+        Instance(|| {
+            printed(&Counted {
+                collection: "profile".into(),
+                k: 5,
+                rounded: false,
+                total: Some(7),
+                groups: vec![CountGroup {
+                    labels: vec![CountLabel::Text(NAME.into())],
+                    people: 7,
+                }],
+                withheld: false,
+            })
+        }),
+    ),
+    (
+        "Label",
+        Instance(|| printed(&CountLabel::Text(NAME.into()))),
+    ),
     ("DamagedRow", Ids),
     ("PurposeDue", Words),
     ("Retention", Words),
@@ -317,6 +393,93 @@ const KNOWN: &[(&str, Why)] = &[
                 collections: vec!["spare".into()],
                 at: event().at,
                 reason: Some(NAME.into()),
+            })
+        }),
+    ),
+    ("BreachVector", Words),
+    ("BulkScope", Words),
+    ("Figures", Words),
+    ("CategoryScope", Words),
+    ("FieldScope", Words),
+    ("ScopeOf", Words),
+    ("EmergencyAlarm", Words),
+    (
+        "EmergencyInput",
+        Instance(|| {
+            printed(&EmergencyInput {
+                reason: NAME.into(),
+                fields: vec![EMAIL.into()],
+                expires_in: None,
+            })
+        }),
+    ),
+    (
+        "EmergencyView",
+        Instance(|| {
+            printed(&EmergencyView {
+                emergency: EmergencyId::from_bytes([1; 16]),
+                state: EmergencyState::Requested,
+                reason: NAME.into(),
+                fields: vec![EMAIL.into()],
+                purpose: NAME.into(),
+                expires_in: 60,
+                requested_by: (TokenId::from_bytes([2; 16]), NAME.into()),
+                requested_at: event().at,
+                decided_by: None,
+                decided_at: None,
+                used_at: None,
+                ended_at: None,
+                expires_at: event().at,
+            })
+        }),
+    ),
+    ("IncidentFact", Words),
+    (
+        "IncidentInput",
+        Instance(|| {
+            printed(&IncidentInput {
+                aware_at: event().at,
+                nature: vec![Nature::Integrity],
+                vector: IncidentVector::Other,
+                from: None,
+                to: None,
+                summary: NAME.into(),
+                scope: Some(json!(EMAIL)),
+            })
+        }),
+    ),
+    (
+        "IncidentStepInput",
+        Instance(|| {
+            printed(&IncidentStepInput {
+                at: None,
+                text: NAME.into(),
+                late_reason: Some(EMAIL.into()),
+                risk: Some(Risk::High),
+                exemption: None,
+                scope: Some(json!(EMAIL)),
+            })
+        }),
+    ),
+    ("IncidentStepView", Instance(|| printed(&incident_step()))),
+    (
+        "IncidentView",
+        Instance(|| {
+            printed(&IncidentView {
+                incident: IncidentId::from_bytes([1; 16]),
+                state: None,
+                aware_at: event().at,
+                due_at: event().at,
+                overdue: false,
+                notified_at: None,
+                nature: vec![Nature::Integrity],
+                vector: IncidentVector::Other,
+                from: None,
+                to: None,
+                summary: NAME.into(),
+                scope: Some(json!(EMAIL)),
+                risk: None,
+                history: vec![incident_step()],
             })
         }),
     ),
@@ -493,11 +656,13 @@ const KNOWN: &[(&str, Why)] = &[
                 fields: None,
                 conditions: json!({"source": NAME, "category": EMAIL}),
                 part: QueryPart::Both,
+                names: None,
                 limit: None,
                 cursor: Some(NAME.into()),
             })
         }),
     ),
+    ("QueryNames", Words),
     ("ReadOptions", Words),
     ("ReceiptError", Words),
     ("Recipient", Words),

@@ -167,6 +167,7 @@ impl Run {
     fn secrets_made(&mut self) {
         for name in [
             "session token",
+            "emergency token",
             "new API key",
             "next API key",
             "keyholder",
@@ -278,6 +279,10 @@ fn hears_nothing(format: &str, tls: bool, half: usize) {
     let mut run = Run::new(format, tls, half);
     let routes = ordered(routes());
     for route in &routes {
+        for needed in story::needs(&route.operation) {
+            let needed = routes.iter().find(|route| route.operation == **needed);
+            run.call(needed.unwrap());
+        }
         run.call(route);
     }
     run.person(&routes);

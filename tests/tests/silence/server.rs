@@ -49,6 +49,8 @@ pub(crate) struct Server {
     pub(crate) secrets: Vec<(&'static str, Vec<u8>)>,
     /// An API key whose role may do everything.
     pub(crate) all: String,
+    /// Another key of the same role, for what takes two.
+    pub(crate) second: String,
     /// One whose role may do nothing with values.
     pub(crate) none: String,
 }
@@ -68,11 +70,12 @@ impl Server {
         let home = tempfile::tempdir().unwrap();
         let paths = VaultPaths::beside(&home.path().join("vault"));
         let (keys, recovery) = make_vault(&paths);
-        let [all, none] = keys;
+        let [all, none, second] = keys;
         let mut secrets = vec![
             ("passphrase", PASSPHRASE.as_bytes().to_vec()),
             ("recovery key", recovery.into_bytes()),
             ("API key of all", all.clone().into_bytes()),
+            ("second API key of all", second.clone().into_bytes()),
             ("API key of none", none.clone().into_bytes()),
         ];
         private(&home.path().join("passphrase"), PASSPHRASE.as_bytes());
@@ -130,6 +133,7 @@ impl Server {
             paths,
             secrets,
             all,
+            second,
             none,
         };
         server.hear("READY=1");
@@ -291,8 +295,8 @@ fn private(path: &Path, bytes: &[u8]) {
     file.unwrap().write_all(bytes).unwrap();
 }
 
-/// API keys of `all` and of `none`, and the recovery key.
-fn make_vault(paths: &VaultPaths) -> ([String; 2], String) {
+/// API keys of `all` and of `none`, another of `all`, and the recovery key.
+fn make_vault(paths: &VaultPaths) -> ([String; 3], String) {
     let settings = Settings {
         accept_any_file_system: true,
         ..Settings::new(Arc::new(SystemClock))
@@ -300,7 +304,7 @@ fn make_vault(paths: &VaultPaths) -> ([String; 2], String) {
     let passphrase = Passphrase::new(PASSPHRASE.into()).unwrap();
     let created = LockedVault::create(paths, settings, &passphrase, POLICY).unwrap();
     let keyholder = created.vault.keyholder();
-    let keys = ["all", "none"].map(|role| {
+    let keys = ["all", "none", "all"].map(|role| {
         let made = created
             .vault
             .create_token(&Call::new(&keyholder), role, None);

@@ -57,12 +57,13 @@ pub(crate) struct Recipe {
 pub(crate) type Made = BTreeMap<&'static str, String>;
 
 /// The order of the good calls: what is needed is made first, and what takes away comes last.
-pub(crate) const FIRST: [&str; 15] = [
+pub(crate) const FIRST: [&str; 19] = [
     "create_subject",
     "patch_single",
     "append_records",
     "put_blob",
     "put_record_blob",
+    "record_disclosure",
     "put_consent",
     "begin_session",
     "create_api_key",
@@ -70,17 +71,28 @@ pub(crate) const FIRST: [&str; 15] = [
     "put_restriction",
     "put_hold",
     "put_contract_end",
+    "issue_pseudonym",
+    "request_emergency",
+    "note_incident",
     // Leaves a job to look at, and to end.
     "run_retention",
     "list_backups",
     // Before one is made: the two exclude each other.
     "rekey_backup",
 ];
-const LAST: [&str; 20] = [
+const LAST: [&str; 26] = [
+    "end_emergency",
+    // Of a correction that the batch made.
+    "list_recipient_notices",
+    "retry_recipient_notice",
+    "complete_recipient_notice",
     "backup_deleted",
     "delete_blob",
     "delete_record_blob",
     "delete_record",
+    // Of the record that is gone.
+    "list_disclosures",
+    "impossible_recipient_notice",
     "purge_records",
     "rotate_api_key",
     "revoke_api_key",
@@ -98,6 +110,15 @@ const LAST: [&str; 20] = [
     "lock",
     "unlock",
 ];
+
+/// What has to be called before a route each time, since it uses it up.
+pub(crate) fn needs(operation: &str) -> &'static [&'static str] {
+    match operation {
+        "approve_emergency" | "refuse_emergency" | "end_emergency" => &["request_emergency"],
+        "take_emergency" => &["request_emergency", "approve_emergency"],
+        _ => &[],
+    }
+}
 
 /// All routes, in that order.
 pub(crate) fn ordered(mut routes: Vec<Route>) -> Vec<Route> {
@@ -152,9 +173,40 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
         | "delete_blob" | "delete_record_blob" | "head_blob" | "head_record_blob" | "lock"
         | "read_policy" | "revoke_api_key" => recipe,
         "end_objection" | "lift_restriction" | "list_holds" => recipe,
+        "list_disclosures" | "list_recipient_notices" => hands_out(recipe),
+        "retry_recipient_notice" | "complete_recipient_notice" => hands_out(body(json!({}))),
+        "impossible_recipient_notice" => hands_out(body(json!({"reason": people::grounds()}))),
+        "record_disclosure" => hands_out(body(json!({
+            "recipient": "carrier", "purpose": "support", "fields": ["profile.name", "messages.text"],
+        }))),
         "list_notices" | "list_objections" | "read_hold" | "read_restriction" | "release_hold" => {
             hands_out(recipe)
         }
+        "request_emergency" => hands_out(body(
+            json!({"reason": "because of zyxwina", "fields": ["profile.name"]}),
+        )),
+        "approve_emergency" | "refuse_emergency" => Recipe {
+            bearer: server.second.clone(),
+            ..hands_out(recipe)
+        },
+        "list_emergencies" | "take_emergency" | "end_emergency" => hands_out(recipe),
+        "note_incident" => hands_out(body(json!({
+            "aware_at": "2026-01-01T00:00:00Z", "nature": ["availability"],
+            "summary": "a disk with zyxwina was lost",
+        }))),
+        "step_incident" => hands_out(body(
+            json!({"text": "zyxwina was told", "risk": "unlikely"}),
+        )),
+        "list_incidents" | "read_incident" => hands_out(recipe),
+        "breach_scope" => body(json!({"files": true})),
+        "breach_draft" => body(json!({"for": "people", "report": {
+            "of": {"kind": "files", "name": "files"}, "from": "2026-01-01T00:00:00Z",
+            "to": "2026-01-02T00:00:00Z", "made_at": "2026-01-02T00:00:00Z", "log_size": 1,
+            "ciphertext_only": true, "at_most": true, "people": 0, "people_without_values": 0,
+            "reads": 0, "writes": 0, "refused": 0, "first": null, "last": null,
+            "not_resolvable": 0, "damaged": 0,
+            "bulk": {"calls": 0, "records": 0, "fields": []}, "categories": [], "fields": [],
+        }})),
         "put_hold" => hands_out(body(json!({
             "ground": "legal_claims", "collections": ["spare"], "reason": people::grounds(),
             "approver": people::NAME, "review_at": "2099-12-31",
@@ -164,6 +216,8 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
             "years": 40, "country": "DE", "guardian": people::grounds(),
         }))),
         "put_contract_end" => hands_out(body(json!({"ended_at": "2026-06-30T00:00:00Z"}))),
+        "issue_pseudonym" => hands_out(body(json!({"recipient": "carrier"}))),
+        "lookup_pseudonym" => body(json!({"pseudonym": made.get("psn")})),
         "deliver_notice" => {
             let policy = Draft::parse(POLICY).and_then(|draft| draft.assign(None, 1));
             let notice = Notice::of(&policy.expect("a policy"), Some("en"));
@@ -224,6 +278,7 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
              "record": people::message(), "purpose": "support"},
         ]})),
         "verify_log" => body(json!({"checkpoints": []})),
+        "count_records" => body(json!({"collection": "messages"})),
         "purge_records" => body(bulk()),
         "query_records" => {
             let mut wanted = bulk();
@@ -271,7 +326,8 @@ pub(crate) fn parameter(route: &Route, name: &str, made: &Made) -> String {
         "entry" => "0".into(),
         "code" => "invalid".into(),
         "n" if route.path.contains("/jobs/") => "1".into(),
-        "s" | "r" | "ses" | "tok" | "n" | "rcp" | "b" => {
+        "step" => "assessed".into(),
+        "s" | "r" | "ses" | "tok" | "n" | "rcn" | "rcp" | "b" | "emg" | "inc" => {
             made.get(name).cloned().unwrap_or_default()
         }
         new => panic!("the parameter `{new}` is new: say what stands for it"),
@@ -335,16 +391,26 @@ pub(crate) fn learn(route: &Route, body: &Value, made: &mut Made) {
     match &*route.operation {
         "create_subject" => note("s", &body["subject"]),
         "append_records" => note("r", &body["record"]),
+        "issue_pseudonym" => note("psn", &body["pseudonym"]),
         "begin_session" => {
             note("ses", &body["session"]);
             note("session token", &body["token"]);
         }
+        "request_emergency" => note("emg", &body["emergency"]),
+        "take_emergency" => note("emergency token", &body["token"]),
+        "note_incident" => note("inc", &body["incident"]),
         "create_api_key" => {
             note("tok", &body["token"]);
             note("new API key", &body["secret"]);
         }
         "rotate_api_key" => note("next API key", &body["secret"]),
         "begin_keyholder" => note("keyholder", &body["token"]),
+        "list_recipient_notices" => note("rcn", &body["notices"][0]["id"]),
+        "list_disclosures" => {
+            let told = body["disclosures"][0]["notices"].as_array();
+            let last = told.and_then(|told| told.last());
+            note("rcn", last.map_or(&Value::Null, |told| &told["notice"]));
+        }
         "list_backups" => note("b", &body["backups"][0]["backup"]),
         "add_key_slot" => note("n", &body["slot"]),
         "erase_subject" => note("rcp", &body["receipt"]["body"]["receipt"]),

@@ -292,6 +292,18 @@ Examples:
   vault-cli --vault /srv/vault retention run --yes --passphrase-file /run/secrets/vault
   vault-cli --server https://vault.example.test --token-file operator.token retention run --yes";
 
+pub(super) const BREACH: &str = "\
+Examples:
+  vault-cli --vault /srv/vault breach scope --files
+  vault-cli help breach scope";
+
+pub(super) const BREACH_SCOPE: &str = "\
+Examples:
+  vault-cli --vault /srv/vault breach scope --role agent --from 2030-01-01 --to 2030-01-08
+  vault-cli --vault /srv/vault breach scope --role agent --people affected.ndjson --json
+  vault-cli --vault /srv/vault breach scope --key slot --draft authority --draft people --out drafts
+  vault-cli --server https://vault.example.test --token-file dpo.token breach scope --role agent";
+
 pub(super) const COMPLETIONS: &str = "\
 Examples:
   vault-cli completions bash > ~/.local/share/bash-completion/completions/vault-cli

@@ -2,11 +2,13 @@
 //!
 //! Knows nothing of HTTP but the names of its members.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use vault_core::audit::hex;
+use vault_core::breach::{BreachReport, DraftFor};
 use vault_core::clock::SystemClock;
 use vault_core::entropy::OsEntropy;
 use vault_core::id::{CallId, ReceiptId, SubjectId, TokenId};
@@ -14,9 +16,9 @@ use vault_core::limits::PAGE_RECORDS_MAX;
 use vault_core::policy::Period;
 use vault_core::refusal::Refusal;
 use vault_core::vault::{
-    AccessQuery, AuditQuery, Call, HoldInput, KeyView, LockedVault, Onwards, Principal,
-    RotationView, Settings, SlotView, Sweep, SystemKeyView, TokenInput, TokenView, UnlockSecret,
-    Vault, VaultPaths,
+    AccessQuery, AuditQuery, BreachInput, Call, HoldInput, KeyView, LockedVault, Onwards,
+    Principal, RotationView, Settings, SlotView, Sweep, SystemKeyView, TokenInput, TokenView,
+    UnlockSecret, Vault, VaultPaths,
 };
 
 use super::{Backend, Scope};
@@ -368,6 +370,51 @@ impl Backend for Directory {
         let (mut document, status) = self.call(|call| self.vault.receipt(call, receipt))?;
         document["status"] = vault_server::receipt_status(status);
         Ok(document)
+    }
+
+    fn incidents(&self) -> Result<Value, Failure> {
+        let all = self.call(|call| self.vault.list_incidents(call))?;
+        Ok(vault_server::incident_list(all))
+    }
+
+    fn breach_scope(
+        &self,
+        input: &BreachInput,
+        mut people: Option<&mut dyn Write>,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Value, Failure> {
+        let mut scope = self.call(|call| self.vault.begin_breach_scope(call, input))?;
+        let mut found = Vec::new();
+        loop {
+            let more = self.vault.breach_step(&mut scope, &mut found)?;
+            for person in found.drain(..) {
+                if let Some(out) = &mut people {
+                    out.write_all(&vault_server::affected_line(&person))
+                        .map_err(|error| Failure::io("could not write the list", &error))?;
+                }
+            }
+            let (done, total) = scope.progress();
+            progress(done, total);
+            if !more {
+                return Ok(vault_server::breach_report(&scope.report()));
+            }
+        }
+    }
+
+    fn breach_drafts(
+        &self,
+        report: &Value,
+        whom: DraftFor,
+        lang: Option<&str>,
+        aware_at: Option<Timestamp>,
+    ) -> Result<Value, Failure> {
+        let report = BreachReport::parse(report.to_string().as_bytes());
+        let report = report.map_err(|what| Failure::of_code("internal", what))?;
+        let drafts = self.call(|call| {
+            self.vault
+                .breach_drafts(call, &report, whom, lang, aware_at)
+        })?;
+        Ok(vault_server::breach_drafts(whom, drafts))
     }
 
     fn retention_due(&self) -> Result<Value, Failure> {

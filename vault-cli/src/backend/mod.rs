@@ -6,10 +6,16 @@
 mod directory;
 mod remote;
 
+use std::io::Write;
+
+use jiff::Timestamp;
 use serde_json::Value;
+use vault_core::breach::DraftFor;
 use vault_core::id::{ReceiptId, SubjectId, TokenId};
 use vault_core::policy::Period;
-use vault_core::vault::{AccessQuery, AuditQuery, HoldInput, Principal, TokenInput, Vault};
+use vault_core::vault::{
+    AccessQuery, AuditQuery, BreachInput, HoldInput, Principal, TokenInput, Vault,
+};
 
 pub(crate) use directory::{Directory, locked_status, settings};
 pub(crate) use remote::{Remote, SOCKET, refused};
@@ -114,6 +120,24 @@ pub(crate) trait Backend {
     ) -> Result<Value, Failure>;
     /// `{body, proof, status}`.
     fn receipt(&self, receipt: ReceiptId) -> Result<Value, Failure>;
+    /// The register of breaches: `{incidents: [{incident, state, due_at, overdue, …}]}`.
+    fn incidents(&self) -> Result<Value, Failure>;
+    /// Who is affected by a breach: the report. Whom it counts is written to `people`, a line each. `progress`
+    /// may hear how many people are done, of how many.
+    fn breach_scope(
+        &self,
+        input: &BreachInput,
+        people: Option<&mut dyn Write>,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Value, Failure>;
+    /// Drafts of what is told of it: `{for, drafts: [{lang, markdown}]}`.
+    fn breach_drafts(
+        &self,
+        report: &Value,
+        whom: DraftFor,
+        lang: Option<&str>,
+        aware_at: Option<Timestamp>,
+    ) -> Result<Value, Failure>;
     /// What is due to go: `{people, records, keys, index}`.
     fn retention_due(&self) -> Result<Value, Failure>;
     /// Drops some of it: `{passes, more}`.

@@ -3,14 +3,19 @@
 //! Knows the admin part of the HTTP API. A refusal there becomes the failure that the directory
 //! would have given.
 
+use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use vault_core::breach::DraftFor;
 use vault_core::id::{BackupId, ReceiptId, SubjectId, TokenId};
 use vault_core::limits::PAGE_RECORDS_MAX;
 use vault_core::policy::Period;
-use vault_core::vault::{AccessQuery, AuditQuery, HoldInput, TokenInput, UnlockError};
+use vault_core::vault::{
+    AccessQuery, AuditQuery, BreachInput, BreachVector, HoldInput, TokenInput, UnlockError,
+};
 use vault_server::urls;
 use zeroize::Zeroize;
 
@@ -480,6 +485,65 @@ impl Backend for Remote {
         self.send("GET", &urls::at(urls::RECEIPT, &[&receipt]), None)
     }
 
+    fn incidents(&self) -> Result<Value, Failure> {
+        self.send("GET", urls::INCIDENTS, None)
+    }
+
+    fn breach_scope(
+        &self,
+        input: &BreachInput,
+        people: Option<&mut dyn Write>,
+        _progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Value, Failure> {
+        let mut body = scope_body(input);
+        let client = &self.client;
+        let path = urls::BREACH_SCOPE;
+        let Some(out) = people else {
+            return answer(client.call_within(LONG_WAIT, "POST", path, None, Some(&body))?);
+        };
+        body["people"] = json!(true);
+        // The report is the last line; a line may come in parts.
+        let (mut line, mut report) = (Vec::new(), None);
+        let fetched = client.fetch(LONG_WAIT, path, &body, &mut |part| {
+            for piece in part.split_inclusive(|byte| *byte == b'\n') {
+                line.extend_from_slice(piece);
+                if line.last() != Some(&b'\n') {
+                    continue;
+                }
+                match line.starts_with(b"{\"report\":") {
+                    true => report = serde_json::from_slice::<Value>(&line).ok(),
+                    false => out.write_all(&line)?,
+                }
+                line.clear();
+            }
+            Ok(())
+        })?;
+        fetched.map_err(|reply| refused(&reply))?;
+        let report = report.map(|mut line| line["report"].take());
+        report.ok_or_else(|| {
+            Failure::of_code(
+                "internal",
+                "the list ended before its report: it is not whole",
+            )
+        })
+    }
+
+    fn breach_drafts(
+        &self,
+        report: &Value,
+        whom: DraftFor,
+        lang: Option<&str>,
+        aware_at: Option<Timestamp>,
+    ) -> Result<Value, Failure> {
+        let body = json!({
+            "report": report,
+            "for": whom.name(),
+            "lang": lang,
+            "aware_at": aware_at.map(|at| at.to_string()),
+        });
+        self.send("POST", urls::BREACH_DRAFT, Some(&body))
+    }
+
     fn retention_due(&self) -> Result<Value, Failure> {
         let path = format!("{}?dry_run=true", urls::RETENTION_RUN);
         let mut answer = self.send("POST", &path, Some(&json!({})))?;
@@ -491,6 +555,27 @@ impl Backend for Remote {
         let client = &self.client;
         answer(client.call_within(LONG_WAIT, "POST", path, None, Some(&json!({})))?)
     }
+}
+
+/// What is asked of a breach, as the API takes it.
+fn scope_body(input: &BreachInput) -> Value {
+    let mut body = match &input.vector {
+        BreachVector::ApiKey(token) => json!({"api_key": token.to_string()}),
+        BreachVector::Role(role) => json!({"role": role}),
+        BreachVector::Session(session) => json!({"session": session.to_string()}),
+        BreachVector::Recipient(name) => json!({"recipient": name}),
+        BreachVector::Backup(backup, part) => {
+            json!({"backup": backup.to_string(), "part": part.name()})
+        }
+        BreachVector::Key(what) => json!({"key": what}),
+        BreachVector::Files => json!({"files": true}),
+    };
+    for (name, at) in [("from", input.from), ("to", input.to)] {
+        if let Some(at) = at {
+            body[name] = json!(at.to_string());
+        }
+    }
+    body
 }
 
 #[cfg(test)]

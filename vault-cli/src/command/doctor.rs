@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use vault_core::doctor::{
-    self, Backups, Diagnosis, Facts, HoldFact, Inside, PolicyFile, Severity, Tested, gdpr,
+    self, Backups, Diagnosis, Facts, HoldFact, IncidentFact, Inside, PolicyFile, RecipientFacts,
+    Severity, Tested, gdpr,
 };
 use vault_core::policy::Draft;
 use vault_core::vault::{LockedVault, OpenError, VaultPaths};
@@ -180,6 +181,8 @@ fn inside(
     });
     seen.facts.backups = backups(&status);
     seen.facts.holds = holds(backend);
+    seen.facts.incidents = incidents(backend);
+    seen.facts.recipients = recipients(&status);
     // Beside a server elsewhere the clock of this machine is held to what it says; that is what it is for.
     if seen.facts.machine.clock.now == Timestamp::UNIX_EPOCH {
         seen.facts.machine.clock.now = Timestamp::now();
@@ -213,6 +216,37 @@ fn holds(backend: &dyn Backend) -> Option<Vec<HoldFact>> {
         erasure_pending: one["erasure_pending"] == true,
     });
     Some(facts.collect())
+}
+
+/// Every breach of the register, as far as the caller may know.
+fn incidents(backend: &dyn Backend) -> Option<Vec<IncidentFact>> {
+    let list = backend.incidents().ok()?;
+    let all = list["incidents"].as_array()?;
+    let facts = all.iter().map(|one| IncidentFact {
+        incident: one["incident"].as_str().unwrap_or_default().to_owned(),
+        due_at: one["due_at"].as_str().unwrap_or_default().to_owned(),
+        overdue: one["overdue"] == true,
+    });
+    Some(facts.collect())
+}
+
+/// What a server that tells recipients says of them. Without one nobody is told meanwhile, and that is no
+/// finding.
+fn recipients(status: &Value) -> Option<RecipientFacts> {
+    let told = status
+        .get("recipient_notices")
+        .filter(|told| told.is_object())?;
+    let of = |part: &str, name: &str| told[part][name].as_u64().unwrap_or(0);
+    Some(RecipientFacts {
+        dead: of("states", "dead"),
+        manual: of("states", "manual"),
+        not_allowed: of("held_back", "not_allowed"),
+        no_secret: of("held_back", "no_secret"),
+        bad_url: of("held_back", "bad_url"),
+        oldest_open_at: told["oldest_open_at"]
+            .as_str()
+            .and_then(|text| text.parse().ok()),
+    })
 }
 
 /// What a vault with a registry of backups tells of it. One that tells nothing has none: then nothing is

@@ -4,6 +4,7 @@
 
 mod audit;
 mod backup;
+mod breach;
 mod completions;
 mod dev;
 mod doctor;
@@ -130,6 +131,7 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
         Command::Notice(arguments) => publication::notice(&context, &arguments),
         Command::Ropa(arguments) => publication::ropa(&context, &arguments),
         Command::Retention(command) => retention::run(&context, &command),
+        Command::Breach(command) => breach::run(&context, &command),
         Command::Backup(command) => backup::run(&context, &command),
         Command::Completions { shell } => {
             completions::run(&context, shell);

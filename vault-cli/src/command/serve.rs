@@ -50,6 +50,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &ServeArguments) -> Result<(
     let open = vault.is_some();
     let settings = AppSettings {
         alarm: process.alarm(),
+        recipients: process.recipients(),
         policy_file: process.policy_file(),
         ..AppSettings::from(&config)
     };
@@ -95,6 +96,9 @@ fn not_served(error: &ServeError) -> Failure {
     let help = match error {
         ServeError::Alarm(_) => {
             "correct the keys `alarm.…` in vault.toml, or the files that they name"
+        }
+        ServeError::Recipients(_) => {
+            "correct the keys `recipients.…` in vault.toml, or the files that they name"
         }
         ServeError::Backup(_) => {
             "name a directory on another disk in `backup.to` and `backup.ledger_to` (vault.toml, or VAULT_BACKUP_…)"

@@ -50,13 +50,27 @@ pub struct Entry {
     pub receipt: Option<(ReceiptId, [u8; 32])>,
     /// Of a call over many people: how many records, and SHA-256 of their ids in order.
     pub records: Option<(u64, [u8; 32])>,
+    /// The use of restricted or held data that the call claimed (Art. 18(2)), as the API names it. Stands
+    /// before the others in the stored form, and is there only where there is one.
+    #[serde(skip)]
+    pub restricted_use: Option<Cow<'static, str>>,
 }
+
+/// Begins the stored form of an entry with a claim; others begin with the version of every row.
+const CLAIMING: u8 = 2;
+/// Longest name of a claim.
+const CLAIM_BYTES_MAX: usize = 32;
 
 impl Entry {
     /// The stored form.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        row::encode(self).to_vec()
+        let row = row::encode(self);
+        let Some(claim) = &self.restricted_use else {
+            return row.to_vec();
+        };
+        let length = u8::try_from(claim.len()).expect("the name of a claim is short");
+        [&[CLAIMING, length], claim.as_bytes(), &row[1..]].concat()
     }
 
     /// The entry with this stored form.
@@ -65,7 +79,22 @@ impl Entry {
     ///
     /// [`RowError`].
     pub fn decode(bytes: &[u8]) -> Result<Self, RowError> {
-        row::decode(bytes)
+        let Some((&CLAIMING, rest)) = bytes.split_first() else {
+            return row::decode(bytes);
+        };
+        let (&length, rest) = rest.split_first().ok_or(RowError)?;
+        let (claim, rest) = rest.split_at_checked(length.into()).ok_or(RowError)?;
+        let name = |byte: &u8| byte.is_ascii_lowercase() || *byte == b'_';
+        if !(1..=CLAIM_BYTES_MAX).contains(&claim.len()) || !claim.iter().all(name) {
+            return Err(RowError);
+        }
+        let claim = String::from_utf8(claim.to_vec()).map_err(|_| RowError)?;
+        let version = row::encode(&())[0];
+        let entry: Self = row::decode(&[&[version], rest].concat())?;
+        Ok(Self {
+            restricted_use: Some(claim.into()),
+            ..entry
+        })
     }
 
     /// The entry in canonical form: RFC 8785, which for these members means sorted names.
@@ -84,6 +113,7 @@ impl Entry {
             request,
             receipt,
             records,
+            restricted_use,
         } = self;
         let mut members: BTreeMap<&str, Value> = BTreeMap::new();
         members.insert("action", json!(action));
@@ -109,6 +139,9 @@ impl Entry {
             members.insert("records_sha256", json!(hex(digest)));
         }
         members.insert("request", json!(request.to_string()));
+        if let Some(claim) = restricted_use {
+            members.insert("restricted_use", json!(claim));
+        }
         members.insert("role", json!(role));
         if let Some(session) = session {
             members.insert("session", json!(session.to_string()));
@@ -140,6 +173,7 @@ mod tests {
             request: CallId::from_bytes([3; 16]),
             receipt: Some((ReceiptId::from_bytes([4; 16]), [5; 32])),
             records: Some((70_000, [6; 32])),
+            restricted_use: None,
         };
         let read = Entry::decode(&entry.encode()).unwrap();
         assert_eq!(read, entry);
@@ -160,5 +194,19 @@ mod tests {
                 "02".repeat(16),
             )
         );
+        let claiming = Entry {
+            restricted_use: Some("legal_claims".into()),
+            ..entry
+        };
+        let stored = claiming.encode();
+        let read = Entry::decode(&stored).unwrap();
+        assert_eq!(read, claiming);
+        let canonical = String::from_utf8(read.canonical()).unwrap();
+        assert!(canonical.contains(r#""restricted_use":"legal_claims","role""#));
+        for (at, byte) in [(1, 0), (1, 200), (2, b'L'), (0, 3)] {
+            let mut wrong = stored.clone();
+            wrong[at] = byte;
+            assert!(Entry::decode(&wrong).is_err(), "{at}");
+        }
     }
 }

@@ -91,21 +91,30 @@ pub fn read(
     range.start = begins.into_iter().next().map_or(Vec::new(), |(row, _)| row);
     range.end = None;
     let mut found = Vec::new();
-    for (row, sealed) in tx.range(
-        Table::Audit,
-        &range,
-        Direction::Ascending,
-        limit.saturating_add(1),
-    )? {
-        let row: [u8; 8] = row.try_into().map_err(|_| StoreError::Corrupt)?;
-        let bytes = keys.unseal(&place(vault, &row), &sealed);
-        let bytes = bytes.map_err(|_| StoreError::Corrupt)?;
-        let entries: Vec<Vec<u8>> = row::decode(&bytes).map_err(|_| StoreError::Corrupt)?;
-        for (number, entry) in (u64::from_be_bytes(row)..).zip(entries) {
-            if number >= from && found.len() < limit {
-                let entry = Entry::decode(&entry).map_err(|_| StoreError::Corrupt)?;
-                found.push((number, entry));
+    // A row has sixteen entries where much happens at once, and one where little does: so many rows that
+    // the first is enough are read at a time, and none is opened that is not needed.
+    let page = limit / AUDIT_ROW_ENTRIES_MAX + 2;
+    while found.len() < limit {
+        let rows = tx.range(Table::Audit, &range, Direction::Ascending, page)?;
+        let last = rows.len() < page;
+        for (row, sealed) in rows {
+            if found.len() == limit {
+                break;
             }
+            let row: [u8; 8] = row.try_into().map_err(|_| StoreError::Corrupt)?;
+            range.go_on(Direction::Ascending, &row);
+            let bytes = keys.unseal(&place(vault, &row), &sealed);
+            let bytes = bytes.map_err(|_| StoreError::Corrupt)?;
+            let entries: Vec<Vec<u8>> = row::decode(&bytes).map_err(|_| StoreError::Corrupt)?;
+            for (number, entry) in (u64::from_be_bytes(row)..).zip(entries) {
+                if number >= from && found.len() < limit {
+                    let entry = Entry::decode(&entry).map_err(|_| StoreError::Corrupt)?;
+                    found.push((number, entry));
+                }
+            }
+        }
+        if last {
+            break;
         }
     }
     Ok(found)
@@ -144,6 +153,7 @@ mod tests {
             request: CallId::generate(&mut SeededEntropy::new(1)),
             receipt: None,
             records: None,
+            restricted_use: None,
         }
     }
 

@@ -36,6 +36,8 @@ const BODY: [&str; 13] = [
 ];
 /// Members that the receipt of a purge has beside these.
 const PURGE: [&str; 2] = ["collection", "records"];
+/// Members that the receipt of a person has beside these where recipients are being told.
+const TOLD: [&str; 2] = ["recipients", "recipients_until"];
 const PROOF: [&str; 5] = ["checkpoint", "entry", "hashes", "index", "size"];
 
 /// Why a receipt is not to be believed.
@@ -153,9 +155,11 @@ pub fn verify(document: &Value, key: &VerifierKey) -> Result<Verified, ReceiptEr
     let hash = canonical(body).map_err(|_| ReceiptError::Form("body"))?;
     let hash = sha256(&[&hash]);
     let purge = body["scope"] == json!("purge");
-    let members: Vec<&str> = match purge {
-        true => BODY.into_iter().chain(PURGE).collect(),
-        false => BODY.to_vec(),
+    let told = body.get(TOLD[0]).is_some();
+    let members: Vec<&str> = match (purge, told) {
+        (true, _) => BODY.into_iter().chain(PURGE).collect(),
+        (false, true) => BODY.into_iter().chain(TOLD).collect(),
+        (false, false) => BODY.to_vec(),
     };
     let body = object(body, "body", &members)?;
     if body["version"] != json!(1) {

@@ -364,6 +364,7 @@ mod tests {
             request: CallId::from_bytes([9; 16]),
             receipt: None,
             records: None,
+            restricted_use: None,
         }
     }
 

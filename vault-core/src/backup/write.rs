@@ -48,12 +48,13 @@ pub(super) const LONG_TABLES: [Table; 4] = [
     Table::Suppressions,
 ];
 /// Tables that are short against what a backup copies, taken whole from the last snapshot.
-const LAST_TABLES: [Table; 5] = [
+const LAST_TABLES: [Table; 6] = [
     Table::Policies,
     Table::ApiKeys,
     Table::Tree,
     Table::Checkpoints,
     Table::Backups,
+    Table::Incidents,
 ];
 /// The key of the row that is copied of the table of single rows.
 const STATE_ROW: &[u8] = b"state";

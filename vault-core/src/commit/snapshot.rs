@@ -60,7 +60,8 @@ impl Snapshot {
         self.keys.roots.epoch
     }
 
-    /// Entries of the people map in tag order: see [`crate::keys::shred::ShredMap::walk`].
+    /// People of the people map in tag order: see [`crate::keys::shred::ShredMap::walk`]. What is
+    /// nobody's is passed by.
     ///
     /// # Errors
     ///
@@ -84,6 +85,7 @@ impl Snapshot {
                 PersonEntry::from_payload(payload),
             )
         });
+        let people = people.filter(|(_, entry)| !entry.handle.is_nobodys());
         Ok((people.collect(), next))
     }
 }
@@ -109,7 +111,7 @@ impl View for Snapshot {
         &self.state
     }
 
-    fn person_entry(&self, subject: SubjectId) -> Result<Option<PersonEntry>, Refusal> {
+    fn entry(&self, subject: SubjectId) -> Result<Option<PersonEntry>, Refusal> {
         let roots = &self.keys.roots;
         let found = roots
             .people_map()

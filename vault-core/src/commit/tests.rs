@@ -201,6 +201,7 @@ fn entry(action: &'static str, number: u8) -> Entry {
         request: crate::id::CallId::from_bytes([number; 16]),
         receipt: None,
         records: None,
+        restricted_use: None,
     }
 }
 

@@ -36,7 +36,16 @@ pub trait View {
     /// # Errors
     ///
     /// [`Refusal::Internal`].
-    fn person_entry(&self, subject: SubjectId) -> Result<Option<PersonEntry>, Refusal>;
+    fn person_entry(&self, subject: SubjectId) -> Result<Option<PersonEntry>, Refusal> {
+        let entry = self.entry(subject)?;
+        Ok(entry.filter(|entry| !entry.handle.is_nobodys()))
+    }
+    /// What the people map has in this place, whether a person's or nobody's.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Internal`].
+    fn entry(&self, place: SubjectId) -> Result<Option<PersonEntry>, Refusal>;
     /// The people who have a look-up value, by its inner mark.
     ///
     /// # Errors
@@ -169,7 +178,7 @@ impl<'a> Txn<'a> {
         (self.rows.into_changes(), self.own)
     }
 
-    /// Entries of the people map in tag order, without those who are being made or erased in this
+    /// People of the people map in tag order, without what is nobody's and those who are being made or erased in this
     /// batch: see [`crate::keys::shred::ShredMap::walk`].
     ///
     /// # Errors
@@ -386,7 +395,7 @@ impl View for Txn<'_> {
         changed.unwrap_or(self.state)
     }
 
-    fn person_entry(&self, subject: SubjectId) -> Result<Option<PersonEntry>, Refusal> {
+    fn entry(&self, subject: SubjectId) -> Result<Option<PersonEntry>, Refusal> {
         let tag = people_tag(subject);
         for plan in [&self.own.people, &self.before.people] {
             if let Some(planned) = plan.get(&tag) {

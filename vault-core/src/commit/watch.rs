@@ -48,8 +48,9 @@ impl Touched {
             }
             match table {
                 Table::Keysets => {
-                    if let Some(handle) = key.first_chunk() {
-                        let handle = RowHandle::from_bytes(*handle);
+                    let handle = key.first_chunk().map(|bytes| RowHandle::from_bytes(*bytes));
+                    // What is nobody's is in no backup.
+                    if let Some(handle) = handle.filter(|handle| !handle.is_nobodys()) {
                         // A later commit knows whose it is if this one did; deletion is the end.
                         let subject = value.and(keysets.get(&handle).copied());
                         self.keysets.insert(handle, subject);
@@ -77,9 +78,11 @@ impl Touched {
                 | Table::ApiKeys
                 | Table::Audit
                 | Table::Uploads
+                | Table::Outbox
                 | Table::Tree
                 | Table::Checkpoints
-                | Table::Backups => {}
+                | Table::Backups
+                | Table::Incidents => {}
             }
         }
     }

@@ -9,8 +9,10 @@ mod configuration;
 mod files;
 pub mod gdpr;
 mod holds;
+mod incidents;
 mod keys;
 mod machine;
+mod recipients;
 
 use std::fmt;
 
@@ -18,8 +20,10 @@ pub use backups::{Backups, Tested};
 pub use configuration::{Configuration, PolicyFile};
 pub use files::{FileFact, FileKind, Files, Room};
 pub use holds::HoldFact;
+pub use incidents::IncidentFact;
 pub use keys::{Inside, SlotFact};
 pub use machine::{ClockFacts, LimitFacts, Machine, Swap};
+pub use recipients::RecipientFacts;
 
 /// How bad a finding is. Ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -130,12 +134,16 @@ pub struct Facts {
     pub backups: Option<Backups>,
     /// Who is under a legal hold. The open vault alone knows it.
     pub holds: Option<Vec<HoldFact>>,
+    /// The register of breaches. The open vault alone knows it.
+    pub incidents: Option<Vec<IncidentFact>>,
+    /// Who is not told. A server that tells recipients alone knows it.
+    pub recipients: Option<RecipientFacts>,
 }
 
 /// Every finding, the worst first.
 #[must_use]
 pub fn findings(facts: &Facts) -> Vec<Diagnosis> {
-    let mut findings = Findings::default();
+    let (mut findings, now) = (Findings::default(), facts.machine.clock.now);
     if let Some(files) = &facts.files {
         files::check(files, &mut findings);
     }
@@ -154,6 +162,12 @@ pub fn findings(facts: &Facts) -> Vec<Diagnosis> {
     }
     if let Some(holds) = &facts.holds {
         holds::check(holds, &mut findings);
+    }
+    if let Some(incidents) = &facts.incidents {
+        incidents::check(incidents, &mut findings);
+    }
+    if let Some(facts) = &facts.recipients {
+        recipients::check(facts, now, &mut findings);
     }
     sorted(findings.0)
 }

@@ -10,7 +10,9 @@ use crate::notice::NoticeShown;
 use crate::policy::CollectionKind;
 use crate::schema::FieldType;
 use crate::statement::Statement;
-use crate::vault::{ObjectionView, RestrictionView};
+use crate::vault::{
+    AgeView, ContractView, DisclosureView, EmergencyView, HoldView, ObjectionView, RestrictionView,
+};
 
 /// The name of the form, in every package and manifest.
 pub(super) const FORMAT: &str = "personal-data-package";
@@ -34,10 +36,17 @@ pub(crate) struct Head {
     /// Collection, field, reason.
     pub(crate) left_out: Vec<(String, String, &'static str)>,
     pub(crate) consents: Vec<HeadConsents>,
+    /// What recipients were given.
+    pub(crate) disclosures: Vec<DisclosureView>,
     pub(crate) objections: Vec<ObjectionView>,
     pub(crate) restriction: RestrictionView,
+    pub(crate) hold: HoldView,
+    pub(crate) contracts: Vec<ContractView>,
+    pub(crate) age: AgeView,
+    pub(crate) pseudonyms: Vec<HeadPseudonym>,
     pub(crate) notices: Vec<NoticeShown>,
     pub(crate) sessions: Vec<HeadSession>,
+    pub(crate) emergencies: Vec<EmergencyView>,
     /// Recipients by name: the policy's.
     pub(crate) recipients: Vec<Value>,
 }
@@ -77,6 +86,8 @@ pub(crate) struct Looked {
     pub(crate) outcome: String,
     /// Whether it was about many people, of whom this may have been one.
     pub(crate) many: bool,
+    /// The emergency that it belongs to.
+    pub(crate) emergency: Option<String>,
 }
 
 /// What the person said about a purpose.
@@ -85,6 +96,14 @@ pub(crate) struct HeadConsents {
     pub(crate) events: Vec<ConsentEvent>,
     /// What the person was given of it, or could have been.
     pub(crate) receipt: Value,
+}
+
+/// A pseudonym that was issued.
+pub(crate) struct HeadPseudonym {
+    pub(crate) pseudonym: String,
+    pub(crate) purpose: String,
+    pub(crate) recipient: Option<String>,
+    pub(crate) at: Timestamp,
 }
 
 /// A conversation that was given access.
@@ -171,6 +190,28 @@ fn consent(event: &ConsentEvent) -> Value {
     shown
 }
 
+/// What one recipient was given for one purpose: not what they call the person by, which is theirs and the
+/// controller's.
+fn disclosure(one: &DisclosureView) -> Value {
+    let fields = one.fields.iter().map(|given| {
+        json!({
+            "field": given.field,
+            "first_at": given.first_at.to_string(),
+            "last_at": given.last_at.to_string(),
+            "count": given.count,
+        })
+    });
+    json!({
+        "recipient": one.recipient,
+        "name": one.legal_name,
+        "purpose": one.purpose,
+        "first_at": one.first_at.to_string(),
+        "last_at": one.last_at.to_string(),
+        "count": one.count,
+        "fields": fields.collect::<Vec<_>>(),
+    })
+}
+
 /// An objection as the API shows it.
 fn objection(one: &ObjectionView) -> Value {
     let history = one.history.iter().map(|event| {
@@ -204,6 +245,65 @@ fn restriction(one: &RestrictionView) -> Value {
     })
 }
 
+/// What is held. In what matter, and who in the controller's house approved it, is no part of what the person
+/// has a right to: the ground and how long are.
+fn hold(one: &HoldView) -> Value {
+    let history = one.history.iter().map(|step| {
+        json!({
+            "state": step.state.name(),
+            "ground": step.ground.name(),
+            "collections": step.collections,
+            "review_at": step.review_at.to_string(),
+            "at": step.at.to_string(),
+            "erased_at": step.erasure.map(|erasure| erasure.at.to_string()),
+        })
+    });
+    json!({
+        "held": one.held,
+        "history": history.collect::<Vec<_>>(),
+    })
+}
+
+/// The end of a contract as the API shows it.
+fn contract(one: &ContractView) -> Value {
+    let text = |at: Option<Timestamp>| at.map(|at| at.to_string());
+    let history = one
+        .history
+        .iter()
+        .map(|event| json!({"ended_at": text(event.ended_at), "at": event.at.to_string()}));
+    json!({
+        "purpose": one.purpose,
+        "ended_at": text(one.ended_at),
+        "history": history.collect::<Vec<_>>(),
+    })
+}
+
+/// What was told of an age as the API shows it.
+fn age(one: &AgeView) -> Value {
+    let history = one.history.iter().map(|event| {
+        json!({
+            "of_age_on": event.of_age_on.to_string(),
+            "guardian": event.guardian,
+            "at": event.at.to_string(),
+        })
+    });
+    json!({
+        "child": one.child,
+        "guardian": one.guardian,
+        "history": history.collect::<Vec<_>>(),
+    })
+}
+
+/// A pseudonym, and who calls the person by it.
+fn pseudonym(one: &HeadPseudonym) -> Value {
+    json!({
+        "pseudonym": one.pseudonym,
+        "purpose": one.purpose,
+        "recipient": one.recipient,
+        "at": one.at.to_string(),
+    })
+}
+
 /// A notice as the API shows it.
 fn notice(shown: &NoticeShown) -> Value {
     json!({
@@ -214,6 +314,25 @@ fn notice(shown: &NoticeShown) -> Value {
         "sha256": hex(&shown.sha256),
         "acknowledged": shown.acknowledged,
         "at": shown.at.to_string(),
+    })
+}
+
+/// An emergency in which somebody saw more than their role shows. Roles, and not keys: who of the staff it
+/// was is not the person's to know as such (CJEU C-579/21).
+fn emergency(one: &EmergencyView) -> Value {
+    json!({
+        "emergency": one.emergency.to_string(),
+        "state": one.state.name(),
+        "reason": one.reason,
+        "purpose": one.purpose,
+        "fields": one.fields,
+        "requested_by": one.requested_by.1,
+        "requested_at": one.requested_at.to_string(),
+        "decided_by": one.decided_by.as_ref().map(|(_, role)| role),
+        "decided_at": one.decided_at.map(|at| at.to_string()),
+        "used_at": one.used_at.map(|at| at.to_string()),
+        "ended_at": one.ended_at.map(|at| at.to_string()),
+        "expires_at": one.expires_at.to_string(),
     })
 }
 
@@ -272,10 +391,19 @@ pub(crate) fn head(head: &Head) -> Vec<u8> {
         });
         add("consents", consents.collect());
         add(
+            "disclosures",
+            head.disclosures.iter().map(disclosure).collect(),
+        );
+        add(
             "objections",
             head.objections.iter().map(objection).collect(),
         );
         add("restriction", restriction(&head.restriction));
+        add("hold", hold(&head.hold));
+        add("contracts", head.contracts.iter().map(contract).collect());
+        add("age", age(&head.age));
+        let pseudonyms = head.pseudonyms.iter().map(pseudonym);
+        add("pseudonyms", pseudonyms.collect());
         add("notices", head.notices.iter().map(notice).collect());
         let sessions = head.sessions.iter().map(|one| {
             json!({
@@ -289,6 +417,10 @@ pub(crate) fn head(head: &Head) -> Vec<u8> {
             })
         });
         add("sessions", sessions.collect());
+        add(
+            "emergencies",
+            head.emergencies.iter().map(emergency).collect(),
+        );
         let rights = statement.rights.iter().map(
             |right| json!({"article": right.article, "title": right.title, "words": right.words}),
         );
@@ -371,6 +503,7 @@ pub(crate) fn accesses(list: &[Looked], first: bool, any_before: bool) -> Vec<u8
             "fields": one.fields,
             "outcome": one.outcome,
             "about": if one.many { "many" } else { "person" },
+            "emergency": one.emergency,
         });
         text.extend(separator(index == 0 && !any_before));
         serde_json::to_writer(&mut text, &value).expect("texts have a JSON form");

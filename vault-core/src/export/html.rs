@@ -13,10 +13,10 @@ use crate::audit::hex;
 use crate::consent::{ConsentEvent, ConsentState};
 use crate::crypto::sha256;
 use crate::notice::{NoticeAbout, NoticeShown};
-use crate::policy::RestrictionGround;
+use crate::policy::{HoldGround, RestrictionGround};
 use crate::schema::FieldType;
-use crate::standing::{ObjectionEvent, ObjectionState};
-use crate::vault::RestrictionStep;
+use crate::standing::{HoldState, ObjectionEvent, ObjectionState};
+use crate::vault::{HoldStep, RestrictionStep};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -266,6 +266,18 @@ impl<'a> Page<'a> {
                     }
                 }
             }
+            @if !head.emergencies.is_empty() {
+                h2 { (words.emergencies) }
+                p { (words.emergencies_text) }
+                ul {
+                    @for one in &head.emergencies {
+                        li { (minute(one.requested_at)) " " (words.ends) " " (minute(one.expires_at)) ": "
+                            (one.requested_by.1) ", " (self.titles(std::slice::from_ref(&one.purpose)))
+                            ", “" (one.reason) "” "
+                            span .dim.small { (one.state.name()) ", " (one.fields.join(", ")) } }
+                    }
+                }
+            }
             h2 { (phrases.rights) }
             dl .pairs {
                 @for right in &statement.rights {
@@ -329,6 +341,22 @@ impl<'a> Page<'a> {
     fn demanded(&self) -> Markup {
         let (head, words) = (self.head, self.words);
         html! {
+            h2 { (words.disclosures) }
+            @if head.disclosures.is_empty() { p .dim { (words.nothing) } }
+            @for one in &head.disclosures {
+                h3 { (one.legal_name.as_deref().unwrap_or(&one.recipient)) }
+                p .small { (self.titles(std::slice::from_ref(&one.purpose))) }
+                ul {
+                    @for given in &one.fields {
+                        li {
+                            (given.field) " " span .dim.small {
+                                (given.first_at.strftime("%Y-%m-%d")) " – " (given.last_at.strftime("%Y-%m-%d"))
+                                ", " (given.count) "×"
+                            }
+                        }
+                    }
+                }
+            }
             h2 { (words.objections) }
             @if head.objections.is_empty() { p .dim { (words.nothing) } }
             @for one in &head.objections {
@@ -338,9 +366,74 @@ impl<'a> Page<'a> {
             h2 { (words.restriction) }
             @if head.restriction.history.is_empty() { p .dim { (words.nothing) } }
             @else { ul { @for step in &head.restriction.history { li { (self.restriction(step)) } } } }
+            (self.kept())
             h2 { (words.notices) }
             @if head.notices.is_empty() { p .dim { (words.nothing) } }
             @else { ul { @for shown in &head.notices { li { (self.shown(shown)) } } } }
+        }
+    }
+
+    /// What is held, which contracts ended, what was told of the age, and who calls the person what.
+    fn kept(&self) -> Markup {
+        let (head, words) = (self.head, self.words);
+        html! {
+            @if !head.hold.history.is_empty() {
+                h2 { (words.holds) }
+                ul { @for step in &head.hold.history { li { (self.hold(step)) } } }
+            }
+            @if !head.contracts.is_empty() {
+                h2 { (words.contracts) }
+                @for one in &head.contracts {
+                    h3 { (self.titles(std::slice::from_ref(&one.purpose))) }
+                    ul { @for event in &one.history {
+                        li { (minute(event.at)) ": " strong { @match event.ended_at {
+                            Some(at) => (fill(words.contract_ended, "date", &day(at))),
+                            None => (words.contract_runs),
+                        } } }
+                    } }
+                }
+            }
+            @if !head.age.history.is_empty() {
+                h2 { (words.age) }
+                ul { @for event in &head.age.history {
+                    li { (minute(event.at)) ": " strong { (fill(words.age_from, "date", &event.of_age_on.to_string())) }
+                        @if let Some(how) = &event.guardian {
+                            " " span .tag { (words.age_guardian) } " " span .dim.small { (how) }
+                        } }
+                } }
+            }
+            @if !head.pseudonyms.is_empty() {
+                h2 { (words.pseudonyms) }
+                p { (words.pseudonyms_text) }
+                ul { @for one in &head.pseudonyms {
+                    li { (minute(one.at)) ": "
+                        strong { @match &one.recipient {
+                            Some(name) => (self.recipients(std::slice::from_ref(name))),
+                            None => (words.own_use),
+                        } }
+                        ", " (self.titles(std::slice::from_ref(&one.purpose)))
+                        " " span .dim.small { (one.pseudonym) } }
+                } }
+            }
+        }
+    }
+
+    fn hold(&self, step: &HoldStep) -> Markup {
+        let words = self.words;
+        if step.state == HoldState::Released {
+            return html! { (minute(step.at)) ": " strong { (words.hold_released) } };
+        }
+        let ground = match step.ground {
+            HoldGround::LegalClaims => words.hold_claims,
+            HoldGround::LegalObligation => words.hold_duty,
+        };
+        let about = match step.collections.is_empty() {
+            true => words.all_data.to_owned(),
+            false => step.collections.join(", ").replace('_', " "),
+        };
+        html! {
+            (minute(step.at)) ": " strong { (ground) } "; " (about) "; "
+            (fill(words.hold_review, "date", &step.review_at.to_string()))
         }
     }
 
@@ -402,8 +495,8 @@ impl<'a> Page<'a> {
         let words = self.words;
         let did = |action: &str| match action.split_once('.') {
             Some(("subjects", "export" | "access")) => words.did_export,
-            Some((_, "read" | "list" | "query" | "head" | "view")) => words.did_read,
-            Some((_, "lookup")) => words.did_find,
+            Some((_, "read" | "list" | "query" | "count" | "head" | "view")) => words.did_read,
+            Some((_, "lookup" | "detokenize")) => words.did_find,
             Some((_, "ask")) => words.did_ask,
             Some((
                 _,

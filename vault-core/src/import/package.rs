@@ -23,8 +23,9 @@ use crate::vault::{ImportLine, ImportWhat, RestrictionInput};
 /// Reads a document, a record at a time.
 ///
 /// The person comes first, then consents as far as they are given, the records, and last what was said
-/// later, objections and the restriction that stands: a record that rests on consent is written while there is
-/// one, and what is only to be stored is there before. Notices are passed over: they tell what another vault does.
+/// later: objections, the restriction that stands, ends of contracts and the age. A record that rests on consent is
+/// written while there is one, and what is only to be stored is there before. Notices, legal holds and pseudonyms are
+/// passed over: they tell what another vault does, keeps and calls the person.
 ///
 /// # Errors
 ///
@@ -37,6 +38,7 @@ pub fn read_document(from: impl Read, take: &mut Taker<'_>) -> Result<(), ReadEr
         consents: Vec::new(),
         objections: Vec::new(),
         restriction: None,
+        told: Vec::new(),
         head: Budget::new(),
         entry_spent: false,
         begun: false,
@@ -74,6 +76,8 @@ struct State<'t, 'f> {
     /// Steps, those of one purpose in their order.
     objections: Vec<ImportWhat>,
     restriction: Option<RestrictionInput>,
+    /// Ends of contracts, and the age.
+    told: Vec<ImportWhat>,
     /// What everything beside the records may still come to.
     head: Budget,
     /// Whether a record came to more than one may.
@@ -155,6 +159,7 @@ impl State<'_, '_> {
         let rest = std::mem::take(&mut self.consents);
         let mut demands = std::mem::take(&mut self.objections);
         demands.extend(self.restriction.take().map(ImportWhat::Restriction));
+        demands.append(&mut self.told);
         let _ = rest
             .into_iter()
             .all(|(purpose, event)| self.consent(purpose, event))
@@ -197,6 +202,31 @@ impl State<'_, '_> {
             collections: collections?,
             reason: text(last, "reason"),
         });
+        Some(())
+    }
+
+    /// Of each contract whether it has ended.
+    fn take_contracts(&mut self, all: Value) -> Option<()> {
+        let Value::Array(all) = all else { return None };
+        for one in all {
+            let purpose = text(&one, "purpose")?;
+            if let Some(ended_at) = text(&one, "ended_at") {
+                let ended_at = ended_at.parse().ok()?;
+                let what = ImportWhat::ContractEnd { purpose, ended_at };
+                self.told.push(what);
+            }
+        }
+        Some(())
+    }
+
+    /// What was last told of the age.
+    fn take_age(&mut self, age: &Value) -> Option<()> {
+        if let Some(last) = age["history"].as_array()?.last() {
+            self.told.push(ImportWhat::Age {
+                of_age_on: last["of_age_on"].as_str()?.parse().ok()?,
+                guardian: text(last, "guardian"),
+            });
+        }
         Some(())
     }
 
@@ -294,6 +324,8 @@ impl State<'_, '_> {
             }
             "objections" => self.take_objections(value).is_some(),
             "restriction" => self.take_restriction(&value).is_some(),
+            "contracts" => self.take_contracts(value).is_some(),
+            "age" => self.take_age(&value).is_some(),
             _ => true,
         }
     }
@@ -328,7 +360,8 @@ impl<'de> Visitor<'de> for Document<'_, '_, '_> {
                     }
                     map.next_value_seed(Records(state))?;
                 }
-                "consents" | "format" | "objections" | "person" | "restriction" | "version" => {
+                "age" | "consents" | "contracts" | "format" | "objections" | "person"
+                | "restriction" | "version" => {
                     let value = map.next_value_seed(Bounded(&mut state.head))?;
                     if !state.member(&name, value) {
                         return Err(not_ours());

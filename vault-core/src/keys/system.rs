@@ -227,6 +227,8 @@ pub(crate) fn suppression_key(ledger: &Secret<32>) -> Secret<32> {
 
 /// The field id pair that stands for `{channel, user}`.
 pub const CHANNEL_FIELD: (u16, u16) = (0, 0);
+/// The field id pair that stands for pseudonyms that were issued. It has a key from the first of them on.
+pub const PSEUDONYM_FIELD: (u16, u16) = (0, 1);
 
 impl SystemKeys {
     /// The keys of a new vault.

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use super::draft::{Content, DraftField, DraftPurpose, DraftRole, Pattern};
 use super::finding::{Findings, printable};
 use super::reader::{At, hint};
-use super::{LawfulBasis, RIGHTS, Recipient, honey, role};
+use super::{LawfulBasis, RIGHTS, Recipient, breakglass, honey, role};
 use crate::schema::FieldType;
 
 /// The European Economic Area, ISO 3166-1 alpha-2: the 27 Member States, and Iceland,
@@ -42,6 +42,17 @@ pub(super) fn check(content: &Content, findings: &mut Findings) {
     for role in &content.roles {
         check_role(role, &names, findings);
     }
+    if let Some(draft) = &content.breakglass {
+        let one = std::slice::from_ref(draft.purpose());
+        // Without one there is a finding already.
+        if !draft.purpose().value.is_empty() {
+            names.purposes(&format!("{}.purpose", draft.path()), one, findings);
+        }
+        for (pattern, _) in draft.read() {
+            names.pattern(&format!("{}.read", draft.path()), pattern, findings);
+        }
+    }
+    breakglass::check(content, findings);
     honey::check(content, findings);
 }
 
@@ -85,6 +96,19 @@ impl<'a> Names<'a> {
                     }
                     no_such("purpose", &name.value, &self.purposes)
                 });
+            }
+        }
+    }
+
+    /// Reports a pattern that names what this policy does not have.
+    fn pattern(&self, path: &str, pattern: &At<Pattern>, findings: &mut Findings) {
+        match &pattern.value {
+            Pattern::All => {}
+            Pattern::Collection(name) => {
+                self.collection(path, pattern.line, name, findings);
+            }
+            Pattern::Field(collection, field) => {
+                self.field(path, pattern.line, collection, field, findings);
             }
         }
     }
@@ -277,16 +301,7 @@ fn check_role(role: &DraftRole, names: &Names<'_>, findings: &mut Findings) {
     let read = role.read.iter().map(|(pattern, _)| (pattern, "read"));
     let write = role.write.iter().map(|pattern| (pattern, "write"));
     for (pattern, key) in read.chain(write) {
-        let path = format!("{}.{key}", role.path);
-        match &pattern.value {
-            Pattern::All => {}
-            Pattern::Collection(name) => {
-                names.collection(&path, pattern.line, name, findings);
-            }
-            Pattern::Field(collection, field) => {
-                names.field(&path, pattern.line, collection, field, findings);
-            }
-        }
+        names.pattern(&format!("{}.{key}", role.path), pattern, findings);
     }
     let path = format!("{}.ask", role.path);
     for ask in &role.ask {

@@ -23,6 +23,24 @@ pub fn diff(old: &Policy, new: &Policy) -> Vec<String> {
     changed(&mut out, "proof", "period", proofs.0, proofs.1);
     let ages = (ages_text(old), ages_text(new));
     changed(&mut out, "children", "consent from", ages.0, ages.1);
+    let counts = (old.counts.text(), new.counts.text());
+    changed(&mut out, "counts", "told from", counts.0, counts.1);
+    let emergencies = (super::breakglass::text(old), super::breakglass::text(new));
+    changed(
+        &mut out,
+        "breakglass",
+        "access",
+        emergencies.0,
+        emergencies.1,
+    );
+    let within = |policy: &Policy| policy.incidents.notify_within.to_string();
+    changed(
+        &mut out,
+        "incidents",
+        "authority told within",
+        within(old),
+        within(new),
+    );
     honey(old, new, &mut out);
     out
 }

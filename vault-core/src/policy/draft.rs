@@ -4,12 +4,13 @@
 
 use std::collections::BTreeSet;
 
+use super::breakglass::DraftBreakglass;
 use super::finding::{Finding, Findings};
 use super::honey::DraftHoney;
 use super::reader::At;
 use super::{
-    Capability, Children, CollectionKind, Controller, Field, NoticeGate, POLICY_BYTES_MAX, Period,
-    Policy, Purpose, Recipient, RestrictedUse, View, check, ids, parse,
+    Capability, Children, CollectionKind, Controller, Counts, Field, Incidents, NoticeGate,
+    POLICY_BYTES_MAX, Period, Policy, Purpose, Recipient, RestrictedUse, View, check, ids, parse,
 };
 
 /// A policy file that was read and found good.
@@ -31,7 +32,10 @@ pub(super) struct Content {
     pub(super) gate: NoticeGate,
     pub(super) proof: Period,
     pub(super) children: Children,
+    pub(super) counts: Counts,
     pub(super) honey: DraftHoney,
+    pub(super) breakglass: Option<DraftBreakglass>,
+    pub(super) incidents: Incidents,
 }
 
 impl Default for Content {
@@ -45,7 +49,10 @@ impl Default for Content {
             gate: NoticeGate::Off,
             proof: parse::proof_default(),
             children: Children::default(),
+            counts: Counts::default(),
             honey: DraftHoney::default(),
+            breakglass: None,
+            incidents: Incidents::default(),
         }
     }
 }

@@ -11,7 +11,10 @@ pub(super) const TOP: &[&str] = &[
     "notice",
     "proof",
     "children",
+    "counts",
     "honey",
+    "breakglass",
+    "incidents",
 ];
 pub(super) const CONTROLLER: &[&str] = &[
     "name",
@@ -51,8 +54,11 @@ pub(super) const ROLE: &[&str] = &["purposes", "read", "write", "ask", "may", "r
 pub(super) const NOTICE: &[&str] = &["gate"];
 pub(super) const PROOF: &[&str] = &["period"];
 pub(super) const CHILDREN: &[&str] = &["consent_from", "countries"];
+pub(super) const COUNTS: &[&str] = &["k", "exact", "per_day"];
 pub(super) const HONEY: &[&str] = &["people", "left_out_for"];
 pub(super) const HONEY_PERSON: &[&str] = &["channel", "user", "values"];
+pub(super) const BREAKGLASS: &[&str] = &["purpose", "read", "expires", "reads", "restricted_use"];
+pub(super) const INCIDENTS: &[&str] = &["notify_within"];
 
 #[cfg(test)]
 mod tests {
@@ -75,8 +81,11 @@ mod tests {
         ("notice.", NOTICE),
         ("proof.", PROOF),
         ("children.", CHILDREN),
+        ("counts.", COUNTS),
         ("honey.", HONEY),
         ("honey.people.NAME.", HONEY_PERSON),
+        ("breakglass.", BREAKGLASS),
+        ("incidents.", INCIDENTS),
     ];
 
     fn guide() -> String {

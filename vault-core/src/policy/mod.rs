@@ -6,14 +6,17 @@
 //! A file becomes a [`Draft`] when nothing is wrong with it, and a [`Policy`] when its names have
 //! their numbers ([`Draft::assign`]). docs/policy.md is the guide for those who write one.
 
+mod breakglass;
 mod capability;
 mod check;
 mod children;
+mod counts;
 mod diff;
 mod draft;
 mod finding;
 mod honey;
 mod ids;
+mod incidents;
 mod keys;
 mod model;
 mod nearest;
@@ -36,14 +39,17 @@ use sha2::{Digest, Sha256};
 use draft::{DraftRole, Pattern};
 use role::Target;
 
+pub use breakglass::Breakglass;
 pub use capability::Capability;
 pub use check::EEA;
 pub use children::Children;
+pub use counts::Counts;
 pub use diff::diff;
 pub use draft::Draft;
 pub use finding::Finding;
 pub use honey::{Honey, HoneyPerson};
 pub use ids::{IdTable, NUMBER_MAX, PolicyIds, StoredPolicy};
+pub use incidents::Incidents;
 pub use model::{
     BlobRule, Collection, Controller, Field, Purpose, Recipient, Retention, Safeguard,
 };
@@ -113,8 +119,11 @@ pub struct Policy {
     gate: NoticeGate,
     proof: Period,
     children: Children,
+    counts: Counts,
     material: OnceLock<[u8; 32]>,
     honey: Honey,
+    breakglass: Option<Breakglass>,
+    incidents: Incidents,
     ids: PolicyIds,
     purpose_by_id: HashMap<u16, usize>,
     collection_by_name: HashMap<String, usize>,
@@ -182,6 +191,18 @@ impl Policy {
         &self.honey
     }
 
+    /// What emergency access comes to at most; `None` where nobody has any.
+    #[must_use]
+    pub fn breakglass(&self) -> Option<&Breakglass> {
+        self.breakglass.as_ref()
+    }
+
+    /// How soon the authority is told of a breach.
+    #[must_use]
+    pub fn incidents(&self) -> &Incidents {
+        &self.incidents
+    }
+
     /// Whether writing waits for a notice.
     #[must_use]
     pub fn notice_gate(&self) -> NoticeGate {
@@ -192,6 +213,12 @@ impl Policy {
     #[must_use]
     pub fn children(&self) -> &Children {
         &self.children
+    }
+
+    /// From how many people on a count is told, and how often.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     /// How long what people said and were told is kept as proof after the last of it, at least.
@@ -308,6 +335,10 @@ impl Policy {
         for item in content.roles {
             roles.insert(item.at.value.clone(), build_role(item, &ids));
         }
+        let breakglass = content.breakglass.map(|draft| {
+            let purpose = ids.purposes.ids[&draft.purpose().value];
+            draft.build(purpose, |pattern| target(pattern, &ids))
+        });
         Self {
             version,
             sha256: Sha256::digest(draft.source.as_bytes()).into(),
@@ -322,8 +353,11 @@ impl Policy {
             gate: content.gate,
             proof: content.proof,
             children: content.children,
+            counts: content.counts,
             material: OnceLock::new(),
             honey: content.honey.honey,
+            breakglass,
+            incidents: content.incidents,
             purpose_by_id: places(purposes.iter().map(|item| item.id)),
             collection_by_id: places(collections.iter().map(|item| item.id)),
             collection_by_name: places(collections.iter().map(|item| item.name.clone())),
@@ -338,6 +372,22 @@ fn places<K: std::hash::Hash + Eq>(keys: impl Iterator<Item = K>) -> HashMap<K, 
     keys.enumerate().map(|(at, key)| (key, at)).collect()
 }
 
+fn field_target(collection: &str, field: &str, ids: &PolicyIds) -> (u16, u16) {
+    let collection = ids.collections.ids[collection];
+    (collection, ids.fields[&collection].ids[field])
+}
+
+fn target(pattern: &Pattern, ids: &PolicyIds) -> Target {
+    match pattern {
+        Pattern::All => Target::All,
+        Pattern::Collection(name) => Target::Collection(ids.collections.ids[name]),
+        Pattern::Field(collection, name) => {
+            let (collection, field) = field_target(collection, name, ids);
+            Target::Field(collection, field)
+        }
+    }
+}
+
 fn build_role(item: DraftRole, ids: &PolicyIds) -> Role {
     let purposes = item
         .purposes
@@ -345,27 +395,15 @@ fn build_role(item: DraftRole, ids: &PolicyIds) -> Role {
         .map(|name| ids.purposes.ids[&name.value]);
     let purposes = purposes.collect();
     let mut role = Role::new(item.at.value, RoleOrigin::Policy, purposes, item.may);
-    let field = |collection: &str, field: &str| {
-        let collection = ids.collections.ids[collection];
-        (collection, ids.fields[&collection].ids[field])
-    };
-    let target = |pattern: &Pattern| match pattern {
-        Pattern::All => Target::All,
-        Pattern::Collection(name) => Target::Collection(ids.collections.ids[name]),
-        Pattern::Field(collection, name) => {
-            let (collection, field) = field(collection, name);
-            Target::Field(collection, field)
-        }
-    };
     for (pattern, view) in &item.read {
-        role.allow_read(target(&pattern.value), *view);
+        role.allow_read(target(&pattern.value, ids), *view);
     }
     for pattern in &item.write {
-        role.allow_write(target(&pattern.value));
+        role.allow_write(target(&pattern.value, ids));
     }
     for ask in &item.ask {
         let parts = check::split_ask(&ask.value).expect("the draft was checked");
-        let (collection, field) = field(parts.0, parts.1);
+        let (collection, field) = field_target(parts.0, parts.1, ids);
         role.allow_ask(collection, field, parts.2);
     }
     for claim in item.restricted_use {

@@ -3,7 +3,7 @@
 //! Knows the keys and the forms of their values; what one says about another is `check`'s. Where a
 //! value is missing or wrong there is a finding, and the draft holds a stand-in that nobody sees.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use toml::de::DeTable;
 
@@ -75,7 +75,10 @@ pub(super) fn read(source: &str, findings: &mut Findings) -> Content {
             })
             .unwrap_or_else(proof_default),
         children: super::children::read(&root, findings),
+        counts: super::counts::read(&root, findings),
         honey: honey::read(&root, findings),
+        breakglass: super::breakglass::read(&root, findings),
+        incidents: super::incidents::read(&root, findings),
     }
 }
 
@@ -300,7 +303,7 @@ fn no_period() -> Period {
     Period::parse("P0D").expect("a period")
 }
 
-fn period(section: &Section<'_>, findings: &mut Findings, key: &str) -> Option<Period> {
+pub(super) fn period(section: &Section<'_>, findings: &mut Findings, key: &str) -> Option<Period> {
     let text = section.text(findings, key)?;
     Period::parse(&text.value)
         .map_err(|error| {
@@ -534,8 +537,11 @@ fn blob(
     })
 }
 
-fn role(at: At<String>, section: &Section<'_>, findings: &mut Findings) -> DraftRole {
-    section.know(findings, keys::ROLE);
+/// `read`: patterns, and how much each shows.
+pub(super) fn read_rules(
+    section: &Section<'_>,
+    findings: &mut Findings,
+) -> Vec<(At<Pattern>, View)> {
     let mut read = Vec::new();
     if let Some(rules) = section.section(findings, "read") {
         for (key, value) in rules.entries(findings) {
@@ -564,6 +570,25 @@ fn role(at: At<String>, section: &Section<'_>, findings: &mut Findings) -> Draft
             }
         }
     }
+    read
+}
+
+/// `restricted_use`: what restricted data may be used for.
+pub(super) fn restricted_use(
+    section: &Section<'_>,
+    findings: &mut Findings,
+) -> BTreeSet<RestrictedUse> {
+    let path = section.at("restricted_use");
+    section
+        .texts(findings, "restricted_use")
+        .iter()
+        .filter_map(|text| word::<RestrictedUse>(findings, &path, text, "unknown_word"))
+        .collect()
+}
+
+fn role(at: At<String>, section: &Section<'_>, findings: &mut Findings) -> DraftRole {
+    section.know(findings, keys::ROLE);
+    let read = read_rules(section, findings);
     let path = section.at("write");
     let write = section
         .texts(findings, "write")
@@ -582,14 +607,8 @@ fn role(at: At<String>, section: &Section<'_>, findings: &mut Findings) -> Draft
         .iter()
         .filter_map(|text| word::<Capability>(findings, &path, text, "unknown_capability"))
         .collect();
-    let path = section.at("restricted_use");
-    let restricted_use = section
-        .texts(findings, "restricted_use")
-        .iter()
-        .filter_map(|text| word::<RestrictedUse>(findings, &path, text, "unknown_word"))
-        .collect();
     DraftRole {
-        restricted_use,
+        restricted_use: restricted_use(section, findings),
         purposes: section.texts(findings, "purposes"),
         read,
         write,

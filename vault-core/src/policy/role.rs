@@ -45,6 +45,7 @@ pub(super) const DEFAULTS: &[(&str, &[Capability])] = &[
             Capability::SubjectsExport,
             Capability::RequestsDecide,
             Capability::HoldsManage,
+            Capability::IncidentsManage,
             Capability::AuditRead,
         ],
     ),

@@ -26,10 +26,20 @@ pub fn show(policy: &Policy) -> String {
     );
     line(&mut out, format_args!("notice gate {}", policy.gate.name()));
     line(&mut out, format_args!("proof kept {}", policy.proof));
+    let counts = policy.counts.text();
+    line(&mut out, format_args!("counts told from {counts}"));
     let ages = ages_text(policy);
     line(
         &mut out,
         format_args!("people consent for themselves from {ages}"),
+    );
+
+    let emergencies = super::breakglass::text(policy);
+    line(&mut out, format_args!("emergency access {emergencies}"));
+    let within = &policy.incidents.notify_within;
+    line(
+        &mut out,
+        format_args!("the authority is told of a breach within {within}"),
     );
 
     out.push_str("\npurposes\n");

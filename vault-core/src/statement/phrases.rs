@@ -247,7 +247,7 @@ impl Phrases {
         self.sources[at(Origin::ALL, &origin)]
     }
 
-    pub(super) fn special(&self, category: SpecialCategory) -> &'static str {
+    pub(crate) fn special(&self, category: SpecialCategory) -> &'static str {
         self.special[at(SpecialCategory::ALL, &category)]
     }
 

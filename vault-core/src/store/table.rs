@@ -50,11 +50,15 @@ pub enum Table {
     Ledger = 21,
     /// Blind hashes of addresses that no direct marketing goes to (Art. 21(3)).
     Suppressions = 22,
+    /// Notices to recipients (Art. 19), under keys that are no person's.
+    Outbox = 23,
+    /// The register of personal data breaches.
+    Incidents = 24,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::System,
         Self::Nodes,
         Self::Keysets,
@@ -77,6 +81,8 @@ impl Table {
         Self::Backups,
         Self::Ledger,
         Self::Suppressions,
+        Self::Outbox,
+        Self::Incidents,
     ];
     /// The tables that every vault has had from its first version on: a file without one of them is none.
     pub(super) const FOUNDING: usize = 21;
@@ -114,6 +120,8 @@ impl Table {
             Self::Backups => "t20",
             Self::Ledger => "t21",
             Self::Suppressions => "t22",
+            Self::Outbox => "t23",
+            Self::Incidents => "t24",
         }
     }
 

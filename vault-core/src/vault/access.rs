@@ -8,11 +8,12 @@ use jiff::Timestamp;
 
 use super::call::{Context, Noted};
 use super::evidence::{LEEWAY, SLICE, Tags};
-use super::{Call, Vault, cursor, honey};
+use super::{Call, Vault, cursor, honey, input};
 use crate::audit::{self, Entry};
 use crate::commit::{Snapshot, View};
 use crate::crypto::sha256;
-use crate::id::{CallId, SubjectId};
+use crate::emergency;
+use crate::id::{CallId, EmergencyId, SubjectId};
 use crate::limits::{AUDIT_PAGE_MAX, AUDIT_SCAN_MAX};
 use crate::person::{Person, instant};
 use crate::policy::{Capability, Policy};
@@ -72,6 +73,8 @@ pub struct Access {
     pub request: CallId,
     /// Whom it was about.
     pub about: AccessAbout,
+    /// The emergency whose step it was, or under which somebody saw more than their role shows.
+    pub emergency: Option<EmergencyId>,
 }
 
 /// A page of the ledger, the newest first.
@@ -83,26 +86,29 @@ pub struct AccessPage {
     pub next: Option<String>,
 }
 
-/// Whether it was about records of many people, of which the log keeps how many and not whose. A query
-/// leaves an entry when it begins, which stands even where its end was lost, and another at its end.
+/// Whether it was about records of many people, of which the log keeps how many and not whose; of a
+/// count not even that. A query leaves an entry when it begins, which stands even where its end was lost,
+/// and another at its end.
 fn of_many(entry: &Entry) -> bool {
     match &*entry.action {
-        "records.query" => entry.outcome == "ok" && entry.records.is_none(),
+        "people.count" | "records.query" => entry.outcome == "ok" && entry.records.is_none(),
         _ => entry.records.is_some(),
     }
 }
 
-fn named(policy: &Policy, (collection, field): (u16, u16)) -> String {
-    let found = policy.collection_by_id(collection);
-    let found = found.and_then(|found| Some((found, found.field_by_id(field)?)));
-    match found {
-        Some((collection, field)) => format!("{}.{}", collection.name, field.name),
-        None => format!("{collection}.{field}"),
-    }
-}
-
-fn access(policy: &Policy, number: u64, entry: Entry, about: AccessAbout) -> Access {
-    let fields = entry.fields.into_iter().map(|field| named(policy, field));
+pub(super) fn access(
+    policy: &Policy,
+    number: u64,
+    entry: Entry,
+    about: AccessAbout,
+    emergencies: &[EmergencyId],
+) -> Access {
+    let emergency = entry.session.map(emergency::of_session);
+    let emergency = emergency.filter(|one| emergencies.contains(one));
+    let fields = entry
+        .fields
+        .into_iter()
+        .map(|field| input::field_name(policy, field));
     Access {
         entry: number,
         time: entry.time,
@@ -113,6 +119,7 @@ fn access(policy: &Policy, number: u64, entry: Entry, about: AccessAbout) -> Acc
         outcome: entry.outcome.into_owned(),
         request: entry.request,
         about,
+        emergency,
     }
 }
 
@@ -142,6 +149,8 @@ pub(super) fn ledger(
 ) -> Result<u64, Refusal> {
     let floor = end.saturating_sub(scan);
     let mut tags = Tags::of(person);
+    let emergencies = emergency::all(snapshot, person)?;
+    let emergencies: Vec<EmergencyId> = emergencies.iter().map(|one| one.id).collect();
     let (vault, key) = (snapshot.vault(), &snapshot.system().audit);
     while end > floor {
         let start = end.saturating_sub(SLICE).max(floor);
@@ -162,7 +171,7 @@ pub(super) fn ledger(
                 () if of_many(&entry) => AccessAbout::Many,
                 () => continue,
             };
-            accesses.push(access(policy, number, entry, about));
+            accesses.push(access(policy, number, entry, about, &emergencies));
             if accesses.len() == limit {
                 return Ok(number);
             }

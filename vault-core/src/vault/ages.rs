@@ -7,10 +7,11 @@ use jiff::{Span, Timestamp};
 use super::call::{Context, Noted};
 use super::input::{self, check_text};
 use super::{Call, Vault};
+use crate::backup::ledger::LedgerEvent;
 use crate::commit::{Txn, View};
 use crate::id::SubjectId;
 use crate::limits::REASON_BYTES_MAX;
-use crate::person::DAMAGED;
+use crate::person::{DAMAGED, Person};
 use crate::policy::{Capability, Policy};
 use crate::refusal::Refusal;
 use crate::standing::{self, AgeEvent};
@@ -94,8 +95,50 @@ pub(super) fn put(
         guardian: input.guardian.clone(),
         at: txn.now(),
     };
-    standing::append_age(txn, &mut person, &event)?;
+    append(txn, &mut person, &event)?;
     Ok(event)
+}
+
+/// Notes what was told, and where it stands in the ledger, so that no backup makes a child of age.
+fn append(txn: &mut Txn<'_>, person: &mut Person, event: &AgeEvent) -> Result<(), Refusal> {
+    standing::append_age(txn, person, event)?;
+    txn.keep_in_ledger(LedgerEvent::Aged {
+        handle: person.entry.handle,
+        of_age_on: event.of_age_on.to_string(),
+        // How it was verified is somebody's words: the ledger outlives the person.
+        guardian: event.guardian.is_some(),
+    });
+    Ok(())
+}
+
+/// Notes what another vault was told of a person's age, which it keeps as a day; nothing where that stands
+/// already.
+pub(super) fn take(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    context: &Context,
+    noted: &mut Noted,
+    subject: SubjectId,
+    (of_age_on, guardian): (Date, Option<&str>),
+) -> Result<(), Refusal> {
+    let mut person = context.admit(txn, policy, noted, subject, CAPABILITY)?;
+    check(&AgeInput {
+        years: 0,
+        country: None,
+        guardian: guardian.map(Into::into),
+    })?;
+    let stands = standing::age(txn, &person)?;
+    if stands
+        .is_some_and(|last| (last.of_age_on, last.guardian.as_deref()) == (of_age_on, guardian))
+    {
+        return Ok(());
+    }
+    let event = AgeEvent {
+        of_age_on,
+        guardian: guardian.map(Into::into),
+        at: txn.now(),
+    };
+    append(txn, &mut person, &event)
 }
 
 /// Whether a person needs a guardian, and what was told.
@@ -107,7 +150,12 @@ pub(super) fn read(
     subject: SubjectId,
 ) -> Result<AgeView, Refusal> {
     let person = context.admit(view, policy, noted, subject, CAPABILITY)?;
-    let history = standing::ages(view, &person)?;
+    self::view(view, &person)
+}
+
+/// Whether a person needs a guardian, and what was told.
+pub(super) fn view(view: &dyn View, person: &Person) -> Result<AgeView, Refusal> {
+    let history = standing::ages(view, person)?;
     let last = history.last();
     Ok(AgeView {
         child: last.is_some_and(|last| last.child(view.now())),

@@ -14,7 +14,8 @@ use crate::clock::hour_of;
 use crate::commit::{IndexHit, Snapshot, Txn, View};
 use crate::consent;
 use crate::decision;
-use crate::id::{CallId, ReceiptId, SubjectId};
+use crate::emergency;
+use crate::id::{CallId, EmergencyId, ReceiptId, SubjectId};
 use crate::notice;
 use crate::person::Person;
 use crate::policy::{
@@ -65,6 +66,8 @@ pub(super) struct Noted {
     pub(super) fields: Vec<(u16, u16)>,
     pub(super) receipt: Option<(ReceiptId, [u8; 32])>,
     pub(super) records: Option<(u64, [u8; 32])>,
+    /// The emergency that a step was about, which the entry has as its session.
+    pub(super) emergency: Option<EmergencyId>,
     /// Whom the call met; no part of the entry.
     pub(super) met: Option<SubjectId>,
 }
@@ -80,6 +83,7 @@ impl Noted {
     pub(super) fn refused(&self) -> Self {
         Self {
             subject: self.subject,
+            emergency: self.emergency,
             met: self.met,
             ..Self::default()
         }
@@ -120,7 +124,8 @@ impl Context {
             let capability = Capability::SessionsCreate;
             self.principal.require(policy, capability).is_ok()
         };
-        !self.from_file && (self.principal.scope().is_some() || talks())
+        let own = self.principal.scope().is_some() && self.principal.emergency().is_none();
+        !self.from_file && (own || talks())
     }
 
     /// Notes an act of the person, where this call is one.
@@ -328,6 +333,7 @@ impl Context {
             fields,
             receipt,
             records,
+            emergency,
             met: _,
         } = noted;
         // A purpose that the policy does not know is the caller's text, and stays out of the log.
@@ -344,10 +350,13 @@ impl Context {
             subject,
             fields,
             outcome: outcome.into(),
-            session: self.principal.session(),
+            session: emergency
+                .map(emergency::session_of)
+                .or(self.principal.session()),
             request: self.id,
             receipt,
             records,
+            restricted_use: self.restricted_use.map(|one| one.name().into()),
         }
     }
 }
@@ -401,8 +410,8 @@ impl Vault {
         Ok(principal)
     }
 
-    /// The caller who has an unlock secret: slots, API keys, policy, finding and erasing people; no
-    /// values. Whoever calls this has checked the secret.
+    /// The caller who has an unlock secret: slots, API keys, policy, finding and erasing people,
+    /// holds and breaches; no values. Whoever calls this has checked the secret.
     #[must_use]
     pub fn keyholder(&self) -> Principal {
         Principal::keyholder()

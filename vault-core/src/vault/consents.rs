@@ -11,6 +11,7 @@ use crate::commit::{Txn, View};
 use crate::consent::{self, ConsentDetails, ConsentEvent, ConsentState};
 use crate::id::{ConsentId, SubjectId};
 use crate::limits::{EVIDENCE_BYTES_MAX, LABEL_BYTES_MAX, META_TEXT_BYTES_MAX};
+use crate::outbox::{self, NoticeKind};
 use crate::person::Person;
 use crate::policy::{Capability, LawfulBasis, Period, Policy, Purpose};
 use crate::refusal::{InputError, Refusal};
@@ -129,6 +130,7 @@ fn append(
             handle: person.entry.handle,
             purpose: purpose.id,
         });
+        outbox::ended(txn, &person, NoticeKind::Withdrawal, purpose.id)?;
     }
     Ok(event)
 }

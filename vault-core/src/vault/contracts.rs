@@ -5,9 +5,11 @@ use jiff::Timestamp;
 
 use super::call::{Context, Noted};
 use super::{Call, Vault};
+use crate::backup::ledger::LedgerEvent;
 use crate::commit::{Txn, View};
 use crate::contract::{self, ContractEvent};
 use crate::id::SubjectId;
+use crate::person::Person;
 use crate::policy::{Anchor, Capability, Policy, Purpose};
 use crate::refusal::Refusal;
 
@@ -67,6 +69,11 @@ pub(super) fn put(
         at: txn.now(),
     };
     contract::append(txn, &mut person, purpose.id, &event)?;
+    txn.keep_in_ledger(LedgerEvent::ContractEnded {
+        handle: person.entry.handle,
+        purpose: purpose.id,
+        ended_at: ended_at.map(|at| at.as_millisecond()),
+    });
     Ok(event)
 }
 
@@ -79,9 +86,18 @@ pub(super) fn list(
     subject: SubjectId,
 ) -> Result<Vec<ContractView>, Refusal> {
     let person = context.admit(view, policy, noted, subject, CAPABILITY)?;
+    all(view, policy, &person)
+}
+
+/// What was said of every contract of a person.
+pub(super) fn all(
+    view: &dyn View,
+    policy: &Policy,
+    person: &Person,
+) -> Result<Vec<ContractView>, Refusal> {
     let mut views = Vec::new();
     for purpose in policy.purposes() {
-        let history = contract::history(view, &person, purpose.id)?;
+        let history = contract::history(view, person, purpose.id)?;
         let Some(last) = history.last() else { continue };
         views.push(ContractView {
             purpose: purpose.name.clone(),

@@ -566,7 +566,10 @@ impl LockedVault {
             memory: Arc::new(guard::Memory {
                 guard: guard::Guard::new(Secret::generate(&mut OsEntropy)),
                 asks: guard::Asks::default(),
+                counts: guard::Counted::default(),
                 honey: honey::Known::default(),
+                emergencies: super::emergencies::Counts::default(),
+                incidents: Mutex::default(),
                 process_key: Secret::generate(&mut OsEntropy),
             }),
         });
@@ -574,6 +577,7 @@ impl LockedVault {
         let _ = vault.sweep_uploads();
         // And people who do not exist: who is missing is made by the sweeper at the latest.
         let _ = vault.plant_honey();
+        let _ = vault.look_at_incidents();
         Ok(vault)
     }
 
@@ -642,6 +646,7 @@ pub(super) fn record(engine: &Engine, action: &'static str) -> Result<(), Unlock
             request: CallId::generate(txn.entropy()),
             receipt: None,
             records: None,
+            restricted_use: None,
         };
         txn.record(entry);
         Ok(())

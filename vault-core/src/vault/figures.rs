@@ -51,6 +51,12 @@ pub struct Figures {
     pub disk_full: bool,
     /// How often somebody met a person who does not exist, since the vault was opened.
     pub honey_accesses: u64,
+    /// How often each step of emergency access was taken, since the vault was opened.
+    pub breakglass_steps: [(&'static str, u64); 5],
+    /// Incidents of which the authority is still to be told.
+    pub incidents_waiting: u64,
+    /// Those of which it ought to have been told by now.
+    pub incidents_overdue: u64,
     /// The clock is too far ahead to be believed, and nothing expires by it.
     pub clock_leads: bool,
     /// Size of all files.
@@ -121,6 +127,7 @@ impl Vault {
         let now = self.engine.now().as_millisecond();
         let seconds = |milliseconds: i64| u64::try_from(milliseconds / 1000).unwrap_or(0);
         let ended = self.rounds.ended.load(Ordering::Relaxed);
+        let incidents = self.incidents_waiting();
         Figures {
             commits,
             commit_microseconds,
@@ -140,6 +147,9 @@ impl Vault {
             sweep_age_seconds: seconds(self.engine.running() - ended),
             disk_full: self.engine.full(),
             honey_accesses: self.honey_accesses(),
+            breakglass_steps: self.breakglass_steps(),
+            incidents_waiting: incidents.0,
+            incidents_overdue: incidents.1,
             clock_leads: self.engine.clock_leads(),
             bytes_on_disk: create::bytes_on_disk(&self.paths),
             backups: self.known_backups(),

@@ -15,7 +15,11 @@ use crate::refusal::Refusal;
 pub(super) struct Memory {
     pub(super) guard: Guard,
     pub(super) asks: Asks,
+    pub(super) counts: Counted,
     pub(super) honey: super::honey::Known,
+    pub(super) emergencies: super::emergencies::Counts,
+    /// When somebody became aware of each incident of which the authority is still to be told.
+    pub(super) incidents: Mutex<Vec<Timestamp>>,
     /// Seals cursors.
     pub(super) process_key: Secret<32>,
 }
@@ -71,12 +75,36 @@ impl Asks {
         }
         let count = asks.1.entry(subject).or_default();
         *count += 1;
-        if *count > ASKS_PER_DAY_MAX {
-            let day_end = (i64::from(day_of(now)) + 1) * 24 * 3600;
-            return Err(Refusal::RateLimited {
-                retry_after_seconds: (day_end - now.as_second()).max(1).unsigned_abs(),
-            });
+        match *count > ASKS_PER_DAY_MAX {
+            true => Err(tomorrow(now)),
+            false => Ok(()),
         }
+    }
+}
+
+/// That it goes on with the next UTC day.
+fn tomorrow(now: Timestamp) -> Refusal {
+    let day_end = (i64::from(day_of(now)) + 1) * 24 * 3600;
+    Refusal::RateLimited {
+        retry_after_seconds: (day_end - now.as_second()).max(1).unsigned_abs(),
+    }
+}
+
+/// Counts of people that each role was answered on this UTC day: enough of them are a list of people.
+#[derive(Default)]
+pub(super) struct Counted(Mutex<(u32, HashMap<String, u32>)>);
+
+impl Counted {
+    pub(super) fn count(&self, role: &str, most: u32, now: Timestamp) -> Result<(), Refusal> {
+        let mut roles = self.0.lock();
+        if roles.0 != day_of(now) {
+            *roles = (day_of(now), HashMap::new());
+        }
+        let count = roles.1.entry(role.to_owned()).or_default();
+        if *count >= most {
+            return Err(tomorrow(now));
+        }
+        *count += 1;
         Ok(())
     }
 }

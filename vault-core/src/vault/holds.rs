@@ -252,7 +252,7 @@ fn release(
         ..hold
     };
     if event.erasure.is_some() {
-        let receipt = person::erase(txn, &person)?;
+        let receipt = remains::whole(txn, &person)?;
         noted.receipt = Some((receipt.id, receipt.body_sha256));
         return Ok((step(policy, event), Some(receipt)));
     }
@@ -269,7 +269,12 @@ fn read(
     subject: SubjectId,
 ) -> Result<HoldView, Refusal> {
     let person = admit(view, policy, context, noted, subject)?;
-    let history = standing::holds(view, &person)?;
+    self::view(view, policy, &person)
+}
+
+/// Whether a person's data are held, and how that came.
+pub(super) fn view(view: &dyn View, policy: &Policy, person: &Person) -> Result<HoldView, Refusal> {
+    let history = standing::holds(view, person)?;
     let last = history
         .last()
         .filter(|last| last.state == HoldState::Placed);

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use parking_lot::RwLock;
 
 use super::call::{Context, Noted};
-use super::{Vault, input};
+use super::{EmergencyAlarm, Vault, input};
 use crate::commit::{Txn, View};
 use crate::decision;
 use crate::id::{CallId, RecordId, SubjectId, TokenId};
@@ -21,6 +21,7 @@ use crate::person::{self, DAMAGED, Person};
 use crate::policy::{CollectionKind, HoneyPerson, Policy};
 use crate::record;
 use crate::refusal::Refusal;
+use crate::remains;
 
 /// The action of an alarm's entry in the log.
 pub(super) const ACTION: &str = "honey.accessed";
@@ -50,6 +51,9 @@ pub struct HoneyAlarm {
 pub trait Alarms: Send + Sync {
     /// Somebody met a person who does not exist.
     fn honey(&self, alarm: &HoneyAlarm);
+
+    /// Somebody took a step of emergency access, or tried to.
+    fn emergency(&self, alarm: &EmergencyAlarm);
 }
 
 /// Who they are, in memory.
@@ -77,6 +81,13 @@ impl Known {
             people.clear();
         }
         people.extend(planted);
+    }
+
+    /// Tells whoever listens.
+    pub(super) fn tell(&self, what: impl FnOnce(&dyn Alarms)) {
+        if let Some(alarms) = self.alarms.get() {
+            what(&**alarms);
+        }
     }
 
     fn forget(&self, subjects: &[SubjectId]) {
@@ -186,7 +197,7 @@ pub(super) fn apply(
             continue;
         };
         let person = Person::find(txn, subject)?;
-        let receipt = person::erase(txn, &person)?;
+        let receipt = remains::whole(txn, &person)?;
         let noted = Noted {
             receipt: Some((receipt.id, receipt.body_sha256)),
             ..Noted::default()
@@ -279,7 +290,7 @@ impl Vault {
         let _ = self.engine.record_read(&entry);
         let honey = &self.memory.honey;
         honey.accesses.fetch_add(1, Ordering::Relaxed);
-        if let Some(alarms) = honey.alarms.get() {
+        honey.tell(|alarms| {
             alarms.honey(&HoneyAlarm {
                 time: entry.time,
                 person: met.person.to_string(),
@@ -290,6 +301,6 @@ impl Vault {
                 outcome: met.outcome,
                 request: entry.request,
             });
-        }
+        });
     }
 }

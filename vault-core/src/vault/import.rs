@@ -12,6 +12,8 @@ mod write;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use jiff::civil::Date;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -86,6 +88,20 @@ pub enum ImportWhat {
     },
     /// A restriction that stands.
     Restriction(RestrictionInput),
+    /// The end of the contract behind a purpose, as it stands.
+    ContractEnd {
+        /// The purpose.
+        purpose: String,
+        /// When it ended, or will.
+        ended_at: Timestamp,
+    },
+    /// What is known of the person's age.
+    Age {
+        /// From which day on they consent for themselves.
+        of_age_on: Date,
+        /// How a guardian's authorisation was verified, if there is one.
+        guardian: Option<String>,
+    },
 }
 
 /// Lines that come together.

@@ -71,6 +71,22 @@ pub(super) fn collection_names(policy: &Policy, ids: &[u16]) -> Vec<String> {
     names.collect()
 }
 
+/// `collection.field`, of the policy in force; by number where that has it no more.
+pub(super) fn field_name(policy: &Policy, (collection, field): (u16, u16)) -> String {
+    let found = policy.collection_by_id(collection);
+    let found = found.and_then(|found| Some((found, found.field_by_id(field)?)));
+    match found {
+        Some((collection, field)) => format!("{}.{}", collection.name, field.name),
+        None => format!("{collection}.{field}"),
+    }
+}
+
+/// The name of a purpose, by number where the policy has it no more.
+pub(super) fn purpose_name(policy: &Policy, id: u16) -> String {
+    let found = policy.purpose_by_id(id);
+    found.map_or_else(|| format!("#{id}"), |purpose| purpose.name.clone())
+}
+
 /// The field `collection.field`.
 pub(super) fn field<'p>(
     policy: &'p Policy,

@@ -8,8 +8,9 @@ use crate::policy::Capability;
 use crate::refusal::Refusal;
 
 /// Who may know of jobs: whoever may begin one of them.
-const ANY: [Capability; 3] = [
+const ANY: [Capability; 4] = [
     Capability::BackupsManage,
+    Capability::IncidentsManage,
     Capability::KeysManage,
     Capability::RetentionRun,
 ];
@@ -27,6 +28,7 @@ pub struct SweepRun {
 fn ends(kind: JobKind) -> Capability {
     match kind {
         JobKind::Backup | JobKind::BackupRekey | JobKind::BackupVerify => Capability::BackupsManage,
+        JobKind::BreachScope => Capability::IncidentsManage,
         JobKind::Import | JobKind::Rotation => Capability::KeysManage,
         JobKind::Sweep => Capability::RetentionRun,
     }
@@ -37,7 +39,7 @@ impl Vault {
     ///
     /// # Errors
     ///
-    /// [`Refusal::RoleDenied`] without any of `backups.manage`, `keys.manage`, `retention.run`.
+    /// [`Refusal::RoleDenied`] without any of `backups.manage`, `incidents.manage`, `keys.manage`, `retention.run`.
     pub fn list_jobs(&self, call: &Call<'_>) -> Result<Vec<JobView>, Refusal> {
         self.read(
             call,

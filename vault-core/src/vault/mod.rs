@@ -11,6 +11,7 @@ mod api_key;
 mod ask;
 mod backups;
 mod blobs;
+mod breach;
 mod bulk;
 mod call;
 mod checks;
@@ -22,6 +23,8 @@ mod create;
 mod cursor;
 mod delivery;
 mod desk;
+mod disclosures;
+mod emergencies;
 mod evidence;
 mod export;
 mod figures;
@@ -29,13 +32,16 @@ mod guard;
 mod holds;
 mod honey;
 mod import;
+mod incidents;
 mod input;
 mod jobs;
 mod ledgers;
 mod notices;
 mod objections;
 mod prune;
+mod pseudonyms;
 mod reads;
+mod recipient_notices;
 mod reload;
 mod restore;
 mod restrictions;
@@ -72,9 +78,15 @@ pub use crate::clock::{Clock, SystemClock};
 pub use crate::consent::{
     ConsentActor, ConsentDetails, ConsentEvent, ConsentEvidence, ConsentKind, ConsentState,
 };
-pub use crate::id::{BackupId, CallId, ReceiptId, RecordId, SessionId, SubjectId, TokenId};
+pub use crate::emergency::EmergencyState;
+pub use crate::id::{
+    BackupId, CallId, DisclosureId, EmergencyId, IncidentId, PairwiseId, ReceiptId,
+    RecipientNoticeId, RecordId, SessionId, SubjectId, TokenId,
+};
+pub use crate::incident::{Exemption, IncidentStep, Nature, Risk, Vector as IncidentVector};
 pub use crate::keys::slots::SlotKind;
 pub use crate::notice::{NoticeAbout, NoticeShown};
+pub use crate::outbox::{NoticeKind, NoticeState};
 pub use crate::policy::CollectionKind;
 pub use crate::refusal::{InputError, Refusal};
 pub use crate::standing::{
@@ -88,8 +100,12 @@ pub use ages::{AgeInput, AgeView};
 pub use api_key::{Rotated, TokenInput};
 pub use backups::{LedgerCopied, LedgerCopyError};
 pub use blobs::{BlobPlace, BlobWritten, Download, Look, Upload};
+pub use breach::{AffectedPerson, BreachInput, BreachScope, BreachVector};
 pub(crate) use bulk::wanted_form;
-pub use bulk::{ChangeInput, Purged, Query, QueryInput, QueryPart, Step, Updated};
+pub use bulk::{
+    ChangeInput, CountBy, CountGroup, CountInput, CountLabel, Counted, Purged, Query, QueryInput,
+    QueryNames, QueryPart, Step, Updated,
+};
 pub(crate) use consent_receipt::document as consent_receipt;
 pub use consents::{ConsentInput, ConsentView};
 pub use contracts::ContractView;
@@ -98,17 +114,25 @@ pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError
 pub(crate) use cursor::Tie;
 pub use delivery::NoticeDelivery;
 pub use desk::Desk;
+pub use disclosures::{DisclosedField, DisclosureInput, DisclosureView, ToldView};
+pub use emergencies::{EmergencyAlarm, EmergencyInput, EmergencySession, EmergencyView};
 pub use evidence::{AuditEntry, AuditPage, AuditQuery, LogKeys, LogProof, PastKey};
 pub use export::{Export, ExportStep};
 pub use figures::{Figures, Histogram};
 pub use holds::{HeldPage, HeldPerson, HoldInput, HoldReleased, HoldStep, HoldView};
 pub use honey::{Alarms, HoneyAlarm};
 pub use import::{ImportBatch, ImportError, ImportLine, ImportWhat, Imported, ImportedLine};
+pub use incidents::{IncidentInput, IncidentStepInput, IncidentStepView, IncidentView};
 pub(crate) use input::body as body_form;
 pub use jobs::SweepRun;
 pub use notices::NoticeInput;
 pub use objections::ObjectionView;
 pub use prune::{Keep, Pruned};
+pub use pseudonyms::PseudonymIssued;
+pub use recipient_notices::{
+    DueNotice, NoticeAct, NoticeFigures, NoticeOutcome, NoticePage, NoticeQuery, NoticeStanding,
+    RecipientNotice, RecipientReference,
+};
 pub use restore::{RestoreOptions, RestoredVault};
 pub use restrictions::{RestrictionInput, RestrictionStep, RestrictionView};
 pub(crate) use rotation::RotationRow;

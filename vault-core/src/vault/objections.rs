@@ -7,6 +7,7 @@ use crate::backup::ledger::LedgerEvent;
 use crate::commit::{Txn, View};
 use crate::id::SubjectId;
 use crate::limits::REASON_BYTES_MAX;
+use crate::outbox::{self, NoticeKind};
 use crate::person::Person;
 use crate::policy::{Capability, LawfulBasis, Policy, Purpose};
 use crate::refusal::Refusal;
@@ -105,6 +106,7 @@ pub(super) fn put(
     if purpose.direct_marketing {
         suppressions::objected(txn, policy, &person, purpose.id)?;
     }
+    outbox::ended(txn, &person, NoticeKind::Objection, purpose.id)?;
     context.note_word(txn, &mut person)?;
     Ok(event)
 }

@@ -10,6 +10,7 @@ use crate::commit::{Txn, View};
 use crate::id::SubjectId;
 use crate::limits::REASON_BYTES_MAX;
 use crate::notice::{self, NoticeAbout};
+use crate::outbox::{self, NoticeKind};
 use crate::person::Person;
 use crate::policy::{Capability, Policy, RestrictionGround};
 use crate::refusal::Refusal;
@@ -121,6 +122,7 @@ pub(super) fn put(
         reason: input.reason.clone(),
     };
     append(txn, &mut person, &event)?;
+    outbox::restricted(txn, &person, NoticeKind::Restriction, &event.collections)?;
     Ok(step(policy, event))
 }
 
@@ -152,6 +154,8 @@ pub(super) fn lift(
         reason: None,
     };
     append(txn, &mut person, &event)?;
+    let lifted = NoticeKind::RestrictionLifted;
+    outbox::restricted(txn, &person, lifted, &restriction.collections)?;
     Ok(step(policy, event))
 }
 

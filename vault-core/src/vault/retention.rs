@@ -22,6 +22,7 @@ use crate::person::{self, Person, keep_destroyed};
 use crate::policy::{Anchor, Collection, LawfulBasis, Policy, Purpose};
 use crate::record::{self, Ended, Stored};
 use crate::refusal::Refusal;
+use crate::remains;
 use crate::retention::{Facts, Need, Term, Times, need};
 use crate::standing::{self, Standing};
 use crate::store::{Direction, KeyRange, Table};
@@ -259,7 +260,7 @@ pub(super) fn end(
     let mut noted = Noted::default();
     noted.person(person, txn.now());
     if ending.person {
-        let receipt = person::erase(txn, person)?;
+        let receipt = remains::whole(txn, person)?;
         noted.receipt = Some((receipt.id, receipt.body_sha256));
         let entry = context.entry(policy, txn.now(), "retention.erase", noted, "ok");
         txn.record(entry);

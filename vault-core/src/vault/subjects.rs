@@ -374,7 +374,7 @@ impl Vault {
                     Some(hold) if remains::any(txn, &person, &hold)? => {
                         remains::erase(txn, policy, person, hold)?
                     }
-                    _ => person::erase(txn, &person)?,
+                    _ => remains::whole(txn, &person)?,
                 };
                 noted.receipt = Some((receipt.id, receipt.body_sha256));
                 Ok((receipt.id, receipt.document))

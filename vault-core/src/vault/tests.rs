@@ -3,8 +3,10 @@
 mod access;
 mod api_keys;
 mod backups;
+mod breach;
 mod children;
 mod copies;
+mod counts;
 mod demands;
 mod demands_imported;
 mod ended;
@@ -14,6 +16,8 @@ mod imports;
 mod journal_first;
 mod operating;
 mod pruned;
+mod pseudonyms;
+mod recipients;
 mod restored;
 mod retention;
 mod rotation;
@@ -21,6 +25,7 @@ mod rotation_damage;
 mod rotation_deep;
 mod rotation_rekey;
 mod rotation_sweep;
+mod told;
 
 use std::sync::Arc;
 

@@ -10,17 +10,19 @@ use super::token_row::{self, TokenRow};
 use crate::audit::Actor;
 use crate::commit::View;
 use crate::crypto::sha256;
+use crate::emergency;
 use crate::entropy::OsEntropy;
-use crate::id::{CallId, SessionId, SubjectId, TokenId};
+use crate::id::{CallId, EmergencyId, SessionId, SubjectId, TokenId};
 use crate::person::Person;
 use crate::policy::{Capability, KEYHOLDER, Policy, RIGHTS, RestrictedUse, Role};
 use crate::refusal::Refusal;
 use crate::session;
 
-const KEYHOLDER_MAY: [Capability; 12] = [
+const KEYHOLDER_MAY: [Capability; 13] = [
     Capability::ApiKeysManage,
     Capability::AuditRead,
     Capability::BackupsManage,
+    Capability::IncidentsManage,
     Capability::KeysManage,
     Capability::PolicyApply,
     Capability::PolicyRead,
@@ -62,6 +64,8 @@ pub(super) struct Scope {
     pub(super) session: SessionId,
     pub(super) purpose: String,
     fields: Vec<(u16, u16)>,
+    /// Whether it shows what an emergency does, and not what its maker's role does.
+    emergency: bool,
 }
 
 impl Principal {
@@ -124,6 +128,14 @@ impl Principal {
             return Some(Cow::Borrowed(role));
         };
         let purpose = policy.purpose(&scope.purpose)?;
+        if scope.emergency {
+            let breakglass = policy.breakglass();
+            let breakglass = breakglass.filter(|one| one.purpose == purpose.id)?;
+            if !role.may(Capability::BreakglassRequest) {
+                return None;
+            }
+            return Some(Cow::Owned(breakglass.role(&self.role, &scope.fields)));
+        }
         Some(Cow::Owned(role.narrowed(purpose.id, &scope.fields)))
     }
 
@@ -159,7 +171,19 @@ impl Principal {
         let person = Person::find(view, scope.subject).map_err(gone)?;
         let row = session::load(view, &person, scope.session)?;
         let live = row.is_some_and(|row| row.live(view.now()));
-        live.then_some(()).ok_or(Refusal::Unauthenticated)
+        let stands = match scope.emergency {
+            true => emergency_stands(view, &person, scope.session)?,
+            false => true,
+        };
+        (live && stands)
+            .then_some(())
+            .ok_or(Refusal::Unauthenticated)
+    }
+
+    /// The emergency that the session is of.
+    pub(super) fn emergency(&self) -> Option<EmergencyId> {
+        let scope = self.session.as_ref().filter(|scope| scope.emergency)?;
+        Some(emergency::of_session(scope.session))
     }
 
     /// Whether the role may do one of these; what it lacks is named by the first.
@@ -210,7 +234,8 @@ impl Principal {
     /// Whether the role may do any of these; of a session, about its own person: where its purpose is
     /// the person's rights, or its maker's role may.
     pub(super) fn require_own(&self, policy: &Policy, any: &[Capability]) -> Result<(), Refusal> {
-        if let Some(scope) = &self.session {
+        // What a person may have of their own is not what somebody else sees of them in an emergency.
+        if let Some(scope) = self.session.as_ref().filter(|scope| !scope.emergency) {
             let role = policy.role(&self.role);
             let may = role.is_some_and(|role| any.iter().any(|one| role.may(*one)));
             if may || scope.purpose == RIGHTS {
@@ -257,6 +282,20 @@ impl<'a> Call<'a> {
     }
 }
 
+/// Whether a session of an emergency may still read: the emergency stands, and so does the key that
+/// approved it.
+fn emergency_stands(view: &dyn View, person: &Person, session: SessionId) -> Result<bool, Refusal> {
+    let found = emergency::find(view, person, emergency::of_session(session))?;
+    let Some(found) = found.filter(|found| found.stands(view.now())) else {
+        return Ok(false);
+    };
+    let Some(approver) = found.approver() else {
+        return Ok(false);
+    };
+    let row = token_row::load(view, &approver.key_sha256)?;
+    Ok(row.is_some_and(|row| row.valid(view.now())))
+}
+
 /// The row of a key that is neither revoked nor over in this state.
 fn standing(view: &dyn View, hash: &[u8; 32]) -> Result<TokenRow, Refusal> {
     let row = token_row::load(view, hash)?;
@@ -274,7 +313,9 @@ pub(crate) fn api_key_sha256(bearer: &str) -> Option<[u8; 32]> {
 /// The principal that a bearer token stands for.
 pub(super) fn authenticate(view: &dyn View, bearer: &str) -> Result<Principal, Refusal> {
     if let Some(bearer) = session::Bearer::parse(bearer) {
-        let (_, row) = session::find(view, &bearer)?;
+        let (person, row) = session::find(view, &bearer)?;
+        let emergency = emergency::of_session(bearer.session);
+        let emergency = emergency::find(view, &person, emergency)?;
         let maker = standing(view, &row.key_sha256)?;
         let principal = Principal {
             token: Some((row.token, row.key_sha256)),
@@ -285,7 +326,11 @@ pub(super) fn authenticate(view: &dyn View, bearer: &str) -> Result<Principal, R
                 subject: bearer.subject,
                 session: bearer.session,
                 purpose: row.purpose,
-                fields: row.fields,
+                fields: match &emergency {
+                    Some(emergency) => emergency.fields.clone(),
+                    None => row.fields,
+                },
+                emergency: emergency.is_some(),
             })),
         };
         principal.check(view)?;
@@ -315,6 +360,7 @@ pub(super) fn tests_session(role: &str, purpose: &str) -> Principal {
             session: SessionId::from_bytes([4; 16]),
             purpose: purpose.into(),
             fields: Vec::new(),
+            emergency: false,
         })),
     }
 }

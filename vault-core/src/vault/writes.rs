@@ -14,8 +14,9 @@ use crate::commit::{Txn, View};
 use crate::decision;
 use crate::id::{RecordId, SubjectId};
 use crate::limits::{APPEND_RECORDS_MAX, FINAL_WITHIN_HOURS, INPUT_ERRORS_MAX};
+use crate::outbox;
 use crate::person::{Person, keep_destroyed};
-use crate::policy::{Collection, CollectionKind, Policy};
+use crate::policy::{Collection, CollectionKind, Field, Policy};
 use crate::record::{self, Ended, Outcome, Stored};
 use crate::refusal::Refusal;
 use crate::standing::Standing;
@@ -149,6 +150,10 @@ pub(super) fn patch(
     if !body.errors.is_empty() {
         return Err(Refusal::Invalid(body.errors));
     }
+    // What was there before, and is replaced or removed.
+    let there = |field: &&Field| stored.as_ref().is_some_and(|stored| stored.holds(field.id));
+    let changed = body.set.iter().chain(&body.removed).copied();
+    let changed: Vec<u16> = changed.filter(there).map(|field| field.id).collect();
     let outcome = record::change(
         txn,
         &mut person,
@@ -161,6 +166,7 @@ pub(super) fn patch(
     )?;
     let addresses = suppressions::among(txn, &collection, &body.patch.fields);
     suppressions::written(txn, policy, &mut person, &addresses)?;
+    outbox::corrected(txn, &person, collection.id, &changed)?;
     context.note_act(txn, policy, &mut person)?;
     Ok(written(&outcome, txn.now()))
 }
@@ -273,7 +279,9 @@ pub(super) fn delete(
     let stored = Stored::load(txn, &person, &collection, record, ended)?;
     let stored = stored.ok_or(Refusal::NotFound("record"))?;
     check_revision(Some(&stored), if_match)?;
+    let fields: Vec<u16> = stored.fields().collect();
     record::remove(txn, &mut person, &collection, &stored)?;
+    outbox::corrected(txn, &person, collection.id, &fields)?;
     context.note_act(txn, policy, &mut person)?;
     keep_destroyed(txn, person.entry.handle, collection.id, &[record]);
     Ok(Written {

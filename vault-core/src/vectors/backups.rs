@@ -72,6 +72,8 @@ fn said(replay: &Replay) -> Vec<u8> {
         objections,
         restrictions,
         holds,
+        contracts,
+        ages,
         suppressions,
         revoked_tokens,
         cut,
@@ -97,11 +99,9 @@ fn said(replay: &Replay) -> Vec<u8> {
             .map(|(number, at)| json!([number, at.to_string()]));
         json!([handle(of), all.collect::<Vec<_>>()])
     });
+    let demands = objections.is_empty() && restrictions.is_empty() && holds.is_empty();
     assert!(
-        objections.is_empty()
-            && restrictions.is_empty()
-            && holds.is_empty()
-            && suppressions.is_empty(),
+        demands && contracts.is_empty() && ages.is_empty() && suppressions.is_empty(),
         "no vector of a whole ledger has any"
     );
     let all = json!({

@@ -3,8 +3,15 @@
 
 use super::rows::NOW;
 use crate::contract::ContractEvent;
+use crate::disclosure::{Given, Line, Told};
+use crate::emergency::{EmergencyEvent, Party, Step};
+use crate::id::{DisclosureId, RecipientNoticeId, RowHandle};
+use crate::id::{EmergencyId, TokenId};
 use crate::notice::{NoticeAbout, NoticeShown};
+use crate::outbox::{NoticeKind, NoticeRow, NoticeState};
 use crate::policy::RestrictionGround;
+use crate::pseudonym::IssuedEvent;
+use crate::row;
 use crate::standing::{
     AgeEvent, ObjectionEvent, ObjectionOrigin, ObjectionState, RestrictionEvent,
 };
@@ -62,6 +69,78 @@ fn contract(ended_at: Option<jiff::Timestamp>) -> Vec<u8> {
     json(&ContractEvent { ended_at, at: at() })
 }
 
+fn issued(recipient: Option<&str>) -> Vec<u8> {
+    json(&IssuedEvent {
+        purpose: 260,
+        recipient: recipient.map(str::to_owned),
+        at: at(),
+    })
+}
+
+fn emergency(step: Step) -> Vec<u8> {
+    json(&EmergencyEvent {
+        emergency: EmergencyId::from_bytes([7; 16]),
+        at: at(),
+        step,
+    })
+}
+
+fn party(byte: u8) -> Party {
+    Party {
+        token: TokenId::from_bytes([byte; 16]),
+        key_sha256: [byte; 32],
+        role: "nurse".into(),
+    }
+}
+
+fn asked() -> Vec<u8> {
+    emergency(Step::Requested {
+        by: party(1),
+        reason: "the ambulance waits".into(),
+        fields: vec![(1, 1), (2, 260)],
+        purpose: 3,
+        seconds: 1_800,
+    })
+}
+
+fn disclosure(told: bool) -> Vec<u8> {
+    let given = |field, count| Given {
+        field,
+        first_at: at(),
+        last_at: at(),
+        count,
+    };
+    let notice = RecipientNoticeId::from_bytes([8; 16]);
+    let holder = RowHandle::from_bytes([0xff; 16]);
+    let told = told.then(|| Told::new(notice, NoticeKind::Rectification, holder, at()));
+    json(&Line {
+        id: DisclosureId::from_bytes([7; 16]),
+        recipient: "carrier".into(),
+        purpose: 3,
+        fields: vec![given((1, 2), 1), given((260, 1), 300)],
+        count: 300,
+        first_at: at(),
+        at: at(),
+        told: told.into_iter().collect(),
+    })
+}
+
+fn to_recipient(state: NoticeState, reason: Option<&str>) -> Vec<u8> {
+    let row = NoticeRow {
+        kind: NoticeKind::RestrictionLifted,
+        recipient: "carrier".into(),
+        references: vec![(3, [9; 16])],
+        fields: vec![(1, 2), (260, 1)],
+        made_at: NOW,
+        state,
+        state_at: NOW,
+        tries: 251,
+        due_at: NOW,
+        reason: reason.map(str::to_owned),
+    };
+    row::encode(&row).to_vec()
+}
+
 /// By form, those of one form together.
 pub(super) fn demands() -> Vec<Vector> {
     use ObjectionState::{Ended, Overridden, Pending, Upheld};
@@ -77,6 +156,37 @@ pub(super) fn demands() -> Vec<Vector> {
         ),
         ("ContractEvent", "ended", contract(Some(at()))),
         ("ContractEvent", "runs again", contract(None)),
+        ("IssuedEvent", "to a recipient", issued(Some("carrier"))),
+        ("IssuedEvent", "of the controller's own", issued(None)),
+        ("EmergencyEvent", "asked for", asked()),
+        (
+            "EmergencyEvent",
+            "approved",
+            emergency(Step::Approved { by: party(2) }),
+        ),
+        (
+            "EmergencyEvent",
+            "refused",
+            emergency(Step::Refused { by: party(2) }),
+        ),
+        ("EmergencyEvent", "used", emergency(Step::Used)),
+        (
+            "EmergencyEvent",
+            "ended",
+            emergency(Step::Ended { by: party(1) }),
+        ),
+        ("Disclosure", "never told of", disclosure(false)),
+        ("Disclosure", "told of", disclosure(true)),
+        (
+            "NoticeRow",
+            "failed",
+            to_recipient(NoticeState::Failed, Some("nobody answers there")),
+        ),
+        (
+            "NoticeRow",
+            "queued",
+            to_recipient(NoticeState::Queued, None),
+        ),
         (shown, "of processing", told),
         (
             shown,
@@ -142,6 +252,27 @@ pub(super) fn faults() -> Vec<Fault> {
             age("2029-01-15", None),
             b"01-15",
             b"02-30",
+        ),
+        (
+            "IssuedEvent",
+            "a purpose that is no number",
+            issued(None),
+            b"260",
+            b"-26",
+        ),
+        (
+            "EmergencyEvent",
+            "a step that is none",
+            asked(),
+            b"requested",
+            b"requestee",
+        ),
+        (
+            "Disclosure",
+            "a kind of notice that is none",
+            disclosure(true),
+            b"rectification",
+            b"rectified",
         ),
         (
             "ObjectionEvent",

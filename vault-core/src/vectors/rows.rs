@@ -17,6 +17,7 @@ use crate::consent::{
 use crate::crypto::Secret;
 use crate::entropy::SeededEntropy;
 use crate::id::{BackupId, CallId, ConsentId, ReceiptId, RowHandle, SessionId, SubjectId, TokenId};
+use crate::incident::{IncidentRow, StepRow};
 use crate::keys::keyset::{Compartment, Keyset, Lookup};
 use crate::keys::slots::{SlotKind, SlotTarget};
 use crate::keys::system::SystemKeys;
@@ -96,6 +97,7 @@ pub(super) fn entry() -> Entry {
         request: CallId::from_bytes([4; 16]),
         receipt: Some((ReceiptId::from_bytes([5; 16]), [6; 32])),
         records: Some((70_000, [7; 32])),
+        restricted_use: None,
     }
 }
 
@@ -113,6 +115,7 @@ pub(super) fn short_entry() -> Entry {
         request: CallId::from_bytes([8; 16]),
         receipt: None,
         records: None,
+        restricted_use: None,
     }
 }
 
@@ -182,6 +185,33 @@ pub(super) fn system() -> SystemKeys {
         .push(KeyChange::sign(super::VAULT, &former, &next, 300, 7));
     keys.retired_epoch = 300;
     keys
+}
+
+fn incident(whole: bool) -> IncidentRow {
+    let step = StepRow {
+        step: 1,
+        at: NOW + 1,
+        noted_at: NOW + 2,
+        by: Some(TokenId::from_bytes([2; 16])),
+        role: "dpo".into(),
+        text: "told by the form".into(),
+        late_reason: Some("its extent was not clear".into()),
+        risk: Some(2),
+        exemption: Some(0),
+    };
+    IncidentRow {
+        aware_at: NOW,
+        noted_at: NOW + 1,
+        by: whole.then(|| TokenId::from_bytes([1; 16])),
+        role: "dpo".into(),
+        nature: vec![0, 2],
+        vector: 4,
+        from: whole.then_some(NOW - 2),
+        to: whole.then_some(NOW - 1),
+        summary: "a backup was lost".into(),
+        scope: whole.then(|| "{\"people\":2}".into()),
+        steps: if whole { vec![step] } else { Vec::new() },
+    }
 }
 
 fn backup() -> BackupRow {
@@ -305,6 +335,21 @@ pub(super) fn happened(kind: usize) -> LedgerEntry {
             review_at: "2027-01-31".into(),
             erasure: None,
         },
+        LedgerEvent::ContractEnded {
+            handle,
+            purpose: 300,
+            ended_at: Some(NOW),
+        },
+        LedgerEvent::ContractEnded {
+            handle,
+            purpose: 300,
+            ended_at: None,
+        },
+        LedgerEvent::Aged {
+            handle,
+            of_age_on: "2029-01-15".into(),
+            guardian: true,
+        },
         LedgerEvent::Suppressed {
             address: [9; 32],
             row: suppression(),
@@ -312,7 +357,7 @@ pub(super) fn happened(kind: usize) -> LedgerEntry {
     ];
     LedgerEntry {
         at: NOW,
-        event: events.into_iter().nth(kind).expect("one of eleven"),
+        event: events.into_iter().nth(kind).expect("one of fourteen"),
     }
 }
 
@@ -517,6 +562,12 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             "none",
             bytes(row::encode(&SummaryRow::default())),
         ),
+        (
+            "IncidentRow",
+            "every member",
+            bytes(row::encode(&incident(true))),
+        ),
+        ("IncidentRow", "open", bytes(row::encode(&incident(false)))),
         ("Blob", "a photograph", blob(300_000, "image/jpeg")),
         ("Blob", "empty", blob(0, "application/octet-stream")),
         ("Entry", "every member", entry().encode()),
@@ -524,6 +575,15 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             "Entry",
             "members that must be there",
             short_entry().encode(),
+        ),
+        (
+            "Entry",
+            "with a claim to what is held",
+            Entry {
+                restricted_use: Some("legal_claims".into()),
+                ..short_entry()
+            }
+            .encode(),
         ),
         (
             "Keyset",
@@ -582,8 +642,23 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ),
         (
             "LedgerEntry",
-            "an address on the suppression list",
+            "a contract ended",
             bytes(row::encode(&happened(10))),
+        ),
+        (
+            "LedgerEntry",
+            "a contract that runs after all",
+            bytes(row::encode(&happened(11))),
+        ),
+        (
+            "LedgerEntry",
+            "a child with a guardian",
+            bytes(row::encode(&happened(12))),
+        ),
+        (
+            "LedgerEntry",
+            "an address on the suppression list",
+            bytes(row::encode(&happened(13))),
         ),
         ("MetaRow", "every member", bytes(row::encode(&meta()))),
         ("MetaRow", "fresh", bytes(row::encode(&fresh))),

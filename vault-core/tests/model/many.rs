@@ -18,6 +18,7 @@ impl Player {
             fields: None,
             conditions: json!({ "source": from }),
             part: QueryPart::Both,
+            names: None,
             limit: None,
             cursor: None,
         };

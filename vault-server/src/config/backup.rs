@@ -128,7 +128,7 @@ fn long(period: &Period) -> bool {
 }
 
 /// A TOML list of texts, or texts with commas between them as the environment has them.
-fn list(text: &str) -> Option<Vec<String>> {
+pub(super) fn list(text: &str) -> Option<Vec<String>> {
     if text.starts_with('[') {
         let table: toml::Table = format!("list = {text}").parse().ok()?;
         let items = table.get("list")?.as_array()?.iter();

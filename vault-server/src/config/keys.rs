@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use vault_core::vault::AuditDurability;
 
-use super::{LogFormat, SandboxMode, ServerConfig, UnlockSource, backup};
+use super::{LogFormat, SandboxMode, ServerConfig, UnlockSource, backup, recipients};
 use crate::cors::{self, Origins};
 use crate::metrics::private;
 use crate::webhook::Address;
@@ -195,6 +195,22 @@ pub(super) const KEYS: &[Key] = &[
     key("alarm.secret_file", "VAULT_ALARM_SECRET_FILE", path!("a file with a secret, whsec_…", optional alarm_secret)),
     key("alarm.ca", "VAULT_ALARM_CA", path!("a file of PEM certificates", optional alarm_ca)),
     key("alarm.private", "VAULT_ALARM_PRIVATE", Form::Switch(|config| &mut config.alarm_private)),
+    key("recipients.allow", "VAULT_RECIPIENTS_ALLOW", Form::Value(
+        recipients::ALLOW,
+        |config, text| { config.recipients.allow = recipients::allow(&backup::list(text)?)?; Some(()) },
+        |config| backup::print(config.recipients.allow.iter().map(ToString::to_string)),
+    )),
+    key("recipients.secret_dir", "VAULT_RECIPIENTS_SECRET_DIR", Form::Text(
+        "a directory with a file for each recipient, whsec_… in it",
+        |config, text| { config.recipients.secret_dir = Some(path(text)?); Some(()) },
+        |config| config.recipients.secret_dir.as_deref().map(printed),
+    )),
+    key("recipients.ca", "VAULT_RECIPIENTS_CA", Form::Text(
+        "a file of PEM certificates",
+        |config, text| { config.recipients.ca = Some(path(text)?); Some(()) },
+        |config| config.recipients.ca.as_deref().map(printed),
+    )),
+    key("recipients.private", "VAULT_RECIPIENTS_PRIVATE", Form::Switch(|config| &mut config.recipients.private)),
     key("backup.to", "VAULT_BACKUP_TO", Form::Text(
         backup::TARGET,
         |config, text| { config.backup.to = Some(backup::place(text)?); Some(()) },

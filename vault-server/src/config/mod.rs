@@ -7,6 +7,7 @@
 mod backup;
 mod keys;
 mod limits;
+mod recipients;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 pub use backup::BackupConfig;
 pub use limits::ConnectionLimits;
+pub use recipients::{Allowed, RecipientConfig};
 use vault_core::limits::CACHE_BYTES_DEFAULT;
 use vault_core::vault::AuditDurability;
 
@@ -138,6 +140,8 @@ pub struct ServerConfig {
     pub audit_durability: AuditDurability,
     /// Where traces go, `http://HOST:PORT` of an OTLP collector; with the feature `otel` alone.
     pub otel_endpoint: Option<String>,
+    /// Which recipients are told of a person's rights.
+    pub recipients: RecipientConfig,
     /// Where alarms are told, an `https` URL.
     pub alarm_webhook: Option<String>,
     /// The file with the secret that signs them.
@@ -178,6 +182,7 @@ impl Default for ServerConfig {
             cors: Origins::default(),
             audit_durability: AuditDurability::default(),
             otel_endpoint: None,
+            recipients: RecipientConfig::default(),
             alarm_webhook: None,
             alarm_secret: None,
             alarm_ca: None,
@@ -322,7 +327,8 @@ impl ServerConfig {
             }
             _ => {}
         }
-        if let Some((key, needs)) = self.backup.alone() {
+        let lacks = self.backup.alone().or(self.recipients.alone());
+        if let Some((key, needs)) = lacks {
             return alone(key, needs);
         }
         match (&self.tls_cert, &self.tls_key, &self.tls_client_ca) {

@@ -175,6 +175,8 @@ pub(super) fn of(app: &App) -> Vec<Figure> {
     if let Some(vault) = vault {
         figures.extend(of_vault(&vault.figures()));
         figures.extend(operating::jobs(&vault.jobs().counts()));
+        let telling = app.telling().figures();
+        figures.extend(operating::recipients(&telling, app.settings().clock.now()));
         if let Some(backups) = app.backup_figures(&vault) {
             figures.extend(operating::backups(&backups));
         }
@@ -376,6 +378,9 @@ fn of_vault(vault: &VaultFigures) -> Vec<Figure> {
         sweep_age_seconds,
         disk_full,
         honey_accesses,
+        breakglass_steps,
+        incidents_waiting,
+        incidents_overdue,
         clock_leads,
         bytes_on_disk,
         backups,
@@ -390,6 +395,27 @@ fn of_vault(vault: &VaultFigures) -> Vec<Figure> {
             "vault_honey_accesses",
             "Times that somebody met a person who does not exist",
             *honey_accesses,
+        ),
+        Figure::gauge(
+            "vault_incidents_waiting",
+            "Breaches of which the authority is still to be told",
+            *incidents_waiting,
+        ),
+        Figure::gauge(
+            "vault_incidents_overdue",
+            "Breaches of which the authority ought to have been told by now",
+            *incidents_overdue,
+        ),
+        Figure::counters(
+            "vault_breakglass_steps",
+            "Steps of emergency access that were taken",
+            breakglass_steps
+                .iter()
+                .map(|(action, count)| {
+                    let step = action.trim_start_matches("breakglass.");
+                    (vec![("step", step)], *count)
+                })
+                .collect(),
         ),
         Figure::counter(
             "vault_commits",

@@ -4,10 +4,12 @@ use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 use vault_core::jobs::JobCounts;
+use vault_core::outbox::NoticeState;
 
 use super::figures::Figure;
 use crate::backups::BackupFigures;
 use crate::policy_file::PolicyReloads;
+use crate::recipients::{HeldBack, RecipientFigures};
 
 /// What came of the policy file.
 pub(super) fn policy_file(reloads: &PolicyReloads) -> Vec<Figure> {
@@ -22,6 +24,45 @@ pub(super) fn policy_file(reloads: &PolicyReloads) -> Vec<Figure> {
             "vault_policy_reload_failures",
             "Reloads of vault.policy that left the policy before in force",
             failed.load(Ordering::Relaxed),
+        ),
+    ]
+}
+
+/// Notices to recipients, as the last look found them.
+pub(super) fn recipients(figures: &RecipientFigures, now: Timestamp) -> Vec<Figure> {
+    let RecipientFigures { notices, held_back } = figures;
+    // Every state from the first scrape on, so that an alert sees one come.
+    let states = NoticeState::ALL.iter().map(|state| state.name());
+    let states = states
+        .chain(["manual"])
+        .map(|state| (vec![("state", state.into())], notices.in_state(state)));
+    let held = HeldBack::ALL.iter().map(|why| {
+        let count = held_back.get(why).copied().unwrap_or(0);
+        (vec![("reason", why.name().into())], count)
+    });
+    let oldest = notices
+        .oldest_open_at
+        .map(|at| now.duration_since(at).as_secs());
+    vec![
+        Figure::gauges(
+            "vault_recipient_notices",
+            "Notices to recipients (Art. 19), by where they stand",
+            states.collect(),
+        ),
+        Figure::gauges(
+            "vault_recipient_notices_held_back",
+            "Notices whose time has come and that go nowhere until an operator does something",
+            held.collect(),
+        ),
+        Figure::gauge(
+            "vault_recipient_notices_oldest_seconds",
+            "How old the oldest notice is that is not settled; 0 without one",
+            oldest.and_then(|age| u64::try_from(age).ok()).unwrap_or(0),
+        ),
+        Figure::gauge(
+            "vault_recipient_notices_damaged",
+            "Notices that do not open",
+            notices.damaged,
         ),
     ]
 }

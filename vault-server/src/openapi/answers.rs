@@ -25,6 +25,7 @@ const MORE: &[(&str, &[Code])] = &[
     ("ask", &[Code::RateLimited]),
     ("backup_deleted", &[Code::Conflict]),
     ("begin_keyholder", OPENING),
+    ("breach_scope", &[Code::NotFound]),
     ("begin_session", &[Code::PurposeDenied]),
     ("create_subject", &[Code::Erased]),
     (
@@ -43,10 +44,12 @@ const MORE: &[(&str, &[Code])] = &[
             Code::Overloaded,
         ],
     ),
+    ("lookup_pseudonym", &[Code::Held, Code::NotFound]),
     ("put_hold", &[Code::Conflict]),
     ("release_hold", &[Code::TooLarge]),
     ("lift_restriction", &[Code::Conflict, Code::TooLarge]),
     ("end_objection", &[Code::TooLarge]),
+    ("end_emergency", &[Code::Conflict, Code::TooLarge]),
     ("put_contract_end", &[Code::Conflict, Code::PurposeDenied]),
     (
         "resume_contract",
@@ -90,6 +93,7 @@ const MORE: &[(&str, &[Code])] = &[
     ("consent_receipt", &[Code::Conflict]),
     ("put_blob", &[Code::Conflict]),
     ("put_record_blob", &[Code::Conflict]),
+    ("count_records", &[Code::NotFound]),
     ("query_records", &[Code::NotFound]),
     ("purge_records", &[Code::NotFound]),
     ("read_audit", &[Code::Erased, Code::NotFound]),
@@ -107,6 +111,16 @@ const MORE: &[(&str, &[Code])] = &[
     (
         "read_record_blob",
         &[Code::Conflict, Code::RangeNotSatisfiable],
+    ),
+    // As a read of these fields is refused.
+    (
+        "record_disclosure",
+        &[
+            Code::ConsentRequired,
+            Code::NoLawfulBasis,
+            Code::PurposeDenied,
+            Code::Restricted,
+        ],
     ),
     (
         "readyz",
@@ -135,10 +149,14 @@ const OF_WHAT_IS_HELD: [&str; 7] = [
     "view_subject",
 ];
 /// POST that changes nothing on the disk.
-const ASKING: [&str; 7] = [
+const ASKING: [&str; 11] = [
+    "count_records",
+    "breach_draft",
+    "breach_scope",
     "deliver_notice",
     "end_keyholder",
     "lock",
+    "lookup_pseudonym",
     "lookup_subject",
     "make_key_shares",
     "test_key_slot",
@@ -150,16 +168,21 @@ const NEVER_REPLAYED: &[&str] = &[
     "ask",
     "begin_keyholder",
     "begin_session",
+    "count_records",
     "create_api_key",
     "deliver_notice",
     "export_subject",
     "import_lines",
     "lock",
+    "lookup_pseudonym",
     "lookup_subject",
     "make_key_shares",
+    "breach_draft",
+    "breach_scope",
     "purge_records",
     "query_records",
     "rotate_api_key",
+    "take_emergency",
     "run_retention",
     "suppress",
     "test_key_slot",
@@ -184,6 +207,7 @@ const REVISION: &[(&str, bool)] = &[
 const LOCATION: &[(&str, bool)] = &[
     ("append_records", false),
     ("create_api_key", true),
+    ("note_incident", true),
     ("create_subject", true),
     ("rotate_api_key", true),
 ];

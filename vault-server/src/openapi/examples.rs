@@ -10,6 +10,21 @@ fn examples(operation: &str) -> Option<(Value, Value)> {
             json!({"channel": "web", "user": "u-1"}),
             json!({"subject": subject, "created": true}),
         ),
+        "count_records" => (
+            json!({"collection": "profile", "by": [{"field": "birth", "width": 10}]}),
+            json!({"collection": "profile", "k": 10, "rounded": true, "total": 470, "groups": [
+                {"by": [{"from": 1980, "below": 1990}], "people": 270},
+                {"by": [{"from": 1990, "below": 2000}], "people": 190},
+            ], "withheld": false}),
+        ),
+        "issue_pseudonym" => (
+            json!({"recipient": "carrier"}),
+            json!({"pseudonym": "psn_0c5f3kq2m9x7v1n8r4t6w0y2za", "created": true}),
+        ),
+        "lookup_pseudonym" => (
+            json!({"pseudonym": "psn_0c5f3kq2m9x7v1n8r4t6w0y2za"}),
+            json!({"subject": subject}),
+        ),
         "lookup_subject" => (
             json!({"field": "profile.email", "value": "ann@example.test"}),
             json!({"subject": subject}),

@@ -1,7 +1,8 @@
 //! As `schemas`, for what a person demands and is told.
 
 use serde_json::{Value, json};
-use vault_core::limits::{LABEL_BYTES_MAX, REASON_BYTES_MAX};
+use vault_core::limits::{DISCLOSED_FIELDS_MAX, LABEL_BYTES_MAX, REASON_BYTES_MAX};
+use vault_core::outbox::{NoticeKind, NoticeState};
 use vault_core::policy::{HoldGround, RestrictionGround};
 
 use super::schemas::text;
@@ -35,6 +36,28 @@ fn hold_ground() -> Value {
     json!({"type": "string", "enum": grounds})
 }
 
+fn id(prefix: &str) -> Value {
+    json!({"type": "string", "pattern": format!("^{prefix}_[0-9a-hjkmnp-tv-z]{{26}}$")})
+}
+
+fn notice_kind() -> Value {
+    let kinds = [
+        NoticeKind::Erasure,
+        NoticeKind::Rectification,
+        NoticeKind::Restriction,
+        NoticeKind::RestrictionLifted,
+        NoticeKind::Objection,
+        NoticeKind::Withdrawal,
+    ];
+    json!({"type": "string", "enum": kinds.map(NoticeKind::name)})
+}
+
+fn notice_state() -> Value {
+    let names = NoticeState::ALL.iter().map(|state| state.name());
+    let names: Vec<_> = names.chain(["manual"]).collect();
+    json!({"type": "string", "enum": names})
+}
+
 fn receipt() -> Value {
     json!({"type": "string", "pattern": "^rcp_[0-9a-hjkmnp-tv-z]{26}$"})
 }
@@ -58,6 +81,19 @@ pub(super) fn overlays() -> Value {
             "country": {"type": ["string", "null"], "pattern": "^[A-Z]{2}$"},
             "guardian": {"type": ["string", "null"], "minLength": 1, "maxLength": REASON_BYTES_MAX},
         }},
+        "Disclosure": {"properties": {"disclosure": id("dis"), "reference": id("psn")}},
+        "DisclosureMade": {"properties": {"disclosure": id("dis"), "reference": id("psn")}},
+        "DisclosureNotice": {"properties": {"notice": id("rcn"), "kind": notice_kind()}},
+        "DisclosureRequest": {"properties": {
+            "fields": {"type": "array", "minItems": 1, "maxItems": DISCLOSED_FIELDS_MAX, "items": {"type": "string"}},
+        }},
+        "ImpossibleRequest": {"properties": {"reason": text(1, REASON_BYTES_MAX)}},
+        "RecipientNotice": {"properties": {
+            "id": id("rcn"),
+            "kind": notice_kind(),
+            "state": notice_state(),
+        }},
+        "RecipientReference": {"properties": {"reference": id("psn")}},
         "Notice": {"properties": {"sha256": hash(), "version": {"type": "integer", "minimum": 1}}},
         "NoticeShown": {"properties": {"about": about(), "sha256": hash()}},
         "NoticeShownRequest": {"properties": {

@@ -6,9 +6,9 @@
 use serde_json::{Map, Value, json};
 use vault_core::limits::{
     APPEND_RECORDS_MAX, AUDIT_PAGE_DEFAULT, AUDIT_PAGE_MAX, CHANNEL_USER_BYTES_MAX,
-    LABEL_BYTES_MAX, META_ENTRIES_MAX, META_TEXT_BYTES_MAX, PAGE_RECORDS_MAX, PASSPHRASE_BYTES_MAX,
-    PASSPHRASE_CHARACTERS_MIN, SESSION_CALLS_MAX, SESSION_FIELDS_MAX, SESSION_SECONDS_DEFAULT,
-    SESSION_SECONDS_MAX,
+    EMERGENCY_SECONDS_MAX, LABEL_BYTES_MAX, META_ENTRIES_MAX, META_TEXT_BYTES_MAX,
+    PAGE_RECORDS_MAX, PASSPHRASE_BYTES_MAX, PASSPHRASE_CHARACTERS_MIN, PLAIN_TEXT_BYTES_MAX,
+    SESSION_CALLS_MAX, SESSION_FIELDS_MAX, SESSION_SECONDS_DEFAULT, SESSION_SECONDS_MAX,
 };
 use vault_core::policy::RestrictedUse;
 
@@ -116,6 +116,13 @@ fn overlays() -> Value {
         "ConsentView": {"properties": {"state": state}},
         "CreateSubjectRequest": {"properties": {"channel": text(1, LABEL_BYTES_MAX), "user": text(1, CHANNEL_USER_BYTES_MAX)}},
         "CreatedSubject": {"properties": {"subject": id("sub")}},
+        "Emergency": {"properties": {"emergency": id("emg"), "requested_by": id("tok")}},
+        "EmergencyRequest": {"properties": {
+            "reason": text(1, PLAIN_TEXT_BYTES_MAX),
+            "fields": {"type": "array", "minItems": 1, "maxItems": SESSION_FIELDS_MAX, "items": {"type": "string"}},
+            "expires_in": {"type": ["integer", "null"], "minimum": 1, "maximum": EMERGENCY_SECONDS_MAX},
+        }},
+        "EmergencySession": {"properties": {"emergency": id("emg"), "token": {"type": "string", "pattern": "^vs_"}}},
         "EndedSession": {"properties": {"session": id("ses"), "ended": {"const": true}}},
         "FoundSubject": {"properties": {"subject": id("sub")}},
         "Health": {"properties": {"status": {"type": "string", "enum": ["alive", "ready"]}}},
@@ -178,9 +185,12 @@ fn parameter(name: &str, within: &str) -> Option<Value> {
         ("path", "s") => {
             json!({"type": "string", "pattern": format!("^(self|sub_[0-9a-hjkmnp-tv-z]{{26}})$")})
         }
+        ("path", "emg") => id("emg"),
+        ("path", "inc") => id("inc"),
         ("path", "ses") => id("ses"),
         ("path", "r") => record(),
         ("path", "tok") => id("tok"),
+        ("path", "rcn") => id("rcn"),
         ("path", "rcp") => id("rcp"),
         ("path", "entry") => json!({"type": "integer", "minimum": 0, "maximum": i64::MAX}),
         ("path", "c" | "f" | "purpose") | ("header", "Vault-Purpose") => {

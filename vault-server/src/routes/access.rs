@@ -37,6 +37,8 @@ pub(crate) struct AccessBody {
     request: String,
     /// `person`, or `many` for a call over many people that may have met this one.
     about: &'static str,
+    /// The emergency that it was a step of, or under which somebody saw more than their role shows.
+    emergency: Option<String>,
 }
 
 impl From<Access> for AccessBody {
@@ -51,6 +53,7 @@ impl From<Access> for AccessBody {
             outcome: access.outcome,
             request: access.request.to_string(),
             about: access.about.name(),
+            emergency: access.emergency.map(|one| one.to_string()),
         }
     }
 }

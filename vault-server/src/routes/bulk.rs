@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use utoipa::ToSchema;
-use vault_core::vault::{ChangeInput, Query, QueryInput, QueryPart, Step, Vault};
+use vault_core::vault::{ChangeInput, Query, QueryInput, QueryNames, QueryPart, Step, Vault};
 
 use crate::call::Outcome;
 use crate::code::Code;
@@ -24,6 +24,7 @@ use crate::idempotency::Remember;
 use crate::incoming::Incoming;
 use crate::problem::Problem;
 use crate::reply::Reply;
+use crate::routes::pseudonyms::PseudonymRequest;
 use crate::shape::Shape;
 use crate::state::App;
 use crate::urls;
@@ -47,6 +48,8 @@ pub(crate) struct QueryRequest {
     r#where: Option<Conditions>,
     /// `only`: metadata and no values; `with`: both; values alone by default.
     meta: Option<String>,
+    /// Call people by their pseudonyms for this purpose, and records by nothing. Needs `disclosures.record` as well.
+    r#as: Option<PseudonymRequest>,
     /// Most records in this answer, 1 to 1000000; all by default.
     #[schema(minimum = 1, maximum = 1_000_000)]
     limit: Option<u32>,
@@ -108,9 +111,11 @@ pub(crate) enum LineBody {
     reason = "only its schema is used; the core writes the lines"
 )]
 pub(crate) struct RecordLine {
-    /// Whose.
-    subject: String,
-    /// The record's id; none in a collection with one record a person.
+    /// Whose; not with `as`.
+    subject: Option<String>,
+    /// Whose, with `as`.
+    pseudonym: Option<String>,
+    /// The record's id; none in a collection with one record a person, and with `as`.
     record: Option<String>,
     /// When it was stored.
     #[schema(format = DateTime)]
@@ -224,7 +229,15 @@ pub(crate) struct PurgedBody {
 }
 
 pub(crate) fn read_query(body: Value) -> Result<QueryInput, Problem> {
-    const KNOWN: [&str; 6] = ["collection", "fields", "where", "meta", "limit", "cursor"];
+    const KNOWN: [&str; 7] = [
+        "collection",
+        "fields",
+        "where",
+        "meta",
+        "as",
+        "limit",
+        "cursor",
+    ];
     let mut shape = Shape::of(body, &KNOWN)?;
     let fields = shape.has("fields").then(|| shape.texts("fields"));
     let part = match shape.optional_text("meta").as_deref() {
@@ -236,6 +249,15 @@ pub(crate) fn read_query(body: Value) -> Result<QueryInput, Problem> {
             QueryPart::Fields
         }
     };
+    let names = shape.has("as").then(|| shape.value("as"));
+    let names = names.map(|names| PseudonymRequest::read(names).ok());
+    if names.as_ref().is_some_and(Option::is_none) && shape.finds_no_fault() {
+        let detail = "an object: {\"recipient\": …}, or {} for the controller's own use";
+        shape.refuse("as", "bad_names", detail);
+    }
+    let names = names.flatten().map(|names| QueryNames {
+        recipient: names.recipient,
+    });
     let input = QueryInput {
         collection: shape.text("collection"),
         fields,
@@ -244,6 +266,7 @@ pub(crate) fn read_query(body: Value) -> Result<QueryInput, Problem> {
             false => json!({}),
         },
         part,
+        names,
         limit: shape.optional_number("limit").map(|limit| limit as usize),
         cursor: shape.optional_text("cursor"),
     };

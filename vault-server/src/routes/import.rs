@@ -44,7 +44,7 @@ pub(crate) struct ImportRequest {
     last: Option<bool>,
 }
 
-/// One line: a record, a consent, an objection, a restriction, or a person alone.
+/// One line: a record, a consent, an objection, a restriction, a contract's end, an age, or a person alone.
 #[derive(ToSchema)]
 #[schema(as = ImportLine)]
 #[expect(
@@ -75,6 +75,10 @@ pub(crate) struct ImportLineRequest {
     objection: Option<ImportObjection>,
     /// A restriction that stands.
     restriction: Option<ImportRestriction>,
+    /// The end of the contract behind a purpose.
+    contract_end: Option<ImportContractEnd>,
+    /// What is known of the person's age.
+    age: Option<ImportAge>,
 }
 
 /// A step of an objection, which is done again where it does not stand already. One that was upheld where it comes
@@ -91,6 +95,35 @@ pub(crate) struct ImportObjection {
     state: String,
     /// The person's grounds, or the controller's; a decision needs some.
     reason: Option<String>,
+}
+
+/// The end of a contract, which is noted where it does not stand already. The purpose is one that is kept after a
+/// contract's end.
+#[derive(ToSchema)]
+#[expect(
+    dead_code,
+    reason = "only its schema is used; the members are read one by one"
+)]
+pub(crate) struct ImportContractEnd {
+    /// Name of a purpose of the policy.
+    purpose: String,
+    /// When it ended, or will.
+    #[schema(format = DateTime)]
+    ended_at: String,
+}
+
+/// What is known of an age, which is noted where it does not stand already.
+#[derive(ToSchema)]
+#[expect(
+    dead_code,
+    reason = "only its schema is used; the members are read one by one"
+)]
+pub(crate) struct ImportAge {
+    /// From which day on they consent for themselves.
+    #[schema(format = Date)]
+    of_age_on: String,
+    /// How a guardian's authorisation was verified.
+    guardian: Option<String>,
 }
 
 /// A restriction, which is set where it does not stand already.
@@ -316,6 +349,36 @@ fn restriction(value: Value) -> Result<ImportWhat, &'static str> {
     }
 }
 
+fn contract_end(value: Value) -> Result<ImportWhat, &'static str> {
+    let Value::Object(mut members) = value else {
+        return Err("`contract_end` is an object of: purpose, ended_at");
+    };
+    let ended_at = text(&mut members, "ended_at")?.and_then(|text| text.parse().ok());
+    let what = ImportWhat::ContractEnd {
+        purpose: text(&mut members, "purpose")?.ok_or("a contract is behind a `purpose`")?,
+        ended_at: ended_at.ok_or("`ended_at` is an instant: 2027-12-31T23:00:00Z")?,
+    };
+    match members.is_empty() {
+        true => Ok(what),
+        false => Err("known in a contract's end: purpose, ended_at"),
+    }
+}
+
+fn age(value: Value) -> Result<ImportWhat, &'static str> {
+    let Value::Object(mut members) = value else {
+        return Err("`age` is an object of: of_age_on, guardian");
+    };
+    let of_age_on = text(&mut members, "of_age_on")?.and_then(|text| text.parse().ok());
+    let what = ImportWhat::Age {
+        of_age_on: of_age_on.ok_or("`of_age_on` is a day: 2029-01-15")?,
+        guardian: text(&mut members, "guardian")?,
+    };
+    match members.is_empty() {
+        true => Ok(what),
+        false => Err("known in an age: of_age_on, guardian"),
+    }
+}
+
 fn files(value: Value) -> Result<Vec<String>, &'static str> {
     const NAMES: &str = "`files` is a list of at most 500 names of fields";
     match value {
@@ -343,28 +406,38 @@ fn line(value: Value) -> Result<ImportLine, &'static str> {
     let collection = text(&mut members, "collection")?;
     let purpose = text(&mut members, "purpose")?;
     let record = members.remove("record").filter(|value| !value.is_null());
-    let mut part = |name: &str| members.remove(name).filter(|value| !value.is_null());
-    let said = (part("consent"), part("objection"), part("restriction"));
+    const SAID: [(&str, fn(Value) -> Result<ImportWhat, &'static str>); 5] = [
+        ("consent", consent),
+        ("objection", objection),
+        ("restriction", restriction),
+        ("contract_end", contract_end),
+        ("age", age),
+    ];
+    let part = |(name, read)| {
+        let value: Option<Value> = members.remove(name);
+        value
+            .filter(|value| !value.is_null())
+            .map(|value| (value, read))
+    };
+    let mut said: Vec<_> = SAID.into_iter().filter_map(part).collect();
     let files = files(members.remove("files").unwrap_or_default())?;
     if !members.is_empty() {
         return Err(
-            "known in a line: line, channel, user, collection, record, purpose, files, consent, objection, restriction",
+            "known in a line: line, channel, user, collection, record, purpose, files, consent, objection, restriction, contract_end, age",
         );
     }
-    let what = match (collection, record, said) {
-        (Some(collection), Some(Value::Object(body)), (None, None, None)) => ImportWhat::Record {
+    let what = match (collection, record, said.pop(), said.is_empty()) {
+        (Some(collection), Some(Value::Object(body)), None, _) => ImportWhat::Record {
             collection,
             body,
             purpose,
             files,
         },
-        (None, None, (Some(said), None, None)) => consent(said)?,
-        (None, None, (None, Some(said), None)) => objection(said)?,
-        (None, None, (None, None, Some(said))) => restriction(said)?,
-        (None, None, (None, None, None)) => ImportWhat::Person,
+        (None, None, Some((value, read)), true) => read(value)?,
+        (None, None, None, _) => ImportWhat::Person,
         _ => {
             return Err(
-                "a line has `collection` and `record`, or one of `consent`, `objection` and `restriction`, or neither",
+                "a line has `collection` and `record`, or one of `consent`, `objection`, `restriction`, `contract_end` and `age`, or neither",
             );
         }
     };
@@ -426,7 +499,7 @@ pub(crate) fn read_import(body: Value) -> Result<ImportBatch, Problem> {
 ///
 /// Each line is the write of a bot, decided for the caller's role as that is; whoever is not known yet is
 /// made (capability `subjects.create`; consents need `consents.record`, objections `objections.record`, and
-/// `requests.decide` where they were decided, restrictions `restrictions.set`). The lines of one person happen
+/// `requests.decide` where they were decided, restrictions `restrictions.set`, ages `consents.record`). The lines of one person happen
 /// in one commit, and are remembered there for a day by `import` and number: the same call again writes
 /// nothing twice. A line that is refused is told, and spoils no other. One import runs at a time, as a
 /// job that is seen and cancelled like others.

@@ -96,7 +96,7 @@ fn parsed<T>(session: &Session, parsed: Result<T, Problem>) -> Result<T, Problem
 
 /// Long work under way, and the last that ended
 ///
-/// Any of the capabilities `backups.manage`, `keys.manage`, `retention.run`. Kept in memory: a restart begins
+/// Any of the capabilities `backups.manage`, `incidents.manage`, `keys.manage`, `retention.run`. Kept in memory: a restart begins
 /// the list anew; work that goes on shows itself again.
 #[utoipa::path(get, path = urls::JOBS, tag = "admin", operation_id = "list_jobs",
     responses((status = 200, description = "The jobs", body = JobList)))]

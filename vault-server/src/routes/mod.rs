@@ -11,14 +11,19 @@ pub(crate) mod backup_work;
 pub(crate) mod backups;
 pub(crate) mod batch;
 pub(crate) mod blobs;
+pub(crate) mod breach;
 pub(crate) mod bulk;
 pub(crate) mod consents;
 mod contract;
 pub(crate) mod contracts;
+pub(crate) mod counts;
+pub(crate) mod disclosures;
+pub(crate) mod emergencies;
 pub(crate) mod evidence;
 pub(crate) mod export;
 pub(crate) mod holds;
 pub(crate) mod import;
+pub(crate) mod incidents;
 mod jobs;
 pub(crate) mod key_slots;
 mod keyholder;
@@ -26,6 +31,8 @@ pub(crate) mod keys;
 pub(crate) mod notices;
 pub(crate) mod objections;
 pub(crate) mod policy;
+pub(crate) mod pseudonyms;
+pub(crate) mod recipient_notices;
 mod records;
 pub(crate) mod restrictions;
 pub(crate) mod sessions;
@@ -83,6 +90,11 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(batch::batch))
         .routes(routes!(sessions::begin, sessions::list))
         .routes(routes!(sessions::end))
+        .routes(routes!(emergencies::request, emergencies::list))
+        .routes(routes!(emergencies::end))
+        .routes(routes!(emergencies::approve))
+        .routes(routes!(emergencies::refuse))
+        .routes(routes!(emergencies::take))
         .routes(routes!(consents::list))
         .routes(routes!(consents::read, consents::put, consents::withdraw))
         .routes(routes!(consents::receipt))
@@ -98,8 +110,16 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(holds::read, holds::put, holds::release))
         .routes(routes!(holds::list))
         .routes(routes!(ages::read, ages::put))
+        .routes(routes!(counts::count))
+        .routes(routes!(pseudonyms::issue))
+        .routes(routes!(pseudonyms::resolve))
         .routes(routes!(contracts::list))
         .routes(routes!(contracts::put, contracts::resume))
+        .routes(routes!(disclosures::list, disclosures::record))
+        .routes(routes!(recipient_notices::list))
+        .routes(routes!(recipient_notices::retry))
+        .routes(routes!(recipient_notices::complete))
+        .routes(routes!(recipient_notices::impossible))
         .routes(routes!(notices::current))
         .routes(routes!(notices::deliver))
         .routes(routes!(notices::list, notices::record))
@@ -130,6 +150,11 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(evidence::consistency))
         .routes(routes!(evidence::verify))
         .routes(routes!(evidence::receipt))
+        .routes(routes!(incidents::note, incidents::list))
+        .routes(routes!(incidents::read))
+        .routes(routes!(incidents::step))
+        .routes(routes!(breach::scope))
+        .routes(routes!(breach::draft))
         .routes(routes!(contract::document))
         .routes(routes!(contract::docs))
         .routes(routes!(contract::problems))

@@ -1,5 +1,7 @@
 //! Alive, ready, state, unlock, lock.
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use data_encoding::BASE64;
 use serde::Serialize;
@@ -74,6 +76,41 @@ pub(crate) struct StatusView {
     /// What there is of backups, and until when an erasure of now could be undone.
     #[serde(skip_serializing_if = "Option::is_none")]
     backups: Option<SummaryBody>,
+    /// Notices to recipients (Art. 19), as the last look found them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recipient_notices: Option<TellingView>,
+}
+
+/// Notices to recipients.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RecipientNoticesSummary)]
+pub(crate) struct TellingView {
+    /// Whether the configuration names anybody whom something may be sent to.
+    allowed: bool,
+    /// How many are in each state.
+    states: BTreeMap<&'static str, u64>,
+    /// How many go nowhere until an operator does something, by why: `not_allowed` (the host is not in
+    /// `recipients.allow`), `no_secret`, `bad_url`.
+    held_back: BTreeMap<&'static str, u64>,
+    /// When the oldest was made that is not settled.
+    #[schema(format = DateTime)]
+    oldest_open_at: Option<String>,
+    /// How many do not open.
+    damaged: u64,
+}
+
+impl TellingView {
+    fn of(app: &App) -> Self {
+        let figures = app.telling().figures();
+        let held_back = figures.held_back.iter();
+        Self {
+            allowed: app.settings().recipients.any(),
+            states: figures.notices.states.iter().copied().collect(),
+            held_back: held_back.map(|(why, count)| (why.name(), *count)).collect(),
+            oldest_open_at: figures.notices.oldest_open_at.map(|at| at.to_string()),
+            damaged: figures.notices.damaged,
+        }
+    }
 }
 
 /// Memory for keys, and whether it stays out of swap.
@@ -270,6 +307,7 @@ pub(crate) async fn status(State(app): State<App>, incoming: Incoming) -> Outcom
         bytes_on_disk: None,
         memory_lock: None,
         backups: None,
+        recipient_notices: None,
     };
     // Counts are for those who run the vault or a bot; a session is for one person.
     let counts = incoming.bearer.is_some() && incoming.session_subject().is_none();
@@ -291,6 +329,7 @@ pub(crate) async fn status(State(app): State<App>, incoming: Incoming) -> Outcom
                 audit_entries: Some(status.audit_entries),
                 bytes_on_disk: Some(status.bytes_on_disk),
                 memory_lock: Some(status.memory_lock.into()),
+                recipient_notices: Some(TellingView::of(&session.app)),
                 backups: Some(SummaryBody::from(status.backups).with(figures.as_ref())),
                 ..bare(&session.app)
             },

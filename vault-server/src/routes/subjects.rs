@@ -4,7 +4,7 @@ use axum::extract::State;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
-use vault_core::vault::Desk;
+use vault_core::vault::{Desk, SubjectId};
 
 use crate::asked::Asked;
 use crate::call::Outcome;
@@ -100,6 +100,14 @@ impl Lookup {
 pub(crate) struct FoundSubject {
     /// The person's id.
     subject: String,
+}
+
+impl FoundSubject {
+    pub(crate) fn of(subject: SubjectId) -> Self {
+        Self {
+            subject: subject.to_string(),
+        }
+    }
 }
 
 /// A person without values.
@@ -207,12 +215,7 @@ fn do_lookup(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
         Lookup::Channel(by) => desk.lookup_channel(&by.channel, &by.user)?,
         Lookup::Field(field, value) => desk.lookup_field(&field, &value)?,
     };
-    Ok(Reply::json(
-        200,
-        &FoundSubject {
-            subject: subject.to_string(),
-        },
-    ))
+    Ok(Reply::json(200, &FoundSubject::of(subject)))
 }
 
 /// State, flags, collections and counts of a person; no values

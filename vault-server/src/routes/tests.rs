@@ -48,6 +48,7 @@ pub(crate) fn closed_app() -> App {
 /// The same, with other settings.
 pub(crate) fn closed_app_with(change: impl FnOnce(&mut AppSettings)) -> App {
     let mut settings = AppSettings {
+        recipients: crate::recipients::Recipients::default(),
         alarm: None,
         policy_file: None,
         backup: crate::config::BackupConfig::default(),

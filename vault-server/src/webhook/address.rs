@@ -114,6 +114,12 @@ impl Address {
         &self.authority
     }
 
+    /// The host, in small letters and without brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
     /// The port that is connected to.
     #[must_use]
     pub fn port(&self) -> u16 {

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use hyper::{Method, Request};
@@ -27,12 +27,26 @@ use super::signature::Secret;
 /// Longest try, from the name to the status. Source: Standard Webhooks, 15 to 30 seconds.
 const TRY_SECONDS: u64 = 15;
 
+/// Longest answer that is read, in bytes.
+const ANSWER_BYTES_MAX: usize = 4 << 10;
+/// How long an answer may take behind its status.
+const ANSWER_SECONDS: u64 = 2;
+
+/// What a receiver answered who took a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// Empty where there was none, or more than is read.
+    pub(crate) body: Vec<u8>,
+}
+
 /// Why a try failed. Holds nothing that the receiver said but its status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failed {
     /// The name leads to an address of another kind than the URL may.
-    #[error("its name leads to an address that the configuration does not allow (`alarm.private`)")]
+    #[error(
+        "its name leads to an address that the configuration does not allow (`alarm.private`, `recipients.private`)"
+    )]
     Address,
     /// Nobody answers there.
     #[error("nobody answers there")]
@@ -44,7 +58,9 @@ pub enum Failed {
     #[error("it was answered with status {0}")]
     Status(u16),
     /// Its certificate is not to be trusted, or TLS failed otherwise.
-    #[error("its certificate is not trusted for this name, or TLS failed otherwise (`alarm.ca`)")]
+    #[error(
+        "its certificate is not trusted for this name, or TLS failed otherwise (`alarm.ca`, `recipients.ca`)"
+    )]
     Tls,
     /// It took too long.
     #[error("it took longer than {TRY_SECONDS} seconds")]
@@ -52,6 +68,23 @@ pub enum Failed {
     /// The name is not known.
     #[error("its name is not known")]
     Unknown,
+}
+
+impl Failed {
+    /// The same without a number, for what is stored.
+    pub(crate) fn kind(self) -> &'static str {
+        match self {
+            Self::Address => "its name leads to an address that is not allowed",
+            Self::Connect => "nobody answers there",
+            Self::Protocol => "what answers there speaks no HTTP",
+            Self::Status(300..400) => "it was answered with a redirect, which is not followed",
+            Self::Status(400..500) => "it was refused (4xx)",
+            Self::Status(_) => "it was answered with an error (5xx)",
+            Self::Tls => "its certificate is not trusted for this name, or TLS failed otherwise",
+            Self::Timeout => "it took too long",
+            Self::Unknown => "its name is not known",
+        }
+    }
 }
 
 /// Where and how messages are delivered.
@@ -78,18 +111,28 @@ impl Target {
     /// Where the TLS library lacks TLS 1.2 and 1.3: a defect of the build.
     #[must_use]
     pub fn new(address: Address, secret: Secret, roots: RootCertStore) -> Self {
+        Self::with(address, secret, Self::client(roots))
+    }
+
+    /// The same, where several share what they trust.
+    pub(crate) fn with(address: Address, secret: Secret, tls: Arc<ClientConfig>) -> Self {
+        Self {
+            address,
+            secret,
+            tls,
+            resolver: Resolver::System,
+        }
+    }
+
+    /// A client that trusts these roots.
+    pub(crate) fn client(roots: RootCertStore) -> Arc<ClientConfig> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("ring has TLS 1.2 and 1.3")
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Self {
-            address,
-            secret,
-            tls: Arc::new(tls),
-            resolver: Resolver::System,
-        }
+        Arc::new(tls)
     }
 
     /// The roots that browsers trust (Mozilla's), as they were when the server was built.
@@ -108,26 +151,45 @@ impl Target {
 
     /// Delivers a message, or fails within fifteen seconds.
     pub(super) async fn deliver(&self, message: &Message, now: Timestamp) -> Result<(), Failed> {
+        self.within(message, now, Reading::Status).await.map(drop)
+    }
+
+    /// The same; what was answered behind the status is read as far as it is short.
+    pub(crate) async fn ask(&self, message: &Message, now: Timestamp) -> Result<Answer, Failed> {
+        self.within(message, now, Reading::Body).await
+    }
+
+    async fn within(
+        &self,
+        message: &Message,
+        now: Timestamp,
+        reading: Reading,
+    ) -> Result<Answer, Failed> {
         let time = Duration::from_secs(TRY_SECONDS);
-        let tried = tokio::time::timeout(time, self.attempt(message, now)).await;
+        let tried = tokio::time::timeout(time, self.attempt(message, now, reading)).await;
         tried.unwrap_or(Err(Failed::Timeout))
     }
 
-    async fn attempt(&self, message: &Message, now: Timestamp) -> Result<(), Failed> {
+    async fn attempt(
+        &self,
+        message: &Message,
+        now: Timestamp,
+        reading: Reading,
+    ) -> Result<Answer, Failed> {
         let stream = self.connect().await?;
         let request = self.request(message, now);
-        let status = if self.address.secure {
+        let (status, answer) = if self.address.secure {
             let name = ServerName::try_from(self.address.host.clone());
             let name = name.map_err(|_| Failed::Tls)?;
             let connector = TlsConnector::from(self.tls.clone());
             let stream = connector.connect(name, stream).await;
-            post(stream.map_err(|_| Failed::Tls)?, request).await?
+            post(stream.map_err(|_| Failed::Tls)?, request, reading).await?
         } else {
-            post(stream, request).await?
+            post(stream, request, reading).await?
         };
         // A redirect is not followed: it is an answer that is not 2xx.
         match status {
-            200..300 => Ok(()),
+            200..300 => Ok(answer),
             status => Err(Failed::Status(status)),
         }
     }
@@ -184,8 +246,19 @@ impl Target {
     }
 }
 
-/// Sends a request and returns the answer's status; what else is answered is not read.
-async fn post<S>(stream: S, request: Request<Full<Bytes>>) -> Result<u16, Failed>
+/// What is read of an answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Body,
+    Status,
+}
+
+/// Sends a request and returns the answer's status, and what else is to be read of it.
+async fn post<S>(
+    stream: S,
+    request: Request<Full<Bytes>>,
+    reading: Reading,
+) -> Result<(u16, Answer), Failed>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -196,16 +269,26 @@ where
         .await
         .map_err(|_| Failed::Protocol)?;
     let mut connection = std::pin::pin!(connection);
-    let mut answer = std::pin::pin!(sender.send_request(request));
+    let mut answer = std::pin::pin!(async {
+        let answer = sender.send_request(request).await?;
+        let (status, mut body) = (answer.status(), Vec::new());
+        if reading == Reading::Body && status.is_success() {
+            // One that is longer, or does not end, says nothing that is understood here.
+            let read = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect();
+            let read = tokio::time::timeout(Duration::from_secs(ANSWER_SECONDS), read).await;
+            if let Ok(Ok(read)) = read {
+                body = read.to_bytes().to_vec();
+            }
+        }
+        Ok::<_, hyper::Error>((status.as_u16(), Answer { body }))
+    });
     // The connection lives here and ends here: nothing of it outlives the try.
     let answered = tokio::select! {
         answered = &mut answer => answered,
         // It ended, perhaps just behind the answer.
         _ = &mut connection => answer.await,
     };
-    answered
-        .map(|answer| answer.status().as_u16())
-        .map_err(|_| Failed::Protocol)
+    answered.map_err(|_| Failed::Protocol)
 }
 
 #[cfg(test)]

@@ -30,7 +30,9 @@ use vault_core::clock::Clock;
 use vault_core::entropy::Entropy;
 
 pub use address::{Address, AddressError};
+pub(crate) use delivery::Answer;
 pub use delivery::{Failed, Target};
+pub(crate) use queue::wait_after;
 pub use queue::{QUEUE_MAX, TRIES_MAX};
 use queue::{Queue, Verdict};
 pub use signature::{Secret, SecretError};

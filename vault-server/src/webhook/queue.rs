@@ -104,7 +104,7 @@ impl Queue {
 
 /// After this many failures: doubling, of which a random half, so that receivers that come back are not
 /// met by everybody at once.
-fn wait_after(failures: u32, entropy: &mut dyn Entropy) -> SignedDuration {
+pub(crate) fn wait_after(failures: u32, entropy: &mut dyn Entropy) -> SignedDuration {
     let doubled = WAIT_SECONDS.checked_shl(failures.saturating_sub(1).min(32));
     let whole = doubled.map_or(WAIT_SECONDS_MAX, |wait| wait.min(WAIT_SECONDS_MAX)) * 1000;
     let mut random = [0; 8];

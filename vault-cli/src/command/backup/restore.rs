@@ -75,6 +75,8 @@ pub(super) fn restore(context: &Context<'_>, arguments: &RestoreArguments) -> Re
         "consents_withdrawn_since": counts.withdrawn,
         "objections_and_restrictions_since": counts.demands,
         "api_keys_revoked": counts.api_keys,
+        // They are in no backup, whatever there was.
+        "recipient_notices": 0,
         "ledger_complete_until": until.to_string(),
         "recovery_key": key,
     });
@@ -90,8 +92,9 @@ pub(super) fn restore(context: &Context<'_>, arguments: &RestoreArguments) -> Re
         format!(
             "vault {} restored from {}, of {}\n  directory     {}\n  anchor        {}\n  people        {} \
              came back, {} in part ({} values lost)\n  not back      {} people erased since, {} records and \
-             rows removed since\n  consents      {} withdrawn since\n  demands       {} objections and restrictions made, decided or ended since\n  API keys      {}, all revoked: make \
-             new ones with `token create`\n  ledger        complete until {until}\n  recovery key  {}\n\n\
+             rows removed since\n  consents      {} withdrawn since\n  demands       {} objections, restrictions, holds, contracts' ends and ages said since\n  API keys      {}, all revoked: make \
+             new ones with `token create`\n  recipients    nobody is told of what waited or happened since: notices are in no backup \
+             (docs/operations.md, \"Telling recipients\")\n  ledger        complete until {until}\n  recovery key  {}\n\n\
              The recovery key is shown this once. Write it down and keep it apart from the machine.",
             done.manifest.vault,
             done.manifest.backup,

@@ -31,7 +31,7 @@ pub(super) fn read(
     }
 }
 
-/// Refuses a package whose objections and restriction the role may not record: its data would be there, and
+/// Refuses a package whose objections, restriction and age the role may not record: its data would be there, and
 /// free for what the person does not want. Reads the document to its end, so that one that was cut short is
 /// refused as well while nothing is written.
 pub(super) fn check(
@@ -45,10 +45,15 @@ pub(super) fn check(
         if let Piece::Line(line, _) = piece {
             match &line.what {
                 ImportWhat::Person => person = Some(line_body(&line)),
-                ImportWhat::Objection { .. } | ImportWhat::Restriction(_) => {
+                ImportWhat::Objection { .. }
+                | ImportWhat::Restriction(_)
+                | ImportWhat::Age { .. } => {
                     demands.push(line_body(&line));
                 }
-                ImportWhat::Consent { .. } | ImportWhat::Record { .. } => {}
+                // Whoever may import may say that a contract ended.
+                ImportWhat::Consent { .. }
+                | ImportWhat::ContractEnd { .. }
+                | ImportWhat::Record { .. } => {}
             }
         }
         true
@@ -64,8 +69,8 @@ pub(super) fn check(
             return Err(Failure::new(
                 Exit::Refused,
                 "demands_refused",
-                "the person has objected to a use of these data, or restricted it, and the token's role may not record that: nothing was written",
-                "give the role `objections.record`, `requests.decide` and `restrictions.set`",
+                "the person has objected to a use of these data, restricted it or is below the age of consent, and the token's role may not record that: nothing was written",
+                "give the role `objections.record`, `requests.decide`, `restrictions.set` and `consents.record`",
             ));
         }
     }

@@ -394,6 +394,8 @@ fn about(line: &ImportLine) -> Option<(u8, String)> {
         ImportWhat::Consent { purpose, .. } => Some((0, purpose.clone())),
         ImportWhat::Objection { purpose, .. } => Some((1, purpose.clone())),
         ImportWhat::Restriction(_) => Some((2, String::new())),
+        ImportWhat::ContractEnd { purpose, .. } => Some((3, purpose.clone())),
+        ImportWhat::Age { .. } => Some((4, String::new())),
     }
 }
 
@@ -452,6 +454,17 @@ pub(super) fn line_body(line: &ImportLine) -> Value {
                 "reason": input.reason,
             });
             add("restriction", restriction);
+        }
+        ImportWhat::ContractEnd { purpose, ended_at } => {
+            let ended = json!({"purpose": purpose, "ended_at": ended_at.to_string()});
+            add("contract_end", ended);
+        }
+        ImportWhat::Age {
+            of_age_on,
+            guardian,
+        } => {
+            let age = json!({"of_age_on": of_age_on.to_string(), "guardian": guardian});
+            add("age", age);
         }
     }
     Value::Object(body)

@@ -92,6 +92,24 @@ pub enum LedgerEvent {
         /// that; `None` where it was not.
         erasure: Option<(i64, ReceiptId)>,
     },
+    /// The contract behind a purpose stands so from now on.
+    ContractEnded {
+        /// Whose.
+        handle: RowHandle,
+        /// Behind which purpose.
+        purpose: u16,
+        /// Milliseconds since 1970 at which it ended, or will; `None` where it runs after all.
+        ended_at: Option<i64>,
+    },
+    /// So much is known of a person's age from now on.
+    Aged {
+        /// Whose.
+        handle: RowHandle,
+        /// From which day on they consent for themselves: `2029-01-15`.
+        of_age_on: String,
+        /// Whether a guardian has authorised what they consent to.
+        guardian: bool,
+    },
     /// An address stands so on the suppression list from now on.
     Suppressed {
         /// The blind hash of the address: under the list's own key, so that whoever has that can test it.

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 
 use super::{LedgerEntry, LedgerEvent};
 use crate::audit::signer::Signers;
+use crate::contract::ContractEvent;
 use crate::id::{ReceiptId, RecordId, RowHandle, TokenId};
 use crate::standing::{
-    HoldEvent, ObjectionEvent, ObjectionOrigin, PendingErasure, RestrictionEvent,
+    AgeEvent, HoldEvent, ObjectionEvent, ObjectionOrigin, PendingErasure, RestrictionEvent,
 };
 use crate::suppression::SuppressionRow;
 
@@ -55,6 +56,10 @@ pub struct Replay {
     pub restrictions: BTreeMap<RowHandle, RestrictionEvent>,
     /// How the data of people are held.
     pub holds: BTreeMap<RowHandle, HoldEvent>,
+    /// How the contracts of people stand behind each purpose.
+    pub contracts: BTreeMap<RowHandle, BTreeMap<u16, ContractEvent>>,
+    /// What is known of the ages of people.
+    pub ages: BTreeMap<RowHandle, AgeEvent>,
     /// How addresses stand on the suppression list.
     pub suppressions: BTreeMap<[u8; 32], SuppressionRow>,
     /// API keys that open nothing any more.
@@ -157,6 +162,32 @@ impl Replay {
                     erasure,
                 };
                 self.holds.insert(handle, event);
+            }
+            LedgerEvent::ContractEnded {
+                handle,
+                purpose,
+                ended_at,
+            } => {
+                let ended_at = match ended_at {
+                    Some(ended_at) => Some(Timestamp::from_millisecond(ended_at).ok()?),
+                    None => None,
+                };
+                let event = ContractEvent { ended_at, at };
+                let contracts = self.contracts.entry(handle).or_default();
+                contracts.insert(purpose, event);
+            }
+            LedgerEvent::Aged {
+                handle,
+                of_age_on,
+                guardian,
+            } => {
+                let event = AgeEvent {
+                    of_age_on: of_age_on.parse().ok()?,
+                    // That there is one stands here, and not how it was verified.
+                    guardian: guardian.then(String::new),
+                    at,
+                };
+                self.ages.insert(handle, event);
             }
             LedgerEvent::Suppressed { address, row } => {
                 self.suppressions.insert(address, row);

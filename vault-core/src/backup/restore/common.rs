@@ -10,7 +10,7 @@ use crate::crypto::Location;
 use crate::store::Table;
 
 /// All of them but the API keys.
-const COMMON: [Table; 9] = [
+const COMMON: [Table; 10] = [
     Table::Tombstones,
     Table::Policies,
     Table::Audit,
@@ -19,6 +19,7 @@ const COMMON: [Table; 9] = [
     Table::Receipts,
     Table::Backups,
     Table::Ledger,
+    Table::Incidents,
     Table::Suppressions,
 ];
 

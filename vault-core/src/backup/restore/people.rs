@@ -210,7 +210,7 @@ impl<'a> Reading<'a> {
             *sequence += 1;
             totals.withdrawn += 1;
         }
-        // How an objection, a restriction or a hold stands is told whatever this backup knows of it.
+        // How an objection, a restriction or a hold stands, a contract or an age is told whatever this backup knows of it.
         let objections = replay.objections.get(&found.handle).into_iter().flatten();
         let objections = objections.map(|(purpose, event)| {
             let topic = Topic::Objection(*purpose);
@@ -220,7 +220,19 @@ impl<'a> Reading<'a> {
         let restriction =
             restriction.map(|event| (Topic::Restriction, serde_json::to_value(event)));
         let hold = hold.map(|event| (Topic::Hold, serde_json::to_value(event)));
-        let demands = restriction.into_iter().chain(hold).chain(objections);
+        let contracts = replay.contracts.get(&found.handle).into_iter().flatten();
+        let contracts = contracts.map(|(purpose, event)| {
+            let topic = Topic::Contract(*purpose);
+            (topic, serde_json::to_value(event))
+        });
+        let age = replay.ages.get(&found.handle);
+        let age = age.map(|event| (Topic::Age, serde_json::to_value(event)));
+        // In the order of their keys.
+        let demands = contracts
+            .chain(restriction)
+            .chain(hold)
+            .chain(age)
+            .chain(objections);
         for (topic, event) in demands {
             let sequence = next.entry(topic.number()).or_default();
             let row = event.ok().and_then(|event| {
@@ -228,7 +240,8 @@ impl<'a> Reading<'a> {
                 events::row_of(vault, &entry, &mut keyset, place, &event, entropy)
             });
             let Some((key, value)) = row else {
-                let what = "an objection, a restriction or a hold has no room in the keyset";
+                let what =
+                    "what was demanded or said of this person since has no room in the keyset";
                 return Err(BackupError::damaged(manifest.object("keys"), what));
             };
             out.change(Table::Consents, key.to_vec(), Some(value))?;

@@ -70,15 +70,16 @@ pub(super) fn recipients(policy: &Policy, findings: &mut Findings) {
                 "remove it, or name it in the `recipients` of a purpose",
             );
         }
-        // `webhook` is kept for the day on which the vault tells them.
-        findings.law(
-            Severity::Note,
-            "recipient_not_told",
-            "Art. 19",
-            &place,
-            "the vault tells no recipient yet: somebody has to tell it of each erasure, correction and restriction by hand",
-            "write down who tells it",
-        );
+        if recipient.webhook.is_none() {
+            findings.law(
+                Severity::Note,
+                "recipient_not_told",
+                "Art. 19",
+                &place,
+                "it has no `webhook`: somebody has to tell it of each erasure, correction and restriction by hand",
+                "write down who does, from GET /v1/admin/recipient-notices?state=manual; or give it a `webhook`",
+            );
+        }
         let Some(safeguard) = &recipient.safeguard else {
             continue;
         };

@@ -82,6 +82,8 @@ pub(crate) struct Words {
     pub(crate) notice: &'static str,
     /// Label: why somebody said it.
     pub(crate) reason: &'static str,
+    /// Heading: recipients and what they were given.
+    pub(crate) disclosures: &'static str,
     /// Heading: objections.
     pub(crate) objections: &'static str,
     /// Where an objection stands: it is being decided.
@@ -108,6 +110,34 @@ pub(crate) struct Words {
     pub(crate) ground_claims: &'static str,
     /// A ground of Art. 18(1): (d).
     pub(crate) ground_objection: &'static str,
+    /// Heading: legal holds.
+    pub(crate) holds: &'static str,
+    /// Why something is held: legal claims.
+    pub(crate) hold_claims: &'static str,
+    /// Why something is held: a legal obligation.
+    pub(crate) hold_duty: &'static str,
+    /// What happened: it is held no more.
+    pub(crate) hold_released: &'static str,
+    /// Label: until when somebody looks again.
+    pub(crate) hold_review: &'static str,
+    /// Heading: ends of contracts.
+    pub(crate) contracts: &'static str,
+    /// What happened: a contract ended.
+    pub(crate) contract_ended: &'static str,
+    /// What happened: it runs after all.
+    pub(crate) contract_runs: &'static str,
+    /// Heading: age.
+    pub(crate) age: &'static str,
+    /// From when on a person consents.
+    pub(crate) age_from: &'static str,
+    /// Marks that a guardian has authorised it.
+    pub(crate) age_guardian: &'static str,
+    /// Heading: pseudonyms.
+    pub(crate) pseudonyms: &'static str,
+    /// What these are.
+    pub(crate) pseudonyms_text: &'static str,
+    /// Who calls the person so: the controller itself.
+    pub(crate) own_use: &'static str,
     /// Heading: notices that were shown.
     pub(crate) notices: &'static str,
     /// What a notice told: how data are used.
@@ -122,6 +152,10 @@ pub(crate) struct Words {
     pub(crate) sessions: &'static str,
     /// What these are.
     pub(crate) sessions_text: &'static str,
+    /// Heading: emergencies.
+    pub(crate) emergencies: &'static str,
+    /// What these are.
+    pub(crate) emergencies_text: &'static str,
     /// Label: until when a session lasts.
     pub(crate) ends: &'static str,
     /// Heading: who looked.

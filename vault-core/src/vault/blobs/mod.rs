@@ -149,6 +149,7 @@ impl Vault {
                 Some(stored),
                 &patch,
             )?;
+            context.note_act(txn, policy, &mut person)?;
             Ok(Written {
                 record: place.record,
                 etag: etag(&outcome.revision),

@@ -13,6 +13,7 @@ use crate::commit::{Txn, View};
 use crate::decision::{self, WriteGrant};
 use crate::entropy::OsEntropy;
 use crate::limits::{BLOB_CHUNKS_REMOVED_MAX, UPLOAD_FREE_BYTES_MIN};
+use crate::outbox;
 use crate::person::Person;
 use crate::policy::{Collection, Policy};
 use crate::record::{self, Stored};
@@ -175,11 +176,13 @@ impl Upload {
         let call = self.admission.context.call();
         let written = self
             .vault
-            .write(&call, WRITE, move |txn, policy, _, noted| {
+            .write(&call, WRITE, move |txn, policy, context, noted| {
                 let mut admitted = admission.admit(txn, policy, noted, size)?;
                 blob::put(txn, home.handle, id, part.first, &part.chunks)?;
                 blob::complete(txn, home.handle, id)?;
-                put_into_field(txn, &mut admitted, &home, &blob)
+                let written = put_into_field(txn, &mut admitted, &home, &blob)?;
+                context.note_act(txn, policy, &mut admitted.person)?;
+                Ok(written)
             });
         // Even where the outcome is unknown, the list says whether the rows are somebody's.
         self.begun = written.is_err();
@@ -242,6 +245,9 @@ fn put_into_field(
         blob,
         &mut budget,
     )?;
+    if outcome.replaced {
+        outbox::corrected(txn, person, collection.id, &[*field])?;
+    }
     Ok(BlobWritten {
         etag: etag(&outcome.revision),
         size: blob.size,

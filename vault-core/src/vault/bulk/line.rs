@@ -10,19 +10,28 @@ use serde::Serialize;
 use super::QueryPart;
 use crate::commit::View;
 use crate::decision::ReadGrant;
-use crate::id::{RecordId, SubjectId};
+use crate::id::{PairwiseId, RecordId, SubjectId};
 use crate::person::{Person, instant};
 use crate::policy::{Collection, Policy};
 use crate::record::Known;
 use crate::refusal::Refusal;
+
+/// What somebody is called.
+pub(super) enum Name {
+    Subject(SubjectId),
+    /// With no id of a record: the same one beside two names would join them.
+    Pseudonym(PairwiseId),
+}
 
 /// Writes lines about one person.
 pub(super) struct Lines<'a> {
     pub(super) policy: &'a Policy,
     pub(super) collection: &'a Collection,
     pub(super) part: QueryPart,
-    /// The person's id in JSON.
-    subject: String,
+    /// What the person is called, in JSON.
+    who: String,
+    /// Whether records are named.
+    ids: bool,
 }
 
 impl<'a> Lines<'a> {
@@ -30,13 +39,17 @@ impl<'a> Lines<'a> {
         policy: &'a Policy,
         collection: &'a Collection,
         part: QueryPart,
-        subject: SubjectId,
+        name: &Name,
     ) -> Self {
         Self {
             policy,
             collection,
             part,
-            subject: format!("{{\"subject\":\"{subject}\""),
+            who: match name {
+                Name::Subject(subject) => format!("{{\"subject\":\"{subject}\""),
+                Name::Pseudonym(pseudonym) => format!("{{\"pseudonym\":\"{pseudonym}\""),
+            },
+            ids: matches!(name, Name::Subject(_)),
         }
     }
 
@@ -50,8 +63,8 @@ impl<'a> Lines<'a> {
         values: Option<&[u8]>,
         out: &mut Vec<u8>,
     ) -> Result<(), Refusal> {
-        out.extend_from_slice(self.subject.as_bytes());
-        if known.id != RecordId::SINGLE {
+        out.extend_from_slice(self.who.as_bytes());
+        if self.ids && known.id != RecordId::SINGLE {
             out.extend_from_slice(b",\"record\":\"");
             known.id.append_to(out);
             out.push(b'"');

@@ -5,6 +5,7 @@
 //! chosen by metadata alone: a value cannot be asked for across people.
 
 mod change;
+mod count;
 mod find;
 mod line;
 mod purge;
@@ -46,6 +47,7 @@ pub(crate) fn wanted_form(
     })
 }
 
+pub use count::{CountBy, CountGroup, CountInput, Counted, Label as CountLabel};
 pub use purge::Purged;
 pub use query::{Query, Step};
 pub use update::Updated;
@@ -73,10 +75,19 @@ pub struct QueryInput {
     pub conditions: Value,
     /// Values or metadata.
     pub part: QueryPart,
+    /// What people are called in it; their ids, if absent.
+    pub names: Option<QueryNames>,
     /// Most records of this answer.
     pub limit: Option<usize>,
     /// Where the answer before ended.
     pub cursor: Option<String>,
+}
+
+/// That people are called by their pseudonyms for the purpose, which are issued as they are needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryNames {
+    /// A recipient that the purpose names; `None` for the controller's own use.
+    pub recipient: Option<String>,
 }
 
 /// Which records of many people are to be changed or destroyed.

@@ -11,6 +11,7 @@ use super::{Admitted, ChangeInput, Ids, Place};
 use crate::audit::hex;
 use crate::commit::Txn;
 use crate::id::{ReceiptId, RecordId};
+use crate::outbox;
 use crate::person::{Erasure, keep_destroyed};
 use crate::policy::Capability;
 use crate::record::{self, Ended};
@@ -51,6 +52,7 @@ fn purge(
             *done.keys.entry(number).or_default() += 1;
         }
         let records: Vec<RecordId> = all.iter().map(|known| known.id).collect();
+        outbox::purged(txn, &person, admitted.collection.id)?;
         keep_destroyed(txn, person.entry.handle, admitted.collection.id, &records);
         done.count += all.len() as u64;
         done.ids

@@ -9,9 +9,11 @@ use super::slice::Reader;
 use super::{Ids, Place, QueryInput};
 use crate::commit::{Snapshot, View};
 use crate::crypto::sha256;
-use crate::id::RecordId;
+use crate::id::{RecordId, SubjectId};
 use crate::limits::{BULK_LIMIT_MAX, BULK_SLICE_RECORDS, READ_TXN_MILLISECONDS_MAX};
 use crate::person::DAMAGED;
+use crate::policy::Capability;
+use crate::pseudonym;
 use crate::refusal::Refusal;
 
 const ACTION: &str = "records.query";
@@ -53,7 +55,8 @@ impl Query {
             collection,
             input.fields,
             input.conditions,
-            part
+            part,
+            input.names.as_ref().map(|names| &names.recipient)
         ]);
         Self {
             tie: sha256(&[asked.to_string().as_bytes()]),
@@ -95,8 +98,9 @@ impl Vault {
             let error = input::error("/limit", "out_of_range", detail);
             return Err(Refusal::Invalid(vec![error]));
         }
-        let noted = reader.noted()?;
-        let mut query = Query::new(context, input, reader.admitted.collection.id);
+        let (noted, collection) = (reader.noted()?, reader.admitted.collection.id);
+        drop(reader);
+        let mut query = Query::new(context, input, collection);
         if let Some(cursor) = &query.input.cursor {
             query.place = Some(self.open_place(&snapshot, &query.tie, cursor)?);
         }
@@ -142,8 +146,13 @@ impl Vault {
             let passes_by = self.passes_by(&policy, &query.context);
             let invented = |subject| passes_by && self.memory.honey.has(subject);
             let mut slice = reader.gather(place, &running, &invented)?;
+            let purpose = reader.admitted.purpose.id;
             drop(reader);
             drop(snapshot);
+            if !slice.unnamed.is_empty() {
+                self.name(query, purpose, std::mem::take(&mut slice.unnamed))?;
+                continue;
+            }
             let people = slice.people.iter().map(|segment| segment.subject);
             let Some((_holds, good)) = self.engine.revocation().hold_many(horizon, people) else {
                 continue;
@@ -186,6 +195,29 @@ impl Vault {
             });
         }
         Err(Refusal::Overloaded)
+    }
+
+    /// Issues the pseudonyms of people who are to be shown by one and have none; whether they may be shown is
+    /// decided when they are.
+    fn name(&self, query: &Query, purpose: u16, people: Vec<SubjectId>) -> Result<(), Refusal> {
+        let names = query.input.names.clone();
+        let recipient = names.and_then(|names| names.recipient);
+        let (call, action) = (query.context.call(), "pseudonyms.issue");
+        self.write(&call, action, move |txn, policy, context, _| {
+            let capability = Capability::DisclosuresRecord;
+            context.principal.require(policy, capability)?;
+            for subject in &people {
+                match context.person(txn, *subject) {
+                    Ok(mut person) => {
+                        pseudonym::issue(txn, &mut person, purpose, recipient.as_deref())?;
+                    }
+                    // Whoever is gone meanwhile is not shown.
+                    Err(Refusal::Erased { .. } | Refusal::Held(_) | Refusal::NotFound(_)) => {}
+                    Err(refusal) => return Err(refusal),
+                }
+            }
+            Ok(())
+        })
     }
 
     /// Ends a query that is done: the evidence says how much was handed over, and the last line is

@@ -1,17 +1,18 @@
 //! Lines of many people, gathered over one snapshot.
 
 use super::super::call::{Context, Noted};
-use super::super::{input, retention};
-use super::line::Lines;
-use super::{Admitted, People, Place, QueryInput, QueryPart, admit, wanted};
+use super::super::{input, pseudonyms, retention};
+use super::line::{Lines, Name};
+use super::{Admitted, People, Place, QueryInput, QueryNames, QueryPart, admit, wanted};
 use crate::commit::{Snapshot, View};
 use crate::consent;
 use crate::decision::{self, ReadGrant};
 use crate::id::{RecordId, SubjectId};
 use crate::keys::keyset::{Keyset, PersonEntry};
-use crate::limits::{BULK_SLICE_BYTES, BULK_SLICE_ROWS};
+use crate::limits::{BULK_COMMIT_PEOPLE, BULK_SLICE_BYTES, BULK_SLICE_ROWS};
 use crate::person::Person;
 use crate::policy::{Capability, Field, LawfulBasis, Policy};
+use crate::pseudonym;
 use crate::record::{self, Ended, Filter, Page, Stretch};
 use crate::refusal::Refusal;
 use crate::standing::Standing;
@@ -24,6 +25,8 @@ pub(super) struct Slice {
     pub(super) records: Vec<RecordId>,
     rows: usize,
     pub(super) skipped: u64,
+    /// People who have no pseudonym yet, of whom nothing is in it.
+    pub(super) unnamed: Vec<SubjectId>,
     /// Where the next one begins.
     pub(super) place: Option<Place>,
 }
@@ -47,6 +50,7 @@ pub(super) struct Reader<'a> {
     pub(super) admitted: Admitted<'a>,
     named: Option<Vec<&'a Field>>,
     part: QueryPart,
+    names: Option<&'a QueryNames>,
     /// Records that it may gather.
     room: usize,
     /// On the clock that nobody sets.
@@ -58,7 +62,7 @@ impl<'a> Reader<'a> {
         snapshot: &'a Snapshot,
         policy: &'a Policy,
         context: &Context,
-        input: &QueryInput,
+        input: &'a QueryInput,
         room: usize,
         ends_at: i64,
     ) -> Result<Self, Refusal> {
@@ -66,6 +70,12 @@ impl<'a> Reader<'a> {
         let may = decision::may_read_any;
         let (role, collection, purpose) =
             admit(policy, context, capability, &input.collection, may)?;
+        if let Some(names) = &input.names {
+            // Whoever lists people for somebody names each of them to whom it is for.
+            let capability = Capability::DisclosuresRecord;
+            context.principal.require(policy, capability)?;
+            pseudonyms::recipient(purpose, names.recipient.as_deref())?;
+        }
         let named = input::named(collection, input.fields.as_deref())?;
         let mut reader = Self {
             snapshot,
@@ -79,6 +89,7 @@ impl<'a> Reader<'a> {
             },
             named,
             part: input.part,
+            names: input.names.as_ref(),
             room,
             ends_at,
         };
@@ -184,7 +195,20 @@ impl<'a> Reader<'a> {
         let kept = standing.keeps(collection.id);
         let term = retention::term(snapshot, &person, admitted.purpose, kept)?;
         let grant = grant.within(term);
-        let lines = Lines::new(self.policy, collection, self.part, subject);
+        let name = match self.names {
+            None => Name::Subject(subject),
+            Some(names) => {
+                let to = names.recipient.as_deref();
+                match pseudonym::known(snapshot, &person, admitted.purpose.id, to)? {
+                    Some(pseudonym) => Name::Pseudonym(pseudonym),
+                    None => {
+                        slice.unnamed.push(subject);
+                        return Ok(None);
+                    }
+                }
+            }
+        };
+        let lines = Lines::new(self.policy, collection, self.part, &name);
         slice.begin(subject, here);
         loop {
             slice.rows += page.len();
@@ -248,6 +272,7 @@ impl Slice {
         self.records.len() >= reader.room
             || self.lines.len() >= BULK_SLICE_BYTES
             || self.rows >= BULK_SLICE_ROWS
+            || self.unnamed.len() >= BULK_COMMIT_PEOPLE
     }
 
     fn begin(&mut self, subject: SubjectId, place: Place) {

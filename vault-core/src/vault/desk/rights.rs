@@ -2,15 +2,17 @@
 //! vault runs alone.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 
 use super::super::{
-    AgeInput, AgeView, ContractView, NoticeDelivery, NoticeInput, ObjectionView, RestrictionInput,
-    RestrictionStep, RestrictionView, SuppressionInput, ages, contracts, delivery, notices,
-    objections, restrictions, suppressions,
+    AgeInput, AgeView, ContractView, DisclosureInput, DisclosureView, NoticeDelivery, NoticeInput,
+    ObjectionView, PseudonymIssued, RestrictionInput, RestrictionStep, RestrictionView,
+    SuppressionInput, ages, contracts, delivery, disclosures, notices, objections, pseudonyms,
+    restrictions, suppressions,
 };
 use super::Desk;
 use crate::contract::ContractEvent;
-use crate::id::SubjectId;
+use crate::id::{PairwiseId, SubjectId};
 use crate::notice::NoticeShown;
 use crate::refusal::Refusal;
 use crate::standing::{AgeEvent, ObjectionEvent};
@@ -87,6 +89,37 @@ impl Desk<'_, '_> {
         })
     }
 
+    /// See [`Vault::issue_pseudonym`](crate::vault::Vault::issue_pseudonym).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn issue_pseudonym(
+        &mut self,
+        subject: SubjectId,
+        recipient: Option<&str>,
+    ) -> Result<PseudonymIssued, Refusal> {
+        let action = "pseudonyms.issue";
+        self.change(action, Some(subject), |txn, policy, context, _, noted| {
+            pseudonyms::issue(txn, policy, context, noted, subject, recipient)
+        })
+    }
+
+    /// See [`Vault::resolve_pseudonym`](crate::vault::Vault::resolve_pseudonym).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn resolve_pseudonym(&mut self, pseudonym: PairwiseId) -> Result<SubjectId, Refusal> {
+        let action = "tokens.detokenize";
+        let subject = self.look(action, None, |view, policy, context, _, noted| {
+            pseudonyms::resolve(view, policy, context, noted, pseudonym)
+        })?;
+        // Whoever is erased meanwhile is nobody's pseudonym when the answer leaves.
+        self.about(subject)?;
+        Ok(subject)
+    }
+
     /// See [`Vault::suppress`](crate::vault::Vault::suppress). About an address, and so about nobody whom the
     /// other calls at the desk could be about.
     ///
@@ -109,6 +142,23 @@ impl Desk<'_, '_> {
         let action = "age.put";
         self.change(action, Some(subject), |txn, policy, context, _, noted| {
             ages::put(txn, policy, context, noted, subject, input)
+        })
+    }
+
+    /// Takes over what another vault was told of a person's age; nothing where that stands already.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Vault::put_age`](crate::vault::Vault::put_age).
+    pub(in crate::vault) fn take_age(
+        &mut self,
+        subject: SubjectId,
+        of_age_on: Date,
+        guardian: Option<&str>,
+    ) -> Result<(), Refusal> {
+        let (action, told) = ("age.put", (of_age_on, guardian));
+        self.change(action, Some(subject), |txn, policy, context, _, noted| {
+            ages::take(txn, policy, context, noted, subject, told)
         })
     }
 
@@ -190,6 +240,34 @@ impl Desk<'_, '_> {
         let action = "restrictions.read";
         self.look(action, Some(subject), |view, policy, context, _, noted| {
             restrictions::read(view, policy, context, noted, subject)
+        })
+    }
+
+    /// See [`Vault::record_disclosure`](crate::vault::Vault::record_disclosure).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn record_disclosure(
+        &mut self,
+        subject: SubjectId,
+        input: &DisclosureInput,
+    ) -> Result<DisclosureView, Refusal> {
+        let action = "disclosures.record";
+        self.change(action, Some(subject), |txn, policy, context, _, noted| {
+            disclosures::record(txn, policy, context, noted, subject, input)
+        })
+    }
+
+    /// See [`Vault::list_disclosures`](crate::vault::Vault::list_disclosures).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn list_disclosures(&mut self, subject: SubjectId) -> Result<Vec<DisclosureView>, Refusal> {
+        let action = "disclosures.list";
+        self.look(action, Some(subject), |view, policy, context, _, noted| {
+            disclosures::list(view, policy, context, noted, subject)
         })
     }
 

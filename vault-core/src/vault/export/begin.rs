@@ -9,21 +9,24 @@ use crate::commit::{Snapshot, View};
 use crate::consent;
 use crate::crypto::Sha256Stream;
 use crate::decision;
+use crate::emergency;
 use crate::export::{
-    self, ExportInput, Form, Head, HeadCollection, HeadConsents, HeadField, HeadSession, Pipe,
-    Right,
+    self, ExportInput, Form, Head, HeadCollection, HeadConsents, HeadField, HeadPseudonym,
+    HeadSession, Pipe, Right,
 };
 use crate::id::SubjectId;
 use crate::notice;
 use crate::person::{Person, instant};
 use crate::policy::{Capability, Collection, EEA, Origin, Policy, RIGHTS, Role, View as Sight};
+use crate::pseudonym;
 use crate::refusal::Refusal;
 use crate::schema::FieldType;
 use crate::session;
 use crate::statement::Published;
 use crate::vault::call::{Context, Noted};
 use crate::vault::{
-    Call, RestrictionView, Vault, admin, consent_receipt, objections, restrictions,
+    AgeView, Call, HoldView, RestrictionView, Vault, admin, ages, consent_receipt, contracts,
+    disclosures, emergencies, holds, objections, restrictions,
 };
 
 /// Everything that is known of a package when it begins.
@@ -62,13 +65,27 @@ fn look(
         withheld: Vec::new(),
         left_out: Vec::new(),
         consents: Vec::new(),
+        disclosures: Vec::new(),
         objections: Vec::new(),
         restriction: RestrictionView {
             restricted: false,
             history: Vec::new(),
         },
+        hold: HoldView {
+            held: false,
+            overdue: false,
+            history: Vec::new(),
+        },
+        contracts: Vec::new(),
+        age: AgeView {
+            child: false,
+            guardian: false,
+            history: Vec::new(),
+        },
+        pseudonyms: Vec::new(),
         notices: Vec::new(),
         sessions: Vec::new(),
+        emergencies: Vec::new(),
         recipients: recipients(policy),
         statement,
     };
@@ -95,9 +112,15 @@ fn look(
     head.identity = (sees && !row.channel.is_empty()).then_some((row.channel, row.user));
     if input.right == Right::Access {
         consents(snapshot, policy, &person, &mut head)?;
+        head.disclosures = disclosures::all(snapshot, policy, &person)?;
         head.objections = objections::all(snapshot, policy, &person)?;
         head.restriction = restrictions::view(snapshot, policy, &person)?;
+        head.hold = holds::view(snapshot, policy, &person)?;
+        head.contracts = contracts::all(snapshot, policy, &person)?;
+        head.age = ages::view(snapshot, &person)?;
+        pseudonyms(snapshot, policy, &person, &mut head)?;
         head.notices = notice::history(snapshot, &person)?;
+        head.emergencies = emergencies::views(snapshot, policy, &person)?;
         sessions(snapshot, policy, &person, &mut head)?;
     }
     Ok(Begun {
@@ -195,6 +218,25 @@ fn consents(
     Ok(())
 }
 
+fn pseudonyms(
+    snapshot: &Snapshot,
+    policy: &Policy,
+    person: &Person,
+    head: &mut Head,
+) -> Result<(), Refusal> {
+    for one in pseudonym::issued(snapshot, person)? {
+        let purpose = policy.purpose_by_id(one.purpose);
+        head.pseudonyms.push(HeadPseudonym {
+            pseudonym: one.pseudonym.to_string(),
+            // One that the policy has lost is still what somebody calls them.
+            purpose: purpose.map_or_else(|| format!("#{}", one.purpose), |one| one.name.clone()),
+            recipient: one.recipient,
+            at: one.at,
+        });
+    }
+    Ok(())
+}
+
 fn sessions(
     snapshot: &Snapshot,
     policy: &Policy,
@@ -207,6 +249,14 @@ fn sessions(
         Some(format!("{}.{}", collection.name, field.name))
     };
     for (id, row) in session::all(snapshot, person)? {
+        let emergency = emergency::of_session(id);
+        if head
+            .emergencies
+            .iter()
+            .any(|one| one.emergency == emergency)
+        {
+            continue;
+        }
         head.sessions.push(HeadSession {
             session: id.to_string(),
             role: row.role,

@@ -535,6 +535,7 @@ fn looked(access: Access) -> Looked {
         fields: access.fields,
         outcome: access.outcome,
         many: access.about == AccessAbout::Many,
+        emergency: access.emergency.map(|one| one.to_string()),
     }
 }
 

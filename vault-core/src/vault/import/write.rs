@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{ImportLine, ImportWhat};
@@ -174,6 +175,23 @@ fn restriction(
     }
 }
 
+/// By the call that says it, unless it stands.
+fn contract_end(
+    desk: &mut Desk<'_, '_>,
+    subject: SubjectId,
+    purpose: &str,
+    ended_at: Timestamp,
+) -> Result<(), Refusal> {
+    let all = desk.list_contracts(subject)?;
+    let stands = all.iter().find(|one| one.purpose == purpose);
+    match stands.and_then(|one| one.ended_at) == Some(ended_at) {
+        true => Ok(()),
+        false => desk
+            .put_contract_end(subject, purpose, Some(ended_at))
+            .map(|_| ()),
+    }
+}
+
 pub(super) fn write(
     desk: &mut Desk<'_, '_>,
     subject: SubjectId,
@@ -211,6 +229,16 @@ pub(super) fn write(
             reason,
         } => objection(desk, subject, purpose, *state, reason.as_deref()).map(|()| None),
         ImportWhat::Restriction(input) => restriction(desk, subject, policy, input).map(|()| None),
+        ImportWhat::ContractEnd { purpose, ended_at } => {
+            contract_end(desk, subject, purpose, *ended_at).map(|()| None)
+        }
+        ImportWhat::Age {
+            of_age_on,
+            guardian,
+        } => {
+            let guardian = guardian.as_deref();
+            desk.take_age(subject, *of_age_on, guardian).map(|()| None)
+        }
         ImportWhat::Record {
             collection,
             body,
@@ -272,6 +300,13 @@ pub(super) fn said(lines: &[ImportLine]) -> [u8; 32] {
                     input.reason
                 ])
             }
+            ImportWhat::ContractEnd { purpose, ended_at } => {
+                json!(["contract_end", purpose, ended_at.to_string()])
+            }
+            ImportWhat::Age {
+                of_age_on,
+                guardian,
+            } => json!(["age", of_age_on.to_string(), guardian]),
         };
         json!([line.line, line.channel, line.user, what])
     });

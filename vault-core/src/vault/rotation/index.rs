@@ -13,10 +13,11 @@ use super::state::{RotationRow, Stage};
 use crate::commit::{Txn, View};
 use crate::id::SubjectId;
 use crate::keys::keyset::Lookup;
-use crate::keys::system::CHANNEL_FIELD;
+use crate::keys::system::{CHANNEL_FIELD, PSEUDONYM_FIELD};
 use crate::limits::{ROTATION_LEAVES, ROTATION_MARK_LEAVES, ROTATION_SURVEY_ROWS};
 use crate::person::{self, DAMAGED, Person};
 use crate::policy::Policy;
+use crate::pseudonym;
 use crate::record;
 use crate::refusal::Refusal;
 use crate::schema::NORMALISER_VERSION;
@@ -181,6 +182,15 @@ impl Vault {
             Err(refusal) if refusal.is_damage_of_a_row() => {}
             Err(refusal) => return Err(refusal),
         }
+        match pseudonym::issued(&view, &person) {
+            Ok(issued) => {
+                for one in issued {
+                    way.note(&pseudonym::lookups(&view, one.pseudonym), &mut marks);
+                }
+            }
+            Err(refusal) if refusal.is_damage_of_a_row() => {}
+            Err(refusal) => return Err(refusal),
+        }
         drop((view, person));
         let sought = policy.collections();
         for collection in sought
@@ -237,7 +247,7 @@ impl Vault {
 }
 
 fn sought(policy: &Policy) -> Sought {
-    let mut sought = Sought::from([CHANNEL_FIELD]);
+    let mut sought = Sought::from([CHANNEL_FIELD, PSEUDONYM_FIELD]);
     for collection in policy.collections() {
         let fields = collection.fields.iter().filter(|field| field.lookup);
         sought.extend(fields.map(|field| (collection.id, field.id)));

@@ -269,7 +269,13 @@ impl Vault {
             }
             match row.stage {
                 Stage::Ended => return Ok(row),
-                Stage::People => self.rotate_leaf(&row)?,
+                Stage::People => {
+                    // What is nobody's comes first, and again where somebody was killed in between.
+                    if row.place == [0; 16] {
+                        self.rekey_holders()?;
+                    }
+                    self.rotate_leaf(&row)?;
+                }
                 Stage::Index => self.rotate_index()?,
                 Stage::Marks => self.drop_old_marks()?,
                 Stage::Count => self.count_old_rows()?,

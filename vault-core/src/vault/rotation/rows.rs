@@ -22,12 +22,13 @@ use crate::store::{Direction, KeyRange, ReadTx, Row, Table, WriteTx};
 
 /// Tables whose rows lie under a system key, and last the log, which lies under an audit key. The
 /// running state and the place of the rotation are written by each commit anyway.
-const TABLES: [Table; 7] = [
+const TABLES: [Table; 8] = [
     Table::Tombstones,
     Table::Policies,
     Table::ApiKeys,
     Table::Receipts,
     Table::Backups,
+    Table::Incidents,
     Table::Suppressions,
     Table::Audit,
 ];
@@ -84,6 +85,7 @@ fn name(table: Table, key: &[u8]) -> DamagedRow {
         (Table::Audit, _) => ("audit", HEXLOWER.encode(key)),
         (Table::ApiKeys, _) => ("api_keys", HEXLOWER.encode(key)),
         (Table::Backups, _) => ("backups", HEXLOWER.encode(key)),
+        (Table::Incidents, _) => ("incidents", HEXLOWER.encode(key)),
         (Table::Policies, _) => ("policies", HEXLOWER.encode(key)),
         (Table::Receipts, _) => ("receipts", HEXLOWER.encode(key)),
         (Table::Suppressions, _) => ("suppressions", HEXLOWER.encode(key)),
@@ -312,13 +314,15 @@ mod tests {
     fn every_table_is_a_persons_or_gone_through_or_under_no_such_key() {
         for table in Table::ALL {
             let elsewhere = match table {
-                // Under the roots; written by each commit, or in clear; in clear; under the ledger key.
+                // Under the roots; written by each commit, or in clear; in clear; under the ledger key; under
+                // keys of holders.
                 Table::Nodes
                 | Table::System
                 | Table::Dirty
                 | Table::Tree
                 | Table::Checkpoints
-                | Table::Ledger => true,
+                | Table::Ledger
+                | Table::Outbox => true,
                 _ => OWN_TABLES.contains(&table),
             };
             assert_ne!(TABLES.contains(&table), elsewhere, "{table:?}");

@@ -229,6 +229,7 @@ fn a_call_over_many_people_is_listed_as_one_that_may_have_met_the_person() {
         fields: Some(vec!["name".into()]),
         conditions: json!({}),
         part: QueryPart::Fields,
+        names: None,
         limit: None,
         cursor: None,
     };

@@ -114,6 +114,38 @@ impl Case {
 }
 
 #[test]
+fn the_log_says_what_a_read_of_held_data_claimed_to_be_for() {
+    let case = Case::new();
+    case.holds(&["messages"]);
+    let plain = call(&case.bot, Some("support"));
+    assert_eq!(case.reads(&plain), ["ok", "held"]);
+    assert_eq!(case.reads(&case.legal()), ["ok", "ok"]);
+    let query = AuditQuery {
+        before: None,
+        last: 4,
+        since: None,
+        until: None,
+        actor: None,
+        action: Some("records.list".into()),
+        outcome: None,
+        subject: None,
+    };
+    let keyholder = case.vault().keyholder();
+    // A commit takes what the journal holds into the log.
+    case.holds(&["messages"]);
+    let page = case.vault().audit(&call(&keyholder, None), &query).unwrap();
+    let told: Vec<(&str, &str)> = page
+        .entries
+        .iter()
+        .map(|one| {
+            let text = |name: &str| one.entry[name].as_str().unwrap_or("none");
+            (text("outcome"), text("restricted_use"))
+        })
+        .collect();
+    assert_eq!(told, [("ok", "legal_claims"), ("held", "none")]);
+}
+
+#[test]
 fn what_is_held_is_there_for_legal_claims_alone_and_stays_as_it_is() {
     let case = Case::new();
     let (vault, ann) = (case.vault(), case.ann);

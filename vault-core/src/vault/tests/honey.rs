@@ -41,6 +41,8 @@ impl Alarms for Ears {
     fn honey(&self, alarm: &HoneyAlarm) {
         self.0.lock().push(alarm.clone());
     }
+
+    fn emergency(&self, _: &crate::vault::EmergencyAlarm) {}
 }
 
 impl Ears {
@@ -391,6 +393,7 @@ fn who_takes_everybody_is_noticed_once_and_the_nightly_job_neither_noticed_nor_m
             fields: Some(vec!["name".into()]),
             conditions,
             part: QueryPart::Fields,
+            names: None,
             limit: None,
             cursor: None,
         };

@@ -54,6 +54,7 @@ fn every_read(
         fields: None,
         conditions: json!({}),
         part: QueryPart::Fields,
+        names: None,
         limit: None,
         cursor: None,
     };

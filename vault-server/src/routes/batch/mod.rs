@@ -19,8 +19,8 @@ use utoipa::{Path, ToSchema};
 use vault_core::limits::BATCH_RESULTS_BYTES_MAX;
 
 use super::{
-    ages, ask, consents, contracts, notices, objections, records, restrictions, subjects,
-    suppressions,
+    ages, ask, consents, contracts, disclosures, notices, objections, pseudonyms, records,
+    restrictions, subjects, suppressions,
 };
 use crate::call::{Outcome, Session};
 use crate::group::{Group, Step};
@@ -127,12 +127,16 @@ fn allowed() -> &'static [Allowed] {
             allowed_of::<contracts::__path_put>(&contracts::PUT),
             allowed_of::<contracts::__path_resume>(&contracts::RESUME),
             allowed_of::<notices::__path_deliver>(&notices::DELIVER),
+            allowed_of::<disclosures::__path_list>(&disclosures::LIST),
+            allowed_of::<disclosures::__path_record>(&disclosures::RECORD),
             allowed_of::<notices::__path_list>(&notices::LIST),
             allowed_of::<notices::__path_record>(&notices::RECORD),
             allowed_of::<objections::__path_list>(&objections::LIST),
             allowed_of::<objections::__path_put>(&objections::PUT),
             allowed_of::<objections::__path_end>(&objections::END),
             allowed_of::<objections::__path_decide>(&objections::DECIDE),
+            allowed_of::<pseudonyms::__path_issue>(&pseudonyms::ISSUE),
+            allowed_of::<pseudonyms::__path_resolve>(&pseudonyms::RESOLVE),
             allowed_of::<suppressions::__path_put>(&suppressions::PUT),
             allowed_of::<restrictions::__path_read>(&restrictions::READ),
             allowed_of::<restrictions::__path_put>(&restrictions::PUT),

@@ -79,6 +79,16 @@ fn events() -> Vec<LedgerEvent> {
             review_at: "2027-01-31".into(),
             erasure: None,
         },
+        LedgerEvent::ContractEnded {
+            handle: handle(3),
+            purpose: 5,
+            ended_at: Some(1_800_000_000_000),
+        },
+        LedgerEvent::Aged {
+            handle: handle(3),
+            of_age_on: "2029-01-15".into(),
+            guardian: true,
+        },
     ]
 }
 
@@ -160,11 +170,20 @@ fn damaged_at(result: Result<Replay, LedgerError>) -> u64 {
 fn a_copy_says_what_is_gone_since_a_backup_and_until_when_it_is_complete() {
     let written = Written::of(&events());
     let replay = read(&written.bytes()).unwrap();
-    assert_eq!(replay.position, 8);
-    assert_eq!(replay.complete_until, at(BEGIN + 7_000 + LATER));
+    assert_eq!(replay.position, 10);
+    assert_eq!(replay.complete_until, at(BEGIN + 9_000 + LATER));
     let hold = &replay.holds[&handle(3)];
     assert!(hold.covers(300) && !hold.covers(2));
     assert_eq!((hold.erasure, hold.at), (None, at(BEGIN + 7_000)));
+    let contract = &replay.contracts[&handle(3)][&5];
+    assert_eq!(contract.ended_at, Some(at(1_800_000_000_000)));
+    assert_eq!(contract.at, at(BEGIN + 8_000));
+    let age = &replay.ages[&handle(3)];
+    assert_eq!(age.of_age_on.to_string(), "2029-01-15");
+    assert_eq!(
+        (age.guardian.as_deref(), age.at),
+        (Some(""), at(BEGIN + 9_000))
+    );
     let erased = &replay.erased[&handle(1)];
     assert_eq!((erased.subject_sha256, erased.epoch), ([1; 32], 1));
     assert_eq!(erased.at, at(BEGIN));
@@ -183,22 +202,24 @@ fn a_copy_says_what_is_gone_since_a_backup_and_until_when_it_is_complete() {
     let since = read_with(&[("copy", &written.bytes())], 2, 3).unwrap();
     assert_eq!(
         (since.position, since.complete_until),
-        (8, replay.complete_until)
+        (10, replay.complete_until)
     );
     assert!(since.erased.is_empty() && since.removed.is_empty() && since.keys.is_empty());
     assert_eq!((since.withdrawn.len(), since.revoked_tokens.len()), (1, 1));
     assert_eq!((since.objections.len(), since.restrictions.len()), (1, 1));
     assert_eq!(since.holds.len(), 1);
-    let none = read_with(&[("copy", &written.bytes())], 2, 8).unwrap();
+    assert_eq!((since.contracts.len(), since.ages.len()), (1, 1));
+    let none = read_with(&[("copy", &written.bytes())], 2, 10).unwrap();
     assert!(none.withdrawn.is_empty() && none.revoked_tokens.is_empty());
     assert!(none.objections.is_empty() && none.restrictions.is_empty() && none.holds.is_empty());
+    assert!(none.contracts.is_empty() && none.ages.is_empty());
     // A ledger that ends before the backup says nothing of what came after it.
-    let short = read_with(&[("copy", &written.bytes())], 2, 9);
+    let short = read_with(&[("copy", &written.bytes())], 2, 11);
     let expected = matches!(
         short,
         Err(LedgerError::Short {
-            position: 8,
-            wanted: 9
+            position: 10,
+            wanted: 11
         })
     );
     assert!(expected, "{short:?}");

@@ -176,6 +176,7 @@ fn query(collection: &str, conditions: Value) -> QueryInput {
         fields: None,
         conditions,
         part: QueryPart::Both,
+        names: None,
         limit: None,
         cursor: None,
     }

@@ -1,0 +1,681 @@
+//! What recipients were given, and what they are told: each event tells exactly those whom it concerns, and by
+//! names alone; nothing of it outlives its days, and nobody takes the keys that it lies under for a person.
+
+use super::*;
+use crate::commit::View as _;
+use crate::holder::{self, Kind};
+use crate::limits::NOTICE_DAYS_MAX;
+use crate::outbox::NoticeKind;
+use crate::policy::{HoldGround, RestrictionGround};
+use crate::store::{Direction, KeyRange, Table};
+use crate::vault::{
+    ConsentInput, DisclosureInput, DisclosureView, HoldInput, NoticeAct, NoticeInput,
+    NoticeOutcome, NoticePage, NoticeQuery, RecipientNotice, RestrictionInput,
+};
+
+const DAY: i64 = 24 * HOUR;
+
+const ROLES: &str = r#"
+[purposes.analytics]
+title.en = "Counting"
+title.de = "Zählen"
+basis = "legitimate_interests"
+retention = { after = "last_activity", period = "P2Y" }
+recipients = ["counter"]
+
+[recipients.mailer]
+name = "Mailer S.A."
+country = "FR"
+webhook = "https://mailer.example.test/privacy"
+
+[recipients.counter]
+name = "Counter Oy"
+country = "FI"
+
+[roles.giver]
+purposes = ["support", "newsletter", "analytics"]
+read = { "*" = "full" }
+write = ["*"]
+may = ["subjects.create", "subjects.lookup", "subjects.view", "disclosures.record", "consents.record", "objections.record", "restrictions.set", "notices.record", "records.purge", "holds.manage"]
+
+[roles.officer]
+may = ["requests.decide", "subjects.erase", "subjects.view", "keys.manage"]
+
+[roles.narrow]
+purposes = ["support"]
+may = ["disclosures.record"]
+"#;
+
+fn policy() -> String {
+    let sample = SAMPLE
+        .replacen(
+            "direct_marketing = true",
+            "direct_marketing = true\nrecipients = [\"mailer\"]",
+            1,
+        )
+        .replacen(
+            "email = { type = \"email\", category = \"user.contact.email\", purposes = [\"support\", \"newsletter\"]",
+            "email = { type = \"email\", category = \"user.contact.email\", purposes = [\"support\", \"newsletter\", \"analytics\"]",
+            1,
+        );
+    format!("{sample}{ROLES}")
+}
+
+struct Case {
+    bench: Bench,
+    giver: Principal,
+    officer: Principal,
+    ann: SubjectId,
+}
+
+fn code<T>(result: Result<T, Refusal>) -> &'static str {
+    result.map_or_else(|refusal| refusal.code(), |_| "ok")
+}
+
+fn gives(recipient: &str, purpose: &str, fields: &[&str]) -> DisclosureInput {
+    DisclosureInput {
+        recipient: recipient.into(),
+        purpose: purpose.into(),
+        fields: fields.iter().map(ToString::to_string).collect(),
+        at: None,
+    }
+}
+
+impl Case {
+    fn new() -> Self {
+        let bench = Bench::of(&policy());
+        let (giver, officer) = (bench.role("giver"), bench.role("officer"));
+        let (ann, _) = bench
+            .vault
+            .create_subject(&call(&giver, None), "web", "ann")
+            .unwrap();
+        let case = Self {
+            bench,
+            giver,
+            officer,
+            ann,
+        };
+        case.set(json!({"email": "canary-ann@example.test", "name": "Canary Ann", "phone": "+31612345678"}));
+        case
+    }
+
+    fn vault(&self) -> &Vault {
+        &self.bench.vault
+    }
+
+    fn set(&self, body: Value) {
+        let giver = call(&self.giver, Some("support"));
+        self.vault()
+            .patch_single(&giver, self.ann, "profile", object(body), None)
+            .unwrap();
+    }
+
+    fn consent(&self, given: bool) {
+        let input = ConsentInput {
+            given,
+            notice: json!("n1"),
+            choice: None,
+            message_id: None,
+            ..ConsentInput::default()
+        };
+        self.vault()
+            .put_consent(&call(&self.giver, None), self.ann, "newsletter", input)
+            .unwrap();
+    }
+
+    fn give(
+        &self,
+        recipient: &str,
+        purpose: &str,
+        fields: &[&str],
+    ) -> Result<DisclosureView, Refusal> {
+        let giver = call(&self.giver, None);
+        self.vault()
+            .record_disclosure(&giver, self.ann, gives(recipient, purpose, fields))
+    }
+
+    /// The carrier, the mailer and the counter are each given something.
+    fn given() -> Self {
+        let case = Self::new();
+        case.consent(true);
+        case.give("carrier", "support", &["profile.email", "profile.name"])
+            .unwrap();
+        case.give("mailer", "newsletter", &["profile.email"])
+            .unwrap();
+        case.give("counter", "analytics", &["profile.email"])
+            .unwrap();
+        case
+    }
+
+    fn notices(&self, state: Option<&str>) -> Vec<RecipientNotice> {
+        let query = NoticeQuery {
+            state: state.map(str::to_owned),
+            limit: 1_000,
+            cursor: None,
+        };
+        let officer = call(&self.officer, None);
+        let page: NoticePage = self
+            .vault()
+            .list_recipient_notices(&officer, &query)
+            .unwrap();
+        assert!(page.next.is_none());
+        page.notices
+    }
+
+    /// Kind, recipient and fields of every notice, in order.
+    fn told(&self) -> Vec<(NoticeKind, String, Vec<String>)> {
+        let notices = self.notices(None);
+        notices
+            .into_iter()
+            .map(|notice| (notice.kind, notice.recipient, notice.fields))
+            .collect()
+    }
+
+    fn sweep(&self) {
+        while self.vault().sweep(Sweep::Due).unwrap() {}
+    }
+
+    /// Lets days pass, as a vault lives through them: no clock leads.
+    fn days(&self, days: i64) {
+        for _ in 0..days {
+            self.bench.clock.advance(DAY);
+            self.vault().engine.submit(|_| Ok(())).unwrap();
+        }
+    }
+
+    fn rows(&self) -> usize {
+        let snapshot = self.vault().snapshot().unwrap();
+        let (all, order) = (KeyRange::all(), Direction::Ascending);
+        snapshot
+            .tx()
+            .keys(Table::Outbox, &all, order, usize::MAX)
+            .unwrap()
+            .len()
+    }
+
+    fn holders(&self) -> usize {
+        holder::all(&self.vault().snapshot().unwrap(), Kind::Notices)
+            .unwrap()
+            .len()
+    }
+}
+
+fn lift_notice() -> NoticeInput {
+    NoticeInput {
+        about: NoticeAbout::RestrictionLift,
+        version: None,
+        language: "en".into(),
+        channel: None,
+        sha256: [7; 32],
+        acknowledged: false,
+    }
+}
+
+fn one(kind: NoticeKind, recipient: &str, fields: &[&str]) -> (NoticeKind, String, Vec<String>) {
+    (
+        kind,
+        recipient.into(),
+        fields.iter().map(ToString::to_string).collect(),
+    )
+}
+
+#[test]
+fn art_15_repeats_lengthen_no_list_and_each_recipient_and_purpose_has_a_name_of_its_own() {
+    let case = Case::given();
+    let first = case.give("carrier", "support", &["profile.email"]).unwrap();
+    case.bench.clock.advance(HOUR);
+    let again = case
+        .give("carrier", "support", &["profile.email", "profile.phone"])
+        .unwrap();
+    assert_eq!(
+        (first.disclosure, first.reference),
+        (again.disclosure, again.reference)
+    );
+    assert_eq!((again.count, again.fields.len()), (3, 3));
+    let email = again
+        .fields
+        .iter()
+        .find(|one| one.field == "profile.email")
+        .unwrap();
+    assert_eq!(email.count, 3);
+    assert_eq!(email.last_at.duration_since(email.first_at).as_hours(), 1);
+    let giver = call(&case.giver, None);
+    let all = case.vault().list_disclosures(&giver, case.ann).unwrap();
+    assert_eq!(all.len(), 3);
+    let mut references: Vec<_> = all.iter().map(|one| one.reference).collect();
+    references.sort_unstable();
+    references.dedup();
+    assert_eq!(references.len(), 3);
+    assert_eq!(all[0].legal_name.as_deref(), Some("Carrier GmbH"));
+}
+
+#[test]
+fn art_19_what_may_not_be_used_may_not_be_given() {
+    let case = Case::new();
+    let vault = case.vault();
+    // No consent; the purpose names another recipient; the field is of another purpose.
+    assert_eq!(
+        code(case.give("mailer", "newsletter", &["profile.email"])),
+        "consent_required"
+    );
+    case.consent(true);
+    assert_eq!(
+        code(case.give("mailer", "newsletter", &["profile.email"])),
+        "ok"
+    );
+    assert_eq!(
+        code(case.give("carrier", "newsletter", &["profile.email"])),
+        "purpose_denied"
+    );
+    assert_eq!(
+        code(case.give("mailer", "newsletter", &["profile.phone"])),
+        "purpose_denied"
+    );
+    assert_eq!(
+        code(case.give("nobody", "support", &["profile.email"])),
+        "invalid"
+    );
+    assert_eq!(
+        code(case.give("carrier", "support", &["profile.nothing"])),
+        "invalid"
+    );
+    assert_eq!(code(case.give("carrier", "support", &[])), "invalid");
+    let giver = call(&case.giver, None);
+    let later = DisclosureInput {
+        at: Some(vault.engine.now() + jiff::SignedDuration::from_hours(1)),
+        ..gives("carrier", "support", &["profile.email"])
+    };
+    assert_eq!(
+        code(vault.record_disclosure(&giver, case.ann, later)),
+        "invalid"
+    );
+    // A role that serves not the purpose, and one without the capability.
+    let narrow = case.bench.role("narrow");
+    let narrow = call(&narrow, None);
+    let of = |purpose| gives("mailer", purpose, &["profile.email"]);
+    assert_eq!(
+        code(vault.record_disclosure(&narrow, case.ann, of("newsletter"))),
+        "purpose_denied"
+    );
+    let officer = call(&case.officer, None);
+    assert_eq!(
+        code(vault.record_disclosure(&officer, case.ann, of("newsletter"))),
+        "role_denied"
+    );
+    // Restricted, objected to, erased.
+    let restriction = RestrictionInput {
+        ground: RestrictionGround::Accuracy,
+        collections: vec!["profile".into()],
+        reason: None,
+    };
+    vault
+        .put_restriction(&giver, case.ann, restriction)
+        .unwrap();
+    assert_eq!(
+        code(case.give("carrier", "support", &["profile.email"])),
+        "restricted"
+    );
+    let lift = lift_notice();
+    vault.record_notice(&giver, case.ann, lift).unwrap();
+    vault.lift_restriction(&giver, case.ann).unwrap();
+    vault
+        .put_objection(&giver, case.ann, "analytics", None)
+        .unwrap();
+    assert_eq!(
+        code(case.give("counter", "analytics", &["profile.email"])),
+        "restricted"
+    );
+    vault.erase_subject(&officer, case.ann).unwrap();
+    assert_eq!(
+        code(case.give("carrier", "support", &["profile.email"])),
+        "erased"
+    );
+}
+
+#[test]
+fn art_19_each_event_tells_those_whom_it_concerns_and_nobody_else() {
+    let case = Case::given();
+    let (vault, ann) = (case.vault(), case.ann);
+    let giver = call(&case.giver, None);
+    use NoticeKind::*;
+    assert_eq!(case.told(), []);
+    // A field that nobody was given, and one that was not there before.
+    case.set(json!({"phone": "+31612345679"}));
+    case.set(json!({"birth": "1990-05-05"}));
+    assert_eq!(case.told(), []);
+    let mut expected = Vec::new();
+    case.set(json!({"name": "Canary Anne"}));
+    expected.push(one(Rectification, "carrier", &["profile.name"]));
+    assert_eq!(case.told(), expected);
+    let restriction = |collections: &[&str]| RestrictionInput {
+        ground: RestrictionGround::Accuracy,
+        collections: collections.iter().map(ToString::to_string).collect(),
+        reason: None,
+    };
+    vault
+        .put_restriction(&giver, ann, restriction(&["messages"]))
+        .unwrap();
+    assert_eq!(case.told(), expected, "of messages nothing was given");
+    vault
+        .put_restriction(&giver, ann, restriction(&["profile"]))
+        .unwrap();
+    let both = ["profile.name", "profile.email"];
+    expected.push(one(Restriction, "carrier", &both));
+    expected.push(one(Restriction, "counter", &both[1..]));
+    expected.push(one(Restriction, "mailer", &both[1..]));
+    assert_eq!(case.told(), expected);
+    let lift = lift_notice();
+    vault.record_notice(&giver, ann, lift).unwrap();
+    vault.lift_restriction(&giver, ann).unwrap();
+    expected.push(one(RestrictionLifted, "carrier", &both));
+    expected.push(one(RestrictionLifted, "counter", &both[1..]));
+    expected.push(one(RestrictionLifted, "mailer", &both[1..]));
+    assert_eq!(case.told(), expected);
+    vault.put_objection(&giver, ann, "analytics", None).unwrap();
+    expected.push(one(Objection, "counter", &both[1..]));
+    case.consent(false);
+    expected.push(one(Withdrawal, "mailer", &both[1..]));
+    assert_eq!(case.told(), expected);
+    // Withdrawn twice is told once.
+    case.consent(false);
+    assert_eq!(case.told(), expected);
+    let receipt = vault
+        .erase_subject(&call(&case.officer, None), ann)
+        .unwrap();
+    assert_eq!(receipt["body"]["recipients"], 3);
+    expected.push(one(Erasure, "carrier", &both));
+    expected.push(one(Erasure, "counter", &both[1..]));
+    expected.push(one(Erasure, "mailer", &both[1..]));
+    assert_eq!(case.told(), expected);
+    // The counter has no webhook: a person tells them.
+    let states: Vec<_> = case
+        .notices(None)
+        .iter()
+        .map(|one| (one.recipient.clone(), one.state))
+        .collect();
+    for (recipient, state) in states {
+        assert_eq!(
+            state,
+            if recipient == "counter" {
+                "manual"
+            } else {
+                "queued"
+            }
+        );
+    }
+    let shown = format!("{:?}", case.notices(None));
+    assert!(
+        !shown.to_lowercase().contains("canary"),
+        "no value: {shown}"
+    );
+}
+
+#[test]
+fn art_19_a_receipt_that_tells_of_recipients_verifies_and_one_more_told_does_not() {
+    let case = Case::given();
+    let officer = call(&case.officer, None);
+    let mut document = case.vault().erase_subject(&officer, case.ann).unwrap();
+    let until = document["body"]["recipients_until"].as_str().unwrap();
+    let until: Timestamp = until.parse().unwrap();
+    let left = until.duration_since(case.vault().engine.now());
+    assert!(left <= jiff::SignedDuration::from_hours(24 * NOTICE_DAYS_MAX));
+    assert!(left > jiff::SignedDuration::from_hours(24 * (NOTICE_DAYS_MAX - 1)));
+    let key = VerifierKey::parse(&case.vault().log_key().unwrap()).unwrap();
+    receipt::verify(&document, &key).unwrap();
+    document["body"]["recipients"] = json!(2);
+    assert_eq!(receipt::verify(&document, &key), Err(ReceiptError::Entry));
+    document["body"]
+        .as_object_mut()
+        .unwrap()
+        .remove("recipients_until");
+    let refused = receipt::verify(&document, &key);
+    assert_eq!(refused, Err(ReceiptError::Form("recipients_until")));
+}
+
+#[test]
+fn art_16_small_corrections_wait_together_and_go_on_alone_once_told() {
+    let case = Case::given();
+    case.set(json!({"name": "Canary One"}));
+    case.set(json!({"name": "Canary Two", "email": "canary-two@example.test"}));
+    case.set(json!({"email": "canary-three@example.test"}));
+    use NoticeKind::*;
+    let both = ["profile.name", "profile.email"];
+    let expected = [
+        one(Rectification, "carrier", &both),
+        one(Rectification, "counter", &both[1..]),
+        one(Rectification, "mailer", &both[1..]),
+    ];
+    assert_eq!(case.told(), expected);
+    // Once it was tried, they may have it: the next is another.
+    let carriers = &case.notices(None)[0];
+    let later = case.vault().engine.now() + jiff::SignedDuration::from_hours(1);
+    let failed = NoticeOutcome::Failed(later, "it was answered with status 500");
+    case.vault()
+        .note_recipient_notice(carriers.id, failed)
+        .unwrap();
+    case.set(json!({"name": "Canary Four"}));
+    assert_eq!(case.told().len(), 4);
+    assert_eq!(
+        case.told()[3],
+        one(Rectification, "carrier", &["profile.name"])
+    );
+    // What came in between is not told before it.
+    let giver = call(&case.giver, None);
+    case.vault()
+        .put_objection(&giver, case.ann, "analytics", None)
+        .unwrap();
+    case.set(json!({"email": "canary-five@example.test"}));
+    let counters = case
+        .told()
+        .into_iter()
+        .filter(|(_, name, _)| name == "counter");
+    let kinds: Vec<_> = counters.map(|(kind, ..)| kind).collect();
+    assert_eq!(kinds, [Rectification, Objection, Rectification]);
+    // The account names them, for whoever decides requests.
+    let officer = call(&case.officer, None);
+    let all = case.vault().list_disclosures(&officer, case.ann).unwrap();
+    let carrier: Vec<_> = all[0]
+        .notices
+        .iter()
+        .map(|told| (told.kind, told.state))
+        .collect();
+    assert_eq!(carrier[0], (Rectification, "failed"));
+    let all = case.vault().list_disclosures(&giver, case.ann).unwrap();
+    assert!(
+        all.iter().all(|line| line.notices.is_empty()),
+        "not for who only gives"
+    );
+}
+
+#[test]
+fn art_17_what_a_hold_keeps_is_told_of_when_it_is_erased_and_not_before() {
+    let case = Case::given();
+    let giver = call(&case.giver, Some("support"));
+    let message = object(json!({"text": "canary-message", "from": "ann"}));
+    case.vault()
+        .append(&giver, case.ann, "messages", vec![message])
+        .unwrap();
+    case.give("carrier", "support", &["messages.text"]).unwrap();
+    let hold = HoldInput {
+        ground: HoldGround::LegalClaims,
+        collections: vec!["messages".into()],
+        reason: None,
+        approver: None,
+        review_at: jiff::civil::date(2027, 12, 31),
+    };
+    case.vault().put_hold(&giver, case.ann, hold).unwrap();
+    let officer = call(&case.officer, None);
+    use NoticeKind::Erasure;
+    let receipt = case.vault().erase_subject(&officer, case.ann).unwrap();
+    assert_eq!(receipt["body"]["recipients"], 3);
+    let both = ["profile.name", "profile.email"];
+    let mut expected = vec![
+        one(Erasure, "carrier", &both),
+        one(Erasure, "counter", &both[1..]),
+        one(Erasure, "mailer", &both[1..]),
+    ];
+    assert_eq!(case.told(), expected);
+    // Erased so again, nobody is told again.
+    case.vault().erase_subject(&officer, case.ann).unwrap();
+    assert_eq!(case.told(), expected);
+    let released = case.vault().release_hold(&giver, case.ann).unwrap();
+    assert_eq!(released.receipt.unwrap()["body"]["recipients"], 1);
+    expected.push(one(Erasure, "carrier", &["messages.text"]));
+    assert_eq!(case.told(), expected);
+    // They know the person by the same name.
+    let notices = case.notices(None);
+    assert_eq!(notices[0].references, notices[3].references);
+}
+
+#[test]
+fn art_5_the_keys_of_a_day_go_when_all_of_it_is_settled_and_no_later_than_after_thirty_days() {
+    let case = Case::given();
+    case.set(json!({"name": "Canary One"}));
+    let officer = call(&case.officer, None);
+    case.vault().erase_subject(&officer, case.ann).unwrap();
+    assert_eq!((case.rows(), case.holders()), (4, 1));
+    let (counter, others): (Vec<_>, Vec<_>) = case
+        .notices(None)
+        .into_iter()
+        .partition(|one| one.recipient == "counter");
+    for notice in &others {
+        case.vault()
+            .note_recipient_notice(notice.id, NoticeOutcome::Delivered)
+            .unwrap();
+    }
+    case.days(1);
+    case.sweep();
+    assert_eq!(
+        (case.rows(), case.holders()),
+        (4, 1),
+        "one waits for somebody"
+    );
+    case.vault()
+        .act_on_recipient_notice(&officer, counter[0].id, NoticeAct::Complete)
+        .unwrap();
+    case.sweep();
+    assert_eq!((case.rows(), case.holders()), (0, 0));
+    // Nobody does anything: given up in sight, and gone after thirty days.
+    let case = Case::given();
+    let officer = call(&case.officer, None);
+    case.vault().erase_subject(&officer, case.ann).unwrap();
+    case.days(27);
+    case.sweep();
+    assert_eq!(case.notices(Some("dead")).len(), 0);
+    case.days(1);
+    case.sweep();
+    let dead = case.notices(Some("dead"));
+    assert_eq!(dead.len(), 3);
+    let retried = case
+        .vault()
+        .act_on_recipient_notice(&officer, dead[0].id, NoticeAct::Retry);
+    assert_eq!(retried.unwrap().state, "queued");
+    case.days(2);
+    case.sweep();
+    assert_eq!((case.rows(), case.holders()), (0, 0));
+}
+
+#[test]
+fn art_19_what_somebody_does_by_hand_is_held_to_where_the_notice_stands() {
+    let case = Case::given();
+    let officer = call(&case.officer, None);
+    case.vault().erase_subject(&officer, case.ann).unwrap();
+    let notices = case.notices(None);
+    let of = |name: &str| notices.iter().find(|one| one.recipient == name).unwrap().id;
+    let act = |id, what| case.vault().act_on_recipient_notice(&officer, id, what);
+    assert_eq!(code(act(of("counter"), NoticeAct::Retry)), "conflict");
+    assert_eq!(
+        code(act(of("counter"), NoticeAct::Impossible(String::new()))),
+        "invalid"
+    );
+    let why = "wound up in 2025".to_owned();
+    let done = act(of("counter"), NoticeAct::Impossible(why.clone())).unwrap();
+    assert_eq!((done.state, done.reason), ("impossible", Some(why)));
+    assert_eq!(code(act(of("counter"), NoticeAct::Complete)), "conflict");
+    case.vault()
+        .note_recipient_notice(of("carrier"), NoticeOutcome::Acknowledged)
+        .unwrap();
+    assert_eq!(code(act(of("carrier"), NoticeAct::Retry)), "conflict");
+    assert_eq!(
+        code(act(of("carrier"), NoticeAct::Impossible("x".into()))),
+        "conflict"
+    );
+    assert_eq!(
+        act(of("carrier"), NoticeAct::Complete).unwrap().state,
+        "completed"
+    );
+    // What was settled by hand no late answer undoes.
+    case.vault()
+        .note_recipient_notice(of("counter"), NoticeOutcome::Delivered)
+        .unwrap();
+    assert_eq!(case.notices(Some("impossible")).len(), 1);
+    let unknown = crate::id::RecipientNoticeId::from_bytes([1; 16]);
+    assert_eq!(code(act(unknown, NoticeAct::Complete)), "not_found");
+    let giver = call(&case.giver, None);
+    let refused = case
+        .vault()
+        .act_on_recipient_notice(&giver, of("mailer"), NoticeAct::Retry);
+    assert_eq!(code(refused), "role_denied");
+    assert_eq!(
+        code(
+            case.vault()
+                .list_recipient_notices(&giver, &NoticeQuery::default())
+        ),
+        "role_denied"
+    );
+}
+
+/// Whoever knows the vault's id can work out where a holder lies in the map of people. It is nobody there.
+#[test]
+fn a_holder_is_no_person_for_anybody() {
+    let mut case = Case::given();
+    let officer = call(&case.officer, None);
+    let people = case.vault().snapshot().unwrap().state().people;
+    case.vault()
+        .put_objection(&call(&case.giver, None), case.ann, "analytics", None)
+        .unwrap();
+    let snapshot = case.vault().snapshot().unwrap();
+    assert_eq!(snapshot.state().people, people);
+    let (walked, _) = snapshot.walk_people([0; 16], usize::MAX).unwrap();
+    assert_eq!(walked.len() as u64, people);
+    let handle = holder::all(&snapshot, Kind::Notices).unwrap()[0];
+    let hash = crate::crypto::sha256(&[
+        b"vault/1 holder",
+        snapshot.vault().as_bytes(),
+        handle.as_bytes(),
+    ]);
+    let place = SubjectId::from_bytes(hash[..16].try_into().unwrap());
+    assert!(
+        snapshot.entry(place).unwrap().is_some(),
+        "this is where it lies"
+    );
+    assert!(snapshot.person_entry(place).unwrap().is_none());
+    drop(snapshot);
+    assert_eq!(
+        code(case.vault().view_subject(&officer, place)),
+        "not_found"
+    );
+    assert_eq!(
+        code(case.vault().erase_subject(&officer, place)),
+        "not_found"
+    );
+    // New keys for everybody are new keys for it as well, and what waits still opens.
+    let old = holder_keys(case.vault());
+    case.vault().begin_rotation(&officer, true).unwrap();
+    case.vault().rotate_on(&mut |_| Onwards::Yes).unwrap();
+    assert_ne!(holder_keys(case.vault()), old);
+    case.bench.reopen();
+    assert_eq!(case.notices(None).len(), 1);
+    assert_eq!(case.notices(None)[0].kind, NoticeKind::Objection);
+}
+
+/// The sealed keyset of each holder.
+fn holder_keys(vault: &Vault) -> Vec<Vec<u8>> {
+    let snapshot = vault.snapshot().unwrap();
+    let handles = holder::all(&snapshot, Kind::Notices).unwrap();
+    let keys = handles.iter().map(|handle| {
+        let key = snapshot.tx().get(Table::Keysets, handle.as_bytes());
+        key.unwrap().unwrap()
+    });
+    keys.collect()
+}

@@ -1,0 +1,235 @@
+//! Telling recipients what became of the data that they were given (Art. 19): takes what is due out of the
+//! vault, sends it signed to where the policy says, and puts back what came of it.
+//!
+//! The vault is the queue: it survives a restart, and a notice has the same id at each try, so that what was
+//! taken twice can be told from two. A notice goes nowhere but to hosts of the configuration, since whoever
+//! applies a policy could else have the server call whom they like; and to no other kind of address than
+//! `webhook::address` lets it. Knows no values: there are none in a notice.
+//!
+//! Source: GDPR Art. 19; OpenGDPR/OpenDSR 1.0 for the body; Standard Webhooks 1.0.0 for the signature.
+
+mod message;
+mod setup;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use tokio::task::JoinSet;
+use vault_core::clock::Clock;
+use vault_core::entropy::Entropy;
+use vault_core::refusal::Refusal;
+use vault_core::vault::{DueNotice, NoticeFigures, NoticeOutcome, NoticeStanding, Vault};
+
+use crate::state::App;
+use crate::webhook::{Address, Target, wait_after};
+use message::{message, outcome};
+
+pub use setup::{Recipients, RecipientsError};
+
+/// How often the vault is looked at.
+const LOOK: Duration = Duration::from_secs(2);
+/// How long a look may take of the time between two, so that many that wait slow nothing else.
+const LOOK_SHARE: u32 = 20;
+/// Notices in one look.
+const DUE_MAX: usize = 256;
+/// Recipients that are told at a time.
+const AT_A_TIME: usize = 8;
+
+/// Why a notice waits although its time has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum HeldBack {
+    /// The configuration does not name its host.
+    Host,
+    /// There is no file with a secret of this name.
+    Secret,
+    /// The policy's webhook is no URL that anything is sent to.
+    Url,
+}
+
+impl HeldBack {
+    pub(crate) const ALL: [Self; 3] = [Self::Host, Self::Secret, Self::Url];
+
+    /// The word in status and metrics.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Host => "not_allowed",
+            Self::Secret => "no_secret",
+            Self::Url => "bad_url",
+        }
+    }
+}
+
+/// How notices stand, as the last look found them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RecipientFigures {
+    pub(crate) notices: NoticeFigures,
+    /// Those that wait for an operator, by why.
+    pub(crate) held_back: BTreeMap<HeldBack, u64>,
+}
+
+/// What is learned while the server runs.
+#[derive(Default)]
+pub(crate) struct Standing {
+    figures: Mutex<RecipientFigures>,
+}
+
+impl Standing {
+    /// As the last look found it.
+    pub(crate) fn figures(&self) -> RecipientFigures {
+        self.figures.lock().clone()
+    }
+}
+
+impl Recipients {
+    /// Where a notice goes, or why it does not.
+    fn target(&self, recipient: &str, webhook: &str) -> Result<Target, HeldBack> {
+        let address = Address::parse(webhook, self.private).map_err(|_| HeldBack::Url)?;
+        let (host, port) = (address.host(), address.port());
+        let allowed = |one: &&crate::config::Allowed| one.host == host && one.port == port;
+        if self.allow.iter().find(allowed).is_none() {
+            return Err(HeldBack::Host);
+        }
+        let secret = self.secrets.get(recipient).ok_or(HeldBack::Secret)?;
+        Ok(Target::with(address, secret.clone(), self.tls.clone()))
+    }
+}
+
+/// One look: what is due is sent, each recipient's one after another and several recipients side by side.
+pub(crate) async fn pass(app: &App) {
+    let Some(vault) = app.vault() else { return };
+    let recipients = app.settings().recipients.clone();
+    let (looked, asked) = (vault.clone(), recipients.clone());
+    let look = tokio::task::spawn_blocking(move || look(&looked, &asked)).await;
+    let (standing, held_back) = match look {
+        Ok(Ok(found)) => found,
+        Ok(Err(Refusal::Locked)) => return,
+        Ok(Err(error)) => {
+            tracing::error!(target: "vault_server::recipients", %error, "what recipients are to be told could not be read");
+            return;
+        }
+        Err(_) => {
+            tracing::error!(target: "vault_server::recipients", "looking for what recipients are to be told met a defect");
+            return;
+        }
+    };
+    *app.telling().figures.lock() = RecipientFigures {
+        notices: standing.figures,
+        held_back,
+    };
+    let mut of: BTreeMap<String, Vec<DueNotice>> = BTreeMap::new();
+    for due in standing.due {
+        of.entry(due.notice.recipient.clone())
+            .or_default()
+            .push(due);
+    }
+    let clock = app.settings().clock.clone();
+    let mut waiting = of.into_values();
+    let mut running = JoinSet::new();
+    loop {
+        while running.len() < AT_A_TIME {
+            let Some(notices) = waiting.next() else { break };
+            running.spawn(tell(
+                vault.clone(),
+                recipients.clone(),
+                clock.clone(),
+                notices,
+            ));
+        }
+        if running.join_next().await.is_none() {
+            return;
+        }
+    }
+}
+
+fn look(
+    vault: &Vault,
+    recipients: &Recipients,
+) -> Result<(NoticeStanding, BTreeMap<HeldBack, u64>), Refusal> {
+    let held_back = Mutex::new(BTreeMap::new());
+    let ready = |recipient: &str, webhook: &str| match recipients.target(recipient, webhook) {
+        Ok(_) => true,
+        Err(why) => {
+            *held_back.lock().entry(why).or_insert(0) += 1;
+            false
+        }
+    };
+    let standing = vault.recipient_notices_due(DUE_MAX, &ready)?;
+    Ok((standing, held_back.into_inner()))
+}
+
+/// Tells one recipient what is due, in its order; the first that is not taken ends it, since the others would
+/// not be either.
+async fn tell(
+    vault: Arc<Vault>,
+    recipients: Recipients,
+    clock: Arc<dyn Clock>,
+    notices: Vec<DueNotice>,
+) {
+    for due in notices {
+        let Ok(target) = recipients.target(&due.notice.recipient, &due.webhook) else {
+            return;
+        };
+        let answer = target.ask(&message(&due.notice), clock.now()).await;
+        let wait = |tries: u32| {
+            let mut entropy = recipients.entropy.lock();
+            wait_after(tries.saturating_add(1), &mut **entropy)
+        };
+        let (id, tries) = (due.notice.id, due.notice.tries);
+        let next = clock
+            .now()
+            .saturating_add(wait(tries))
+            .unwrap_or(Timestamp::MAX);
+        let came = outcome(answer, next);
+        if let NoticeOutcome::Failed(_, why) = came {
+            tracing::warn!(target: "vault_server::recipients", notice = %id, kind = due.notice.kind.name(), recipient = %due.notice.recipient, tries = tries + 1, why, "a recipient did not take a notice; it is tried again");
+        }
+        let noted = vault.clone();
+        let noted =
+            tokio::task::spawn_blocking(move || noted.note_recipient_notice(id, came)).await;
+        match noted {
+            Ok(Ok(())) => {}
+            // It will be sent again, under the same id.
+            Ok(Err(error)) => {
+                tracing::error!(target: "vault_server::recipients", notice = %id, %error, "what came of a notice could not be noted");
+                return;
+            }
+            Err(_) => return,
+        }
+        if matches!(came, NoticeOutcome::Failed(..)) {
+            return;
+        }
+    }
+}
+
+/// Tells recipients, for as long as the server runs.
+pub(crate) async fn run(app: App) {
+    loop {
+        let begun = Instant::now();
+        pass(&app).await;
+        let wait = LOOK
+            .max(begun.elapsed() * LOOK_SHARE)
+            .min(Duration::from_secs(60));
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// The ports that are connected to.
+pub(crate) fn ports(config: &crate::config::RecipientConfig) -> Vec<u16> {
+    let mut ports: Vec<u16> = config.allow.iter().map(|one| one.port).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    ports
+}
+
+impl App {
+    /// Sends what recipients are to be told now: what a running server does every few seconds.
+    pub async fn tell_recipients(&self) {
+        pass(self).await;
+    }
+}
+
+/// An entropy that several tasks take turns with.
+type Shared = Arc<Mutex<Box<dyn Entropy>>>;
