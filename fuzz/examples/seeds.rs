@@ -83,6 +83,10 @@ fn main() -> std::io::Result<()> {
     }
     write("journal", "two", &fs::read(&path)?)?;
 
+    write("asked", "erase", b"Hi! Please delete all my data, it is j.roe@example.test.")?;
+    write("asked", "german", "Löscht meine Daten, bitte\n\nDanke.".as_bytes())?;
+    write("asked", "control", "Pomóż mi!".as_bytes())?;
+
     write(
         "text",
         "subject",

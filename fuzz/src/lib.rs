@@ -22,8 +22,9 @@ use vault_core::id::VaultId;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every one of them.
-pub const TARGETS: [Target; 30] = [
+pub const TARGETS: [Target; 31] = [
     ("anchor", anchor),
+    ("asked", asked),
     ("authorization", authorization),
     ("backup_manifest", backup_manifest),
     ("backup_object", backup_object),

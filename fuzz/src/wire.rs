@@ -6,7 +6,9 @@ use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use vault_core::crypto::Secret;
+use vault_core::dialogue::{INTENTS_MAX, Language, control, recognise, understand};
 use vault_core::id::RecordId;
+use vault_core::limits::ASKED_CHARACTERS_MAX;
 use vault_core::parsers as core;
 use vault_core::policy::{Draft, Policy, SAMPLE};
 use vault_core::refusal::{InputError, Refusal};
@@ -63,6 +65,26 @@ fn texts<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
         Value::Object(members) => members.values().for_each(|item| texts(item, found)),
         _ => {}
     }
+}
+
+/// What somebody says: few intents are offered, the same ones when it is said again, and what comes behind the
+/// part that is looked at changes nothing.
+pub fn asked(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let understood = understand(None, &text);
+    assert_eq!(understood, understand(None, &text));
+    for language in [Language::En, Language::Pl] {
+        assert!(recognise(language, &text).len() <= INTENTS_MAX);
+    }
+    if let Some(understood) = &understood {
+        assert!((1..=INTENTS_MAX).contains(&understood.intents.len()));
+        assert_eq!(understood.intents, recognise(understood.language, &text));
+    }
+    if text.chars().nth(ASKED_CHARACTERS_MAX).is_some() {
+        let more = format!("{text} delete my data");
+        assert_eq!(understood, understand(None, &more));
+    }
+    let _ = control(&text);
 }
 
 /// A body of the API; the first byte chooses the call.

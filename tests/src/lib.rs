@@ -2,6 +2,7 @@
 //!
 //! Here stands what several tests and programs share; the tests themselves are in `tests/`.
 
+pub mod asking;
 pub mod backups;
 pub mod blobs;
 pub mod canary;

@@ -11,8 +11,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use vault_core::detect::Kind;
-use vault_core::id::{ReceiptId, SubjectId, TokenId};
+use vault_core::id::{ReceiptId, RequestId, SubjectId, TokenId};
 use vault_core::policy::{HoldGround, Period};
+use vault_core::request::{DelayReason, Exemption, RequestKind, RequestState};
 use vault_server::cors::{EXPECTED, Origins};
 use vault_server::publication::TextForm;
 use vault_server::rollback::Accepted;
@@ -189,6 +190,9 @@ pub(crate) enum Command {
     /// People: find, show without values, erase
     #[command(subcommand, after_help = examples::SUBJECT)]
     Subject(SubjectCommand),
+    /// What people ask for under Chapter III GDPR: the queue, and what becomes of it
+    #[command(subcommand, after_help = examples::REQUEST)]
+    Request(RequestCommand),
     /// The log: show it, verify it, write it out, and what others check it by
     #[command(subcommand, after_help = examples::AUDIT)]
     Audit(AuditCommand),
@@ -760,6 +764,118 @@ pub(crate) struct HoldArguments {
     /// Release the hold; an erasure that waited for it is done at once
     #[arg(long, conflicts_with = "ground")]
     pub(crate) release: bool,
+}
+
+/// Reads a word of the API, or says which there are.
+fn one_of<T: Copy>(text: &str, all: &[T], name: impl Fn(T) -> &'static str) -> Result<T, String> {
+    let names = || {
+        all.iter()
+            .map(|one| name(*one))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let found = all.iter().copied().find(|one| name(*one) == text);
+    found.ok_or_else(|| format!("one of these is expected: {}", names()))
+}
+
+fn request_kind(text: &str) -> Result<RequestKind, String> {
+    one_of(text, RequestKind::ALL, RequestKind::name)
+}
+
+fn request_state(text: &str) -> Result<RequestState, String> {
+    one_of(text, RequestState::ALL, RequestState::name)
+}
+
+fn delay_reason(text: &str) -> Result<DelayReason, String> {
+    one_of(text, DelayReason::ALL, DelayReason::name)
+}
+
+fn exemption(text: &str) -> Result<Exemption, String> {
+    one_of(text, Exemption::ALL, Exemption::name)
+}
+
+fn calendar_period(text: &str) -> Result<Period, &'static str> {
+    Period::parse(text).map_err(|_| "months, weeks or days are expected, such as P1M")
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RequestListArguments {
+    /// Of this right, such as erase
+    #[arg(long = "type", value_name = "TYPE", value_parser = request_kind)]
+    pub(crate) kind: Option<RequestKind>,
+    /// Of this state, also a closed one; every open one, without it
+    #[arg(long, value_name = "STATE", value_parser = request_state)]
+    pub(crate) state: Option<RequestState>,
+    /// Whose last day is before this one
+    #[arg(long, value_name = "DATE")]
+    pub(crate) due_before: Option<Date>,
+    /// Whose end is over
+    #[arg(long)]
+    pub(crate) overdue: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RequestApproveArguments {
+    /// The request's id, req_…
+    pub(crate) request: RequestId,
+    /// By what it is known who asks: a file of text, `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) evidence_file: Option<PathBuf>,
+    /// What is corrected: a file of JSON, {"collection", "record", "fields"}
+    #[arg(long, value_name = "FILE")]
+    pub(crate) correction_file: Option<PathBuf>,
+    /// What the person is told, where the answer is words: a file of text
+    #[arg(long, value_name = "FILE")]
+    pub(crate) answer_file: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RequestRejectArguments {
+    /// The request's id, req_…
+    pub(crate) request: RequestId,
+    /// The exemption, such as A17LegallyRequired
+    #[arg(long, value_name = "CODE", value_parser = exemption)]
+    pub(crate) code: Exemption,
+    /// Under which law, such as "Art. 17(3)(b) GDPR"
+    #[arg(long, value_name = "LAW")]
+    pub(crate) law: String,
+    /// What the person is told as the reason, in their language: a file of text
+    #[arg(long, value_name = "FILE")]
+    pub(crate) reason_file: PathBuf,
+    /// Who approved it: a file of text
+    #[arg(long, value_name = "FILE")]
+    pub(crate) approver_file: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RequestCommand {
+    /// List what is to be answered, those that are due first before the others
+    #[command(after_help = examples::REQUEST_LIST)]
+    List(RequestListArguments),
+    /// Show one request: how far it has come, until when, and every step
+    #[command(after_help = examples::REQUEST_SHOW)]
+    Show {
+        /// The request's id, req_…
+        request: RequestId,
+    },
+    /// Carry a request out; a copy of data is fetched over HTTP, which is told here
+    #[command(after_help = examples::REQUEST_APPROVE)]
+    Approve(RequestApproveArguments),
+    /// Refuse a request for an exemption, and print what the person is told
+    #[command(after_help = examples::REQUEST_REJECT)]
+    Reject(RequestRejectArguments),
+    /// Take longer, before the end and once, and print what the person is told
+    #[command(after_help = examples::REQUEST_EXTEND)]
+    Extend {
+        /// The request's id, req_…
+        request: RequestId,
+        /// Why: complexity or number (Art. 12(3) GDPR)
+        #[arg(long, value_name = "REASON", value_parser = delay_reason)]
+        reason: DelayReason,
+        /// By how much; as much as the policy allows, without it
+        #[arg(long, value_name = "PERIOD", value_parser = calendar_period)]
+        period: Option<Period>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::commit::{Txn, View};
-use crate::crypto::{Location, seal};
+use crate::crypto::{Location, key_number, seal, unseal};
 use crate::entropy::Entropy;
 use crate::id::{RowHandle, VaultId};
 use crate::keys::keyset::{Compartment, Keyset, PersonEntry};
@@ -45,6 +45,8 @@ pub(crate) enum Topic {
     Emergency,
     /// Objection to a purpose (Art. 21).
     Objection(u16),
+    /// Requests of the person (Chapter III).
+    Request,
 }
 
 impl Topic {
@@ -65,6 +67,7 @@ impl Topic {
     const PAIRWISE: u16 = 0xa001;
     const PSEUDONYM: u16 = 0xa003;
     const EMERGENCY: u16 = 0xa002;
+    const REQUEST: u16 = 0xa005;
     const OBJECTION: u16 = 0xc000;
 
     pub(crate) fn number(self) -> u16 {
@@ -80,6 +83,7 @@ impl Topic {
             Self::Pseudonym => Self::PSEUDONYM,
             Self::Emergency => Self::EMERGENCY,
             Self::Objection(purpose) => Self::OBJECTION | purpose,
+            Self::Request => Self::REQUEST,
         }
     }
 
@@ -95,6 +99,7 @@ impl Topic {
             Self::PAIRWISE => Some(Self::Pairwise),
             Self::PSEUDONYM => Some(Self::Pseudonym),
             Self::EMERGENCY => Some(Self::Emergency),
+            Self::REQUEST => Some(Self::Request),
             Self::OBJECTION.. => Some(Self::Objection(number & !Self::OBJECTION)),
             _ => None,
         }
@@ -316,6 +321,29 @@ pub(crate) fn forget(txn: &mut Txn<'_>, person: &Person, topic: Topic) -> Result
     Ok(())
 }
 
+/// Changes every event about a topic in its place. The old bytes stay in freed pages under a key that lives:
+/// for whoever replaces the person's keys in the same commit.
+pub(crate) fn each<T: Serialize + DeserializeOwned>(
+    txn: &mut Txn<'_>,
+    person: &Person,
+    topic: Topic,
+    mut change: impl FnMut(&mut T),
+) -> Result<(), Refusal> {
+    let range = KeyRange::prefix(&prefix(person, topic));
+    let (table, order) = (Table::Consents, Direction::Ascending);
+    for (key, sealed) in txn.range(table, &range, order, TOPIC_EVENTS_MAX)? {
+        let mut event: T = open(txn, person, &key, &sealed)?;
+        change(&mut event);
+        let bytes = serde_json::to_vec(&event).map_err(|_| DAMAGED)?;
+        let number = key_number(&sealed).ok_or(DAMAGED)?;
+        let (topic, sequence) = place(&key)?;
+        let location = location(txn, person, topic, &sequence);
+        let sealed = person.seal(number, &location, &bytes)?;
+        txn.put(table, &key, &sealed)?;
+    }
+    Ok(())
+}
+
 /// The row of an event in the place `sequence` of a topic, for a vault that is being restored. `None` if
 /// the keyset is full.
 pub(crate) fn row_of<T: Serialize>(
@@ -342,6 +370,41 @@ pub(crate) fn row_of<T: Serialize>(
     let sealed = seal(&keyset.key(number)?.key, number, &location, &bytes).ok()?;
     let key = [&handle[..], &topic.to_be_bytes(), &sequence].concat();
     Some((key, sealed))
+}
+
+/// Whether a row's key is of this topic.
+pub(crate) fn is_about(key: &[u8], topic: Topic) -> bool {
+    place(key).is_ok_and(|(number, _)| number == topic.number())
+}
+
+/// Where the row with this key lies, in a vault that is being restored; the compartment is left open.
+pub(crate) fn row_location<'a>(
+    vault: VaultId,
+    handle: &'a RowHandle,
+    key: &'a [u8],
+) -> Option<Location<'a>> {
+    let (topic, _) = place(key).ok()?;
+    Some(Location {
+        collection: topic,
+        record: key.get(18..22)?,
+        ..Location::row(vault, Table::Consents.number(), handle.as_bytes())
+    })
+}
+
+/// The event in a row of a vault that is being restored; `None` if it does not open.
+pub(crate) fn open_row<T: DeserializeOwned>(
+    vault: VaultId,
+    handle: RowHandle,
+    keyset: &Keyset,
+    key: &[u8],
+    sealed: &[u8],
+) -> Option<T> {
+    let dek = keyset.key(key_number(sealed)?)?;
+    let location = Location {
+        compartment: dek.compartment.number,
+        ..row_location(vault, &handle, key)?
+    };
+    serde_json::from_slice(&unseal(&dek.key, &location, sealed).ok()?).ok()
 }
 
 /// The same event under another key.
@@ -377,6 +440,7 @@ mod tests {
             Topic::Pairwise,
             Topic::Pseudonym,
             Topic::Emergency,
+            Topic::Request,
             Topic::Objection(1),
             Topic::Objection(last),
         ];

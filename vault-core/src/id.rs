@@ -75,6 +75,8 @@ kinds! {
     DisclosureKind, DisclosureId, "dis_";
     /// A notice to a recipient: the same at every try.
     RecipientNoticeKind, RecipientNoticeId, "rcn_";
+    /// A request of a person.
+    RequestIdKind, RequestId, "req_";
     /// A vault.
     VaultKind, VaultId, "vlt_";
 }

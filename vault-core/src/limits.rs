@@ -32,6 +32,10 @@ pub const PASSPHRASE_BYTES_MAX: usize = 1_024;
 pub const LABEL_BYTES_MAX: usize = 128;
 /// Longest identity of a user on a channel.
 pub const CHANNEL_USER_BYTES_MAX: usize = 1_024;
+/// Characters of what a person says that are looked at for what they ask for.
+pub const ASKED_CHARACTERS_MAX: usize = 4_000;
+/// Words of it: who asks for something does so at once.
+pub const ASKED_WORDS_MAX: usize = 200;
 /// Closures waiting for the writer.
 pub const QUEUE_MAX: usize = 4_096;
 /// Closures in one commit.
@@ -128,6 +132,17 @@ pub const DELIVERY_DAYS: i64 = 30;
 pub const DELIVERY_CHARACTERS_MAX: usize = 1_024;
 /// Addresses on the suppression list.
 pub const SUPPRESSIONS_MAX: u64 = 10_000_000;
+/// Requests of one person, closed ones too: each is found by an entry of the index, of which a person has at most
+/// [`LOOKUPS_PER_PERSON_MAX`].
+pub const REQUESTS_PER_PERSON_MAX: usize = 100;
+/// Steps of all requests of a person from which on no other request is taken: those that are there still end.
+pub const REQUEST_STEPS_MAX: usize = TOPIC_EVENTS_MAX - 200;
+/// How long before it was recorded a request may have come in, in days.
+pub const REQUEST_RECEIVED_DAYS_MAX: i64 = 366;
+/// How long a confirmation of what cannot be undone is good, in seconds.
+pub const CONFIRMATION_SECONDS: i64 = 900;
+/// Rows of the queue that are looked at over one snapshot.
+pub const REQUEST_QUEUE_ROWS: usize = 1_000;
 /// Longest reason for an objection, a restriction, or a decision about one.
 pub const REASON_BYTES_MAX: usize = 4_096;
 /// `ask` calls for one person and UTC day.

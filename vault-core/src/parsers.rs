@@ -34,6 +34,7 @@ use crate::policy::Policy;
 use crate::pseudonym::IssuedEvent;
 use crate::record::MetaRow;
 use crate::refusal::Refusal;
+use crate::request::stored::{RequestEvent, RequestRow};
 use crate::row;
 use crate::session::{Bearer, SessionRow};
 use crate::standing::{AgeEvent, HoldEvent, ObjectionEvent, RestrictionEvent};
@@ -46,7 +47,7 @@ use crate::vault::{self, PolicyRow, RotationRow, Tie, TokenRow};
 pub type Form = (&'static str, fn(&[u8]) -> Option<Vec<u8>>);
 
 /// Every form that lies in an envelope or as a row.
-pub const FORMS: [Form; 33] = [
+pub const FORMS: [Form; 35] = [
     ("AnswerRow", again::<AnswerRow>),
     ("BackupRow", again::<BackupRow>),
     ("Backups", again::<SummaryRow>),
@@ -98,6 +99,8 @@ pub const FORMS: [Form; 33] = [
     ("IncidentRow", again::<IncidentRow>),
     ("Disclosure", again_json::<disclosure::Line>),
     ("NoticeRow", again::<NoticeRow>),
+    ("RequestEvent", again_json::<RequestEvent>),
+    ("RequestRow", again::<RequestRow>),
 ];
 
 fn again<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<Vec<u8>> {

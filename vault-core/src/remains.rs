@@ -10,13 +10,15 @@ use serde_json::{Value, json};
 use crate::backup::ledger::LedgerEvent;
 use crate::commit::{Txn, View};
 use crate::id::ReceiptId;
-use crate::keys::keyset::Compartment;
+use crate::keys::keyset::{Compartment, Lookup};
+use crate::keys::system::REQUEST_FIELD;
 use crate::outbox::{self, Fan};
 use crate::person::{self, Erasure, Person, Receipt};
 use crate::policy::Policy;
 use crate::pseudonym;
 use crate::record;
 use crate::refusal::Refusal;
+use crate::request::stored;
 use crate::rotation;
 use crate::standing::{self, HoldEvent, PendingErasure};
 use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
@@ -97,9 +99,16 @@ pub(crate) fn erase(
         Some(_) => Fan::default(),
     };
     let handle = person.entry.handle;
-    for lookup in std::mem::take(&mut person.keyset.lookups) {
+    // How a request was dealt with stays with the proof, and is found by its id.
+    let (stay, go) = std::mem::take(&mut person.keyset.lookups)
+        .into_iter()
+        .partition(|lookup| lookup.field == REQUEST_FIELD);
+    person.keyset.lookups = stay;
+    let go: Vec<Lookup> = go;
+    for lookup in go {
         txn.shred_index(lookup.set, &lookup.mark, handle);
     }
+    stored::silence(txn, &person)?;
     let (_, left) = record::remove_others(txn, &person, &|collection| hold.covers(collection))?;
     let range = KeyRange::prefix(handle.as_bytes());
     for table in [Table::Sessions, Table::Answers] {

@@ -20,17 +20,19 @@ use crate::limits::{ROTATION_COMMIT_BYTES, ROTATION_COMMIT_ROWS, ROTATION_PAGE_R
 use crate::person::{self, DAMAGED, Person};
 use crate::record;
 use crate::refusal::Refusal;
+use crate::request::stored;
 use crate::session;
 use crate::store::{Direction, KeyRange, ReadTx, Row, Table, WriteTx};
 
 /// The tables with envelopes under a person's DEKs, in the order in which they are gone through.
 /// The values of records are reached through their metadata.
-const TABLES: [Table; 5] = [
+const TABLES: [Table; 6] = [
     Table::Subjects,
     Table::Sessions,
     Table::Consents,
     Table::Answers,
     Table::RecordMeta,
+    Table::Requests,
 ];
 
 /// What the key of a person's row of a rotation ends with, behind the handle: no compartment.
@@ -313,6 +315,7 @@ fn reseal_row(
     let sealed = match table {
         Table::Answers => answer::seal_again(txn, person, key, row, number)?,
         Table::Consents => events::seal_again(txn, person, key, row, number)?,
+        Table::Requests => stored::seal_again(txn, person, key, row, number)?,
         Table::Sessions => session::seal_again(txn, person, key, row, number)?,
         _ => person::seal_again(txn, person, row, number)?,
     };

@@ -287,7 +287,8 @@ impl Standing {
                 | Topic::Disclosure
                 | Topic::Pairwise
                 | Topic::Pseudonym
-                | Topic::Emergency => {}
+                | Topic::Emergency
+                | Topic::Request => {}
             }
         }
         Ok(standing)

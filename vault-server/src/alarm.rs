@@ -19,7 +19,7 @@ use serde_json::json;
 use vault_core::clock::SystemClock;
 use vault_core::entropy::OsEntropy;
 use vault_core::id::TokenId;
-use vault_core::vault::{Alarms, EmergencyAlarm, HoneyAlarm, Vault};
+use vault_core::vault::{Alarms, EmergencyAlarm, HoneyAlarm, RequestAlarm, Vault};
 use zeroize::Zeroizing;
 
 use crate::config::ServerConfig;
@@ -40,6 +40,8 @@ fn kind(action: &str) -> &'static str {
     }
 }
 
+/// The kind of message for a request that is to be answered soon.
+const REQUEST: &str = "vault.request.due";
 /// How often one API key is told of.
 const QUIET: SignedDuration = SignedDuration::from_mins(1);
 /// Longest file of certificates, in bytes.
@@ -277,6 +279,27 @@ impl Alarms for Teller {
             });
             webhook.send(kind(alarm.action), alarm.time, &data);
         }
+    }
+
+    fn request(&self, alarm: &RequestAlarm) {
+        let request = alarm.request.to_string();
+        tracing::warn!(
+            target: "vault_server::alarm",
+            request = %request, kind = alarm.kind.name(), state = alarm.state.name(),
+            due = %alarm.due_on, days_left = alarm.days_left,
+            "a request of a person is to be answered"
+        );
+        let Some(webhook) = self.webhook.as_ref() else {
+            return;
+        };
+        let data = json!({
+            "request": request,
+            "type": alarm.kind.name(),
+            "state": alarm.state.name(),
+            "due": alarm.due_on.to_string(),
+            "days_left": alarm.days_left,
+        });
+        webhook.send(REQUEST, alarm.time, &data);
     }
 }
 

@@ -64,6 +64,10 @@ const TAGS: &[(&str, &str)] = &[
     ),
     ("objections", "What a person objects to (Art. 21 GDPR)"),
     (
+        "requests",
+        "What people ask for under Chapter III GDPR, and what became of it",
+    ),
+    (
         "hold",
         "Legal holds: what an erasure leaves, for legal claims alone (Art. 17(3))",
     ),
@@ -116,6 +120,11 @@ const PATH_PARAMETERS: &[(&str, &str)] = &[
     ("entry", "Number of an entry of the log, from 0"),
     ("rcn", "The notice's id, `rcn_…`"),
     ("rcp", "The receipt's id, `rcp_…`"),
+    ("q", "The request's id, `req_…`"),
+    (
+        "step",
+        "`cancel`, `clarify`, `extend`, `identity`, `refuse` or `review`",
+    ),
     ("code", "A problem code"),
 ];
 

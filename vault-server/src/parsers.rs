@@ -12,7 +12,7 @@ use crate::problem::Problem;
 use crate::routes::{
     admin, ages, ask, batch, blobs, breach, bulk, consents, contracts, counts, disclosures,
     emergencies, evidence, holds, incidents, key_slots, notices, objections, policy, pseudonyms,
-    recipient_notices, restrictions, sessions, state, subjects, suppressions,
+    recipient_notices, requests, restrictions, sessions, state, subjects, suppressions,
 };
 use crate::{json, negotiate};
 
@@ -40,7 +40,7 @@ fn read_batch(body: Value) -> Result<(), Vec<u8>> {
 }
 
 /// Every body that has a form of its own.
-pub const BODIES: [Body; 32] = [
+pub const BODIES: [Body; 34] = [
     ("batch", read_batch),
     ("query", |body| told(bulk::read_query(body))),
     ("update", |body| told(bulk::read_update(body))),
@@ -89,6 +89,10 @@ pub const BODIES: [Body; 32] = [
     ("breach's scope", |body| told(breach::read_scope(body))),
     ("breach's draft", |body| told(breach::read_draft(body))),
     ("suppression", |body| told(suppressions::read_request(body))),
+    ("request", |body| told(requests::read_request(body))),
+    ("request's steps", |body| {
+        told(requests::read_any_step(body))
+    }),
 ];
 
 /// Reads the source of a policy out of its body.

@@ -110,6 +110,18 @@ pub const RECIPIENT_NOTICE_RETRY: &str = "/v1/admin/recipient-notices/{rcn}/retr
 pub const RECIPIENT_NOTICE_COMPLETE: &str = "/v1/admin/recipient-notices/{rcn}/complete";
 /// It cannot be told.
 pub const RECIPIENT_NOTICE_IMPOSSIBLE: &str = "/v1/admin/recipient-notices/{rcn}/impossible";
+/// Requests of a person.
+pub const SUBJECT_REQUESTS: &str = "/v1/subjects/{s}/requests";
+/// The queue of requests.
+pub const REQUESTS: &str = "/v1/requests";
+/// One request.
+pub const REQUEST: &str = "/v1/requests/{q}";
+/// Carry a request out.
+pub const REQUEST_APPROVE: &str = "/v1/requests/{q}/approve";
+/// What an approval that cannot be undone needs.
+pub const REQUEST_CONFIRM: &str = "/v1/requests/{q}/confirm";
+/// A step of a request.
+pub const REQUEST_STEP: &str = "/v1/requests/{q}/{step}";
 /// Restriction of a person's data.
 pub const RESTRICTION: &str = "/v1/subjects/{s}/restriction";
 /// Legal hold over a person's data.

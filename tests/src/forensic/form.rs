@@ -554,6 +554,8 @@ pub enum Event {
     Aged(Id, String, bool),
     /// The blind hash of an address, and what goes for it.
     Suppressed([u8; 32], Suppression),
+    /// Handle, request, right, state, level, when it came in, last day, its end.
+    Requested(Id, Id, [u64; 3], i64, (i64, i64)),
 }
 
 pub struct Suppression {
@@ -579,6 +581,27 @@ pub struct Hold {
     pub review_at: String,
     /// When everything else was erased, and the receipt.
     pub erasure: Option<(i64, Id)>,
+}
+
+/// A row of the queue of requests.
+pub struct RequestRow {
+    /// Which right, and how far it has come.
+    pub kind: u64,
+    pub state: u64,
+    pub received: i64,
+    /// The last day, its end, and the last day where somebody waited for the person.
+    pub due: (i64, i64, Option<i64>),
+    pub reminded: u8,
+}
+
+pub fn request_row(bytes: &[u8]) -> RequestRow {
+    Row::read(bytes, |row| RequestRow {
+        kind: row.uint(),
+        state: row.uint(),
+        received: row.int(),
+        due: (row.int(), row.int(), row.option(Row::int)),
+        reminded: row.byte(),
+    })
 }
 
 pub struct LedgerEntry {
@@ -616,6 +639,13 @@ pub fn ledger_entry(bytes: &[u8]) -> LedgerEntry {
                     all: row.truth(),
                     purposes: row.list(Row::u16),
                 },
+            ),
+            11 => Event::Requested(
+                row.array(),
+                row.array(),
+                [row.uint(), row.uint(), row.uint()],
+                row.int(),
+                (row.int(), row.int()),
             ),
             other => panic!("no event of kind {other}"),
         },

@@ -72,6 +72,8 @@ pub struct Loot {
     pub texts: Vec<Vec<u8>>,
     /// Sessions, as rows.
     pub sessions: Vec<(Id, Vec<u8>)>,
+    /// Requests in the queue, as rows.
+    pub requests: Vec<(Id, Vec<u8>)>,
     pub entries: Vec<Entry>,
     /// Entries of the erasure ledger, as rows.
     pub ledger: Vec<Vec<u8>>,

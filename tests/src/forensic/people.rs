@@ -42,6 +42,7 @@ impl Hunt<'_> {
             sessions: self.raw.after::<16>(&handles),
             answers: self.raw.after::<32>(&handles),
             notices: self.raw.after::<20>(&handles),
+            requests: self.raw.after::<20>(&handles),
             highest,
         };
         let mut deks: BTreeMap<(Id, u32, Key), Dek> = BTreeMap::new();
@@ -134,6 +135,12 @@ impl Hunt<'_> {
                 record: session,
                 ..place(13)
             }));
+            let sessions = places.len();
+            let requests = rows.requests.get(handle).into_iter().flatten();
+            places.extend(requests.map(|request| Place {
+                record: request,
+                ..place(25)
+            }));
             match self.open_hit(*hit, &dek.key, &places) {
                 Some((index, text)) if index < records.len() => {
                     let row = form::meta_row(&text);
@@ -143,9 +150,13 @@ impl Hunt<'_> {
                     let row = form::subject_row(&text);
                     self.loot.subjects.push((*handle, row));
                 }
-                Some((_, text)) => {
+                Some((index, text)) if index < sessions => {
                     form::session_row(&text);
                     self.loot.sessions.push((*handle, text));
+                }
+                Some((_, text)) => {
+                    form::request_row(&text);
+                    self.loot.requests.push((*handle, text));
                 }
                 None => {}
             }
@@ -242,7 +253,7 @@ impl Hunt<'_> {
 /// How handles begin that belong to nobody.
 const NOBODYS: [u8; 8] = [0xff; 8];
 /// Topics of events beside purposes: what recipients were given, and what their names for a person are made with.
-const TOPICS: [u16; 2] = [0xa000, 0xa001];
+const TOPICS: [u16; 3] = [0xa000, 0xa001, 0xa005];
 
 /// The compartments of remembered answers.
 const ANSWERS: u16 = 3;
@@ -257,6 +268,7 @@ struct Rows {
     sessions: HashMap<Id, BTreeSet<[u8; 16]>>,
     answers: HashMap<Id, BTreeSet<[u8; 32]>>,
     notices: HashMap<Id, BTreeSet<[u8; 20]>>,
+    requests: HashMap<Id, BTreeSet<[u8; 20]>>,
     /// Highest number of a field, a collection or a purpose.
     highest: u16,
 }

@@ -86,7 +86,11 @@ impl Conversation {
 }
 
 /// All conversations of a file.
-pub(super) fn read(path: &Path) -> Result<Vec<Conversation>, FileError> {
+///
+/// # Errors
+///
+/// If it cannot be read, holds none, or has a line that is something else.
+pub fn read(path: &Path) -> Result<Vec<Conversation>, FileError> {
     let failed = |source| FileError::Io {
         path: path.to_owned(),
         source,

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use vault_cli::dev::{DevOptions, Running};
 use vault_cli::http::Client;
 
-pub use conversation::{Conversation, FileError};
+pub use conversation::{Conversation, FileError, read};
 pub use report::{Mismatch, Report, complain, print};
 
 use play::{Person, Player};

@@ -74,6 +74,12 @@ pub(crate) fn need(route: &Route) -> Need {
         | "impossible_recipient_notice" => Need::May("requests.decide"),
         "put_objection" | "end_objection" | "suppress" => Need::May("objections.record"),
         "decide_objection" => Need::May("requests.decide"),
+        "create_request" | "list_requests" | "read_request" => {
+            Need::Any(&["requests.create", "requests.decide"])
+        }
+        "queue_requests" | "approve_request" | "confirm_request" | "step_request" => {
+            Need::May("requests.decide")
+        }
         "read_restriction" | "put_restriction" | "lift_restriction" => {
             Need::May("restrictions.set")
         }
@@ -101,7 +107,15 @@ pub(crate) fn need(route: &Route) -> Need {
 pub(crate) fn of_sessions(route: &Route) -> bool {
     // Of who looked at its own person a session reads as much as its maker may.
     need(route) == Need::Values
-        || ["batch", "export_subject", "read_access"].contains(&&*route.operation)
+        || [
+            "batch",
+            "create_request",
+            "export_subject",
+            "list_requests",
+            "read_access",
+            "read_request",
+        ]
+        .contains(&&*route.operation)
 }
 
 /// A body that fits, about this person where it names one.
@@ -126,6 +140,9 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
         "put_age" => json(json!({"years": 12})),
         "issue_pseudonym" => json(json!({})),
         "lookup_pseudonym" => json(json!({"pseudonym": person.pseudonym})),
+        "create_request" => json(json!({"type": "access", "details": "changed"})),
+        "approve_request" | "confirm_request" => json(json!({})),
+        "step_request" => json(json!({"note": "changed"})),
         "put_objection" => json(json!({"reason": "changed"})),
         "suppress" => json(json!({"kind": "phone", "value": person.phone})),
         "record_disclosure" => {
@@ -224,6 +241,8 @@ pub(crate) fn path(route: &Route, subject: &str, person: &Person) -> String {
         "tok" => "tok_00000000000000000000000000".to_owned(),
         "rcn" => "rcn_00000000000000000000000000".to_owned(),
         "rcp" => "rcp_00000000000000000000000000".to_owned(),
+        "q" => "req_00000000000000000000000000".to_owned(),
+        "step" => "review".to_owned(),
         "n" => "7".to_owned(),
         "b" => "bak_00000000000000000000000000".to_owned(),
         "entry" => "0".to_owned(),

@@ -106,7 +106,8 @@ pub(crate) fn told(live: &mut Live, story: &Story, file: &[u8], state: &State, e
             | Event::Held(..)
             | Event::ContractEnded(..)
             | Event::Aged(..)
-            | Event::Suppressed(..) => {
+            | Event::Suppressed(..)
+            | Event::Requested(..) => {
                 panic!(
                     "the story destroys no record by itself, and nobody objects in it, is held or says more"
                 )

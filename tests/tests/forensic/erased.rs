@@ -41,6 +41,7 @@ pub(crate) struct Sum {
     consents: usize,
     answers: usize,
     sessions: usize,
+    requests: usize,
     /// Entries of the index that name them.
     index: usize,
     /// Look-up values at whose position an entry was found.
@@ -88,6 +89,7 @@ fn everything_of(person: &Person, handle: &Id, loot: &Loot) {
         sum.texts,
         sum.answers,
         sum.sessions,
+        sum.requests,
     ];
     assert!(least.iter().all(|count| *count > 0), "{name}: {sum:?}");
 }
@@ -118,6 +120,7 @@ fn sum(person: &Person, handle: Option<&Id>, loot: &Loot) -> Sum {
         rows: loot.subjects.iter().filter(|(h, _)| of(h)).count(),
         consents: loot.consents.iter().filter(|(h, _)| of(h)).count(),
         sessions: loot.sessions.iter().filter(|(h, _)| of(h)).count(),
+        requests: loot.requests.iter().filter(|(h, _)| of(h)).count(),
         answers: loot.answers.iter().filter(|(h, _)| of(h)).count(),
         index: loot
             .index
@@ -263,6 +266,7 @@ fn after_an_erasure_no_key_that_can_be_derived_opens_anything_of_the_person_at_a
     let names = ["Alida", "Bertus", "Cornelia", "Dirkje", "Evert"];
     let mut people = names.map(|name| scene.person(name));
     people.iter().for_each(|person| scene.converse(person));
+    people.iter().for_each(|person| scene.ask(person));
     let first = scene.image();
     people.iter_mut().for_each(|person| correct(&scene, person));
     let [alone, a, b, c, stays] = &people;

@@ -69,7 +69,8 @@ purposes = ["support", "newsletter"]
 read  = { "profile.*" = "full", "messages.*" = "full", "bookings.*" = "full" }
 write = ["profile.*", "messages.*", "bookings.*"]
 may   = ["subjects.create", "subjects.lookup", "sessions.create", "consents.record",
-         "records.bulk", "records.purge", "disclosures.record"]
+         "records.bulk", "records.purge", "disclosures.record",
+         "requests.create"]
 
 [roles.dpo]
 may = ["subjects.view", "subjects.erase", "holds.manage"]
@@ -281,6 +282,15 @@ impl Scene {
         let token = session["token"].as_str().unwrap();
         let profile = "subjects/self/records/profile";
         self.call_as(token, "GET", profile, &Value::Null);
+    }
+
+    /// This person asks for everything to be erased, in words.
+    pub(crate) fn ask(&self, person: &Person) {
+        let words = format!("{} wants it all gone", person.name);
+        let path = format!("subjects/{}/requests", person.subject);
+        let body = json!({"type": "erase", "details": words});
+        let made = self.call("bot", "POST", &path, &body);
+        assert_eq!(made["state"], "received");
     }
 
     /// The files as they are now. Nothing is being written: every call has been answered.

@@ -70,6 +70,10 @@ pub(crate) const FIRST: [&str; 19] = [
     "put_objection",
     "put_restriction",
     "put_hold",
+    "create_request",
+    "step_request",
+    "confirm_request",
+    "approve_request",
     "put_contract_end",
     "issue_pseudonym",
     "request_emergency",
@@ -212,6 +216,20 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
             "approver": people::NAME, "review_at": "2099-12-31",
         }))),
         "read_age" | "list_contracts" | "resume_contract" => hands_out(recipe),
+        "create_request" => hands_out(body(json!({
+            "type": "rectify", "details": people::grounds(), "language": "en",
+        }))),
+        "list_requests" | "read_request" => hands_out(recipe),
+        "queue_requests" => recipe,
+        "step_request" => hands_out(body(
+            json!({"outcome": "verified", "evidence": people::grounds()}),
+        )),
+        "confirm_request" => body(correction()),
+        "approve_request" => {
+            let mut approved = correction();
+            approved["confirmation"] = json!(made.get("confirmation"));
+            hands_out(body(approved))
+        }
         "put_age" => hands_out(body(json!({
             "years": 40, "country": "DE", "guardian": people::grounds(),
         }))),
@@ -312,6 +330,11 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
     }
 }
 
+/// What is corrected on request.
+fn correction() -> Value {
+    json!({"collection": "profile", "fields": {"remark": people::profile()["remark"]}})
+}
+
 /// What stands for a parameter of this route's path.
 pub(crate) fn parameter(route: &Route, name: &str, made: &Made) -> String {
     let many = ["append_records", "query_records"].contains(&&*route.operation) || route.has("r");
@@ -326,8 +349,9 @@ pub(crate) fn parameter(route: &Route, name: &str, made: &Made) -> String {
         "entry" => "0".into(),
         "code" => "invalid".into(),
         "n" if route.path.contains("/jobs/") => "1".into(),
+        "step" if route.path.contains("/requests/") => "identity".into(),
         "step" => "assessed".into(),
-        "s" | "r" | "ses" | "tok" | "n" | "rcn" | "rcp" | "b" | "emg" | "inc" => {
+        "s" | "r" | "ses" | "tok" | "n" | "rcn" | "rcp" | "b" | "emg" | "inc" | "q" => {
             made.get(name).cloned().unwrap_or_default()
         }
         new => panic!("the parameter `{new}` is new: say what stands for it"),
@@ -413,6 +437,8 @@ pub(crate) fn learn(route: &Route, body: &Value, made: &mut Made) {
         }
         "list_backups" => note("b", &body["backups"][0]["backup"]),
         "add_key_slot" => note("n", &body["slot"]),
+        "create_request" => note("q", &body["request"]),
+        "confirm_request" => note("confirmation", &body["confirmation"]),
         "erase_subject" => note("rcp", &body["receipt"]["body"]["receipt"]),
         _ => {}
     }

@@ -200,6 +200,36 @@ Examples:
   vault-cli subject hold sub_00000000000000000000000000 --ground legal_claims --review-at 2035-12-31
   vault-cli --vault v subject hold sub_00000000000000000000000000 --release --dry-run";
 
+pub(super) const REQUEST: &str = "\
+Examples:
+  vault-cli --vault /srv/vault request list --overdue
+  vault-cli --vault /srv/vault request show req_00000000000000000000000000";
+
+pub(super) const REQUEST_LIST: &str = "\
+Examples:
+  vault-cli --vault /srv/vault request list
+  vault-cli --vault /srv/vault request list --type erase --due-before 2030-01-31 --json";
+
+pub(super) const REQUEST_SHOW: &str = "\
+Examples:
+  vault-cli --vault /srv/vault request show req_00000000000000000000000000
+  vault-cli --vault /srv/vault request show req_00000000000000000000000000 --json";
+
+pub(super) const REQUEST_APPROVE: &str = "\
+Examples:
+  vault-cli --vault v request approve req_00000000000000000000000000 --dry-run
+  vault-cli --vault v request approve req_00000000000000000000000000 --evidence-file seen.txt";
+
+pub(super) const REQUEST_REJECT: &str = "\
+Examples:
+  vault-cli request reject req_00000000000000000000000000 --code not_covered --law L --reason-file r --approver-file a
+  vault-cli request reject --help";
+
+pub(super) const REQUEST_EXTEND: &str = "\
+Examples:
+  vault-cli --vault v request extend req_00000000000000000000000000 --reason complexity
+  vault-cli --vault v request extend req_00000000000000000000000000 --reason number --period P1M";
+
 pub(super) const SUBJECT_HOLDS: &str = "\
 Examples:
   vault-cli --vault /srv/vault subject holds

@@ -11,14 +11,14 @@ use vault_core::audit::hex;
 use vault_core::breach::{BreachReport, DraftFor};
 use vault_core::clock::SystemClock;
 use vault_core::entropy::OsEntropy;
-use vault_core::id::{CallId, ReceiptId, SubjectId, TokenId};
+use vault_core::id::{CallId, ReceiptId, RequestId, SubjectId, TokenId};
 use vault_core::limits::PAGE_RECORDS_MAX;
 use vault_core::policy::Period;
 use vault_core::refusal::Refusal;
 use vault_core::vault::{
-    AccessQuery, AuditQuery, BreachInput, Call, HoldInput, KeyView, LockedVault, Onwards,
-    Principal, RotationView, Settings, SlotView, Sweep, SystemKeyView, TokenInput, TokenView,
-    UnlockSecret, Vault, VaultPaths,
+    AccessQuery, AuditQuery, BreachInput, Call, CorrectionInput, HoldInput, KeyView, LockedVault,
+    Onwards, Principal, QueueFilter, RequestStep, RotationView, Settings, SlotView, Sweep,
+    SystemKeyView, TokenInput, TokenView, UnlockSecret, Vault, VaultPaths,
 };
 
 use super::{Backend, Scope};
@@ -320,6 +320,33 @@ impl Backend for Directory {
     fn release_hold(&self, subject: SubjectId) -> Result<Value, Failure> {
         let released = self.call(|call| self.vault.release_hold(call, subject))?;
         Ok(vault_server::hold_released(released))
+    }
+
+    fn requests(&self, filter: &QueueFilter, cursor: Option<&str>) -> Result<Value, Failure> {
+        let page = self.call(|call| {
+            self.vault
+                .queue_requests(call, *filter, PAGE_RECORDS_MAX, cursor)
+        })?;
+        Ok(vault_server::request_page(page))
+    }
+
+    fn request(&self, request: RequestId) -> Result<Value, Failure> {
+        let view = self.call(|call| self.vault.read_request(call, request))?;
+        Ok(vault_server::request_view(view))
+    }
+
+    fn confirm_request(
+        &self,
+        request: RequestId,
+        correction: Option<&CorrectionInput>,
+    ) -> Result<Value, Failure> {
+        let given = self.call(|call| self.vault.confirm_request(call, request, correction))?;
+        Ok(vault_server::request_confirmation(given))
+    }
+
+    fn step_request(&self, request: RequestId, step: &RequestStep) -> Result<Value, Failure> {
+        let stepped = self.call(|call| self.vault.step_request(call, request, step.clone()))?;
+        Ok(vault_server::request_stepped(stepped))
     }
 
     fn holds(&self, cursor: Option<&str>) -> Result<Value, Failure> {

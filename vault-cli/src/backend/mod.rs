@@ -11,10 +11,11 @@ use std::io::Write;
 use jiff::Timestamp;
 use serde_json::Value;
 use vault_core::breach::DraftFor;
-use vault_core::id::{ReceiptId, SubjectId, TokenId};
+use vault_core::id::{ReceiptId, RequestId, SubjectId, TokenId};
 use vault_core::policy::Period;
 use vault_core::vault::{
-    AccessQuery, AuditQuery, BreachInput, HoldInput, Principal, TokenInput, Vault,
+    AccessQuery, AuditQuery, BreachInput, CorrectionInput, HoldInput, Principal, QueueFilter,
+    RequestStep, TokenInput, Vault,
 };
 
 pub(crate) use directory::{Directory, locked_status, settings};
@@ -98,6 +99,18 @@ pub(crate) trait Backend {
     fn put_hold(&self, subject: SubjectId, hold: &HoldInput) -> Result<Value, Failure>;
     /// Releases one: `{hold, receipt}`.
     fn release_hold(&self, subject: SubjectId) -> Result<Value, Failure>;
+    /// A page of the queue of requests: `{requests, next}`.
+    fn requests(&self, filter: &QueueFilter, cursor: Option<&str>) -> Result<Value, Failure>;
+    /// One request.
+    fn request(&self, request: RequestId) -> Result<Value, Failure>;
+    /// What an approval that cannot be undone needs: `{confirmation, expires_at, consequences}`.
+    fn confirm_request(
+        &self,
+        request: RequestId,
+        correction: Option<&CorrectionInput>,
+    ) -> Result<Value, Failure>;
+    /// Takes a step: `{request, receipt}`.
+    fn step_request(&self, request: RequestId, step: &RequestStep) -> Result<Value, Failure>;
     /// A page of who is under one: `{holds, next}`.
     fn holds(&self, cursor: Option<&str>) -> Result<Value, Failure>;
     /// A page of the log, the newest first: `{entries: [{number, hash, entry}], next, size}`.

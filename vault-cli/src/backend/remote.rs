@@ -10,11 +10,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use vault_core::breach::DraftFor;
-use vault_core::id::{BackupId, ReceiptId, SubjectId, TokenId};
+use vault_core::id::{BackupId, ReceiptId, RequestId, SubjectId, TokenId};
 use vault_core::limits::PAGE_RECORDS_MAX;
 use vault_core::policy::Period;
 use vault_core::vault::{
-    AccessQuery, AuditQuery, BreachInput, BreachVector, HoldInput, TokenInput, UnlockError,
+    AccessQuery, AuditQuery, BreachInput, BreachVector, CorrectionInput, HoldInput, QueueFilter,
+    RequestStep, TokenInput, UnlockError,
 };
 use vault_server::urls;
 use zeroize::Zeroize;
@@ -300,6 +301,60 @@ impl Remote {
     }
 }
 
+/// A correction as the API takes it.
+fn correction_body(correction: &CorrectionInput) -> Value {
+    let mut body = json!({"collection": correction.collection, "fields": correction.fields});
+    if let Some(record) = &correction.record {
+        body["record"] = record.to_string().into();
+    }
+    body
+}
+
+/// A step as the API takes it: its name, and its body.
+fn step_body(step: &RequestStep) -> (&'static str, Value) {
+    match step {
+        RequestStep::Approve {
+            confirmation,
+            correction,
+            answer,
+        } => {
+            let mut body = correction
+                .as_ref()
+                .map_or_else(|| json!({}), correction_body);
+            body["confirmation"] = json!(confirmation);
+            body["answer"] = json!(answer);
+            ("approve", body)
+        }
+        RequestStep::AskClarification { question } => ("clarify", json!({"question": question})),
+        RequestStep::AskIdentity { question } => {
+            ("identity", json!({"outcome": "asked", "note": question}))
+        }
+        RequestStep::Cancel { reason } => ("cancel", json!({"reason": reason})),
+        RequestStep::CheckByHand { note } => {
+            ("identity", json!({"outcome": "manual", "note": note}))
+        }
+        RequestStep::Clarify { answer } => ("clarify", json!({"answer": answer})),
+        RequestStep::Extend { reason, period } => {
+            let period = period.as_ref().map(ToString::to_string);
+            ("extend", json!({"reason": reason.name(), "period": period}))
+        }
+        RequestStep::Refuse {
+            code,
+            law,
+            approver,
+            reason,
+        } => (
+            "refuse",
+            json!({"code": code.name(), "law": law, "approver": approver, "reason": reason}),
+        ),
+        RequestStep::Review { note } => ("review", json!({"note": note})),
+        RequestStep::Verify { evidence } => (
+            "identity",
+            json!({"outcome": "verified", "evidence": evidence}),
+        ),
+    }
+}
+
 impl Backend for Remote {
     fn remote(&self) -> Option<&Remote> {
         Some(self)
@@ -449,6 +504,43 @@ impl Backend for Remote {
 
     fn release_hold(&self, subject: SubjectId) -> Result<Value, Failure> {
         self.send("DELETE", &urls::at(urls::HOLD, &[&subject]), None)
+    }
+
+    fn requests(&self, filter: &QueueFilter, cursor: Option<&str>) -> Result<Value, Failure> {
+        let mut path = format!("{}?limit={PAGE_RECORDS_MAX}", urls::REQUESTS);
+        let pairs = [
+            ("type", filter.kind.map(|kind| kind.name().to_owned())),
+            ("state", filter.state.map(|state| state.name().to_owned())),
+            ("due_before", filter.due_before.map(|day| day.to_string())),
+            ("overdue", filter.overdue.then(|| "true".to_owned())),
+            ("cursor", cursor.map(ToOwned::to_owned)),
+        ];
+        for (name, text) in pairs {
+            if let Some(text) = text {
+                path.push_str(&format!("&{name}={text}"));
+            }
+        }
+        self.send("GET", &path, None)
+    }
+
+    fn request(&self, request: RequestId) -> Result<Value, Failure> {
+        self.send("GET", &urls::at(urls::REQUEST, &[&request]), None)
+    }
+
+    fn confirm_request(
+        &self,
+        request: RequestId,
+        correction: Option<&CorrectionInput>,
+    ) -> Result<Value, Failure> {
+        let body = correction.map_or_else(|| json!({}), correction_body);
+        let path = urls::at(urls::REQUEST_CONFIRM, &[&request]);
+        self.send("POST", &path, Some(&body))
+    }
+
+    fn step_request(&self, request: RequestId, step: &RequestStep) -> Result<Value, Failure> {
+        let (name, body) = step_body(step);
+        let path = urls::at(urls::REQUEST_STEP, &[&request, &name]);
+        self.send("POST", &path, Some(&body))
     }
 
     fn holds(&self, cursor: Option<&str>) -> Result<Value, Failure> {

@@ -9,13 +9,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use vault_core::doctor::{
     self, Backups, Diagnosis, Facts, HoldFact, IncidentFact, Inside, PolicyFile, RecipientFacts,
-    Severity, Tested, gdpr,
+    RequestFact, Severity, Tested, gdpr,
 };
 use vault_core::policy::Draft;
-use vault_core::vault::{LockedVault, OpenError, VaultPaths};
+use vault_core::vault::{LockedVault, OpenError, QueueFilter, VaultPaths};
 
 use super::subject::hold;
-use super::{Context, token};
+use super::{Context, request, token};
 use crate::args::DoctorArguments;
 use crate::backend::Backend;
 use crate::failure::{Exit, Failure};
@@ -183,6 +183,7 @@ fn inside(
     seen.facts.holds = holds(backend);
     seen.facts.incidents = incidents(backend);
     seen.facts.recipients = recipients(&status);
+    seen.facts.requests = requests(backend);
     // Beside a server elsewhere the clock of this machine is held to what it says; that is what it is for.
     if seen.facts.machine.clock.now == Timestamp::UNIX_EPOCH {
         seen.facts.machine.clock.now = Timestamp::now();
@@ -247,6 +248,19 @@ fn recipients(status: &Value) -> Option<RecipientFacts> {
             .as_str()
             .and_then(|text| text.parse().ok()),
     })
+}
+
+/// Which requests are open, as far as the caller may know.
+fn requests(backend: &dyn Backend) -> Option<Vec<RequestFact>> {
+    let all = request::all(backend, &QueueFilter::default()).ok()?;
+    let facts = all.iter().map(|one| RequestFact {
+        request: one["request"].as_str().unwrap_or_default().to_owned(),
+        kind: one["type"].as_str().unwrap_or_default().to_owned(),
+        due: one["due"].as_str().unwrap_or_default().to_owned(),
+        days_left: one["days_left"].as_i64().unwrap_or_default(),
+        overdue: one["overdue"] == true,
+    });
+    Some(facts.collect())
 }
 
 /// What a vault with a registry of backups tells of it. One that tells nothing has none: then nothing is

@@ -16,6 +16,7 @@ mod man;
 mod policy;
 mod publication;
 mod receipt;
+mod request;
 mod retention;
 mod serve;
 mod shares;
@@ -123,6 +124,7 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
         Command::Key(command) => key::run(&context, &command),
         Command::Slot(command) => slot::run(&context, &command),
         Command::Token(command) => token::run(&context, &command),
+        Command::Request(command) => request::run(&context, &command),
         Command::Subject(command) => subject::run(&context, &command),
         Command::Audit(command) => audit::run(&context, &command),
         Command::Receipt(command) => receipt::run(&context, &command),

@@ -158,6 +158,7 @@ pub(super) fn person(
         Table::Consents,
         Table::Sessions,
         Table::Answers,
+        Table::Requests,
     ] {
         while rows.row(table, &mut frame)? {
             if remains.is_some() && matches!(table, Table::Sessions | Table::Answers) {

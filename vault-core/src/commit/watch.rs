@@ -63,6 +63,7 @@ impl Touched {
                 | Table::Sessions
                 | Table::Blobs
                 | Table::Answers
+                | Table::Requests
                 | Table::Dirty => {
                     if let Some(handle) = key.first_chunk() {
                         self.people.insert(RowHandle::from_bytes(*handle));

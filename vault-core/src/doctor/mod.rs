@@ -13,6 +13,7 @@ mod incidents;
 mod keys;
 mod machine;
 mod recipients;
+mod requests;
 
 use std::fmt;
 
@@ -24,6 +25,7 @@ pub use incidents::IncidentFact;
 pub use keys::{Inside, SlotFact};
 pub use machine::{ClockFacts, LimitFacts, Machine, Swap};
 pub use recipients::RecipientFacts;
+pub use requests::RequestFact;
 
 /// How bad a finding is. Ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -138,6 +140,8 @@ pub struct Facts {
     pub incidents: Option<Vec<IncidentFact>>,
     /// Who is not told. A server that tells recipients alone knows it.
     pub recipients: Option<RecipientFacts>,
+    /// Open requests of people, if the caller may know of them.
+    pub requests: Option<Vec<RequestFact>>,
 }
 
 /// Every finding, the worst first.
@@ -168,6 +172,9 @@ pub fn findings(facts: &Facts) -> Vec<Diagnosis> {
     }
     if let Some(facts) = &facts.recipients {
         recipients::check(facts, now, &mut findings);
+    }
+    if let Some(requests) = &facts.requests {
+        requests::check(requests, &mut findings);
     }
     sorted(findings.0)
 }

@@ -11,7 +11,8 @@ use crate::policy::CollectionKind;
 use crate::schema::FieldType;
 use crate::statement::Statement;
 use crate::vault::{
-    AgeView, ContractView, DisclosureView, EmergencyView, HoldView, ObjectionView, RestrictionView,
+    AgeView, ContractView, DisclosureView, EmergencyView, HoldView, ObjectionView, RequestView,
+    RestrictionView,
 };
 
 /// The name of the form, in every package and manifest.
@@ -44,6 +45,8 @@ pub(crate) struct Head {
     pub(crate) contracts: Vec<ContractView>,
     pub(crate) age: AgeView,
     pub(crate) pseudonyms: Vec<HeadPseudonym>,
+    /// What they asked for, as they were told of it.
+    pub(crate) requests: Vec<RequestView>,
     pub(crate) notices: Vec<NoticeShown>,
     pub(crate) sessions: Vec<HeadSession>,
     pub(crate) emergencies: Vec<EmergencyView>,
@@ -305,6 +308,29 @@ fn pseudonym(one: &HeadPseudonym) -> Value {
 }
 
 /// A notice as the API shows it.
+fn request(one: &RequestView) -> Value {
+    let steps = one.history.iter().map(|step| {
+        json!({
+            "step": step.step.name(),
+            "state": step.state.name(),
+            "at": step.at.to_string(),
+            "words": step.words,
+        })
+    });
+    let steps: Vec<Value> = steps.collect();
+    json!({
+        "request": one.request.to_string(),
+        "type": one.kind.name(),
+        "article": one.kind.article(),
+        "state": one.state.name(),
+        "received_at": one.received_at.to_string(),
+        "due": one.due.on.to_string(),
+        "refusal": one.refusal.as_ref().map(|given| given.text.clone()),
+        "extension": one.extension.as_ref().map(|one| one.notice.clone()),
+        "history": steps,
+    })
+}
+
 fn notice(shown: &NoticeShown) -> Value {
     json!({
         "about": shown.about,
@@ -404,6 +430,7 @@ pub(crate) fn head(head: &Head) -> Vec<u8> {
         add("age", age(&head.age));
         let pseudonyms = head.pseudonyms.iter().map(pseudonym);
         add("pseudonyms", pseudonyms.collect());
+        add("requests", head.requests.iter().map(request).collect());
         add("notices", head.notices.iter().map(notice).collect());
         let sessions = head.sessions.iter().map(|one| {
             json!({

@@ -14,9 +14,10 @@ use crate::consent::{ConsentEvent, ConsentState};
 use crate::crypto::sha256;
 use crate::notice::{NoticeAbout, NoticeShown};
 use crate::policy::{HoldGround, RestrictionGround};
+use crate::request::RequestState;
 use crate::schema::FieldType;
 use crate::standing::{HoldState, ObjectionEvent, ObjectionState};
-use crate::vault::{HoldStep, RestrictionStep};
+use crate::vault::{HoldStep, RequestView, RestrictionStep};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -367,6 +368,9 @@ impl<'a> Page<'a> {
             @if head.restriction.history.is_empty() { p .dim { (words.nothing) } }
             @else { ul { @for step in &head.restriction.history { li { (self.restriction(step)) } } } }
             (self.kept())
+            h2 { (words.requests) }
+            @if head.requests.is_empty() { p .dim { (words.nothing) } }
+            @else { ul { @for one in &head.requests { li { (self.request(one)) } } } }
             h2 { (words.notices) }
             @if head.notices.is_empty() { p .dim { (words.nothing) } }
             @else { ul { @for shown in &head.notices { li { (self.shown(shown)) } } } }
@@ -470,6 +474,23 @@ impl<'a> Page<'a> {
         html! {
             (minute(step.at)) ": " strong { (words.restricted) } "; " (about) "; " (ground)
             (self.because(step.reason.as_ref()))
+        }
+    }
+
+    fn request(&self, one: &RequestView) -> Markup {
+        let [open, done, refused, cancelled] = self.words.request_states;
+        let state = match one.state {
+            RequestState::Fulfilled | RequestState::PartlyFulfilled => done,
+            RequestState::Refused => refused,
+            RequestState::Cancelled => cancelled,
+            _ => open,
+        };
+        html! {
+            (minute(one.received_at)) ": " strong { (one.kind.article()) } ", " (state)
+            @if let Some(given) = &one.refusal { p .small { (given.text) } }
+            @for step in &one.history {
+                @if let Some(said) = &step.words { p .dim.small { (minute(step.at)) ": " (said) } }
+            }
         }
     }
 

@@ -229,6 +229,8 @@ pub(crate) fn suppression_key(ledger: &Secret<32>) -> Secret<32> {
 pub const CHANNEL_FIELD: (u16, u16) = (0, 0);
 /// The field id pair that stands for pseudonyms that were issued. It has a key from the first of them on.
 pub const PSEUDONYM_FIELD: (u16, u16) = (0, 1);
+/// The field id pair that stands for the id of a request. Its marks are the same in every set and need no key.
+pub const REQUEST_FIELD: (u16, u16) = (0, 2);
 
 impl SystemKeys {
     /// The keys of a new vault.
@@ -273,6 +275,12 @@ impl SystemKeys {
     pub fn index_set(&self) -> u32 {
         let first = self.placements.first().map(|placement| placement.set);
         first.unwrap_or_else(|| self.index.first().map_or(0, |keys| keys.set))
+    }
+
+    /// Every set that a look-up value has a mark of: one, or two while marks are made anew.
+    #[must_use]
+    pub fn index_sets(&self) -> Vec<u32> {
+        self.index.iter().map(|keys| keys.set).collect()
     }
 
     /// Opens a set of index keys, one for every field that has one, and a building of the index that

@@ -41,6 +41,14 @@ pub fn diff(old: &Policy, new: &Policy) -> Vec<String> {
         within(old),
         within(new),
     );
+    let requests = (old.requests.text(), new.requests.text());
+    changed(
+        &mut out,
+        "requests",
+        "answered within",
+        requests.0,
+        requests.1,
+    );
     honey(old, new, &mut out);
     out
 }

@@ -10,7 +10,8 @@ use super::honey::DraftHoney;
 use super::reader::At;
 use super::{
     Capability, Children, CollectionKind, Controller, Counts, Field, Incidents, NoticeGate,
-    POLICY_BYTES_MAX, Period, Policy, Purpose, Recipient, RestrictedUse, View, check, ids, parse,
+    POLICY_BYTES_MAX, Period, Policy, Purpose, Recipient, RequestRules, RestrictedUse, View, check,
+    ids, parse,
 };
 
 /// A policy file that was read and found good.
@@ -33,6 +34,7 @@ pub(super) struct Content {
     pub(super) proof: Period,
     pub(super) children: Children,
     pub(super) counts: Counts,
+    pub(super) requests: RequestRules,
     pub(super) honey: DraftHoney,
     pub(super) breakglass: Option<DraftBreakglass>,
     pub(super) incidents: Incidents,
@@ -50,6 +52,7 @@ impl Default for Content {
             proof: parse::proof_default(),
             children: Children::default(),
             counts: Counts::default(),
+            requests: RequestRules::default(),
             honey: DraftHoney::default(),
             breakglass: None,
             incidents: Incidents::default(),

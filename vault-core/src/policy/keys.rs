@@ -12,6 +12,7 @@ pub(super) const TOP: &[&str] = &[
     "proof",
     "children",
     "counts",
+    "requests",
     "honey",
     "breakglass",
     "incidents",
@@ -24,6 +25,8 @@ pub(super) const CONTROLLER: &[&str] = &[
     "authority",
     "country",
     "languages",
+    "timezone",
+    "holidays",
 ];
 pub(super) const PURPOSE: &[&str] = &[
     "title",
@@ -55,6 +58,7 @@ pub(super) const NOTICE: &[&str] = &["gate"];
 pub(super) const PROOF: &[&str] = &["period"];
 pub(super) const CHILDREN: &[&str] = &["consent_from", "countries"];
 pub(super) const COUNTS: &[&str] = &["k", "exact", "per_day"];
+pub(super) const REQUESTS: &[&str] = &["period", "extension", "asked_within"];
 pub(super) const HONEY: &[&str] = &["people", "left_out_for"];
 pub(super) const HONEY_PERSON: &[&str] = &["channel", "user", "values"];
 pub(super) const BREAKGLASS: &[&str] = &["purpose", "read", "expires", "reads", "restricted_use"];
@@ -82,6 +86,7 @@ mod tests {
         ("proof.", PROOF),
         ("children.", CHILDREN),
         ("counts.", COUNTS),
+        ("requests.", REQUESTS),
         ("honey.", HONEY),
         ("honey.people.NAME.", HONEY_PERSON),
         ("breakglass.", BREAKGLASS),

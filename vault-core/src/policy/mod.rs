@@ -24,6 +24,7 @@ mod notice;
 mod parse;
 mod period;
 mod reader;
+mod requests;
 mod role;
 mod show;
 mod words;
@@ -55,6 +56,9 @@ pub use model::{
 };
 pub use nearest::nearest;
 pub use period::{BadPeriod, PERIOD_HOURS_MAX, Period};
+#[cfg(test)]
+pub(crate) use requests::zone;
+pub use requests::{Holiday, RequestRules};
 pub(crate) use role::KEYHOLDER;
 pub use role::{Role, RoleOrigin};
 pub use show::show;
@@ -120,6 +124,7 @@ pub struct Policy {
     proof: Period,
     children: Children,
     counts: Counts,
+    requests: RequestRules,
     material: OnceLock<[u8; 32]>,
     honey: Honey,
     breakglass: Option<Breakglass>,
@@ -219,6 +224,12 @@ impl Policy {
     #[must_use]
     pub fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// Until when requests are answered.
+    #[must_use]
+    pub fn requests(&self) -> &RequestRules {
+        &self.requests
     }
 
     /// How long what people said and were told is kept as proof after the last of it, at least.
@@ -354,6 +365,7 @@ impl Policy {
             proof: content.proof,
             children: content.children,
             counts: content.counts,
+            requests: content.requests,
             material: OnceLock::new(),
             honey: content.honey.honey,
             breakglass,

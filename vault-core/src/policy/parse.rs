@@ -76,6 +76,7 @@ pub(super) fn read(source: &str, findings: &mut Findings) -> Content {
             .unwrap_or_else(proof_default),
         children: super::children::read(&root, findings),
         counts: super::counts::read(&root, findings),
+        requests: super::requests::read(&root, findings),
         honey: honey::read(&root, findings),
         breakglass: super::breakglass::read(&root, findings),
         incidents: super::incidents::read(&root, findings),

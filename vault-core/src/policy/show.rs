@@ -33,6 +33,11 @@ pub fn show(policy: &Policy) -> String {
         &mut out,
         format_args!("people consent for themselves from {ages}"),
     );
+    let requests = policy.requests.text();
+    line(
+        &mut out,
+        format_args!("requests are answered within {requests}"),
+    );
 
     let emergencies = super::breakglass::text(policy);
     line(&mut out, format_args!("emergency access {emergencies}"));

@@ -6,6 +6,7 @@
 //! Source: GDPR Art. 12(1), 13, 14 and 30(1).
 
 mod language;
+mod letter;
 mod phrases;
 mod said;
 mod short;
@@ -18,6 +19,8 @@ use jiff::Timestamp;
 
 use crate::policy::{Controller, LawfulBasis, Policy};
 
+pub use letter::Letter;
+pub(crate) use letter::answered_in;
 pub use phrases::{ALL as LANGUAGES, Phrases};
 pub use short::Notice;
 

@@ -133,6 +133,16 @@ pub struct Phrases {
     pub complain_to: &'static str,
     /// Where no authority is named, or besides.
     pub complain: &'static str,
+    /// That a request is refused; `{date}`, `{right}`, `{reason}`.
+    pub(super) refused: &'static str,
+    /// Under which law; `{law}`.
+    pub(super) refused_law: &'static str,
+    /// That courts are open.
+    pub(super) court: &'static str,
+    /// That an answer takes longer; `{date}`, `{right}`, `{because}`, `{due}`.
+    pub(super) extended: &'static str,
+    pub(super) because_complex: &'static str,
+    pub(super) because_number: &'static str,
     /// Heading: automated decisions.
     pub automated: &'static str,
     /// That the policy lists none.

@@ -54,11 +54,13 @@ pub enum Table {
     Outbox = 23,
     /// The register of personal data breaches.
     Incidents = 24,
+    /// The queue of requests, one row a request.
+    Requests = 25,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::System,
         Self::Nodes,
         Self::Keysets,
@@ -83,6 +85,7 @@ impl Table {
         Self::Suppressions,
         Self::Outbox,
         Self::Incidents,
+        Self::Requests,
     ];
     /// The tables that every vault has had from its first version on: a file without one of them is none.
     pub(super) const FOUNDING: usize = 21;
@@ -122,6 +125,7 @@ impl Table {
             Self::Suppressions => "t22",
             Self::Outbox => "t23",
             Self::Incidents => "t24",
+            Self::Requests => "t25",
         }
     }
 

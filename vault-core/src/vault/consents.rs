@@ -93,8 +93,20 @@ fn append(
 ) -> Result<ConsentEvent, Refusal> {
     let capability = Capability::ConsentsRecord;
     let mut person = context.admit(txn, policy, noted, subject, capability)?;
+    append_of(txn, policy, context, &mut person, purpose, make)
+}
+
+/// The same of somebody whom the caller was admitted to.
+fn append_of(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    context: &Context,
+    person: &mut Person,
+    purpose: &str,
+    make: impl FnOnce(Timestamp, Option<ConsentState>) -> Result<(ConsentState, ConsentInput), Refusal>,
+) -> Result<ConsentEvent, Refusal> {
     let purpose = consent_purpose(policy, purpose)?;
-    let before = consent::state(txn, &person, purpose.id)?;
+    let before = consent::state(txn, person, purpose.id)?;
     let (state, input) = make(txn.now(), before.map(|said| said.state))?;
     let ConsentInput {
         given: _,
@@ -113,11 +125,11 @@ fn append(
         message_id,
         details,
     };
-    consent::append(txn, &mut person, purpose.id, &event)?;
+    consent::append(txn, person, purpose.id, &event)?;
     if state.permits() {
-        suppressions::consented(txn, policy, context, &mut person, purpose)?;
+        suppressions::consented(txn, policy, context, person, purpose)?;
     }
-    context.note_word(txn, &mut person)?;
+    context.note_word(txn, person)?;
     // Refusing what one agreed to before is withdrawing it. Where it holds for less time than it did, a vault out
     // of an older backup must not hold it for longer: there it is to be given anew.
     let until = |until: Option<Timestamp>| until.unwrap_or(Timestamp::MAX);
@@ -268,10 +280,31 @@ pub(super) fn withdraw(
     purpose: &str,
 ) -> Result<ConsentEvent, Refusal> {
     noted.met = Some(subject);
-    append(txn, policy, context, noted, subject, purpose, |_, state| {
-        state.ok_or(Refusal::NotFound("consent"))?;
-        Ok((ConsentState::Withdrawn, ConsentInput::default()))
-    })
+    append(txn, policy, context, noted, subject, purpose, withdrawn)
+}
+
+fn withdrawn(
+    _: Timestamp,
+    state: Option<ConsentState>,
+) -> Result<(ConsentState, ConsentInput), Refusal> {
+    state.ok_or(Refusal::NotFound("consent"))?;
+    Ok((ConsentState::Withdrawn, ConsentInput::default()))
+}
+
+/// Withdraws what the person agreed to, of whoever was admitted; whoever does not agree has nothing to withdraw.
+pub(super) fn withdraw_of(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    context: &Context,
+    person: &mut Person,
+    purpose: &str,
+) -> Result<(), Refusal> {
+    let id = consent_purpose(policy, purpose)?.id;
+    let said = consent::state(txn, person, id)?;
+    if said.is_some_and(|said| said.state.permits()) {
+        append_of(txn, policy, context, person, purpose, withdrawn)?;
+    }
+    Ok(())
 }
 
 /// What a person said about one purpose.

@@ -570,6 +570,7 @@ impl LockedVault {
                 honey: honey::Known::default(),
                 emergencies: super::emergencies::Counts::default(),
                 incidents: Mutex::default(),
+                requests: super::requests::Watched::default(),
                 process_key: Secret::generate(&mut OsEntropy),
             }),
         });

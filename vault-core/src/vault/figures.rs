@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use jiff::Timestamp;
 
-use super::{BackupSummary, Vault, create};
+use super::{BackupSummary, RequestFigures, Vault, create};
 use crate::commit::WriterFigures;
 
 pub use crate::commit::Histogram;
@@ -61,6 +61,8 @@ pub struct Figures {
     pub clock_leads: bool,
     /// Size of all files.
     pub bytes_on_disk: u64,
+    /// Requests of people, as the sweeper last saw them.
+    pub requests: RequestFigures,
     /// What there is of backups.
     pub backups: BackupSummary,
     /// The time that all this was read at.
@@ -152,6 +154,7 @@ impl Vault {
             incidents_overdue: incidents.1,
             clock_leads: self.engine.clock_leads(),
             bytes_on_disk: create::bytes_on_disk(&self.paths),
+            requests: self.memory.requests.figures(),
             backups: self.known_backups(),
             now: self.engine.now(),
         }

@@ -20,6 +20,7 @@ pub(super) struct Memory {
     pub(super) emergencies: super::emergencies::Counts,
     /// When somebody became aware of each incident of which the authority is still to be told.
     pub(super) incidents: Mutex<Vec<Timestamp>>,
+    pub(super) requests: super::requests::Watched,
     /// Seals cursors.
     pub(super) process_key: Secret<32>,
 }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use parking_lot::RwLock;
 
 use super::call::{Context, Noted};
-use super::{EmergencyAlarm, Vault, input};
+use super::{EmergencyAlarm, RequestAlarm, Vault, input};
 use crate::commit::{Txn, View};
 use crate::decision;
 use crate::id::{CallId, RecordId, SubjectId, TokenId};
@@ -54,6 +54,8 @@ pub trait Alarms: Send + Sync {
 
     /// Somebody took a step of emergency access, or tried to.
     fn emergency(&self, alarm: &EmergencyAlarm);
+    /// A request is to be answered soon.
+    fn request(&self, alarm: &RequestAlarm);
 }
 
 /// Who they are, in memory.
@@ -65,6 +67,13 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// Tells whoever is told of alarms that a request is due.
+    pub(super) fn tell_request(&self, alarm: &RequestAlarm) {
+        if let Some(alarms) = self.alarms.get() {
+            alarms.request(alarm);
+        }
+    }
+
     /// The name of a person who does not exist.
     pub(super) fn name(&self, subject: SubjectId) -> Option<Arc<str>> {
         self.people.read().get(&subject).cloned()

@@ -43,6 +43,7 @@ mod pseudonyms;
 mod reads;
 mod recipient_notices;
 mod reload;
+mod requests;
 mod restore;
 mod restrictions;
 mod retention;
@@ -81,7 +82,7 @@ pub use crate::consent::{
 pub use crate::emergency::EmergencyState;
 pub use crate::id::{
     BackupId, CallId, DisclosureId, EmergencyId, IncidentId, PairwiseId, ReceiptId,
-    RecipientNoticeId, RecordId, SessionId, SubjectId, TokenId,
+    RecipientNoticeId, RecordId, RequestId, SessionId, SubjectId, TokenId,
 };
 pub use crate::incident::{Exemption, IncidentStep, Nature, Risk, Vector as IncidentVector};
 pub use crate::keys::slots::SlotKind;
@@ -132,6 +133,11 @@ pub use pseudonyms::PseudonymIssued;
 pub use recipient_notices::{
     DueNotice, NoticeAct, NoticeFigures, NoticeOutcome, NoticePage, NoticeQuery, NoticeStanding,
     RecipientNotice, RecipientReference,
+};
+pub use requests::{
+    Confirmation, CorrectionInput, Extension, Kept, QueueFilter, QueuePage, QueuedRequest,
+    RefusalGiven, RequestAlarm, RequestFigures, RequestInput, RequestStep, RequestStepView,
+    RequestStepped, RequestView, RequestsDue, StepWord,
 };
 pub use restore::{RestoreOptions, RestoredVault};
 pub use restrictions::{RestrictionInput, RestrictionStep, RestrictionView};

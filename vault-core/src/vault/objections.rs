@@ -38,7 +38,7 @@ fn reason(text: Option<&str>) -> Result<(), Refusal> {
 /// The purpose, if a person may object to it.
 ///
 /// Source: GDPR Art. 21(1) and (2).
-fn objectionable<'p>(policy: &'p Policy, name: &str) -> Result<&'p Purpose, Refusal> {
+pub(super) fn objectionable<'p>(policy: &'p Policy, name: &str) -> Result<&'p Purpose, Refusal> {
     let purpose = policy.purpose(name).ok_or(Refusal::NotFound("purpose"))?;
     let weighed = matches!(
         purpose.basis,
@@ -83,13 +83,25 @@ pub(super) fn put(
 ) -> Result<ObjectionEvent, Refusal> {
     let capability = Capability::ObjectionsRecord;
     let mut person = context.admit(txn, policy, noted, subject, capability)?;
+    put_of(txn, policy, context, &mut person, purpose, grounds)
+}
+
+/// The same of somebody whom the caller was admitted to.
+pub(super) fn put_of(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    context: &Context,
+    person: &mut Person,
+    purpose: &str,
+    grounds: Option<&str>,
+) -> Result<ObjectionEvent, Refusal> {
     let purpose = objectionable(policy, purpose)?;
     reason(grounds)?;
     let state = match purpose.direct_marketing {
         true => ObjectionState::Upheld,
         false => ObjectionState::Pending,
     };
-    let before = standing::objection(txn, &person, purpose.id)?;
+    let before = standing::objection(txn, person, purpose.id)?;
     if before.is_some_and(ObjectionState::stands) {
         return Err(Refusal::Conflict(format!(
             "the person has objected to `{}` already",
@@ -102,12 +114,12 @@ pub(super) fn put(
         reason: grounds.map(str::to_owned),
         origin: ObjectionOrigin::Person,
     };
-    append(txn, &mut person, purpose.id, &event)?;
+    append(txn, person, purpose.id, &event)?;
     if purpose.direct_marketing {
-        suppressions::objected(txn, policy, &person, purpose.id)?;
+        suppressions::objected(txn, policy, person, purpose.id)?;
     }
-    outbox::ended(txn, &person, NoticeKind::Objection, purpose.id)?;
-    context.note_word(txn, &mut person)?;
+    outbox::ended(txn, person, NoticeKind::Objection, purpose.id)?;
+    context.note_word(txn, person)?;
     Ok(event)
 }
 
@@ -160,9 +172,20 @@ pub(super) fn decide(
     context.principal.require(policy, capability)?;
     let mut person = context.person(txn, subject)?;
     noted.person(&person, txn.now());
+    decide_of(txn, policy, &mut person, purpose, (upheld, rationale))
+}
+
+/// The same of somebody whom the caller was admitted to.
+pub(super) fn decide_of(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    person: &mut Person,
+    purpose: &str,
+    (upheld, rationale): (bool, &str),
+) -> Result<ObjectionEvent, Refusal> {
     let purpose = policy.purpose(purpose);
     let purpose = purpose.ok_or(Refusal::NotFound("purpose"))?;
-    match standing::objection(txn, &person, purpose.id)? {
+    match standing::objection(txn, person, purpose.id)? {
         Some(ObjectionState::Pending) => {}
         Some(state) => {
             return Err(Refusal::Conflict(format!(
@@ -190,7 +213,7 @@ pub(super) fn decide(
         reason: Some(rationale.to_owned()),
         origin: ObjectionOrigin::Person,
     };
-    append(txn, &mut person, purpose.id, &event)?;
+    append(txn, person, purpose.id, &event)?;
     Ok(event)
 }
 

@@ -114,6 +114,16 @@ pub(super) fn put(
     input: &RestrictionInput,
 ) -> Result<RestrictionStep, Refusal> {
     let mut person = context.admit(txn, policy, noted, subject, CAPABILITY)?;
+    put_of(txn, policy, &mut person, input)
+}
+
+/// The same of somebody whom the caller was admitted to.
+pub(super) fn put_of(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    person: &mut Person,
+    input: &RestrictionInput,
+) -> Result<RestrictionStep, Refusal> {
     let collections = checked(policy, input)?;
     let event = RestrictionEvent {
         ground: Some(input.ground),
@@ -121,8 +131,8 @@ pub(super) fn put(
         at: txn.now(),
         reason: input.reason.clone(),
     };
-    append(txn, &mut person, &event)?;
-    outbox::restricted(txn, &person, NoticeKind::Restriction, &event.collections)?;
+    append(txn, person, &event)?;
+    outbox::restricted(txn, person, NoticeKind::Restriction, &event.collections)?;
     Ok(step(policy, event))
 }
 

@@ -16,7 +16,7 @@ use crate::policy::{Capability, Policy};
 use crate::record;
 use crate::refusal::{InputError, Refusal};
 use crate::remains;
-use crate::standing::{self, Standing};
+use crate::standing::{self, HoldEvent, Standing};
 
 /// A person without a value.
 #[derive(Clone, Debug)]
@@ -220,6 +220,25 @@ pub(super) fn view(
     })
 }
 
+/// Erases a person but for what a legal hold keeps; which hold that is.
+pub(super) fn erase(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    noted: &mut Noted,
+    person: Person,
+) -> Result<(person::Receipt, Option<HoldEvent>), Refusal> {
+    let hold = match standing::hold(txn, &person)? {
+        Some(hold) if remains::any(txn, &person, &hold)? => Some(hold),
+        _ => None,
+    };
+    let receipt = match hold.clone() {
+        Some(hold) => remains::erase(txn, policy, person, hold)?,
+        None => remains::whole(txn, &person)?,
+    };
+    noted.receipt = Some((receipt.id, receipt.body_sha256));
+    Ok((receipt, hold))
+}
+
 impl Vault {
     /// The person known as `user` on `channel`, made if there is none; and whether they were.
     ///
@@ -350,17 +369,7 @@ impl Vault {
     /// [`Refusal::NotFound`], [`Refusal::Erased`] if it was done before, [`Refusal::RoleDenied`],
     /// [`Refusal::AnchorUnavailable`], and those of every write.
     pub fn erase_subject(&self, call: &Call<'_>, subject: SubjectId) -> Result<Value, Refusal> {
-        // The guard stands before the person is gone: a bot that is in between meets one or the
-        // other. If nothing is erased it is in nobody's way, since a person who is there is found.
-        if let Ok(person) = Person::find(&self.snapshot()?, subject) {
-            let now = self.engine.now();
-            let channels = person
-                .keyset
-                .lookups
-                .iter()
-                .filter(|l| l.field == CHANNEL_FIELD);
-            channels.for_each(|lookup| self.memory.guard.add(&lookup.mark, now));
-        }
+        self.guard_from(subject)?;
         let (id, mut document) = self.write(
             call,
             "subjects.erase",
@@ -370,18 +379,27 @@ impl Vault {
                     .principal
                     .require(policy, Capability::SubjectsErase)?;
                 let person = context.remains(txn, subject)?;
-                let receipt = match standing::hold(txn, &person)? {
-                    Some(hold) if remains::any(txn, &person, &hold)? => {
-                        remains::erase(txn, policy, person, hold)?
-                    }
-                    _ => remains::whole(txn, &person)?,
-                };
-                noted.receipt = Some((receipt.id, receipt.body_sha256));
+                let (receipt, _) = erase(txn, policy, noted, person)?;
                 Ok((receipt.id, receipt.document))
             },
         )?;
         self.memory.asks.forget(subject);
         self.prove(id, &mut document);
         Ok(document)
+    }
+
+    /// The guard stands before the person is gone: a bot that is in between meets one or the other. If nothing
+    /// is erased it is in nobody's way, since a person who is there is found.
+    pub(super) fn guard_from(&self, subject: SubjectId) -> Result<(), Refusal> {
+        if let Ok(person) = Person::find(&self.snapshot()?, subject) {
+            let now = self.engine.now();
+            let channels = person
+                .keyset
+                .lookups
+                .iter()
+                .filter(|l| l.field == CHANNEL_FIELD);
+            channels.for_each(|lookup| self.memory.guard.add(&lookup.mark, now));
+        }
+        Ok(())
     }
 }

@@ -178,6 +178,7 @@ impl Vault {
         self.believe_clock()?;
         let more = self.sweep_all(which)?;
         self.plant_honey()?;
+        self.watch_requests()?;
         Ok(more)
     }
 

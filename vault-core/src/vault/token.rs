@@ -18,7 +18,7 @@ use crate::policy::{Capability, KEYHOLDER, Policy, RIGHTS, RestrictedUse, Role};
 use crate::refusal::Refusal;
 use crate::session;
 
-const KEYHOLDER_MAY: [Capability; 13] = [
+const KEYHOLDER_MAY: [Capability; 14] = [
     Capability::ApiKeysManage,
     Capability::AuditRead,
     Capability::BackupsManage,
@@ -26,6 +26,7 @@ const KEYHOLDER_MAY: [Capability; 13] = [
     Capability::KeysManage,
     Capability::PolicyApply,
     Capability::PolicyRead,
+    Capability::RequestsDecide,
     Capability::RetentionRun,
     Capability::SubjectsErase,
     Capability::HoldsManage,

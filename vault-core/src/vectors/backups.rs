@@ -77,6 +77,7 @@ fn said(replay: &Replay) -> Vec<u8> {
         suppressions,
         revoked_tokens,
         cut,
+        requests: _,
         signers: _,
     } = replay;
     let handle = |handle: &RowHandle| hex(handle.as_bytes());

@@ -1,16 +1,24 @@
 //! What a person demanded, what they were told, and what was said of their contracts: events in JSON, and those
 //! that are none.
 
+use jiff::civil::date;
+
 use super::rows::NOW;
 use crate::contract::ContractEvent;
+use crate::deadline::{Due, Pause};
 use crate::disclosure::{Given, Line, Told};
 use crate::emergency::{EmergencyEvent, Party, Step};
 use crate::id::{DisclosureId, RecipientNoticeId, RowHandle};
 use crate::id::{EmergencyId, TokenId};
+use crate::id::{ReceiptId, RequestId};
 use crate::notice::{NoticeAbout, NoticeShown};
 use crate::outbox::{NoticeKind, NoticeRow, NoticeState};
 use crate::policy::RestrictionGround;
 use crate::pseudonym::IssuedEvent;
+use crate::request::stored::{
+    Extension, Kept, RefusalGiven, RequestEvent, RequestRow, Scope, StepWord,
+};
+use crate::request::{DelayReason, Exemption, Level, RequestKind, RequestState};
 use crate::row;
 use crate::standing::{
     AgeEvent, ObjectionEvent, ObjectionOrigin, ObjectionState, RestrictionEvent,
@@ -141,6 +149,69 @@ fn to_recipient(state: NoticeState, reason: Option<&str>) -> Vec<u8> {
     row::encode(&row).to_vec()
 }
 
+fn due() -> Due {
+    Due {
+        on: date(2026, 3, 2),
+        end: at(),
+    }
+}
+
+fn request() -> RequestEvent {
+    RequestEvent {
+        request: RequestId::from_bytes([0x52; 16]),
+        kind: RequestKind::HumanReview,
+        step: StepWord::Refused,
+        state: RequestState::Refused,
+        level: Level::L3,
+        by: "dpo".into(),
+        at: at(),
+        received: at(),
+        language: "de-AT".into(),
+        strict: due(),
+        effective: Some(due()),
+        pauses: vec![Pause {
+            from: date(2026, 2, 1),
+            to: Some(date(2026, 2, 3)),
+        }],
+        scope: Scope {
+            purpose: Some(3),
+            ground: Some(RestrictionGround::Claims),
+            collections: vec![7, 260],
+        },
+        extension: Some(Extension {
+            reason: DelayReason::Number,
+            period: "P2M".into(),
+            at: at(),
+            notice: "It takes longer.".into(),
+        }),
+        refusal: Some(RefusalGiven {
+            code: Exemption::NationalLaw,
+            law: "§ 34 BDSG".into(),
+            approver: "C. Ounsel".into(),
+            text: "We do not do this.".into(),
+        }),
+        receipt: Some(ReceiptId::from_bytes([8; 16])),
+        kept: vec![Kept {
+            law: "Art. 17(3)(e) GDPR".into(),
+            until: date(2035, 12, 31),
+            collections: vec!["profile".into()],
+        }],
+        words: Some("why?".into()),
+    }
+}
+
+fn queued() -> RequestRow {
+    RequestRow {
+        kind: RequestKind::Recipients,
+        state: RequestState::AwaitingHuman,
+        received: NOW,
+        due_on: 20_514,
+        due_end: NOW + 2_678_400_000,
+        effective_on: Some(20_521),
+        reminded: 2,
+    }
+}
+
 /// By form, those of one form together.
 pub(super) fn demands() -> Vec<Vector> {
     use ObjectionState::{Ended, Overridden, Pending, Upheld};
@@ -153,6 +224,34 @@ pub(super) fn demands() -> Vec<Vector> {
             "AgeEvent",
             "with a guardian",
             age("2029-01-15", Some("answered")),
+        ),
+        ("RequestEvent", "with every member", json(&request())),
+        (
+            "RequestEvent",
+            "that came in",
+            json(&RequestEvent {
+                effective: None,
+                extension: None,
+                refusal: None,
+                receipt: None,
+                kept: Vec::new(),
+                pauses: Vec::new(),
+                scope: Scope::default(),
+                step: StepWord::Received,
+                state: RequestState::Received,
+                ..request()
+            }),
+        ),
+        ("RequestRow", "open", row::encode(&queued()).to_vec()),
+        (
+            "RequestRow",
+            "closed, and paused until then",
+            row::encode(&RequestRow {
+                state: RequestState::Refused,
+                effective_on: None,
+                ..queued()
+            })
+            .to_vec(),
         ),
         ("ContractEvent", "ended", contract(Some(at()))),
         ("ContractEvent", "runs again", contract(None)),
@@ -273,6 +372,13 @@ pub(super) fn faults() -> Vec<Fault> {
             disclosure(true),
             b"rectification",
             b"rectified",
+        ),
+        (
+            "RequestEvent",
+            "a right that is none",
+            json(&request()),
+            b"human_review",
+            b"human_revue1",
         ),
         (
             "ObjectionEvent",

@@ -16,7 +16,9 @@ use crate::consent::{
 };
 use crate::crypto::Secret;
 use crate::entropy::SeededEntropy;
-use crate::id::{BackupId, CallId, ConsentId, ReceiptId, RowHandle, SessionId, SubjectId, TokenId};
+use crate::id::{
+    BackupId, CallId, ConsentId, ReceiptId, RequestId, RowHandle, SessionId, SubjectId, TokenId,
+};
 use crate::incident::{IncidentRow, StepRow};
 use crate::keys::keyset::{Compartment, Keyset, Lookup};
 use crate::keys::slots::{SlotKind, SlotTarget};
@@ -25,6 +27,7 @@ use crate::parsers::FORMS;
 use crate::person::{SubjectRow, Tombstone};
 use crate::policy::{Draft, HoldGround, RestrictionGround};
 use crate::record::{Meta, MetaRow};
+use crate::request::{Level, RequestKind, RequestState};
 use crate::row;
 use crate::session::SessionRow;
 use crate::standing::{HoldEvent, HoldState, ObjectionState, PendingErasure};
@@ -354,10 +357,19 @@ pub(super) fn happened(kind: usize) -> LedgerEntry {
             address: [9; 32],
             row: suppression(),
         },
+        LedgerEvent::Requested {
+            handle,
+            request: RequestId::from_bytes([0x52; 16]),
+            kind: RequestKind::Erase,
+            state: RequestState::Received,
+            level: Level::L1,
+            received: NOW,
+            due: (20_514, NOW + 2_678_400_000),
+        },
     ];
     LedgerEntry {
         at: NOW,
-        event: events.into_iter().nth(kind).expect("one of fourteen"),
+        event: events.into_iter().nth(kind).expect("one of fifteen"),
     }
 }
 
@@ -659,6 +671,11 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             "LedgerEntry",
             "an address on the suppression list",
             bytes(row::encode(&happened(13))),
+        ),
+        (
+            "LedgerEntry",
+            "a request that came in",
+            bytes(row::encode(&happened(14))),
         ),
         ("MetaRow", "every member", bytes(row::encode(&meta()))),
         ("MetaRow", "fresh", bytes(row::encode(&fresh))),

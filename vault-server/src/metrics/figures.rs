@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
-use vault_core::vault::{Figures as VaultFigures, Histogram};
+use vault_core::request::RequestKind;
+use vault_core::vault::{Figures as VaultFigures, Histogram, RequestFigures};
 
 use super::{operating, process};
 use crate::connection::ConnectionFigures;
@@ -383,6 +384,7 @@ fn of_vault(vault: &VaultFigures) -> Vec<Figure> {
         incidents_overdue,
         clock_leads,
         bytes_on_disk,
+        requests,
         backups,
         now,
     } = vault;
@@ -390,7 +392,8 @@ fn of_vault(vault: &VaultFigures) -> Vec<Figure> {
     let seconds = |number: i64| u64::try_from(number).unwrap_or(0);
     let horizon = backups.erasure_horizon.duration_since(*now).as_secs();
     let completed = backups.last_completed_at.map_or(0, Timestamp::as_second);
-    vec![
+    let mut figures = of_requests(requests);
+    figures.extend([
         Figure::counter(
             "vault_honey_accesses",
             "Times that somebody met a person who does not exist",
@@ -530,5 +533,31 @@ fn of_vault(vault: &VaultFigures) -> Vec<Figure> {
             "For how long somebody erased now could still be brought back from a backup; 0 where not",
             seconds(horizon),
         ),
-    ]
+    ]);
+    figures
+}
+
+fn of_requests(requests: &RequestFigures) -> Vec<Figure> {
+    let open = RequestKind::ALL.iter().map(|kind| {
+        let count = requests.open.get(kind).copied().unwrap_or(0);
+        (vec![("type", kind.name())], count)
+    });
+    let mut figures = vec![
+        Figure::gauges(
+            "vault_requests_open",
+            "Requests of people that are not answered, by right",
+            open.collect(),
+        ),
+        Figure::gauge(
+            "vault_requests_overdue",
+            "Requests of people whose strict end is over",
+            requests.overdue,
+        ),
+    ];
+    figures.extend(requests.next_due_days.map(|days| Figure {
+        name: "vault_request_next_due_days",
+        help: "Days until the next strict end of an open request; below 0 when it is over",
+        value: Value::Gauge(f64::from(days)),
+    }));
+    figures
 }

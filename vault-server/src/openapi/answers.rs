@@ -46,6 +46,7 @@ const MORE: &[(&str, &[Code])] = &[
     ),
     ("lookup_pseudonym", &[Code::Held, Code::NotFound]),
     ("put_hold", &[Code::Conflict]),
+    ("approve_request", &[Code::Held]),
     ("release_hold", &[Code::TooLarge]),
     ("lift_restriction", &[Code::Conflict, Code::TooLarge]),
     ("end_objection", &[Code::TooLarge]),
@@ -139,9 +140,11 @@ const MORE: &[(&str, &[Code])] = &[
 /// Answered from what is at hand, without reading a header.
 const PLAIN: [&str; 5] = ["docs", "healthz", "openapi", "problems", "readyz"];
 /// What has to do with somebody who is erased but for what a legal hold keeps, too.
-const OF_WHAT_IS_HELD: [&str; 7] = [
+const OF_WHAT_IS_HELD: [&str; 9] = [
+    "create_request",
     "erase_subject",
     "export_subject",
+    "list_requests",
     "put_hold",
     "read_access",
     "read_hold",
@@ -149,11 +152,12 @@ const OF_WHAT_IS_HELD: [&str; 7] = [
     "view_subject",
 ];
 /// POST that changes nothing on the disk.
-const ASKING: [&str; 11] = [
+const ASKING: [&str; 12] = [
     "count_records",
     "breach_draft",
     "breach_scope",
     "deliver_notice",
+    "confirm_request",
     "end_keyholder",
     "lock",
     "lookup_pseudonym",
@@ -165,10 +169,12 @@ const ASKING: [&str; 11] = [
 /// POST whose answer is made anew each time, or shown once: it is never replayed.
 const NEVER_REPLAYED: &[&str] = &[
     "add_key_slot",
+    "approve_request",
     "ask",
     "begin_keyholder",
     "begin_session",
     "count_records",
+    "confirm_request",
     "create_api_key",
     "deliver_notice",
     "export_subject",
@@ -185,6 +191,7 @@ const NEVER_REPLAYED: &[&str] = &[
     "take_emergency",
     "run_retention",
     "suppress",
+    "step_request",
     "test_key_slot",
     "unlock",
     "update_records",

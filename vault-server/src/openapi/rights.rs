@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use vault_core::limits::{DISCLOSED_FIELDS_MAX, LABEL_BYTES_MAX, REASON_BYTES_MAX};
 use vault_core::outbox::{NoticeKind, NoticeState};
 use vault_core::policy::{HoldGround, RestrictionGround};
+use vault_core::request::{RequestKind, RequestState};
 
 use super::schemas::text;
 
@@ -62,6 +63,20 @@ fn receipt() -> Value {
     json!({"type": "string", "pattern": "^rcp_[0-9a-hjkmnp-tv-z]{26}$"})
 }
 
+fn request_id() -> Value {
+    json!({"type": "string", "pattern": "^req_[0-9a-hjkmnp-tv-z]{26}$"})
+}
+
+fn request_kind() -> Value {
+    let kinds: Vec<_> = RequestKind::ALL.iter().map(|one| one.name()).collect();
+    json!({"type": "string", "enum": kinds})
+}
+
+fn request_state() -> Value {
+    let states: Vec<_> = RequestState::ALL.iter().map(|one| one.name()).collect();
+    json!({"type": "string", "enum": states})
+}
+
 /// Constraints by name of the schema.
 pub(super) fn overlays() -> Value {
     json!({
@@ -74,6 +89,17 @@ pub(super) fn overlays() -> Value {
         "HoldStep": {"properties": {
             "ground": hold_ground(),
             "state": {"type": "string", "enum": ["placed", "released"]},
+        }},
+        "QueuedRequest": {"properties": {
+            "request": request_id(), "type": request_kind(), "state": request_state(),
+        }},
+        "RequestRequest": {"properties": {
+            "type": request_kind(),
+            "details": {"type": ["string", "null"], "minLength": 1, "maxLength": REASON_BYTES_MAX},
+        }},
+        "RequestView": {"properties": {
+            "request": request_id(), "type": request_kind(), "state": request_state(),
+            "level": {"type": "string", "enum": ["L0", "L1", "L2", "L3"]},
         }},
         "PendingErasure": {"properties": {"receipt": receipt()}},
         "AgeRequest": {"properties": {

@@ -192,6 +192,10 @@ fn parameter(name: &str, within: &str) -> Option<Value> {
         ("path", "tok") => id("tok"),
         ("path", "rcn") => id("rcn"),
         ("path", "rcp") => id("rcp"),
+        ("path", "q") => id("req"),
+        ("path", "step") => {
+            json!({"type": "string", "enum": ["cancel", "clarify", "extend", "identity", "refuse", "review"]})
+        }
         ("path", "entry") => json!({"type": "integer", "minimum": 0, "maximum": i64::MAX}),
         ("path", "c" | "f" | "purpose") | ("header", "Vault-Purpose") => {
             json!({"type": "string", "pattern": NAME})

@@ -128,6 +128,11 @@ pub(crate) async fn export(
             Ok(session.vault.export(&session.call(), subject, input)?)
         })
         .await?;
+    Ok(stream(app, export, place))
+}
+
+/// The answer that a package is: its parts are made as they are asked for.
+pub(crate) fn stream(app: App, export: Export, place: OwnedSemaphorePermit) -> Response {
     let (media_type, name) = (export.media_type(), export.file_name());
     let page = media_type.starts_with("text/html");
     let (ask, asked) = mpsc::channel(1);
@@ -145,7 +150,7 @@ pub(crate) async fn export(
         let policy = HeaderValue::from_static(PAGE_POLICY);
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
-    Ok(response)
+    response
 }
 
 /// Makes parts as they are asked for, until the end, or until the client is gone or silent for `wait`, or

@@ -34,6 +34,7 @@ pub(crate) mod policy;
 pub(crate) mod pseudonyms;
 pub(crate) mod recipient_notices;
 mod records;
+pub(crate) mod requests;
 pub(crate) mod restrictions;
 pub(crate) mod sessions;
 pub(crate) mod state;
@@ -107,6 +108,12 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
             restrictions::put,
             restrictions::lift
         ))
+        .routes(routes!(requests::list, requests::create))
+        .routes(routes!(requests::queue))
+        .routes(routes!(requests::read))
+        .routes(routes!(requests::approve))
+        .routes(routes!(requests::confirm))
+        .routes(routes!(requests::step))
         .routes(routes!(holds::read, holds::put, holds::release))
         .routes(routes!(holds::list))
         .routes(routes!(ages::read, ages::put))

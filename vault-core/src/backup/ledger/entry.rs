@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ReceiptId, RecordId, RowHandle, TokenId};
+use crate::id::{ReceiptId, RecordId, RequestId, RowHandle, TokenId};
 use crate::policy::{HoldGround, RestrictionGround};
+use crate::request::{Level, RequestKind, RequestState};
 use crate::standing::{HoldState, ObjectionState};
 use crate::suppression::SuppressionRow;
 
@@ -116,5 +117,22 @@ pub enum LedgerEvent {
         address: [u8; 32],
         /// What goes for it; nothing of it where it left the list.
         row: SuppressionRow,
+    },
+    /// A request of a person stands so from now on. No words: the ledger outlives the person.
+    Requested {
+        /// Whose.
+        handle: RowHandle,
+        /// Which.
+        request: RequestId,
+        /// Which right.
+        kind: RequestKind,
+        /// How far it has come: what is open here ends in a later entry, or has not ended.
+        state: RequestState,
+        /// How well it was known who asked.
+        level: Level,
+        /// Milliseconds since 1970 at which it came in.
+        received: i64,
+        /// The last day for an answer as days since 1970, and milliseconds since then at its end.
+        due: (i32, i64),
     },
 }

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use super::{LedgerEntry, LedgerEvent};
 use crate::audit::signer::Signers;
 use crate::contract::ContractEvent;
-use crate::id::{ReceiptId, RecordId, RowHandle, TokenId};
+use crate::deadline::Due;
+use crate::id::{ReceiptId, RecordId, RequestId, RowHandle, TokenId};
+use crate::request::restored::Told;
 use crate::standing::{
     AgeEvent, HoldEvent, ObjectionEvent, ObjectionOrigin, PendingErasure, RestrictionEvent,
 };
@@ -62,6 +64,8 @@ pub struct Replay {
     pub ages: BTreeMap<RowHandle, AgeEvent>,
     /// How addresses stand on the suppression list.
     pub suppressions: BTreeMap<[u8; 32], SuppressionRow>,
+    /// How the requests of people stand.
+    pub requests: BTreeMap<RowHandle, BTreeMap<RequestId, Told>>,
     /// API keys that open nothing any more.
     pub revoked_tokens: BTreeSet<TokenId>,
     /// Copies that were broken off.
@@ -191,6 +195,31 @@ impl Replay {
             }
             LedgerEvent::Suppressed { address, row } => {
                 self.suppressions.insert(address, row);
+            }
+            LedgerEvent::Requested {
+                handle,
+                request,
+                kind,
+                state,
+                level,
+                received,
+                due: (day, end),
+            } => {
+                let told = Told {
+                    kind,
+                    state,
+                    level,
+                    received: Timestamp::from_millisecond(received).ok()?,
+                    due: Due {
+                        on: crate::request::stored::day(day),
+                        end: Timestamp::from_millisecond(end).ok()?,
+                    },
+                    at,
+                };
+                self.requests
+                    .entry(handle)
+                    .or_default()
+                    .insert(request, told);
             }
         }
         Some(())

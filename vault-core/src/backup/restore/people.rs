@@ -16,9 +16,10 @@ use crate::crypto::{Secret, sha256};
 use crate::entropy::{Entropy, OsEntropy};
 use crate::events::{self, Topic};
 use crate::keys::keyset::{PersonEntry, people_tag};
-use crate::keys::system::{Placement, index_entry};
+use crate::keys::system::{Placement, REQUEST_FIELD, index_entry};
 use crate::limits::RESTORE_BUNDLE_BYTES;
 use crate::person::nameless_row;
+use crate::request::restored::{self, Had};
 use crate::rotation;
 use crate::store::Table;
 
@@ -133,7 +134,7 @@ impl<'a> Reading<'a> {
         let hold = replay.holds.get(&found.handle);
         let remains = hold.is_some_and(|hold| hold.erasure.is_some());
         let removed_before = totals.counts.removed;
-        let mut next: BTreeMap<u16, u32> = BTreeMap::new();
+        let (mut next, mut had) = (BTreeMap::<u16, u32>::new(), Had::default());
         let mut collections: BTreeSet<u16> = BTreeSet::new();
         let there = open::person(
             rows,
@@ -151,6 +152,14 @@ impl<'a> Reading<'a> {
                 }
                 if let (Table::RecordMeta, Some([a, b])) = (table, key.get(16..18)) {
                     collections.insert(u16::from_be_bytes([*a, *b]));
+                }
+                had.see((vault, found.handle, &keyset), table, key, value);
+                if remains && table == Table::Consents && events::is_about(key, Topic::Request) {
+                    let row = restored::silent((vault, found.handle, &keyset), key, value);
+                    let what = "a step of a request is not of its form";
+                    let row =
+                        row.ok_or_else(|| BackupError::damaged(manifest.object("keys"), what))?;
+                    return out.row(table, key, &row);
                 }
                 if remains && table == Table::Subjects {
                     let row = nameless_row(vault, found.handle, &keyset, value);
@@ -172,8 +181,10 @@ impl<'a> Reading<'a> {
             out.change(Table::Dirty, key, Some(value))?;
         }
         if remains {
-            // Nobody finds them any more.
-            keyset.lookups.clear();
+            // Nobody finds them any more, but by the id of a request.
+            keyset
+                .lookups
+                .retain(|lookup| lookup.field == REQUEST_FIELD);
         }
         if let Some(removed) = replay.removed.get(&found.handle) {
             // Nor may the index lead to somebody by what was in a record that is gone.
@@ -247,6 +258,17 @@ impl<'a> Reading<'a> {
             out.change(Table::Consents, key.to_vec(), Some(value))?;
             *sequence += 1;
             totals.demands += 1;
+        }
+        if let Some(told) = replay.requests.get(&found.handle) {
+            let sequence = next.entry(Topic::Request.number()).or_default();
+            let at = (*sequence, self.set);
+            let back = had.bring_back(vault, &entry, &mut keyset, told, at, entropy);
+            let what = "a request has no room in the keyset";
+            let back = back.ok_or_else(|| BackupError::damaged(manifest.object("keys"), what))?;
+            for (table, key, value) in back {
+                out.change(table, key, value)?;
+            }
+            totals.demands += u64::try_from(told.len()).unwrap_or(u64::MAX);
         }
         // Those that a rotation was making, or had to take away, are of keys that are not there.
         keyset.lookups.retain(|lookup| lookup.set == self.set);

@@ -65,6 +65,8 @@ pub(super) const WORDS: Words = Words {
     pseudonyms: "Namen, unter denen andere Sie kennen",
     pseudonyms_text: "Statt Ihrer Identität hat jeder Empfänger einen solchen Namen. Zwei davon lassen sich nicht zusammenführen.",
     own_use: "für uns selbst",
+    requests: "Was Sie verlangt haben",
+    request_states: ["offen", "erledigt", "abgelehnt", "zurückgenommen"],
     notices: "Hinweise, die Ihnen gezeigt wurden",
     told_processing: "wie Ihre Daten genutzt werden",
     told_lift: "dass eine Einschränkung aufgehoben wird",

@@ -65,6 +65,8 @@ pub(super) const WORDS: Words = Words {
     pseudonyms: "Names by which others know you",
     pseudonyms_text: "In the place of who you are, each recipient has such a name. No two of them can be joined.",
     own_use: "for our own use",
+    requests: "What you asked for",
+    request_states: ["open", "done", "refused", "taken back"],
     notices: "Notices that you were shown",
     told_processing: "how your data are used",
     told_lift: "that a restriction is going to be lifted",

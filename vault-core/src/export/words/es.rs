@@ -65,6 +65,8 @@ pub(super) const WORDS: Words = Words {
     pseudonyms: "Nombres por los que otros le conocen",
     pseudonyms_text: "En lugar de su identidad, cada destinatario tiene un nombre así. No se pueden relacionar dos de ellos.",
     own_use: "para nuestro propio uso",
+    requests: "Lo que usted ha solicitado",
+    request_states: ["en curso", "atendido", "denegado", "retirado"],
     notices: "Avisos que se le mostraron",
     told_processing: "cómo se usan sus datos",
     told_lift: "que se va a levantar una limitación",

@@ -65,6 +65,8 @@ pub(super) const WORDS: Words = Words {
     pseudonyms: "Noms sous lesquels d’autres vous connaissent",
     pseudonyms_text: "À la place de votre identité, chaque destinataire a un tel nom. Deux de ces noms ne peuvent pas être rapprochés.",
     own_use: "pour notre propre usage",
+    requests: "Ce que vous avez demandé",
+    request_states: ["en cours", "traité", "refusé", "retiré"],
     notices: "Informations qui vous ont été montrées",
     told_processing: "comment vos données sont utilisées",
     told_lift: "qu’une limitation va être levée",

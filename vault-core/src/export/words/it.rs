@@ -65,6 +65,8 @@ pub(super) const WORDS: Words = Words {
     pseudonyms: "Nomi con cui altri La conoscono",
     pseudonyms_text: "Al posto della Sua identità ogni destinatario ha un nome come questi. Due di essi non si possono collegare.",
     own_use: "per nostro uso",
+    requests: "Che cosa ha chiesto",
+    request_states: ["in corso", "evaso", "respinto", "ritirato"],
     notices: "Informative che Le sono state mostrate",
     told_processing: "come sono usati i Suoi dati",
     told_lift: "che una limitazione sarà revocata",

@@ -139,6 +139,9 @@ pub(crate) struct Words {
     /// Who calls the person so: the controller itself.
     pub(crate) own_use: &'static str,
     /// Heading: notices that were shown.
+    pub(crate) requests: &'static str,
+    /// Open, done, refused, taken back.
+    pub(crate) request_states: [&'static str; 4],
     pub(crate) notices: &'static str,
     /// What a notice told: how data are used.
     pub(crate) told_processing: &'static str,

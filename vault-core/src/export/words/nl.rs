@@ -65,6 +65,8 @@ pub(super) const WORDS: Words = Words {
     pseudonyms: "Namen waaronder anderen u kennen",
     pseudonyms_text: "In plaats van wie u bent heeft elke ontvanger zo’n naam. Twee ervan zijn niet te koppelen.",
     own_use: "voor eigen gebruik",
+    requests: "Waar u om hebt gevraagd",
+    request_states: ["open", "afgehandeld", "geweigerd", "ingetrokken"],
     notices: "Informatie die u is getoond",
     told_processing: "hoe uw gegevens worden gebruikt",
     told_lift: "dat een beperking wordt opgeheven",

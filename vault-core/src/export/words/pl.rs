@@ -65,6 +65,8 @@ pub(super) const WORDS: Words = Words {
     pseudonyms: "Nazwy, pod którymi znają Cię inni",
     pseudonyms_text: "Zamiast Twojej tożsamości każdy odbiorca ma taką nazwę. Dwóch z nich nie da się połączyć.",
     own_use: "do własnego użytku",
+    requests: "O co zwrócono się do nas",
+    request_states: ["w toku", "załatwione", "odmowa", "wycofane"],
     notices: "Informacje, które Ci pokazano",
     told_processing: "jak używane są Twoje dane",
     told_lift: "że ograniczenie zostanie zniesione",

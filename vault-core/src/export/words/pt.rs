@@ -65,6 +65,8 @@ pub(super) const WORDS: Words = Words {
     pseudonyms: "Nomes pelos quais outros o conhecem",
     pseudonyms_text: "Em vez da sua identidade, cada destinatário tem um nome assim. Dois deles não podem ser relacionados.",
     own_use: "para nosso próprio uso",
+    requests: "O que pediu",
+    request_states: ["em curso", "concluído", "recusado", "retirado"],
     notices: "Avisos que lhe foram mostrados",
     told_processing: "como os seus dados são usados",
     told_lift: "que uma limitação vai ser levantada",

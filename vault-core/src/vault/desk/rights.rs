@@ -6,9 +6,9 @@ use jiff::civil::Date;
 
 use super::super::{
     AgeInput, AgeView, ContractView, DisclosureInput, DisclosureView, NoticeDelivery, NoticeInput,
-    ObjectionView, PseudonymIssued, RestrictionInput, RestrictionStep, RestrictionView,
-    SuppressionInput, ages, contracts, delivery, disclosures, notices, objections, pseudonyms,
-    restrictions, suppressions,
+    ObjectionView, PseudonymIssued, RequestInput, RequestView, RestrictionInput, RestrictionStep,
+    RestrictionView, SuppressionInput, ages, contracts, delivery, disclosures, notices, objections,
+    pseudonyms, requests, restrictions, suppressions,
 };
 use super::Desk;
 use crate::contract::ContractEvent;
@@ -130,6 +130,41 @@ impl Desk<'_, '_> {
         let action = "suppressions.put";
         self.change(action, None, |txn, policy, context, _, noted| {
             suppressions::put(txn, policy, context, noted, input)
+        })
+    }
+
+    /// See [`Vault::create_request`](crate::vault::Vault::create_request).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn create_request(
+        &mut self,
+        subject: SubjectId,
+        input: &RequestInput,
+    ) -> Result<RequestView, Refusal> {
+        let action = "requests.create";
+        self.change(
+            action,
+            Some(subject),
+            |txn, policy, context, memory, noted| {
+                let view = requests::create(txn, policy, context, noted, subject, input)?;
+                // Where the commit fails the queue is counted once for nothing.
+                memory.requests.changed();
+                Ok(view)
+            },
+        )
+    }
+
+    /// See [`Vault::list_requests`](crate::vault::Vault::list_requests).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn list_requests(&mut self, subject: SubjectId) -> Result<Vec<RequestView>, Refusal> {
+        let action = "requests.read";
+        self.look(action, Some(subject), |view, policy, context, _, noted| {
+            requests::list(view, policy, context, noted, subject)
         })
     }
 

@@ -26,7 +26,7 @@ use crate::statement::Published;
 use crate::vault::call::{Context, Noted};
 use crate::vault::{
     AgeView, Call, HoldView, RestrictionView, Vault, admin, ages, consent_receipt, contracts,
-    disclosures, emergencies, holds, objections, restrictions,
+    disclosures, emergencies, holds, objections, requests, restrictions,
 };
 
 /// Everything that is known of a package when it begins.
@@ -83,6 +83,7 @@ fn look(
             history: Vec::new(),
         },
         pseudonyms: Vec::new(),
+        requests: Vec::new(),
         notices: Vec::new(),
         sessions: Vec::new(),
         emergencies: Vec::new(),
@@ -119,6 +120,7 @@ fn look(
         head.contracts = contracts::all(snapshot, policy, &person)?;
         head.age = ages::view(snapshot, &person)?;
         pseudonyms(snapshot, policy, &person, &mut head)?;
+        head.requests = requests::told(snapshot, policy, &person)?;
         head.notices = notice::history(snapshot, &person)?;
         head.emergencies = emergencies::views(snapshot, policy, &person)?;
         sessions(snapshot, policy, &person, &mut head)?;
@@ -340,6 +342,7 @@ impl Vault {
             records: 0,
             undeclared: 0,
             begun: false,
+            request: None,
             head,
         })
     }

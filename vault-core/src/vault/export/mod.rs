@@ -21,7 +21,7 @@ use crate::audit::hex;
 use crate::commit::Snapshot;
 use crate::crypto::Sha256Stream;
 use crate::export::{self, ExportInput, Form, Head, Page, Pipe, Right, file_name};
-use crate::id::{RecordId, SubjectId};
+use crate::id::{RecordId, RequestId, SubjectId};
 use crate::person::Person;
 use crate::policy::{Capability, Policy};
 use crate::refusal::Refusal;
@@ -53,6 +53,8 @@ pub struct Export {
     undeclared: u64,
     /// Whether the list at hand has begun.
     begun: bool,
+    /// The request that it answers.
+    request: Option<RequestId>,
 }
 
 /// A blob that goes into the package.
@@ -186,10 +188,21 @@ impl Export {
     /// another policy is in force by now. The package is then to be thrown away.
     pub fn step(&mut self, hand_over: &mut dyn FnMut(Vec<u8>)) -> Result<ExportStep, Refusal> {
         let vault = Arc::clone(&self.vault);
-        vault.export_step(self, hand_over).inspect_err(|refusal| {
+        let step = vault.export_step(self, hand_over).inspect_err(|refusal| {
             let call = self.context.call();
             vault.note_refusal(&call, ACTION, refusal);
-        })
+        })?;
+        if step == ExportStep::Done
+            && let Some(request) = self.request.take()
+        {
+            vault.answered(&self.context.call(), request)?;
+        }
+        Ok(step)
+    }
+
+    /// Says which request it answers.
+    pub(super) fn answers(&mut self, request: RequestId) {
+        self.request = Some(request);
     }
 
     /// Where the first records are.

@@ -43,6 +43,8 @@ impl Alarms for Ears {
     }
 
     fn emergency(&self, _: &crate::vault::EmergencyAlarm) {}
+
+    fn request(&self, _: &crate::vault::RequestAlarm) {}
 }
 
 impl Ears {

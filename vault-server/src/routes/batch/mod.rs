@@ -20,7 +20,7 @@ use vault_core::limits::BATCH_RESULTS_BYTES_MAX;
 
 use super::{
     ages, ask, consents, contracts, disclosures, notices, objections, pseudonyms, records,
-    restrictions, subjects, suppressions,
+    requests, restrictions, subjects, suppressions,
 };
 use crate::call::{Outcome, Session};
 use crate::group::{Group, Step};
@@ -138,6 +138,8 @@ fn allowed() -> &'static [Allowed] {
             allowed_of::<pseudonyms::__path_issue>(&pseudonyms::ISSUE),
             allowed_of::<pseudonyms::__path_resolve>(&pseudonyms::RESOLVE),
             allowed_of::<suppressions::__path_put>(&suppressions::PUT),
+            allowed_of::<requests::__path_list>(&requests::LIST),
+            allowed_of::<requests::__path_create>(&requests::CREATE),
             allowed_of::<restrictions::__path_read>(&restrictions::READ),
             allowed_of::<restrictions::__path_put>(&restrictions::PUT),
             allowed_of::<restrictions::__path_lift>(&restrictions::LIFT),

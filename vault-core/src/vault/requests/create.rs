@@ -1,0 +1,178 @@
+//! A request is taken down: its clock runs from when it came in, whoever wrote it down when.
+
+use jiff::SignedDuration;
+
+use super::super::call::{Context, Noted};
+use super::super::input::{self, check_text};
+use super::super::objections;
+use super::{OWN, RequestInput, RequestView, count_ends, decides, effects, view};
+use crate::commit::{Txn, View};
+use crate::deadline::Due;
+use crate::id::{RequestId, SubjectId};
+use crate::limits::{
+    REASON_BYTES_MAX, REQUEST_RECEIVED_DAYS_MAX, REQUEST_STEPS_MAX, REQUESTS_PER_PERSON_MAX,
+};
+use crate::person::{DAMAGED, Person};
+use crate::policy::{LawfulBasis, Policy};
+use crate::refusal::Refusal;
+use crate::request::stored::{self, RequestEvent, Scope, StepWord};
+use crate::request::{Level, RequestKind, RequestState, machine};
+use crate::statement::answered_in;
+
+/// How well it is known who asks: a conversation is bound to the channel that the person is known on, a letter
+/// that somebody writes down is from anybody.
+fn level(context: &Context, policy: &Policy) -> Level {
+    match context.principal.scope().is_none() && decides(context, policy) {
+        true => Level::L0,
+        false => Level::L1,
+    }
+}
+
+fn scope(
+    policy: &Policy,
+    input: &RequestInput,
+    errors: &mut Vec<crate::refusal::InputError>,
+) -> Result<Scope, Refusal> {
+    let mut scope = Scope::default();
+    let mut refuse = |pointer: &str, code, detail: &str| {
+        errors.push(input::error(pointer, code, detail.to_owned()));
+    };
+    match (input.kind.is_word(), &input.purpose) {
+        (true, None) => refuse("/purpose", "required", "the purpose that it is about"),
+        (false, Some(_)) => refuse("/purpose", "not_here", "this right is about no purpose"),
+        (false, None) => {}
+        (true, Some(name)) => {
+            let purpose = policy.purpose(name).ok_or(Refusal::NotFound("purpose"))?;
+            match input.kind {
+                RequestKind::Object => {
+                    objections::objectionable(policy, name)?;
+                }
+                _ if purpose.basis != LawfulBasis::Consent => {
+                    return Err(Refusal::Conflict(format!(
+                        "`{name}` does not rest on consent but on {}",
+                        purpose.basis.name()
+                    )));
+                }
+                _ => {}
+            }
+            scope.purpose = Some(purpose.id);
+        }
+    }
+    let restricts = input.kind == RequestKind::Restrict;
+    match (restricts, input.ground) {
+        (true, None) => refuse("/ground", "required", "the point of Art. 18(1) GDPR"),
+        (false, Some(_)) => refuse("/ground", "not_here", "a restriction has a ground"),
+        (_, ground) => scope.ground = ground,
+    }
+    if !restricts && !input.collections.is_empty() {
+        refuse("/collections", "not_here", "a restriction has collections");
+    }
+    scope.collections = input::collection_ids(policy, &input.collections, errors);
+    Ok(scope)
+}
+
+fn checked(
+    view: &dyn View,
+    policy: &Policy,
+    context: &Context,
+    input: &RequestInput,
+) -> Result<Scope, Refusal> {
+    let mut errors = Vec::new();
+    if let Some(details) = &input.details {
+        check_text(&mut errors, "/details", details, REASON_BYTES_MAX);
+    }
+    if let Some(language) = &input.language {
+        let fits = (2..=35).contains(&language.len())
+            && language
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if !fits {
+            let detail = "a language tag such as en or de-AT";
+            errors.push(input::error("/language", "bad_language", detail));
+        }
+    }
+    if let Some(at) = input.received_at {
+        let oldest = view.now() - SignedDuration::from_hours(24 * REQUEST_RECEIVED_DAYS_MAX);
+        if !decides(context, policy) {
+            let detail = "whoever decides requests says when one came in";
+            errors.push(input::error("/received_at", "not_yours", detail));
+        } else if at > view.now() || at < oldest {
+            let detail =
+                format!("not in the future, and at most {REQUEST_RECEIVED_DAYS_MAX} days ago");
+            errors.push(input::error("/received_at", "out_of_range", detail));
+        }
+    }
+    let scope = scope(policy, input, &mut errors)?;
+    match errors.is_empty() {
+        true => Ok(scope),
+        false => Err(Refusal::Invalid(errors)),
+    }
+}
+
+fn room(view: &dyn View, person: &Person) -> Result<(), Refusal> {
+    let steps = stored::history(view, person)?;
+    let begun =
+        |event: &&RequestEvent| matches!(event.step, StepWord::Received | StepWord::Restored);
+    let requests = steps.iter().filter(begun).count();
+    if steps.len() >= REQUEST_STEPS_MAX || requests >= REQUESTS_PER_PERSON_MAX {
+        return Err(Refusal::TooLarge(format!(
+            "a person has at most {REQUESTS_PER_PERSON_MAX} requests here: answer this one by hand"
+        )));
+    }
+    Ok(())
+}
+
+/// Takes a request down.
+pub(in crate::vault) fn create(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    context: &Context,
+    noted: &mut Noted,
+    subject: SubjectId,
+    input: &RequestInput,
+) -> Result<RequestView, Refusal> {
+    noted.met = Some(subject);
+    context.principal.require_own(policy, &OWN)?;
+    let mut person = context.remains(txn, subject)?;
+    noted.person(&person, txn.now());
+    let scope = checked(txn, policy, context, input)?;
+    room(txn, &person)?;
+    let now = txn.now();
+    let received = input.received_at.unwrap_or(now);
+    let level = level(context, policy);
+    let unset = Due {
+        on: super::today(policy, received),
+        end: received,
+    };
+    let mut event = RequestEvent {
+        request: RequestId::generate(txn.entropy()),
+        kind: input.kind,
+        step: StepWord::Received,
+        state: machine::begin(input.kind, level),
+        level,
+        by: context.principal.role().to_owned(),
+        at: now,
+        received,
+        language: answered_in(policy, input.language.as_deref()),
+        strict: unset,
+        effective: None,
+        pauses: Vec::new(),
+        scope,
+        extension: None,
+        refusal: None,
+        receipt: None,
+        kept: Vec::new(),
+        words: input.details.clone(),
+    };
+    count_ends(policy, &mut event);
+    let mut steps = vec![event.clone()];
+    stored::append(txn, &mut person, &event)?;
+    super::keep(txn, &person, &event);
+    context.note_word(txn, &mut person)?;
+    if event.kind.is_word() && event.state == RequestState::Verified {
+        // What somebody says for themselves waits for nobody's leave (Art. 7(3), 21(3)).
+        steps.extend(effects::said(txn, policy, context, &mut person, event)?);
+    }
+    let seen = super::words(context, policy);
+    view(policy, seen, subject, &steps, now).ok_or(DAMAGED)
+}

@@ -1,0 +1,219 @@
+//! What an approval does to somebody's data: what the call that does it alone would do.
+
+use serde_json::Value;
+
+use super::super::call::{Context, Noted};
+use super::super::restrictions::RestrictionInput;
+use super::super::writes::{self, Target};
+use super::super::{consents, input, objections, restrictions, subjects};
+use super::{CorrectionInput, Kept};
+use crate::commit::Txn;
+use crate::id::ReceiptId;
+use crate::person::{DAMAGED, Person};
+use crate::policy::{Capability, Policy, RIGHTS};
+use crate::refusal::Refusal;
+use crate::request::stored::{self, RequestEvent, StepWord};
+use crate::request::{Done, RequestKind, RequestState};
+use crate::standing::{self, HoldEvent, ObjectionState};
+
+/// What carrying a request out came to.
+pub(super) struct Effect {
+    pub(super) done: Done,
+    pub(super) receipt: Option<(ReceiptId, Value)>,
+    pub(super) kept: Vec<Kept>,
+    /// The person afterwards; nobody where all of them is gone.
+    pub(super) person: Option<Person>,
+}
+
+impl Effect {
+    fn whole(person: Person) -> Self {
+        Self {
+            done: Done::Whole,
+            receipt: None,
+            kept: Vec::new(),
+            person: Some(person),
+        }
+    }
+}
+
+/// Whether a correction is there for what is corrected, and nowhere else.
+pub(super) fn fits(kind: RequestKind, correction: Option<&CorrectionInput>) -> Result<(), Refusal> {
+    let refuse = |pointer: &str, code, detail: &str| {
+        Err(Refusal::Invalid(vec![input::error(
+            pointer,
+            code,
+            detail.to_owned(),
+        )]))
+    };
+    match (kind == RequestKind::Rectify, correction) {
+        (true, None) => refuse(
+            "/collection",
+            "required",
+            "which fields are corrected, and how",
+        ),
+        (false, Some(_)) => refuse("/fields", "not_here", "a correction has fields"),
+        (true, Some(correction)) if correction.fields.is_empty() => {
+            refuse("/fields", "required", "at least one field")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn purpose<'p>(policy: &'p Policy, event: &RequestEvent) -> Result<&'p str, Refusal> {
+    let id = event.scope.purpose.ok_or(DAMAGED)?;
+    let purpose = policy.purpose_by_id(id);
+    Ok(&purpose.ok_or(Refusal::NotFound("purpose"))?.name)
+}
+
+/// What a person's word alone does, when it is said: the step that follows, if that was all.
+pub(super) fn said(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    context: &Context,
+    person: &mut Person,
+    event: RequestEvent,
+) -> Result<Option<RequestEvent>, Refusal> {
+    let name = purpose(policy, &event)?;
+    let whole = match event.kind {
+        RequestKind::Withdraw => {
+            consents::withdraw_of(txn, policy, context, person, name)?;
+            true
+        }
+        _ => object(txn, policy, context, person, name, event.words.as_deref())?,
+    };
+    if !whole {
+        return Ok(None);
+    }
+    let done = RequestEvent {
+        step: StepWord::Fulfilled,
+        state: RequestState::Fulfilled,
+        words: None,
+        ..event
+    };
+    stored::append(txn, person, &done)?;
+    super::keep(txn, person, &done);
+    Ok(Some(done))
+}
+
+/// Objects, unless they have; whether it holds, or is to be decided.
+fn object(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    context: &Context,
+    person: &mut Person,
+    name: &str,
+    grounds: Option<&str>,
+) -> Result<bool, Refusal> {
+    let id = policy.purpose(name).ok_or(Refusal::NotFound("purpose"))?.id;
+    let state = match standing::objection(txn, person, id)? {
+        Some(state @ (ObjectionState::Pending | ObjectionState::Upheld)) => state,
+        _ => objections::put_of(txn, policy, context, person, name, grounds)?.state,
+    };
+    Ok(state == ObjectionState::Upheld)
+}
+
+/// Carries a request out.
+pub(super) fn carry_out(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    context: &Context,
+    noted: &mut Noted,
+    mut person: Person,
+    event: &RequestEvent,
+    correction: Option<&CorrectionInput>,
+) -> Result<Effect, Refusal> {
+    match event.kind {
+        RequestKind::Erase => erase(txn, policy, context, noted, person),
+        RequestKind::Rectify => {
+            let correction = correction.ok_or(DAMAGED)?;
+            let context = context.stating(Some(RIGHTS));
+            let target = correction.record.map_or(Target::Single, Target::One);
+            let body = correction.fields.clone();
+            let (subject, name) = (person.subject, correction.collection.as_str());
+            writes::patch(
+                txn, policy, &context, noted, subject, name, target, body, None,
+            )?;
+            // It has written the keyset, perhaps.
+            Ok(Effect::whole(Person::find(txn, subject)?))
+        }
+        RequestKind::Restrict => {
+            let input = RestrictionInput {
+                ground: event.scope.ground.ok_or(DAMAGED)?,
+                collections: input::collection_names(policy, &event.scope.collections),
+                reason: None,
+            };
+            restrictions::put_of(txn, policy, &mut person, &input)?;
+            Ok(Effect::whole(person))
+        }
+        RequestKind::Withdraw => {
+            let name = purpose(policy, event)?;
+            consents::withdraw_of(txn, policy, context, &mut person, name)?;
+            Ok(Effect::whole(person))
+        }
+        RequestKind::Object => {
+            let name = purpose(policy, event)?;
+            if !object(txn, policy, context, &mut person, name, None)? {
+                let why = "the request was approved";
+                objections::decide_of(txn, policy, &mut person, name, (true, why))?;
+            }
+            Ok(Effect::whole(person))
+        }
+        RequestKind::HumanReview | RequestKind::Recipients => Ok(Effect::whole(person)),
+        RequestKind::Access | RequestKind::Portability => Err(Refusal::Conflict(
+            "this is answered with a package: name its `format`".into(),
+        )),
+    }
+}
+
+fn erase(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    context: &Context,
+    noted: &mut Noted,
+    person: Person,
+) -> Result<Effect, Refusal> {
+    let capability = Capability::SubjectsErase;
+    context.principal.require(policy, capability)?;
+    let subject = person.subject;
+    let (receipt, hold) = subjects::erase(txn, policy, noted, person)?;
+    let left = match hold {
+        Some(_) => Some(Person::find(txn, subject)?),
+        None => None,
+    };
+    Ok(Effect {
+        done: match left {
+            Some(_) => Done::Partly,
+            None => Done::Whole,
+        },
+        receipt: Some((receipt.id, receipt.document)),
+        kept: hold.iter().map(|hold| kept(policy, hold)).collect(),
+        person: left,
+    })
+}
+
+fn kept(policy: &Policy, hold: &HoldEvent) -> Kept {
+    Kept {
+        law: hold.ground.law().to_owned(),
+        until: hold.review_at,
+        collections: input::collection_names(policy, &hold.collections),
+    }
+}
+
+/// What a refusal does: an objection that waited for it is overridden.
+pub(super) fn refused(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    person: &mut Person,
+    event: &RequestEvent,
+    reason: &str,
+) -> Result<(), Refusal> {
+    let (RequestKind::Object, Some(id)) = (event.kind, event.scope.purpose) else {
+        return Ok(());
+    };
+    if standing::objection(txn, person, id)? == Some(ObjectionState::Pending)
+        && let Some(purpose) = policy.purpose_by_id(id)
+    {
+        objections::decide_of(txn, policy, person, &purpose.name, (false, reason))?;
+    }
+    Ok(())
+}
