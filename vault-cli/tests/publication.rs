@@ -60,12 +60,16 @@ fn art_30_records_of_processing_are_printed_in_three_forms_and_name_what_is_miss
     let heading = csv.lines().next().unwrap().to_owned();
     assert!(heading.contains("retention_period"), "{heading}");
     let of = |kind: &str| csv.lines().filter(|line| line.starts_with(kind)).count();
-    assert_eq!(of("\"activity\""), 5, "a line for each purpose");
+    assert_eq!(
+        of("\"activity\""),
+        6,
+        "a line for each purpose, and for the suppression list"
+    );
     assert!(of("\"missing\"") > 0);
     assert!(printed("md").contains("Art. 30(1)"));
     let json: serde_json::Value = serde_json::from_str(&printed("json")).unwrap();
     assert_eq!(json["controller"]["name"], "Example Shop GmbH");
-    assert_eq!(json["activities"].as_array().unwrap().len(), 5);
+    assert_eq!(json["activities"].as_array().unwrap().len(), 6);
     assert!(!json["missing"].as_array().unwrap().is_empty());
 }
 

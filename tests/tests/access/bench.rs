@@ -94,7 +94,6 @@ may = [
     "notices.record", "objections.record", "restrictions.set", "requests.decide", "holds.manage",
     "disclosures.record", "tokens.detokenize",
     "breakglass.request", "breakglass.approve", "incidents.manage",
-    "disclosures.record",
 ]
 
 [roles.none]

@@ -138,7 +138,7 @@ impl State<'_, '_> {
             notice: event["notice"].clone(),
             choice: text(&event, "choice"),
             message_id: text(&event, "message_id"),
-            details,
+            details: Box::new(details),
         };
         self.give(what, Vec::new())
     }

@@ -75,7 +75,7 @@ pub enum ImportWhat {
         /// The channel's message.
         message_id: Option<String>,
         /// What else is known of it.
-        details: crate::consent::ConsentDetails,
+        details: Box<crate::consent::ConsentDetails>,
     },
     /// A step of the person's objection to a purpose: done again, as far as it does not stand already.
     Objection {

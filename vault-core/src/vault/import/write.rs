@@ -219,7 +219,7 @@ pub(super) fn write(
                 choice: choice.clone(),
                 message_id: message_id.clone(),
                 state: Some(*state),
-                details: details.clone(),
+                details: (**details).clone(),
             };
             desk.put_consent(subject, purpose, &input).map(|_| None)
         }

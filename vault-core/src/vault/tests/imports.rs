@@ -158,7 +158,7 @@ fn under_the_gate_lines_with_values_wait_for_the_notice_and_people_and_consents_
             notice: json!("v1"),
             choice: None,
             message_id: None,
-            details: crate::consent::ConsentDetails::default(),
+            details: Box::default(),
         },
         ..line(2, "messages", json!({}))
     };
