@@ -25,7 +25,7 @@ pub(super) fn run(context: &Context<'_>, command: &BreachCommand) -> Result<(), 
     };
     let backend = context.backend()?;
     let people = arguments.people.as_deref();
-    let file = people.map(|path| create(path)).transpose()?;
+    let file = people.map(create).transpose()?;
     let made = (|| {
         let step = terminal.step("looking for who is affected");
         let mut out = file.map(BufWriter::new);

@@ -35,10 +35,10 @@ pub(super) fn recipients(figures: &RecipientFigures, now: Timestamp) -> Vec<Figu
     let states = NoticeState::ALL.iter().map(|state| state.name());
     let states = states
         .chain(["manual"])
-        .map(|state| (vec![("state", state.into())], notices.in_state(state)));
+        .map(|state| (vec![("state", state)], notices.in_state(state)));
     let held = HeldBack::ALL.iter().map(|why| {
         let count = held_back.get(why).copied().unwrap_or(0);
-        (vec![("reason", why.name().into())], count)
+        (vec![("reason", why.name())], count)
     });
     let oldest = notices
         .oldest_open_at

@@ -406,7 +406,8 @@ fn line(value: Value) -> Result<ImportLine, &'static str> {
     let collection = text(&mut members, "collection")?;
     let purpose = text(&mut members, "purpose")?;
     let record = members.remove("record").filter(|value| !value.is_null());
-    const SAID: [(&str, fn(Value) -> Result<ImportWhat, &'static str>); 5] = [
+    type Read = fn(Value) -> Result<ImportWhat, &'static str>;
+    const SAID: [(&str, Read); 5] = [
         ("consent", consent),
         ("objection", objection),
         ("restriction", restriction),
