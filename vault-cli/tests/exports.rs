@@ -198,6 +198,13 @@ fn same(package: &Value) -> Value {
             event["consent"].take();
             event["at"].take();
         }
+        let receipt = &mut one["receipt"];
+        receipt["record_id"].take();
+        receipt["principal"].take();
+        for event in receipt["events"].as_array_mut().unwrap() {
+            event["event_id"].take();
+            event["at"].take();
+        }
     }
     for one in members["objections"].as_array_mut().unwrap() {
         for step in one["history"].as_array_mut().unwrap() {

@@ -215,7 +215,11 @@ fn a_bound_key_finds_nobody_on_another_channel_where_no_path_names_them() {
             "lookup_pseudonym" | "lookup_subject" => (404, "not_found"),
             "create_subject" => (403, "role_denied"),
             "count_records" | "query_records" | "update_records" | "purge_records" | "batch"
-            | "import_lines" | "list_holds" => (200, "none"),
+            | "import_lines" | "list_holds" | "queue_requests" => (200, "none"),
+            // Of nobody's request; of one of Eve's below.
+            "read_request" | "approve_request" | "confirm_request" | "step_request" => {
+                (404, "not_found")
+            }
             // Whose notice it is nothing says.
             "list_recipient_notices"
             | "retry_recipient_notice"
@@ -311,6 +315,33 @@ fn a_bound_key_finds_nobody_on_another_channel_where_no_path_names_them() {
         found.text.contains(&ann.id) && found.text.contains(&eve.id),
         "the control"
     );
+    // A request is reached through its person alone.
+    let made = format!("/v1/subjects/{}/requests", eve.id);
+    let asks = json!({"type": "access"});
+    let made = foreign.bench.done(&foreign.all, "POST", &made, asks);
+    let id = made["request"].as_str().expect("it has an id");
+    let one = format!("/v1/requests/{id}");
+    for (method, path) in [
+        ("GET", one.clone()),
+        ("POST", format!("{one}/approve")),
+        ("POST", format!("{one}/confirm")),
+        ("POST", format!("{one}/review")),
+    ] {
+        let body = if method == "GET" {
+            Value::Null
+        } else {
+            json!({})
+        };
+        let answer = foreign.bench.call(&bound, method, &path, body);
+        assert_eq!(answer.code(), (404, "not_found".to_owned()), "{path}");
+    }
+    let queue = |key: &String| {
+        foreign
+            .bench
+            .send(key, "GET", "/v1/requests", &[], &Sent::Nothing)
+    };
+    assert!(!queue(&bound).text.contains(id));
+    assert!(queue(&foreign.all).text.contains(id), "the control");
     let update = json!({"collection": "messages", "where": {}, "set": {"category": "changed"}});
     assert_eq!(
         foreign

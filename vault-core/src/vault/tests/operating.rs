@@ -23,7 +23,7 @@ fn jobs_are_for_whoever_may_begin_one_and_are_ended_by_whoever_may_begin_their_l
         .begin(JobKind::Rotation, "people")
         .unwrap();
     job.progress(3, Some(9));
-    for role in ["clerk", "keeper", "operator"] {
+    for role in ["clerk", "dpo", "keeper", "operator"] {
         let who = bench.role(role);
         let jobs = bench.vault.list_jobs(&call(&who, None)).unwrap();
         assert_eq!((jobs.len(), jobs[0].done), (1, 3), "{role}");
@@ -32,7 +32,7 @@ fn jobs_are_for_whoever_may_begin_one_and_are_ended_by_whoever_may_begin_their_l
         let none = bench.vault.job(&call(&who, None), 99).map(|_| ());
         assert!(matches!(none, Err(Refusal::NotFound(_))), "{role}");
     }
-    for role in ["bot", "agent", "dpo", "auditor"] {
+    for role in ["bot", "agent", "auditor"] {
         let who = bench.role(role);
         let denied = |answer: Result<(), Refusal>| {
             assert!(matches!(answer, Err(Refusal::RoleDenied(_))), "{role}");
