@@ -230,7 +230,9 @@ fn a_session_opens_no_other_person_field_purpose_or_route() {
                 if told.contains(&path.as_str()) {
                     continue;
                 }
-                let own = subject != ben && path.ends_with("/records/profile");
+                // What it was given, and what its person has asked for (Art. 12).
+                let own = ["/records/profile", "/requests"];
+                let own = subject != ben && own.iter().any(|end| path.ends_with(end));
                 if own && method == "GET" {
                     continue;
                 }

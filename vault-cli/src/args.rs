@@ -962,15 +962,15 @@ mod tests {
         let name = command.get_name();
         let help = command.get_after_help().map(ToString::to_string);
         let help = help.unwrap_or_else(|| panic!("{name} has no examples"));
+        let long = help.lines().find(|line| line.chars().count() > 100);
+        assert_eq!(long, None, "too long for a terminal");
+        // A line that goes on says so as a shell wants it.
+        let help = help.replace("\\\n", "");
         let mut lines = help.lines();
         assert_eq!(lines.next(), Some("Examples:"), "{name}");
         let lines: Vec<&str> = lines.map(str::trim).filter(|l| !l.is_empty()).collect();
         assert!(lines.len() >= 2, "{name}");
         for line in lines {
-            assert!(
-                line.chars().count() <= 98,
-                "too long for a terminal: {line}"
-            );
             let parsed = Arguments::try_parse_from(ours(line));
             let help = |error: &clap::Error| error.kind() == clap::error::ErrorKind::DisplayHelp;
             assert!(parsed.as_ref().err().is_none_or(help), "{name}: {line}");

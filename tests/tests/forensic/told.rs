@@ -49,13 +49,8 @@ fn art_19_what_a_recipient_calls_an_erased_person_opens_nowhere_once_they_are_to
     let start = jiff::Timestamp::from_second(1_800_000_000).unwrap();
     let clock = Arc::new(ManualClock::at(start));
     let scene = Scene::open_at(&clock);
-    let policy = POLICY.replacen(
-        "retention = { after = \"last_activity\", period = \"P2Y\" }",
-        "retention = { after = \"last_activity\", period = \"P2Y\" }\nrecipients = [\"carrier\"]",
-        1,
-    );
     let roles = "[roles.giver]\npurposes = [\"support\"]\nmay = [\"disclosures.record\", \"requests.decide\"]\n";
-    let policy = format!("{policy}\n{roles}");
+    let policy = format!("{POLICY}\n{roles}");
     scene.call("keeper", "PUT", "admin/policy", &json!({"source": policy}));
     let key = scene.call(
         "keeper",

@@ -16,18 +16,19 @@ use vault_core::crypto::Secret;
 use vault_core::entropy::SeededEntropy;
 use vault_core::id::ConsentId;
 use vault_core::policy::{HoldGround, RestrictionGround, SAMPLE};
+use vault_core::request::RequestKind;
 use vault_core::schema::{MediaType, Test};
 use vault_core::standing::{HoldEvent, RestrictionEvent};
 use vault_core::store::KeyRange;
 use vault_core::vault::{
-    AgeEvent, AgeInput, ChangeInput, ConsentInput, ConsentView, CountBy, CountGroup, CountInput,
-    CountLabel, Counted, EmergencyId, EmergencyInput, EmergencyState, EmergencyView, HoldInput,
-    HoldReleased, HoldState, HoldStep, IncidentId, IncidentInput, IncidentStep, IncidentStepInput,
-    IncidentStepView, IncidentVector, IncidentView, KeyFile, LockedVault, MetaView, Nature,
-    NoticeAbout, NoticeAct, NoticeDelivery, NoticeInput, NoticeShown, ObjectionEvent,
-    ObjectionOrigin, ObjectionState, ObjectionView, Passphrase, QueryInput, QueryPart,
-    RestrictionInput, RestrictionStep, Risk, Settings, SharedSecret, SuppressionInput,
-    SuppressionKind, TokenId, UnlockSecret, VaultPaths,
+    AgeEvent, AgeInput, ChangeInput, ConsentInput, ConsentView, CorrectionInput, CountBy,
+    CountGroup, CountInput, CountLabel, Counted, EmergencyId, EmergencyInput, EmergencyState,
+    EmergencyView, HoldInput, HoldReleased, HoldState, HoldStep, IncidentId, IncidentInput,
+    IncidentStep, IncidentStepInput, IncidentStepView, IncidentVector, IncidentView, KeyFile,
+    LockedVault, MetaView, Nature, NoticeAbout, NoticeAct, NoticeDelivery, NoticeInput,
+    NoticeShown, ObjectionEvent, ObjectionOrigin, ObjectionState, ObjectionView, Passphrase,
+    QueryInput, QueryPart, RequestInput, RequestStep, RestrictionInput, RestrictionStep, Risk,
+    Settings, SharedSecret, SuppressionInput, SuppressionKind, TokenId, UnlockSecret, VaultPaths,
 };
 
 use vault_tests::canary::Net;
@@ -55,6 +56,15 @@ use Why::{Ids, Instance, Name, Paths, Refusals, Words};
 
 fn printed(value: &impl Debug) -> String {
     format!("{value:?} {value:#?}")
+}
+
+fn correction() -> CorrectionInput {
+    let fields = serde_json::json!({"name": NAME});
+    CorrectionInput {
+        collection: "profile".into(),
+        record: None,
+        fields: fields.as_object().expect("an object").clone(),
+    }
 }
 
 fn event() -> ConsentEvent {
@@ -644,6 +654,46 @@ const KNOWN: &[(&str, Why)] = &[
     ("Policy", Words),
     ("PolicyApplied", Words),
     ("PolicyView", Words),
+    ("Confirmation", Name),
+    ("CorrectionInput", Instance(|| printed(&correction()))),
+    ("Extension", Words),
+    ("Kept", Words),
+    ("NoticeOutcome", Words),
+    ("QueuePage", Ids),
+    ("RefusalGiven", Name),
+    ("RequestFact", Ids),
+    (
+        "RequestInput",
+        Instance(|| {
+            printed(&RequestInput {
+                kind: RequestKind::Access,
+                details: Some(NAME.into()),
+                language: None,
+                received_at: None,
+                purpose: None,
+                ground: None,
+                collections: Vec::new(),
+            })
+        }),
+    ),
+    (
+        "RequestStep",
+        Instance(|| {
+            let approve = RequestStep::Approve {
+                confirmation: None,
+                correction: Some(correction()),
+                answer: Some(NAME.into()),
+            };
+            let clarify = RequestStep::Clarify {
+                answer: NAME.into(),
+            };
+            printed(&approve) + &printed(&clarify)
+        }),
+    ),
+    ("RequestStepView", Name),
+    ("RequestStepped", Name),
+    // Of what was said each part is silent by itself.
+    ("RequestView", Words),
     ("Principal", Ids),
     ("vault-server Problem", Refusals),
     ("Purged", Ids),

@@ -27,7 +27,7 @@ use crate::vault::Call;
 const PREFIX: &str = "cnf_";
 
 /// What has to be sent along with the step, and what it will do.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Confirmation {
     /// Good for this request as it stands, and this scope.
     pub confirmation: String,
@@ -35,6 +35,15 @@ pub struct Confirmation {
     pub expires_at: Timestamp,
     /// What cannot be undone.
     pub consequences: Vec<String>,
+}
+
+/// Silent: who has it can do the step.
+impl std::fmt::Debug for Confirmation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Confirmation")
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What is to be done, in bytes.

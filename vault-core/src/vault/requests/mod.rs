@@ -245,12 +245,21 @@ pub struct RequestView {
 }
 
 /// What a step came to.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RequestStepped {
     /// The request from then on.
     pub view: RequestView,
     /// The receipt of an erasure.
     pub receipt: Option<Value>,
+}
+
+/// Silent about the receipt, which opens what the vault keeps closed.
+impl std::fmt::Debug for RequestStepped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RequestStepped")
+            .field("view", &self.view)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How much of what was said with a step is to be seen.
