@@ -222,8 +222,8 @@ Examples:
 
 pub(super) const REQUEST_REJECT: &str = "\
 Examples:
-  vault-cli --vault v request reject req_00000000000000000000000000 --code A17LegalClaims --law 17.3.e \\
-      --reason-file reason.txt --approver-file approver.txt
+  vault-cli --vault v request reject req_00000000000000000000000000 --code A17LegalClaims \\
+      --law 17.3.e --reason-file reason.txt --approver-file approver.txt
   vault-cli request reject --help";
 
 pub(super) const REQUEST_EXTEND: &str = "\
