@@ -216,7 +216,6 @@ const KNOWN: &[(&str, Why)] = &[
     ("NoticeFigures", Words),
     ("NoticePage", Ids),
     ("NoticeQuery", Words),
-    ("NoticeStanding", Ids),
     ("RecipientNotice", Name),
     ("RecipientReference", Ids),
     ("ToldView", Ids),
