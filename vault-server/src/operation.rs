@@ -44,10 +44,36 @@ pub(crate) struct Operation {
     pub(crate) changes: Changes,
     pub(crate) remember: Remember,
     /// What it does. May run more than once for one call, so it changes nothing but the desk.
-    pub(crate) perform: fn(&mut Desk<'_, '_>, &Asked) -> Outcome,
+    pub(crate) perform: Perform,
 }
 
+/// What an operation does at a desk.
+type Perform = fn(&mut Desk<'_, '_>, &Asked) -> Outcome;
+
 impl Operation {
+    /// One that reads, without a body, what is no value. Whatever is otherwise is said beside it.
+    pub(crate) const fn reading(perform: Perform) -> Self {
+        Self {
+            purpose: false,
+            body: false,
+            looks_up: false,
+            right: false,
+            changes: Changes::Never,
+            remember: Remember::Again,
+            perform,
+        }
+    }
+
+    /// One that writes what its body says, no values. Whatever is otherwise is said beside it.
+    pub(crate) const fn changing(perform: Perform) -> Self {
+        Self {
+            body: true,
+            changes: Changes::Always,
+            remember: Remember::Reply,
+            ..Self::reading(perform)
+        }
+    }
+
     /// Whether its answer may be given again to a call that is sent again.
     pub(crate) fn remembered(&self) -> bool {
         self.changes != Changes::Never && self.remember != Remember::Again

@@ -8,9 +8,8 @@ use vault_core::vault::{AgeEvent, AgeInput, AgeView, Desk};
 
 use crate::asked::Asked;
 use crate::call::Outcome;
-use crate::idempotency::Remember;
 use crate::incoming::Incoming;
-use crate::operation::{Changes, Operation, parsed};
+use crate::operation::{Operation, parsed};
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::shape::Shape;
@@ -107,15 +106,7 @@ pub(crate) async fn read(State(app): State<App>, incoming: Incoming) -> Outcome 
 }
 
 /// Whether a person needs a guardian to consent.
-pub(crate) static READ: Operation = Operation {
-    purpose: false,
-    body: false,
-    looks_up: false,
-    right: false,
-    changes: Changes::Never,
-    remember: Remember::Again,
-    perform: do_read,
-};
+pub(crate) static READ: Operation = Operation::reading(do_read);
 
 fn do_read(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
     parsed(desk, CAPABILITY, asked.query(&[]))?;
@@ -136,15 +127,7 @@ pub(crate) async fn put(State(app): State<App>, incoming: Incoming) -> Outcome {
 }
 
 /// Tell a person's age.
-pub(crate) static PUT: Operation = Operation {
-    purpose: false,
-    body: true,
-    looks_up: false,
-    right: false,
-    changes: Changes::Always,
-    remember: Remember::Reply,
-    perform: do_put,
-};
+pub(crate) static PUT: Operation = Operation::changing(do_put);
 
 fn do_put(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
     let input = parsed(desk, CAPABILITY, read_request(asked.body.clone()))?;

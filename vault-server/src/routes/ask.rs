@@ -8,9 +8,8 @@ use vault_core::vault::Desk;
 
 use crate::asked::Asked;
 use crate::call::Outcome;
-use crate::idempotency::Remember;
 use crate::incoming::Incoming;
-use crate::operation::{Changes, Operation};
+use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::shape::Shape;
@@ -59,11 +58,7 @@ pub(crate) async fn ask(State(app): State<App>, incoming: Incoming) -> Outcome {
 pub(crate) static ASK: Operation = Operation {
     purpose: true,
     body: true,
-    looks_up: false,
-    right: false,
-    changes: Changes::Never,
-    remember: Remember::Again,
-    perform: do_ask,
+    ..Operation::reading(do_ask)
 };
 
 fn do_ask(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {

@@ -11,9 +11,8 @@ use vault_core::vault::{
 
 use crate::asked::Asked;
 use crate::call::Outcome;
-use crate::idempotency::Remember;
 use crate::incoming::Incoming;
-use crate::operation::{Changes, Operation, parsed};
+use crate::operation::{Operation, parsed};
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::shape::Shape;
@@ -296,15 +295,7 @@ pub(crate) async fn list(State(app): State<App>, incoming: Incoming) -> Outcome 
 }
 
 /// Every consent of a person.
-pub(crate) static LIST: Operation = Operation {
-    purpose: false,
-    body: false,
-    looks_up: false,
-    right: false,
-    changes: Changes::Never,
-    remember: Remember::Again,
-    perform: do_list,
-};
+pub(crate) static LIST: Operation = Operation::reading(do_list);
 
 fn do_list(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
     parsed(desk, CAPABILITY, asked.query(&[]))?;
@@ -323,15 +314,7 @@ pub(crate) async fn read(State(app): State<App>, incoming: Incoming) -> Outcome 
 }
 
 /// Consent to one purpose.
-pub(crate) static READ: Operation = Operation {
-    purpose: false,
-    body: false,
-    looks_up: false,
-    right: false,
-    changes: Changes::Never,
-    remember: Remember::Again,
-    perform: do_read,
-};
+pub(crate) static READ: Operation = Operation::reading(do_read);
 
 fn do_read(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
     parsed(desk, CAPABILITY, asked.query(&[]))?;
@@ -350,15 +333,7 @@ pub(crate) async fn receipt(State(app): State<App>, incoming: Incoming) -> Outco
 }
 
 /// What a person said about one purpose, as a receipt.
-pub(crate) static RECEIPT: Operation = Operation {
-    purpose: false,
-    body: false,
-    looks_up: false,
-    right: false,
-    changes: Changes::Never,
-    remember: Remember::Again,
-    perform: do_receipt,
-};
+pub(crate) static RECEIPT: Operation = Operation::reading(do_receipt);
 
 fn do_receipt(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
     parsed(desk, CAPABILITY, asked.query(&[]))?;
@@ -377,15 +352,7 @@ pub(crate) async fn put(State(app): State<App>, incoming: Incoming) -> Outcome {
 }
 
 /// Record that a person consents or refuses.
-pub(crate) static PUT: Operation = Operation {
-    purpose: false,
-    body: true,
-    looks_up: false,
-    right: false,
-    changes: Changes::Always,
-    remember: Remember::Reply,
-    perform: do_put,
-};
+pub(crate) static PUT: Operation = Operation::changing(do_put);
 
 fn do_put(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
     let input = parsed(desk, CAPABILITY, read_request(asked.body.clone()))?;
@@ -407,13 +374,9 @@ pub(crate) async fn withdraw(State(app): State<App>, incoming: Incoming) -> Outc
 
 /// Withdraw consent.
 pub(crate) static WITHDRAW: Operation = Operation {
-    purpose: false,
     body: false,
-    looks_up: false,
     right: true,
-    changes: Changes::Always,
-    remember: Remember::Reply,
-    perform: do_withdraw,
+    ..Operation::changing(do_withdraw)
 };
 
 fn do_withdraw(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {

@@ -10,9 +10,8 @@ use vault_core::vault::{ContractView, Desk};
 
 use crate::asked::Asked;
 use crate::call::Outcome;
-use crate::idempotency::Remember;
 use crate::incoming::Incoming;
-use crate::operation::{Changes, Operation, parsed};
+use crate::operation::{Operation, parsed};
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::shape::Shape;
@@ -105,15 +104,7 @@ pub(crate) async fn list(State(app): State<App>, incoming: Incoming) -> Outcome 
 }
 
 /// When a person's contracts ended.
-pub(crate) static LIST: Operation = Operation {
-    purpose: false,
-    body: false,
-    looks_up: false,
-    right: false,
-    changes: Changes::Never,
-    remember: Remember::Again,
-    perform: do_list,
-};
+pub(crate) static LIST: Operation = Operation::reading(do_list);
 
 fn do_list(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
     parsed(desk, CAPABILITY, asked.query(&[]))?;
@@ -135,15 +126,7 @@ pub(crate) async fn put(State(app): State<App>, incoming: Incoming) -> Outcome {
 }
 
 /// Say when a contract ended.
-pub(crate) static PUT: Operation = Operation {
-    purpose: false,
-    body: true,
-    looks_up: false,
-    right: false,
-    changes: Changes::Always,
-    remember: Remember::Reply,
-    perform: do_put,
-};
+pub(crate) static PUT: Operation = Operation::changing(do_put);
 
 fn do_put(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
     let request = parsed(
@@ -167,13 +150,8 @@ pub(crate) async fn resume(State(app): State<App>, incoming: Incoming) -> Outcom
 
 /// Say that a contract runs after all.
 pub(crate) static RESUME: Operation = Operation {
-    purpose: false,
     body: false,
-    looks_up: false,
-    right: false,
-    changes: Changes::Always,
-    remember: Remember::Reply,
-    perform: do_resume,
+    ..Operation::changing(do_resume)
 };
 
 fn do_resume(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {

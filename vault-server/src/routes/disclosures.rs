@@ -9,9 +9,8 @@ use vault_core::vault::{Desk, DisclosedField, DisclosureInput, DisclosureView, T
 
 use crate::asked::Asked;
 use crate::call::Outcome;
-use crate::idempotency::Remember;
 use crate::incoming::Incoming;
-use crate::operation::{Changes, Operation, parsed};
+use crate::operation::{Operation, parsed};
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::shape::Shape;
@@ -192,15 +191,7 @@ pub(crate) async fn list(State(app): State<App>, incoming: Incoming) -> Outcome 
 }
 
 /// What recipients were given of a person.
-pub(crate) static LIST: Operation = Operation {
-    purpose: false,
-    body: false,
-    looks_up: false,
-    right: false,
-    changes: Changes::Never,
-    remember: Remember::Again,
-    perform: do_list,
-};
+pub(crate) static LIST: Operation = Operation::reading(do_list);
 
 fn do_list(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
     parsed(desk, CAPABILITY, asked.query(&[]))?;
@@ -223,15 +214,7 @@ pub(crate) async fn record(State(app): State<App>, incoming: Incoming) -> Outcom
 }
 
 /// Note what a recipient is given.
-pub(crate) static RECORD: Operation = Operation {
-    purpose: false,
-    body: true,
-    looks_up: false,
-    right: false,
-    changes: Changes::Always,
-    remember: Remember::Reply,
-    perform: do_record,
-};
+pub(crate) static RECORD: Operation = Operation::changing(do_record);
 
 fn do_record(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
     let input = parsed(desk, CAPABILITY, read_request(asked.body.clone()))?;

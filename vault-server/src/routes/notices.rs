@@ -10,9 +10,8 @@ use vault_core::vault::{Desk, Notice, NoticeAbout, NoticeInput, NoticeShown};
 use crate::asked::Asked;
 use crate::call::Outcome;
 use crate::code::Code;
-use crate::idempotency::Remember;
 use crate::incoming::Incoming;
-use crate::operation::{Changes, Operation, parsed};
+use crate::operation::{Operation, parsed};
 use crate::places::Class;
 use crate::problem::Problem;
 use crate::reply::Reply;
@@ -208,13 +207,8 @@ pub(crate) async fn deliver(State(app): State<App>, incoming: Incoming) -> Outco
 
 /// Record a notice that was shown before there is a person.
 pub(crate) static DELIVER: Operation = Operation {
-    purpose: false,
     body: true,
-    looks_up: false,
-    right: false,
-    changes: Changes::Never,
-    remember: Remember::Again,
-    perform: do_deliver,
+    ..Operation::reading(do_deliver)
 };
 
 fn do_deliver(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
@@ -237,15 +231,7 @@ pub(crate) async fn list(State(app): State<App>, incoming: Incoming) -> Outcome 
 }
 
 /// Notices that a person was shown.
-pub(crate) static LIST: Operation = Operation {
-    purpose: false,
-    body: false,
-    looks_up: false,
-    right: false,
-    changes: Changes::Never,
-    remember: Remember::Again,
-    perform: do_list,
-};
+pub(crate) static LIST: Operation = Operation::reading(do_list);
 
 fn do_list(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
     parsed(desk, CAPABILITY, asked.query(&[]))?;
@@ -266,15 +252,7 @@ pub(crate) async fn record(State(app): State<App>, incoming: Incoming) -> Outcom
 }
 
 /// Record that a person was shown a notice.
-pub(crate) static RECORD: Operation = Operation {
-    purpose: false,
-    body: true,
-    looks_up: false,
-    right: false,
-    changes: Changes::Always,
-    remember: Remember::Reply,
-    perform: do_record,
-};
+pub(crate) static RECORD: Operation = Operation::changing(do_record);
 
 fn do_record(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
     let input = parsed(desk, CAPABILITY, read_request(asked.body.clone()))?;

@@ -8,9 +8,8 @@ use vault_core::vault::{Desk, ObjectionEvent, ObjectionView};
 
 use crate::asked::Asked;
 use crate::call::Outcome;
-use crate::idempotency::Remember;
 use crate::incoming::Incoming;
-use crate::operation::{Changes, Operation, parsed};
+use crate::operation::{Operation, parsed};
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::shape::Shape;
@@ -129,15 +128,7 @@ pub(crate) async fn list(State(app): State<App>, incoming: Incoming) -> Outcome 
 }
 
 /// Every objection of a person.
-pub(crate) static LIST: Operation = Operation {
-    purpose: false,
-    body: false,
-    looks_up: false,
-    right: false,
-    changes: Changes::Never,
-    remember: Remember::Again,
-    perform: do_list,
-};
+pub(crate) static LIST: Operation = Operation::reading(do_list);
 
 fn do_list(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
     parsed(desk, CAPABILITY, asked.query(&[]))?;
@@ -160,13 +151,8 @@ pub(crate) async fn put(State(app): State<App>, incoming: Incoming) -> Outcome {
 
 /// Record that a person objects.
 pub(crate) static PUT: Operation = Operation {
-    purpose: false,
-    body: true,
-    looks_up: false,
     right: true,
-    changes: Changes::Always,
-    remember: Remember::Reply,
-    perform: do_put,
+    ..Operation::changing(do_put)
 };
 
 fn do_put(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
@@ -187,13 +173,8 @@ pub(crate) async fn end(State(app): State<App>, incoming: Incoming) -> Outcome {
 
 /// Take an objection back.
 pub(crate) static END: Operation = Operation {
-    purpose: false,
     body: false,
-    looks_up: false,
-    right: false,
-    changes: Changes::Always,
-    remember: Remember::Reply,
-    perform: do_end,
+    ..Operation::changing(do_end)
 };
 
 fn do_end(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
@@ -213,15 +194,7 @@ pub(crate) async fn decide(State(app): State<App>, incoming: Incoming) -> Outcom
 }
 
 /// Decide an objection.
-pub(crate) static DECIDE: Operation = Operation {
-    purpose: false,
-    body: true,
-    looks_up: false,
-    right: false,
-    changes: Changes::Always,
-    remember: Remember::Reply,
-    perform: do_decide,
-};
+pub(crate) static DECIDE: Operation = Operation::changing(do_decide);
 
 fn do_decide(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
     let input = parsed(desk, DECIDES, DecisionRequest::read(asked.body.clone()))?;

@@ -8,9 +8,8 @@ use vault_core::vault::{Desk, PairwiseId};
 
 use crate::asked::Asked;
 use crate::call::Outcome;
-use crate::idempotency::Remember;
 use crate::incoming::Incoming;
-use crate::operation::{Changes, Operation, parsed};
+use crate::operation::{Operation, parsed};
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::routes::subjects::FoundSubject;
@@ -78,12 +77,7 @@ pub(crate) async fn issue(State(app): State<App>, incoming: Incoming) -> Outcome
 /// Get a person's pseudonym.
 pub(crate) static ISSUE: Operation = Operation {
     purpose: true,
-    body: true,
-    looks_up: false,
-    right: false,
-    changes: Changes::Always,
-    remember: Remember::Reply,
-    perform: do_issue,
+    ..Operation::changing(do_issue)
 };
 
 fn do_issue(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
@@ -114,10 +108,7 @@ pub(crate) static RESOLVE: Operation = Operation {
     purpose: true,
     body: true,
     looks_up: true,
-    right: false,
-    changes: Changes::Never,
-    remember: Remember::Again,
-    perform: do_resolve,
+    ..Operation::reading(do_resolve)
 };
 
 /// One that is none stands for nobody, and takes the same way through the checks.

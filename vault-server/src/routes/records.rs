@@ -15,9 +15,8 @@ use vault_core::vault::{
 use crate::asked::Asked;
 use crate::call::Outcome;
 use crate::code::Code;
-use crate::idempotency::Remember;
 use crate::incoming::{Incoming, QueryMap};
-use crate::operation::{Changes, Operation};
+use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::shape::not_an_object;
@@ -248,12 +247,7 @@ pub(crate) async fn read(State(app): State<App>, incoming: Incoming) -> Outcome 
 /// Read a collection of a person.
 pub(crate) static READ: Operation = Operation {
     purpose: true,
-    body: false,
-    looks_up: false,
-    right: false,
-    changes: Changes::Never,
-    remember: Remember::Again,
-    perform: do_read,
+    ..Operation::reading(do_read)
 };
 
 fn do_read(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
@@ -301,12 +295,7 @@ pub(crate) async fn patch(State(app): State<App>, incoming: Incoming) -> Outcome
 /// Set fields of the one record of a person.
 pub(crate) static PATCH: Operation = Operation {
     purpose: true,
-    body: true,
-    looks_up: false,
-    right: false,
-    changes: Changes::Always,
-    remember: Remember::Reply,
-    perform: do_patch,
+    ..Operation::changing(do_patch)
 };
 
 fn do_patch(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
@@ -335,12 +324,7 @@ pub(crate) async fn append(State(app): State<App>, incoming: Incoming) -> Outcom
 /// Append records.
 pub(crate) static APPEND: Operation = Operation {
     purpose: true,
-    body: true,
-    looks_up: false,
-    right: false,
-    changes: Changes::Always,
-    remember: Remember::Reply,
-    perform: do_append,
+    ..Operation::changing(do_append)
 };
 
 fn do_append(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
@@ -405,12 +389,7 @@ pub(crate) async fn read_one(State(app): State<App>, incoming: Incoming) -> Outc
 /// Read one record of many.
 pub(crate) static READ_ONE: Operation = Operation {
     purpose: true,
-    body: false,
-    looks_up: false,
-    right: false,
-    changes: Changes::Never,
-    remember: Remember::Again,
-    perform: do_read_one,
+    ..Operation::reading(do_read_one)
 };
 
 fn do_read_one(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
@@ -435,12 +414,7 @@ pub(crate) async fn patch_one(State(app): State<App>, incoming: Incoming) -> Out
 /// Set fields of one record of many.
 pub(crate) static PATCH_ONE: Operation = Operation {
     purpose: true,
-    body: true,
-    looks_up: false,
-    right: false,
-    changes: Changes::Always,
-    remember: Remember::Reply,
-    perform: do_patch_one,
+    ..Operation::changing(do_patch_one)
 };
 
 fn do_patch_one(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
@@ -463,13 +437,8 @@ pub(crate) async fn delete_one(State(app): State<App>, incoming: Incoming) -> Ou
 
 /// Delete one record of many.
 pub(crate) static DELETE_ONE: Operation = Operation {
-    purpose: false,
     body: false,
-    looks_up: false,
-    right: false,
-    changes: Changes::Always,
-    remember: Remember::Reply,
-    perform: do_delete_one,
+    ..Operation::changing(do_delete_one)
 };
 
 fn do_delete_one(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {

@@ -9,9 +9,8 @@ use vault_core::vault::{Desk, RestrictionInput, RestrictionStep, RestrictionView
 
 use crate::asked::Asked;
 use crate::call::Outcome;
-use crate::idempotency::Remember;
 use crate::incoming::Incoming;
-use crate::operation::{Changes, Operation, parsed};
+use crate::operation::{Operation, parsed};
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::shape::Shape;
@@ -110,15 +109,7 @@ pub(crate) async fn read(State(app): State<App>, incoming: Incoming) -> Outcome 
 }
 
 /// Whether a person's data are restricted.
-pub(crate) static READ: Operation = Operation {
-    purpose: false,
-    body: false,
-    looks_up: false,
-    right: false,
-    changes: Changes::Never,
-    remember: Remember::Again,
-    perform: do_read,
-};
+pub(crate) static READ: Operation = Operation::reading(do_read);
 
 fn do_read(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
     parsed(desk, CAPABILITY, asked.query(&[]))?;
@@ -141,13 +132,8 @@ pub(crate) async fn put(State(app): State<App>, incoming: Incoming) -> Outcome {
 
 /// Restrict the use of a person's data.
 pub(crate) static PUT: Operation = Operation {
-    purpose: false,
-    body: true,
-    looks_up: false,
     right: true,
-    changes: Changes::Always,
-    remember: Remember::Reply,
-    perform: do_put,
+    ..Operation::changing(do_put)
 };
 
 fn do_put(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
@@ -168,13 +154,8 @@ pub(crate) async fn lift(State(app): State<App>, incoming: Incoming) -> Outcome 
 
 /// Lift a restriction.
 pub(crate) static LIFT: Operation = Operation {
-    purpose: false,
     body: false,
-    looks_up: false,
-    right: false,
-    changes: Changes::Always,
-    remember: Remember::Reply,
-    perform: do_lift,
+    ..Operation::changing(do_lift)
 };
 
 fn do_lift(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {

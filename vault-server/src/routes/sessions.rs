@@ -11,7 +11,7 @@ use crate::asked::Asked;
 use crate::call::Outcome;
 use crate::idempotency::Remember;
 use crate::incoming::Incoming;
-use crate::operation::{Changes, Operation, parsed};
+use crate::operation::{Operation, parsed};
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::shape::Shape;
@@ -134,13 +134,8 @@ pub(crate) async fn begin(State(app): State<App>, incoming: Incoming) -> Outcome
 
 /// Begin a session; its token is shown once.
 pub(crate) static BEGIN: Operation = Operation {
-    purpose: false,
-    body: true,
-    looks_up: false,
-    right: false,
-    changes: Changes::Always,
     remember: Remember::Made,
-    perform: do_begin,
+    ..Operation::changing(do_begin)
 };
 
 fn do_begin(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {

@@ -8,7 +8,6 @@ use vault_core::vault::{Desk, SubjectId};
 
 use crate::asked::Asked;
 use crate::call::Outcome;
-use crate::idempotency::Remember;
 use crate::incoming::Incoming;
 use crate::operation::{Changes, Operation, parsed};
 use crate::problem::Problem;
@@ -158,13 +157,9 @@ pub(crate) async fn create(State(app): State<App>, incoming: Incoming) -> Outcom
 
 /// Get or create a person.
 pub(crate) static CREATE: Operation = Operation {
-    purpose: false,
-    body: true,
     looks_up: true,
-    right: false,
     changes: Changes::Unless,
-    remember: Remember::Reply,
-    perform: do_create,
+    ..Operation::changing(do_create)
 };
 
 fn do_create(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
@@ -200,13 +195,9 @@ pub(crate) async fn lookup(State(app): State<App>, incoming: Incoming) -> Outcom
 
 /// Find a person: decided anew each time.
 pub(crate) static LOOKUP: Operation = Operation {
-    purpose: false,
     body: true,
     looks_up: true,
-    right: false,
-    changes: Changes::Never,
-    remember: Remember::Again,
-    perform: do_lookup,
+    ..Operation::reading(do_lookup)
 };
 
 fn do_lookup(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
@@ -228,15 +219,7 @@ pub(crate) async fn view(State(app): State<App>, incoming: Incoming) -> Outcome 
 }
 
 /// View a person.
-pub(crate) static VIEW: Operation = Operation {
-    purpose: false,
-    body: false,
-    looks_up: false,
-    right: false,
-    changes: Changes::Never,
-    remember: Remember::Again,
-    perform: do_view,
-};
+pub(crate) static VIEW: Operation = Operation::reading(do_view);
 
 fn do_view(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
     parsed(desk, "subjects.view", asked.query(&[]))?;

@@ -9,7 +9,7 @@ use crate::asked::Asked;
 use crate::call::Outcome;
 use crate::idempotency::Remember;
 use crate::incoming::Incoming;
-use crate::operation::{Changes, Operation, parsed};
+use crate::operation::{Operation, parsed};
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::shape::Shape;
@@ -67,13 +67,10 @@ pub(crate) async fn put(State(app): State<App>, incoming: Incoming) -> Outcome {
 
 /// Send an address no more direct marketing. Doing it again does nothing.
 pub(crate) static PUT: Operation = Operation {
-    purpose: false,
-    body: true,
     looks_up: true,
     right: true,
-    changes: Changes::Always,
     remember: Remember::Again,
-    perform: do_put,
+    ..Operation::changing(do_put)
 };
 
 fn do_put(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {

@@ -17,9 +17,8 @@ use super::export::stream;
 use crate::asked::Asked;
 use crate::call::Outcome;
 use crate::code::Code;
-use crate::idempotency::Remember;
 use crate::incoming::Incoming;
-use crate::operation::{Changes, Operation};
+use crate::operation::Operation;
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::shape::Shape;
@@ -101,13 +100,8 @@ pub(crate) async fn list(State(app): State<App>, incoming: Incoming) -> Outcome 
 
 /// Every request of a person.
 pub(crate) static LIST: Operation = Operation {
-    purpose: false,
-    body: false,
-    looks_up: false,
     right: true,
-    changes: Changes::Never,
-    remember: Remember::Again,
-    perform: do_list,
+    ..Operation::reading(do_list)
 };
 
 fn do_list(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
@@ -133,13 +127,8 @@ pub(crate) async fn create(State(app): State<App>, incoming: Incoming) -> Outcom
 
 /// Take down what a person asks for.
 pub(crate) static CREATE: Operation = Operation {
-    purpose: false,
-    body: true,
-    looks_up: false,
     right: true,
-    changes: Changes::Always,
-    remember: Remember::Reply,
-    perform: do_create,
+    ..Operation::changing(do_create)
 };
 
 fn do_create(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
