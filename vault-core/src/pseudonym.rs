@@ -16,7 +16,7 @@ use crate::events::{self, Topic};
 use crate::id::PairwiseId;
 use crate::keys::keyset::Lookup;
 use crate::keys::system::PSEUDONYM_FIELD;
-use crate::limits::PSEUDONYMS_PER_PERSON_MAX;
+use crate::limits::{LOOKUPS_PER_PERSON_MAX, PSEUDONYMS_PER_PERSON_MAX};
 use crate::pairwise::Pairwise;
 use crate::person::{DAMAGED, Person};
 use crate::refusal::Refusal;
@@ -89,6 +89,15 @@ pub(crate) fn known(
     let mut issued = issued(view, person)?.into_iter();
     let fits = |one: &Issued| one.purpose == purpose && one.recipient.as_deref() == recipient;
     Ok(issued.find(fits).map(|one| one.pseudonym))
+}
+
+/// Whether the person can get another.
+pub(crate) fn room(view: &dyn View, person: &Person) -> Result<bool, Refusal> {
+    // Look-up values of each set of keys are counted by themselves.
+    let set = view.system().index_set();
+    let lookups = person.keyset.lookups.iter();
+    let lookups = lookups.filter(|lookup| lookup.set == set).count();
+    Ok(lookups < LOOKUPS_PER_PERSON_MAX && issued(view, person)?.len() < PSEUDONYMS_PER_PERSON_MAX)
 }
 
 /// The person's pseudonym for a purpose and recipient, issued if it was not before; and whether it is new.

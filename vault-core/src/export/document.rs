@@ -307,7 +307,7 @@ fn pseudonym(one: &HeadPseudonym) -> Value {
     })
 }
 
-/// A notice as the API shows it.
+/// A request, with each step and what was said with it.
 fn request(one: &RequestView) -> Value {
     let steps = one.history.iter().map(|step| {
         json!({
@@ -331,6 +331,7 @@ fn request(one: &RequestView) -> Value {
     })
 }
 
+/// A notice as the API shows it.
 fn notice(shown: &NoticeShown) -> Value {
     json!({
         "about": shown.about,

@@ -15,6 +15,10 @@ use crate::standing::{
 };
 use crate::suppression::SuppressionRow;
 
+/// How a guardian was verified, where the ledger alone knows that one was: the word that steps of requests have
+/// of the same origin.
+const RESTORED: &str = "restored";
+
 /// Where a copy ends in the middle of a frame, as a copying that was broken off leaves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cut {
@@ -188,7 +192,7 @@ impl Replay {
                 let event = AgeEvent {
                     of_age_on: of_age_on.parse().ok()?,
                     // That there is one stands here, and not how it was verified.
-                    guardian: guardian.then(String::new),
+                    guardian: guardian.then(|| RESTORED.to_owned()),
                     at,
                 };
                 self.ages.insert(handle, event);

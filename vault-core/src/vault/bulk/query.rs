@@ -1,5 +1,7 @@
 //! Records of many people, read in slices.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::super::call::{Context, Noted};
@@ -31,6 +33,8 @@ pub struct Query {
     /// Records that the answer still has room for.
     room: usize,
     people_skipped: u64,
+    /// People from the place on who can get no pseudonym: nothing of them is shown.
+    nameless: BTreeSet<SubjectId>,
     ids: Ids,
     /// Somebody who does not exist was handed over, and it was told: once a query.
     alarmed: bool,
@@ -63,6 +67,7 @@ impl Query {
             place: Some(Place::START),
             room: input.limit.unwrap_or(usize::MAX),
             people_skipped: 0,
+            nameless: BTreeSet::new(),
             ids: Ids::default(),
             alarmed: false,
             context,
@@ -145,12 +150,13 @@ impl Vault {
             )?;
             let passes_by = self.passes_by(&policy, &query.context);
             let invented = |subject| passes_by && self.memory.honey.has(subject);
-            let mut slice = reader.gather(place, &running, &invented)?;
+            let mut slice = reader.gather(place, &running, &invented, &query.nameless)?;
             let purpose = reader.admitted.purpose.id;
             drop(reader);
             drop(snapshot);
             if !slice.unnamed.is_empty() {
-                self.name(query, purpose, std::mem::take(&mut slice.unnamed))?;
+                let left = self.name(query, purpose, std::mem::take(&mut slice.unnamed))?;
+                query.nameless.extend(left);
                 continue;
             }
             let people = slice.people.iter().map(|segment| segment.subject);
@@ -163,6 +169,7 @@ impl Vault {
                 // Nothing of it stands; those who were skipped before stay so.
                 query.people_skipped += slice.skipped;
                 query.place = slice.place;
+                query.nameless.clear();
                 continue;
             }
             let mut records = slice.records.iter();
@@ -176,6 +183,8 @@ impl Vault {
             query.room -= slice.records.len();
             query.people_skipped += slice.skipped;
             query.place = slice.place;
+            // A person is met in one stretch of places; whoever comes back is asked anew.
+            query.nameless.clear();
             let mut end = 0;
             let met = slice.people.iter().find_map(|segment| {
                 let shown = segment.records > end;
@@ -198,25 +207,33 @@ impl Vault {
     }
 
     /// Issues the pseudonyms of people who are to be shown by one and have none; whether they may be shown is
-    /// decided when they are.
-    fn name(&self, query: &Query, purpose: u16, people: Vec<SubjectId>) -> Result<(), Refusal> {
+    /// decided when they are. Who can get none, of them: whoever is gone meanwhile, or has as many as may be.
+    fn name(
+        &self,
+        query: &Query,
+        purpose: u16,
+        people: Vec<SubjectId>,
+    ) -> Result<Vec<SubjectId>, Refusal> {
         let names = query.input.names.clone();
         let recipient = names.and_then(|names| names.recipient);
         let (call, action) = (query.context.call(), "pseudonyms.issue");
         self.write(&call, action, move |txn, policy, context, _| {
             let capability = Capability::DisclosuresRecord;
             context.principal.require(policy, capability)?;
+            let mut left = Vec::new();
             for subject in &people {
-                match context.person(txn, *subject) {
-                    Ok(mut person) => {
-                        pseudonym::issue(txn, &mut person, purpose, recipient.as_deref())?;
+                let mut person = match context.person(txn, *subject) {
+                    Ok(person) if pseudonym::room(txn, &person)? => person,
+                    Ok(_)
+                    | Err(Refusal::Erased { .. } | Refusal::Held(_) | Refusal::NotFound(_)) => {
+                        left.push(*subject);
+                        continue;
                     }
-                    // Whoever is gone meanwhile is not shown.
-                    Err(Refusal::Erased { .. } | Refusal::Held(_) | Refusal::NotFound(_)) => {}
                     Err(refusal) => return Err(refusal),
-                }
+                };
+                pseudonym::issue(txn, &mut person, purpose, recipient.as_deref())?;
             }
-            Ok(())
+            Ok(left)
         })
     }
 

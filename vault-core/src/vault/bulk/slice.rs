@@ -1,5 +1,7 @@
 //! Lines of many people, gathered over one snapshot.
 
+use std::collections::BTreeSet;
+
 use super::super::call::{Context, Noted};
 use super::super::{input, pseudonyms, retention};
 use super::line::{Lines, Name};
@@ -117,6 +119,7 @@ impl<'a> Reader<'a> {
         mut place: Place,
         running: &dyn Fn() -> i64,
         passed_by: &dyn Fn(SubjectId) -> bool,
+        nameless: &BTreeSet<SubjectId>,
     ) -> Result<Slice, Refusal> {
         let mut slice = Slice::default();
         loop {
@@ -134,6 +137,10 @@ impl<'a> Reader<'a> {
                 if slice.full(self) || running() >= self.ends_at {
                     slice.place = Some(here);
                     return Ok(slice);
+                }
+                if nameless.contains(&subject) {
+                    slice.skipped += 1;
+                    continue;
                 }
                 if let Some(rest) = self.gather_person(&mut slice, subject, entry, here)? {
                     slice.place = Some(rest);
@@ -201,8 +208,11 @@ impl<'a> Reader<'a> {
                 let to = names.recipient.as_deref();
                 match pseudonym::known(snapshot, &person, admitted.purpose.id, to)? {
                     Some(pseudonym) => Name::Pseudonym(pseudonym),
+                    // A name is given out with what is shown by it, and with nothing else.
                     None => {
-                        slice.unnamed.push(subject);
+                        if self.shows(slice, &person, &grant, page, &read)? {
+                            slice.unnamed.push(subject);
+                        }
                         return Ok(None);
                     }
                 }
@@ -224,6 +234,32 @@ impl<'a> Reader<'a> {
                 return Ok(Some(here));
             }
             page = read(here.after)?;
+        }
+    }
+
+    /// Whether anything of a person would be shown. Of somebody of whom a whole slice of rows does not fit, it is
+    /// taken that something does.
+    fn shows(
+        &self,
+        slice: &mut Slice,
+        person: &Person,
+        grant: &ReadGrant,
+        mut page: Page,
+        read: &dyn Fn(Option<RecordId>) -> Result<Page, Refusal>,
+    ) -> Result<bool, Refusal> {
+        let (snapshot, admitted) = (self.snapshot, &self.admitted);
+        loop {
+            slice.rows += page.len();
+            let known = page.fitting(snapshot, person, admitted.collection, &admitted.filter)?;
+            let values = self.part != QueryPart::MetaOnly;
+            if known.iter().any(|known| !values || known.serves(grant)) {
+                return Ok(true);
+            }
+            match page.more_after() {
+                None => return Ok(false),
+                Some(_) if slice.rows >= BULK_SLICE_ROWS => return Ok(true),
+                Some(last) => page = read(Some(last))?,
+            }
         }
     }
 
@@ -269,7 +305,7 @@ impl<'a> Reader<'a> {
 
 impl Slice {
     fn full(&self, reader: &Reader<'_>) -> bool {
-        self.records.len() >= reader.room
+        self.records.len() + self.unnamed.len() >= reader.room
             || self.lines.len() >= BULK_SLICE_BYTES
             || self.rows >= BULK_SLICE_ROWS
             || self.unnamed.len() >= BULK_COMMIT_PEOPLE

@@ -28,8 +28,8 @@ const TABLES: [Table; 8] = [
     Table::ApiKeys,
     Table::Receipts,
     Table::Backups,
-    Table::Incidents,
     Table::Suppressions,
+    Table::Incidents,
     Table::Audit,
 ];
 

@@ -10,7 +10,7 @@ use crate::commit::View as _;
 use crate::keys::system::PSEUDONYM_FIELD;
 use crate::limits::PSEUDONYMS_PER_PERSON_MAX;
 use crate::person::Person;
-use crate::policy::{HoldGround, RestrictionGround};
+use crate::policy::{HoldGround, RestrictedUse, RestrictionGround};
 use crate::pseudonym;
 use crate::vault::{
     HoldInput, PseudonymIssued, QueryInput, QueryNames, QueryPart, RestrictionInput, Step,
@@ -38,6 +38,12 @@ may = ["subjects.create", "subjects.lookup", "subjects.erase", "disclosures.reco
 purposes = ["support"]
 read = { "messages.text" = "full" }
 may = ["records.bulk", "disclosures.record"]
+
+[roles.counsel]
+purposes = ["support"]
+read = { "messages.text" = "full" }
+may = ["records.bulk", "disclosures.record"]
+restricted_use = ["legal_claims"]
 
 [roles.lister]
 purposes = ["support"]
@@ -411,6 +417,103 @@ fn rows_of_many_people_come_with_pseudonyms_in_the_place_of_ids() {
         rows(vault, &analyst, Some("lab"), None),
         Err("purpose_denied")
     );
+}
+
+/// Failure is a list that breaks off at one person, for ever, or a name that was given out with nothing shown.
+#[test]
+fn who_can_get_no_name_is_passed_by_and_who_is_not_shown_gets_none() {
+    let scene = Scene::new();
+    let vault = &scene.bench.vault;
+    let support = call(&scene.sender, Some("support"));
+    let says = |user: &str, category: Option<&str>| {
+        let subject = scene.add(user);
+        let mut said = object(json!({"text": user}));
+        if let Some(category) = category {
+            said.insert("_meta".into(), json!({"category": category}));
+        }
+        vault
+            .append(&support, subject, "messages", vec![said])
+            .unwrap();
+        subject
+    };
+    let users = ["plain", "full", "held"];
+    let [plain, full, held] = users.map(|user| says(user, Some("kind")));
+    let other = says("other", None);
+    vault
+        .engine
+        .submit(move |txn| {
+            let mut person = Person::find(txn, full)?;
+            for number in 0..PSEUDONYMS_PER_PERSON_MAX {
+                pseudonym::issue(txn, &mut person, 7, Some(&format!("r{number}")))?;
+            }
+            Ok(())
+        })
+        .unwrap();
+    let hold = HoldInput {
+        ground: HoldGround::LegalClaims,
+        collections: vec!["messages".into()],
+        reason: None,
+        approver: None,
+        review_at: jiff::civil::date(2099, 12, 31),
+    };
+    let sender = call(&scene.sender, None);
+    vault.put_hold(&sender, held, hold).unwrap();
+    vault.erase_subject(&sender, held).unwrap();
+
+    let shown = |claim: Option<RestrictedUse>, conditions: Value, limit| {
+        let counsel = scene.bench.role("counsel");
+        let input = QueryInput {
+            collection: "messages".into(),
+            fields: Some(vec!["text".into()]),
+            conditions,
+            part: QueryPart::Fields,
+            names: Some(QueryNames {
+                recipient: Some("carrier".into()),
+            }),
+            limit,
+            cursor: None,
+        };
+        let asks = Call {
+            restricted_use: claim,
+            ..call(&counsel, Some("support"))
+        };
+        let mut query = vault.query(&asks, input).unwrap();
+        let mut lines = Vec::new();
+        while vault
+            .query_step(&mut query, &mut |part| lines.extend(part))
+            .unwrap()
+            == Step::More
+        {}
+        vault.finish_query(&query).unwrap();
+        let text = String::from_utf8(lines).unwrap();
+        let line =
+            |line: &str| serde_json::from_str::<Value>(line).unwrap()["fields"]["text"].clone();
+        text.lines().map(line).collect::<Vec<_>>()
+    };
+    let named = |subject| {
+        let view = vault.snapshot().unwrap();
+        let person = Person::find(&view, subject).unwrap();
+        let support = vault.policy_of(&view).unwrap();
+        let support = support.purpose("support").unwrap().id;
+        pseudonym::known(&view, &person, support, Some("carrier"))
+            .unwrap()
+            .is_some()
+    };
+    // Whom nothing fits, and whom there is no room for, gets no name.
+    let nobody = json!({"category": "of nobody"});
+    assert!(shown(None, nobody, None).is_empty());
+    assert!(![plain, full, other].into_iter().any(named));
+    assert_eq!(shown(None, json!({}), Some(1)).len(), 1);
+    let have = [plain, full, other].into_iter().filter(|one| named(*one));
+    assert_eq!(have.count(), 1);
+    // The whole list goes to its end, whoever claims what is held.
+    let kind = json!({"category": "kind"});
+    for claim in [None, Some(RestrictedUse::LegalClaims)] {
+        assert_eq!(shown(claim, kind.clone(), None), ["plain"]);
+    }
+    assert!(named(plain) && !named(full) && !named(held));
+    assert_eq!(shown(None, json!({}), None).len(), 2, "the control");
+    assert!(named(other));
 }
 
 #[test]

@@ -340,5 +340,5 @@ may = ["subjects.create", "consents.record"]
     let ward = restored.read_age(&told, ward).unwrap();
     assert!(ward.child && ward.guardian);
     // That there is a guardian, and nobody's words.
-    assert_eq!(ward.history[0].guardian.as_deref(), Some(""));
+    assert_eq!(ward.history[0].guardian.as_deref(), Some("restored"));
 }

@@ -182,7 +182,7 @@ fn a_copy_says_what_is_gone_since_a_backup_and_until_when_it_is_complete() {
     assert_eq!(age.of_age_on.to_string(), "2029-01-15");
     assert_eq!(
         (age.guardian.as_deref(), age.at),
-        (Some(""), at(BEGIN + 9_000))
+        (Some("restored"), at(BEGIN + 9_000))
     );
     let erased = &replay.erased[&handle(1)];
     assert_eq!((erased.subject_sha256, erased.epoch), ([1; 32], 1));

@@ -151,6 +151,10 @@ fn read_by<'p>(collection: &'p Collection, by: &[CountBy]) -> Result<Vec<By<'p>>
     for (place, one) in by.iter().enumerate() {
         let pointer = format!("/by/{place}");
         if let Some((_, meta)) = META.iter().find(|(name, _)| *name == one.name) {
+            if one.width.is_some() {
+                let detail = "`width` is for numbers and dates";
+                errors.push(error(pointer, "unknown_member", detail));
+            }
             read.push(*meta);
             continue;
         }
@@ -225,7 +229,8 @@ fn read_conditions(
 
 impl Vault {
     /// Counts people by what is stored of them, and tells groups that are large enough. Looks at people who
-    /// may be used for the purpose now, and at nobody else.
+    /// may be used for the purpose at that moment, and at nobody else: who is erased or withdraws while a long
+    /// count goes on may have been counted before.
     ///
     /// # Errors
     ///

@@ -11,7 +11,7 @@ use crate::consent;
 use crate::decision::{self, ReadGrant};
 use crate::id::SubjectId;
 use crate::keys::keyset::{Keyset, PersonEntry};
-use crate::limits::COUNT_TEXT_BYTES_MAX;
+use crate::limits::{COUNT_GROUPS_MAX, COUNT_TEXT_BYTES_MAX};
 use crate::person::{DAMAGED, Person};
 use crate::policy::{Capability, CollectionKind, Field, LawfulBasis, Policy};
 use crate::record::{self, Filter, Known, Page, Stretch};
@@ -44,6 +44,10 @@ impl<'a> Counter<'a> {
         let (role, collection, purpose) =
             admit(policy, context, capability, &input.collection, may)?;
         let by = read_by(collection, &input.by)?;
+        // Labels of metadata are what a query would show of them.
+        if by.iter().any(|by| by.field().is_none()) {
+            decision::may_read_any(collection, &role)?;
+        }
         let fields = by.iter().filter_map(|by| by.field()).collect();
         let mut counter = Self {
             snapshot,
@@ -161,6 +165,9 @@ impl<'a> Counter<'a> {
         let mut keys = BTreeSet::new();
         loop {
             self.page(&person, &grant, &page, &mut keys)?;
+            if keys.len() > COUNT_GROUPS_MAX {
+                return take(keys);
+            }
             match page.more_after() {
                 Some(last) => page = read(Some(last))?,
                 None => return take(keys),
