@@ -43,6 +43,8 @@ pub(crate) enum Topic {
     Pseudonym,
     /// Emergencies, in which somebody sees more than their role does.
     Emergency,
+    /// Corrections of what a legal hold keeps, which wait for its end.
+    Correction,
     /// Objection to a purpose (Art. 21).
     Objection(u16),
     /// Requests of the person (Chapter III).
@@ -67,6 +69,7 @@ impl Topic {
     const PAIRWISE: u16 = 0xa001;
     const PSEUDONYM: u16 = 0xa003;
     const EMERGENCY: u16 = 0xa002;
+    const CORRECTION: u16 = 0xa004;
     const REQUEST: u16 = 0xa005;
     const OBJECTION: u16 = 0xc000;
 
@@ -82,6 +85,7 @@ impl Topic {
             Self::Pairwise => Self::PAIRWISE,
             Self::Pseudonym => Self::PSEUDONYM,
             Self::Emergency => Self::EMERGENCY,
+            Self::Correction => Self::CORRECTION,
             Self::Objection(purpose) => Self::OBJECTION | purpose,
             Self::Request => Self::REQUEST,
         }
@@ -99,6 +103,7 @@ impl Topic {
             Self::PAIRWISE => Some(Self::Pairwise),
             Self::PSEUDONYM => Some(Self::Pseudonym),
             Self::EMERGENCY => Some(Self::Emergency),
+            Self::CORRECTION => Some(Self::Correction),
             Self::REQUEST => Some(Self::Request),
             Self::OBJECTION.. => Some(Self::Objection(number & !Self::OBJECTION)),
             _ => None,
@@ -440,6 +445,7 @@ mod tests {
             Topic::Pairwise,
             Topic::Pseudonym,
             Topic::Emergency,
+            Topic::Correction,
             Topic::Request,
             Topic::Objection(1),
             Topic::Objection(last),

@@ -36,6 +36,8 @@ pub const CHANNEL_USER_BYTES_MAX: usize = 1_024;
 pub const ASKED_CHARACTERS_MAX: usize = 4_000;
 /// Words of it: who asks for something does so at once.
 pub const ASKED_WORDS_MAX: usize = 200;
+/// Corrections of held data that wait for the end of the hold, of one person.
+pub const HELD_CORRECTIONS_MAX: usize = 100;
 /// Closures waiting for the writer.
 pub const QUEUE_MAX: usize = 4_096;
 /// Closures in one commit.

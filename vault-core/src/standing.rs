@@ -287,6 +287,7 @@ impl Standing {
                 | Topic::Disclosure
                 | Topic::Pairwise
                 | Topic::Pseudonym
+                | Topic::Correction
                 | Topic::Emergency
                 | Topic::Request => {}
             }

@@ -11,8 +11,8 @@ use crate::policy::CollectionKind;
 use crate::schema::FieldType;
 use crate::statement::Statement;
 use crate::vault::{
-    AgeView, ContractView, DisclosureView, EmergencyView, HoldView, ObjectionView, RequestView,
-    RestrictionView,
+    AgeView, ContractView, CorrectionView, DisclosureView, EmergencyView, HoldView, ObjectionView,
+    RequestView, RestrictionView,
 };
 
 /// The name of the form, in every package and manifest.
@@ -42,6 +42,8 @@ pub(crate) struct Head {
     pub(crate) objections: Vec<ObjectionView>,
     pub(crate) restriction: RestrictionView,
     pub(crate) hold: HoldView,
+    /// What the person corrected of what is held, and the package may show.
+    pub(crate) corrections: Vec<CorrectionView>,
     pub(crate) contracts: Vec<ContractView>,
     pub(crate) age: AgeView,
     pub(crate) pseudonyms: Vec<HeadPseudonym>,
@@ -250,7 +252,7 @@ fn restriction(one: &RestrictionView) -> Value {
 
 /// What is held. In what matter, and who in the controller's house approved it, is no part of what the person
 /// has a right to: the ground and how long are.
-fn hold(one: &HoldView) -> Value {
+fn hold(one: &HoldView, corrections: &[CorrectionView]) -> Value {
     let history = one.history.iter().map(|step| {
         json!({
             "state": step.state.name(),
@@ -261,9 +263,18 @@ fn hold(one: &HoldView) -> Value {
             "erased_at": step.erasure.map(|erasure| erasure.at.to_string()),
         })
     });
+    let corrections = corrections.iter().map(|one| {
+        json!({
+            "collection": one.collection,
+            "record": one.record.map(|record| record.to_string()),
+            "fields": one.fields,
+            "at": one.at.to_string(),
+        })
+    });
     json!({
         "held": one.held,
         "history": history.collect::<Vec<_>>(),
+        "corrections": corrections.collect::<Vec<_>>(),
     })
 }
 
@@ -426,7 +437,7 @@ pub(crate) fn head(head: &Head) -> Vec<u8> {
             head.objections.iter().map(objection).collect(),
         );
         add("restriction", restriction(&head.restriction));
-        add("hold", hold(&head.hold));
+        add("hold", hold(&head.hold, &head.corrections));
         add("contracts", head.contracts.iter().map(contract).collect());
         add("age", age(&head.age));
         let pseudonyms = head.pseudonyms.iter().map(pseudonym);

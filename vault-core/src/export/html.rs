@@ -17,7 +17,7 @@ use crate::policy::{HoldGround, RestrictionGround};
 use crate::request::RequestState;
 use crate::schema::FieldType;
 use crate::standing::{HoldState, ObjectionEvent, ObjectionState};
-use crate::vault::{HoldStep, RequestView, RestrictionStep};
+use crate::vault::{CorrectionView, HoldStep, RequestView, RestrictionStep};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -384,6 +384,9 @@ impl<'a> Page<'a> {
             @if !head.hold.history.is_empty() {
                 h2 { (words.holds) }
                 ul { @for step in &head.hold.history { li { (self.hold(step)) } } }
+                @if !head.corrections.is_empty() {
+                    ul { @for one in &head.corrections { li { (self.correction(one)) } } }
+                }
             }
             @if !head.contracts.is_empty() {
                 h2 { (words.contracts) }
@@ -438,6 +441,15 @@ impl<'a> Page<'a> {
         html! {
             (minute(step.at)) ": " strong { (ground) } "; " (about) "; "
             (fill(words.hold_review, "date", &step.review_at.to_string()))
+        }
+    }
+
+    fn correction(&self, one: &CorrectionView) -> Markup {
+        html! {
+            (minute(one.at)) ": " strong { (self.words.hold_corrected) }
+            @for (field, value) in &one.fields {
+                "; " (one.collection.replace('_', " ")) ", " (field.replace('_', " ")) ": " (plain(value))
+            }
         }
     }
 
@@ -552,4 +564,11 @@ impl<'a> Page<'a> {
             (PreEscaped("</main></body></html>\n"))
         })
     }
+}
+
+/// A value in a line of text.
+fn plain(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -47,6 +47,7 @@ pub(super) fn ask(
         standing,
         ended,
         term,
+        held: _,
     } = context.ground(view, policy, role, &person, &collection)?;
     let grant = decision::ask(&collection, role, purpose, field, name, &standing)?.within(term);
     let test = Test::parse(test).map_err(|complaint| {

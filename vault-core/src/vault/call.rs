@@ -47,8 +47,26 @@ pub(super) struct Ground<'p> {
     pub(super) standing: Standing,
     /// Whether records that have ended are there all the same: where nothing ends, they are.
     pub(super) ended: Ended,
+    /// Whether this is the person's own correction of what a legal hold keeps.
+    pub(super) held: bool,
     /// Until when the purpose needs a value.
     pub(super) term: Option<Term>,
+}
+
+impl Ground<'_> {
+    /// The same, for what is not recorded beside what is held.
+    ///
+    /// Source: GDPR Art. 17(3)(b) and (e).
+    pub(super) fn unheld(self, collection: &Collection) -> Result<Self, Refusal> {
+        match self.held {
+            false => Ok(self),
+            true => Err(Refusal::Held(format!(
+                "`{}` is held, and takes corrections of fields alone: record this when the hold is released, \
+                 and tell the person so",
+                collection.name
+            ))),
+        }
+    }
 }
 
 /// See [`Ground::ended`].
@@ -228,6 +246,7 @@ impl Context {
         Ok(Ground {
             purpose,
             ended: ended(&standing, collection),
+            held: false,
             term: retention::term(view, person, purpose, standing.keeps(collection.id))?,
             standing,
         })
@@ -244,7 +263,7 @@ impl Context {
     }
 
     /// The ground of a change. A person's own correction needs none: no restriction and no objection
-    /// of theirs stands in its way, but a legal hold does.
+    /// of theirs stands in its way. What a legal hold keeps stays as it is ([`Ground::held`]).
     pub(super) fn ground_to_change<'p>(
         &self,
         view: &dyn View,
@@ -255,14 +274,12 @@ impl Context {
     ) -> Result<Ground<'p>, Refusal> {
         match self.corrects(policy)? {
             true => {
-                let what =
-                    "record the correction when the hold is released, and tell the person so";
                 let standing = Standing::of(view, person)?;
-                decision::unheld(collection, &standing, what)?;
                 Ok(Ground {
                     purpose: policy::rights(),
                     standing: Standing::default(),
                     ended: ended(&standing, collection),
+                    held: standing.holds(collection.id),
                     term: None,
                 })
             }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::call::{Context, Noted};
 use super::input::{self, check_text};
-use super::{Call, Vault, cursor};
+use super::{Call, Vault, corrections, cursor};
 use crate::commit::{Snapshot, Txn, View};
 use crate::crypto::sha256;
 use crate::events::{self, Topic};
@@ -230,6 +230,10 @@ fn put(
     };
     standing::append_hold(txn, &mut person, &event)?;
     remains::keep_hold(txn, &person, &event);
+    // Another hold may cover less than the one before.
+    corrections::settle(txn, policy, &mut person, &|collection| {
+        event.covers(collection)
+    })?;
     Ok(step(policy, event))
 }
 
@@ -258,6 +262,7 @@ fn release(
     }
     standing::append_hold(txn, &mut person, &event)?;
     remains::keep_hold(txn, &person, &event);
+    corrections::settle(txn, policy, &mut person, &|_| false)?;
     Ok((step(policy, event), None))
 }
 

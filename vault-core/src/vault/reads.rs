@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::Map;
 
 use super::call::{Context, Ground, Noted};
+use super::corrections::{self, Correction};
 use super::guard::Memory;
 use super::views::{
     ListOptions, MetaView, Order, Part, ReadOptions, RecordPage, RecordView, Withheld,
@@ -20,7 +21,7 @@ use crate::decision::{self, ReadGrant};
 use crate::id::{RecordId, SubjectId};
 use crate::limits::PAGE_RECORDS_MAX;
 use crate::person::{Person, instant};
-use crate::policy::{Collection, CollectionKind, Policy};
+use crate::policy::{Collection, CollectionKind, Policy, View as Sight};
 use crate::record::{self, Ended, Seen, Stored};
 use crate::refusal::Refusal;
 use crate::store::Direction;
@@ -51,6 +52,8 @@ struct Reader {
     grant: ReadGrant,
     withheld: Vec<Withheld>,
     ended: Ended,
+    /// What the person corrected of what is held; nothing of others.
+    corrections: Vec<Correction>,
 }
 
 impl Reader {
@@ -73,6 +76,7 @@ impl Reader {
             standing,
             ended,
             term,
+            held: _,
         } = context.ground(view, policy, role, &person, &collection)?;
         let named = input::named(&collection, options.fields.as_deref())?;
         let named = named.as_deref();
@@ -82,7 +86,12 @@ impl Reader {
             let field = collection.field_by_id(*field)?.name.clone();
             Some(Withheld { field, code })
         });
+        let corrections = match standing.holds(collection.id) {
+            true => corrections::waiting(view, &person)?,
+            false => Vec::new(),
+        };
         Ok(Self {
+            corrections,
             withheld: withheld.collect(),
             person,
             grant,
@@ -120,6 +129,14 @@ impl Reader {
                 fields.insert(field.name.clone(), value);
             }
         }
+        let sees = |field: u16| part == Part::Fields && self.grant.sight(field) == Sight::Full;
+        let own = self.corrections.iter();
+        let own = own.filter(|one| one.is_of(&self.collection, stored.id));
+        let corrections = own.filter_map(|one| one.view(&self.collection, sees));
+        let corrections = match stored.serves(&self.grant) {
+            true => corrections.collect(),
+            false => Vec::new(),
+        };
         let meta = &stored.row.meta;
         let names = meta
             .purposes
@@ -140,6 +157,7 @@ impl Reader {
                 shared_with: meta.shared_with.clone(),
                 category: meta.category.clone(),
             },
+            corrections,
         })
     }
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use super::corrections::CorrectionView;
 use crate::id::RecordId;
 
 /// One record as this caller may see it. No `Debug`: it holds values.
@@ -23,6 +24,8 @@ pub struct RecordView {
     pub withheld: Vec<Withheld>,
     /// What is known beside the values.
     pub meta: MetaView,
+    /// What the person corrected while a legal hold keeps the values as they are.
+    pub corrections: Vec<CorrectionView>,
 }
 
 /// A field that is not shown.
@@ -119,4 +122,6 @@ pub struct Written {
     pub etag: String,
     /// Until when a value that was replaced or removed is gone from freed pages as well.
     pub final_by: Option<Timestamp>,
+    /// Whether it stands beside the original, which a legal hold keeps, and is made when that ends.
+    pub beside: bool,
 }

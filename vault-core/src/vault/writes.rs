@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::call::{Context, Ground, Noted};
 use super::reads::{etag, of_kind};
 use super::views::Written;
-use super::{Call, Vault, input, suppressions};
+use super::{Call, Vault, corrections, input, suppressions};
 use crate::commit::{Txn, View};
 use crate::decision;
 use crate::id::{RecordId, SubjectId};
@@ -27,6 +27,7 @@ fn written(outcome: &Outcome, now: Timestamp) -> Written {
         record: (!single).then_some(outcome.id),
         etag: etag(&outcome.revision),
         final_by: outcome.replaced.then(|| final_by(now)),
+        beside: false,
     }
 }
 
@@ -60,6 +61,17 @@ struct Writer<'p> {
     body: input::Body<'p>,
     grant: decision::WriteGrant,
     ended: Ended,
+    /// Whether the collection is held, so that this is recorded beside what is there.
+    held: bool,
+}
+
+/// What becomes of the person's own correction of what a legal hold keeps.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    /// It is recorded beside the original.
+    Recorded,
+    /// There is nothing that it could stand beside.
+    Refused,
 }
 
 /// The checks of a write up to purpose and basis, in the order that the API fixes.
@@ -73,6 +85,7 @@ fn writer<'p>(
     collection: &'p Collection,
     body: Map<String, Value>,
     base: &str,
+    beside: Beside,
 ) -> Result<Writer<'p>, Refusal> {
     noted.met = Some(subject);
     context.purpose.as_deref().ok_or(Refusal::PurposeMissing)?;
@@ -81,17 +94,26 @@ fn writer<'p>(
     context.corrects(policy)?;
     let person = context.person(txn, subject)?;
     noted.person(&person, txn.now());
+    let ground = context.ground_to_change(txn, policy, role, &person, collection)?;
     let Ground {
         purpose,
         standing,
         ended,
+        held,
         term,
-    } = context.ground_to_change(txn, policy, role, &person, collection)?;
+    } = match beside {
+        Beside::Recorded => ground,
+        Beside::Refused => ground.unheld(collection)?,
+    };
     let body = input::body(policy, collection, body, base);
     let (set, removed) = (&body.set, &body.removed);
     let grant = decision::write(collection, role, purpose, set, removed, &standing)?;
     if !removed.is_empty() {
-        decision::unheld(collection, &standing, NOT_REMOVED)?;
+        decision::unheld(
+            collection,
+            held || standing.holds(collection.id),
+            NOT_REMOVED,
+        )?;
     }
     if !set.is_empty() {
         decision::takes_more(purpose, term.as_ref())?;
@@ -106,6 +128,7 @@ fn writer<'p>(
         body,
         grant,
         ended,
+        held,
     })
 }
 
@@ -141,7 +164,18 @@ pub(super) fn patch(
         body,
         grant,
         ended,
-    } = writer(txn, policy, context, noted, subject, &collection, body, "")?;
+        held,
+    } = writer(
+        txn,
+        policy,
+        context,
+        noted,
+        subject,
+        &collection,
+        body,
+        "",
+        Beside::Recorded,
+    )?;
     let stored = Stored::load(txn, &person, &collection, record, ended)?;
     if kind == CollectionKind::Many && stored.is_none() {
         return Err(Refusal::NotFound("record"));
@@ -149,6 +183,23 @@ pub(super) fn patch(
     check_revision(stored.as_ref(), if_match)?;
     if !body.errors.is_empty() {
         return Err(Refusal::Invalid(body.errors));
+    }
+    if held {
+        corrections::record(
+            txn,
+            policy,
+            context,
+            &mut person,
+            (&collection, record),
+            body,
+        )?;
+        let revision = stored.map(|stored| etag(&stored.row.revision));
+        return Ok(Written {
+            record: (kind == CollectionKind::Many).then_some(record),
+            etag: revision.unwrap_or_default(),
+            final_by: None,
+            beside: true,
+        });
     }
     // What was there before, and is replaced or removed.
     let there = |field: &&Field| stored.as_ref().is_some_and(|stored| stored.holds(field.id));
@@ -209,6 +260,7 @@ pub(super) fn append(
             &collection,
             body,
             &base,
+            Beside::Refused,
         )?;
         // Every record is decided all the same: a refusal comes before what is wrong with the input.
         if errors.len() < INPUT_ERRORS_MAX {
@@ -229,6 +281,7 @@ pub(super) fn append(
         body,
         grant,
         ended: _,
+        held: _,
     }) = ready.next()
     else {
         return Ok(ids);
@@ -263,8 +316,19 @@ pub(super) fn delete(
     let none = Map::new();
     let Writer {
         mut person, ended, ..
-    } = writer(txn, policy, context, noted, subject, &collection, none, "")?;
-    decision::unheld(&collection, &Standing::of(txn, &person)?, NOT_REMOVED)?;
+    } = writer(
+        txn,
+        policy,
+        context,
+        noted,
+        subject,
+        &collection,
+        none,
+        "",
+        Beside::Refused,
+    )?;
+    let held = Standing::of(txn, &person)?.holds(collection.id);
+    decision::unheld(&collection, held, NOT_REMOVED)?;
     let role = context.role(policy)?;
     let all = collection
         .fields
@@ -288,6 +352,7 @@ pub(super) fn delete(
         record: (record != RecordId::SINGLE).then_some(record),
         etag: String::new(),
         final_by: Some(final_by(txn.now())),
+        beside: false,
     })
 }
 

@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use vault_core::vault::{
-    CollectionKind, Desk, ListOptions, MetaView, Order, Part, ReadOptions, RecordView, Withheld,
-    Written,
+    CollectionKind, CorrectionView, Desk, ListOptions, MetaView, Order, Part, ReadOptions,
+    RecordView, Withheld, Written,
 };
 
 use crate::asked::Asked;
@@ -56,6 +56,30 @@ pub(crate) struct RecordBody<'a> {
     /// With `meta=only`.
     #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
     meta: Option<MetaBody<'a>>,
+    /// What the person corrected while a legal hold keeps the values as they are, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    corrections: Vec<CorrectionBody<'a>>,
+}
+
+/// A correction that stands beside the original until a legal hold ends.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Correction)]
+pub(crate) struct CorrectionBody<'a> {
+    /// When the person said so.
+    #[schema(format = DateTime)]
+    at: String,
+    /// The fields as they ought to be, of those that are shown whole.
+    #[schema(value_type = Object)]
+    fields: &'a Map<String, Value>,
+}
+
+impl<'a> From<&'a CorrectionView> for CorrectionBody<'a> {
+    fn from(one: &'a CorrectionView) -> Self {
+        Self {
+            at: one.at.to_string(),
+            fields: &one.fields,
+        }
+    }
 }
 
 /// A field that is not shown.
@@ -120,6 +144,10 @@ pub(crate) struct WrittenBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     final_by: Option<String>,
+    /// `true` with 202: the correction stands beside the original, which a legal hold keeps, and is made when that
+    /// ends.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    beside: bool,
 }
 
 impl From<Written> for WrittenBody {
@@ -129,6 +157,7 @@ impl From<Written> for WrittenBody {
             // What is gone has no revision.
             etag: Some(written.etag).filter(|etag| !etag.is_empty()),
             final_by: written.final_by.map(|at| at.to_string()),
+            beside: written.beside,
         }
     }
 }
@@ -174,6 +203,7 @@ fn record_body(view: &RecordView, part: Part, kind: CollectionKind) -> RecordBod
         masked: fields.then_some(view.masked.as_slice()),
         withheld: fields.then(|| withheld(&view.withheld)),
         meta: (part == Part::MetaOnly).then(|| meta(&view.meta)),
+        corrections: view.corrections.iter().map(CorrectionBody::from).collect(),
     }
 }
 
@@ -192,6 +222,7 @@ fn single_reply(found: Option<&RecordView>, missing: &[Withheld], part: Part) ->
                 masked: fields.then_some(&[]),
                 withheld: fields.then(|| withheld(missing)),
                 meta: (!fields).then(|| meta(&empty)),
+                corrections: Vec::new(),
             }),
         );
     };
@@ -204,7 +235,8 @@ fn written(written: Written, kind: CollectionKind) -> Reply {
     let record = written.record.filter(|_| kind == CollectionKind::Many);
     let body = WrittenBody::from(Written { record, ..written });
     let etag = body.etag.clone();
-    let reply = Reply::json(200, &body);
+    let status = if body.beside { 202 } else { 200 };
+    let reply = Reply::json(status, &body);
     match etag {
         Some(etag) => reply.etag(&etag),
         None => reply,
@@ -287,7 +319,8 @@ fn do_read(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
 /// `_meta` narrows purposes and sets what is known about the record.
 #[utoipa::path(patch, path = urls::RECORDS, tag = "records", operation_id = "patch_single",
     request_body(content((Object = "application/json"), (Object = "application/merge-patch+json"))),
-    responses((status = 200, description = "Set", body = WrittenBody)))]
+    responses((status = 200, description = "Set", body = WrittenBody),
+        (status = 202, description = "The person's own correction of what is held: it stands beside it", body = WrittenBody)))]
 pub(crate) async fn patch(State(app): State<App>, incoming: Incoming) -> Outcome {
     app.operate(incoming, &PATCH).await
 }
@@ -406,7 +439,8 @@ fn do_read_one(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
 /// Merge patch, as for the one record of a person.
 #[utoipa::path(patch, path = urls::RECORD, tag = "records", operation_id = "patch_record",
     request_body(content((Object = "application/json"), (Object = "application/merge-patch+json"))),
-    responses((status = 200, description = "Set", body = WrittenBody)))]
+    responses((status = 200, description = "Set", body = WrittenBody),
+        (status = 202, description = "The person's own correction of what is held: it stands beside it", body = WrittenBody)))]
 pub(crate) async fn patch_one(State(app): State<App>, incoming: Incoming) -> Outcome {
     app.operate(incoming, &PATCH_ONE).await
 }

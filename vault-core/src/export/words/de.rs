@@ -56,6 +56,7 @@ pub(super) const WORDS: Words = Words {
     hold_duty: "aufbewahrt, weil ein Gesetz es verlangt (Art. 17 Abs. 3 lit. b)",
     hold_released: "Sperre aufgehoben",
     hold_review: "wird bis {date} erneut geprüft",
+    hold_corrected: "berichtigt, und nach dem Ende der Sperre zu ändern",
     contracts: "Ende Ihrer Verträge",
     contract_ended: "endete am {date}",
     contract_runs: "läuft doch weiter",

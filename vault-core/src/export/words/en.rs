@@ -56,6 +56,7 @@ pub(super) const WORDS: Words = Words {
     hold_duty: "kept because a law demands it (Art. 17(3)(b))",
     hold_released: "hold released",
     hold_review: "looked at again by {date}",
+    hold_corrected: "corrected, and to be changed when the hold ends",
     contracts: "Ends of your contracts",
     contract_ended: "ended on {date}",
     contract_runs: "goes on after all",

@@ -56,6 +56,7 @@ pub(super) const WORDS: Words = Words {
     hold_duty: "se conserva porque una ley lo exige (art. 17.3.b)",
     hold_released: "bloqueo levantado",
     hold_review: "se revisa de nuevo antes del {date}",
+    hold_corrected: "rectificado; se cambiará cuando termine el bloqueo",
     contracts: "Fin de sus contratos",
     contract_ended: "terminó el {date}",
     contract_runs: "continúa finalmente",

@@ -56,6 +56,7 @@ pub(super) const WORDS: Words = Words {
     hold_duty: "conservé parce qu’une loi l’exige (art. 17, par. 3, b)",
     hold_released: "conservation levée",
     hold_review: "réexaminé avant le {date}",
+    hold_corrected: "rectifié ; sera modifié à la fin de la conservation",
     contracts: "Fin de vos contrats",
     contract_ended: "terminé le {date}",
     contract_runs: "se poursuit finalement",

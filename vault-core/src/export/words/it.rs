@@ -56,6 +56,7 @@ pub(super) const WORDS: Words = Words {
     hold_duty: "conservato perché una legge lo richiede (art. 17, par. 3, lett. b)",
     hold_released: "vincolo tolto",
     hold_review: "sarà riesaminato entro il {date}",
+    hold_corrected: "rettificato; sarà modificato al termine del vincolo",
     contracts: "Fine dei Suoi contratti",
     contract_ended: "terminato il {date}",
     contract_runs: "continua comunque",

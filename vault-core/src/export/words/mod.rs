@@ -120,6 +120,7 @@ pub(crate) struct Words {
     pub(crate) hold_released: &'static str,
     /// Label: until when somebody looks again.
     pub(crate) hold_review: &'static str,
+    pub(crate) hold_corrected: &'static str,
     /// Heading: ends of contracts.
     pub(crate) contracts: &'static str,
     /// What happened: a contract ended.

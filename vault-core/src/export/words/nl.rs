@@ -56,6 +56,7 @@ pub(super) const WORDS: Words = Words {
     hold_duty: "bewaard omdat een wet het eist (art. 17 lid 3 onder b)",
     hold_released: "blokkering opgeheven",
     hold_review: "wordt opnieuw bekeken vóór {date}",
+    hold_corrected: "gecorrigeerd; wordt gewijzigd zodra de blokkering eindigt",
     contracts: "Einde van uw contracten",
     contract_ended: "geëindigd op {date}",
     contract_runs: "loopt toch door",

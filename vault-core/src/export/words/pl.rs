@@ -56,6 +56,7 @@ pub(super) const WORDS: Words = Words {
     hold_duty: "przechowywane, bo wymaga tego prawo (art. 17 ust. 3 lit. b)",
     hold_released: "blokada zniesiona",
     hold_review: "ponowna ocena do {date}",
+    hold_corrected: "sprostowano; zmiana nastąpi po zakończeniu blokady",
     contracts: "Zakończenie Twoich umów",
     contract_ended: "zakończona {date}",
     contract_runs: "jednak trwa",

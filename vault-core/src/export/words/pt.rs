@@ -56,6 +56,7 @@ pub(super) const WORDS: Words = Words {
     hold_duty: "conservado porque uma lei o exige (art. 17.º, n.º 3, al. b)",
     hold_released: "bloqueio levantado",
     hold_review: "reavaliado até {date}",
+    hold_corrected: "retificado; será alterado quando o bloqueio terminar",
     contracts: "Fim dos seus contratos",
     contract_ended: "terminou em {date}",
     contract_runs: "afinal continua",

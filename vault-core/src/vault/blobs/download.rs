@@ -56,6 +56,7 @@ fn find(
         standing,
         ended,
         term,
+        held: _,
     } = context.ground(snapshot, policy, role, &person, collection)?;
     let grant = decision::content(collection, role, purpose, field, &standing)?.within(term);
     noted.fields.push((collection.id, field.id));

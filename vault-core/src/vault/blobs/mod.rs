@@ -121,13 +121,15 @@ impl Vault {
             context.corrects(policy)?;
             let mut person = context.person(txn, place.subject)?;
             noted.person(&person, txn.now());
+            let ground = context.ground_to_change(txn, policy, role, &person, collection)?;
             let Ground {
                 purpose,
                 standing,
                 ended,
+                held: _,
                 term: _,
-            } = context.ground_to_change(txn, policy, role, &person, collection)?;
-            decision::unheld(collection, &standing, NOT_REMOVED)?;
+            } = ground.unheld(collection)?;
+            decision::unheld(collection, standing.holds(collection.id), NOT_REMOVED)?;
             let grant = decision::write(collection, role, purpose, &[], &[field], &standing)?;
             noted.fields.push((collection.id, field.id));
             let stored = Stored::load(txn, &person, collection, place.record(), ended)?;
@@ -154,6 +156,7 @@ impl Vault {
                 record: place.record,
                 etag: etag(&outcome.revision),
                 final_by: Some(final_by(txn.now())),
+                beside: false,
             })
         })
     }

@@ -76,12 +76,14 @@ impl Admission {
         context.corrects(policy)?;
         let person = context.person(view, subject)?;
         noted.person(&person, view.now());
+        let ground = context.ground_to_change(view, policy, role, &person, collection)?;
         let Ground {
             purpose,
             standing,
             ended,
+            held: _,
             term,
-        } = context.ground_to_change(view, policy, role, &person, collection)?;
+        } = ground.unheld(collection)?;
         let grant = decision::write(collection, role, purpose, &[field], &[], &standing)?;
         decision::takes_more(purpose, term.as_ref())?;
         context.gate(view, policy, &person)?;

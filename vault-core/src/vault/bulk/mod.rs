@@ -254,7 +254,7 @@ impl<'p> Admitted<'p> {
         let claimed = self.context.restricted_use;
         decision::unrestricted(self.collection, &self.role, standing, claimed)?;
         let kept = "many records are not changed or destroyed at once before the hold is released";
-        decision::unheld(self.collection, standing, kept)?;
+        decision::unheld(self.collection, standing.holds(self.collection.id), kept)?;
         decision::write(
             self.collection,
             &self.role,

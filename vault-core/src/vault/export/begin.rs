@@ -26,7 +26,7 @@ use crate::statement::Published;
 use crate::vault::call::{Context, Noted};
 use crate::vault::{
     AgeView, Call, HoldView, RestrictionView, Vault, admin, ages, consent_receipt, contracts,
-    disclosures, emergencies, holds, objections, requests, restrictions,
+    corrections, disclosures, emergencies, holds, objections, requests, restrictions,
 };
 
 /// Everything that is known of a package when it begins.
@@ -76,6 +76,7 @@ fn look(
             overdue: false,
             history: Vec::new(),
         },
+        corrections: Vec::new(),
         contracts: Vec::new(),
         age: AgeView {
             child: false,
@@ -117,6 +118,14 @@ fn look(
         head.objections = objections::all(snapshot, policy, &person)?;
         head.restriction = restrictions::view(snapshot, policy, &person)?;
         head.hold = holds::view(snapshot, policy, &person)?;
+        head.corrections = corrections::waiting(snapshot, &person)?
+            .iter()
+            .filter_map(|one| {
+                let collection = policy.collection_by_id(one.collection())?;
+                let sees = |field| role.view(collection.id, field) == Sight::Full;
+                one.view(collection, sees)
+            })
+            .collect();
         head.contracts = contracts::all(snapshot, policy, &person)?;
         head.age = ages::view(snapshot, &person)?;
         pseudonyms(snapshot, policy, &person, &mut head)?;

@@ -130,11 +130,24 @@ pub(super) fn carry_out(
             let target = correction.record.map_or(Target::Single, Target::One);
             let body = correction.fields.clone();
             let (subject, name) = (person.subject, correction.collection.as_str());
-            writes::patch(
+            let written = writes::patch(
                 txn, policy, &context, noted, subject, name, target, body, None,
             )?;
             // It has written the keyset, perhaps.
-            Ok(Effect::whole(Person::find(txn, subject)?))
+            let person = Person::find(txn, subject)?;
+            let hold = match written.beside {
+                true => standing::hold(txn, &person)?,
+                false => None,
+            };
+            Ok(match hold {
+                // The original stays until the hold ends, and the correction beside it.
+                Some(hold) => Effect {
+                    done: Done::Partly,
+                    kept: vec![kept(policy, &hold)],
+                    ..Effect::whole(person)
+                },
+                None => Effect::whole(person),
+            })
         }
         RequestKind::Restrict => {
             let input = RestrictionInput {
