@@ -441,14 +441,14 @@ const MATRIX: &[Row] = &[
         |scene| holds(scene, &[]),
         "support",
         "profile",
-        [HELD, HELD, HELD, HELD, OK, HELD],
+        [HELD, HELD, HELD, HELD, OK, OK],
     ),
     (
         "held in scope",
         |scene| holds(scene, &["profile"]),
         "support",
         "profile",
-        [HELD, HELD, HELD, HELD, OK, HELD],
+        [HELD, HELD, HELD, HELD, OK, OK],
     ),
     (
         "held out of scope",
@@ -465,7 +465,7 @@ const MATRIX: &[Row] = &[
         },
         "support",
         "profile",
-        [HELD, HELD, HELD, HELD, OK, HELD],
+        [HELD, HELD, HELD, HELD, OK, OK],
     ),
     (
         "held and released",

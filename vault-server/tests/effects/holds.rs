@@ -172,3 +172,133 @@ fn an_erasure_under_a_hold_says_what_it_left_and_the_release_ends_it() {
     let read = legal(&scene, &key, "GET", "records/orders", &Value::Null);
     assert_eq!(read.code(), (410, "erased"));
 }
+
+/// What whoever may claim legal claims reads of the profile.
+fn original(scene: &Scene) -> Value {
+    let key = scene.bench.key("legal");
+    let seen = legal(scene, &key, "GET", "records/profile", &Value::Null);
+    assert_eq!(seen.status, 200, "{}", seen.body);
+    seen.body
+}
+
+fn ends(scene: &Scene) {
+    let released = scene
+        .bench
+        .call(&scene.rights, "DELETE", &scene.at("hold"), Value::Null);
+    assert_eq!(released.status, 200, "{}", released.body);
+}
+
+/// Art. 16, 17(3): neither the hold nor the right gives way.
+#[test]
+fn article_16_a_correction_of_what_is_held_stands_beside_it_and_is_made_when_the_hold_ends() {
+    let scene = Scene::active();
+    holds(&scene, &["profile"]);
+    let corrected = scene.corrects();
+    assert_eq!(corrected.status, 202, "{}", corrected.body);
+    assert_eq!(corrected.body["beside"], true);
+    let seen = original(&scene);
+    assert_eq!(seen["fields"]["email"], "ann@example.test");
+    assert_eq!(
+        seen["corrections"][0]["fields"]["email"],
+        "anna@example.test"
+    );
+    let package = scene.exports().body;
+    let told = &package["hold"]["corrections"][0];
+    assert_eq!(told["collection"], "profile");
+    assert_eq!(told["fields"]["email"], "anna@example.test");
+    assert_eq!(told["record"], Value::Null);
+    // Nobody else sees more of it than of the original.
+    assert_eq!(code(&scene.reads("profile", "support")), "423 held");
+    ends(&scene);
+    let read = scene.reads("profile", "support").body;
+    assert_eq!(read["fields"]["email"], "anna@example.test");
+    assert_eq!(read["corrections"], Value::Null);
+    let package = scene.exports().body;
+    assert_eq!(package["hold"]["corrections"], json!([]));
+}
+
+#[test]
+fn what_a_narrower_hold_no_longer_covers_is_corrected_with_it() {
+    let scene = Scene::active();
+    holds(&scene, &[]);
+    assert_eq!(scene.corrects().status, 202);
+    holds(&scene, &["orders"]);
+    let read = scene.reads("profile", "support").body;
+    assert_eq!(read["fields"]["email"], "anna@example.test");
+}
+
+/// The last word counts, in the order in which it was said.
+#[test]
+fn several_corrections_are_made_in_their_order() {
+    let scene = Scene::active();
+    holds(&scene, &["profile"]);
+    let corrects = |email: &str| {
+        let headers = [("vault-purpose", "rights")];
+        let (path, body) = (scene.at("records/profile"), json!({"email": email}));
+        scene
+            .bench
+            .send(&scene.rights, "PATCH", &path, &headers, &body)
+    };
+    for email in ["first@example.test", "second@example.test"] {
+        assert_eq!(corrects(email).status, 202);
+    }
+    assert_eq!(
+        original(&scene)["corrections"].as_array().map(Vec::len),
+        Some(2)
+    );
+    ends(&scene);
+    let read = scene.reads("profile", "support").body;
+    assert_eq!(read["fields"]["email"], "second@example.test");
+}
+
+#[test]
+fn what_is_held_is_neither_removed_nor_corrected_into_what_no_field_takes() {
+    let scene = Scene::active();
+    holds(&scene, &["profile"]);
+    let sends = |body: Value| {
+        let headers = [("vault-purpose", "rights")];
+        let path = scene.at("records/profile");
+        scene
+            .bench
+            .send(&scene.rights, "PATCH", &path, &headers, &body)
+    };
+    assert_eq!(sends(json!({"email": null})).code(), (423, "held"));
+    assert_eq!(
+        sends(json!({"email": "no address"})).code(),
+        (422, "invalid")
+    );
+    let with_meta = json!({"email": "anna@example.test", "_meta": {"category": "x"}});
+    assert_eq!(sends(with_meta).code(), (422, "invalid"));
+    assert_eq!(original(&scene)["corrections"], Value::Null);
+}
+
+/// Art. 12(3), 16: the person is told what was done and what the law keeps.
+#[test]
+fn a_request_for_correction_of_held_data_is_fulfilled_but_for_what_the_law_keeps() {
+    let scene = Scene::active();
+    holds(&scene, &["profile"]);
+    let key = &scene.rights;
+    let call = |path: &str, body: Value| scene.bench.call(key, "POST", path, body);
+    let made = call(&scene.at("requests"), json!({"type": "rectify"}));
+    assert_eq!(made.status, 201, "{}", made.body);
+    let request = made.body["request"].as_str().expect("an id").to_owned();
+    let step = |name: &str| format!("/v1/requests/{request}/{name}");
+    let known = call(
+        &step("identity"),
+        json!({"outcome": "verified", "evidence": "seen"}),
+    );
+    assert_eq!(known.status, 200, "{}", known.body);
+    let change = json!({"collection": "profile", "fields": {"email": "anna@example.test"}});
+    let confirmed = call(&step("confirm"), change.clone());
+    let mut approval = change;
+    approval["confirmation"] = confirmed.body["confirmation"].clone();
+    let done = call(&step("approve"), approval);
+    assert_eq!(done.status, 200, "{}", done.body);
+    let view = match done.body.get("request").filter(|one| one.is_object()) {
+        Some(inner) => inner.clone(),
+        None => done.body.clone(),
+    };
+    assert_eq!(view["state"], "partly_fulfilled", "{}", done.body);
+    assert_eq!(view["kept"][0]["collections"], json!(["profile"]));
+    assert_eq!(original(&scene)["fields"]["email"], "ann@example.test");
+}
