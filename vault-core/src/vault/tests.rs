@@ -1,6 +1,7 @@
 //! The life of a vault in real directories: stored, given by need to know, forgotten.
 
 mod access;
+mod agreed_less;
 mod api_keys;
 mod backups;
 mod breach;
