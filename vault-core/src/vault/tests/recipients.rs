@@ -215,7 +215,11 @@ fn lift_notice() -> NoticeInput {
     }
 }
 
-pub(super) fn one(kind: NoticeKind, recipient: &str, fields: &[&str]) -> (NoticeKind, String, Vec<String>) {
+pub(super) fn one(
+    kind: NoticeKind,
+    recipient: &str,
+    fields: &[&str],
+) -> (NoticeKind, String, Vec<String>) {
     (
         kind,
         recipient.into(),
