@@ -15,6 +15,7 @@ mod holds;
 mod honey;
 mod imports;
 mod journal_first;
+mod objected_by_address;
 mod operating;
 mod pruned;
 mod pseudonyms;
