@@ -400,7 +400,7 @@ fn the_steps_of_an_objection_up_to_its_end_are_one_row_and_those_of_another_are_
     let package = format!(
         r#"{HEAD}, "objections": [
         {{"purpose": "a", "history": [{{"state": "pending"}}, {{"state": "upheld"}}, {{"state": "ended"}}, {{"state": "upheld"}}]}},
-        {{"purpose": "b", "history": [{{"state": "upheld"}}]}}], "records": []}}"#
+        {{"purpose": "b", "history": [{{"state": "upheld"}}]}}], "records": [], "end": true}}"#
     );
     let mut rows = Vec::new();
     read_document(package.as_bytes(), &mut |piece| {
