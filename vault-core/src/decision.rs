@@ -177,7 +177,7 @@ pub(crate) fn basis<'f>(
     standing: &Standing,
     mut fields: impl Iterator<Item = &'f Field>,
 ) -> Result<(), Refusal> {
-    match standing.objection(purpose.id) {
+    match standing.objection(purpose) {
         Some(ObjectionState::Upheld) => {
             return Err(Refusal::NoLawfulBasis {
                 purpose: purpose.name.clone(),

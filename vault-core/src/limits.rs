@@ -134,6 +134,11 @@ pub const DELIVERY_DAYS: i64 = 30;
 pub const DELIVERY_CHARACTERS_MAX: usize = 1_024;
 /// Addresses on the suppression list.
 pub const SUPPRESSIONS_MAX: u64 = 10_000_000;
+/// From how many on somebody is told that it is nearly full.
+pub const SUPPRESSIONS_MANY: u64 = SUPPRESSIONS_MAX / 10 * 9;
+/// Addresses of one person that one commit puts there: more than anybody is written to at. Taking them away has no
+/// such end, since nothing may be left of an objection that is over.
+pub const SUPPRESSED_TOGETHER_MAX: usize = 1_000;
 /// Requests of one person, closed ones too: each is found by an entry of the index, of which a person has at most
 /// [`LOOKUPS_PER_PERSON_MAX`].
 pub const REQUESTS_PER_PERSON_MAX: usize = 100;

@@ -572,6 +572,22 @@ pub(crate) fn ended(
     tell(txn, person, kind, true, &|of, _| of == purpose)
 }
 
+/// The same of these fields alone: the others go on being used for it.
+pub(crate) fn ended_for(
+    txn: &mut Txn<'_>,
+    person: &Person,
+    kind: NoticeKind,
+    purpose: u16,
+    fields: &[(u16, u16)],
+) -> Result<Fan, Refusal> {
+    if fields.is_empty() {
+        return Ok(Fan::default());
+    }
+    tell(txn, person, kind, true, &|of, field| {
+        of == purpose && fields.contains(&field)
+    })
+}
+
 /// What has to be done about a day's notices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Due {

@@ -14,7 +14,7 @@ use crate::consent::{ConsentKind, ConsentState, Said};
 use crate::events::{self, Topic};
 use crate::id::ReceiptId;
 use crate::person::Person;
-use crate::policy::{HoldGround, RestrictionGround};
+use crate::policy::{HoldGround, Purpose, RestrictionGround};
 use crate::refusal::Refusal;
 
 /// Where an objection stands.
@@ -85,6 +85,8 @@ pub enum ObjectionOrigin {
     Suppressed,
     /// A consent that the person gave after it, which ended it.
     Consent,
+    /// A file that was imported, which may be older than what was said here.
+    File,
 }
 
 impl ObjectionOrigin {
@@ -96,6 +98,7 @@ impl ObjectionOrigin {
             Self::Address => "address",
             Self::Suppressed => "suppressed",
             Self::Consent => "consent",
+            Self::File => "file",
         }
     }
 
@@ -254,8 +257,8 @@ impl std::fmt::Debug for RestrictionEvent {
 pub(crate) struct Standing {
     /// What they last said about the purpose, if it rests on consent.
     pub(crate) consent: Option<Said>,
-    /// The last of each purpose that they objected to.
-    objections: Vec<(u16, ObjectionState)>,
+    /// The last step of each purpose that they objected to, and of [`ALL_MARKETING`].
+    objections: Vec<(u16, ObjectionEvent)>,
     restriction: Option<RestrictionEvent>,
     hold: Option<HoldEvent>,
     /// Whether only a guardian, who has not, could consent.
@@ -276,10 +279,10 @@ impl Standing {
                         age.is_some_and(|age| age.child(view.now()) && age.guardian.is_none());
                 }
                 Topic::Objection(purpose) => {
-                    let state = objection(view, person, purpose)?;
+                    let last = own_objection(view, person, purpose)?;
                     standing
                         .objections
-                        .extend(state.map(|state| (purpose, state)));
+                        .extend(last.map(|event| (purpose, event)));
                 }
                 Topic::Consent(_)
                 | Topic::Notice
@@ -361,16 +364,27 @@ impl Standing {
     }
 
     /// Where an objection to a purpose stands.
-    pub(crate) fn objection(&self, purpose: u16) -> Option<ObjectionState> {
-        let mut all = self.objections.iter();
-        all.find(|(known, _)| *known == purpose)
-            .map(|(_, state)| *state)
+    pub(crate) fn objection(&self, purpose: &Purpose) -> Option<ObjectionState> {
+        let last = |wanted: u16| {
+            let mut all = self.objections.iter();
+            all.find(|(known, _)| *known == wanted)
+                .map(|(_, event)| event)
+        };
+        let all = last(ALL_MARKETING).filter(|_| purpose.direct_marketing);
+        decisive(last(purpose.id), all).map(|event| event.state)
+    }
+
+    /// Whether any objection stands.
+    pub(crate) fn objects(&self) -> bool {
+        let mut objections = self.objections.iter();
+        objections.any(|(_, event)| event.state.stands())
     }
 
     /// Whether anything of the person is restricted.
     pub(crate) fn restricted(&self) -> bool {
         let mut objections = self.objections.iter();
-        self.restriction.is_some() || objections.any(|(_, state)| *state == ObjectionState::Pending)
+        self.restriction.is_some()
+            || objections.any(|(_, event)| event.state == ObjectionState::Pending)
     }
 }
 
@@ -430,11 +444,28 @@ pub(crate) fn append_age(
     events::append(txn, person, Topic::Age, event)
 }
 
+/// What stands for the purpose where somebody objects to direct marketing as such, to purposes that the policy
+/// does not have yet too: those that it has are numbered from 1.
+pub(crate) const ALL_MARKETING: u16 = 0;
+
+/// Which step counts for a purpose of direct marketing: that of its own, unless the person objected to all of it
+/// since. At the same instant its own, which is written along with the other for what there is then.
+fn decisive<'e>(
+    own: Option<&'e ObjectionEvent>,
+    all: Option<&'e ObjectionEvent>,
+) -> Option<&'e ObjectionEvent> {
+    match (own, all) {
+        (Some(own), Some(all)) if all.at > own.at => Some(all),
+        (None, all) => all,
+        (own, _) => own,
+    }
+}
+
 /// Where an objection to a purpose stands; `None` if there never was one.
 pub(crate) fn objection(
     view: &dyn View,
     person: &Person,
-    purpose: u16,
+    purpose: &Purpose,
 ) -> Result<Option<ObjectionState>, Refusal> {
     Ok(last_objection(view, person, purpose)?.map(|event| event.state))
 }
@@ -443,18 +474,50 @@ pub(crate) fn objection(
 pub(crate) fn last_objection(
     view: &dyn View,
     person: &Person,
+    purpose: &Purpose,
+) -> Result<Option<ObjectionEvent>, Refusal> {
+    let own = own_objection(view, person, purpose.id)?;
+    let all = match purpose.direct_marketing {
+        true => own_objection(view, person, ALL_MARKETING)?,
+        false => None,
+    };
+    Ok(decisive(own.as_ref(), all.as_ref()).cloned())
+}
+
+/// Whether the person objects to direct marketing as such.
+pub(crate) fn objects_to_all(view: &dyn View, person: &Person) -> Result<bool, Refusal> {
+    let last = own_objection(view, person, ALL_MARKETING)?;
+    Ok(last.is_some_and(|event| event.state.stands()))
+}
+
+/// The last step in the list of this purpose, or of [`ALL_MARKETING`].
+fn own_objection(
+    view: &dyn View,
+    person: &Person,
     purpose: u16,
 ) -> Result<Option<ObjectionEvent>, Refusal> {
     events::last(view, person, Topic::Objection(purpose))
 }
 
-/// Every step of an objection to a purpose, oldest first.
+/// Every step of an objection to a purpose, oldest first: where the one to all direct marketing is about it, what
+/// that adds to the purpose's own.
 pub(crate) fn objections(
     view: &dyn View,
     person: &Person,
-    purpose: u16,
+    purpose: &Purpose,
 ) -> Result<Vec<ObjectionEvent>, Refusal> {
-    events::history(view, person, Topic::Objection(purpose))
+    let mut steps = events::history(view, person, Topic::Objection(purpose.id))?;
+    if !purpose.direct_marketing {
+        return Ok(steps);
+    }
+    for all in events::history::<ObjectionEvent>(view, person, Topic::Objection(ALL_MARKETING))? {
+        let later = steps.iter().position(|step| step.at >= all.at);
+        let there = later.is_some_and(|at| steps[at].at == all.at);
+        if !there {
+            steps.insert(later.unwrap_or(steps.len()), all);
+        }
+    }
+    Ok(steps)
 }
 
 /// Adds a step of an objection.

@@ -18,7 +18,7 @@ use crate::id::VaultId;
 use crate::keys::ring::KeyRing;
 use crate::limits::SUPPRESSIONS_MAX;
 use crate::person::{DAMAGED, channel_form};
-use crate::policy::{Field, Policy};
+use crate::policy::Field;
 use crate::refusal::Refusal;
 use crate::row;
 use crate::schema::{FieldType, NORMALISER_VERSION};
@@ -49,6 +49,11 @@ impl SuppressionRow {
     #[must_use]
     pub fn covers(&self, purpose: u16) -> bool {
         self.purposes.contains(&purpose) != self.all
+    }
+
+    /// Whether it keeps an address on the list: for purposes, or for every one that there will be.
+    fn lists(&self) -> bool {
+        self.all || !self.purposes.is_empty()
     }
 
     fn set(&mut self, purpose: u16, covered: bool) {
@@ -194,20 +199,14 @@ pub(crate) fn add(txn: &mut Txn<'_>, address: Address, what: For) -> Result<(), 
     change(txn, address, Some(row))
 }
 
-/// Takes a purpose off what goes for an address; the address too, once it stands there for no purpose of
-/// direct marketing that the policy has.
-pub(crate) fn remove(
-    txn: &mut Txn<'_>,
-    policy: &Policy,
-    address: Address,
-    purpose: u16,
-) -> Result<(), Refusal> {
+/// Takes a purpose off what goes for an address, and the address off the list where it stands there for nothing else.
+/// One that is about every purpose stays: it is about those that the policy does not have yet.
+pub(crate) fn remove(txn: &mut Txn<'_>, address: Address, purpose: u16) -> Result<(), Refusal> {
     let Some(mut row) = look(txn, address)?.filter(|row| row.covers(purpose)) else {
         return Ok(());
     };
     row.set(purpose, false);
-    let mut left = policy.purposes().iter();
-    let left = left.any(|purpose| purpose.direct_marketing && row.covers(purpose.id));
+    let left = row.lists();
     change(txn, address, left.then_some(row))
 }
 
@@ -227,8 +226,13 @@ pub(crate) fn restore(
             row::decode(&bytes).map_err(|_| StoreError::Corrupt)?
         }
     };
-    let listed = row.all || !row.purposes.is_empty();
-    write(tx, (vault, ring), address, listed.then_some(row), count)
+    write(
+        tx,
+        (vault, ring),
+        address,
+        row.lists().then_some(row),
+        count,
+    )
 }
 
 /// Silent: whoever has the key can test it.
@@ -257,6 +261,19 @@ mod tests {
         assert_eq!((row.covers(1), row.covers(9)), (false, true));
         row.set(1, true);
         assert_eq!((row.covers(1), &*row.purposes), (true, &[][..]));
+    }
+
+    #[test]
+    fn a_row_about_all_stays_whatever_is_taken_off_it_and_one_about_nothing_goes() {
+        let mut row = SuppressionRow::default();
+        assert!(!row.lists());
+        row.set(1, true);
+        assert!(row.lists());
+        row.set(1, false);
+        assert!(!row.lists());
+        row.all = true;
+        row.set(1, false);
+        assert!(row.lists(), "a later purpose is covered all the same");
     }
 
     #[test]

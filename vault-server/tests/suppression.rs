@@ -47,6 +47,11 @@ kind = "many"
 [collections.orders.fields]
 email = { type = "email", purposes = ["support"], lookup = true }
 
+[collections.copies]
+kind = "many"
+[collections.copies.fields]
+email = { type = "email", purposes = ["support"] }
+
 [roles.bot]
 purposes = ["support", "offers", "newsletter"]
 read = { "*" = "full" }
@@ -303,6 +308,58 @@ fn an_address_that_two_share_stays_while_one_of_them_objects() {
     end(&bob);
     let fourth = scene.person("fourth", phone);
     assert_eq!(scene.reads(&fourth, "offers"), "ok");
+}
+
+/// By whichever field the other one is known.
+#[test]
+fn an_address_that_somebody_else_who_objects_has_in_another_field_stays() {
+    let scene = Scene::new();
+    let ann = scene.person("ann", json!({"email": EMAIL}));
+    let bob = scene.person("bob", Value::Null);
+    let orders = format!("/v1/subjects/{bob}/records/orders");
+    scene.does("POST", &orders, json!([{"email": EMAIL}]));
+    scene.objects(&ann, "offers");
+    scene.objects(&bob, "offers");
+    let end = |person: &str| {
+        let path = format!("/v1/subjects/{person}/objections/offers");
+        scene.does("DELETE", &path, Value::Null);
+    };
+    end(&ann);
+    assert_eq!(scene.reads(&ann, "offers"), "ok");
+    let third = scene.person("third", json!({"email": EMAIL}));
+    assert_eq!(scene.reads(&third, "offers"), NO_BASIS);
+    // The nearest: with the last objection it goes.
+    end(&third);
+    end(&bob);
+    let fourth = scene.person("fourth", json!({"email": EMAIL}));
+    assert_eq!(scene.reads(&fourth, "offers"), "ok");
+}
+
+/// One commit lists so many addresses of a person and no more, and the objection holds all the same.
+#[test]
+fn of_one_person_a_thousand_addresses_are_listed_together_and_no_more() {
+    let scene = Scene::new();
+    let listed = || {
+        let status = scene.does("GET", "/v1/status", Value::Null);
+        status.body["suppressions"].as_u64().unwrap()
+    };
+    let many = |from: usize, count: usize| {
+        let orders = (from..from + count).map(|n| json!({"email": format!("n{n}@example.test")}));
+        Value::Array(orders.collect())
+    };
+    let ann = scene.person("ann", json!({"email": EMAIL}));
+    let orders = format!("/v1/subjects/{ann}/records/copies");
+    assert_eq!(listed(), 0);
+    // In a field that nobody is found by: of others a person has at most 256.
+    for from in [0, 600] {
+        scene.does("POST", &orders, many(from, 600));
+    }
+    scene.objects(&ann, "offers");
+    assert_eq!(listed(), 1_000);
+    assert_eq!(scene.reads(&ann, "offers"), NO_BASIS);
+    // Those that come first are there: the name on the channel, and the profile.
+    let other = scene.person("other", json!({"email": EMAIL}));
+    assert_eq!(scene.reads(&other, "offers"), NO_BASIS);
 }
 
 #[test]

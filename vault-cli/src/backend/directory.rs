@@ -107,6 +107,7 @@ impl Backend for Directory {
             "erased": status.erased,
             "audit_entries": status.audit_entries,
             "bytes_on_disk": status.bytes_on_disk,
+            "suppressions": status.suppressions,
             "memory_lock": {
                 "locked_bytes": status.memory_lock.locked_bytes,
                 "unlocked_bytes": status.memory_lock.unlocked_bytes,

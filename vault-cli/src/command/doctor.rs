@@ -178,6 +178,7 @@ fn inside(
             .and_then(|keys| keys["without_end"].as_u64())
             .unwrap_or(0),
         index_stale_hours: None,
+        suppressions: status["suppressions"].as_u64().unwrap_or(0),
     });
     seen.facts.backups = backups(&status);
     seen.facts.holds = holds(backend);

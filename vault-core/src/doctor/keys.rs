@@ -2,7 +2,7 @@
 
 use super::{Findings, Machine, Severity};
 use crate::crypto::Argon2Params;
-use crate::limits::SLOTS_MAX;
+use crate::limits::{SLOTS_MAX, SUPPRESSIONS_MANY, SUPPRESSIONS_MAX};
 
 /// The kind of a slot whose secret is a recovery key, as [`SlotFact::kind`] names it.
 const RECOVERY: &str = "recovery_key";
@@ -33,6 +33,8 @@ pub struct Inside {
     pub keys_without_end: u64,
     /// How long the look-up index has waited to be built anew, where that is known.
     pub index_stale_hours: Option<u64>,
+    /// Addresses on the suppression list.
+    pub suppressions: u64,
 }
 
 pub(super) fn slots(slots: &[SlotFact], findings: &mut Findings) {
@@ -146,6 +148,24 @@ pub(super) fn inside(inside: &Inside, machine: &Machine, findings: &mut Findings
             "vault-cli retention run",
         );
     }
+    if inside.suppressions >= SUPPRESSIONS_MANY {
+        let full = inside.suppressions >= SUPPRESSIONS_MAX;
+        let what = match full {
+            true => "takes no other: who objects and is erased is written to when they come back",
+            false => {
+                "is nearly full: beyond that, who objects and is erased is written to when they come back"
+            }
+        };
+        findings.law(
+            if full { Severity::Error } else { Severity::Warning },
+            "suppressions_full",
+            "Art. 21(3)",
+            "the suppression list",
+            format!("{} of {SUPPRESSIONS_MAX} addresses; it {what}", inside.suppressions),
+            "find which API key puts so many there (`vault-cli audit tail --action suppressions.put`) and revoke it; \
+             an address leaves the list when its person ends the objection, and in no other way",
+        );
+    }
 }
 
 #[cfg(test)]
@@ -233,5 +253,25 @@ mod tests {
                 "index_stale"
             ]
         );
+    }
+    #[test]
+    fn a_suppression_list_that_is_nearly_full_is_a_warning_and_a_full_one_an_error() {
+        let found = |suppressions| {
+            let state = Inside {
+                writable: true,
+                suppressions,
+                ..Inside::default()
+            };
+            let mut findings = Findings::default();
+            inside(&state, &Machine::default(), &mut findings);
+            let all = findings.0.iter();
+            all.map(|finding| (finding.severity, finding.code))
+                .collect::<Vec<_>>()
+        };
+        let code = "suppressions_full";
+        assert_eq!(found(SUPPRESSIONS_MANY - 1), []);
+        assert_eq!(found(SUPPRESSIONS_MANY), [(Severity::Warning, code)]);
+        assert_eq!(found(SUPPRESSIONS_MAX - 1), [(Severity::Warning, code)]);
+        assert_eq!(found(SUPPRESSIONS_MAX), [(Severity::Error, code)]);
     }
 }

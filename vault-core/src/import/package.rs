@@ -68,6 +68,10 @@ pub fn read_document(from: impl Read, take: &mut Taker<'_>) -> Result<(), ReadEr
     }
 }
 
+/// Steps of one objection that are written together at most: it is made, decided and ended in three, and each may
+/// have a long reason.
+const STEPS_TOGETHER: usize = 8;
+
 struct State<'t, 'f> {
     version: Option<u64>,
     identity: Option<(String, String)>,
@@ -111,10 +115,15 @@ fn split(consents: &mut Vec<(String, Value)>) -> Vec<(String, Value)> {
 
 impl State<'_, '_> {
     fn give(&mut self, what: ImportWhat, files: Vec<Attachment>) -> bool {
+        self.number += 1;
+        self.give_beside(what, files)
+    }
+
+    /// As a part of the row before: what has one number is sent and written together.
+    fn give_beside(&mut self, what: ImportWhat, files: Vec<Attachment>) -> bool {
         let Some((channel, user)) = self.identity.clone() else {
             return false;
         };
-        self.number += 1;
         let line = ImportLine {
             line: self.number,
             channel,
@@ -160,12 +169,29 @@ impl State<'_, '_> {
         let mut demands = std::mem::take(&mut self.objections);
         demands.extend(self.restriction.take().map(ImportWhat::Restriction));
         demands.append(&mut self.told);
-        let _ = rest
+        let mut goes_on = rest
             .into_iter()
-            .all(|(purpose, event)| self.consent(purpose, event))
-            && demands
-                .into_iter()
-                .all(|demand| self.give(demand, Vec::new()));
+            .all(|(purpose, event)| self.consent(purpose, event));
+        let (mut before, mut together): (Option<(String, ObjectionState)>, usize) = (None, 1);
+        for demand in demands {
+            // An objection and its end: between them an address would go on the suppression list, and stay there.
+            let step = match &demand {
+                ImportWhat::Objection { purpose, state, .. } => Some((purpose.clone(), *state)),
+                _ => None,
+            };
+            let follows = match (&before, &step) {
+                (Some((of, state)), Some((purpose, _))) => of == purpose && state.stands(),
+                _ => false,
+            };
+            let follows = follows && together < STEPS_TOGETHER;
+            together = if follows { together + 1 } else { 1 };
+            goes_on = goes_on
+                && match follows {
+                    true => self.give_beside(demand, Vec::new()),
+                    false => self.give(demand, Vec::new()),
+                };
+            before = step;
+        }
     }
 
     /// The steps of each objection. One that this program does not know must not be left out: what stands in the way

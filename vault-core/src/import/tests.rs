@@ -392,3 +392,37 @@ fn a_member_that_is_changed_after_it_was_checked_is_not_handed_over_whole() {
         assert!(content.read_exact(&mut exactly).is_err());
     }
 }
+
+/// Between an objection and its end an address would go on the suppression list: they have one number, and are
+/// written together.
+#[test]
+fn the_steps_of_an_objection_up_to_its_end_are_one_row_and_those_of_another_are_not() {
+    let package = format!(
+        r#"{HEAD}, "objections": [
+        {{"purpose": "a", "history": [{{"state": "pending"}}, {{"state": "upheld"}}, {{"state": "ended"}}, {{"state": "upheld"}}]}},
+        {{"purpose": "b", "history": [{{"state": "upheld"}}]}}], "records": [], "end": true}}"#
+    );
+    let mut rows = Vec::new();
+    read_document(package.as_bytes(), &mut |piece| {
+        if let Piece::Line(line, _) = piece
+            && let crate::vault::ImportWhat::Objection { purpose, state, .. } = &line.what
+        {
+            rows.push((line.line, purpose.clone(), state.name()));
+        }
+        true
+    })
+    .unwrap();
+    let first = rows[0].0;
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|(line, purpose, state)| (line - first, purpose.as_str(), *state))
+        .collect();
+    let expected = [
+        (0, "a", "pending"),
+        (0, "a", "upheld"),
+        (0, "a", "ended"),
+        (1, "a", "upheld"),
+        (2, "b", "upheld"),
+    ];
+    assert_eq!(rows, expected);
+}

@@ -2,6 +2,7 @@
 //! changed without a look at their values, or destroyed together with their keys.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -376,13 +377,14 @@ pub(crate) fn each_lookup(
     Ok(next.flatten())
 }
 
-/// Tells every value of the types wanted that a person has in a collection. What does not open tells nothing.
+/// Tells every value of the types wanted that a person has in a collection, until who is told wants no more. What
+/// does not open tells nothing.
 pub(crate) fn each_of_type(
     view: &dyn View,
     person: &Person,
     collection: &Collection,
     wanted: fn(FieldType) -> bool,
-    tell: &mut dyn FnMut(&Field, &Value),
+    tell: &mut dyn FnMut(&Field, &Value) -> ControlFlow<()>,
 ) -> Result<(), Refusal> {
     let fields: Vec<&Field> = collection
         .fields
@@ -399,6 +401,7 @@ pub(crate) fn each_of_type(
         for (key, meta) in &rows {
             let told = values_of(view, person, collection, (key, meta), &fields, tell);
             match told {
+                Ok(ControlFlow::Break(())) => return Ok(()),
                 Err(refusal) if !refusal.is_damage_of_a_row() => return Err(refusal),
                 _ => {}
             }
@@ -416,8 +419,8 @@ fn values_of(
     collection: &Collection,
     (key, meta): (&[u8], &[u8]),
     fields: &[&Field],
-    tell: &mut dyn FnMut(&Field, &Value),
-) -> Result<(), Refusal> {
+    tell: &mut dyn FnMut(&Field, &Value) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>, Refusal> {
     let id = RecordId::from_slice(&key[18..]).ok_or(DAMAGED)?;
     let (meta, _) = MetaRow::open(view, person, collection.id, id, meta)?;
     let values = view.tx().get(Table::Records, key)?.ok_or(DAMAGED)?;
@@ -427,9 +430,12 @@ fn values_of(
             continue;
         };
         let bytes = meta.unseal(view, person, collection.id, id, field.id, envelope)?;
-        tell(field, &serde_json::from_slice(&bytes).map_err(|_| DAMAGED)?);
+        let value = serde_json::from_slice(&bytes).map_err(|_| DAMAGED)?;
+        if tell(field, &value).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
     }
-    Ok(())
+    Ok(ControlFlow::Continue(()))
 }
 
 /// The entries of the index that one value has to have, if it opens.

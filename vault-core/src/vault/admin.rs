@@ -47,6 +47,9 @@ pub struct Status {
     pub memory_lock: MemoryLock,
     /// What there is of backups.
     pub backups: BackupSummary,
+    /// Addresses on the suppression list, of at most
+    /// [`SUPPRESSIONS_MAX`](crate::limits::SUPPRESSIONS_MAX).
+    pub suppressions: u64,
 }
 
 /// A policy as applied.
@@ -216,6 +219,7 @@ impl Vault {
             bytes_on_disk: create::bytes_on_disk(&self.paths),
             memory_lock: memory_lock(),
             backups: registry::summary(&snapshot, snapshot.now())?,
+            suppressions: self.count_suppressions(&snapshot)?,
         })
     }
 

@@ -8,7 +8,7 @@ use super::input::check_text;
 use super::{Call, Vault, consent_receipt, suppressions};
 use crate::backup::ledger::LedgerEvent;
 use crate::commit::{Txn, View};
-use crate::consent::{self, ConsentDetails, ConsentEvent, ConsentState};
+use crate::consent::{self, ConsentDetails, ConsentEvent, ConsentKind, ConsentState};
 use crate::id::{ConsentId, SubjectId};
 use crate::limits::{EVIDENCE_BYTES_MAX, LABEL_BYTES_MAX, META_TEXT_BYTES_MAX};
 use crate::outbox::{self, NoticeKind};
@@ -130,21 +130,59 @@ fn append_of(
         suppressions::consented(txn, policy, context, person, purpose)?;
     }
     context.note_word(txn, person)?;
-    // Refusing what one agreed to before is withdrawing it. Where it holds for less time than it did, a vault out
-    // of an older backup must not hold it for longer: there it is to be given anew.
-    let until = |until: Option<Timestamp>| until.unwrap_or(Timestamp::MAX);
-    let less = |before: consent::Said| match state.permits() {
-        true => until(event.details.valid_until) < until(before.until),
-        false => state.decides(),
-    };
-    if before.is_some_and(|before| before.state.permits() && less(before)) {
-        txn.keep_in_ledger(LedgerEvent::ConsentWithdrawn {
-            handle: person.entry.handle,
-            purpose: purpose.id,
-        });
-        outbox::ended(txn, person, NoticeKind::Withdrawal, purpose.id)?;
+    if let Some(before) = before.filter(|before| before.state.permits()) {
+        lessened(txn, policy, person, purpose, &before, &event)?;
     }
     Ok(event)
+}
+
+/// What follows where a person agrees to less than they did: no longer, for less time, or no more in so many words.
+///
+/// Whichever it is, a vault out of an older backup must not hold what was agreed to before: the ledger says
+/// that it is withdrawn, and there it is to be given anew. Recipients are told of what they may no longer use, and of
+/// nothing else: a consent that goes on is not withdrawn.
+///
+/// Source: GDPR Art. 7(3), 9(2)(a).
+fn lessened(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    person: &Person,
+    purpose: &Purpose,
+    before: &consent::Said,
+    event: &ConsentEvent,
+) -> Result<(), Refusal> {
+    let until = |until: Option<Timestamp>| until.unwrap_or(Timestamp::MAX);
+    let permits = event.state.permits();
+    let shorter = permits && until(event.details.valid_until) < until(before.until);
+    let plainer = permits
+        && before.kind == ConsentKind::Explicit
+        && event.details.kind == ConsentKind::Regular;
+    // Refusing what one agreed to before is withdrawing it; being asked again is not.
+    let ended = !permits && event.state.decides();
+    if !(shorter || plainer || ended) {
+        return Ok(());
+    }
+    txn.keep_in_ledger(LedgerEvent::ConsentWithdrawn {
+        handle: person.entry.handle,
+        purpose: purpose.id,
+    });
+    let kind = NoticeKind::Withdrawal;
+    if ended {
+        outbox::ended(txn, person, kind, purpose.id)?;
+    } else if plainer {
+        outbox::ended_for(txn, person, kind, purpose.id, &wanting_explicit(policy))?;
+    }
+    Ok(())
+}
+
+/// The fields that a purpose on consent may only use by an explicit one.
+fn wanting_explicit(policy: &Policy) -> Vec<(u16, u16)> {
+    let all = policy.collections().iter().flat_map(|collection| {
+        let fields = collection.fields.iter();
+        let wanting = fields.filter(|field| field.wants_explicit_consent());
+        wanting.map(|field| (collection.id, field.id))
+    });
+    all.collect()
 }
 
 /// Records that a person gave or refused consent.

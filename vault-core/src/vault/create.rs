@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -571,6 +571,7 @@ impl LockedVault {
                 emergencies: super::emergencies::Counts::default(),
                 incidents: Mutex::default(),
                 requests: super::requests::Watched::default(),
+                suppressions: AtomicU64::new(0),
                 process_key: Secret::generate(&mut OsEntropy),
             }),
         });
@@ -579,6 +580,9 @@ impl LockedVault {
         // And people who do not exist: who is missing is made by the sweeper at the latest.
         let _ = vault.plant_honey();
         let _ = vault.look_at_incidents();
+        let _ = vault
+            .snapshot()
+            .and_then(|view| vault.count_suppressions(&view));
         Ok(vault)
     }
 

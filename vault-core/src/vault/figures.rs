@@ -61,6 +61,8 @@ pub struct Figures {
     pub clock_leads: bool,
     /// Size of all files.
     pub bytes_on_disk: u64,
+    /// Addresses on the suppression list, as the sweeper last saw it.
+    pub suppressions: u64,
     /// Requests of people, as the sweeper last saw them.
     pub requests: RequestFigures,
     /// What there is of backups.
@@ -154,6 +156,7 @@ impl Vault {
             incidents_overdue: incidents.1,
             clock_leads: self.engine.clock_leads(),
             bytes_on_disk: create::bytes_on_disk(&self.paths),
+            suppressions: self.memory.suppressions.load(Ordering::Relaxed),
             requests: self.memory.requests.figures(),
             backups: self.known_backups(),
             now: self.engine.now(),

@@ -1,6 +1,7 @@
 //! What the vault remembers in memory alone.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -21,6 +22,8 @@ pub(super) struct Memory {
     /// When somebody became aware of each incident of which the authority is still to be told.
     pub(super) incidents: Mutex<Vec<Timestamp>>,
     pub(super) requests: super::requests::Watched,
+    /// Addresses on the suppression list, as it was looked at last.
+    pub(super) suppressions: AtomicU64,
     /// Seals cursors.
     pub(super) process_key: Secret<32>,
 }

@@ -340,6 +340,9 @@ fn attempt(
     if !failed.is_empty() {
         return Err(Attempt::Failed(failed));
     }
+    // Only now is it seen which of the objections in the file still stand at its end.
+    let settled = desk.suppress_objected(subject);
+    settled.map_err(|refusal| all_fail(&refusal))?;
     let errors = skip.iter().flat_map(|fault| fault.errors.clone());
     let kept = Remembered {
         written,

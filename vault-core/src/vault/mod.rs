@@ -38,6 +38,7 @@ mod input;
 mod jobs;
 mod ledgers;
 mod notices;
+mod objected;
 mod objections;
 mod prune;
 mod pseudonyms;

@@ -2,12 +2,10 @@
 
 use super::call::{Context, Noted};
 use super::input::check_text;
-use super::{Call, Vault, suppressions};
-use crate::backup::ledger::LedgerEvent;
+use super::{Call, Vault, objected, suppressions};
 use crate::commit::{Txn, View};
 use crate::id::SubjectId;
 use crate::limits::REASON_BYTES_MAX;
-use crate::outbox::{self, NoticeKind};
 use crate::person::Person;
 use crate::policy::{Capability, LawfulBasis, Policy, Purpose};
 use crate::refusal::Refusal;
@@ -54,20 +52,12 @@ pub(super) fn objectionable<'p>(policy: &'p Policy, name: &str) -> Result<&'p Pu
     )))
 }
 
-/// Adds a step, which no backup undoes.
-fn append(
-    txn: &mut Txn<'_>,
-    person: &mut Person,
-    purpose: u16,
-    event: &ObjectionEvent,
-) -> Result<(), Refusal> {
-    standing::append_objection(txn, person, purpose, event)?;
-    txn.keep_in_ledger(LedgerEvent::Objected {
-        handle: person.entry.handle,
-        purpose,
-        state: event.state,
-    });
-    Ok(())
+/// Where a step that a call makes comes from.
+fn origin(context: &Context) -> ObjectionOrigin {
+    match context.from_file {
+        true => ObjectionOrigin::File,
+        false => ObjectionOrigin::Person,
+    }
 }
 
 /// Records that a person objects. What is about direct marketing ends at once; anything else is
@@ -101,8 +91,10 @@ pub(super) fn put_of(
         true => ObjectionState::Upheld,
         false => ObjectionState::Pending,
     };
-    let before = standing::objection(txn, person, purpose.id)?;
-    if before.is_some_and(ObjectionState::stands) {
+    // What a file brought another file may end: whoever says so here as well has to be heard.
+    let mine = |last: &ObjectionEvent| context.from_file || last.origin != ObjectionOrigin::File;
+    let before = standing::last_objection(txn, person, purpose)?;
+    if before.is_some_and(|last| last.state.stands() && mine(&last)) {
         return Err(Refusal::Conflict(format!(
             "the person has objected to `{}` already",
             purpose.name
@@ -112,13 +104,13 @@ pub(super) fn put_of(
         state,
         at: txn.now(),
         reason: grounds.map(str::to_owned),
-        origin: ObjectionOrigin::Person,
+        origin: origin(context),
     };
-    append(txn, person, purpose.id, &event)?;
-    if purpose.direct_marketing {
+    objected::append(txn, person, purpose, &event)?;
+    // Whether it still stands at the end of a file is seen there (`suppressions::settled`).
+    if purpose.direct_marketing && !context.from_file {
         suppressions::objected(txn, policy, person, purpose.id)?;
     }
-    outbox::ended(txn, person, NoticeKind::Objection, purpose.id)?;
     context.note_word(txn, person)?;
     Ok(event)
 }
@@ -136,7 +128,7 @@ pub(super) fn end(
     let mut person = context.admit(txn, policy, noted, subject, capability)?;
     let purpose = policy.purpose(purpose);
     let purpose = purpose.ok_or(Refusal::NotFound("purpose"))?;
-    match standing::objection(txn, &person, purpose.id)? {
+    match standing::objection(txn, &person, purpose)? {
         Some(ObjectionState::Pending | ObjectionState::Upheld) => {}
         Some(ObjectionState::Overridden | ObjectionState::Ended) | None => {
             return Err(Refusal::NotFound("objection"));
@@ -146,12 +138,12 @@ pub(super) fn end(
         state: ObjectionState::Ended,
         at: txn.now(),
         reason: None,
-        origin: ObjectionOrigin::Person,
+        origin: origin(context),
     };
-    append(txn, &mut person, purpose.id, &event)?;
+    objected::append(txn, &mut person, purpose, &event)?;
     // A file may be older than what the list was told since.
     if purpose.direct_marketing && !context.from_file {
-        suppressions::wanted_again(txn, policy, &person, purpose.id)?;
+        suppressions::wanted_again(txn, policy, &person, purpose)?;
     }
     context.note_word(txn, &mut person)?;
     Ok(event)
@@ -172,20 +164,28 @@ pub(super) fn decide(
     context.principal.require(policy, capability)?;
     let mut person = context.person(txn, subject)?;
     noted.person(&person, txn.now());
-    decide_of(txn, policy, &mut person, purpose, (upheld, rationale))
+    decide_of(
+        txn,
+        policy,
+        context,
+        &mut person,
+        purpose,
+        (upheld, rationale),
+    )
 }
 
 /// The same of somebody whom the caller was admitted to.
 pub(super) fn decide_of(
     txn: &mut Txn<'_>,
     policy: &Policy,
+    context: &Context,
     person: &mut Person,
     purpose: &str,
     (upheld, rationale): (bool, &str),
 ) -> Result<ObjectionEvent, Refusal> {
     let purpose = policy.purpose(purpose);
     let purpose = purpose.ok_or(Refusal::NotFound("purpose"))?;
-    match standing::objection(txn, person, purpose.id)? {
+    match standing::objection(txn, person, purpose)? {
         Some(ObjectionState::Pending) => {}
         Some(state) => {
             return Err(Refusal::Conflict(format!(
@@ -211,9 +211,9 @@ pub(super) fn decide_of(
         },
         at: txn.now(),
         reason: Some(rationale.to_owned()),
-        origin: ObjectionOrigin::Person,
+        origin: origin(context),
     };
-    append(txn, person, purpose.id, &event)?;
+    objected::append(txn, person, purpose, &event)?;
     Ok(event)
 }
 
@@ -240,7 +240,7 @@ pub(super) fn all(
 ) -> Result<Vec<ObjectionView>, Refusal> {
     let mut views = Vec::new();
     for purpose in policy.purposes() {
-        let history = standing::objections(view, person, purpose.id)?;
+        let history = standing::objections(view, person, purpose)?;
         views.extend(history.last().map(|last| ObjectionView {
             purpose: purpose.name.clone(),
             state: last.state,

@@ -92,8 +92,8 @@ impl<'a> Life<'a> {
             }
             _ => None,
         };
-        let objection = match self.standing.objection(purpose.id) {
-            Some(_) => standing::last_objection(view, person, purpose.id)?,
+        let objection = match self.standing.objection(purpose) {
+            Some(_) => standing::last_objection(view, person, purpose)?,
             None => None,
         };
         let facts = Facts {

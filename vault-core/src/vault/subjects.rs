@@ -123,7 +123,7 @@ pub(super) fn create(
         return Ok((subject, false));
     }
     let mut person = Person::create(txn, channel, user)?;
-    suppressions::made(txn, policy, &mut person, (channel, user))?;
+    suppressions::made(txn, policy, context, &mut person, (channel, user))?;
     noted.person(&person, txn.now());
     Ok((person.subject, true))
 }

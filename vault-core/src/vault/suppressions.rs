@@ -7,22 +7,24 @@
 //!
 //! Source: GDPR Art. 21(2) and (3).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
 
 use serde_json::Value;
 
 use super::call::{Context, Noted};
 use super::input;
-use super::{Call, Vault};
-use crate::backup::ledger::LedgerEvent;
+use super::{Call, Vault, objected};
 use crate::commit::{Txn, View};
 use crate::id::SubjectId;
+use crate::limits::SUPPRESSED_TOGETHER_MAX;
 use crate::person::Person;
 use crate::policy::{Capability, Collection, Policy, Purpose};
 use crate::record;
 use crate::refusal::Refusal;
 use crate::schema::FieldType;
-use crate::standing::{self, ObjectionEvent, ObjectionOrigin, ObjectionState};
+use crate::standing::{self, ObjectionEvent, ObjectionOrigin, ObjectionState, Standing};
 use crate::suppression::{self, Address, For, is_address};
 
 /// An address that is to get no direct marketing.
@@ -64,47 +66,29 @@ fn marketing(policy: &Policy) -> impl Iterator<Item = &Purpose> {
     all.filter(|purpose| purpose.direct_marketing)
 }
 
-fn stands(view: &dyn View, person: &Person, purpose: u16) -> Result<bool, Refusal> {
-    let state = standing::objection(view, person, purpose)?;
-    Ok(state.is_some_and(ObjectionState::stands))
-}
-
-/// Adds a step of an objection, which no backup undoes.
-fn append(
-    txn: &mut Txn<'_>,
-    person: &mut Person,
-    purpose: u16,
-    (state, origin): (ObjectionState, ObjectionOrigin),
-) -> Result<(), Refusal> {
-    let event = ObjectionEvent {
-        state,
-        at: txn.now(),
-        reason: None,
-        origin,
-    };
-    standing::append_objection(txn, person, purpose, &event)?;
-    txn.keep_in_ledger(LedgerEvent::Objected {
-        handle: person.entry.handle,
-        purpose,
-        state,
-    });
-    Ok(())
-}
-
-/// Every address of a person, by what the policy in force knows as one.
+/// Every address of a person, by what the policy in force knows as one: their name on the channel first, then in
+/// the order of the policy and of writing. At most so many.
 fn addresses(
     view: &dyn View,
     policy: &Policy,
     person: &Person,
-) -> Result<BTreeSet<Address>, Refusal> {
+    count_max: usize,
+) -> Result<Vec<Address>, Refusal> {
     let row = person.row(view)?;
     let (channel, user) = row.identity();
-    let mut all = BTreeSet::from([suppression::of_channel(view, channel, user)]);
+    let first = suppression::of_channel(view, channel, user);
+    let (mut all, mut seen) = (vec![first], BTreeSet::from([first]));
     for collection in policy.collections() {
         record::each_of_type(view, person, collection, is_address, &mut |field, value| {
-            all.extend(suppression::of_field(view, field, value));
+            let address = suppression::of_field(view, field, value);
+            all.extend(address.filter(|address| seen.insert(*address)));
+            match all.len() < count_max {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            }
         })?;
     }
+    all.truncate(count_max);
     Ok(all)
 }
 
@@ -124,42 +108,81 @@ pub(super) fn objected(
     person: &Person,
     purpose: u16,
 ) -> Result<(), Refusal> {
-    for address in addresses(txn, policy, person)? {
+    for address in addresses(txn, policy, person, SUPPRESSED_TOGETHER_MAX)? {
         list(txn, address, For::One(purpose))?;
+    }
+    Ok(())
+}
+
+/// The lines of a file about a person have been written: where an objection stands at their end, their addresses
+/// are listed. On the way nothing is, so that what the file says was taken back leaves nothing on the list.
+pub(super) fn settled(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    subject: SubjectId,
+) -> Result<(), Refusal> {
+    let person = Person::find(txn, subject)?;
+    // Most people object to nothing, which costs one look.
+    let standing = Standing::of(txn, &person)?;
+    if !standing.objects() {
+        return Ok(());
+    }
+    let objects = |purpose: &&Purpose| {
+        let state = standing.objection(purpose);
+        state.is_some_and(ObjectionState::stands)
+    };
+    let to: Vec<u16> = marketing(policy)
+        .filter(objects)
+        .map(|purpose| purpose.id)
+        .collect();
+    if to.is_empty() {
+        return Ok(());
+    }
+    for address in addresses(txn, policy, &person, SUPPRESSED_TOGETHER_MAX)? {
+        for purpose in &to {
+            list(txn, address, For::One(*purpose))?;
+        }
     }
     Ok(())
 }
 
 /// A person wants this direct marketing again: their addresses are listed for it no more.
 ///
-/// One that somebody else is known by, who objects, stays: it is theirs as well.
+/// One that somebody else is known by, who objects, stays: it is theirs as well. Whoever has it in a field that
+/// nobody is found by cannot be known here; their own objection stands all the same.
 pub(super) fn wanted_again(
     txn: &mut Txn<'_>,
     policy: &Policy,
     person: &Person,
-    purpose: u16,
+    purpose: &Purpose,
 ) -> Result<(), Refusal> {
-    let mut kept = BTreeSet::new();
-    let mut shared: Vec<(Address, SubjectId)> = Vec::new();
+    // As they may be known to others: of every address that is listed one value.
+    let mut listed: BTreeMap<Address, (FieldType, Value)> = BTreeMap::new();
     for collection in policy.collections() {
         record::each_of_type(txn, person, collection, is_address, &mut |field, value| {
-            let mark = record::mark(txn, collection, field, value).filter(|_| field.lookup);
-            let hits = mark.map(|mark| txn.index_hits(&mark));
-            let hits = hits.and_then(Result::ok).unwrap_or_default();
-            let others = hits.into_iter().filter(|hit| hit.subject != person.subject);
             if let Some(address) = suppression::of_field(txn, field, value) {
-                shared.extend(others.map(|hit| (address, hit.subject)));
+                let as_here = || (field.kind, value.clone());
+                listed.entry(address).or_insert_with(as_here);
             }
+            ControlFlow::Continue(())
         })?;
     }
-    for (address, other) in shared {
-        if stands(txn, &Person::find(txn, other)?, purpose)? {
-            kept.insert(address);
+    let row = person.row(txn)?;
+    let (channel, user) = row.identity();
+    let channel = suppression::of_channel(txn, channel, user);
+    suppression::remove(txn, channel, purpose.id)?;
+    for (address, (kind, value)) in listed {
+        let row = suppression::look(txn, address)?;
+        if !row.is_some_and(|row| row.covers(purpose.id)) {
+            continue;
         }
-    }
-    for address in addresses(txn, policy, person)? {
-        if !kept.contains(&address) {
-            suppression::remove(txn, policy, address, purpose)?;
+        let mut theirs = false;
+        for other in known_by(txn, policy, kind, &value)? {
+            theirs |= other != person.subject
+                && objected::stands(txn, &Person::find(txn, other)?, purpose)?;
+        }
+        if !theirs {
+            suppression::remove(txn, address, purpose.id)?;
         }
     }
     Ok(())
@@ -174,12 +197,13 @@ pub(super) fn consented(
     person: &mut Person,
     purpose: &Purpose,
 ) -> Result<(), Refusal> {
-    if !purpose.direct_marketing || context.from_file || !stands(txn, person, purpose.id)? {
+    let stands = purpose.direct_marketing && objected::stands(txn, person, purpose)?;
+    if context.from_file || !stands {
         return Ok(());
     }
     let ended = (ObjectionState::Ended, ObjectionOrigin::Consent);
-    append(txn, person, purpose.id, ended)?;
-    wanted_again(txn, policy, person, purpose.id)
+    objected::append_plain(txn, person, purpose, ended)?;
+    wanted_again(txn, policy, person, purpose)
 }
 
 /// Addresses were written to a person: where one is listed they have objected, and where they have objected
@@ -187,29 +211,60 @@ pub(super) fn consented(
 pub(super) fn written(
     txn: &mut Txn<'_>,
     policy: &Policy,
+    context: &Context,
     person: &mut Person,
     addresses: &[Address],
 ) -> Result<(), Refusal> {
     if addresses.is_empty() {
         return Ok(());
     }
+    let among: BTreeSet<Address> = addresses.iter().copied().collect();
+    let mut rows = Vec::new();
+    for address in &among {
+        rows.extend(suppression::look(txn, *address)?);
+    }
+    // For which purposes every address that they have is to be listed, and for which those that were written.
+    let (mut newly, mut already) = (Vec::new(), Vec::new());
     for purpose in marketing(policy) {
-        let mut stands = stands(txn, person, purpose.id)?;
-        let mut listed = false;
-        for address in addresses {
-            let row = suppression::look(txn, *address)?;
-            listed |= row.is_some_and(|row| row.covers(purpose.id));
-        }
-        if listed && !stands {
+        let last = standing::last_objection(txn, person, purpose)?;
+        let stood = last.filter(|last| last.state.stands());
+        // What a file brought a file may end, but not what the list knows besides.
+        let by_file = |last: &ObjectionEvent| last.origin == ObjectionOrigin::File;
+        let listed = rows.iter().any(|row| row.covers(purpose.id));
+        if listed && stood.as_ref().is_none_or(by_file) {
             let upheld = (ObjectionState::Upheld, ObjectionOrigin::Suppressed);
-            append(txn, person, purpose.id, upheld)?;
-            // Those that they had before are theirs as well.
-            objected(txn, policy, person, purpose.id)?;
-            stands = true;
+            objected::append_plain(txn, person, purpose, upheld)?;
         }
-        if stands {
-            for address in addresses {
-                list(txn, *address, For::One(purpose.id))?;
+        match (&stood, listed) {
+            (None, true) => newly.push(purpose.id),
+            (Some(_), _) => already.push(purpose.id),
+            (None, false) => {}
+        }
+    }
+    if rows.iter().any(|row| row.all) && !standing::objects_to_all(txn, person)? {
+        for purpose in marketing(policy) {
+            // Somebody with this address wanted it again: for that the list does not speak.
+            if !objected::stands(txn, person, purpose)? {
+                let ended = (ObjectionState::Ended, ObjectionOrigin::Suppressed);
+                objected::append_plain(txn, person, purpose, ended)?;
+            }
+        }
+        objected::append_to_all(txn, person, ObjectionOrigin::Suppressed)?;
+    }
+    // At the end of a file, all at once.
+    if context.from_file {
+        return Ok(());
+    }
+    for address in among.iter().take(SUPPRESSED_TOGETHER_MAX) {
+        for purpose in &already {
+            list(txn, *address, For::One(*purpose))?;
+        }
+    }
+    // Those that they had before are theirs as well. Read once, whatever there is to list them for.
+    if !newly.is_empty() {
+        for address in self::addresses(txn, policy, person, SUPPRESSED_TOGETHER_MAX)? {
+            for purpose in &newly {
+                list(txn, address, For::One(*purpose))?;
             }
         }
     }
@@ -232,6 +287,7 @@ pub(super) fn among(
 pub(super) fn made(
     txn: &mut Txn<'_>,
     policy: &Policy,
+    context: &Context,
     person: &mut Person,
     (channel, user): (&str, &str),
 ) -> Result<(), Refusal> {
@@ -239,7 +295,7 @@ pub(super) fn made(
         return Ok(());
     }
     let address = suppression::of_channel(txn, channel, user);
-    written(txn, policy, person, &[address])
+    written(txn, policy, context, person, &[address])
 }
 
 fn invalid(pointer: &str, code: &'static str, detail: &str) -> Refusal {
@@ -321,22 +377,40 @@ pub(super) fn put(
     suppression::add(txn, address, what)?;
     for subject in known_by(txn, policy, kind, &input.value)? {
         let mut person = Person::find(txn, subject)?;
+        let address = ObjectionOrigin::Address;
+        let upheld = (ObjectionState::Upheld, address);
         for purpose in &about {
-            if stands(txn, &person, purpose.id)? {
+            let last = standing::last_objection(txn, &person, purpose)?;
+            let mut stood = last.iter().filter(|last| last.state.stands());
+            // What a file brought a file may end: not what was said here.
+            if stood.any(|last| last.origin != ObjectionOrigin::File) {
                 continue;
             }
-            let upheld = (ObjectionState::Upheld, ObjectionOrigin::Address);
-            match append(txn, &mut person, purpose.id, upheld) {
-                // Somebody whose list is full is not to be told apart from nobody.
-                Err(Refusal::TooLarge(_)) => {}
-                done => done?,
-            }
+            unless_full(objected::append_plain(txn, &mut person, purpose, upheld))?;
+        }
+        if matches!(what, For::All) {
+            unless_full(objected::append_to_all(txn, &mut person, address))?;
         }
     }
     Ok(())
 }
 
+/// Somebody whose list is full is not to be told apart from nobody.
+fn unless_full(done: Result<(), Refusal>) -> Result<(), Refusal> {
+    match done {
+        Err(Refusal::TooLarge(_)) => Ok(()),
+        done => done,
+    }
+}
+
 impl Vault {
+    /// How many addresses are on the list; remembered for the figures, which read nothing.
+    pub(super) fn count_suppressions(&self, view: &dyn View) -> Result<u64, Refusal> {
+        let count = suppression::count(view)?;
+        self.memory.suppressions.store(count, Ordering::Relaxed);
+        Ok(count)
+    }
+
     /// Puts an address on the suppression list, and records the objection of whoever is known by it: the
     /// answer is the same whether or not anybody is.
     ///

@@ -1,6 +1,7 @@
 //! The life of a vault in real directories: stored, given by need to know, forgotten.
 
 mod access;
+mod agreed_less;
 mod api_keys;
 mod backups;
 mod breach;
@@ -14,6 +15,7 @@ mod holds;
 mod honey;
 mod imports;
 mod journal_first;
+mod objected_by_address;
 mod operating;
 mod pruned;
 mod pseudonyms;

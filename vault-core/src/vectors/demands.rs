@@ -311,6 +311,16 @@ pub(super) fn demands() -> Vec<Vector> {
             }),
         ),
         (
+            objects,
+            "from a file",
+            json(&ObjectionEvent {
+                state: Upheld,
+                at: at(),
+                reason: None,
+                origin: ObjectionOrigin::File,
+            }),
+        ),
+        (
             restricts,
             "of all, accuracy",
             restriction(Some(Accuracy), &[]),

@@ -384,6 +384,7 @@ fn of_vault(vault: &VaultFigures) -> Vec<Figure> {
         incidents_overdue,
         clock_leads,
         bytes_on_disk,
+        suppressions,
         requests,
         backups,
         now,
@@ -408,6 +409,11 @@ fn of_vault(vault: &VaultFigures) -> Vec<Figure> {
             "vault_incidents_overdue",
             "Breaches of which the authority ought to have been told by now",
             *incidents_overdue,
+        ),
+        Figure::gauge(
+            "vault_suppressions",
+            "Addresses on the suppression list, as the sweeper last saw it",
+            *suppressions,
         ),
         Figure::counters(
             "vault_breakglass_steps",

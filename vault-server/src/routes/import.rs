@@ -167,7 +167,7 @@ pub(crate) struct ImportConsent {
     /// When that ends; from it alone, where it is there, an imported consent expires.
     #[schema(format = DateTime)]
     valid_until: Option<String>,
-    /// The language of the text that was shown.
+    /// The language of the text that was shown; `lang`, as where a consent is recorded, is the same.
     language: Option<String>,
     /// SHA-256 of that text.
     sha256: Option<String>,
@@ -265,6 +265,12 @@ fn consent(value: Value) -> Result<ImportWhat, &'static str> {
     let Value::Object(mut members) = value else {
         return Err("`consent` is an object of: purpose, state, notice, choice, message_id");
     };
+    // As `PUT …/consents/{purpose}` has it; `language` is the word of a package.
+    if let Some(lang) = members.remove("lang")
+        && members.insert("language".into(), lang).is_some()
+    {
+        return Err("`lang` and `language` are one member: give either");
+    }
     let state = text(&mut members, "state")?
         .as_deref()
         .and_then(ConsentState::parse);
@@ -300,7 +306,7 @@ fn consent(value: Value) -> Result<ImportWhat, &'static str> {
     match members.is_empty() {
         true => Ok(what),
         false => Err(
-            "known in a consent: purpose, state, notice, choice, message_id, actor, type, valid, valid_until, language, sha256, channel, method, evidence",
+            "known in a consent: purpose, state, notice, choice, message_id, actor, type, valid, valid_until, lang (or language), sha256, channel, method, evidence",
         ),
     }
 }

@@ -196,7 +196,8 @@ pub(crate) struct DeliveryBody {
 /// Record a notice that was shown before there is a person
 ///
 /// Nothing is stored: the answer stands for it, for 30 days and this API key alone. Given to `POST /v1/subjects` as
-/// `notice`, it is recorded for the person who is made or found, as of now, and the gate is open for them at once.
+/// `notice`, it is recorded for the person who is made or found, as of when it was shown, and the gate is open for them
+/// at once.
 /// Capability `notices.record`.
 #[utoipa::path(post, path = urls::NOTICE_DELIVERIES, tag = "notices", operation_id = "deliver_notice",
     request_body = ShownRequest,

@@ -73,7 +73,7 @@ pub(crate) struct EventBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     /// `person`; `address`, where an address of theirs was named and nobody asked who they are; `suppressed`, by
-    /// an address of theirs on the suppression list; `consent`, by a later consent.
+    /// an address of theirs on the suppression list; `consent`, by a later consent; `file`, by one that was imported.
     origin: &'static str,
 }
 

@@ -70,6 +70,9 @@ pub(crate) struct StatusView {
     /// Size of all files, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes_on_disk: Option<u64>,
+    /// Addresses on the suppression list, of at most 10,000,000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suppressions: Option<u64>,
     /// Memory for keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     memory_lock: Option<MemoryLockView>,
@@ -305,6 +308,7 @@ pub(crate) async fn status(State(app): State<App>, incoming: Incoming) -> Outcom
         clock_leads: None,
         audit_entries: None,
         bytes_on_disk: None,
+        suppressions: None,
         memory_lock: None,
         backups: None,
         recipient_notices: None,
@@ -328,6 +332,7 @@ pub(crate) async fn status(State(app): State<App>, incoming: Incoming) -> Outcom
                 clock_leads: Some(status.clock_leads),
                 audit_entries: Some(status.audit_entries),
                 bytes_on_disk: Some(status.bytes_on_disk),
+                suppressions: Some(status.suppressions),
                 memory_lock: Some(status.memory_lock.into()),
                 recipient_notices: Some(TellingView::of(&session.app)),
                 backups: Some(SummaryBody::from(status.backups).with(figures.as_ref())),

@@ -10,7 +10,7 @@ use super::super::{
     RestrictionView, SuppressionInput, ages, contracts, delivery, disclosures, notices, objections,
     pseudonyms, requests, restrictions, suppressions,
 };
-use super::Desk;
+use super::{Desk, Ground};
 use crate::contract::ContractEvent;
 use crate::id::{PairwiseId, SubjectId};
 use crate::notice::NoticeShown;
@@ -131,6 +131,25 @@ impl Desk<'_, '_> {
         self.change(action, None, |txn, policy, context, _, noted| {
             suppressions::put(txn, policy, context, noted, input)
         })
+    }
+
+    /// Puts on the suppression list what belongs there after the lines of a file about a person: whatever they
+    /// objected to and took back on the way is not there. Part of what these lines did, and no call of its own.
+    ///
+    /// # Errors
+    ///
+    /// Those of every write.
+    pub(in crate::vault) fn suppress_objected(
+        &mut self,
+        subject: SubjectId,
+    ) -> Result<(), Refusal> {
+        self.about(subject)?;
+        let Ground::Transaction(txn) = &mut self.ground else {
+            return Err(self.wants_commit());
+        };
+        let done = suppressions::settled(txn, &self.policy, subject);
+        self.left.spoiled |= done.is_err();
+        done
     }
 
     /// See [`Vault::create_request`](crate::vault::Vault::create_request).

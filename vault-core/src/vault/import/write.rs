@@ -114,6 +114,9 @@ fn parts(
 }
 
 /// By the calls that an objection and its decision are made by, so that it is kept as these are.
+///
+/// A file tells its own history, which may be older than what was said here. So it ends, overrides and decides what a
+/// file brought and nothing else: neither what the person said here, nor what the suppression list knows.
 fn objection(
     desk: &mut Desk<'_, '_>,
     subject: SubjectId,
@@ -125,7 +128,7 @@ fn objection(
     let all = desk.list_objections(subject)?;
     let stands = all.iter().find(|one| one.purpose == purpose);
     let last = stands.and_then(|one| one.history.last());
-    let suppressed = last.is_some_and(|last| last.origin == ObjectionOrigin::Suppressed);
+    let by_file = last.is_some_and(|last| last.origin == ObjectionOrigin::File);
     let stands = stands.map(|one| one.state);
     let decide = |desk: &mut Desk<'_, '_>, upheld| {
         let decided = desk.decide_objection(subject, purpose, upheld, reason.unwrap_or_default());
@@ -134,6 +137,13 @@ fn objection(
     match (state, stands) {
         (Pending, Some(Pending | Upheld)) => Ok(()),
         (Upheld, Some(Upheld)) | (Overridden, Some(Overridden)) => Ok(()),
+        (Upheld | Overridden, Some(Pending))
+        | (Overridden | Ended, Some(Upheld))
+        | (Ended, Some(Pending))
+            if !by_file =>
+        {
+            Ok(())
+        }
         (Upheld, Some(Pending)) => decide(desk, true),
         // What is about direct marketing is upheld as it is made; else it waits for a decision, and nothing is
         // used meanwhile.
@@ -143,8 +153,6 @@ fn objection(
             desk.put_objection(subject, purpose, None)?;
             decide(desk, false)
         }
-        // What the list knows of an address may be newer than the file.
-        (Ended, Some(Upheld)) if suppressed => Ok(()),
         (Ended, Some(Pending | Upheld)) => desk.end_objection(subject, purpose).map(|_| ()),
         (Ended, _) => Ok(()),
     }

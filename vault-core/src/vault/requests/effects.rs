@@ -14,7 +14,7 @@ use crate::policy::{Capability, Policy, RIGHTS};
 use crate::refusal::Refusal;
 use crate::request::stored::{self, RequestEvent, StepWord};
 use crate::request::{Done, RequestKind, RequestState};
-use crate::standing::{self, HoldEvent, ObjectionState};
+use crate::standing::{self, HoldEvent, ObjectionOrigin, ObjectionState};
 
 /// What carrying a request out came to.
 pub(super) struct Effect {
@@ -104,9 +104,10 @@ fn object(
     name: &str,
     grounds: Option<&str>,
 ) -> Result<bool, Refusal> {
-    let id = policy.purpose(name).ok_or(Refusal::NotFound("purpose"))?.id;
-    let state = match standing::objection(txn, person, id)? {
-        Some(state @ (ObjectionState::Pending | ObjectionState::Upheld)) => state,
+    let purpose = policy.purpose(name).ok_or(Refusal::NotFound("purpose"))?;
+    let state = match standing::last_objection(txn, person, purpose)? {
+        // One that a file brought is said again: another file may end it.
+        Some(last) if last.state.stands() && last.origin != ObjectionOrigin::File => last.state,
         _ => objections::put_of(txn, policy, context, person, name, grounds)?.state,
     };
     Ok(state == ObjectionState::Upheld)
@@ -167,7 +168,7 @@ pub(super) fn carry_out(
             let name = purpose(policy, event)?;
             if !object(txn, policy, context, &mut person, name, None)? {
                 let why = "the request was approved";
-                objections::decide_of(txn, policy, &mut person, name, (true, why))?;
+                objections::decide_of(txn, policy, context, &mut person, name, (true, why))?;
             }
             Ok(Effect::whole(person))
         }
@@ -216,6 +217,7 @@ fn kept(policy: &Policy, hold: &HoldEvent) -> Kept {
 pub(super) fn refused(
     txn: &mut Txn<'_>,
     policy: &Policy,
+    context: &Context,
     person: &mut Person,
     event: &RequestEvent,
     reason: &str,
@@ -223,10 +225,12 @@ pub(super) fn refused(
     let (RequestKind::Object, Some(id)) = (event.kind, event.scope.purpose) else {
         return Ok(());
     };
-    if standing::objection(txn, person, id)? == Some(ObjectionState::Pending)
-        && let Some(purpose) = policy.purpose_by_id(id)
-    {
-        objections::decide_of(txn, policy, person, &purpose.name, (false, reason))?;
+    let Some(purpose) = policy.purpose_by_id(id) else {
+        return Ok(());
+    };
+    if standing::objection(txn, person, purpose)? == Some(ObjectionState::Pending) {
+        let name = &purpose.name;
+        objections::decide_of(txn, policy, context, person, name, (false, reason))?;
     }
     Ok(())
 }

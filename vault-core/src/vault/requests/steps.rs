@@ -266,7 +266,7 @@ pub(super) fn take(
             event.refusal = Some(refusal(policy, &event, (*code, law, approver, reason))?);
             follow(txn, &mut event, Step::Refuse, false)?;
             event.step = StepWord::Refused;
-            effects::refused(txn, policy, &mut person, &event, reason)?;
+            effects::refused(txn, policy, context, &mut person, &event, reason)?;
         }
         RequestStep::Approve {
             confirmation,

@@ -3,6 +3,7 @@
 use super::imports::{batch, bench, line};
 use super::*;
 use crate::policy::RestrictionGround;
+use crate::suppression;
 use crate::vault::{ObjectionView, RestrictionInput};
 
 fn demand(number: u64, what: ImportWhat) -> ImportLine {
@@ -146,4 +147,118 @@ fn an_objection_that_nobody_here_has_decided_waits_and_stands_in_the_way() {
     assert_eq!(wrong, [(2, "conflict"), (3, "not_found")]);
     let pending = vec![(Pending, "no".to_owned())];
     assert_eq!(demands(&bench).0, [("improve".to_owned(), pending)]);
+}
+
+fn sent(bench: &Bench, import: &str, lines: &[ImportLine]) {
+    let front = bench.role("front");
+    let one = ImportBatch {
+        last: true,
+        ..batch(import, lines)
+    };
+    let told = bench.vault.import(&call(&front, None), &one).unwrap();
+    assert_eq!(told.errors, [], "{import}");
+}
+
+/// The last step of ann's objection to a purpose.
+fn last(bench: &Bench, purpose: &str) -> (ObjectionState, ObjectionOrigin) {
+    let front = bench.role("front");
+    let front = call(&front, None);
+    let ann = bench.vault.lookup_channel(&front, "web", "ann").unwrap();
+    let all = bench.vault.list_objections(&front, ann).unwrap();
+    let one = all.into_iter().find(|one| one.purpose == purpose).unwrap();
+    let last = one.history.last().unwrap();
+    assert_eq!(last.state, one.state);
+    (last.state, last.origin)
+}
+
+fn listed(bench: &Bench) -> u64 {
+    suppression::count(&bench.vault.snapshot().unwrap()).unwrap()
+}
+
+/// What would have been lost: a file from before the objection ended it, and decided it.
+#[test]
+fn art_21_a_file_neither_ends_nor_decides_what_the_person_said_here() {
+    use ObjectionState::{Ended, Overridden, Pending, Upheld};
+    let bench = bench();
+    let front = bench.role("front");
+    let front = || call(&front, None);
+    let (ann, _) = bench.vault.create_subject(&front(), "web", "ann").unwrap();
+    let object = |purpose: &str| {
+        bench
+            .vault
+            .put_objection(&front(), ann, purpose, Some("mine"))
+    };
+    object("newsletter").unwrap();
+    object("improve").unwrap();
+    let older = [
+        objection(1, "newsletter", Upheld, "then"),
+        objection(2, "newsletter", Ended, ""),
+        objection(3, "improve", Pending, "then"),
+        objection(4, "improve", Upheld, "decided then"),
+        objection(5, "improve", Ended, ""),
+        objection(6, "improve", Overridden, "compelling then"),
+    ];
+    sent(&bench, "a", &older);
+    let person = ObjectionOrigin::Person;
+    assert_eq!(last(&bench, "newsletter"), (Upheld, person));
+    assert_eq!(last(&bench, "improve"), (Pending, person));
+    // What a file brought, a file ends.
+    for purpose in ["newsletter", "improve"] {
+        bench.vault.end_objection(&front(), ann, purpose).unwrap();
+    }
+    sent(&bench, "b", &older[..1]);
+    assert_eq!(last(&bench, "newsletter"), (Upheld, ObjectionOrigin::File));
+    sent(&bench, "c", &older[1..2]);
+    assert_eq!(last(&bench, "newsletter"), (Ended, ObjectionOrigin::File));
+    // Unless the person says so here as well meanwhile: nobody tells them that they did already.
+    sent(&bench, "d", &older[..1]);
+    object("newsletter").unwrap();
+    sent(&bench, "e", &older[1..2]);
+    assert_eq!(last(&bench, "newsletter"), (Upheld, person));
+    assert!(matches!(object("newsletter"), Err(Refusal::Conflict(_))));
+}
+
+/// What would have been lost: whoever took an objection back elsewhere, and was brought here, was written to no more
+/// after they were erased.
+#[test]
+fn art_21_an_objection_that_a_file_says_was_taken_back_leaves_nothing_on_the_suppression_list() {
+    use ObjectionState::{Ended, Upheld};
+    let taken_back = bench();
+    let upheld = || objection(1, "newsletter", Upheld, "no");
+    let ended = || objection(3, "newsletter", Ended, "");
+    let email = || line(2, "profile", json!({"email": "ann@example.test"}));
+    sent(&taken_back, "a", &[upheld(), email(), ended()]);
+    assert_eq!(last(&taken_back, "newsletter").0, Ended);
+    assert_eq!(listed(&taken_back), 0);
+    // The nearest: one that stands puts every address there, those written after it too.
+    let stands = bench();
+    sent(&stands, "a", &[upheld(), email()]);
+    assert_eq!(listed(&stands), 2);
+    // And what the list knows of an address is newer than whatever the file says of its end.
+    let front = stands.role("front");
+    let typed = crate::vault::SuppressionInput {
+        what: crate::vault::SuppressionKind::Type("email".into()),
+        value: json!("other@example.test"),
+        purpose: None,
+    };
+    stands.vault.suppress(&call(&front, None), typed).unwrap();
+    let of = |number: u64, what: ImportLine| ImportLine {
+        line: number,
+        user: "bob".into(),
+        ..what
+    };
+    let other = line(2, "profile", json!({"email": "other@example.test"}));
+    sent(
+        &stands,
+        "b",
+        &[of(1, upheld()), of(2, other), of(3, ended())],
+    );
+    let front = call(&front, None);
+    let bob = stands.vault.lookup_channel(&front, "web", "bob").unwrap();
+    let all = stands.vault.list_objections(&front, bob).unwrap();
+    let last = all[0].history.last().unwrap();
+    assert_eq!(
+        (last.state, last.origin),
+        (Upheld, ObjectionOrigin::Suppressed)
+    );
 }

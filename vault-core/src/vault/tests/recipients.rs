@@ -46,7 +46,7 @@ purposes = ["support"]
 may = ["disclosures.record"]
 "#;
 
-fn policy() -> String {
+pub(super) fn policy() -> String {
     let sample = SAMPLE
         .replacen(
             "direct_marketing = true",
@@ -61,11 +61,11 @@ fn policy() -> String {
     format!("{sample}{ROLES}")
 }
 
-struct Case {
-    bench: Bench,
-    giver: Principal,
-    officer: Principal,
-    ann: SubjectId,
+pub(super) struct Case {
+    pub(super) bench: Bench,
+    pub(super) giver: Principal,
+    pub(super) officer: Principal,
+    pub(super) ann: SubjectId,
 }
 
 fn code<T>(result: Result<T, Refusal>) -> &'static str {
@@ -83,7 +83,11 @@ fn gives(recipient: &str, purpose: &str, fields: &[&str]) -> DisclosureInput {
 
 impl Case {
     fn new() -> Self {
-        let bench = Bench::of(&policy());
+        Self::under(&policy())
+    }
+
+    pub(super) fn under(policy: &str) -> Self {
+        let bench = Bench::of(policy);
         let (giver, officer) = (bench.role("giver"), bench.role("officer"));
         let (ann, _) = bench
             .vault
@@ -99,18 +103,18 @@ impl Case {
         case
     }
 
-    fn vault(&self) -> &Vault {
+    pub(super) fn vault(&self) -> &Vault {
         &self.bench.vault
     }
 
-    fn set(&self, body: Value) {
+    pub(super) fn set(&self, body: Value) {
         let giver = call(&self.giver, Some("support"));
         self.vault()
             .patch_single(&giver, self.ann, "profile", object(body), None)
             .unwrap();
     }
 
-    fn consent(&self, given: bool) {
+    pub(super) fn consent(&self, given: bool) {
         let input = ConsentInput {
             given,
             notice: json!("n1"),
@@ -123,7 +127,7 @@ impl Case {
             .unwrap();
     }
 
-    fn give(
+    pub(super) fn give(
         &self,
         recipient: &str,
         purpose: &str,
@@ -135,7 +139,7 @@ impl Case {
     }
 
     /// The carrier, the mailer and the counter are each given something.
-    fn given() -> Self {
+    pub(super) fn given() -> Self {
         let case = Self::new();
         case.consent(true);
         case.give("carrier", "support", &["profile.email", "profile.name"])
@@ -163,7 +167,7 @@ impl Case {
     }
 
     /// Kind, recipient and fields of every notice, in order.
-    fn told(&self) -> Vec<(NoticeKind, String, Vec<String>)> {
+    pub(super) fn told(&self) -> Vec<(NoticeKind, String, Vec<String>)> {
         let notices = self.notices(None);
         notices
             .into_iter()
@@ -211,7 +215,11 @@ fn lift_notice() -> NoticeInput {
     }
 }
 
-fn one(kind: NoticeKind, recipient: &str, fields: &[&str]) -> (NoticeKind, String, Vec<String>) {
+pub(super) fn one(
+    kind: NoticeKind,
+    recipient: &str,
+    fields: &[&str],
+) -> (NoticeKind, String, Vec<String>) {
     (
         kind,
         recipient.into(),
