@@ -38,6 +38,7 @@ mod jobs;
 mod ledgers;
 mod notices;
 mod objections;
+mod plain;
 mod prune;
 mod pseudonyms;
 mod reads;
@@ -123,7 +124,9 @@ pub use figures::{Figures, Histogram};
 pub use holds::{HeldPage, HeldPerson, HoldInput, HoldReleased, HoldStep, HoldView};
 pub use honey::{Alarms, HoneyAlarm};
 pub use import::{ImportBatch, ImportError, ImportLine, ImportWhat, Imported, ImportedLine};
-pub use incidents::{IncidentInput, IncidentStepInput, IncidentStepView, IncidentView};
+pub use incidents::{
+    IncidentInput, IncidentListed, IncidentStepInput, IncidentStepView, IncidentView,
+};
 pub(crate) use input::body as body_form;
 pub use jobs::SweepRun;
 pub use notices::NoticeInput;

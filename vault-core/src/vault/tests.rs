@@ -9,6 +9,7 @@ mod copies;
 mod counts;
 mod demands;
 mod demands_imported;
+mod emergencies;
 mod ended;
 mod holds;
 mod honey;

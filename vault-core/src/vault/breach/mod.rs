@@ -6,21 +6,22 @@
 //! nobody belongs to people who have been erased since.
 //!
 //! Where no call left an entry (a stolen backup, a leaked secret) everybody who was there counts, with
-//! what they have.
+//! what they have; of a recipient, whoever was disclosed to it by the account of disclosures. People of the
+//! policy who do not exist count nowhere.
 
 mod scope;
 mod steps;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::call::{Context, Noted};
 use super::token::Call;
-use super::{Vault, input, token_row};
+use super::{Vault, admin, input, token_row};
 use crate::backup::registry::{self, Part};
-use crate::breach::{BreachReport, BulkScope, DraftFor, ScopeOf, draft};
+use crate::breach::{BreachReport, BulkScope, DraftError, DraftFor, ScopeOf, draft};
 use crate::commit::{Snapshot, View};
 use crate::id::{BackupId, SessionId, SubjectId, TokenId};
 use crate::jobs::{Job, JobKind};
@@ -31,7 +32,7 @@ use crate::statement::{LANGUAGES, Phrases};
 
 pub use scope::BreachScope;
 use scope::Phase;
-use steps::{first_at, gather, scan, time_of};
+use steps::{first_at, gather, scan, tag_invented, time_of};
 
 const CAPABILITY: Capability = Capability::IncidentsManage;
 const ACTION: &str = "breach.scope";
@@ -45,7 +46,7 @@ pub enum BreachVector {
     Role(String),
     /// One session.
     Session(SessionId),
-    /// A recipient, by its name in the policy.
+    /// A recipient, by its name in the policy, or in one that was in force before.
     Recipient(String),
     /// A part of a backup.
     Backup(BackupId, Part),
@@ -60,7 +61,7 @@ pub enum BreachVector {
 pub struct BreachInput {
     /// What it came by.
     pub vector: BreachVector,
-    /// From when; the first entry of the log unless told.
+    /// From when; the first entry of the log unless told, and of a recipient the first disclosure.
     pub from: Option<Timestamp>,
     /// Until when; now unless told.
     pub to: Option<Timestamp>,
@@ -75,7 +76,7 @@ pub struct AffectedPerson {
     pub reads: u64,
     /// Calls that changed some.
     pub writes: u64,
-    /// The first call.
+    /// The first call; of a recipient, the first time in the window that is known.
     pub first: Option<Timestamp>,
     /// The last.
     pub last: Option<Timestamp>,
@@ -85,6 +86,21 @@ fn refuse(pointer: &str, code: &'static str, detail: impl Into<String>) -> Refus
     Refusal::Invalid(vec![input::error(pointer, code, detail)])
 }
 
+fn no_draft(error: DraftError) -> Refusal {
+    match error {
+        DraftError::Language => {
+            let tags = LANGUAGES.map(|phrases| phrases.tag).join(", ");
+            refuse("/lang", "unknown_word", format!("one of {tags}"))
+        }
+        DraftError::NoData => refuse(
+            "/report",
+            "no_data",
+            "a letter says which data it is about, and this report names none: nobody of whom it knows \
+             anything is concerned. Draft what the authority is told, or find the scope of more",
+        ),
+    }
+}
+
 /// What is known of the vector: its name, and whether only ciphertext was got.
 struct Known {
     of: ScopeOf,
@@ -92,6 +108,20 @@ struct Known {
     /// Whoever came later is not in it.
     until: Option<Timestamp>,
     people: Option<u64>,
+}
+
+/// Whether a policy that was ever in force names this recipient: one that it has lost has what it was given.
+fn once_recipient(snapshot: &Snapshot, policy: &Policy, name: &str) -> Result<bool, Refusal> {
+    let has = |policy: &Policy| policy.recipients().iter().any(|one| one.name == name);
+    if has(policy) {
+        return Ok(true);
+    }
+    for version in (1..policy.version()).rev() {
+        if has(&admin::load_policy(snapshot, version)?.0) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn known(snapshot: &Snapshot, policy: &Policy, vector: &BreachVector) -> Result<Known, Refusal> {
@@ -122,15 +152,10 @@ fn known(snapshot: &Snapshot, policy: &Policy, vector: &BreachVector) -> Result<
         }
         BreachVector::Session(session) => Ok(known("session", session.to_string())),
         BreachVector::Recipient(name) => {
-            let mut recipients = policy.recipients().iter();
-            if !recipients.any(|one| one.name == *name) {
-                return Err(Refusal::NotFound("recipient"));
-            }
-            // Who was disclosed to a recipient is in no entry of the log but in a ledger of each person
-            // (`disclosure`, topic a000 of t07), which `gather` is the place to ask, as it asks `held`.
-            Err(Refusal::Conflict(
-                "who was disclosed to a recipient is not recorded by this version".into(),
-            ))
+            let found = once_recipient(snapshot, policy, name)?;
+            found
+                .then(|| known("recipient", name.clone()))
+                .ok_or(Refusal::NotFound("recipient"))
         }
         BreachVector::Backup(id, part) => {
             let view = registry::one(snapshot, *id, snapshot.now())?;
@@ -179,7 +204,8 @@ impl Vault {
             |snapshot, _, context, _: &mut Noted| {
                 let policy = self.policy_of(snapshot)?;
                 context.principal.require(&policy, CAPABILITY)?;
-                begin(snapshot, policy, context, input)
+                let invented = self.memory.honey.all();
+                begin(snapshot, policy, context, input, invented)
             },
             |begun| begun,
         );
@@ -195,7 +221,7 @@ impl Vault {
     /// # Errors
     ///
     /// [`Refusal::RoleDenied`] without `incidents.manage`; [`Refusal::Invalid`] for a language of which
-    /// there are no words.
+    /// there are no words, and for a letter from a report that names no data.
     pub fn breach_drafts(
         &self,
         call: &Call<'_>,
@@ -222,13 +248,10 @@ impl Vault {
                 let within = &policy.incidents().notify_within;
                 let due = aware_at.map(|aware| (aware, within.add_to(aware)));
                 let drafts = wanted.into_iter().map(|tag| {
-                    let text = draft(policy, report, whom, &tag, due);
-                    Some((tag, text?))
+                    let text = draft(policy, report, whom, &tag, due).map_err(no_draft)?;
+                    Ok((tag, text))
                 });
-                drafts.collect::<Option<Vec<_>>>().ok_or_else(|| {
-                    let tags = LANGUAGES.map(|phrases| phrases.tag).join(", ");
-                    refuse("/lang", "unknown_word", format!("one of {tags}"))
-                })
+                drafts.collect()
             },
             |drafts| drafts,
         )
@@ -294,6 +317,7 @@ fn begin(
     policy: Arc<Policy>,
     context: &Context,
     input: &BreachInput,
+    invented: HashSet<SubjectId>,
 ) -> Result<BreachScope, Refusal> {
     let known = known(snapshot, &policy, &input.vector)?;
     let size = snapshot.state().audit_next;
@@ -315,10 +339,12 @@ fn begin(
             "`from` is before `to`, and not in the future",
         ));
     }
+    // What a recipient was given may have been noted later than it was: without a beginning all of it counts.
+    let since_ever = matches!(input.vector, BreachVector::Recipient(_)) && input.from.is_none();
     let mut scope = BreachScope {
         context: context.clone(),
         vector: input.vector.clone(),
-        from,
+        from: if since_ever { Timestamp::MIN } else { from },
         to,
         begin: size,
         size,
@@ -331,6 +357,10 @@ fn begin(
         tagged: 0,
         resolved: 0,
         people_in_backup: known.people,
+        invented,
+        invented_tags: HashSet::new(),
+        invented_there: 0,
+        since_ever,
         by_field: BTreeMap::new(),
         by_category: BTreeMap::new(),
         bulk_fields: BTreeSet::new(),
@@ -341,7 +371,8 @@ fn begin(
             made_at: snapshot.now(),
             log_size: size,
             ciphertext_only: known.ciphertext_only,
-            at_most: true,
+            // Of a recipient there is an account of what was given.
+            at_most: !matches!(input.vector, BreachVector::Recipient(_)),
             people: 0,
             people_without_values: 0,
             reads: 0,
@@ -365,6 +396,7 @@ fn begin(
         }
         scope.report.at_most = false;
         scope.begin = first_at(snapshot, from, size)?;
+        tag_invented(snapshot, &mut scope)?;
     }
     Ok(scope)
 }

@@ -1,11 +1,13 @@
 //! A scope that is being found, and what entries and people add to it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::super::access::of_many;
 use super::super::call::Context;
+use super::super::honey;
 use super::{AffectedPerson, BreachVector};
 use crate::audit::{Actor, Entry};
 use crate::breach::{BreachReport, CategoryScope, FieldScope, described};
@@ -22,6 +24,12 @@ const READS: [&str; 5] = [
     "subjects.export",
 ];
 
+/// How a query over many people ends that was not taken to its end.
+const BROKE_OFF: &str = "incomplete";
+/// A call that names fields of a person and moves no value of theirs through the vault. Steps of emergency
+/// access are others.
+const MOVES_NOTHING: &str = "disclosures.record";
+
 /// One of a slice, and what was found of them.
 pub(super) struct Suspect {
     pub(super) subject: SubjectId,
@@ -31,6 +39,8 @@ pub(super) struct Suspect {
     pub(super) first: Option<Timestamp>,
     pub(super) last: Option<Timestamp>,
     pub(super) fields: BTreeSet<(u16, u16)>,
+    /// Whether it is not sure of each field that it was given in the window.
+    pub(super) unsure: bool,
 }
 
 impl Suspect {
@@ -43,7 +53,14 @@ impl Suspect {
             first: None,
             last: None,
             fields: BTreeSet::new(),
+            unsure: false,
         }
+    }
+
+    /// Widens its span to this instant.
+    pub(super) fn span(&mut self, at: Timestamp) {
+        self.first = Some(self.first.map_or(at, |first| first.min(at)));
+        self.last = Some(self.last.map_or(at, |last| last.max(at)));
     }
 }
 
@@ -75,6 +92,13 @@ pub struct BreachScope {
     pub(super) tagged: u64,
     pub(super) resolved: u64,
     pub(super) people_in_backup: Option<u64>,
+    /// People of the policy who do not exist, with their tags: a breach concerns none of them.
+    pub(super) invented: HashSet<SubjectId>,
+    pub(super) invented_tags: HashSet<[u8; 16]>,
+    /// Those of them who were there: a backup counts them among its people.
+    pub(super) invented_there: u64,
+    /// Whether nobody said from when, of a vector whose times are older than the log.
+    pub(super) since_ever: bool,
     pub(super) by_field: BTreeMap<(u16, u16), u64>,
     pub(super) by_category: BTreeMap<(Option<String>, String), u64>,
     pub(super) bulk_fields: BTreeSet<(u16, u16)>,
@@ -102,10 +126,17 @@ impl BreachScope {
         )
     }
 
-    /// Whether an entry is of whoever had what leaked.
+    /// Whether an instant lies in the window.
+    pub(super) fn inside(&self, at: Timestamp) -> bool {
+        at >= self.from && at < self.to
+    }
+
+    /// Whether an entry is of whoever had what leaked, and about somebody who exists, or nobody.
     pub(super) fn is_of(&self, entry: &Entry) -> bool {
-        let inside = entry.time >= self.from && entry.time < self.to;
-        inside
+        let invented = |tag: [u8; 16]| self.invented_tags.contains(&tag);
+        self.inside(entry.time)
+            && entry.action != honey::ACTION
+            && !entry.subject.is_some_and(invented)
             && match &self.vector {
                 BreachVector::ApiKey(token) => entry.actor == Actor::Token(*token),
                 // Whoever has an unlock secret is no role of a policy, and has no key.
@@ -119,20 +150,17 @@ impl BreachScope {
 
     /// Counts what an entry says by itself, once.
     pub(super) fn count(&mut self, entry: &Entry) {
-        if entry.outcome != "ok" {
+        // A query that broke off has handed over what its last entry says.
+        if entry.outcome != "ok" && entry.outcome != BROKE_OFF {
             self.report.refused += 1;
             return;
         }
-        let query = entry.action == "records.query";
-        // A query leaves an entry when it begins, which stands even where its end was lost.
-        if query && entry.records.is_none() || !query && entry.records.is_some() {
+        if of_many(entry) {
             self.report.bulk.calls += 1;
+            self.bulk_fields.extend(&entry.fields);
         }
         if let Some((records, _)) = entry.records {
             self.report.bulk.records += records;
-            self.bulk_fields.extend(&entry.fields);
-        }
-        if query {
             self.bulk_fields.extend(&entry.fields);
         }
         if entry.subject.is_none() {
@@ -167,8 +195,7 @@ impl BreachScope {
         if moved(entry) != Moved::Nothing {
             suspect.fields.extend(&entry.fields);
         }
-        suspect.first = Some(suspect.first.map_or(entry.time, |at| at.min(entry.time)));
-        suspect.last = Some(suspect.last.map_or(entry.time, |at| at.max(entry.time)));
+        suspect.span(entry.time);
     }
 
     /// Adds one person's part to the numbers.
@@ -178,6 +205,12 @@ impl BreachScope {
             return;
         }
         self.report.people += 1;
+        self.report.at_most |= suspect.unsure;
+        if !self.evidence() {
+            let (first, last) = (self.report.first, self.report.last);
+            self.report.first = first.into_iter().chain(suspect.first).min();
+            self.report.last = last.into_iter().chain(suspect.last).max();
+        }
         let mut categories = BTreeSet::new();
         for field in &suspect.fields {
             *self.by_field.entry(*field).or_default() += 1;
@@ -207,9 +240,15 @@ impl BreachScope {
     pub fn report(&self) -> BreachReport {
         let mut report = self.report.clone();
         report.not_resolvable = match self.people_in_backup {
-            Some(people) => people.saturating_sub(report.people),
+            // Whoever is damaged, or was never there, is in the backup and was not erased.
+            Some(people) => {
+                people.saturating_sub(report.people + report.damaged + self.invented_there)
+            }
             None => self.tagged.saturating_sub(self.resolved),
         };
+        if let (true, Some(first)) = (self.since_ever, report.first) {
+            report.from = report.from.min(first);
+        }
         let bulk = self.bulk_fields.iter();
         report.bulk.fields = bulk
             .map(|field| described(&self.policy, *field).0)
@@ -253,11 +292,14 @@ pub(super) enum Moved {
     Write,
 }
 
-/// Whether a call that was granted moved values. Steps of emergency access name fields, and move none.
+/// Whether a call that was granted moved values. Steps of emergency access name fields, and move none; nor does
+/// a note of what a recipient is given by another way.
 pub(super) fn moved(entry: &Entry) -> Moved {
     match &*entry.action {
         action if READS.contains(&action) => Moved::Read,
-        action if action.starts_with("breakglass.") || entry.fields.is_empty() => Moved::Nothing,
+        action if action.starts_with("breakglass.") => Moved::Nothing,
+        MOVES_NOTHING => Moved::Nothing,
+        _ if entry.fields.is_empty() => Moved::Nothing,
         _ => Moved::Write,
     }
 }

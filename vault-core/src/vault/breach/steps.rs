@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::evidence::{LEEWAY, SLICE};
-use super::AffectedPerson;
 use super::scope::{BreachScope, Phase, Suspect};
+use super::{AffectedPerson, BreachVector};
 use crate::audit::{self, subject_tag};
 use crate::commit::{Snapshot, View};
+use crate::disclosure::{self, Given};
 use crate::id::SubjectId;
 use crate::keys::keyset::{Keyset, PersonEntry};
 use crate::limits::{BREACH_TAGS_MAX, BULK_LEAVES};
@@ -72,31 +73,33 @@ pub(super) fn gather(
     let evidence = scope.evidence();
     for (subject, entry) in people {
         scope.people_done += 1;
-        let Ok(keyset) = Keyset::load(snapshot.vault(), snapshot.tx(), &entry) else {
-            scope.report.damaged += 1;
-            continue;
-        };
-        if evidence {
-            tag(scope, subject, &keyset);
-            continue;
-        }
-        let person = Person {
-            subject,
-            entry,
-            keyset,
-        };
-        let created = match person.row(snapshot) {
-            Ok(row) => instant(row.created_at),
-            Err(refusal) if refusal.is_damage_of_a_row() => {
-                scope.report.damaged += 1;
+        let invented = scope.invented.contains(&subject);
+        let keyset = Keyset::load(snapshot.vault(), snapshot.tx(), &entry);
+        let found = match keyset.map_err(Refusal::from) {
+            Ok(_) if evidence && invented => continue,
+            Ok(keyset) if evidence => {
+                tag(scope, subject, &keyset);
                 continue;
             }
-            Err(refusal) => return Err(refusal),
+            Ok(keyset) => without_calls(
+                snapshot,
+                scope,
+                &Person {
+                    subject,
+                    entry,
+                    keyset,
+                },
+            ),
+            Err(refusal) => Err(refusal),
         };
-        if created < scope.to {
-            let mut suspect = Suspect::new(subject);
-            suspect.fields = held(snapshot, &scope.policy, &person.entry)?;
-            scope.add(suspect, affected);
+        match found {
+            Ok(None) => {}
+            Ok(Some(_)) if invented => scope.invented_there += 1,
+            Ok(Some(suspect)) => scope.add(suspect, affected),
+            Err(refusal) if refusal.is_damage_of_a_row() => {
+                scope.report.damaged += u64::from(!invented);
+            }
+            Err(refusal) => return Err(refusal),
         }
     }
     let full = scope.tags.len() as u64 + BULK_LEAVES as u64 * 64 * scope.days() > BREACH_TAGS_MAX;
@@ -108,17 +111,86 @@ pub(super) fn gather(
     Ok(())
 }
 
-/// Makes the tags of one person, for every day of the window.
-pub(super) fn tag(scope: &mut BreachScope, subject: SubjectId, keyset: &Keyset) {
-    let place = u32::try_from(scope.slice.len()).expect("a slice is bounded by its tags");
-    let mut day = scope.from;
-    for _ in 0..scope.days() {
-        scope.tags.insert(subject_tag(&keyset.audit, day), place);
-        day = day
-            .checked_add(SignedDuration::from_hours(24))
-            .unwrap_or(Timestamp::MAX);
+/// What somebody has part in where no call left an entry; `None` if they have none.
+fn without_calls(
+    snapshot: &Snapshot,
+    scope: &BreachScope,
+    person: &Person,
+) -> Result<Option<Suspect>, Refusal> {
+    if let BreachVector::Recipient(name) = &scope.vector {
+        let lines = disclosure::lines(snapshot, person)?;
+        let theirs = lines.iter().filter(|(_, line)| line.recipient == *name);
+        let fields = theirs.flat_map(|(_, line)| &line.fields);
+        return Ok(given(scope, person.subject, fields));
     }
+    if instant(person.row(snapshot)?.created_at) >= scope.to {
+        return Ok(None);
+    }
+    let mut suspect = Suspect::new(person.subject);
+    suspect.fields = held(snapshot, &scope.policy, &person.entry)?;
+    Ok(Some(suspect))
+}
+
+/// Those of the fields that a recipient was given in the window. The account of it has the first and the last
+/// time of each, and how often: what was given more than twice, before and behind the window, may have been
+/// given in it as well.
+fn given<'g>(
+    scope: &BreachScope,
+    subject: SubjectId,
+    fields: impl Iterator<Item = &'g Given>,
+) -> Option<Suspect> {
+    let mut suspect = Suspect::new(subject);
+    for one in fields {
+        let ends = [one.first_at, one.last_at].into_iter();
+        let mut inside = ends.filter(|at| scope.inside(*at)).peekable();
+        let around = one.first_at < scope.from && one.last_at >= scope.to;
+        if inside.peek().is_none() {
+            if !around || one.count <= 2 {
+                continue;
+            }
+            suspect.unsure = true;
+        }
+        inside.for_each(|at| suspect.span(at));
+        suspect.fields.insert(one.field);
+    }
+    (!suspect.fields.is_empty()).then_some(suspect)
+}
+
+/// The tags of one person, one for every day of the window.
+fn tags(scope: &BreachScope, keyset: &Keyset) -> Vec<[u8; 16]> {
+    let days = (0..scope.days()).map(|day| {
+        let day = i64::try_from(day).unwrap_or(i64::MAX);
+        let later = SignedDuration::from_hours(day.saturating_mul(24));
+        scope.from.checked_add(later).unwrap_or(Timestamp::MAX)
+    });
+    days.map(|day| subject_tag(&keyset.audit, day)).collect()
+}
+
+/// Adds one person to the slice.
+fn tag(scope: &mut BreachScope, subject: SubjectId, keyset: &Keyset) {
+    let place = u32::try_from(scope.slice.len()).expect("a slice is bounded by its tags");
+    let tags = tags(scope, keyset);
+    scope.tags.extend(tags.into_iter().map(|tag| (tag, place)));
     scope.slice.push(Suspect::new(subject));
+}
+
+/// Makes the tags of people who do not exist, so that no call about them counts. One whose keys do not open
+/// left calls that are nobody's.
+pub(super) fn tag_invented(snapshot: &Snapshot, scope: &mut BreachScope) -> Result<(), Refusal> {
+    for subject in scope.invented.clone() {
+        let Some(entry) = snapshot.person_entry(subject)? else {
+            continue;
+        };
+        match Keyset::load(snapshot.vault(), snapshot.tx(), &entry).map_err(Refusal::from) {
+            Ok(keyset) => {
+                let tags = tags(scope, &keyset);
+                scope.invented_tags.extend(tags);
+            }
+            Err(refusal) if refusal.is_damage_of_a_row() => {}
+            Err(refusal) => return Err(refusal),
+        }
+    }
+    Ok(())
 }
 
 /// Holds entries against the tags of the slice; behind the last, its people are done.
@@ -133,11 +205,15 @@ pub(super) fn scan(
     while at < end {
         let count = usize::try_from((end - at).min(SLICE)).map_err(|_| DAMAGED)?;
         let entries = audit::read(snapshot.tx(), vault, key, at, count)?;
-        let Some((last, _)) = entries.last() else {
-            break;
-        };
-        at = last + 1;
-        for (_, entry) in &entries {
+        if entries.is_empty() {
+            return Err(DAMAGED);
+        }
+        for (number, entry) in &entries {
+            // The log has every number up to its size. Where one is missing nobody knows whom that call met.
+            if *number != at {
+                return Err(DAMAGED);
+            }
+            at += 1;
             if entry.time > scope.to + LEEWAY {
                 at = scope.size;
                 break;
