@@ -13,10 +13,13 @@ use support::{Bench, CANARY, Dev, PASSPHRASE};
 use vault_cli::http::Client;
 use vault_core::policy::SAMPLE;
 use vault_core::vault::{
-    Call, LockedVault, Passphrase, ReadOptions, Settings, UnlockSecret, VaultPaths,
+    Call, DisclosureInput, LockedVault, Passphrase, ReadOptions, Settings, UnlockSecret, VaultPaths,
 };
 
-/// Two people in the vault `v`, of whom an agent has read one.
+/// Who notes what recipients are given.
+const GIVER: &str = "\n[roles.giver]\npurposes = [\"support\"]\nmay = [\"disclosures.record\"]\n";
+
+/// Two people in the vault `v`, of whom an agent has read one, and the carrier was given the other.
 fn people(bench: &Bench) -> [String; 2] {
     let settings = Settings {
         accept_any_file_system: true,
@@ -26,6 +29,10 @@ fn people(bench: &Bench) -> [String; 2] {
     let secret = UnlockSecret::Passphrase(Passphrase::new(PASSPHRASE.into()).unwrap());
     let vault = locked.unlock(&secret).unwrap();
     let keyholder = vault.keyholder();
+    let policy = format!("{SAMPLE}{GIVER}");
+    vault
+        .apply_policy(&Call::new(&keyholder), &policy, false)
+        .unwrap();
     let key = |role| {
         let made = vault.create_token(&Call::new(&keyholder), role, None);
         vault.authenticate(&made.unwrap().1).unwrap()
@@ -45,6 +52,17 @@ fn people(bench: &Bench) -> [String; 2] {
     let options = ReadOptions::default();
     vault
         .read_single(&call, subjects[0], "profile", &options, |_, _| ())
+        .unwrap();
+    // The other of the two is given to the carrier.
+    let giver = key("giver");
+    let given = DisclosureInput {
+        recipient: "carrier".into(),
+        purpose: "support".into(),
+        fields: vec!["profile.email".into()],
+        at: None,
+    };
+    vault
+        .record_disclosure(&Call::new(&giver), subjects[1], given)
         .unwrap();
     vault.close();
     subjects.map(|subject| subject.to_string())
@@ -132,17 +150,61 @@ fn whom_an_agent_met_is_counted_named_in_a_file_and_drafted() {
     scope(&["--files", "--role", "agent"]).json_error(2, "usage");
     scope(&["--files", "--draft", "people"]).json_error(2, "usage");
     scope(&["--files", "--lang", "de"]).json_error(2, "usage");
-    scope(&["--recipient", "carrier"]).json_error(1, "conflict");
+    // Whom a recipient was given, with what; and one that there never was.
+    let carrier = ["--recipient", "carrier", "--people", "given.ndjson"];
+    let answer = scope(&carrier).json();
+    let report = &answer["report"];
+    assert_eq!(
+        (&report["people"], &report["at_most"]),
+        (&json!(1), &json!(false))
+    );
+    assert_eq!(
+        report["of"],
+        json!({"kind": "recipient", "name": "carrier"})
+    );
+    assert_eq!(report["fields"][0]["field"], "profile.email");
+    let given = lines(&bench, "given.ndjson");
+    assert_eq!((given.len(), &given[0]["subject"]), (1, &json!(joe)));
+    let before = scope(&[
+        "--recipient",
+        "carrier",
+        "--to",
+        "2020-01-01",
+        "--from",
+        "2019-01-01",
+    ]);
+    assert_eq!(before.json()["report"]["people"], 0);
+    scope(&["--recipient", "nobody"]).json_error(1, "not_found");
+    // Nobody of whom anything is known: no letter, and half of what was asked for is not left either.
+    let drafts = ["--draft", "authority", "--draft", "people", "--out", "none"];
+    let nothing = [
+        "--recipient",
+        "carrier",
+        "--from",
+        "2019-01-01",
+        "--to",
+        "2020-01-01",
+    ];
+    let refused = scope(&[&nothing[..], &drafts].concat());
+    refused.json_error(1, "invalid");
+    assert!(!bench.path("none").exists());
 }
 
 #[test]
 fn through_a_server_it_is_the_same_and_an_overdue_notification_is_found() {
     let bench = Bench::new();
-    let dev = Dev::start(&bench, "[roles.officer]\nmay = [\"incidents.manage\"]\n");
+    let dev = Dev::start(
+        &bench,
+        &format!("[roles.officer]\nmay = [\"incidents.manage\"]\n{GIVER}"),
+    );
     let bot = Client::new(dev.url(), dev.secret("bot")).unwrap();
     let who = json!({"channel": "web", "user": CANARY});
     let made = bot.call("POST", "/v1/subjects", None, Some(&who)).unwrap();
     let subject = made.body["subject"].as_str().unwrap().to_owned();
+    let profile = format!("/v1/subjects/{subject}/records/profile");
+    let body = json!({"name": CANARY});
+    let wrote = bot.call("PATCH", &profile, Some("support"), Some(&body));
+    assert_eq!(wrote.unwrap().status, 200);
     let through = |role: &str, args: &[&str]| {
         let token = dev.token(&bench, role);
         let all = ["--server", dev.url(), "--token-file", &token, "--json"];
@@ -162,6 +224,27 @@ fn through_a_server_it_is_the_same_and_an_overdue_notification_is_found() {
     through("officer", &drafts).json();
     let letter = std::fs::read_to_string(bench.path("letters/people-pl.md")).unwrap();
     assert!(letter.contains("Dzień dobry"), "{letter}");
+    let giver = Client::new(dev.url(), dev.secret("giver")).unwrap();
+    let given = json!({"recipient": "carrier", "purpose": "support", "fields": ["profile.name"]});
+    let disclosures = format!("/v1/subjects/{subject}/disclosures");
+    let noted = giver
+        .call("POST", &disclosures, None, Some(&given))
+        .unwrap();
+    assert!(noted.status < 300, "{}", noted.body);
+    let carrier = [
+        "breach",
+        "scope",
+        "--recipient",
+        "carrier",
+        "--people",
+        "given.ndjson",
+    ];
+    let answer = through("officer", &carrier).json();
+    assert_eq!(answer["report"]["people"], 1);
+    assert_eq!(
+        lines(&bench, "given.ndjson")[0]["subject"],
+        subject.as_str()
+    );
     // Somebody was aware years ago, and told nobody: `doctor` says so.
     let officer = Client::new(dev.url(), dev.secret("officer")).unwrap();
     let doctor = || through("officer", &["doctor"]).out;

@@ -245,6 +245,11 @@ pub(crate) fn all(view: &dyn View, person: &Person) -> Result<Vec<Emergency>, Re
     Ok(fold(events::history(view, person, Topic::Emergency)?))
 }
 
+/// How many steps they have together; opens none.
+pub(crate) fn steps(view: &dyn View, person: &Person) -> Result<usize, Refusal> {
+    events::count(view, person.entry.handle, Topic::Emergency)
+}
+
 /// One of them.
 pub(crate) fn find(
     view: &dyn View,

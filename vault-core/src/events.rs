@@ -205,6 +205,16 @@ pub(crate) fn any(view: &dyn View, handle: RowHandle, topic: Topic) -> Result<bo
     Ok(!keys.is_empty())
 }
 
+/// How many events there are about a topic; opens none.
+pub(crate) fn count(view: &dyn View, handle: RowHandle, topic: Topic) -> Result<usize, Refusal> {
+    let prefix = [&handle.as_bytes()[..], &topic.number().to_be_bytes()].concat();
+    let (table, range) = (Table::Consents, KeyRange::prefix(&prefix));
+    let keys = view
+        .tx()
+        .keys(table, &range, Direction::Ascending, TOPIC_EVENTS_MAX)?;
+    Ok(keys.len())
+}
+
 /// When the last event of any kind happened.
 pub(crate) fn latest(view: &dyn View, person: &Person) -> Result<Option<Timestamp>, Refusal> {
     #[derive(Deserialize)]

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::commit::{Txn, View};
 use crate::crypto::Location;
 use crate::id::{IncidentId, TokenId};
-use crate::limits::INCIDENTS_MAX;
+use crate::limits::{INCIDENT_STEPS_MAX, INCIDENTS_MAX};
 use crate::person::DAMAGED;
 use crate::policy::Period;
 use crate::refusal::Refusal;
@@ -158,16 +158,31 @@ impl IncidentRow {
         IncidentStep::ALL.get(usize::from(furthest)).copied()
     }
 
-    /// What the last assessment said.
-    pub(crate) fn risk(&self) -> Option<Risk> {
-        let last = self.steps.iter().rev().find_map(|step| step.risk)?;
-        Risk::ALL.get(usize::from(last)).copied()
+    fn last_assessment(&self) -> Option<&StepRow> {
+        self.steps.iter().rev().find(|step| step.risk.is_some())
     }
 
-    /// Why people need not be told, if somebody said so.
+    /// What the last assessment said.
+    pub(crate) fn risk(&self) -> Option<Risk> {
+        let risk = self.last_assessment()?.risk?;
+        Risk::ALL.get(usize::from(risk)).copied()
+    }
+
+    /// Why people need not be told, if the last assessment said so: one before it was of what was known then.
     pub(crate) fn exemption(&self) -> Option<Exemption> {
-        let last = self.steps.iter().rev().find_map(|step| step.exemption)?;
-        Exemption::ALL.get(usize::from(last)).copied()
+        let exemption = self.last_assessment()?.exemption?;
+        Exemption::ALL.get(usize::from(exemption)).copied()
+    }
+
+    /// Whether there is room for a step. The last places are for steps of a kind that was not taken yet, so that
+    /// an incident of many phases can still be told of and closed.
+    pub(crate) fn has_room(&self, step: IncidentStep) -> bool {
+        let kept = if self.has(step) {
+            IncidentStep::ALL.len()
+        } else {
+            0
+        };
+        self.steps.len() + kept < INCIDENT_STEPS_MAX
     }
 
     /// Until when the authority is to be told.
@@ -224,18 +239,34 @@ pub(crate) fn load(view: &dyn View, id: IncidentId) -> Result<Option<IncidentRow
     sealed.map(|sealed| open(view, id, &sealed)).transpose()
 }
 
-/// Every incident, in the order of their names.
-pub(crate) fn all(view: &dyn View) -> Result<Vec<(IncidentId, IncidentRow)>, Refusal> {
+/// How many there are; opens none.
+pub(crate) fn count(view: &dyn View) -> Result<usize, Refusal> {
+    let (table, range) = (Table::Incidents, KeyRange::all());
+    let keys = view
+        .tx()
+        .keys(table, &range, Direction::Ascending, INCIDENTS_MAX)?;
+    Ok(keys.len())
+}
+
+/// An incident with its name, or why it does not open.
+pub(crate) type Opened = Result<(IncidentId, IncidentRow), Refusal>;
+
+/// Every incident in the order of their names, those that do not open among them.
+pub(crate) fn each(view: &dyn View) -> Result<Vec<Opened>, Refusal> {
     let (table, range) = (Table::Incidents, KeyRange::all());
     let rows = view
         .tx()
         .range(table, &range, Direction::Ascending, INCIDENTS_MAX)?;
-    rows.into_iter()
-        .map(|(key, sealed)| {
-            let id = IncidentId::from_bytes(key.try_into().map_err(|_| DAMAGED)?);
-            Ok((id, open(view, id, &sealed)?))
-        })
-        .collect()
+    let opened = rows.into_iter().map(|(key, sealed)| {
+        let id = IncidentId::from_bytes(key.try_into().map_err(|_| DAMAGED)?);
+        Ok((id, open(view, id, &sealed)?))
+    });
+    Ok(opened.collect())
+}
+
+/// Every incident, in the order of their names.
+pub(crate) fn all(view: &dyn View) -> Result<Vec<(IncidentId, IncidentRow)>, Refusal> {
+    each(view)?.into_iter().collect()
 }
 
 /// Writes an incident.
@@ -302,12 +333,37 @@ mod tests {
         let mut averted = incident(&[high, told]);
         averted.steps[0].exemption = Some(place(Exemption::ALL, &Exemption::Averted));
         assert!(averted.refuses(Closed).is_none());
+        // Looked at again, and still high: what was averted then is not said of what is known now.
+        let mut again = incident(&[high, told, high]);
+        again.steps[0].exemption = Some(place(Exemption::ALL, &Exemption::Averted));
+        assert!(again.exemption().is_none() && again.refuses(Closed).is_some());
+        again.steps[2].exemption = Some(place(Exemption::ALL, &Exemption::Unintelligible));
+        assert!(again.refuses(Closed).is_none());
         for step in IncidentStep::ALL {
             assert!(refuses(&[unlikely, (Closed, None)], *step));
         }
         // In phases: the authority is told again.
         assert!(!refuses(&[told, risk, told], AuthorityNotified));
         assert_eq!(incident(&[told, risk]).state(), Some(AuthorityNotified));
+    }
+
+    #[test]
+    fn however_many_phases_it_has_an_incident_can_be_told_of_and_closed() {
+        use IncidentStep::{Assessed, AuthorityNotified, Closed, PeopleNotified};
+        let phases = |count| incident(&vec![(Assessed, Some(Risk::High)); count]);
+        let kept = IncidentStep::ALL.len();
+        assert!(phases(INCIDENT_STEPS_MAX - kept - 1).has_room(Assessed));
+        let mut full = phases(INCIDENT_STEPS_MAX - kept);
+        assert!(!full.has_room(Assessed));
+        for step in [AuthorityNotified, PeopleNotified, Closed] {
+            assert!(
+                full.has_room(step) && full.refuses(step).is_none(),
+                "{step:?}"
+            );
+            full.steps.extend(incident(&[(step, None)]).steps);
+        }
+        assert!(full.steps.len() <= INCIDENT_STEPS_MAX);
+        assert_eq!(full.state(), Some(Closed));
     }
 
     #[test]

@@ -179,13 +179,16 @@ pub const EMERGENCY_SECONDS_DEFAULT: i64 = 3600;
 pub const EMERGENCY_WAIT_SECONDS: i64 = 15 * 60;
 /// Emergencies of one person that wait or stand at a time.
 pub const EMERGENCIES_OPEN_MAX: usize = 8;
+/// Steps of all emergencies of a person from which on no other is asked for: those that are open still get
+/// decided, taken and ended, which is three steps each.
+pub const EMERGENCY_STEPS_MAX: usize = TOPIC_EVENTS_MAX - 4 * EMERGENCIES_OPEN_MAX;
 /// Tags of people that finding the scope of a breach holds at a time, about 60 bytes each.
 pub const BREACH_TAGS_MAX: u64 = 500_000;
 /// Days of the window of a breach in which entries are looked for.
 pub const BREACH_DAYS_MAX: u64 = 400;
 /// Incidents in the register.
 pub const INCIDENTS_MAX: usize = 1_000;
-/// Steps of one incident.
+/// Steps of one incident; the last four are kept for kinds of steps that it has not taken yet.
 pub const INCIDENT_STEPS_MAX: usize = 100;
 /// Longest report of the scope of an incident, as JSON.
 pub const INCIDENT_SCOPE_BYTES_MAX: usize = 64 << 10;

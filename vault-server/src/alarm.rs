@@ -1,7 +1,7 @@
 //! Alarms: what the vault noticed, told to the one address of the configuration.
 //!
 //! A message holds what happened, when, by which API key and role, and the call's id, by which the log
-//! has it; no value and no id of a person. Whoever goes on and on is told of once a minute an API key,
+//! has it; no value and no id of a person. Whoever goes on and on is told of once a minute an API key and kind,
 //! and counted in the metrics and the log each time.
 
 use std::collections::HashMap;
@@ -206,21 +206,22 @@ pub(crate) fn listen(vault: &Vault, webhook: Option<&Webhook>) {
 
 struct Teller {
     webhook: Option<Webhook>,
-    /// When each API key was last told of; as many as there are keys at most.
-    told: Mutex<HashMap<Option<TokenId>, Timestamp>>,
+    /// When each API key was last told of, by the kind of message: whoever is noisy about one thing is still
+    /// told of for another. As many as there are kinds and keys at most.
+    told: Mutex<HashMap<(&'static str, Option<TokenId>), Timestamp>>,
 }
 
 impl Teller {
-    /// Whether an API key has not been told of for a while.
-    fn anew(&self, token: Option<TokenId>, now: Timestamp) -> bool {
+    /// Whether an API key has not been told of for a while in a message of this kind.
+    fn anew(&self, kind: &'static str, token: Option<TokenId>, now: Timestamp) -> bool {
         let mut told = self.told.lock();
         told.retain(|_, at| {
             let since = now.duration_since(*at);
             !since.is_negative() && since < QUIET
         });
-        let anew = !told.contains_key(&token);
+        let anew = !told.contains_key(&(kind, token));
         if anew {
-            told.insert(token, now);
+            told.insert((kind, token), now);
         }
         anew
     }
@@ -239,7 +240,7 @@ impl Alarms for Teller {
         let Some(webhook) = self.webhook.as_ref() else {
             return;
         };
-        if self.anew(alarm.token, alarm.time) {
+        if self.anew(HONEY, alarm.token, alarm.time) {
             let data = json!({
                 "person": alarm.person,
                 "action": alarm.action,
@@ -267,8 +268,9 @@ impl Alarms for Teller {
         let Some(webhook) = self.webhook.as_ref() else {
             return;
         };
-        // Every step that was taken is told; of what was refused, each key once a minute.
-        if alarm.outcome == "ok" || self.anew(alarm.token, alarm.time) {
+        // Every step that was taken is told; of what was refused, each key once a minute a kind of step.
+        let kind = kind(alarm.action);
+        if alarm.outcome == "ok" || self.anew(kind, alarm.token, alarm.time) {
             let data = json!({
                 "emergency": emergency,
                 "action": alarm.action,
@@ -277,7 +279,7 @@ impl Alarms for Teller {
                 "token": token,
                 "request": request,
             });
-            webhook.send(kind(alarm.action), alarm.time, &data);
+            webhook.send(kind, alarm.time, &data);
         }
     }
 
@@ -315,13 +317,31 @@ mod tests {
         };
         let at = |second| Timestamp::from_second(second).expect("in range");
         let key = |byte| Some(TokenId::from_bytes([byte; 16]));
-        assert!(teller.anew(key(1), at(100)));
-        assert!(!teller.anew(key(1), at(159)));
-        assert!(teller.anew(key(2), at(159)));
-        assert!(teller.anew(None, at(159)));
-        assert!(teller.anew(key(1), at(160)));
+        assert!(teller.anew(HONEY, key(1), at(100)));
+        assert!(!teller.anew(HONEY, key(1), at(159)));
+        assert!(teller.anew(HONEY, key(2), at(159)));
+        assert!(teller.anew(HONEY, None, at(159)));
+        assert!(teller.anew(HONEY, key(1), at(160)));
         // A clock that was set back silences nobody.
-        assert!(teller.anew(key(1), at(10)));
+        assert!(teller.anew(HONEY, key(1), at(10)));
+    }
+
+    /// Failure: an emergency that nobody hears of because the same key met somebody who does not exist.
+    #[test]
+    fn a_message_of_one_kind_silences_none_of_another() {
+        let teller = Teller {
+            webhook: None,
+            told: Mutex::default(),
+        };
+        let at = Timestamp::from_second(100).expect("in range");
+        let key = Some(TokenId::from_bytes([1; 16]));
+        let kinds = [HONEY, kind("breakglass.requested"), kind("breakglass.used")];
+        for kind in kinds {
+            assert!(teller.anew(kind, key, at), "{kind}");
+        }
+        for kind in kinds {
+            assert!(!teller.anew(kind, key, at), "{kind}");
+        }
     }
 
     #[test]

@@ -29,6 +29,11 @@ title.en = "Answering your questions"
 title.de = "Ihre Fragen beantworten"
 basis = "contract"
 retention = { after = "last_activity", period = "P2Y" }
+recipients = ["carrier"]
+
+[recipients.carrier]
+name = "Carrier GmbH"
+country = "DE"
 
 [collections.profile]
 kind = "single"
@@ -46,7 +51,7 @@ text = { type = "text", category = "user.content", purposes = ["support"] }
 purposes = ["support"]
 read = { "*" = "full" }
 write = ["*"]
-may = ["subjects.create", "subjects.lookup", "subjects.view", "sessions.create", "records.bulk"]
+may = ["subjects.create", "subjects.lookup", "subjects.view", "sessions.create", "records.bulk", "disclosures.record"]
 
 [roles.nurse]
 purposes = ["support"]
@@ -278,6 +283,38 @@ fn art_33_3_a_a_leaked_key_affects_whom_it_met_in_the_window_and_nobody_else() {
 }
 
 #[test]
+fn art_33_3_a_a_recipient_exposed_whom_it_was_given_and_with_what() {
+    let scene = Scene::new();
+    let (ann, ben) = (scene.person("ann"), scene.person("ben"));
+    let path = format!("/v1/subjects/{ann}/disclosures");
+    let given = json!({"recipient": "carrier", "purpose": "support",
+        "fields": ["profile.email", "profile.allergy"]});
+    let noted = scene.bench.call(&scene.bot, "POST", &path, given);
+    assert!(noted.status < 300, "{}", noted.body);
+    let (named, report) = scene.people(json!({"recipient": "carrier"}));
+    assert_eq!(named, BTreeSet::from([ann.clone()]));
+    assert!(!named.contains(&ben));
+    assert_eq!(
+        list(&report, "fields", "field"),
+        [("profile.allergy", 1), ("profile.email", 1)]
+    );
+    assert_eq!(
+        (&report["people"], &report["at_most"], &report["reads"]),
+        (&json!(1), &json!(false), &json!(0))
+    );
+    // Afterwards it was given nothing.
+    scene.bench.clock.advance(HOUR);
+    let from = scene.now().to_string();
+    let after = scene.scope(json!({"recipient": "carrier", "from": from}));
+    assert_eq!(after["people"], 0);
+    let unknown = json!({"recipient": "nobody"});
+    let refused = scene
+        .bench
+        .call(&scene.officer, "POST", "/v1/admin/breach-scope", unknown);
+    assert_eq!(refused.code(), (404, "not_found"));
+}
+
+#[test]
 fn who_was_erased_since_is_counted_and_named_by_nobody() {
     let scene = Scene::new();
     let (ann, ben) = (scene.person("ann"), scene.person("ben"));
@@ -443,7 +480,10 @@ fn art_33_3_and_34_2_drafts_have_the_numbers_and_the_contact_and_leave_blanks() 
         "{text}"
     );
     assert!(!text.contains("nurse") && !text.contains("sub_"), "{text}");
+    // A report without any data: a letter could not say which it is about.
+    let nothing = scene.scope(json!({"role": "officer"}));
     for (body, pointer) in [
+        (json!({"report": nothing, "for": "people"}), "/report"),
         (json!({"report": {}, "for": "people"}), "/report"),
         (json!({"report": report, "for": "press"}), "/for"),
         (
@@ -671,6 +711,10 @@ fn the_register_takes_no_personal_data_and_shows_itself_to_who_keeps_it() {
         (with("aware_at", json!("yesterday")), "/aware_at"),
         (with("scope", json!({"people": [ann]})), "/scope"),
         (with("scope", json!({"who": "ann@example.test"})), "/scope"),
+        (
+            with("summary", json!(format!("{ann} was seen"))),
+            "/summary",
+        ),
     ] {
         let refused = scene.incident(body.clone());
         assert_eq!(refused.code(), (422, "invalid"), "{body}");
@@ -689,6 +733,13 @@ fn the_register_takes_no_personal_data_and_shows_itself_to_who_keeps_it() {
         .bench
         .call(&scene.officer, "GET", "/v1/incidents", Value::Null);
     assert_eq!(listed.body["incidents"].as_array().map(Vec::len), Some(1));
+    // What was said at each step is in the one, and not in the list of all.
+    let one = &listed.body["incidents"][0];
+    assert_eq!(one["steps"], 0);
+    assert!(
+        one.get("history").is_none() && one.get("scope").is_none(),
+        "{one}"
+    );
     for key in [&scene.bot, &scene.bench.key("nurse")] {
         let list = scene.bench.call(key, "GET", "/v1/incidents", Value::Null);
         assert_eq!(list.code(), (403, "role_denied"));

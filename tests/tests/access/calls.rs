@@ -200,8 +200,8 @@ fn report() -> Value {
         "to": "2026-01-02T00:00:00Z", "made_at": "2026-01-02T00:00:00Z", "log_size": 1,
         "ciphertext_only": true, "at_most": true, "people": 0, "people_without_values": 0,
         "reads": 0, "writes": 0, "refused": 0, "first": null, "last": null, "not_resolvable": 0,
-        "damaged": 0, "bulk": {"calls": 0, "records": 0, "fields": []}, "categories": [],
-        "fields": []})
+        "damaged": 0, "bulk": {"calls": 0, "records": 0, "fields": []},
+        "categories": [{"category": "user.name", "special": null, "people": 1}], "fields": []})
 }
 
 /// The notice that the policy of the bench makes.

@@ -238,8 +238,12 @@ fn a_bound_key_finds_nobody_on_another_channel_where_no_path_names_them() {
             }
             // About nobody; what it gives is another text each time.
             "deliver_notice" => continue,
-            // A way to a key, a slot or a secret without the bound.
-            _ if matches!(need(&route), Need::May("api_keys.manage" | "keys.manage")) => {
+            // A way to a key, a slot or a secret without the bound, or to everybody's ids.
+            _ if matches!(
+                need(&route),
+                Need::May("api_keys.manage" | "keys.manage" | "incidents.manage")
+            ) =>
+            {
                 (403, "role_denied")
             }
             // What is about nobody, or not for keys at all.
@@ -255,7 +259,6 @@ fn a_bound_key_finds_nobody_on_another_channel_where_no_path_names_them() {
                                     | "policy.apply"
                                     | "audit.read"
                                     | "backups.manage"
-                                    | "incidents.manage"
                                     | "retention.run"
                                     | "vault.lock"
                             )

@@ -24,11 +24,12 @@ use vault_core::vault::{
     AgeEvent, AgeInput, ChangeInput, ConsentInput, ConsentView, CorrectionInput, CountBy,
     CountGroup, CountInput, CountLabel, Counted, EmergencyId, EmergencyInput, EmergencyState,
     EmergencyView, HoldInput, HoldReleased, HoldState, HoldStep, IncidentId, IncidentInput,
-    IncidentStep, IncidentStepInput, IncidentStepView, IncidentVector, IncidentView, KeyFile,
-    LockedVault, MetaView, Nature, NoticeAbout, NoticeAct, NoticeDelivery, NoticeInput,
-    NoticeShown, ObjectionEvent, ObjectionOrigin, ObjectionState, ObjectionView, Passphrase,
-    QueryInput, QueryPart, RequestInput, RequestStep, RestrictionInput, RestrictionStep, Risk,
-    Settings, SharedSecret, SuppressionInput, SuppressionKind, TokenId, UnlockSecret, VaultPaths,
+    IncidentListed, IncidentStep, IncidentStepInput, IncidentStepView, IncidentVector,
+    IncidentView, KeyFile, LockedVault, MetaView, Nature, NoticeAbout, NoticeAct, NoticeDelivery,
+    NoticeInput, NoticeShown, ObjectionEvent, ObjectionOrigin, ObjectionState, ObjectionView,
+    Passphrase, QueryInput, QueryPart, RequestInput, RequestStep, RestrictionInput,
+    RestrictionStep, Risk, Settings, SharedSecret, SuppressionInput, SuppressionKind, TokenId,
+    UnlockSecret, VaultPaths,
 };
 
 use vault_tests::canary::Net;
@@ -112,6 +113,24 @@ fn incident_step() -> IncidentStepView {
         late_reason: Some(EMAIL.into()),
         risk: None,
         exemption: None,
+    }
+}
+
+fn incident() -> IncidentListed {
+    IncidentListed {
+        incident: IncidentId::from_bytes([1; 16]),
+        state: None,
+        aware_at: event().at,
+        due_at: event().at,
+        overdue: false,
+        notified_at: None,
+        nature: vec![Nature::Integrity],
+        vector: IncidentVector::Other,
+        from: None,
+        to: None,
+        summary: NAME.into(),
+        risk: None,
+        steps: 1,
     }
 }
 
@@ -475,23 +494,13 @@ const KNOWN: &[(&str, Why)] = &[
         "IncidentView",
         Instance(|| {
             printed(&IncidentView {
-                incident: IncidentId::from_bytes([1; 16]),
-                state: None,
-                aware_at: event().at,
-                due_at: event().at,
-                overdue: false,
-                notified_at: None,
-                nature: vec![Nature::Integrity],
-                vector: IncidentVector::Other,
-                from: None,
-                to: None,
-                summary: NAME.into(),
+                listed: incident(),
                 scope: Some(json!(EMAIL)),
-                risk: None,
                 history: vec![incident_step()],
             })
         }),
     ),
+    ("IncidentListed", Instance(|| printed(&incident()))),
     ("HoldEvent", Instance(|| printed(&hold()))),
     (
         "HoldInput",

@@ -209,7 +209,7 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
             "ciphertext_only": true, "at_most": true, "people": 0, "people_without_values": 0,
             "reads": 0, "writes": 0, "refused": 0, "first": null, "last": null,
             "not_resolvable": 0, "damaged": 0,
-            "bulk": {"calls": 0, "records": 0, "fields": []}, "categories": [], "fields": [],
+            "bulk": {"calls": 0, "records": 0, "fields": []}, "categories": [{"category": "user.name", "special": null, "people": 1}], "fields": [],
         }})),
         "put_hold" => hands_out(body(json!({
             "ground": "legal_claims", "collections": ["spare"], "reason": people::grounds(),

@@ -70,7 +70,7 @@ pub(crate) struct ScopeArguments {
     /// The token of one session, ses_…
     #[arg(long, group = "vector")]
     pub(crate) session: Option<SessionId>,
-    /// A recipient of the policy
+    /// A recipient of the policy, or of one before it: whoever was disclosed to it
     #[arg(long, value_name = "NAME", group = "vector")]
     pub(crate) recipient: Option<String>,
     /// A backup, bak_…
@@ -85,7 +85,7 @@ pub(crate) struct ScopeArguments {
     /// Which part of the backup; data alone is ciphertext
     #[arg(long, requires = "backup", default_value = "data")]
     pub(crate) part: Leaked,
-    /// Not before: a date or an instant, in UTC; the beginning of the log unless told
+    /// Not before: a date or an instant, in UTC; the beginning unless told
     #[arg(long, value_name = "WHEN", value_parser = since)]
     pub(crate) from: Option<Timestamp>,
     /// Before: a date or an instant, in UTC; now unless told

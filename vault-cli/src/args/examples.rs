@@ -332,6 +332,7 @@ pub(super) const BREACH_SCOPE: &str = "\
 Examples:
   vault-cli --vault /srv/vault breach scope --role agent --from 2030-01-01 --to 2030-01-08
   vault-cli --vault /srv/vault breach scope --role agent --people affected.ndjson --json
+  vault-cli --vault /srv/vault breach scope --recipient carrier --people affected.ndjson
   vault-cli --vault /srv/vault breach scope --key slot --draft authority --draft people --out drafts
   vault-cli --server https://vault.example.test --token-file dpo.token breach scope --role agent";
 

@@ -87,12 +87,8 @@ fn drafts(
     let Some(out) = &arguments.out else {
         return Ok(Vec::new());
     };
-    let failed =
-        |error: &io::Error| Failure::io(format!("could not make {}", out.display()), error);
-    let mut builder = DirBuilder::new();
-    let made = builder.recursive(true).mode(0o700).create(out);
-    made.map_err(|error| failed(&error))?;
-    let mut files = Vec::new();
+    // All of them are made before any is written: half of what was asked for would be taken for all.
+    let mut made = Vec::new();
     for whom in &arguments.draft {
         let whom = DraftFor::from(*whom);
         let lang = arguments.lang.as_deref();
@@ -104,14 +100,25 @@ fn drafts(
             if lang.is_empty() || !lang.bytes().all(plain) {
                 return Err(Failure::of_code("internal", "the answer names no language"));
             }
-            let path = out.join(format!("{}-{lang}.md", whom.name()));
-            let markdown = draft["markdown"].as_str().unwrap_or_default();
-            let mut file = create(&path)?;
-            file.write_all(markdown.as_bytes()).map_err(|error| {
-                Failure::io(format!("could not write {}", path.display()), &error)
-            })?;
-            files.push(path.display().to_string());
+            let name = format!("{}-{lang}.md", whom.name());
+            made.push((
+                name,
+                draft["markdown"].as_str().unwrap_or_default().to_owned(),
+            ));
         }
+    }
+    let failed =
+        |error: &io::Error| Failure::io(format!("could not make {}", out.display()), error);
+    let mut builder = DirBuilder::new();
+    let directory = builder.recursive(true).mode(0o700).create(out);
+    directory.map_err(|error| failed(&error))?;
+    let mut files = Vec::new();
+    for (name, markdown) in made {
+        let path = out.join(name);
+        let mut file = create(&path)?;
+        file.write_all(markdown.as_bytes())
+            .map_err(|error| Failure::io(format!("could not write {}", path.display()), &error))?;
+        files.push(path.display().to_string());
     }
     Ok(files)
 }
@@ -128,8 +135,12 @@ fn text(terminal: &Terminal, answer: &Value) -> String {
         text += "\nciphertext only: nobody who has it can read it (Art. 34(3)(a) GDPR)\n";
     }
     if report["not_resolvable"] != 0 {
+        let who = match report["damaged"] != 0 && report["at_most"] == false {
+            true => "people who have been erased since, or whose rows do not open",
+            false => "people who have been erased since",
+        };
         text += &format!(
-            "\nno longer resolvable: {} (people who have been erased since)\n",
+            "\nno longer resolvable: {} ({who})\n",
             report["not_resolvable"]
         );
     }
@@ -139,6 +150,10 @@ fn text(terminal: &Terminal, answer: &Value) -> String {
         Column::new("special", 1),
         Column::name("people"),
     ]);
+    if report["of"]["kind"] == "recipient" {
+        text +=
+            "\nwho was disclosed to it and is still there: of whoever was erased, nobody knows\n";
+    }
     let mut any = false;
     for one in categories {
         let special = match one["special"].as_str() {

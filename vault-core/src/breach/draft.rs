@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use super::words::{self, Words};
-use super::{BreachReport, CategoryScope};
+use super::{BreachReport, CategoryScope, described};
 use crate::policy::{Controller, Policy, SpecialCategory};
 use crate::statement::Phrases;
 
@@ -40,15 +40,24 @@ impl DraftFor {
     }
 }
 
+/// Why there is no draft.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DraftError {
+    /// There are no words of this language.
+    #[error("there are no words of this language")]
+    Language,
+    /// Art. 34(2) and 33(3)(a): a letter says which data it is about.
+    #[error("the report names no data, so that a letter could not say which it is about")]
+    NoData,
+}
+
+/// The kind of a report about a recipient, who has a name that people are told.
+const RECIPIENT: &str = "recipient";
+
 /// The kinds of a report, in the order of [`Words::vectors`].
 const KINDS: [&str; 7] = [
-    "api_key",
-    "role",
-    "session",
-    "recipient",
-    "backup",
-    "key",
-    "files",
+    "api_key", "role", "session", RECIPIENT, "backup", "key", "files",
 ];
 
 fn fill(template: &str, values: &[(&str, &str)]) -> String {
@@ -86,6 +95,25 @@ fn category(policy: &Policy, phrases: &Phrases, words: &Words, one: &CategorySco
     }
 }
 
+/// The category of a field `collection.field`; its name where the policy has it no more.
+fn category_of(policy: &Policy, name: &str) -> CategoryScope {
+    let (collection, field) = name.split_once('.').unwrap_or((name, ""));
+    let collection = policy.collection(collection);
+    let found = collection.and_then(|found| Some((found.id, found.field(field)?.id)));
+    let (category, special) = match found {
+        Some(field) => {
+            let (_, category, special) = described(policy, field);
+            (category, special)
+        }
+        None => (name.to_owned(), None),
+    };
+    CategoryScope {
+        category,
+        special,
+        people: 0,
+    }
+}
+
 struct Draft<'a> {
     policy: &'a Policy,
     phrases: &'a Phrases,
@@ -107,31 +135,58 @@ impl Draft<'_> {
         self.line(&format!("## {line}"));
     }
 
-    /// `with_numbers`: whether an item says of how many people.
-    fn categories(&mut self, with_numbers: bool) {
+    /// Categories with their people, and by name the fields of calls over many.
+    fn categories(&mut self) {
         if self.report.categories.is_empty() && self.report.bulk.fields.is_empty() {
             let none = self.words.none;
             self.item(none);
         }
         for one in &self.report.categories {
-            let mut line = category(self.policy, self.phrases, self.words, one);
-            if with_numbers {
-                write!(line, ": {}", one.people).expect("a string takes it");
-            }
-            self.item(&line);
+            let line = category(self.policy, self.phrases, self.words, one);
+            self.item(&format!("{line}: {}", one.people));
         }
-        if with_numbers {
-            for field in &self.report.bulk.fields {
-                self.item(&format!("`{field}`"));
-            }
+        for field in &self.report.bulk.fields {
+            self.item(&format!("`{field}`"));
         }
         self.text.push('\n');
+    }
+
+    /// What a letter names: the categories, and those of calls over many people, which may have been about
+    /// whoever reads it.
+    fn told(&self) -> Result<Vec<CategoryScope>, DraftError> {
+        let mut told = self.report.categories.clone();
+        for name in &self.report.bulk.fields {
+            let one = category_of(self.policy, name);
+            let known = |two: &CategoryScope| {
+                (&two.category, &two.special) == (&one.category, &one.special)
+            };
+            if !told.iter().any(known) {
+                told.push(one);
+            }
+        }
+        told.sort_by_key(|one| one.special.is_none());
+        match told.is_empty() {
+            true => Err(DraftError::NoData),
+            false => Ok(told),
+        }
+    }
+
+    fn of_recipient(&self) -> bool {
+        self.report.of.kind == RECIPIENT
+    }
+
+    /// Which: a recipient by the name that people are told, where the policy has it.
+    fn name(&self) -> &str {
+        let of = &self.report.of;
+        let mut recipients = self.policy.recipients().iter();
+        let named = recipients.find(|one| self.of_recipient() && one.name == of.name);
+        named.map_or(&of.name, |recipient| &recipient.legal_name)
     }
 
     fn vector(&self) -> String {
         let kind = KINDS.iter().position(|kind| *kind == self.report.of.kind);
         match kind {
-            Some(kind) => fill(self.words.vectors[kind], &[("name", &self.report.of.name)]),
+            Some(kind) => fill(self.words.vectors[kind], &[("name", self.name())]),
             None => self.words.write_nature.to_owned(),
         }
     }
@@ -166,8 +221,11 @@ impl Draft<'_> {
         self.heading(words.nature);
         let vector = self.vector();
         self.line(&vector);
-        let span = (minute(report.from), minute(report.to));
-        self.line(&fill(words.window, &[("from", &span.0), ("to", &span.1)]));
+        // Of a recipient the window is when the data were given, and not when they were exposed there.
+        if !self.of_recipient() {
+            let span = (minute(report.from), minute(report.to));
+            self.line(&fill(words.window, &[("from", &span.0), ("to", &span.1)]));
+        }
         if report.ciphertext_only {
             self.line(words.ciphertext);
         }
@@ -179,7 +237,12 @@ impl Draft<'_> {
             let number = number(report.not_resolvable);
             self.item(&fill(words.erased, &[("number", &number)]));
         }
-        if let (Some(first), Some(last)) = (report.first, report.last) {
+        if report.damaged > 0 {
+            let number = number(report.damaged);
+            self.item(&fill(words.damaged, &[("number", &number)]));
+        }
+        let called = report.reads + report.writes > 0;
+        if let (true, Some(first), Some(last)) = (called, report.first, report.last) {
             let values = [
                 ("reads", &*number(report.reads)),
                 ("writes", &*number(report.writes)),
@@ -196,10 +259,10 @@ impl Draft<'_> {
             self.item(&fill(words.bulk, &values));
         }
         self.text.push('\n');
-        if report.at_most {
+        if report.at_most && !self.of_recipient() {
             self.line(words.at_most);
         }
-        self.categories(true);
+        self.categories();
         self.heading(words.contact);
         let officer = or(&controller.dpo, phrases.officer);
         self.item(&format!("{}: {officer}", phrases.officer));
@@ -214,7 +277,8 @@ impl Draft<'_> {
         }
     }
 
-    fn people(&mut self, controller: &Controller) {
+    fn people(&mut self, controller: &Controller) -> Result<(), DraftError> {
+        let told = self.told()?;
         let (words, phrases, report) = (self.words, self.phrases, self.report);
         let title = fill(words.letter, &[("controller", &controller.name)]);
         self.line(&format!("# {title}"));
@@ -224,11 +288,23 @@ impl Draft<'_> {
             self.line(&format!("> {}", words.not_needed));
         }
         self.line(words.hello);
-        let span = (minute(report.from), minute(report.to));
-        self.line(&fill(words.plain, &[("from", &span.0), ("to", &span.1)]));
+        match self.of_recipient() {
+            true => {
+                let vector = self.vector();
+                self.line(&vector);
+            }
+            false => {
+                let span = (minute(report.from), minute(report.to));
+                self.line(&fill(words.plain, &[("from", &span.0), ("to", &span.1)]));
+            }
+        }
         self.line(words.write_nature);
         self.heading(words.which_data);
-        self.categories(false);
+        for one in &told {
+            let line = category(self.policy, phrases, words, one);
+            self.item(&line);
+        }
+        self.text.push('\n');
         self.heading(words.what_it_means);
         self.line(words.write_consequences);
         self.heading(words.what_we_did);
@@ -242,168 +318,36 @@ impl Draft<'_> {
             self.line(&fill(phrases.complain_to, &[("authority", authority)]));
         }
         self.line(phrases.complain);
+        Ok(())
     }
 }
 
-/// A draft in a language of which there are words; `None` for any other. `due` is when the controller
-/// became aware, and until when the authority is to be told.
-#[must_use]
+/// A draft in a language. `due` is when the controller became aware, and until when the authority is to be told.
+///
+/// # Errors
+///
+/// [`DraftError::Language`] for one without words; [`DraftError::NoData`] for a letter about no data.
 pub fn draft(
     policy: &Policy,
     report: &BreachReport,
     whom: DraftFor,
     language: &str,
     due: Option<(Timestamp, Timestamp)>,
-) -> Option<String> {
+) -> Result<String, DraftError> {
     let mut draft = Draft {
         policy,
-        phrases: Phrases::of(language)?,
-        words: words::of(language)?,
+        phrases: Phrases::of(language).ok_or(DraftError::Language)?,
+        words: words::of(language).ok_or(DraftError::Language)?,
         report,
         text: String::new(),
     };
     match whom {
         DraftFor::Authority => draft.authority(policy.controller(), due),
-        DraftFor::People => draft.people(policy.controller()),
+        DraftFor::People => draft.people(policy.controller())?,
     }
     let text = draft.text.trim_end();
-    Some(format!("{text}\n"))
+    Ok(format!("{text}\n"))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::breach::{BulkScope, ScopeOf};
-    use crate::policy::{Draft as PolicyDraft, SAMPLE};
-    use crate::statement::LANGUAGES;
-
-    fn policy() -> Policy {
-        let draft = PolicyDraft::parse(SAMPLE).expect("a policy");
-        draft.assign(None, 1).expect("numbers")
-    }
-
-    fn report(kind: &str) -> BreachReport {
-        let at = |text: &str| text.parse::<Timestamp>().expect("an instant");
-        let category = |category: &str, special: Option<&str>, people| CategoryScope {
-            category: category.into(),
-            special: special.map(Into::into),
-            people,
-        };
-        BreachReport {
-            of: ScopeOf {
-                kind: kind.into(),
-                name: "tok_name".into(),
-            },
-            from: at("2026-03-01T00:00:00Z"),
-            to: at("2026-03-08T00:00:00Z"),
-            made_at: at("2026-03-09T10:00:00Z"),
-            log_size: 9,
-            ciphertext_only: false,
-            at_most: false,
-            people: 1_234,
-            people_without_values: 5,
-            reads: 77,
-            writes: 3,
-            refused: 0,
-            first: Some(at("2026-03-02T00:00:00Z")),
-            last: Some(at("2026-03-03T00:00:00Z")),
-            not_resolvable: 6,
-            damaged: 0,
-            bulk: BulkScope {
-                calls: 2,
-                records: 4_000,
-                fields: vec!["messages.text".into()],
-            },
-            categories: vec![
-                category("user.health", Some("health"), 12),
-                category("user.contact.email", None, 1_200),
-            ],
-            fields: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn art_33_3_every_language_names_what_the_article_asks_for_and_leaves_blanks() {
-        let policy = policy();
-        let due = (
-            "2026-03-09T09:00:00Z".parse().expect("an instant"),
-            "2026-03-12T09:00:00Z".parse().expect("an instant"),
-        );
-        for phrases in LANGUAGES {
-            for kind in KINDS {
-                let report = report(kind);
-                let text = draft(
-                    &policy,
-                    &report,
-                    DraftFor::Authority,
-                    phrases.tag,
-                    Some(due),
-                );
-                let text = text.expect("there are words");
-                for fact in [
-                    "Example Travel B.V.",
-                    "Autoriteit Persoonsgegevens",
-                    "dpo@example.test",
-                    "1234",
-                    "2026-03-12 09:00 UTC",
-                    "77",
-                    "4000",
-                    ": 12\n",
-                    ": 1200\n",
-                ] {
-                    assert!(
-                        text.contains(fact),
-                        "{} {kind}: {fact}\n{text}",
-                        phrases.tag
-                    );
-                }
-                assert_eq!(
-                    text.contains("tok_name"),
-                    kind != "files",
-                    "{} {kind}",
-                    phrases.tag
-                );
-                assert!(!text.contains('{') && !text.contains('}'), "{text}");
-                // What happened, why late, consequences, measures.
-                assert_eq!(text.matches('⟦').count(), 4 + 1, "{}: {text}", phrases.tag);
-                let special = text.find(": 12\n").expect("it is there");
-                let other = text.find(": 1200\n").expect("it is there");
-                assert!(special < other, "special data come first");
-            }
-        }
-        assert_eq!(
-            draft(&policy, &report("files"), DraftFor::People, "xx", None),
-            None
-        );
-    }
-
-    #[test]
-    fn art_34_2_a_letter_is_plain_and_says_whom_to_ask_and_counts_nobody() {
-        let policy = policy();
-        for phrases in LANGUAGES {
-            let mut report = report("api_key");
-            let text = |report: &BreachReport| {
-                draft(&policy, report, DraftFor::People, phrases.tag, None).expect("words")
-            };
-            let letter = text(&report);
-            for fact in [
-                "Example Travel B.V.",
-                "dpo@example.test",
-                "Autoriteit Persoonsgegevens",
-            ] {
-                assert!(letter.contains(fact), "{}: {letter}", phrases.tag);
-            }
-            for number in ["1234", "tok_name", "77", "messages.text", "34(3)"] {
-                assert!(!letter.contains(number), "{}: {letter}", phrases.tag);
-            }
-            assert!(
-                !letter.contains('{') && letter.matches('⟦').count() == 5,
-                "{letter}"
-            );
-            report.ciphertext_only = true;
-            let warned = text(&report);
-            let not_needed = words::of(phrases.tag).expect("words").not_needed;
-            assert!(warned.contains(not_needed) && !letter.contains(not_needed));
-        }
-    }
-}
+mod tests;

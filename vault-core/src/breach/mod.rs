@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::policy::Policy;
 
-pub use draft::{DraftFor, draft};
+pub use draft::{DraftError, DraftFor, draft};
 
 /// What a breach came by, as a report says it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,7 +75,7 @@ pub struct BreachReport {
     /// Whether only ciphertext was got, which whoever has it cannot read (Art. 34(3)(a)).
     pub ciphertext_only: bool,
     /// Whether fields and categories are what people may have, and not what was seen: where no call left
-    /// an entry.
+    /// an entry; of a recipient, where it is not sure that each was given in the window.
     pub at_most: bool,
     /// People of whom values were, or may have been, seen or changed.
     pub people: u64,
@@ -87,12 +87,12 @@ pub struct BreachReport {
     pub writes: u64,
     /// Calls that were refused.
     pub refused: u64,
-    /// The first call that met somebody.
+    /// The first call that met somebody; of a recipient, when the first was disclosed to it.
     pub first: Option<Timestamp>,
     /// The last.
     pub last: Option<Timestamp>,
-    /// Entries about people who have been erased since: whose they were nobody can find any more. For a
-    /// backup, people in it who are there no more.
+    /// Entries about people who have been erased since: whose they were nobody can find any more; those of
+    /// people who are `damaged` are among them. For a backup, people in it who are there no more.
     pub not_resolvable: u64,
     /// People whose rows do not open.
     pub damaged: u64,
@@ -105,12 +105,6 @@ pub struct BreachReport {
 }
 
 impl BreachReport {
-    /// Whether special data (Art. 9 and 10) are among it.
-    #[must_use]
-    pub fn special(&self) -> bool {
-        self.categories.iter().any(|one| one.special.is_some())
-    }
-
     /// What can be read of it without a policy: for a register, or a drafts' maker elsewhere.
     ///
     /// # Errors

@@ -89,7 +89,7 @@ pub struct AccessPage {
 /// Whether it was about records of many people, of which the log keeps how many and not whose; of a
 /// count not even that. A query leaves an entry when it begins, which stands even where its end was lost,
 /// and another at its end.
-fn of_many(entry: &Entry) -> bool {
+pub(super) fn of_many(entry: &Entry) -> bool {
     match &*entry.action {
         "people.count" | "records.query" => entry.outcome == "ok" && entry.records.is_none(),
         _ => entry.records.is_some(),

@@ -579,10 +579,12 @@ impl LockedVault {
         let _ = vault.sweep_uploads();
         // And people who do not exist: who is missing is made by the sweeper at the latest.
         let _ = vault.plant_honey();
-        let _ = vault.look_at_incidents();
         let _ = vault
             .snapshot()
             .and_then(|view| vault.count_suppressions(&view));
+        // Whoever watches is told of no breach that waits, if nobody looked: that is no state to open in.
+        let damaged = |_: Refusal| UnlockError::Damaged("the register of breaches");
+        vault.look_at_incidents().map_err(damaged)?;
         Ok(vault)
     }
 

@@ -4,20 +4,22 @@
 //! Here are only the steps, each with an entry of its own in the log.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 
 use super::call::{Context, Noted};
 use super::token::Call;
-use super::{Vault, input, token_row};
+use super::{Vault, input, plain, token_row};
 use crate::commit::{Txn, View};
-use crate::detect;
 use crate::emergency::{self, Emergency, EmergencyState, Party, Step};
 use crate::events;
 use crate::id::{CallId, EmergencyId, SubjectId, TokenId};
 use crate::limits::{
-    EMERGENCIES_OPEN_MAX, EMERGENCY_WAIT_SECONDS, PLAIN_TEXT_BYTES_MAX, SESSION_FIELDS_MAX,
+    EMERGENCIES_OPEN_MAX, EMERGENCY_STEPS_MAX, EMERGENCY_WAIT_SECONDS, PLAIN_TEXT_BYTES_MAX,
+    SESSION_FIELDS_MAX,
 };
 use crate::person::Person;
 use crate::policy::{Breakglass, Capability, Policy, View as Sight};
@@ -101,7 +103,7 @@ pub struct EmergencySession {
 pub struct EmergencyAlarm {
     /// When.
     pub time: Timestamp,
-    /// Which; none where a request was refused.
+    /// Which; none where a request was refused, or what was named is none of this person.
     pub emergency: Option<EmergencyId>,
     /// The API key; `None` for an unlock secret.
     pub token: Option<TokenId>,
@@ -137,25 +139,6 @@ impl Counts {
 
     pub(super) fn all(&self) -> [u64; STEPS.len()] {
         std::array::from_fn(|at| self.0[at].load(Ordering::Relaxed))
-    }
-}
-
-/// Adds a complaint where a text that is to hold no personal data does. Finds what has a shape, such as
-/// addresses and numbers; a name it cannot find.
-pub(super) fn check_plain(
-    errors: &mut Vec<InputError>,
-    pointer: &str,
-    text: &str,
-    bytes_max: usize,
-) {
-    input::check_text(errors, pointer, text, bytes_max);
-    let found = detect::find(text.as_bytes());
-    if let Some(found) = found.first() {
-        let detail = format!(
-            "no personal data here: something that looks like {} stands in the text",
-            found.kind.name()
-        );
-        errors.push(input::error(pointer, "personal_data", detail));
     }
 }
 
@@ -241,7 +224,7 @@ fn request(
     let breakglass = breakglass(policy)?;
     let by = party(context)?;
     let mut errors = Vec::new();
-    check_plain(&mut errors, "/reason", &input.reason, PLAIN_TEXT_BYTES_MAX);
+    plain::check(&mut errors, "/reason", &input.reason, PLAIN_TEXT_BYTES_MAX);
     let fields = fields(policy, breakglass, &input.fields, &mut errors)?;
     let seconds = input.expires_in.unwrap_or(breakglass.seconds_max);
     if !(1..=breakglass.seconds_max).contains(&seconds) {
@@ -255,6 +238,12 @@ fn request(
         return Err(Refusal::Invalid(errors));
     }
     let now = txn.now();
+    if emergency::steps(txn, &person)? >= EMERGENCY_STEPS_MAX {
+        return Err(Refusal::TooLarge(format!(
+            "this person has had as many emergencies as are kept, of {EMERGENCY_STEPS_MAX} steps: nobody \
+             asks for another here"
+        )));
+    }
     let all = emergency::all(txn, &person)?;
     if all.iter().filter(|one| one.state(now).is_open()).count() >= EMERGENCIES_OPEN_MAX {
         return Err(Refusal::Conflict(format!(
@@ -262,7 +251,6 @@ fn request(
         )));
     }
     let id = EmergencyId::generate(txn.entropy());
-    noted.emergency = Some(id);
     noted.fields = fields.clone();
     let step = Step::Requested {
         by,
@@ -273,6 +261,7 @@ fn request(
     };
     emergency::append(txn, &mut person, id, step)?;
     let (found, _) = find(txn, &person, id)?;
+    noted.emergency = Some(id);
     Ok(view(policy, found, now))
 }
 
@@ -329,8 +318,8 @@ fn decide(
 ) -> Result<EmergencyView, Refusal> {
     let capability = Capability::BreakglassApprove;
     let mut person = context.admit(txn, policy, noted, subject, capability)?;
-    noted.emergency = Some(id);
     let (found, state) = find(txn, &person, id)?;
+    noted.emergency = Some(id);
     let by = party(context)?;
     another(txn, &found.by, &by)?;
     if state != EmergencyState::Requested {
@@ -375,8 +364,8 @@ fn collect(
 ) -> Result<EmergencySession, Refusal> {
     let capability = Capability::BreakglassRequest;
     let mut person = context.admit(txn, policy, noted, subject, capability)?;
-    noted.emergency = Some(id);
     let (found, state) = find(txn, &person, id)?;
+    noted.emergency = Some(id);
     let by = party(context)?;
     if by.token != found.by.token || by.key_sha256 != found.by.key_sha256 {
         return Err(Refusal::RoleDenied(
@@ -427,8 +416,8 @@ fn end(
     context.principal.require_any(policy, &EITHER)?;
     let mut person = context.person(txn, subject)?;
     noted.person(&person, txn.now());
-    noted.emergency = Some(id);
     let (found, state) = find(txn, &person, id)?;
+    noted.emergency = Some(id);
     let by = party(context)?;
     let approves = Capability::BreakglassApprove;
     if by.token != found.by.token && context.principal.require(policy, approves).is_err() {
@@ -452,8 +441,6 @@ fn end(
 const EITHER: [Capability; 2] = [Capability::BreakglassRequest, Capability::BreakglassApprove];
 
 fn view(policy: &Policy, found: Emergency, now: Timestamp) -> EmergencyView {
-    let name =
-        |(collection, field): (u16, u16)| super::input::field_name(policy, (collection, field));
     let purpose = policy.purpose_by_id(found.purpose);
     let decided = found.decided.as_ref();
     let fields = found.fields.iter().copied();
@@ -461,7 +448,9 @@ fn view(policy: &Policy, found: Emergency, now: Timestamp) -> EmergencyView {
         emergency: found.id,
         state: found.state(now),
         reason: found.reason.clone(),
-        fields: fields.map(name).collect(),
+        fields: fields
+            .map(|field| input::field_name(policy, field))
+            .collect(),
         purpose: purpose.map_or_else(
             || format!("#{}", found.purpose),
             |purpose| purpose.name.clone(),
@@ -498,6 +487,28 @@ impl Vault {
         std::array::from_fn(|at| (STEPS[at], counts[at]))
     }
 
+    /// Takes a step of an emergency that is named, and tells of it. One that was not found is no name to be
+    /// told: it is what the caller wrote.
+    fn emergency_step<T: Send + 'static>(
+        &self,
+        call: &Call<'_>,
+        action: &'static str,
+        mut take: impl FnMut(&mut Txn<'_>, &Policy, &Context, &mut Noted) -> Result<T, Refusal>
+        + Send
+        + 'static,
+    ) -> Result<T, Refusal> {
+        let found = Arc::new(Mutex::new(None));
+        let tells = found.clone();
+        let made = self.write(call, action, move |txn, policy, context, noted| {
+            let made = take(txn, policy, context, noted);
+            *tells.lock() = noted.emergency;
+            made
+        });
+        let emergency = *found.lock();
+        self.tell(call, action, emergency, &made);
+        made
+    }
+
     /// Tells of a step that was taken, or was refused to somebody who tried.
     fn tell<T>(
         &self,
@@ -529,7 +540,8 @@ impl Vault {
     /// [`Refusal::RoleDenied`] without `breakglass.request`, without a section `[breakglass]`, or for a
     /// field that the section does not show; [`Refusal::NotFound`], [`Refusal::Erased`],
     /// [`Refusal::Held`] if they are erased but for what is held; [`Refusal::Conflict`] beyond 8 that
-    /// are open; [`Refusal::Invalid`], also for a reason with something in it that looks like personal
+    /// are open; [`Refusal::TooLarge`] where the list of them is full but for the ends of those that are open;
+    /// [`Refusal::Invalid`], also for a reason with something in it that looks like personal
     /// data.
     pub fn request_emergency(
         &self,
@@ -537,12 +549,9 @@ impl Vault {
         subject: SubjectId,
         input: EmergencyInput,
     ) -> Result<EmergencyView, Refusal> {
-        let made = self.write(call, REQUESTED, move |txn, policy, context, noted| {
+        self.emergency_step(call, REQUESTED, move |txn, policy, context, noted| {
             request(txn, policy, context, noted, subject, &input)
-        });
-        let id = made.as_ref().ok().map(|made| made.emergency);
-        self.tell(call, REQUESTED, id, &made);
-        made
+        })
     }
 
     /// Approves or refuses what another API key asked for.
@@ -560,12 +569,10 @@ impl Vault {
         approve: bool,
     ) -> Result<EmergencyView, Refusal> {
         let action = if approve { APPROVED } else { REFUSED };
-        let made = self.write(call, action, move |txn, policy, context, noted| {
+        self.emergency_step(call, action, move |txn, policy, context, noted| {
             let about = (subject, emergency);
             decide(txn, policy, context, noted, about, approve)
-        });
-        self.tell(call, action, Some(emergency), &made);
-        made
+        })
     }
 
     /// Takes the session of an emergency that was approved: once, by the key that asked.
@@ -580,11 +587,9 @@ impl Vault {
         subject: SubjectId,
         emergency: EmergencyId,
     ) -> Result<EmergencySession, Refusal> {
-        let made = self.write(call, USED, move |txn, policy, context, noted| {
+        self.emergency_step(call, USED, move |txn, policy, context, noted| {
             collect(txn, policy, context, noted, (subject, emergency))
-        });
-        self.tell(call, USED, Some(emergency), &made);
-        made
+        })
     }
 
     /// Ends an emergency before its time, or takes back the request: from the answer on its session reads
@@ -600,11 +605,9 @@ impl Vault {
         subject: SubjectId,
         emergency: EmergencyId,
     ) -> Result<EmergencyView, Refusal> {
-        let made = self.write(call, ENDED, move |txn, policy, context, noted| {
+        self.emergency_step(call, ENDED, move |txn, policy, context, noted| {
             end(txn, policy, context, noted, (subject, emergency))
-        });
-        self.tell(call, ENDED, Some(emergency), &made);
-        made
+        })
     }
 
     /// Every emergency of a person, the oldest first.

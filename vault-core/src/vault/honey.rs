@@ -4,7 +4,7 @@
 //! everybody is. Which ids they have is found again at each opening by the names that they are known by,
 //! and kept in memory. To a caller they answer as anybody does; the alarm goes another way.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -77,6 +77,11 @@ impl Known {
     /// The name of a person who does not exist.
     pub(super) fn name(&self, subject: SubjectId) -> Option<Arc<str>> {
         self.people.read().get(&subject).cloned()
+    }
+
+    /// Everybody who does not exist.
+    pub(super) fn all(&self) -> HashSet<SubjectId> {
+        self.people.read().keys().copied().collect()
     }
 
     pub(super) fn has(&self, subject: SubjectId) -> bool {

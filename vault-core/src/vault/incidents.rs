@@ -4,11 +4,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::call::Context;
-use super::emergencies::check_plain;
 use super::token::Call;
-use super::{Vault, input};
+use super::{Vault, input, plain};
+use crate::breach::BreachReport;
 use crate::commit::{Snapshot, Txn, View};
-use crate::detect;
 use crate::id::IncidentId;
 use crate::incident::{
     self, Exemption, IncidentRow, IncidentStep, Nature, Risk, StepRow, Vector, place,
@@ -111,9 +110,9 @@ impl std::fmt::Debug for IncidentStepView {
     }
 }
 
-/// An incident as it stands.
+/// An incident in the list of all, without what was said at each step.
 #[derive(Clone)]
-pub struct IncidentView {
+pub struct IncidentListed {
     /// Its name.
     pub incident: IncidentId,
     /// The furthest step; `None` while it is open.
@@ -136,10 +135,30 @@ pub struct IncidentView {
     pub to: Option<Timestamp>,
     /// What happened.
     pub summary: String,
-    /// The report of its scope.
-    pub scope: Option<Value>,
     /// What the last assessment came to.
     pub risk: Option<Risk>,
+    /// How many steps were taken.
+    pub steps: usize,
+}
+
+/// Silent about what was said.
+impl std::fmt::Debug for IncidentListed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IncidentListed")
+            .field("incident", &self.incident)
+            .field("state", &self.state)
+            .field("due_at", &self.due_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An incident as it stands.
+#[derive(Clone)]
+pub struct IncidentView {
+    /// What stands in the list of all.
+    pub listed: IncidentListed,
+    /// The report of its scope.
+    pub scope: Option<Value>,
     /// Every step, in the order in which they were written down.
     pub history: Vec<IncidentStepView>,
 }
@@ -148,9 +167,7 @@ pub struct IncidentView {
 impl std::fmt::Debug for IncidentView {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("IncidentView")
-            .field("incident", &self.incident)
-            .field("state", &self.state)
-            .field("due_at", &self.due_at)
+            .field("listed", &self.listed)
             .finish_non_exhaustive()
     }
 }
@@ -159,9 +176,28 @@ fn word<W: Copy>(all: &[W], place: u8) -> Option<W> {
     all.get(usize::from(place)).copied()
 }
 
-fn view(policy: &Policy, id: IncidentId, row: IncidentRow, now: Timestamp) -> IncidentView {
+/// What stands in the list.
+fn listed(policy: &Policy, id: IncidentId, row: &IncidentRow, now: Timestamp) -> IncidentListed {
     let due_at = row.due_at(&policy.incidents().notify_within);
     let nature = row.nature.iter();
+    IncidentListed {
+        incident: id,
+        state: row.state(),
+        aware_at: instant(row.aware_at),
+        due_at,
+        overdue: row.waits() && now > due_at,
+        notified_at: row.notified_at().map(instant),
+        nature: nature.filter_map(|one| word(Nature::ALL, *one)).collect(),
+        vector: word(Vector::ALL, row.vector).unwrap_or(Vector::Other),
+        from: row.from.map(instant),
+        to: row.to.map(instant),
+        summary: row.summary.clone(),
+        risk: row.risk(),
+        steps: row.steps.len(),
+    }
+}
+
+fn view(policy: &Policy, id: IncidentId, row: &IncidentRow, now: Timestamp) -> IncidentView {
     let history = row.steps.iter().filter_map(|step| {
         Some(IncidentStepView {
             step: word(IncidentStep::ALL, step.step)?,
@@ -174,43 +210,39 @@ fn view(policy: &Policy, id: IncidentId, row: IncidentRow, now: Timestamp) -> In
             exemption: step.exemption.and_then(|one| word(Exemption::ALL, one)),
         })
     });
+    let scope = row.scope.as_deref();
     IncidentView {
-        incident: id,
-        state: row.state(),
-        aware_at: instant(row.aware_at),
-        due_at,
-        overdue: row.waits() && now > due_at,
-        notified_at: row.notified_at().map(instant),
-        nature: nature.filter_map(|one| word(Nature::ALL, *one)).collect(),
-        vector: word(Vector::ALL, row.vector).unwrap_or(Vector::Other),
-        from: row.from.map(instant),
-        to: row.to.map(instant),
-        summary: row.summary.clone(),
-        scope: row
-            .scope
-            .as_deref()
-            .and_then(|text| serde_json::from_str(text).ok()),
-        risk: row.risk(),
         history: history.collect(),
+        scope: scope.and_then(|text| serde_json::from_str(text).ok()),
+        listed: listed(policy, id, row, now),
     }
 }
 
 /// A text of the register: bounded, and without what looks like somebody's.
 fn check_text(errors: &mut Vec<InputError>, pointer: &str, text: &str) {
-    check_plain(errors, pointer, text, REASON_BYTES_MAX);
+    plain::check(errors, pointer, text, REASON_BYTES_MAX);
 }
 
+/// The report of a scope, as it is stored: what a report has, and nothing that was put beside it.
 fn scope(errors: &mut Vec<InputError>, scope: Option<&Value>) -> Option<String> {
-    let scope = scope?;
-    let text = scope.to_string();
-    if !scope.is_object() || text.len() > INCIDENT_SCOPE_BYTES_MAX {
-        let detail = format!("an object of at most {INCIDENT_SCOPE_BYTES_MAX} bytes");
+    let text = scope?.to_string();
+    if text.len() > INCIDENT_SCOPE_BYTES_MAX {
+        let detail = format!("at most {INCIDENT_SCOPE_BYTES_MAX} bytes");
         errors.push(input::error("/scope", "length", detail));
         return None;
     }
+    let Ok(report) = BreachReport::parse(text.as_bytes()) else {
+        let detail = "a report as `breach-scope` answers it, without the people whom it counts";
+        errors.push(input::error("/scope", "not_a_report", detail));
+        return None;
+    };
+    let text = serde_json::to_string(&report).expect("texts and numbers have a JSON form");
     // An id of a person leads to them as long as they live, and this outlives them.
-    if text.contains("\"sub_") || !detect::find(text.as_bytes()).is_empty() {
-        let detail = "no personal data here: numbers, and names of the policy";
+    if let Some(what) = plain::found(&text) {
+        let detail = format!(
+            "no personal data here: something that looks like {what} stands among the numbers, and names \
+             of the policy"
+        );
         errors.push(input::error("/scope", "personal_data", detail));
     }
     Some(text)
@@ -247,7 +279,7 @@ fn note(
     if !errors.is_empty() {
         return Err(Refusal::Invalid(errors));
     }
-    if incident::all(txn)?.len() >= INCIDENTS_MAX {
+    if incident::count(txn)? >= INCIDENTS_MAX {
         return Err(Refusal::TooLarge(format!(
             "the register has at most {INCIDENTS_MAX} incidents"
         )));
@@ -274,7 +306,7 @@ fn note(
         steps: Vec::new(),
     };
     incident::store(txn, id, &row)?;
-    Ok(view(policy, id, row, now))
+    Ok(view(policy, id, &row, now))
 }
 
 fn take(
@@ -291,9 +323,10 @@ fn take(
     if let Some(why) = row.refuses(step) {
         return Err(Refusal::Conflict(why.into()));
     }
-    if row.steps.len() >= INCIDENT_STEPS_MAX {
+    if !row.has_room(step) {
         return Err(Refusal::TooLarge(format!(
-            "an incident has at most {INCIDENT_STEPS_MAX} steps"
+            "an incident has at most {INCIDENT_STEPS_MAX} steps, and the last are for those that it has not \
+             taken yet: tell and close it, and note what is new as another that names it"
         )));
     }
     let mut errors = Vec::new();
@@ -337,14 +370,22 @@ fn take(
         exemption: input.exemption.map(|one| place(Exemption::ALL, &one)),
     });
     incident::store(txn, id, &row)?;
-    Ok(view(policy, id, row, now))
+    Ok(view(policy, id, &row, now))
 }
 
-/// Until when each incident waits of which the authority is still to be told: for whoever watches.
+/// Since when somebody is aware of each incident of which the authority is still to be told: for whoever
+/// watches. One that does not open counts since ever, as nobody can say that it does not wait.
 pub(super) fn waiting(snapshot: &Snapshot) -> Result<Vec<Timestamp>, Refusal> {
-    let all = incident::all(snapshot)?.into_iter();
-    let waiting = all.filter(|(_, row)| row.waits());
-    Ok(waiting.map(|(_, row)| instant(row.aware_at)).collect())
+    let mut waiting = Vec::new();
+    for row in incident::each(snapshot)? {
+        match row {
+            Ok((_, row)) if row.waits() => waiting.push(instant(row.aware_at)),
+            Ok(_) => {}
+            Err(refusal) if refusal.is_damage_of_a_row() => waiting.push(Timestamp::MIN),
+            Err(refusal) => return Err(refusal),
+        }
+    }
+    Ok(waiting)
 }
 
 impl Vault {
@@ -424,18 +465,18 @@ impl Vault {
                 context.principal.require(policy, CAPABILITY)?;
                 let row = incident::load(snapshot, incident)?;
                 let row = row.ok_or(Refusal::NotFound("incident"))?;
-                Ok(view(policy, incident, row, snapshot.now()))
+                Ok(view(policy, incident, &row, snapshot.now()))
             },
             |view| view,
         )
     }
 
-    /// The register, the latest awareness first.
+    /// The register, the latest awareness first, without the history of each.
     ///
     /// # Errors
     ///
     /// [`Refusal::RoleDenied`].
-    pub fn list_incidents(&self, call: &Call<'_>) -> Result<Vec<IncidentView>, Refusal> {
+    pub fn list_incidents(&self, call: &Call<'_>) -> Result<Vec<IncidentListed>, Refusal> {
         self.read(
             call,
             "incidents.list",
@@ -445,8 +486,9 @@ impl Vault {
                 let mut all = incident::all(snapshot)?;
                 all.sort_by_key(|(id, row)| (std::cmp::Reverse(row.aware_at), *id));
                 let now = snapshot.now();
-                let views = all.into_iter().map(|(id, row)| view(policy, id, row, now));
-                Ok(views.collect::<Vec<_>>())
+                let all = all.iter();
+                let listed = all.map(|(id, row)| listed(policy, *id, row, now));
+                Ok(listed.collect::<Vec<_>>())
             },
             |views| views,
         )

@@ -40,6 +40,7 @@ mod ledgers;
 mod notices;
 mod objected;
 mod objections;
+mod plain;
 mod prune;
 mod pseudonyms;
 mod reads;
@@ -126,7 +127,9 @@ pub use figures::{Figures, Histogram};
 pub use holds::{HeldPage, HeldPerson, HoldInput, HoldReleased, HoldStep, HoldView};
 pub use honey::{Alarms, HoneyAlarm};
 pub use import::{ImportBatch, ImportError, ImportLine, ImportWhat, Imported, ImportedLine};
-pub use incidents::{IncidentInput, IncidentStepInput, IncidentStepView, IncidentView};
+pub use incidents::{
+    IncidentInput, IncidentListed, IncidentStepInput, IncidentStepView, IncidentView,
+};
 pub(crate) use input::body as body_form;
 pub use jobs::SweepRun;
 pub use notices::NoticeInput;

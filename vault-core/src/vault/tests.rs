@@ -10,6 +10,7 @@ mod copies;
 mod counts;
 mod demands;
 mod demands_imported;
+mod emergencies;
 mod ended;
 mod holds;
 mod honey;

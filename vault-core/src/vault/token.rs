@@ -39,10 +39,11 @@ const OPERATOR: &str = "operator";
 /// What the server does by itself: it makes backups and takes them away.
 const SERVER_MAY: [Capability; 1] = [Capability::BackupsManage];
 /// What a key that is bound to channels may not do, whatever its role: each would make the bound
-/// go away, by a key or a secret without one.
-const UNBOUND_ONLY: [Capability; 3] = [
+/// go away, by a key or a secret without one, or by the ids of everybody whom a breach concerns.
+const UNBOUND_ONLY: [Capability; 4] = [
     Capability::ApiKeysManage,
     Capability::BackupsManage,
+    Capability::IncidentsManage,
     Capability::KeysManage,
 ];
 

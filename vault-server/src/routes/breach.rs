@@ -48,7 +48,7 @@ pub(crate) struct ScopeRequest {
     role: Option<String>,
     /// A session's name.
     session: Option<String>,
-    /// A recipient of the policy.
+    /// A recipient of the policy, or of one that was in force before: whoever was disclosed to it.
     recipient: Option<String>,
     /// A backup.
     backup: Option<String>,
@@ -58,7 +58,7 @@ pub(crate) struct ScopeRequest {
     key: Option<String>,
     /// True: files of the vault without a secret.
     files: Option<bool>,
-    /// From when; the beginning of the log unless told.
+    /// From when; the beginning of the log unless told, and of a recipient the first disclosure.
     #[schema(format = DateTime)]
     from: Option<String>,
     /// Until when; now unless told.
@@ -227,7 +227,8 @@ pub(crate) struct ReportBody {
     log_size: u64,
     /// Whether only ciphertext was got (Art. 34(3)(a)).
     ciphertext_only: bool,
-    /// Whether fields and categories are what people may have: where no call left an entry.
+    /// Whether fields and categories are what people may have: where no call left an entry; of a recipient, where
+    /// it is not sure that each was given in the window.
     at_most: bool,
     /// People of whom values were, or may have been, seen or changed.
     people: u64,
@@ -239,13 +240,14 @@ pub(crate) struct ReportBody {
     writes: u64,
     /// Calls that were refused.
     refused: u64,
-    /// The first call that met somebody.
+    /// The first call that met somebody; of a recipient, when the first was disclosed to it.
     #[schema(format = DateTime)]
     first: Option<String>,
     /// The last.
     #[schema(format = DateTime)]
     last: Option<String>,
-    /// Entries about people who have been erased since; of a backup, people in it who are there no more.
+    /// Entries about people who have been erased since, those of `damaged` ones among them; of a backup, people in
+    /// it who are there no more.
     not_resolvable: u64,
     /// People whose rows do not open.
     damaged: u64,
@@ -285,7 +287,8 @@ pub fn affected_line(person: &AffectedPerson) -> Vec<u8> {
 /// From the entries of the log in the window: people, fields and categories of the policy (special data
 /// first), reads, writes, the first and the last; how many entries belong to people who have been erased since and
 /// whom nobody can find any more. Of a backup, a key or files, where no call left an entry: everybody who was
-/// there, with what they may have. The report names nobody; with `people: true` the answer is lines of JSON
+/// there, with what they may have. Of a recipient: who was disclosed to it, with what, by the account of
+/// disclosures, which goes with whoever is erased. People of the policy who do not exist count nowhere. The report names nobody; with `people: true` the answer is lines of JSON
 /// (`application/x-ndjson`), one a person, and the report last, in `{"report": …}`: without it the stream is
 /// incomplete. One at a time; shows itself as the job `breach_scope`. A window with entries has at most 400
 /// days. Capability `incidents.manage`.
@@ -474,8 +477,8 @@ pub fn breach_drafts(whom: DraftFor, drafts: Vec<(String, String)>) -> Value {
 /// Draft what is told of a breach
 ///
 /// The notification of the authority (Art. 33(3)) or the letter to people (Art. 34(2)), from a report of
-/// `breach-scope`. What only a person can write is a blank. Nothing is sent, and nothing is kept. Capability
-/// `incidents.manage`.
+/// `breach-scope`. What only a person can write is a blank. A letter from a report that names no data is 422
+/// `no_data`. Nothing is sent, and nothing is kept. Capability `incidents.manage`.
 #[utoipa::path(post, path = urls::BREACH_DRAFT, tag = "incidents", operation_id = "breach_draft",
     request_body = DraftRequest,
     responses((status = 200, description = "The drafts", body = DraftsBody)))]

@@ -7,8 +7,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use vault_core::id::IncidentId;
 use vault_core::vault::{
-    Exemption, IncidentInput, IncidentStep, IncidentStepInput, IncidentStepView, IncidentVector,
-    IncidentView, Nature, Risk,
+    Exemption, IncidentInput, IncidentListed, IncidentStep, IncidentStepInput, IncidentStepView,
+    IncidentVector, IncidentView, Nature, Risk,
 };
 
 use crate::call::Outcome;
@@ -44,7 +44,8 @@ pub(crate) struct IncidentRequest {
     /// Until when.
     #[schema(format = DateTime)]
     to: Option<String>,
-    /// What happened, at most 4,096 bytes and without personal data: the register outlives everybody.
+    /// What happened, at most 4,096 bytes and without personal data, ids of people among it: the register outlives
+    /// everybody.
     summary: String,
     /// The report of `breach-scope`.
     #[schema(value_type = Option<Object>)]
@@ -234,22 +235,80 @@ pub(crate) struct IncidentBody {
 
 impl From<IncidentView> for IncidentBody {
     fn from(view: IncidentView) -> Self {
-        let text = |at: Option<Timestamp>| at.map(|at| at.to_string());
+        let listed = ListedBody::from(view.listed);
         Self {
-            incident: view.incident.to_string(),
-            state: view.state.map_or("open", IncidentStep::name),
-            aware_at: view.aware_at.to_string(),
-            due_at: view.due_at.to_string(),
-            overdue: view.overdue,
-            notified_at: text(view.notified_at),
-            nature: view.nature.into_iter().map(Nature::name).collect(),
-            vector: view.vector.name(),
-            from: text(view.from),
-            to: text(view.to),
-            summary: view.summary,
-            risk: view.risk.map(Risk::name),
+            incident: listed.incident,
+            state: listed.state,
+            aware_at: listed.aware_at,
+            due_at: listed.due_at,
+            overdue: listed.overdue,
+            notified_at: listed.notified_at,
+            nature: listed.nature,
+            vector: listed.vector,
+            from: listed.from,
+            to: listed.to,
+            summary: listed.summary,
+            risk: listed.risk,
             scope: view.scope,
             history: view.history.into_iter().map(StepBody::from).collect(),
+        }
+    }
+}
+
+/// An incident in the list of all: `GET /v1/incidents/{inc}` has its steps and its scope.
+#[derive(Serialize, ToSchema)]
+#[schema(as = IncidentListed)]
+pub(crate) struct ListedBody {
+    /// Its name.
+    incident: String,
+    /// `open`, `assessed`, `authority_notified`, `people_notified` or `closed`: the furthest step.
+    state: &'static str,
+    /// When the controller became aware.
+    #[schema(format = DateTime)]
+    aware_at: String,
+    /// Until when the authority is to be told: `incidents.notify_within` of the policy later.
+    #[schema(format = DateTime)]
+    due_at: String,
+    /// Whether that is over, and the authority still to be told.
+    overdue: bool,
+    /// When it was first told.
+    #[schema(format = DateTime)]
+    notified_at: Option<String>,
+    /// `confidentiality`, `integrity`, `availability`.
+    nature: Vec<&'static str>,
+    /// What it came by.
+    vector: &'static str,
+    /// From when.
+    #[schema(format = DateTime)]
+    from: Option<String>,
+    /// Until when.
+    #[schema(format = DateTime)]
+    to: Option<String>,
+    /// What happened.
+    summary: String,
+    /// What the last assessment came to.
+    risk: Option<&'static str>,
+    /// How many steps were taken.
+    steps: usize,
+}
+
+impl From<IncidentListed> for ListedBody {
+    fn from(listed: IncidentListed) -> Self {
+        let text = |at: Option<Timestamp>| at.map(|at| at.to_string());
+        Self {
+            incident: listed.incident.to_string(),
+            state: listed.state.map_or("open", IncidentStep::name),
+            aware_at: listed.aware_at.to_string(),
+            due_at: listed.due_at.to_string(),
+            overdue: listed.overdue,
+            notified_at: text(listed.notified_at),
+            nature: listed.nature.into_iter().map(Nature::name).collect(),
+            vector: listed.vector.name(),
+            from: text(listed.from),
+            to: text(listed.to),
+            summary: listed.summary,
+            risk: listed.risk.map(Risk::name),
+            steps: listed.steps,
         }
     }
 }
@@ -259,26 +318,27 @@ impl From<IncidentView> for IncidentBody {
 #[schema(as = IncidentList)]
 pub(crate) struct IncidentListBody {
     /// The latest awareness first.
-    incidents: Vec<IncidentBody>,
+    incidents: Vec<ListedBody>,
 }
 
-fn list_body(views: Vec<IncidentView>) -> IncidentListBody {
-    let incidents = views.into_iter();
+fn list_body(all: Vec<IncidentListed>) -> IncidentListBody {
+    let incidents = all.into_iter();
     IncidentListBody {
-        incidents: incidents.map(IncidentBody::from).collect(),
+        incidents: incidents.map(ListedBody::from).collect(),
     }
 }
 
 /// The register as the API answers it, for whoever answers without a server.
 #[must_use]
-pub fn incident_list(views: Vec<IncidentView>) -> Value {
-    serde_json::to_value(list_body(views)).expect("texts and lists serialise")
+pub fn incident_list(all: Vec<IncidentListed>) -> Value {
+    serde_json::to_value(list_body(all)).expect("texts and lists serialise")
 }
 
 /// Note a personal data breach
 ///
 /// The register of Art. 33(5): sealed under the vault's own key, in every data backup, and never erased with a
-/// person; so no text may hold personal data, and one in which something looks like it is refused.
+/// person; so no text may hold personal data, and one in which something looks like it, or like an id that leads
+/// to a person, is refused. `scope` is the report of `breach-scope`, without whom it counts.
 /// `incidents.notify_within` of the policy (72 hours) is the deadline for telling the authority. Capability
 /// `incidents.manage`.
 #[utoipa::path(post, path = urls::INCIDENTS, tag = "incidents", operation_id = "note_incident",
@@ -289,7 +349,7 @@ pub(crate) async fn note(State(app): State<App>, incoming: Incoming) -> Outcome 
     app.post(incoming, Remember::Reply, None, move |session| {
         let input = session.parsed(CAPABILITY, read_request(body))?;
         let view = session.vault.note_incident(&session.call(), input)?;
-        let location = urls::at(urls::INCIDENT, &[&view.incident]);
+        let location = urls::at(urls::INCIDENT, &[&view.listed.incident]);
         Ok(Reply::json(201, &IncidentBody::from(view)).location(location))
     })
     .await
@@ -297,15 +357,15 @@ pub(crate) async fn note(State(app): State<App>, incoming: Incoming) -> Outcome 
 
 /// The register of personal data breaches
 ///
-/// At most 1,000, the latest awareness first. Capability `incidents.manage`.
+/// At most 1,000, the latest awareness first, each without its steps and scope. Capability `incidents.manage`.
 #[utoipa::path(get, path = urls::INCIDENTS, tag = "incidents", operation_id = "list_incidents",
     responses((status = 200, description = "The register", body = IncidentListBody)))]
 pub(crate) async fn list(State(app): State<App>, incoming: Incoming) -> Outcome {
     let query = incoming.query(&[]);
     app.call(incoming, move |session| {
         session.parsed(CAPABILITY, query)?;
-        let views = session.vault.list_incidents(&session.call())?;
-        Ok(Reply::json(200, &list_body(views)))
+        let all = session.vault.list_incidents(&session.call())?;
+        Ok(Reply::json(200, &list_body(all)))
     })
     .await
 }
@@ -335,7 +395,8 @@ pub(crate) async fn read(State(app): State<App>, incoming: Incoming) -> Outcome 
 ///
 /// `assessed` (with its risk), `authority_notified` (again for each phase, Art. 33(4)), `people_notified`,
 /// `closed`. The authority may be told before the risk is assessed. Closed is what was assessed and told to
-/// whom the risk demands: 409 `conflict` says what is missing. Later than `due_at` the authority is told with
+/// whom the risk demands: 409 `conflict` says what is missing. An exemption stands for the assessment that named
+/// it, and ends with the next. Later than `due_at` the authority is told with
 /// a `late_reason`, else 422. Capability `incidents.manage`.
 #[utoipa::path(post, path = urls::INCIDENT_STEP, tag = "incidents", operation_id = "step_incident",
     request_body = StepRequest,

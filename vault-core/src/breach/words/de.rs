@@ -25,6 +25,7 @@ pub(super) const WORDS: Words = Words {
     numbers: "Betroffene Personen und Daten, ungefähr (Art. 33 Abs. 3 Buchst. a)",
     people: "Betroffene Personen: {people}.",
     erased: "Einträge über Personen, die seither gelöscht wurden und die niemand mehr benennen kann: {number}.",
+    damaged: "Personen, deren Daten sich nicht öffnen lassen, sodass niemand sagen kann, ob sie betroffen sind: {number}.",
     calls: "Aufrufe, die Daten gelesen haben: {reads}; die Daten geändert haben: {writes}; der erste {first}, der letzte {last}.",
     bulk: "Aufrufe über viele Personen: {calls}, mit {records} Datensätzen. Wessen sie waren, sagt das Protokoll nicht: sie kommen zu der Zahl oben hinzu.",
     at_most: "Die Kategorien sind die, die es von diesen Personen im Datenspeicher geben kann.",

@@ -25,6 +25,7 @@ pub(super) const WORDS: Words = Words {
     numbers: "People and data concerned, approximately (Art. 33(3)(a))",
     people: "People concerned: {people}.",
     erased: "Entries about people who have been erased since, and whom nobody can name any more: {number}.",
+    damaged: "People whose data do not open, so that nobody can say whether they are concerned: {number}.",
     calls: "Calls that read data: {reads}; that changed data: {writes}; the first {first}, the last {last}.",
     bulk: "Calls over many people: {calls}, with {records} records. Whose these were the log does not say: they come on top of the number above.",
     at_most: "The categories are those that these people may have in the data store.",

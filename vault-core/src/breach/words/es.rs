@@ -25,6 +25,7 @@ pub(super) const WORDS: Words = Words {
     numbers: "Personas y datos afectados, aproximadamente (art. 33.3.a)",
     people: "Personas afectadas: {people}.",
     erased: "Entradas sobre personas suprimidas desde entonces, a las que ya nadie puede nombrar: {number}.",
+    damaged: "Personas cuyos datos no se pueden abrir, de modo que nadie puede decir si están afectadas: {number}.",
     calls: "Llamadas que leyeron datos: {reads}; que los modificaron: {writes}; la primera {first}, la última {last}.",
     bulk: "Llamadas sobre muchas personas: {calls}, con {records} registros. El registro no dice de quién eran: se suman al número anterior.",
     at_most: "Las categorías son las que puede haber de estas personas en el almacén de datos.",

@@ -25,6 +25,7 @@ pub(super) const WORDS: Words = Words {
     numbers: "Personnes et données concernées, approximativement (art. 33, par. 3, point a)",
     people: "Personnes concernées : {people}.",
     erased: "Entrées relatives à des personnes effacées depuis, que nul ne peut plus nommer : {number}.",
+    damaged: "Personnes dont les données ne s’ouvrent pas, de sorte que nul ne peut dire si elles sont concernées : {number}.",
     calls: "Appels qui ont lu des données : {reads} ; qui en ont modifié : {writes} ; le premier {first}, le dernier {last}.",
     bulk: "Appels portant sur de nombreuses personnes : {calls}, avec {records} enregistrements. Le journal ne dit pas de qui : ils s’ajoutent au nombre ci-dessus.",
     at_most: "Les catégories sont celles que la base de données peut contenir pour ces personnes.",

@@ -25,6 +25,7 @@ pub(super) const WORDS: Words = Words {
     numbers: "Persone e dati interessati, approssimativamente (art. 33, par. 3, lett. a)",
     people: "Persone interessate: {people}.",
     erased: "Voci relative a persone cancellate da allora, che nessuno può più nominare: {number}.",
+    damaged: "Persone i cui dati non si aprono, sicché nessuno può dire se sono interessate: {number}.",
     calls: "Chiamate che hanno letto dati: {reads}; che ne hanno modificati: {writes}; la prima {first}, l’ultima {last}.",
     bulk: "Chiamate su molte persone: {calls}, con {records} record. Di chi fossero il registro non lo dice: si aggiungono al numero precedente.",
     at_most: "Le categorie sono quelle che l’archivio può contenere di queste persone.",

@@ -42,6 +42,8 @@ pub(super) struct Words {
     pub(super) people: &'static str,
     /// `{number}` entries about people erased since.
     pub(super) erased: &'static str,
+    /// `{number}` people of whom rows do not open.
+    pub(super) damaged: &'static str,
     /// `{reads}`, `{writes}`, `{first}`, `{last}`.
     pub(super) calls: &'static str,
     /// `{calls}`, `{records}`.

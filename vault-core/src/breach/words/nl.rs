@@ -25,6 +25,7 @@ pub(super) const WORDS: Words = Words {
     numbers: "Betrokkenen en gegevens, bij benadering (art. 33, lid 3, onder a)",
     people: "Betrokkenen: {people}.",
     erased: "Vermeldingen over mensen die sindsdien zijn gewist en die niemand meer kan noemen: {number}.",
+    damaged: "Mensen van wie de gegevens niet opengaan, zodat niemand kan zeggen of het hen betreft: {number}.",
     calls: "Aanroepen die gegevens lazen: {reads}; die gegevens wijzigden: {writes}; de eerste {first}, de laatste {last}.",
     bulk: "Aanroepen over veel mensen: {calls}, met {records} records. Van wie die waren zegt het logboek niet: ze komen bij het aantal hierboven.",
     at_most: "De categorieën zijn die welke er van deze mensen in de gegevensopslag kunnen zijn.",

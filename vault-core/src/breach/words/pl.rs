@@ -25,6 +25,7 @@ pub(super) const WORDS: Words = Words {
     numbers: "Osoby i dane, których to dotyczy, w przybliżeniu (art. 33 ust. 3 lit. a)",
     people: "Liczba osób: {people}.",
     erased: "Wpisy o osobach usuniętych od tego czasu, których nikt już nie może wskazać: {number}.",
+    damaged: "Osoby, których danych nie da się otworzyć, tak że nikt nie może powiedzieć, czy ich to dotyczy: {number}.",
     calls: "Wywołania, które odczytały dane: {reads}; które zmieniły dane: {writes}; pierwsze {first}, ostatnie {last}.",
     bulk: "Wywołania dotyczące wielu osób: {calls}, z {records} rekordami. Dziennik nie mówi, czyje były: należy je doliczyć do liczby powyżej.",
     at_most: "Kategorie są tymi, które mogą znajdować się w magazynie danych dla tych osób.",

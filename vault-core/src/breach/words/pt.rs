@@ -25,6 +25,7 @@ pub(super) const WORDS: Words = Words {
     numbers: "Pessoas e dados em causa, aproximadamente (art. 33.º, n.º 3, alínea a)",
     people: "Pessoas em causa: {people}.",
     erased: "Entradas sobre pessoas apagadas desde então, que já ninguém pode nomear: {number}.",
+    damaged: "Pessoas cujos dados não se abrem, de modo que ninguém pode dizer se são afetadas: {number}.",
     calls: "Chamadas que leram dados: {reads}; que alteraram dados: {writes}; a primeira {first}, a última {last}.",
     bulk: "Chamadas sobre muitas pessoas: {calls}, com {records} registos. De quem eram o registo não diz: acrescem ao número acima.",
     at_most: "As categorias são as que pode haver destas pessoas no repositório de dados.",

@@ -6,6 +6,7 @@ use crate::commit::View;
 use crate::policy::Period;
 use crate::store::Table;
 use crate::vault::token_row::{self, TokenRow};
+use crate::vault::{BreachInput, BreachVector};
 
 const DAY: i64 = 24 * HOUR;
 
@@ -239,6 +240,27 @@ fn of_people_who_share_a_value_a_bound_key_finds_those_it_may_reach() {
     let several = find(&bench.bound("bot", &["sms"]).0);
     assert!(matches!(several, Err(Refusal::Ambiguous)));
     assert!(unknown(find(&bench.bound("bot", &["whatsapp"]).0)));
+}
+
+/// The scope of a breach names everybody whom a key has met, on whichever channel they are known.
+#[test]
+fn a_bound_key_is_told_of_no_breach_whatever_its_role() {
+    let bench = Bench::new();
+    let (bound, _) = bench.bound("dpo", &["web"]);
+    let vault = &bench.vault;
+    let input = BreachInput {
+        vector: BreachVector::Files,
+        from: None,
+        to: None,
+    };
+    let begun = vault.begin_breach_scope(&call(&bound, None), &input);
+    assert!(matches!(begun, Err(Refusal::RoleDenied(text)) if text.contains("bound to channels")));
+    let listed = vault.list_incidents(&call(&bound, None));
+    assert!(matches!(listed, Err(Refusal::RoleDenied(_))));
+    // The control: the same role, and no bound.
+    let dpo = bench.role("dpo");
+    assert!(vault.begin_breach_scope(&call(&dpo, None), &input).is_ok());
+    assert!(vault.list_incidents(&call(&dpo, None)).is_ok());
 }
 
 #[test]

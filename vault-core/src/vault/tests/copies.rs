@@ -47,20 +47,23 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) fn new(people: usize) -> Self {
-        let bench = Bench::new();
+        let mut scene = Self::of(Bench::new());
+        for number in 0..people {
+            scene.add(number);
+        }
+        scene
+    }
+
+    pub(super) fn of(bench: Bench) -> Self {
         let (bot, dpo) = (bench.role("bot"), bench.role("dpo"));
         let target: Arc<dyn Target> = Arc::new(Directory::new(bench.dir.path().join("backups")));
-        let mut scene = Self {
+        Self {
             bench,
             bot,
             dpo,
             people: Vec::new(),
             target,
-        };
-        for number in 0..people {
-            scene.add(number);
         }
-        scene
     }
 
     pub(super) fn support(&self) -> Call<'_> {

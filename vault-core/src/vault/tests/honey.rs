@@ -6,6 +6,7 @@
 use parking_lot::Mutex;
 
 use super::*;
+use crate::vault::{BreachInput, BreachVector, CountInput};
 
 const HONEY: &str = r#"
 [honey]
@@ -428,6 +429,91 @@ fn who_takes_everybody_is_noticed_once_and_the_nightly_job_neither_noticed_nor_m
     let nightly = bench.role("nightly");
     profile(&bench.vault, &support(&nightly), lena, Some(&["name"])).unwrap();
     assert_eq!(ears.heard(), ["nightly records.read ok"]);
+}
+
+/// A breach concerns people: who does not exist is told of nowhere, nor are calls about them.
+#[test]
+fn a_breach_concerns_nobody_who_does_not_exist() {
+    let bench = Bench::of(&policy());
+    let (ann, lena) = (ann(&bench), lena(&bench));
+    let (thief, bot) = (bench.role("bot"), bench.role("bot"));
+    for subject in [ann, lena, lena] {
+        profile(&bench.vault, &support(&thief), subject, Some(&["name"])).unwrap();
+    }
+    profile(&bench.vault, &support(&bot), lena, Some(&["name"])).unwrap();
+    let scope = |vector| found(&bench.vault, vector);
+    let of = |key: &Principal| scope(BreachVector::ApiKey(key.token().unwrap()));
+    let (report, people) = of(&thief);
+    assert_eq!(people, [ann]);
+    assert_eq!(
+        (report.people, report.reads, report.not_resolvable),
+        (1, 1, 0)
+    );
+    let (report, people) = of(&bot);
+    assert_eq!(people, []);
+    assert_eq!(
+        (report.reads, report.first, report.not_resolvable),
+        (0, None, 0)
+    );
+    let (report, people) = scope(BreachVector::Files);
+    assert_eq!((report.people, people), (1, vec![ann]));
+}
+
+/// Whom a breach concerns.
+fn found(vault: &Vault, vector: BreachVector) -> (crate::breach::BreachReport, Vec<SubjectId>) {
+    let keyholder = vault.keyholder();
+    let input = BreachInput {
+        vector,
+        from: None,
+        to: None,
+    };
+    let mut scope = vault
+        .begin_breach_scope(&call(&keyholder, None), &input)
+        .unwrap();
+    let mut people = Vec::new();
+    while vault.breach_step(&mut scope, &mut people).unwrap() {}
+    let people = people.iter().map(|one| one.subject).collect();
+    (scope.report(), people)
+}
+
+/// Calls over many people: of a count the log has not even how many, and it was one all the same; what broke off
+/// has handed over what it has.
+#[test]
+fn a_count_of_people_and_a_query_that_broke_off_are_calls_over_many() {
+    let bench = Bench::of(&policy());
+    ann(&bench);
+    let analyst = bench.role("analyst");
+    let bulk = || {
+        let token = analyst.token().unwrap();
+        let (report, _) = found(&bench.vault, BreachVector::ApiKey(token));
+        (report.bulk.calls, report.bulk.records, report.refused)
+    };
+    assert_eq!(bulk(), (0, 0, 0));
+    let counted = CountInput {
+        collection: "profile".into(),
+        conditions: json!({}),
+        by: Vec::new(),
+    };
+    bench
+        .vault
+        .count_records(&support(&analyst), &counted)
+        .unwrap();
+    assert_eq!(bulk(), (1, 0, 0));
+    let input = QueryInput {
+        collection: "profile".into(),
+        fields: Some(vec!["name".into()]),
+        conditions: json!({}),
+        part: QueryPart::Fields,
+        names: None,
+        limit: None,
+        cursor: None,
+    };
+    let mut query = bench.vault.query(&support(&analyst), input).unwrap();
+    bench.vault.query_step(&mut query, &mut |_| ()).unwrap();
+    bench.vault.abandon_query(&query).unwrap();
+    let (calls, records, refused) = bulk();
+    assert_eq!((calls, refused), (2, 0));
+    assert!(records >= 1, "{records}");
 }
 
 #[test]

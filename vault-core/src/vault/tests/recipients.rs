@@ -2,6 +2,7 @@
 //! names alone; nothing of it outlives its days, and nobody takes the keys that it lies under for a person.
 
 use super::*;
+use crate::breach::BreachReport;
 use crate::commit::View as _;
 use crate::holder::{self, Kind};
 use crate::id::RecipientNoticeId;
@@ -10,8 +11,9 @@ use crate::outbox::{self, NoticeKind, NoticeState, Place};
 use crate::policy::{HoldGround, RestrictionGround};
 use crate::store::{Direction, KeyRange, Table};
 use crate::vault::{
-    AuditQuery, ConsentInput, DisclosureInput, DisclosureView, DueNotice, HoldInput, NoticeAct,
-    NoticeInput, NoticeOutcome, NoticePage, NoticeQuery, RecipientNotice, RestrictionInput,
+    AffectedPerson, AuditQuery, BreachInput, BreachVector, ConsentInput, DisclosureInput,
+    DisclosureView, DueNotice, HoldInput, NoticeAct, NoticeInput, NoticeOutcome, NoticePage,
+    NoticeQuery, RecipientNotice, RestrictionInput,
 };
 
 const DAY: i64 = 24 * HOUR;
@@ -255,6 +257,34 @@ impl Case {
             .collect()
     }
 
+    /// Whom a breach concerns, and in what numbers.
+    fn breach(
+        &self,
+        vector: BreachVector,
+        (from, to): (Option<Timestamp>, Option<Timestamp>),
+    ) -> (BreachReport, Vec<AffectedPerson>) {
+        let keyholder = self.vault().keyholder();
+        let input = BreachInput { vector, from, to };
+        let mut scope = self
+            .vault()
+            .begin_breach_scope(&call(&keyholder, None), &input)
+            .unwrap();
+        let mut people = Vec::new();
+        while self.vault().breach_step(&mut scope, &mut people).unwrap() {}
+        (scope.report(), people)
+    }
+
+    fn exposed(&self, name: &str, from: Option<Timestamp>, to: Option<Timestamp>) -> Exposed {
+        let (report, people) = self.breach(BreachVector::Recipient(name.into()), (from, to));
+        assert_eq!(people.len() as u64, report.people);
+        let fields = report.fields.into_iter().map(|one| one.field).collect();
+        (
+            people.iter().map(|one| one.subject).collect(),
+            fields,
+            report.at_most,
+        )
+    }
+
     fn sweep(&self) {
         while self.vault().sweep(Sweep::Due).unwrap() {}
     }
@@ -283,6 +313,9 @@ impl Case {
             .len()
     }
 }
+
+/// Whom, which fields, and whether these are only what may be.
+type Exposed = (Vec<SubjectId>, Vec<String>, bool);
 
 fn lift_notice() -> NoticeInput {
     NoticeInput {
@@ -967,4 +1000,127 @@ fn holder_keys(vault: &Vault) -> Vec<Vec<u8>> {
         key.unwrap().unwrap()
     });
     keys.collect()
+}
+
+/// Counts as failure: somebody who was disclosed to the recipient in the window and is not counted; somebody who
+/// was not, and is. Does not: somebody who may have been, and is said to be no more than that.
+#[test]
+fn art_33_3_a_a_recipient_exposed_whom_it_was_given_in_the_window_and_nobody_else() {
+    let case = Case::new();
+    case.consent(true);
+    let ann = vec![case.ann];
+    let (bob, _) = case
+        .vault()
+        .create_subject(&call(&case.giver, None), "web", "bob")
+        .unwrap();
+    let now = || case.vault().engine.now();
+    let next = || case.bench.clock.advance(HOUR);
+    next();
+    let first = now();
+    case.give("carrier", "support", &["profile.email", "profile.name"])
+        .unwrap();
+    next();
+    let second = now();
+    case.give("carrier", "support", &["profile.email"]).unwrap();
+    next();
+    let third = now();
+    let both = vec!["profile.email".to_owned(), "profile.name".to_owned()];
+    let sorted = |(who, mut fields, at_most): Exposed| {
+        fields.sort();
+        (who, fields, at_most)
+    };
+    let exposed = |from, to| sorted(case.exposed("carrier", from, to));
+    let nobody: Exposed = (Vec::new(), Vec::new(), false);
+    assert_eq!(exposed(None, None), (ann.clone(), both.clone(), false));
+    assert_eq!(
+        exposed(Some(first), Some(second)),
+        (ann.clone(), both.clone(), false)
+    );
+    let email = vec!["profile.email".to_owned()];
+    assert_eq!(
+        exposed(Some(second), None),
+        (ann.clone(), email.clone(), false)
+    );
+    // Between the two, after both, before both; and who was given nothing of her.
+    let moment = jiff::SignedDuration::from_millis(1);
+    assert_eq!(exposed(Some(first + moment), Some(second)), nobody);
+    assert_eq!(exposed(Some(third), None), nobody);
+    assert_eq!(exposed(None, Some(first)), nobody);
+    assert_eq!(case.exposed("counter", None, None), nobody);
+    // Three times: when the one between was, the account does not say.
+    next();
+    let fourth = now();
+    case.give("carrier", "support", &["profile.email"]).unwrap();
+    assert_eq!(
+        exposed(Some(first + moment), Some(fourth)),
+        (ann.clone(), email, true)
+    );
+    let (report, people) = case.breach(BreachVector::Recipient("carrier".into()), (None, None));
+    assert_eq!(
+        (report.of.kind.as_str(), report.of.name.as_str()),
+        ("recipient", "carrier")
+    );
+    assert_eq!((report.first, report.last), (Some(first), Some(fourth)));
+    assert_eq!(
+        (report.reads, report.writes, report.ciphertext_only),
+        (0, 0, false)
+    );
+    assert_eq!(
+        (people[0].first, people[0].last),
+        (Some(first), Some(fourth))
+    );
+    // Noted late, and older than the vault's log: in it, as nobody said from when.
+    let early = first - jiff::SignedDuration::from_hours(24 * 400);
+    let told_late = DisclosureInput {
+        at: Some(early),
+        ..gives("mailer", "newsletter", &["profile.email"])
+    };
+    case.vault()
+        .record_disclosure(&call(&case.giver, None), case.ann, told_late)
+        .unwrap();
+    assert_eq!(case.exposed("mailer", None, None).0, ann);
+    let (report, _) = case.breach(BreachVector::Recipient("mailer".into()), (None, None));
+    assert_eq!(report.from, early);
+    // A recipient that nobody ever had; and one that the policy has no more.
+    let keyholder = case.vault().keyholder();
+    let unknown = BreachInput {
+        vector: BreachVector::Recipient("nobody".into()),
+        from: None,
+        to: None,
+    };
+    let begun = case
+        .vault()
+        .begin_breach_scope(&call(&keyholder, None), &unknown);
+    assert_eq!(code(begun), "not_found");
+    let without = policy()
+        .replace("recipients = [\"mailer\"]", "recipients = []")
+        .replace("[recipients.mailer]", "[recipients.other]");
+    case.vault()
+        .apply_policy(&call(&keyholder, None), &without, false)
+        .unwrap();
+    assert_eq!(case.exposed("mailer", None, None).0, ann);
+    // With her the account of her goes.
+    case.vault()
+        .erase_subject(&call(&case.officer, None), case.ann)
+        .unwrap();
+    assert_eq!(exposed(None, None), nobody);
+    assert_ne!(bob, case.ann);
+}
+
+/// Whoever notes what a recipient is given moves no value through the vault.
+#[test]
+fn a_key_that_noted_a_disclosure_met_somebody_and_changed_nothing() {
+    let case = Case::new();
+    let narrow = case.bench.role("narrow");
+    let given = gives("carrier", "support", &["profile.email"]);
+    case.vault()
+        .record_disclosure(&call(&narrow, None), case.ann, given)
+        .unwrap();
+    let of = |key: &Principal| {
+        let (report, _) = case.breach(BreachVector::ApiKey(key.token().unwrap()), (None, None));
+        (report.people, report.people_without_values, report.writes)
+    };
+    assert_eq!(of(&narrow), (0, 1, 0));
+    // The control: the key that wrote her profile.
+    assert_eq!(of(&case.giver), (1, 0, 1));
 }
