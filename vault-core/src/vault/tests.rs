@@ -18,6 +18,7 @@ mod operating;
 mod pruned;
 mod pseudonyms;
 mod recipients;
+mod reminders;
 mod requests;
 mod restored;
 mod retention;

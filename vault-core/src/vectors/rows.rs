@@ -365,6 +365,7 @@ pub(super) fn happened(kind: usize) -> LedgerEntry {
             level: Level::L1,
             received: NOW,
             due: (20_514, NOW + 2_678_400_000),
+            extended: true,
         },
     ];
     LedgerEntry {
