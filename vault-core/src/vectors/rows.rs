@@ -675,7 +675,7 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ),
         (
             "LedgerEntry",
-            "a request that came in",
+            "a request that was extended",
             bytes(row::encode(&happened(14))),
         ),
         ("MetaRow", "every member", bytes(row::encode(&meta()))),
