@@ -12,6 +12,8 @@ use crate::policy::{Holiday, Period, RequestRules};
 
 /// Days before the end on which somebody is reminded, the first first.
 pub const REMIND_DAYS: [i32; 3] = [10, 5, 1];
+/// From how many days before the end on something is due soon: from the first reminder on.
+pub const SOON_DAYS: i32 = REMIND_DAYS[0];
 
 /// A day by whose end something is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -44,6 +46,8 @@ pub struct Pause {
 pub struct Running<'a> {
     /// When the request came in, whoever read it when.
     pub received: Timestamp,
+    /// The strict end, where it is known and not to be counted: nothing that follows moves it.
+    pub known: Option<Due>,
     /// By how much it was extended.
     pub extension: Option<&'a Period>,
     /// When the vault waited for the person.
@@ -77,7 +81,8 @@ pub fn is_free(rules: &RequestRules, day: Date) -> bool {
             Holiday::Yearly { month, day: of } => (*month, *of) == (day.month(), day.day()),
             Holiday::Easter(offset) => {
                 let easter = easter(day.year());
-                let there = easter.and_then(|at| at.checked_add(Span::new().days(*offset)).ok());
+                let days = Span::new().try_days(*offset).ok();
+                let there = easter.and_then(|at| at.checked_add(days?).ok());
                 there == Some(day)
             }
         })
@@ -134,7 +139,8 @@ fn due(rules: &RequestRules, day: Date) -> Due {
 /// Until when the answer is due if nothing ever pauses it: what alarms go by.
 #[must_use]
 pub fn strict(rules: &RequestRules, running: Running<'_>) -> Due {
-    due(rules, last_day(rules, running))
+    let counted = || due(rules, last_day(rules, running));
+    running.known.unwrap_or_else(counted)
 }
 
 /// Days that the vault waited for the person, where it asked promptly: what was asked late pauses nothing.
@@ -163,8 +169,12 @@ pub fn effective(rules: &RequestRules, running: Running<'_>) -> Option<Due> {
         return None;
     }
     let days = paused_days(rules, running);
-    let day = last_day(rules, running).saturating_add(Span::new().days(days));
-    Some(due(rules, day))
+    let day = match running.known {
+        Some(known) if days == 0 => return Some(known),
+        Some(known) => known.on,
+        None => last_day(rules, running),
+    };
+    Some(due(rules, day.saturating_add(Span::new().days(days))))
 }
 
 /// How many days there are until the last day; negative when it is over.
@@ -208,6 +218,7 @@ mod tests {
     fn plain(received: &str) -> Running<'static> {
         Running {
             received: at(received),
+            known: None,
             extension: None,
             pauses: &[],
         }
@@ -415,6 +426,34 @@ mod tests {
             with(&[pause("2026-06-02", Some("2026-06-02"))]),
             is(Some("2026-07-01"))
         );
+    }
+
+    #[test]
+    fn an_end_that_is_known_is_not_counted_and_what_was_promptly_asked_for_runs_from_it() {
+        let rules = rules("UTC", &["2026-08-10"]);
+        let known = Due {
+            on: day("2026-08-10"), // free by these rules
+            end: at("2026-08-11T00:00:00Z"),
+        };
+        let with = |known, pauses: &[Pause]| {
+            let running = Running {
+                known,
+                pauses,
+                ..plain("2026-06-01T12:00:00Z")
+            };
+            (strict(&rules, running), effective(&rules, running))
+        };
+        let counted = with(None, &[]).0;
+        assert_eq!(counted.on, day("2026-07-01"));
+        assert_eq!(with(Some(known), &[]), (known, Some(known)));
+        let asked = |to| Pause {
+            from: day("2026-06-02"),
+            to,
+        };
+        assert_eq!(with(Some(known), &[asked(None)]), (known, None));
+        let (strict, effective) = with(Some(known), &[asked(Some(day("2026-06-05")))]);
+        assert_eq!(strict, known);
+        assert_eq!(effective.map(|due| due.on), Some(day("2026-08-13")));
     }
 
     #[test]

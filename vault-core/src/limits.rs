@@ -145,8 +145,14 @@ pub const SUPPRESSED_TOGETHER_MAX: usize = 1_000;
 /// Requests of one person, closed ones too: each is found by an entry of the index, of which a person has at most
 /// [`LOOKUPS_PER_PERSON_MAX`].
 pub const REQUESTS_PER_PERSON_MAX: usize = 100;
-/// Steps of all requests of a person from which on no other request is taken: those that are there still end.
-pub const REQUEST_STEPS_MAX: usize = TOPIC_EVENTS_MAX - 200;
+/// Steps of all requests of a person from which on no other request is taken, and of those that are there none but
+/// the steps that end one: for each of these there is room, with that of a package which is begun before it is
+/// fulfilled, and with what a restore notes of it.
+pub const REQUEST_STEPS_MAX: usize = TOPIC_EVENTS_MAX - 3 * REQUESTS_PER_PERSON_MAX;
+/// Holidays of a policy: ten years of forty.
+pub const HOLIDAYS_MAX: usize = 400;
+/// Furthest from Easter Sunday that a holiday may be, in days.
+pub const EASTER_DAYS_MAX: i32 = 100;
 /// How long before it was recorded a request may have come in, in days.
 pub const REQUEST_RECEIVED_DAYS_MAX: i64 = 366;
 /// How long a confirmation of what cannot be undone is good, in seconds.

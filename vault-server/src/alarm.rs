@@ -18,7 +18,8 @@ use rustls_pki_types::pem::PemObject;
 use serde_json::json;
 use vault_core::clock::SystemClock;
 use vault_core::entropy::OsEntropy;
-use vault_core::id::TokenId;
+use vault_core::id::{RequestId, TokenId};
+use vault_core::refusal::Refusal;
 use vault_core::vault::{Alarms, EmergencyAlarm, HoneyAlarm, RequestAlarm, Vault};
 use zeroize::Zeroizing;
 
@@ -302,6 +303,14 @@ impl Alarms for Teller {
             "days_left": alarm.days_left,
         });
         webhook.send(REQUEST, alarm.time, &data);
+    }
+
+    fn unwatched_request(&self, request: RequestId, refusal: &Refusal) {
+        tracing::error!(
+            target: "vault_server::alarm",
+            request = %request, error = %refusal,
+            "a request of a person cannot be watched: look at it with `vault-cli request show`"
+        );
     }
 }
 

@@ -555,7 +555,7 @@ pub enum Event {
     /// The blind hash of an address, and what goes for it.
     Suppressed([u8; 32], Suppression),
     /// Handle, request, right, state, level, when it came in, last day, its end.
-    Requested(Id, Id, [u64; 3], i64, (i64, i64)),
+    Requested(Id, Id, [u64; 3], i64, (i64, i64), bool),
 }
 
 pub struct Suppression {
@@ -646,6 +646,7 @@ pub fn ledger_entry(bytes: &[u8]) -> LedgerEntry {
                 [row.uint(), row.uint(), row.uint()],
                 row.int(),
                 (row.int(), row.int()),
+                row.truth(),
             ),
             other => panic!("no event of kind {other}"),
         },

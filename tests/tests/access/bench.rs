@@ -159,6 +159,8 @@ pub(crate) struct Person {
     pub(crate) token: String,
     /// An emergency that another key has asked for.
     pub(crate) emergency: String,
+    /// A request of theirs, which is open.
+    pub(crate) request: String,
     pub(crate) user: String,
     pub(crate) channel: &'static str,
     pub(crate) phone: String,
@@ -329,8 +331,10 @@ impl Bench {
         let reason = json!({"reason": "it cannot wait", "fields": ["profile.phone"]});
         let another = self.key("all", &[]);
         let asked = self.done(&another, "POST", &of("emergencies"), reason);
+        let taken = self.done(all, "POST", &of("requests"), json!({"type": "access"}));
         Person {
             emergency: text(&asked["emergency"]),
+            request: text(&taken["request"]),
             record,
             session: text(&begun["session"]),
             token: text(&begun["token"]),

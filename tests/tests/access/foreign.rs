@@ -32,6 +32,7 @@ fn without(person: &Person) -> Person {
         session: "ses_00000000000000000000000000".into(),
         token: String::new(),
         emergency: "emg_00000000000000000000000000".into(),
+        request: "req_00000000000000000000000000".into(),
         user: "nobody".into(),
         phone: "+31209999999".into(),
         pseudonym: "psn_00000000000000000000000000".into(),
@@ -216,7 +217,7 @@ fn a_bound_key_finds_nobody_on_another_channel_where_no_path_names_them() {
             "create_subject" => (403, "role_denied"),
             "count_records" | "query_records" | "update_records" | "purge_records" | "batch"
             | "import_lines" | "list_holds" | "queue_requests" => (200, "none"),
-            // Of nobody's request; of one of Eve's below.
+            // Of Eve's as of nobody's.
             "read_request" | "approve_request" | "confirm_request" | "step_request" => {
                 (404, "not_found")
             }
@@ -318,33 +319,39 @@ fn a_bound_key_finds_nobody_on_another_channel_where_no_path_names_them() {
         found.text.contains(&ann.id) && found.text.contains(&eve.id),
         "the control"
     );
-    // A request is reached through its person alone.
-    let made = format!("/v1/subjects/{}/requests", eve.id);
-    let asks = json!({"type": "access"});
-    let made = foreign.bench.done(&foreign.all, "POST", &made, asks);
-    let id = made["request"].as_str().expect("it has an id");
-    let one = format!("/v1/requests/{id}");
-    for (method, path) in [
-        ("GET", one.clone()),
-        ("POST", format!("{one}/approve")),
-        ("POST", format!("{one}/confirm")),
-        ("POST", format!("{one}/review")),
+    // A request is reached through its person alone, whatever is to be done with it.
+    let (id, nobodys) = (&eve.request, &none.request);
+    for (step, body) in [
+        ("approve", json!({})),
+        ("approve", json!({"format": "json"})),
+        ("cancel", json!({})),
+        ("confirm", json!({})),
+        ("review", json!({})),
     ] {
-        let body = if method == "GET" {
-            Value::Null
-        } else {
-            json!({})
-        };
-        let answer = foreign.bench.call(&bound, method, &path, body);
-        assert_eq!(answer.code(), (404, "not_found".to_owned()), "{path}");
+        let body = Sent::Json(body);
+        let at = |request: &str| format!("/v1/requests/{request}/{step}");
+        let answer = foreign.same(
+            step,
+            &bound,
+            "POST",
+            (&at(id), &body),
+            (&at(nobodys), &body),
+        );
+        assert_eq!(answer.code(), (404, "not_found".to_owned()), "{step}");
     }
     let queue = |key: &String| {
         foreign
             .bench
             .send(key, "GET", "/v1/requests", &[], &Sent::Nothing)
     };
-    assert!(!queue(&bound).text.contains(id));
-    assert!(queue(&foreign.all).text.contains(id), "the control");
+    assert!(!queue(&bound).text.contains(id.as_str()));
+    assert!(
+        queue(&foreign.all).text.contains(id.as_str()),
+        "the control"
+    );
+    let one = format!("/v1/requests/{id}");
+    let read = foreign.bench.done(&foreign.all, "GET", &one, Value::Null);
+    assert_eq!(read["state"], "received", "nothing was done with it");
     let update = json!({"collection": "messages", "where": {}, "set": {"category": "changed"}});
     assert_eq!(
         foreign

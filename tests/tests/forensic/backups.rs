@@ -11,9 +11,11 @@ use ed25519_dalek::{Signature, SigningKey, Verifier};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use vault_core::clock::ManualClock;
+use vault_core::id::{RequestId, SubjectId};
+use vault_core::request::{DelayReason, RequestKind};
 use vault_core::vault::{
-    BackupBegin, BackupFacts, BackupPart, Call, ConsentInput, LockedVault, Passphrase, Settings,
-    Vault, VaultPaths,
+    BackupBegin, BackupFacts, BackupPart, Call, ConsentInput, LockedVault, Passphrase,
+    RequestInput, RequestStep, RequestView, Settings, Vault, VaultPaths,
 };
 
 use super::cipher::{Id, sha256};
@@ -221,6 +223,7 @@ fn registry_and_ledger_read_as_the_document_says_and_give_nobody_away() {
     vault
         .withdraw_consent(&call(), stays, "newsletter")
         .unwrap();
+    let asked = request(&vault, &call(), &own(), stays);
     let before = bench.image();
     let receipt = vault.erase_subject(&Call::new(&dpo), gone).unwrap();
     assert_eq!(
@@ -248,7 +251,7 @@ fn registry_and_ledger_read_as_the_document_says_and_give_nobody_away() {
         report.tombstones.contains(&2),
         "whoever has the id may learn of it"
     );
-    assert_eq!(report.loot.ledger.len(), 3);
+    assert_eq!(report.loot.ledger.len(), 5);
     // As many versions of the row as freed pages happen to hold.
     assert!(!report.loot.backups.is_empty());
     // The control: with the anchor of before, everything.
@@ -267,7 +270,7 @@ fn registry_and_ledger_read_as_the_document_says_and_give_nobody_away() {
     let state = form::state(&live.sealed_by_system(1, b"state", &sealed));
     let entries = ledger_of(&mut live, &image.ledger, &state);
     let at = now.as_millisecond() + HOUR;
-    assert!(entries.len() == 3 && entries.iter().all(|entry| entry.at == at));
+    assert!(entries.len() == 5 && entries.iter().all(|entry| entry.at == at));
     let stays = live.handle(stays.as_bytes());
     let Event::RecordsDestroyed(handle, (_, records)) = &entries[0].event else {
         panic!("a message was deleted")
@@ -281,11 +284,50 @@ fn registry_and_ledger_read_as_the_document_says_and_give_nobody_away() {
         panic!("a consent was withdrawn")
     };
     assert_eq!(handle, stays);
-    let Event::Erased(_, subject, _, since) = entries[2].event else {
+    requested(&entries[2..4], &stays, &asked);
+    let Event::Erased(_, subject, _, since) = entries[4].event else {
         panic!("a person was erased")
     };
     assert_eq!((subject, since), (sha256(gone.as_bytes()), used[0].epoch));
     registry(&mut live, first.as_bytes(), second.as_bytes(), expires);
+}
+
+/// A request that came in, and was extended.
+fn request(vault: &Vault, bot: &Call<'_>, dpo: &Call<'_>, of: SubjectId) -> [RequestView; 2] {
+    let input = RequestInput {
+        kind: RequestKind::Portability,
+        details: Some("words that are in no ledger".into()),
+        language: None,
+        received_at: None,
+        purpose: None,
+        ground: None,
+        collections: Vec::new(),
+    };
+    let came = vault.create_request(bot, of, input).unwrap();
+    let extend = RequestStep::Extend {
+        reason: DelayReason::Number,
+        period: None,
+    };
+    let extended = vault.step_request(dpo, came.request, extend).unwrap();
+    [came, extended.view]
+}
+
+/// Event 11, twice: id, kind, state, level and dates, as the document says, and nothing besides.
+fn requested(entries: &[form::LedgerEntry], of: &Id, asked: &[RequestView; 2]) {
+    for ((entry, view), later) in entries.iter().zip(asked).zip([false, true]) {
+        let Event::Requested(handle, request, words, received, due, extended) = &entry.event else {
+            panic!("a request was made")
+        };
+        assert_eq!(handle, of);
+        assert_eq!(RequestId::from_bytes(*request), view.request);
+        // Portability is 5 of its list; received 0; L1 is 1.
+        assert_eq!((*words, *extended), ([5, 0, 1], later));
+        assert_eq!(*received, view.received_at.as_millisecond());
+        let epoch = jiff::civil::date(1970, 1, 1);
+        let day = i64::from((view.due.on - epoch).get_days());
+        assert_eq!(*due, (day, view.due.end.as_millisecond()));
+    }
+    assert!(asked[1].due > asked[0].due);
 }
 
 /// Table 20: two backups, the first with its keys gone, the second a key part under way.

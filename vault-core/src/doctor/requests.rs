@@ -1,11 +1,10 @@
 //! Requests of people that are to be answered.
 
 use super::{Findings, Severity};
+use crate::deadline::SOON_DAYS;
 
 /// Findings that name a request each; how many more there are is one finding.
 const NAMED_MAX: usize = 20;
-/// From how many days before the end on it is one.
-const SOON_DAYS: i64 = 10;
 
 /// An open request, without a value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,7 +23,7 @@ pub struct RequestFact {
 
 pub(super) fn check(requests: &[RequestFact], findings: &mut Findings) {
     let due = || {
-        let soon = |one: &&RequestFact| one.overdue || one.days_left <= SOON_DAYS;
+        let soon = |one: &&RequestFact| one.overdue || one.days_left <= i64::from(SOON_DAYS);
         requests.iter().filter(soon)
     };
     for one in due().take(NAMED_MAX) {

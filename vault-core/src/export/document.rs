@@ -336,8 +336,8 @@ fn request(one: &RequestView) -> Value {
         "state": one.state.name(),
         "received_at": one.received_at.to_string(),
         "due": one.due.on.to_string(),
-        "refusal": one.refusal.as_ref().map(|given| given.text.clone()),
-        "extension": one.extension.as_ref().map(|one| one.notice.clone()),
+        "refusal": one.refusal.as_ref().map(|given| &given.text),
+        "extension": one.extension.as_ref().map(|one| &one.notice),
         "history": steps,
     })
 }

@@ -499,7 +499,7 @@ impl<'a> Page<'a> {
         };
         html! {
             (minute(one.received_at)) ": " strong { (one.kind.article()) } ", " (state)
-            @if let Some(given) = &one.refusal { p .small { (given.text) } }
+            @if let Some(text) = one.refusal.as_ref().and_then(|given| given.text.as_ref()) { p .small { (text) } }
             @for step in &one.history {
                 @if let Some(said) = &step.words { p .dim.small { (minute(step.at)) ": " (said) } }
             }

@@ -17,6 +17,7 @@ mod words;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::request::RequestKind;
 use crate::schema::words::words;
 
 pub(crate) use self::csv::{header as csv_header, row as csv_row};
@@ -50,6 +51,24 @@ words! {
         Json = "json",
         /// All of these, and the files, in a ZIP.
         Zip = "zip",
+    }
+}
+
+impl Right {
+    /// The package that answers a request; `None` where none does.
+    #[must_use]
+    pub const fn of(kind: RequestKind) -> Option<Self> {
+        match kind {
+            RequestKind::Access => Some(Self::Access),
+            RequestKind::Portability => Some(Self::Portability),
+            RequestKind::Rectify
+            | RequestKind::Erase
+            | RequestKind::Restrict
+            | RequestKind::Object
+            | RequestKind::Withdraw
+            | RequestKind::HumanReview
+            | RequestKind::Recipients => None,
+        }
     }
 }
 

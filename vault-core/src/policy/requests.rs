@@ -11,11 +11,7 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 use super::finding::Findings;
 use super::reader::Section;
 use super::{Period, keys};
-
-/// Most holidays of a policy: ten years of thirty.
-const HOLIDAYS_MAX: usize = 400;
-/// Furthest from Easter Sunday that a holiday may be, in days.
-const EASTER_DAYS_MAX: i32 = 100;
+use crate::limits::{EASTER_DAYS_MAX, HOLIDAYS_MAX};
 
 /// A day on which nobody works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +25,7 @@ pub enum Holiday {
         /// From 1.
         day: i8,
     },
-    /// So many days after Easter Sunday of the Gregorian calendar.
+    /// So many days after Easter Sunday of the Gregorian calendar, at most [`EASTER_DAYS_MAX`] either way.
     Easter(i32),
 }
 
@@ -43,7 +39,8 @@ impl Holiday {
                 "" => 0,
                 days => days.parse().ok()?,
             };
-            let near = i32::abs(days) <= EASTER_DAYS_MAX;
+            // Not `abs`: the smallest number has none.
+            let near = (-EASTER_DAYS_MAX..=EASTER_DAYS_MAX).contains(&days);
             return (signed && near).then_some(Self::Easter(days));
         }
         // As it is written, so that nothing else is taken for a day; 2000 was a leap year.
@@ -113,16 +110,17 @@ impl Default for RequestRules {
 }
 
 impl RequestRules {
-    /// In one line: the time zone, how many holidays, the periods.
+    /// In one line: the periods, the time zone, the holidays.
     pub(super) fn text(&self) -> String {
         let name = self.timezone.iana_name().unwrap_or("UTC");
         let holidays: Vec<String> = self.holidays.iter().map(ToString::to_string).collect();
         let holidays = match holidays.is_empty() {
-            true => "weekends alone".to_owned(),
-            false => format!("weekends and {}", holidays.join(" ")),
+            true => "at weekends alone".to_owned(),
+            false => format!("at weekends and on {}", holidays.join(", ")),
         };
         format!(
-            "{} and {} more, asked within {}, days of {name}, free on {holidays}",
+            "answered within {}, extended by at most {}, paused by a question within {}, in days of {name}, free \
+             {holidays}",
             self.period, self.extension, self.asked_within
         )
     }
@@ -194,7 +192,10 @@ fn controller(section: &Section<'_>, findings: &mut Findings, rules: &mut Reques
             None => {
                 let path = section.at("holidays");
                 findings.report(text.line, &path, "bad_holiday", None, || {
-                    "expected a day such as 2026-05-14, each year 12-25, or easter-2".to_owned()
+                    format!(
+                        "expected a day such as 2026-05-14, each year 12-25, or easter-2, at most \
+                         {EASTER_DAYS_MAX} days from Easter"
+                    )
                 });
             }
         }
@@ -214,6 +215,8 @@ mod tests {
             "easter-2",
             "easter+1",
             "easter+0",
+            "easter-100",
+            "easter+100",
         ] {
             let holiday = Holiday::parse(text);
             assert_eq!(holiday.map(|one| one.to_string()).as_deref(), Some(text));
@@ -222,6 +225,11 @@ mod tests {
             "",
             "easter2",
             "easter+400",
+            "easter-101",
+            "easter+101",
+            "easter-2147483648",
+            "easter+2147483647",
+            "easter+2147483648",
             "02-30",
             "13-01",
             "2026-02-29",

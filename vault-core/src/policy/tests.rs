@@ -28,6 +28,29 @@ fn refused(from: &str, to: &str, mark: &str) -> (Vec<Place>, usize) {
 }
 
 #[test]
+fn a_holiday_far_from_easter_is_refused_with_its_line_and_a_near_one_is_not() {
+    let with = |day: &str| format!("country = \"NL\"\nholidays = [\"{day}\"]");
+    for day in [
+        "easter-2147483648",
+        "easter+2147483647",
+        "easter-101",
+        "easter+101",
+    ] {
+        let (findings, line) = refused("country = \"NL\"", &with(day), "holidays");
+        assert_eq!(findings, [(line, "bad_holiday", None)], "{day}");
+    }
+    let source = SAMPLE.replacen("country = \"NL\"", &with("easter-2147483648"), 1);
+    let why = Draft::parse(&source).map(drop).unwrap_err().remove(0);
+    assert!(
+        format!("{why:?}").contains("at most 100 days from Easter"),
+        "{why:?}"
+    );
+    for day in ["easter-100", "easter+100", "easter"] {
+        assert!(Draft::parse(&SAMPLE.replacen("country = \"NL\"", &with(day), 1)).is_ok());
+    }
+}
+
+#[test]
 fn the_sample_passes_and_answers_as_it_says() {
     let policy = sample();
     let profile = policy.collection("profile").unwrap();

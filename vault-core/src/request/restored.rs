@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::stored::{RequestEvent, RequestRow, Scope, StepWord, mark};
+use super::stored::{FromLedger, RequestEvent, RequestRow, Scope, StepWord, mark};
 use super::{Level, RequestKind, RequestState};
 use crate::crypto::{Location, key_number, seal};
 use crate::deadline::Due;
@@ -32,6 +32,8 @@ pub struct Told {
     pub received: Timestamp,
     /// Until when it is to be answered.
     pub due: Due,
+    /// Whether that is later because it was extended.
+    pub extended: bool,
     /// When the entry was written.
     pub at: Timestamp,
 }
@@ -123,6 +125,10 @@ fn event(request: RequestId, told: &Told, known: Option<&RequestEvent>) -> Reque
         pauses: Vec::new(),
         scope: Scope::default(),
         extension: None,
+        from_ledger: Some(FromLedger {
+            due: told.due,
+            extended: told.extended,
+        }),
         refusal: None,
         receipt: None,
         kept: Vec::new(),
@@ -133,10 +139,13 @@ fn event(request: RequestId, told: &Told, known: Option<&RequestEvent>) -> Reque
         Some(known) => RequestEvent {
             step: StepWord::Restored,
             state: told.state,
+            // As well as it was known when the ledger was told: the state rests on it.
+            level: told.level.max(known.level),
             by: String::new(),
             at: told.at,
             strict: told.due,
             effective: Some(told.due),
+            from_ledger: fresh.from_ledger,
             words: None,
             ..known.clone()
         },
@@ -178,7 +187,7 @@ pub(crate) fn silent(
     value: &[u8],
 ) -> Option<Vec<u8>> {
     let mut event: RequestEvent = events::open_row(vault, handle, keyset, key, value)?;
-    event.words = None;
+    event.silence();
     let dek = keyset.key(key_number(value)?)?;
     let bytes = serde_json::to_vec(&event).ok()?;
     let location = events::row_location(vault, &handle, key)?;

@@ -75,21 +75,44 @@ pub struct Extension {
     pub period: String,
     /// When it was decided.
     pub at: Timestamp,
-    /// What the person was told.
-    pub notice: String,
+    /// What the person was told; `None` once what else is held of them is erased.
+    pub notice: Option<String>,
 }
 
-/// Why a request was refused, as the person was told.
+impl Extension {
+    /// The same without a sentence.
+    pub(crate) fn silent(self) -> Self {
+        Self {
+            notice: None,
+            ..self
+        }
+    }
+}
+
+/// Why a request was refused, as the person was told. What somebody wrote is `None` once what else is held of the
+/// person is erased: the code is the proof (Art. 5(2) GDPR).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusalGiven {
     /// The code.
     pub code: Exemption,
     /// Under which law.
-    pub law: String,
+    pub law: Option<String>,
     /// Who approved it.
-    pub approver: String,
+    pub approver: Option<String>,
     /// What the person is told, in their language.
-    pub text: String,
+    pub text: Option<String>,
+}
+
+impl RefusalGiven {
+    /// The same without what somebody wrote.
+    pub(crate) fn silent(self) -> Self {
+        Self {
+            code: self.code,
+            law: None,
+            approver: None,
+            text: None,
+        }
+    }
 }
 
 /// Silent about what somebody wrote.
@@ -110,6 +133,16 @@ pub struct Kept {
     pub until: Date,
     /// Names of the collections.
     pub collections: Vec<String>,
+}
+
+/// What the erasure ledger says of a request whose backup knew less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FromLedger {
+    /// The strict end, which is taken as it is: by which rules it was counted, and whether it was extended and by how
+    /// much, is known to nobody here.
+    pub(crate) due: Due,
+    /// Whether it was extended.
+    pub(crate) extended: bool,
 }
 
 /// A step of a request, and the request as it stood from then on.
@@ -133,11 +166,26 @@ pub(crate) struct RequestEvent {
     pub(crate) pauses: Vec<Pause>,
     pub(crate) scope: Scope,
     pub(crate) extension: Option<Extension>,
+    pub(crate) from_ledger: Option<FromLedger>,
     pub(crate) refusal: Option<RefusalGiven>,
     pub(crate) receipt: Option<ReceiptId>,
     pub(crate) kept: Vec<Kept>,
     /// What was said with this step: the person's words, the evidence, the question, the answer.
     pub(crate) words: Option<String>,
+}
+
+impl RequestEvent {
+    /// Whether the answer takes longer: as somebody decided here, or as the ledger has it.
+    pub(crate) fn is_extended(&self) -> bool {
+        self.extension.is_some() || self.from_ledger.is_some_and(|from| from.extended)
+    }
+
+    /// Takes out everything that somebody wrote, and every sentence made of it.
+    pub(crate) fn silence(&mut self) {
+        self.words = None;
+        self.extension = self.extension.take().map(Extension::silent);
+        self.refusal = self.refusal.take().map(RefusalGiven::silent);
+    }
 }
 
 /// What the queue has to know of a request without looking at its steps.
@@ -163,9 +211,10 @@ pub(crate) fn days(day: Date) -> i32 {
     (day - EPOCH).get_days()
 }
 
-/// The day so many days after the beginning of 1970.
-pub(crate) fn day(days: i32) -> Date {
-    EPOCH.saturating_add(jiff::Span::new().days(days))
+/// The day so many days after the beginning of 1970; `None` where the calendar has none.
+pub(crate) fn day(days: i32) -> Option<Date> {
+    let span = jiff::Span::new().try_days(days).ok()?;
+    EPOCH.checked_add(span).ok()
 }
 
 impl RequestRow {
@@ -181,12 +230,18 @@ impl RequestRow {
         }
     }
 
-    /// The strict end.
-    pub(crate) fn due(&self) -> Due {
-        Due {
-            on: day(self.due_on),
-            end: crate::person::instant(self.due_end),
-        }
+    /// The strict end. A row is a stranger's, too: a number need not be a day.
+    pub(crate) fn due(&self) -> Result<Due, Refusal> {
+        Ok(Due {
+            on: day(self.due_on).ok_or(DAMAGED)?,
+            end: Timestamp::from_millisecond(self.due_end).map_err(|_| DAMAGED)?,
+        })
+    }
+
+    /// The last day where the vault waited for the person; `None` while it waits.
+    pub(crate) fn effective(&self) -> Result<Option<Date>, Refusal> {
+        let on = self.effective_on;
+        on.map(|on| day(on).ok_or(DAMAGED)).transpose()
     }
 
     /// The key that it stands under.
@@ -198,9 +253,14 @@ impl RequestRow {
     fn hour(&self) -> u32 {
         match self.state.is_closed() {
             true => 0,
-            false => u32::try_from(self.due_end / 3_600_000).unwrap_or(1).max(1),
+            false => hour_of_end(self.due_end),
         }
     }
+}
+
+/// The hour of an open request whose strict end is at this millisecond; never 0.
+pub(crate) fn hour_of_end(end: i64) -> u32 {
+    u32::try_from(end / 3_600_000).unwrap_or(1).max(1)
 }
 
 /// The mark by which a request is found in the index. Its id is random, so that no key has to keep anybody
@@ -339,7 +399,11 @@ pub(crate) fn append(
         person.store(txn)?;
     }
     events::append(txn, person, Topic::Request, event)?;
-    let reminded = row(txn, person, event.request)?.map_or(0, |(_, row)| row.reminded);
+    let reminded = match event.step {
+        // Of the end that it has now nobody was reminded.
+        StepWord::Extended => 0,
+        _ => row(txn, person, event.request)?.map_or(0, |(_, row)| row.reminded),
+    };
     put_row(txn, person, event.request, RequestRow::of(event, reminded))
 }
 
@@ -347,7 +411,7 @@ pub(crate) fn append(
 /// how a request was dealt with. The old bytes go with the keys that the caller replaces.
 pub(crate) fn silence(txn: &mut Txn<'_>, person: &Person) -> Result<(), Refusal> {
     events::each(txn, person, Topic::Request, |event: &mut RequestEvent| {
-        event.words = None;
+        event.silence();
     })
 }
 
@@ -362,4 +426,43 @@ pub(crate) fn seal_again(
     let rest = key.get(16..).ok_or(DAMAGED)?;
     let location = place(view, person, rest);
     person.seal(number, &location, &person.unseal(&location, sealed)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_a_day_where_the_calendar_has_one_and_none_elsewhere() {
+        for on in [jiff::civil::date(1970, 1, 1), Date::MIN, Date::MAX] {
+            assert_eq!(day(days(on)), Some(on));
+        }
+        for number in [days(Date::MIN) - 1, days(Date::MAX) + 1, i32::MIN, i32::MAX] {
+            assert_eq!(day(number), None);
+        }
+    }
+
+    #[test]
+    fn a_row_of_no_day_is_damage_and_nothing_worse() {
+        let row = RequestRow {
+            kind: RequestKind::Access,
+            state: RequestState::Received,
+            received: 0,
+            due_on: 20_514,
+            due_end: 0,
+            effective_on: Some(20_514),
+            reminded: 0,
+        };
+        assert!(row.due().is_ok() && row.effective().is_ok());
+        let of = |due_on, due_end, effective_on| RequestRow {
+            due_on,
+            due_end,
+            effective_on,
+            ..row
+        };
+        assert!(of(i32::MAX, 0, None).due().is_err());
+        assert!(of(0, i64::MAX, None).due().is_err());
+        assert!(of(0, 0, Some(i32::MIN)).effective().is_err());
+        assert_eq!(of(0, 0, None).effective().ok(), Some(None));
+    }
 }

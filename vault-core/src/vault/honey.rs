@@ -15,7 +15,7 @@ use super::call::{Context, Noted};
 use super::{EmergencyAlarm, RequestAlarm, Vault, input};
 use crate::commit::{Txn, View};
 use crate::decision;
-use crate::id::{CallId, RecordId, SubjectId, TokenId};
+use crate::id::{CallId, RecordId, RequestId, SubjectId, TokenId};
 use crate::limits::HONEY_KNOWN_MAX;
 use crate::person::{self, DAMAGED, Person};
 use crate::policy::{CollectionKind, HoneyPerson, Policy};
@@ -54,8 +54,13 @@ pub trait Alarms: Send + Sync {
 
     /// Somebody took a step of emergency access, or tried to.
     fn emergency(&self, alarm: &EmergencyAlarm);
+
     /// A request is to be answered soon.
     fn request(&self, alarm: &RequestAlarm);
+
+    /// A request cannot be watched: its row does not open, or that somebody was reminded of it cannot be written down.
+    /// Told once as long as that lasts; the first leaves nobody reminded, the second may remind twice after a restart.
+    fn unwatched_request(&self, request: RequestId, refusal: &Refusal);
 }
 
 /// Who they are, in memory.
@@ -67,13 +72,6 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// Tells whoever is told of alarms that a request is due.
-    pub(super) fn tell_request(&self, alarm: &RequestAlarm) {
-        if let Some(alarms) = self.alarms.get() {
-            alarms.request(alarm);
-        }
-    }
-
     /// The name of a person who does not exist.
     pub(super) fn name(&self, subject: SubjectId) -> Option<Arc<str>> {
         self.people.read().get(&subject).cloned()

@@ -176,11 +176,16 @@ impl Vault {
     /// the clock is not to be believed.
     pub fn sweep(&self, which: Sweep) -> Result<bool, Refusal> {
         self.believe_clock()?;
-        let more = self.sweep_all(which)?;
-        self.plant_honey()?;
-        self.watch_requests()?;
-        self.count_suppressions(&self.snapshot()?)?;
-        Ok(more)
+        // None of these waits for another: who is to be reminded does not depend on what could not be swept. All of
+        // them stand behind the clock, since one that is wrong would give every reminder of the years to come.
+        let swept = self.sweep_all(which);
+        let planted = self.plant_honey();
+        let watched = self.watch_requests();
+        let counted = self
+            .snapshot()
+            .and_then(|view| self.count_suppressions(&view));
+        let more = swept?;
+        planted.and(watched).and(counted).map(|()| more)
     }
 
     fn sweep_all(&self, which: Sweep) -> Result<bool, Refusal> {

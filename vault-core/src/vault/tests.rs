@@ -21,6 +21,7 @@ mod operating;
 mod pruned;
 mod pseudonyms;
 mod recipients;
+mod reminders;
 mod requests;
 mod restored;
 mod retention;

@@ -16,7 +16,7 @@ use crate::outbox::{NoticeKind, NoticeRow, NoticeState, Place};
 use crate::policy::RestrictionGround;
 use crate::pseudonym::IssuedEvent;
 use crate::request::stored::{
-    Extension, Kept, RefusalGiven, RequestEvent, RequestRow, Scope, StepWord,
+    Extension, FromLedger, Kept, RefusalGiven, RequestEvent, RequestRow, Scope, StepWord,
 };
 use crate::request::{DelayReason, Exemption, Level, RequestKind, RequestState};
 use crate::row;
@@ -185,13 +185,17 @@ fn request() -> RequestEvent {
             reason: DelayReason::Number,
             period: "P2M".into(),
             at: at(),
-            notice: "It takes longer.".into(),
+            notice: Some("It takes longer.".into()),
+        }),
+        from_ledger: Some(FromLedger {
+            due: due(),
+            extended: true,
         }),
         refusal: Some(RefusalGiven {
             code: Exemption::NationalLaw,
-            law: "§ 34 BDSG".into(),
-            approver: "C. Ounsel".into(),
-            text: "We do not do this.".into(),
+            law: Some("§ 34 BDSG".into()),
+            approver: Some("C. Ounsel".into()),
+            text: Some("We do not do this.".into()),
         }),
         receipt: Some(ReceiptId::from_bytes([8; 16])),
         kept: vec![Kept {
@@ -235,6 +239,7 @@ pub(super) fn demands() -> Vec<Vector> {
             json(&RequestEvent {
                 effective: None,
                 extension: None,
+                from_ledger: None,
                 refusal: None,
                 receipt: None,
                 kept: Vec::new(),
@@ -245,6 +250,11 @@ pub(super) fn demands() -> Vec<Vector> {
                 ..request()
             }),
         ),
+        ("RequestEvent", "of somebody of whom little is left", {
+            let mut event = request();
+            event.silence();
+            json(&event)
+        }),
         ("RequestRow", "open", row::encode(&queued()).to_vec()),
         (
             "RequestRow",

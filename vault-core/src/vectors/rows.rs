@@ -365,6 +365,7 @@ pub(super) fn happened(kind: usize) -> LedgerEntry {
             level: Level::L1,
             received: NOW,
             due: (20_514, NOW + 2_678_400_000),
+            extended: true,
         },
     ];
     LedgerEntry {
@@ -674,7 +675,7 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ),
         (
             "LedgerEntry",
-            "a request that came in",
+            "a request that was extended",
             bytes(row::encode(&happened(14))),
         ),
         ("MetaRow", "every member", bytes(row::encode(&meta()))),

@@ -134,5 +134,7 @@ pub enum LedgerEvent {
         received: i64,
         /// The last day for an answer as days since 1970, and milliseconds since then at its end.
         due: (i32, i64),
+        /// Whether that is later because it was extended, which goes once.
+        extended: bool,
     },
 }

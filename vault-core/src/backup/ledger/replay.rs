@@ -208,6 +208,7 @@ impl Replay {
                 level,
                 received,
                 due: (day, end),
+                extended,
             } => {
                 let told = Told {
                     kind,
@@ -215,9 +216,10 @@ impl Replay {
                     level,
                     received: Timestamp::from_millisecond(received).ok()?,
                     due: Due {
-                        on: crate::request::stored::day(day),
+                        on: crate::request::stored::day(day)?,
                         end: Timestamp::from_millisecond(end).ok()?,
                     },
+                    extended,
                     at,
                 };
                 self.requests

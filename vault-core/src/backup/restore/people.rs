@@ -153,14 +153,17 @@ impl<'a> Reading<'a> {
                 if let (Table::RecordMeta, Some([a, b])) = (table, key.get(16..18)) {
                     collections.insert(u16::from_be_bytes([*a, *b]));
                 }
-                had.see((vault, found.handle, &keyset), table, key, value);
-                if remains && table == Table::Consents && events::is_about(key, Topic::Request) {
+                let step = table == Table::Consents && events::is_about(key, Topic::Request);
+                if remains && step {
                     let row = restored::silent((vault, found.handle, &keyset), key, value);
                     let what = "a step of a request is not of its form";
                     let row =
                         row.ok_or_else(|| BackupError::damaged(manifest.object("keys"), what))?;
+                    // Seen without its words, too: a step that the ledger adds is made of the last one.
+                    had.see((vault, found.handle, &keyset), table, key, &row);
                     return out.row(table, key, &row);
                 }
+                had.see((vault, found.handle, &keyset), table, key, value);
                 if remains && table == Table::Subjects {
                     let row = nameless_row(vault, found.handle, &keyset, value);
                     let what = "a person's own row is not of its form";

@@ -159,6 +159,7 @@ pub(in crate::vault) fn create(
         pauses: Vec::new(),
         scope,
         extension: None,
+        from_ledger: None,
         refusal: None,
         receipt: None,
         kept: Vec::new(),

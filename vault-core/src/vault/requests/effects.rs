@@ -13,7 +13,7 @@ use crate::person::{DAMAGED, Person};
 use crate::policy::{Capability, Policy, RIGHTS};
 use crate::refusal::Refusal;
 use crate::request::stored::{self, RequestEvent, StepWord};
-use crate::request::{Done, RequestKind, RequestState};
+use crate::request::{Done, Exemption, RequestKind, RequestState};
 use crate::standing::{self, HoldEvent, ObjectionOrigin, ObjectionState};
 
 /// What carrying a request out came to.
@@ -213,7 +213,12 @@ fn kept(policy: &Policy, hold: &HoldEvent) -> Kept {
     }
 }
 
-/// What a refusal does: an objection that waited for it is overridden.
+/// What a refusal does: an objection that waited for it is overridden, where compelling grounds were given and it
+/// was known well enough who asked.
+///
+/// Nothing else may take an objection away. A request that is refused because nobody knows who wrote it, or because
+/// it asks for nothing that there is, says nothing about the grounds (Art. 21(1)), and its like can be sent by anybody:
+/// what the person said for themselves waits on, and is decided by the call that decides objections.
 pub(super) fn refused(
     txn: &mut Txn<'_>,
     policy: &Policy,
@@ -225,6 +230,11 @@ pub(super) fn refused(
     let (RequestKind::Object, Some(id)) = (event.kind, event.scope.purpose) else {
         return Ok(());
     };
+    let grounds =
+        event.refusal.as_ref().map(|given| given.code) == Some(Exemption::CompellingGrounds);
+    if !grounds || event.level < event.kind.needs() {
+        return Ok(());
+    }
     let Some(purpose) = policy.purpose_by_id(id) else {
         return Ok(());
     };

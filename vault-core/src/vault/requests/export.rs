@@ -5,15 +5,15 @@ use std::sync::Arc;
 use super::super::call::{Context, Noted};
 use super::super::input;
 use super::steps::{follow, keep};
-use super::{RequestView, Vault, met};
+use super::{Vault, met};
 use crate::commit::{Txn, View};
 use crate::export::{ExportInput, Right};
 use crate::id::{RequestId, SubjectId};
-use crate::person::DAMAGED;
+use crate::limits::REQUEST_STEPS_MAX;
 use crate::policy::{Capability, Policy};
 use crate::refusal::Refusal;
 use crate::request::stored::{self, StepWord};
-use crate::request::{Done, RequestKind, Step};
+use crate::request::{Done, Step};
 use crate::vault::{Call, Export};
 
 fn take(
@@ -29,13 +29,10 @@ fn take(
     }
     let any = [Capability::RequestsDecide];
     let mut person = met(txn, policy, context, noted, request, &any)?;
-    let steps = stored::steps(txn, &person, request)?;
-    let mut event = steps.last().cloned().ok_or(DAMAGED)?;
-    let own = match event.kind {
-        RequestKind::Access => Some(Right::Access),
-        RequestKind::Portability => Some(Right::Portability),
-        _ => None,
-    };
+    let steps = stored::history(txn, &person)?;
+    let last = steps.iter().rev().find(|event| event.request == request);
+    let mut event = last.cloned().ok_or(Refusal::NotFound("request"))?;
+    let own = Right::of(event.kind);
     if own.is_none() || right.is_some_and(|right| Some(right) != own) {
         let detail = "a package answers a request of the right `access` or `portability`";
         let error = input::error("/format", "not_here", detail);
@@ -44,7 +41,12 @@ fn take(
     event.at = txn.now();
     event.by = context.principal.role().to_owned();
     event.words = None;
+    let before = event.state;
     follow(txn, &mut event, Step::Approve(done), false)?;
+    if event.state == before && steps.len() >= REQUEST_STEPS_MAX {
+        // A package that breaks off is begun again as often as it takes, and the step that ends it finds its place.
+        return Ok(person.subject);
+    }
     event.step = match done {
         Done::Begun => StepWord::Approved,
         Done::Whole | Done::Partly => StepWord::Fulfilled,
@@ -67,12 +69,7 @@ impl Vault {
         call: &Call<'_>,
         request: RequestId,
     ) -> Result<Option<Right>, Refusal> {
-        let RequestView { kind, .. } = self.read_request(call, request)?;
-        Ok(match kind {
-            RequestKind::Access => Some(Right::Access),
-            RequestKind::Portability => Some(Right::Portability),
-            _ => None,
-        })
+        Ok(Right::of(self.read_request(call, request)?.kind))
     }
 
     /// Approves a request and begins the package that answers it. The request is fulfilled with the last part of

@@ -9,6 +9,7 @@ mod effects;
 mod export;
 mod queue;
 mod steps;
+mod watch;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -29,9 +30,10 @@ use crate::request::{DelayReason, Exemption, Level, RequestKind, RequestState};
 pub use crate::request::stored::{Extension, Kept, RefusalGiven, StepWord};
 pub use confirm::Confirmation;
 pub(super) use create::create;
-pub(super) use queue::Watched;
-pub use queue::{QueueFilter, QueuePage, QueuedRequest, RequestAlarm, RequestFigures, RequestsDue};
+pub use queue::{QueueFilter, QueuePage, QueuedRequest};
 use steps::keep;
+pub(super) use watch::Watched;
+pub use watch::{RequestAlarm, RequestFigures, RequestsDue};
 
 /// Who may see and take back a request of a person, and who deals with it.
 const OWN: [Capability; 2] = [Capability::RequestsCreate, Capability::RequestsDecide];
@@ -152,6 +154,14 @@ pub enum RequestStep {
 }
 
 impl RequestStep {
+    /// Whether the request is closed with it.
+    const fn ends(&self) -> bool {
+        matches!(
+            self,
+            Self::Approve { .. } | Self::Cancel { .. } | Self::Refuse { .. }
+        )
+    }
+
     /// The action of its entry in the log.
     const fn action(&self) -> &'static str {
         match self {
@@ -311,6 +321,9 @@ fn view(
             Words::None => false,
         }),
     };
+    // Who wrote a law or a reason down may have written anything.
+    let silent = seen == Words::None;
+    let (extension, refusal) = (last.extension.clone(), last.refusal.clone());
     let purpose = last.scope.purpose;
     let purpose = purpose.and_then(|id| Some(policy.purpose_by_id(id)?.name.clone()));
     Some(RequestView {
@@ -327,8 +340,8 @@ fn view(
         purpose,
         ground: last.scope.ground,
         collections: input::collection_names(policy, &last.scope.collections),
-        extension: last.extension.clone(),
-        refusal: last.refusal.clone(),
+        extension: extension.map(|one| if silent { one.silent() } else { one }),
+        refusal: refusal.map(|given| if silent { given.silent() } else { given }),
         receipt: last.receipt,
         kept: last.kept.clone(),
         history: steps.iter().map(step).collect(),
@@ -343,13 +356,16 @@ const fn is_told(step: StepWord) -> bool {
     )
 }
 
-/// Counts both ends of a request anew.
+/// Counts both ends of a request anew; what the ledger says of the strict one stands, until it is extended here.
 fn count_ends(policy: &Policy, event: &mut RequestEvent) {
     let rules = policy.requests();
     let extension = event.extension.as_ref();
     let extension = extension.and_then(|one| Period::parse(&one.period).ok());
+    let from_ledger = event.from_ledger.as_ref();
+    let stands = from_ledger.filter(|from| from.extended || extension.is_none());
     let running = Running {
         received: event.received,
+        known: stands.map(|from| from.due),
         extension: extension.as_ref(),
         pauses: &event.pauses,
     };

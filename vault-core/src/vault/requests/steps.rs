@@ -9,7 +9,7 @@ use crate::backup::ledger::LedgerEvent;
 use crate::commit::{Txn, View};
 use crate::deadline::Pause;
 use crate::id::{ReceiptId, RequestId};
-use crate::limits::{LABEL_BYTES_MAX, REASON_BYTES_MAX};
+use crate::limits::{LABEL_BYTES_MAX, REASON_BYTES_MAX, REQUEST_STEPS_MAX};
 use crate::person::{DAMAGED, Person};
 use crate::policy::{Capability, Period, Policy};
 use crate::refusal::{InputError, Refusal};
@@ -37,6 +37,7 @@ pub(super) fn keep(txn: &mut Txn<'_>, person: &Person, event: &RequestEvent) {
             stored::days(event.strict.on),
             event.strict.end.as_millisecond(),
         ),
+        extended: event.is_extended(),
     });
 }
 
@@ -46,7 +47,7 @@ fn facts(event: &RequestEvent, view: &dyn View, confirmed: bool) -> Facts {
         level: event.level,
         confirmed,
         late: event.strict.is_over(view.now()),
-        extended: event.extension.is_some(),
+        extended: event.is_extended(),
     }
 }
 
@@ -137,10 +138,10 @@ fn extended(
         at: event.at,
         notice,
     };
-    longest.extension = Some(extension(most, String::new()));
+    longest.extension = Some(extension(most, None));
     count_ends(policy, &mut longest);
     let mut wished = event.clone();
-    wished.extension = Some(extension(period, String::new()));
+    wished.extension = Some(extension(period, None));
     count_ends(policy, &mut wished);
     if wished.strict.on > longest.strict.on {
         return bad(format!("at most {most} (Art. 12(3) GDPR)"));
@@ -148,7 +149,7 @@ fn extended(
     let received = today(policy, event.received);
     let letter = Letter::new(policy, &event.language, event.kind, received);
     let notice = letter.extension(reason, wished.strict.on);
-    event.extension = Some(extension(period, notice));
+    event.extension = Some(extension(period, Some(notice)));
     Ok(())
 }
 
@@ -180,9 +181,9 @@ fn refusal(
     let letter = Letter::new(policy, &event.language, event.kind, received);
     Ok(RefusalGiven {
         code,
-        law: law.to_owned(),
-        approver: approver.to_owned(),
-        text: letter.refusal(reason, law),
+        law: Some(law.to_owned()),
+        approver: Some(approver.to_owned()),
+        text: Some(letter.refusal(reason, law)),
     })
 }
 
@@ -207,8 +208,16 @@ pub(super) fn take(
     }
     let mut person = met(txn, policy, context, noted, request, any)?;
     texts(step)?;
-    let mut steps = stored::steps(txn, &person, request)?;
-    let mut event = steps.last().cloned().ok_or(DAMAGED)?;
+    let mut steps = stored::history(txn, &person)?;
+    let full = steps.len() >= REQUEST_STEPS_MAX;
+    steps.retain(|event| event.request == request);
+    let mut event = steps.last().cloned().ok_or(Refusal::NotFound("request"))?;
+    if full && !step.ends() {
+        return Err(Refusal::TooLarge(format!(
+            "the requests of this person have {REQUEST_STEPS_MAX} steps, which is all there is: approve, refuse or \
+             cancel this one, and keep what else there is to note outside"
+        )));
+    }
     event.at = txn.now();
     event.by = context.principal.role().to_owned();
     event.words = None;
@@ -298,6 +307,11 @@ pub(super) fn take(
             let done = effects::carry_out(txn, policy, context, noted, person, &event, correction)?;
             follow(txn, &mut event, Step::Approve(done.done), confirmed)?;
             (event.step, event.words) = (StepWord::Fulfilled, answer.clone());
+            if done.receipt.is_some() {
+                // What was said before went with the erasure, and is not to come back with the step that did it.
+                event.silence();
+                steps.iter_mut().for_each(RequestEvent::silence);
+            }
             event.receipt = done.receipt.as_ref().map(|(id, _)| *id);
             event.kept = done.kept;
             receipt = done.receipt;
@@ -325,7 +339,15 @@ pub(super) fn take(
     }
     steps.push(event);
     let seen = words(context, policy);
-    let view = view(policy, seen, person.subject, &steps, txn.now()).ok_or(DAMAGED)?;
+    let mut view = view(policy, seen, person.subject, &steps, txn.now()).ok_or(DAMAGED)?;
+    // Whoever takes the step has to send the letter that it made out of their own words, also where they are shown
+    // nobody else's.
+    let made = steps.pop().ok_or(DAMAGED)?;
+    match step {
+        RequestStep::Refuse { .. } => view.refusal = made.refusal,
+        RequestStep::Extend { .. } => view.extension = made.extension,
+        _ => {}
+    }
     Ok(Stepped { view, receipt })
 }
 

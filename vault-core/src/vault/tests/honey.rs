@@ -46,6 +46,8 @@ impl Alarms for Ears {
     fn emergency(&self, _: &crate::vault::EmergencyAlarm) {}
 
     fn request(&self, _: &crate::vault::RequestAlarm) {}
+
+    fn unwatched_request(&self, _: crate::id::RequestId, _: &Refusal) {}
 }
 
 impl Ears {

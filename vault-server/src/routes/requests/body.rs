@@ -144,8 +144,10 @@ pub(crate) struct ExtensionBody {
     /// When that was decided.
     #[schema(format = DateTime)]
     at: String,
-    /// What the person is to be told, in their language.
-    notice: String,
+    /// What the person is to be told, in their language. Left out under an unlock secret, but in the answer to the
+    /// step that made it, and of somebody who is erased but for what a hold keeps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<String>,
 }
 
 impl From<Extension> for ExtensionBody {
@@ -165,12 +167,16 @@ impl From<Extension> for ExtensionBody {
 pub(crate) struct RefusalBody {
     /// The exemption.
     code: &'static str,
-    /// Under which law.
-    law: String,
+    /// Under which law. This and what follows is left out under an unlock secret, but in the answer to the step that
+    /// said it, and of somebody who is erased but for what a hold keeps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    law: Option<String>,
     /// Who approved it.
-    approver: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approver: Option<String>,
     /// What the person is to be told, in their language: reason, law, complaint and court (Art. 12(4)).
-    text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
 }
 
 impl From<RefusalGiven> for RefusalBody {
