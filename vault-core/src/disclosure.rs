@@ -13,7 +13,7 @@ use crate::commit::{Txn, View};
 use crate::events::{self, Topic};
 use crate::id::{DisclosureId, RecipientNoticeId, RowHandle};
 use crate::limits::DISCLOSURE_NOTICES_MAX;
-use crate::outbox::NoticeKind;
+use crate::outbox::{NoticeKind, Place};
 use crate::person::Person;
 use crate::refusal::Refusal;
 
@@ -34,26 +34,29 @@ pub(crate) struct Told {
     pub(crate) kind: NoticeKind,
     /// Under whose keys it lies.
     holder: [u8; 16],
+    /// Its number there.
+    sequence: u32,
     pub(crate) at: Timestamp,
 }
 
 impl Told {
-    pub(crate) fn new(
-        notice: RecipientNoticeId,
-        kind: NoticeKind,
-        holder: RowHandle,
-        at: Timestamp,
-    ) -> Self {
+    pub(crate) fn new(place: Place, kind: NoticeKind, at: Timestamp) -> Self {
         Self {
-            notice,
+            notice: place.id,
             kind,
-            holder: *holder.as_bytes(),
+            holder: *place.holder.as_bytes(),
+            sequence: place.sequence,
             at,
         }
     }
 
-    pub(crate) fn holder(&self) -> RowHandle {
-        RowHandle::from_bytes(self.holder)
+    /// Where the notice lies, while it is there.
+    pub(crate) fn place(&self) -> Place {
+        Place {
+            holder: RowHandle::from_bytes(self.holder),
+            sequence: self.sequence,
+            id: self.notice,
+        }
     }
 }
 
@@ -210,14 +213,14 @@ mod tests {
             told: Vec::new(),
         };
         for second in 0..20 {
-            let notice = RecipientNoticeId::generate(&mut entropy);
-            let holder = RowHandle::from_bytes([0xff; 16]);
-            line.note(Told::new(
-                notice,
-                NoticeKind::Rectification,
-                holder,
-                at(second),
-            ));
+            let place = Place {
+                holder: RowHandle::from_bytes([0xff; 16]),
+                sequence: u32::try_from(second).unwrap(),
+                id: RecipientNoticeId::generate(&mut entropy),
+            };
+            let told = Told::new(place, NoticeKind::Rectification, at(second));
+            assert_eq!(told.place(), place);
+            line.note(told);
         }
         assert_eq!(line.told.len(), DISCLOSURE_NOTICES_MAX);
         assert_eq!(line.told.last().unwrap().at, at(19));

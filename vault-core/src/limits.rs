@@ -117,6 +117,9 @@ pub const NOTICE_DAYS_MAX: i64 = 30;
 /// Days for which a notice to a recipient is tried; after that somebody has to tell them, and has until
 /// [`NOTICE_DAYS_MAX`] to see that.
 pub const NOTICE_TRIES_DAYS: i64 = 28;
+/// Seconds for which a notice of a correction takes in others before it is sent: whoever mends one field after
+/// another is told of once.
+pub const NOTICE_GATHER_SECONDS: i64 = 60;
 /// Fields that one disclosure names.
 pub const DISCLOSED_FIELDS_MAX: usize = 500;
 /// Notices that a line of the ledger of disclosures names: the newest.

@@ -9,18 +9,21 @@
 //!
 //! Source: GDPR Art. 19.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{day_of, instant_of_hour};
-use crate::commit::{Txn, View};
+use crate::commit::{Snapshot, Txn, View};
 use crate::crypto::Location;
 use crate::disclosure::{self, Line, Told};
 use crate::holder::{self, Holder, Kind};
 use crate::id::{PairwiseId, RecipientNoticeId, RowHandle, VaultId};
-use crate::limits::{HOLDER_NOTICES_MAX, HOLDERS_PER_DAY_MAX, NOTICE_DAYS_MAX, NOTICE_TRIES_DAYS};
+use crate::limits::{
+    HOLDER_NOTICES_MAX, HOLDERS_PER_DAY_MAX, NOTICE_DAYS_MAX, NOTICE_GATHER_SECONDS,
+    NOTICE_TRIES_DAYS,
+};
 use crate::pairwise::Pairwise;
 use crate::person::{DAMAGED, Person, instant};
 use crate::refusal::Refusal;
@@ -167,13 +170,29 @@ impl NoticeRow {
     pub(crate) fn made_at(&self) -> Timestamp {
         instant(self.made_at)
     }
+
+    /// Whether another correction can still be added. Not once it is due: a message may be under way then, which
+    /// does not have it, and whose answer would settle both.
+    fn gathers(&self, now: Timestamp) -> bool {
+        self.kind == NoticeKind::Rectification
+            && self.state == NoticeState::Queued
+            && self.tries == 0
+            && now < instant(self.due_at)
+    }
+
+    /// Whether it waits for a try. After its time one that somebody asked for does, once: that it did not succeed puts it
+    /// back to where it was.
+    pub(crate) fn waits(&self, place: &Place, now: Timestamp) -> bool {
+        let until = place.tried_until();
+        self.state.is_tried() && (now < until || instant(self.state_at) >= until)
+    }
 }
 
 /// Where a notice lies: under its holder, in the order of making, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     pub(crate) holder: RowHandle,
-    sequence: u32,
+    pub(crate) sequence: u32,
     pub(crate) id: RecipientNoticeId,
 }
 
@@ -259,35 +278,26 @@ pub(crate) fn store(txn: &mut Txn<'_>, place: &Place, row: &NoticeRow) -> Result
     put(txn, &holder, place, row)
 }
 
-/// Where the notice of this name lies; opens nothing.
-pub(crate) fn find(view: &dyn View, id: RecipientNoticeId) -> Result<Option<Place>, Refusal> {
-    for holder in holder::all(view, Kind::Notices)? {
-        if let Some(place) = find_under(view, holder, id)? {
-            return Ok(Some(place));
+/// Where the notice of this name lies. Opens nothing, and goes through the keys of thirty days: a thing for a
+/// snapshot, since everybody else waits for a transaction.
+pub(crate) fn find(snapshot: &Snapshot, id: RecipientNoticeId) -> Result<Option<Place>, Refusal> {
+    let order = Direction::Ascending;
+    for holder in holder::all(snapshot, Kind::Notices)? {
+        let range = KeyRange::prefix(holder.as_bytes());
+        let keys = snapshot
+            .tx()
+            .keys(Table::Outbox, &range, order, usize::MAX)?;
+        if let Some(key) = keys.iter().find(|key| key.ends_with(id.as_bytes())) {
+            return Place::of(key).map(Some);
         }
     }
     Ok(None)
 }
 
-/// The same, where it is known whose keys it is under.
-pub(crate) fn find_under(
-    view: &dyn View,
-    holder: RowHandle,
-    id: RecipientNoticeId,
-) -> Result<Option<Place>, Refusal> {
-    let range = KeyRange::prefix(holder.as_bytes());
-    let keys = view
-        .tx()
-        .keys(Table::Outbox, &range, Direction::Ascending, usize::MAX)?;
-    let found = keys.iter().find(|key| key.ends_with(id.as_bytes()));
-    found.map(|key| Place::of(key)).transpose()
-}
-
-/// Goes through notices, the oldest first; those that are settled only where `settled` says so. One that
-/// does not open is passed by, and counted: the others are not to wait for it.
+/// Goes through all notices, the oldest first. One that does not open is passed by, and counted: the others are
+/// not to wait for it.
 pub(crate) fn each(
     view: &dyn View,
-    settled: bool,
     f: &mut dyn FnMut(Place, NoticeRow) -> Result<std::ops::ControlFlow<()>, Refusal>,
 ) -> Result<u64, Refusal> {
     let mut damaged = 0;
@@ -298,18 +308,13 @@ pub(crate) fn each(
         let range = KeyRange::prefix(handle.as_bytes());
         let order = Direction::Ascending;
         for (key, value) in view.tx().range(Table::Outbox, &range, order, usize::MAX)? {
-            if !settled && value.first() == Some(&SETTLED) {
-                continue;
-            }
-            let place = Place::of(&key)?;
-            match open(view, &holder, &place, &value) {
-                Ok(row) => {
+            match open_or_pass(view, &holder, &key, &value)? {
+                Some((place, row)) => {
                     if f(place, row)?.is_break() {
                         return Ok(damaged);
                     }
                 }
-                Err(refusal) if refusal.is_damage() => damaged += 1,
-                Err(refusal) => return Err(refusal),
+                None => damaged += 1,
             }
         }
     }
@@ -413,78 +418,106 @@ fn tell(
     let pairwise = Pairwise::of(txn, person)?;
     let drafts = drafts(&lines, pairwise.as_ref(), about);
     let (now, mut fan) = (txn.now(), Fan::default());
-    for (recipient, draft) in drafts {
+    for (recipient, mut draft) in drafts {
         fan.recipients += 1;
-        let (place, merged) = match waiting(txn, kind, &lines, &draft)? {
+        let mut gathering = gathering(txn, &lines, &draft)?;
+        let corrects = kind == NoticeKind::Rectification;
+        let last = newest(&lines, &draft).filter(|_| corrects);
+        let added = last.and_then(|place| gathering.remove_entry(&place));
+        let place = match added {
             Some((place, mut row)) => {
                 merge(&mut row, &draft);
                 store(txn, &place, &row)?;
-                (place, true)
+                place
             }
-            None => {
-                let (holder, sequence) = next_place(txn, now)?;
-                let id = RecipientNoticeId::generate(txn.entropy());
-                let holder_handle = holder.handle();
-                let place = Place {
-                    holder: holder_handle,
-                    sequence,
-                    id,
-                };
-                let row = NoticeRow {
-                    kind,
-                    recipient,
-                    references: draft.references,
-                    fields: draft.fields,
-                    made_at: now.as_millisecond(),
-                    state: NoticeState::Queued,
-                    state_at: now.as_millisecond(),
-                    tries: 0,
-                    due_at: now.as_millisecond(),
-                    reason: None,
-                };
-                put(txn, &holder, &place, &row)?;
-                (place, false)
-            }
+            None => make(txn, kind, recipient, &mut draft)?,
         };
+        if !corrects {
+            // What comes behind them does not wait for more of them.
+            for (place, mut row) in gathering {
+                row.due_at = now.as_millisecond();
+                store(txn, &place, &row)?;
+            }
+        }
         fan.until = fan.until.max(Some(end_of(place.holder, NOTICE_DAYS_MAX)));
         if !lasts {
             continue;
         }
         for at in draft.lines {
             let (number, line) = &mut lines[at];
-            if merged && line.told.iter().any(|told| told.notice == place.id) {
+            if line.told.iter().any(|told| told.notice == place.id) {
                 continue;
             }
-            line.note(Told::new(place.id, kind, place.holder, now));
+            line.note(Told::new(place, kind, now));
             disclosure::store(txn, person, *number, line)?;
         }
     }
     Ok(fan)
 }
 
-/// A correction that the recipient has not been told of yet, to which another can be added.
-fn waiting(
-    txn: &Txn<'_>,
+/// Puts a notice behind all others.
+fn make(
+    txn: &mut Txn<'_>,
     kind: NoticeKind,
+    recipient: String,
+    draft: &mut Draft,
+) -> Result<Place, Refusal> {
+    let now = txn.now();
+    let (holder, sequence) = next_place(txn, now)?;
+    let place = Place {
+        holder: holder.handle(),
+        sequence,
+        id: RecipientNoticeId::generate(txn.entropy()),
+    };
+    let gathers = match kind {
+        NoticeKind::Rectification => NOTICE_GATHER_SECONDS * 1_000,
+        _ => 0,
+    };
+    let row = NoticeRow {
+        kind,
+        recipient,
+        references: std::mem::take(&mut draft.references),
+        fields: std::mem::take(&mut draft.fields),
+        made_at: now.as_millisecond(),
+        state: NoticeState::Queued,
+        state_at: now.as_millisecond(),
+        tries: 0,
+        due_at: now.as_millisecond().saturating_add(gathers),
+        reason: None,
+    };
+    put(txn, &holder, &place, &row)?;
+    Ok(place)
+}
+
+/// What the recipient was told last of these lines.
+fn newest(lines: &[(u32, Line)], draft: &Draft) -> Option<Place> {
+    let told = draft.lines.iter().filter_map(|at| lines[*at].1.told.last());
+    told.map(Told::place).max()
+}
+
+/// Corrections that the recipient is told of soon, and to which more can be added until then. Those alone that
+/// nothing came behind: before that, they would tell something else.
+fn gathering(
+    txn: &Txn<'_>,
     lines: &[(u32, Line)],
     draft: &Draft,
-) -> Result<Option<(Place, NoticeRow)>, Refusal> {
-    if kind != NoticeKind::Rectification {
-        return Ok(None);
-    }
+) -> Result<BTreeMap<Place, NoticeRow>, Refusal> {
     let told = draft.lines.iter().filter_map(|at| lines[*at].1.told.last());
-    // Whatever came after it, in another order, would tell something else.
-    let told = told
-        .max_by_key(|told| told.at)
-        .filter(|told| told.kind == kind);
-    let Some(told) = told else {
-        return Ok(None);
-    };
-    let Some(place) = find_under(txn, told.holder(), told.notice)? else {
-        return Ok(None);
-    };
-    let row = load(txn, &place)?.filter(|row| row.state == NoticeState::Queued && row.tries == 0);
-    Ok(row.map(|row| (place, row)))
+    let corrected = told.filter(|told| told.kind == NoticeKind::Rectification);
+    let places: BTreeSet<Place> = corrected.map(Told::place).collect();
+    let mut found = BTreeMap::new();
+    for place in places {
+        match load(txn, &place) {
+            Ok(Some(row)) if row.gathers(txn.now()) => {
+                found.insert(place, row);
+            }
+            Ok(_) => {}
+            // Nobody's correction is refused because of it.
+            Err(refusal) if refusal.is_damage_of_a_row() => {}
+            Err(refusal) => return Err(refusal),
+        }
+    }
+    Ok(found)
 }
 
 fn merge(row: &mut NoticeRow, draft: &Draft) {
@@ -550,15 +583,15 @@ pub(crate) fn corrected(
     })
 }
 
-/// Tells of a restriction of these collections, of all where there is none, or of its end.
+/// Tells of a restriction of these collections, or of its end.
 pub(crate) fn restricted(
     txn: &mut Txn<'_>,
     person: &Person,
     kind: NoticeKind,
-    collections: &[u16],
+    covered: &dyn Fn(u16) -> bool,
 ) -> Result<Fan, Refusal> {
     tell(txn, person, kind, true, &|_, (collection, _)| {
-        collections.is_empty() || collections.contains(&collection)
+        covered(collection)
     })
 }
 
@@ -606,7 +639,7 @@ pub(crate) fn due(view: &dyn View, handle: RowHandle) -> Result<Due, Refusal> {
     };
     for (key, value) in &rows {
         let row = open_or_pass(view, &holder, key, value)?;
-        if row.is_some_and(|(_, row)| row.state.is_tried()) {
+        if row.is_some_and(|(place, row)| is_over(&place, &row, now)) {
             return Ok(Due::Bury);
         }
     }
@@ -627,36 +660,47 @@ fn open_or_pass(
     }
 }
 
-/// Gives up what is still tried of a day.
-pub(crate) fn bury(txn: &mut Txn<'_>, handle: RowHandle) -> Result<u64, Refusal> {
+/// Whether it is tried for nothing.
+fn is_over(place: &Place, row: &NoticeRow, now: Timestamp) -> bool {
+    row.state.is_tried() && !row.waits(place, now)
+}
+
+/// Gives up what is still tried of a day; which.
+pub(crate) fn bury(
+    txn: &mut Txn<'_>,
+    handle: RowHandle,
+) -> Result<Vec<RecipientNoticeId>, Refusal> {
+    let mut buried = Vec::new();
     let Some(holder) = Holder::find(txn, handle)? else {
-        return Ok(0);
+        return Ok(buried);
     };
     let (range, now) = (KeyRange::prefix(handle.as_bytes()), txn.now());
     let rows = txn.range(Table::Outbox, &range, Direction::Ascending, usize::MAX)?;
-    let mut buried = 0;
     for (key, value) in rows {
         let Some((place, mut row)) = open_or_pass(txn, &holder, &key, &value)? else {
             continue;
         };
-        if row.state.is_tried() {
+        if is_over(&place, &row, now) {
             row.enter(NoticeState::Dead, now);
             put(txn, &holder, &place, &row)?;
-            buried += 1;
+            buried.push(place.id);
         }
     }
     Ok(buried)
 }
 
-/// Destroys the keys of a day's notices, and what lay under them; how many were open.
-pub(crate) fn shred(txn: &mut Txn<'_>, handle: RowHandle) -> Result<u64, Refusal> {
+/// Destroys the keys of a day's notices, and what lay under them; which were open.
+pub(crate) fn shred(
+    txn: &mut Txn<'_>,
+    handle: RowHandle,
+) -> Result<Vec<RecipientNoticeId>, Refusal> {
     let range = KeyRange::prefix(handle.as_bytes());
     let rows = txn.range(Table::Outbox, &range, Direction::Ascending, usize::MAX)?;
-    let open = rows
-        .iter()
-        .filter(|(_, value)| value.first() != Some(&SETTLED));
-    let open = open.count() as u64;
-    for (key, _) in &rows {
+    let mut open = Vec::new();
+    for (key, value) in &rows {
+        if value.first() != Some(&SETTLED) {
+            open.push(Place::of(key)?.id);
+        }
         txn.delete(Table::Outbox, key)?;
     }
     if let Some(holder) = Holder::find(txn, handle)? {

@@ -117,6 +117,14 @@ pub struct RestrictionEvent {
     pub reason: Option<String>,
 }
 
+impl RestrictionEvent {
+    /// Whether a collection is only to be stored from this step on.
+    pub(crate) fn covers(&self, collection: u16) -> bool {
+        let every = self.collections.is_empty();
+        self.ground.is_some() && (every || self.collections.contains(&collection))
+    }
+}
+
 /// Where a legal hold stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -326,9 +334,8 @@ impl Standing {
 
     /// Whether a collection is only to be stored.
     pub(crate) fn restricts(&self, collection: u16) -> bool {
-        self.restriction.as_ref().is_some_and(|restriction| {
-            restriction.collections.is_empty() || restriction.collections.contains(&collection)
-        })
+        let restriction = self.restriction.as_ref();
+        restriction.is_some_and(|restriction| restriction.covers(collection))
     }
 
     /// Whether everything is held, and whether everything is restricted.

@@ -235,11 +235,7 @@ pub(super) fn all(
     for (_, line) in &lines {
         let mut shown = shown(policy, &names, line);
         for told in &line.told {
-            let place = outbox::find_under(view, told.holder(), told.notice)?;
-            let row = match place {
-                Some(place) => outbox::load(view, &place)?,
-                None => None,
-            };
+            let row = outbox::load(view, &told.place())?;
             shown.notices.push(ToldView {
                 notice: told.notice,
                 kind: told.kind,

@@ -1,6 +1,7 @@
 //! Notices to recipients (Art. 19 GDPR): for the server, what is to be sent and what came of it; for people,
 //! what waits, what nobody took, and what somebody did by hand.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use jiff::Timestamp;
@@ -14,7 +15,7 @@ use crate::holder::{self, Kind};
 use crate::id::{CallId, PairwiseId, RecipientNoticeId};
 use crate::limits::{PAGE_RECORDS_MAX, REASON_BYTES_MAX};
 use crate::outbox::{self, Due, NoticeKind, NoticeRow, NoticeState, Place};
-use crate::person::{DAMAGED, instant};
+use crate::person::instant;
 use crate::policy::{Capability, Policy, Recipient};
 use crate::refusal::Refusal;
 
@@ -98,7 +99,7 @@ pub enum NoticeAct {
     Complete,
     /// They cannot be told; and why.
     Impossible(String),
-    /// It is tried again at once.
+    /// It is tried now: again, or once more where it was given up.
     Retry,
 }
 
@@ -120,6 +121,7 @@ pub struct DueNotice {
     pub notice: RecipientNotice,
     /// Where the policy says that the recipient is told.
     pub webhook: String,
+    place: Place,
 }
 
 /// What came of a try.
@@ -127,7 +129,7 @@ pub struct DueNotice {
 pub enum NoticeOutcome {
     /// The recipient has taken it, and says that they are at it.
     Acknowledged,
-    /// The recipient says that it is done, or knows the person no more.
+    /// The recipient says that it is done.
     Completed,
     /// The recipient has taken it.
     Delivered,
@@ -147,6 +149,16 @@ pub struct NoticeFigures {
 }
 
 impl NoticeFigures {
+    fn count(&mut self, state: &'static str, row: &NoticeRow) {
+        if let Some((_, count)) = self.states.iter_mut().find(|(name, _)| *name == state) {
+            *count += 1;
+        }
+        if row.state.is_open() {
+            let made = row.made_at();
+            self.oldest_open_at = Some(self.oldest_open_at.map_or(made, |at| at.min(made)));
+        }
+    }
+
     /// How many are in a state.
     #[must_use]
     pub fn in_state(&self, name: &str) -> u64 {
@@ -158,7 +170,7 @@ impl NoticeFigures {
 /// What the server learns in one look: what is due, and how everything stands.
 #[derive(Clone, Debug, Default)]
 pub struct NoticeStanding {
-    /// What is due, the oldest first, at most as many as were asked for.
+    /// What is due, the oldest first, of each recipient at most as many as were asked for.
     pub due: Vec<DueNotice>,
     /// How many notices are in each state.
     pub figures: NoticeFigures,
@@ -209,18 +221,17 @@ fn shown(policy: &Policy, id: RecipientNoticeId, row: &NoticeRow) -> RecipientNo
     }
 }
 
-/// The entry of what the server did about a notice, whose digits stand for the call's: that is how the
-/// two are found to be one.
+/// The entry of what became of a notice, whose digits stand for the call's: that is how the two are found to be
+/// one, whoever did it.
 fn note(
     txn: &mut Txn<'_>,
     policy: &Policy,
+    principal: &Principal,
     id: RecipientNoticeId,
-    action: &'static str,
-    outcome: &'static str,
+    (action, outcome): (&'static str, &'static str),
 ) {
-    let principal = Principal::server();
     let context = Context::new(&Call {
-        principal: &principal,
+        principal,
         purpose: None,
         restricted_use: None,
         id: CallId::from_bytes(*id.as_bytes()),
@@ -246,12 +257,13 @@ fn act(
     txn: &mut Txn<'_>,
     policy: &Policy,
     context: &Context,
-    id: RecipientNoticeId,
+    place: Option<Place>,
     act: &NoticeAct,
 ) -> Result<RecipientNotice, Refusal> {
     admit(policy, context)?;
-    let place = outbox::find(txn, id)?.ok_or(Refusal::NotFound("notice"))?;
-    let mut row = outbox::load(txn, &place)?.ok_or(DAMAGED)?;
+    let none = || Refusal::NotFound("notice");
+    let place = place.ok_or_else(none)?;
+    let mut row = outbox::load(txn, &place)?.ok_or_else(none)?;
     let now = txn.now();
     match act {
         NoticeAct::Complete => {
@@ -299,7 +311,10 @@ fn act(
         }
     }
     outbox::store(txn, &place, &row)?;
-    Ok(shown(policy, id, &row))
+    // Beside the call's own entry, which says by its id whose call it was, and cannot name the notice.
+    let what = ("recipient_notices.by_hand", row.state.name());
+    note(txn, policy, &context.principal, place.id, what);
+    Ok(shown(policy, place.id, &row))
 }
 
 impl Vault {
@@ -340,7 +355,7 @@ impl Vault {
                 };
                 let limit = query.limit.clamp(1, PAGE_RECORDS_MAX);
                 let (mut notices, mut last, mut more) = (Vec::new(), None, false);
-                outbox::each(snapshot, true, &mut |place, row| {
+                outbox::each(snapshot, &mut |place, row| {
                     let fits = wanted.is_none_or(|wanted| state(policy, &row) == wanted);
                     if !fits || after.is_some_and(|after| place <= after) {
                         return Ok(ControlFlow::Continue(()));
@@ -382,21 +397,34 @@ impl Vault {
             NoticeAct::Impossible(_) => "recipient_notices.impossible",
             NoticeAct::Retry => "recipient_notices.retry",
         };
+        let place = self.place_of(call, id)?;
         self.write(call, action, move |txn, policy, context, _| {
-            act(txn, policy, context, id, &what)
+            act(txn, policy, context, place, &what)
         })
     }
 
-    /// What is to be sent now, at most `limit` and of those alone to whom `ready` says that it can be, by
-    /// recipient and webhook; and how all notices stand. For the server by itself, which sends them:
-    /// references leave the vault by this.
+    /// Where a notice lies, for whoever may act on it: for others the transaction looks for nothing, and refuses.
+    fn place_of(&self, call: &Call<'_>, id: RecipientNoticeId) -> Result<Option<Place>, Refusal> {
+        let snapshot = self.snapshot()?;
+        let policy = self.policy_of(&snapshot)?;
+        match admit(&policy, &Context::new(call)) {
+            Ok(()) => outbox::find(&snapshot, id),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// What is to be sent now, and how all notices stand. Of each recipient at most `most`, so that none who takes
+    /// nothing stands before the others; and of those alone of whom `ready`, which is asked of everything whose
+    /// time has come, says by recipient and webhook that they can be told. Nothing is told before what came before it about
+    /// the same person and purpose, while that is still tried. For the server by itself, which sends them: references
+    /// leave the vault by this.
     ///
     /// # Errors
     ///
     /// [`Refusal::Locked`], [`Refusal::Internal`].
     pub fn recipient_notices_due(
         &self,
-        limit: usize,
+        most: usize,
         ready: &dyn Fn(&str, &str) -> bool,
     ) -> Result<NoticeStanding, Refusal> {
         let snapshot = self.snapshot()?;
@@ -405,57 +433,66 @@ impl Vault {
         let mut standing = NoticeStanding::default();
         let names = NoticeState::ALL.iter().map(|state| (state.name(), 0));
         standing.figures.states = names.chain([(MANUAL, 0)]).collect();
-        let damaged = outbox::each(&snapshot, true, &mut |place, row| {
-            let figures = &mut standing.figures;
-            let state = state(&policy, &row);
-            if let Some((_, count)) = figures.states.iter_mut().find(|(name, _)| *name == state) {
-                *count += 1;
+        let mut taken: BTreeMap<String, usize> = BTreeMap::new();
+        // Names of people, no two recipients' the same, about whom something is to be told first.
+        let mut held_up: BTreeSet<PairwiseId> = BTreeSet::new();
+        let damaged = outbox::each(&snapshot, &mut |place, row| {
+            standing.figures.count(state(&policy, &row), &row);
+            let webhook = webhook(&policy, &row).filter(|_| row.waits(&place, now));
+            let Some(webhook) = webhook else {
+                return Ok(ControlFlow::Continue(()));
+            };
+            let due = instant(row.due_at) <= now;
+            if due && !ready(&row.recipient, webhook) {
+                return Ok(ControlFlow::Continue(()));
             }
-            if row.state.is_open() {
-                let made = row.made_at();
-                let oldest = figures.oldest_open_at.map_or(made, |at| at.min(made));
-                figures.oldest_open_at = Some(oldest);
+            let taken = taken.entry(row.recipient.clone()).or_default();
+            let names = || row.references().map(|(_, name)| name);
+            if !due || *taken == most || names().any(|name| held_up.contains(&name)) {
+                held_up.extend(names());
+                return Ok(ControlFlow::Continue(()));
             }
-            let due = row.state.is_tried() && instant(row.due_at) <= now;
-            if due
-                && now < place.tried_until()
-                && standing.due.len() < limit
-                && let Some(webhook) = webhook(&policy, &row)
-                && ready(&row.recipient, webhook)
-            {
-                standing.due.push(DueNotice {
-                    notice: shown(&policy, place.id, &row),
-                    webhook: webhook.to_owned(),
-                });
-            }
+            *taken += 1;
+            standing.due.push(DueNotice {
+                notice: shown(&policy, place.id, &row),
+                webhook: webhook.to_owned(),
+                place,
+            });
             Ok(ControlFlow::Continue(()))
         })?;
         standing.figures.damaged = damaged;
         Ok(standing)
     }
 
-    /// Notes what came of a try. A notice that is gone meanwhile, or that somebody has settled, stays so.
+    /// Notes what came of a try, and returns where the notice stands by that. A notice that is gone meanwhile, or
+    /// that somebody has settled, stays so.
     ///
     /// # Errors
     ///
     /// Those of every write.
     pub fn note_recipient_notice(
         &self,
-        id: RecipientNoticeId,
+        tried: &DueNotice,
         outcome: NoticeOutcome,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<NoticeState>, Refusal> {
+        self.note_try(tried.place, outcome)
+    }
+
+    /// The same, of the notice in this place.
+    pub(super) fn note_try(
+        &self,
+        place: Place,
+        outcome: NoticeOutcome,
+    ) -> Result<Option<NoticeState>, Refusal> {
         self.check_open()?;
         let at_hand = self.policy.lock().clone();
         self.engine.submit(move |txn| {
             let policy = super::call::current(txn, &at_hand)?;
-            let Some(place) = outbox::find(txn, id)? else {
-                return Ok(());
-            };
             let Some(mut row) = outbox::load(txn, &place)? else {
-                return Ok(());
+                return Ok(None);
             };
             if !row.state.is_open() {
-                return Ok(());
+                return Ok(Some(row.state));
             }
             let now = txn.now();
             row.tries = row.tries.saturating_add(1);
@@ -474,7 +511,8 @@ impl Vault {
                 }
             };
             if state != NoticeState::Failed {
-                note(txn, &policy, id, "recipient_notices.send", state.name());
+                let what = ("recipient_notices.send", state.name());
+                note(txn, &policy, &Principal::server(), place.id, what);
             }
             if !state.is_open() {
                 row.reason = None;
@@ -482,13 +520,14 @@ impl Vault {
             if row.state != state {
                 row.enter(state, now);
             }
-            outbox::store(txn, &place, &row)
+            outbox::store(txn, &place, &row)?;
+            Ok(Some(state))
         })
     }
 
     /// Gives up what was tried for long enough, and destroys the keys of days whose notices are settled or
-    /// over. Whether more is to be done.
-    pub(super) fn sweep_outbox(&self) -> Result<bool, Refusal> {
+    /// over: all of it, at once. Each that nobody took, and each that is forgotten before anybody settled it, is an entry of the log.
+    pub(super) fn sweep_outbox(&self) -> Result<(), Refusal> {
         let snapshot = self.snapshot()?;
         let policy = self.policy_of(&snapshot)?;
         for handle in holder::all(&snapshot, Kind::Notices)? {
@@ -498,27 +537,24 @@ impl Vault {
             let policy = policy.clone();
             self.engine.submit(move |txn| {
                 // Decided again: somebody may have settled the last of them, or asked for another try.
-                let (action, count) = match outbox::due(txn, handle)? {
+                let (what, notices) = match outbox::due(txn, handle)? {
                     Due::Nothing => return Ok(()),
-                    Due::Bury => ("recipient_notices.give_up", outbox::bury(txn, handle)?),
-                    Due::Shred => ("recipient_notices.forget", outbox::shred(txn, handle)?),
+                    Due::Bury => (
+                        ("recipient_notices.give_up", NoticeState::Dead.name()),
+                        outbox::bury(txn, handle)?,
+                    ),
+                    Due::Shred => (
+                        ("recipient_notices.forget", "ok"),
+                        outbox::shred(txn, handle)?,
+                    ),
                 };
-                if count > 0 {
-                    let principal = Principal::server();
-                    let context = Context::new(&Call {
-                        principal: &principal,
-                        purpose: None,
-                        restricted_use: None,
-                        id: CallId::generate(txn.entropy()),
-                    });
-                    let now = txn.now();
-                    let entry = context.entry(&policy, now, action, Noted::default(), "ok");
-                    txn.record(entry);
+                for id in notices {
+                    note(txn, &policy, &Principal::server(), id, what);
                 }
                 Ok(())
             })?;
         }
-        Ok(false)
+        Ok(())
     }
 
     /// New keys for everything under holders, as a deep rotation asks for it.

@@ -104,7 +104,8 @@ fn append(txn: &mut Txn<'_>, person: &mut Person, event: &RestrictionEvent) -> R
     Ok(())
 }
 
-/// Restricts the use of a person's data; one that stands is replaced.
+/// Restricts the use of a person's data; one that stands is replaced, and recipients are told of what it covers
+/// no more.
 pub(super) fn put(
     txn: &mut Txn<'_>,
     policy: &Policy,
@@ -131,8 +132,15 @@ pub(super) fn put_of(
         at: txn.now(),
         reason: input.reason.clone(),
     };
+    let before = standing::restriction(txn, person)?;
     append(txn, person, &event)?;
-    outbox::restricted(txn, person, NoticeKind::Restriction, &event.collections)?;
+    if let Some(before) = before {
+        // First, so that a recipient who looks at no fields ends with the restriction.
+        let freed = |collection| before.covers(collection) && !event.covers(collection);
+        outbox::restricted(txn, person, NoticeKind::RestrictionLifted, &freed)?;
+    }
+    let covered = |collection| event.covers(collection);
+    outbox::restricted(txn, person, NoticeKind::Restriction, &covered)?;
     Ok(step(policy, event))
 }
 
@@ -164,8 +172,8 @@ pub(super) fn lift(
         reason: None,
     };
     append(txn, &mut person, &event)?;
-    let lifted = NoticeKind::RestrictionLifted;
-    outbox::restricted(txn, &person, lifted, &restriction.collections)?;
+    let covered = |collection| restriction.covers(collection);
+    outbox::restricted(txn, &person, NoticeKind::RestrictionLifted, &covered)?;
     Ok(step(policy, event))
 }
 

@@ -12,7 +12,7 @@ use crate::id::{DisclosureId, RecipientNoticeId, RowHandle};
 use crate::id::{EmergencyId, TokenId};
 use crate::id::{ReceiptId, RequestId};
 use crate::notice::{NoticeAbout, NoticeShown};
-use crate::outbox::{NoticeKind, NoticeRow, NoticeState};
+use crate::outbox::{NoticeKind, NoticeRow, NoticeState, Place};
 use crate::policy::RestrictionGround;
 use crate::pseudonym::IssuedEvent;
 use crate::request::stored::{
@@ -118,9 +118,12 @@ fn disclosure(told: bool) -> Vec<u8> {
         last_at: at(),
         count,
     };
-    let notice = RecipientNoticeId::from_bytes([8; 16]);
-    let holder = RowHandle::from_bytes([0xff; 16]);
-    let told = told.then(|| Told::new(notice, NoticeKind::Rectification, holder, at()));
+    let place = Place {
+        holder: RowHandle::from_bytes([0xff; 16]),
+        sequence: 300,
+        id: RecipientNoticeId::from_bytes([8; 16]),
+    };
+    let told = told.then(|| Told::new(place, NoticeKind::Rectification, at()));
     json(&Line {
         id: DisclosureId::from_bytes([7; 16]),
         recipient: "carrier".into(),

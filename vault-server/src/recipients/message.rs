@@ -40,8 +40,7 @@ pub(super) fn outcome(answer: Result<Answer, Failed>, next: Timestamp) -> Notice
             Some("in_progress" | "pending") => NoticeOutcome::Acknowledged,
             _ => NoticeOutcome::Delivered,
         },
-        // They do not know the person any more: there is nothing left to be done.
-        Err(Failed::Status(410)) => NoticeOutcome::Completed,
+        // 410 too: it says that nobody listens at this address any more, and nothing of the person.
         Err(failed) => NoticeOutcome::Failed(next, failed.kind()),
     }
 }
@@ -78,11 +77,9 @@ mod tests {
             NoticeOutcome::Acknowledged
         );
         assert_eq!(of("{\"status\": \"completed\"}"), NoticeOutcome::Completed);
-        assert_eq!(
-            outcome(Err(Failed::Status(410)), next),
-            NoticeOutcome::Completed
-        );
-        let failed = outcome(Err(Failed::Status(404)), next);
-        assert!(matches!(failed, NoticeOutcome::Failed(at, _) if at == next));
+        for status in [302, 404, 410, 500] {
+            let failed = outcome(Err(Failed::Status(status)), next);
+            assert!(matches!(failed, NoticeOutcome::Failed(at, _) if at == next));
+        }
     }
 }

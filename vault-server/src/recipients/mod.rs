@@ -21,7 +21,9 @@ use tokio::task::JoinSet;
 use vault_core::clock::Clock;
 use vault_core::entropy::Entropy;
 use vault_core::refusal::Refusal;
-use vault_core::vault::{DueNotice, NoticeFigures, NoticeOutcome, NoticeStanding, Vault};
+use vault_core::vault::{
+    DueNotice, NoticeFigures, NoticeOutcome, NoticeStanding, NoticeState, Vault,
+};
 
 use crate::state::App;
 use crate::webhook::{Address, Target, wait_after};
@@ -33,8 +35,10 @@ pub use setup::{Recipients, RecipientsError};
 const LOOK: Duration = Duration::from_secs(2);
 /// How long a look may take of the time between two, so that many that wait slow nothing else.
 const LOOK_SHARE: u32 = 20;
-/// Notices in one look.
-const DUE_MAX: usize = 256;
+/// Longest time between two looks.
+const LOOK_MAX: Duration = Duration::from_secs(60);
+/// Notices to one recipient in one look.
+const DUE_MAX: usize = 32;
 /// Recipients that are told at a time.
 const AT_A_TIME: usize = 8;
 
@@ -97,22 +101,27 @@ impl Recipients {
     }
 }
 
-/// One look: what is due is sent, each recipient's one after another and several recipients side by side.
-pub(crate) async fn pass(app: &App) {
-    let Some(vault) = app.vault() else { return };
+/// One look: what is due is sent, each recipient's one after another and several recipients side by side. How
+/// long the look itself took.
+pub(crate) async fn pass(app: &App) -> Duration {
+    let Some(vault) = app.vault() else {
+        return Duration::ZERO;
+    };
     let recipients = app.settings().recipients.clone();
     let (looked, asked) = (vault.clone(), recipients.clone());
+    let begun = Instant::now();
     let look = tokio::task::spawn_blocking(move || look(&looked, &asked)).await;
+    let took = begun.elapsed();
     let (standing, held_back) = match look {
         Ok(Ok(found)) => found,
-        Ok(Err(Refusal::Locked)) => return,
+        Ok(Err(Refusal::Locked)) => return took,
         Ok(Err(error)) => {
             tracing::error!(target: "vault_server::recipients", %error, "what recipients are to be told could not be read");
-            return;
+            return took;
         }
         Err(_) => {
             tracing::error!(target: "vault_server::recipients", "looking for what recipients are to be told met a defect");
-            return;
+            return took;
         }
     };
     *app.telling().figures.lock() = RecipientFigures {
@@ -139,7 +148,7 @@ pub(crate) async fn pass(app: &App) {
             ));
         }
         if running.join_next().await.is_none() {
-            return;
+            return took;
         }
     }
 }
@@ -177,43 +186,54 @@ async fn tell(
             let mut entropy = recipients.entropy.lock();
             wait_after(tries.saturating_add(1), &mut **entropy)
         };
-        let (id, tries) = (due.notice.id, due.notice.tries);
+        let (id, kind, tries) = (due.notice.id, due.notice.kind.name(), due.notice.tries + 1);
+        let recipient = due.notice.recipient.clone();
         let next = clock
             .now()
-            .saturating_add(wait(tries))
+            .saturating_add(wait(due.notice.tries))
             .unwrap_or(Timestamp::MAX);
         let came = outcome(answer, next);
-        if let NoticeOutcome::Failed(_, why) = came {
-            tracing::warn!(target: "vault_server::recipients", notice = %id, kind = due.notice.kind.name(), recipient = %due.notice.recipient, tries = tries + 1, why, "a recipient did not take a notice; it is tried again");
-        }
         let noted = vault.clone();
         let noted =
-            tokio::task::spawn_blocking(move || noted.note_recipient_notice(id, came)).await;
-        match noted {
-            Ok(Ok(())) => {}
+            tokio::task::spawn_blocking(move || noted.note_recipient_notice(&due, came)).await;
+        let stands = match noted {
+            Ok(Ok(stands)) => stands,
             // It will be sent again, under the same id.
             Ok(Err(error)) => {
                 tracing::error!(target: "vault_server::recipients", notice = %id, %error, "what came of a notice could not be noted");
                 return;
             }
             Err(_) => return,
+        };
+        let NoticeOutcome::Failed(_, why) = came else {
+            continue;
+        };
+        match stands {
+            Some(NoticeState::Failed) => {
+                tracing::warn!(target: "vault_server::recipients", notice = %id, kind, %recipient, tries, why, "a recipient did not take a notice; it is tried again");
+            }
+            Some(NoticeState::Dead) => {
+                tracing::error!(target: "vault_server::recipients", notice = %id, kind, %recipient, tries, why, "a recipient did not take a notice, which is tried no more: somebody has to tell them, or ask for another try");
+            }
+            // Somebody has settled it meanwhile, or it is forgotten.
+            _ => {}
         }
-        if matches!(came, NoticeOutcome::Failed(..)) {
-            return;
-        }
+        return;
     }
 }
 
 /// Tells recipients, for as long as the server runs.
 pub(crate) async fn run(app: App) {
     loop {
-        let begun = Instant::now();
-        pass(&app).await;
-        let wait = LOOK
-            .max(begun.elapsed() * LOOK_SHARE)
-            .min(Duration::from_secs(60));
-        tokio::time::sleep(wait).await;
+        let looked = pass(&app).await;
+        tokio::time::sleep(wait(looked)).await;
     }
+}
+
+/// Until the next look, by how long one takes. Not by how long sending takes: a recipient who is slow to answer
+/// costs the vault nothing, and is no reason to let the others wait.
+fn wait(looked: Duration) -> Duration {
+    LOOK.max(looked * LOOK_SHARE).min(LOOK_MAX)
 }
 
 /// The ports that are connected to.
@@ -233,3 +253,17 @@ impl App {
 
 /// An entropy that several tasks take turns with.
 type Shared = Arc<Mutex<Box<dyn Entropy>>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_that_takes_long_is_made_seldom_and_none_is_put_off_for_ever() {
+        let second = Duration::from_secs(1);
+        assert_eq!(wait(Duration::ZERO), LOOK);
+        assert_eq!(wait(LOOK / LOOK_SHARE), LOOK);
+        assert_eq!(wait(second), second * LOOK_SHARE);
+        assert_eq!(wait(60 * second), LOOK_MAX);
+    }
+}

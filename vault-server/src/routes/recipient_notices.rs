@@ -171,9 +171,10 @@ async fn act(app: App, incoming: Incoming, what: Result<NoticeAct, Problem>) -> 
     .await
 }
 
-/// Try a notice again at once
+/// Try a notice again
 ///
-/// For one that failed or was given up. Capability `requests.decide`.
+/// One that failed is due now, behind what came before it about the same person and purpose; one that was given up
+/// is tried once more. Capability `requests.decide`.
 #[utoipa::path(post, path = urls::RECIPIENT_NOTICE_RETRY, tag = "recipients", operation_id = "retry_recipient_notice",
     responses((status = 200, description = "It is due", body = NoticeBody)))]
 pub(crate) async fn retry(State(app): State<App>, incoming: Incoming) -> Outcome {

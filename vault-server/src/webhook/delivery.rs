@@ -78,6 +78,7 @@ impl Failed {
             Self::Connect => "nobody answers there",
             Self::Protocol => "what answers there speaks no HTTP",
             Self::Status(300..400) => "it was answered with a redirect, which is not followed",
+            Self::Status(410) => "nobody listens at this address any more (410)",
             Self::Status(400..500) => "it was refused (4xx)",
             Self::Status(_) => "it was answered with an error (5xx)",
             Self::Tls => "its certificate is not trusted for this name, or TLS failed otherwise",

@@ -4,16 +4,19 @@
 use super::*;
 use crate::commit::View as _;
 use crate::holder::{self, Kind};
-use crate::limits::NOTICE_DAYS_MAX;
-use crate::outbox::NoticeKind;
+use crate::id::RecipientNoticeId;
+use crate::limits::{NOTICE_DAYS_MAX, NOTICE_GATHER_SECONDS};
+use crate::outbox::{self, NoticeKind, NoticeState, Place};
 use crate::policy::{HoldGround, RestrictionGround};
 use crate::store::{Direction, KeyRange, Table};
 use crate::vault::{
-    ConsentInput, DisclosureInput, DisclosureView, HoldInput, NoticeAct, NoticeInput,
-    NoticeOutcome, NoticePage, NoticeQuery, RecipientNotice, RestrictionInput,
+    AuditQuery, ConsentInput, DisclosureInput, DisclosureView, DueNotice, HoldInput, NoticeAct,
+    NoticeInput, NoticeOutcome, NoticePage, NoticeQuery, RecipientNotice, RestrictionInput,
 };
 
 const DAY: i64 = 24 * HOUR;
+/// Until a correction is sent, in milliseconds.
+const GATHERING: i64 = NOTICE_GATHER_SECONDS * 1_000;
 
 const ROLES: &str = r#"
 [purposes.analytics]
@@ -168,6 +171,83 @@ impl Case {
         notices
             .into_iter()
             .map(|notice| (notice.kind, notice.recipient, notice.fields))
+            .collect()
+    }
+
+    /// The place of the only notice of this kind to this recipient.
+    fn place(&self, kind: NoticeKind, recipient: &str) -> Place {
+        let notices = self.notices(None);
+        let mut of = notices
+            .iter()
+            .filter(|one| one.kind == kind && one.recipient == recipient);
+        let id = of.next().expect("it was made").id;
+        assert!(of.next().is_none(), "one of them");
+        self.place_of(id)
+    }
+
+    fn place_of(&self, id: RecipientNoticeId) -> Place {
+        let snapshot = self.vault().snapshot().unwrap();
+        outbox::find(&snapshot, id).unwrap().expect("it is there")
+    }
+
+    /// What the server would send now, who can be told being told.
+    fn due(&self) -> Vec<DueNotice> {
+        let standing = self.vault().recipient_notices_due(100, &|_, _| true);
+        standing.unwrap().due
+    }
+
+    /// Kind and fields of what the server would send to a recipient now, in order.
+    fn due_to(&self, recipient: &str) -> Vec<(NoticeKind, Vec<String>)> {
+        let due = self.due().into_iter().map(|due| due.notice);
+        due.filter(|notice| notice.recipient == recipient)
+            .map(|notice| (notice.kind, notice.fields))
+            .collect()
+    }
+
+    /// That it was not taken, and is tried again in so many milliseconds.
+    fn fails(&self, due: &DueNotice, wait: i64) -> NoticeState {
+        let next = self.vault().engine.now() + jiff::SignedDuration::from_millis(wait);
+        let outcome = NoticeOutcome::Failed(next, "it was refused (4xx)");
+        let stands = self.vault().note_recipient_notice(due, outcome).unwrap();
+        stands.expect("it is there")
+    }
+
+    fn restrict(&self, collections: &[&str]) {
+        let restriction = RestrictionInput {
+            ground: RestrictionGround::Accuracy,
+            collections: collections.iter().map(ToString::to_string).collect(),
+            reason: None,
+        };
+        let giver = call(&self.giver, None);
+        self.vault()
+            .put_restriction(&giver, self.ann, restriction)
+            .unwrap();
+    }
+
+    fn lift(&self) {
+        let giver = call(&self.giver, None);
+        self.vault()
+            .record_notice(&giver, self.ann, lift_notice())
+            .unwrap();
+        self.vault().lift_restriction(&giver, self.ann).unwrap();
+    }
+
+    /// Actor, notice and outcome of the entries of this action, the oldest first.
+    fn entries(&self, action: &str) -> Vec<(String, RecipientNoticeId, String)> {
+        let keyholder = self.vault().keyholder();
+        let query = AuditQuery {
+            action: Some(action.into()),
+            last: 100,
+            ..AuditQuery::default()
+        };
+        let page = self.vault().audit(&call(&keyholder, None), &query).unwrap();
+        let entries = page.entries.into_iter().rev().map(|entry| entry.entry);
+        entries
+            .map(|entry| {
+                let text = |name: &str| entry[name].as_str().unwrap().to_owned();
+                let notice = text("request").replacen("call_", "rcn_", 1);
+                (text("actor"), notice.parse().unwrap(), text("outcome"))
+            })
             .collect()
     }
 
@@ -447,12 +527,10 @@ fn art_16_small_corrections_wait_together_and_go_on_alone_once_told() {
     ];
     assert_eq!(case.told(), expected);
     // Once it was tried, they may have it: the next is another.
-    let carriers = &case.notices(None)[0];
-    let later = case.vault().engine.now() + jiff::SignedDuration::from_hours(1);
-    let failed = NoticeOutcome::Failed(later, "it was answered with status 500");
-    case.vault()
-        .note_recipient_notice(carriers.id, failed)
-        .unwrap();
+    case.bench.clock.advance(GATHERING);
+    let carriers = case.due().remove(0);
+    assert_eq!(carriers.notice.recipient, "carrier");
+    case.fails(&carriers, HOUR);
     case.set(json!({"name": "Canary Four"}));
     assert_eq!(case.told().len(), 4);
     assert_eq!(
@@ -485,6 +563,181 @@ fn art_16_small_corrections_wait_together_and_go_on_alone_once_told() {
         all.iter().all(|line| line.notices.is_empty()),
         "not for who only gives"
     );
+}
+
+/// A look makes a message, and what comes meanwhile is not in it: were it added to the row, the answer would settle
+/// it, and the recipient would keep a value that is wrong.
+#[test]
+fn art_16_a_correction_is_sent_once_nothing_is_added_to_it_and_none_is_lost_on_the_way() {
+    let case = Case::given();
+    use NoticeKind::*;
+    case.set(json!({"name": "Canary One"}));
+    assert_eq!(case.due(), [], "others may follow");
+    case.bench.clock.advance(GATHERING - 1);
+    case.set(json!({"email": "canary-two@example.test"}));
+    assert_eq!(case.due(), []);
+    case.bench.clock.advance(1);
+    let both = ["profile.name".to_owned(), "profile.email".to_owned()];
+    assert_eq!(
+        case.due_to("carrier"),
+        [(Rectification, both.to_vec())],
+        "the second has not lengthened the wait"
+    );
+    let under_way = case.due().remove(0);
+    // Both fields were in the message; a third value was not.
+    case.set(json!({"name": "Canary Three"}));
+    case.vault()
+        .note_recipient_notice(&under_way, NoticeOutcome::Delivered)
+        .unwrap();
+    case.bench.clock.advance(GATHERING);
+    assert_eq!(
+        case.due_to("carrier"),
+        [(Rectification, both[..1].to_vec())]
+    );
+}
+
+#[test]
+fn art_19_what_comes_behind_a_correction_does_not_wait_for_others() {
+    let case = Case::given();
+    use NoticeKind::*;
+    case.set(json!({"email": "canary-one@example.test"}));
+    assert_eq!(case.due(), []);
+    case.consent(false);
+    let kinds = |case: &Case, recipient| {
+        let due = case.due_to(recipient).into_iter();
+        due.map(|(kind, _)| kind).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds(&case, "mailer"), [Rectification, Withdrawal]);
+    assert_eq!(kinds(&case, "carrier"), [], "the carrier's still gathers");
+    let officer = call(&case.officer, None);
+    case.vault().erase_subject(&officer, case.ann).unwrap();
+    assert_eq!(kinds(&case, "carrier"), [Rectification, Erasure]);
+}
+
+/// Told in another order, a restriction that was lifted would be one that stands.
+#[test]
+fn art_18_what_came_later_about_somebody_is_not_told_before_what_was_not_taken() {
+    let case = Case::given();
+    use NoticeKind::*;
+    case.restrict(&["profile"]);
+    let restriction = case.due().remove(0);
+    assert_eq!(restriction.notice.recipient, "carrier");
+    case.fails(&restriction, 10_000);
+    case.lift();
+    let kinds = |recipient| {
+        let due = case.due_to(recipient).into_iter();
+        due.map(|(kind, _)| kind).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds("carrier"), []);
+    let both = [Restriction, RestrictionLifted];
+    assert_eq!(kinds("mailer"), both, "another's are their own");
+    // Of somebody else it is told, and of the same person once the first one's wait is over.
+    let giver = call(&case.giver, None);
+    let (bea, _) = case.vault().create_subject(&giver, "web", "bea").unwrap();
+    let profile = object(json!({"name": "Canary Bea"}));
+    let support = call(&case.giver, Some("support"));
+    case.vault()
+        .patch_single(&support, bea, "profile", profile, None)
+        .unwrap();
+    let given = gives("carrier", "support", &["profile.name"]);
+    case.vault().record_disclosure(&giver, bea, given).unwrap();
+    let officer = call(&case.officer, None);
+    case.vault().erase_subject(&officer, bea).unwrap();
+    assert_eq!(kinds("carrier"), [Erasure]);
+    case.bench.clock.advance(10_000);
+    assert_eq!(kinds("carrier"), [Restriction, RestrictionLifted, Erasure]);
+    // What is given up stands in nobody's way.
+    case.fails(&restriction, 40 * DAY);
+    assert_eq!(case.notices(Some("dead")).len(), 1);
+    assert_eq!(kinds("carrier"), [RestrictionLifted, Erasure]);
+}
+
+#[test]
+fn art_19_a_recipient_who_cannot_be_told_stands_in_nobodys_way() {
+    let case = Case::given();
+    case.restrict(&["profile"]);
+    case.lift();
+    let due = |most, ready: &dyn Fn(&str, &str) -> bool| {
+        let due = case.vault().recipient_notices_due(most, ready).unwrap().due;
+        let names = due.into_iter().map(|due| due.notice.recipient);
+        names.collect::<Vec<_>>()
+    };
+    // The carrier's two are the older ones, and take nobody's place.
+    assert_eq!(due(1, &|_, _| true), ["carrier", "mailer"]);
+    let asked = std::cell::Cell::new(0);
+    let mailer_alone = |recipient: &str, _: &str| {
+        asked.set(asked.get() + 1);
+        recipient == "mailer"
+    };
+    assert_eq!(due(1, &mailer_alone), ["mailer"]);
+    assert_eq!(asked.get(), 4, "asked of each, so that all are counted");
+    assert_eq!(due(2, &mailer_alone), ["mailer"; 2]);
+}
+
+#[test]
+fn art_18_a_restriction_that_covers_less_is_lifted_for_the_rest() {
+    let case = Case::given();
+    let message = object(json!({"text": "canary-message", "from": "ann"}));
+    let giver = call(&case.giver, Some("support"));
+    case.vault()
+        .append(&giver, case.ann, "messages", vec![message])
+        .unwrap();
+    case.give("carrier", "support", &["messages.text"]).unwrap();
+    use NoticeKind::*;
+    let both = ["profile.name", "profile.email"];
+    let of_all = ["profile.name", "profile.email", "messages.text"];
+    case.restrict(&[]);
+    let mut expected = vec![
+        one(Restriction, "carrier", &of_all),
+        one(Restriction, "counter", &both[1..]),
+        one(Restriction, "mailer", &both[1..]),
+    ];
+    assert_eq!(case.told(), expected);
+    case.restrict(&["profile"]);
+    expected.push(one(RestrictionLifted, "carrier", &of_all[2..]));
+    expected.push(one(Restriction, "carrier", &both));
+    expected.push(one(Restriction, "counter", &both[1..]));
+    expected.push(one(Restriction, "mailer", &both[1..]));
+    assert_eq!(case.told(), expected);
+    // One that covers more lifts nothing.
+    case.restrict(&["profile", "messages"]);
+    let lifted = case.told().into_iter();
+    let lifted = lifted.filter(|(kind, ..)| *kind == RestrictionLifted);
+    assert_eq!(lifted.count(), 1);
+}
+
+#[test]
+fn art_5_the_log_names_each_notice_that_was_given_up_and_each_that_was_forgotten_open() {
+    let case = Case::given();
+    let officer = call(&case.officer, None);
+    case.vault().erase_subject(&officer, case.ann).unwrap();
+    let carrier = case.place(NoticeKind::Erasure, "carrier");
+    case.vault()
+        .note_try(carrier, NoticeOutcome::Delivered)
+        .unwrap();
+    let left: Vec<_> = case
+        .notices(None)
+        .into_iter()
+        .filter(|one| one.id != carrier.id)
+        .map(|one| one.id)
+        .collect();
+    assert_eq!(left.len(), 2);
+    let named = |action: &str, outcome: &str| {
+        let entries = case.entries(action).into_iter();
+        let ids = entries.map(|(actor, id, found)| {
+            assert_eq!((actor.as_str(), found.as_str()), ("server", outcome));
+            id
+        });
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(named("recipient_notices.send", "delivered"), [carrier.id]);
+    case.days(28);
+    case.sweep();
+    assert_eq!(named("recipient_notices.give_up", "dead"), left);
+    assert_eq!(named("recipient_notices.forget", "ok"), []);
+    case.days(2);
+    case.sweep();
+    assert_eq!(named("recipient_notices.forget", "ok"), left);
 }
 
 #[test]
@@ -539,8 +792,9 @@ fn art_5_the_keys_of_a_day_go_when_all_of_it_is_settled_and_no_later_than_after_
         .into_iter()
         .partition(|one| one.recipient == "counter");
     for notice in &others {
+        let place = case.place_of(notice.id);
         case.vault()
-            .note_recipient_notice(notice.id, NoticeOutcome::Delivered)
+            .note_try(place, NoticeOutcome::Delivered)
             .unwrap();
     }
     case.days(1);
@@ -570,6 +824,22 @@ fn art_5_the_keys_of_a_day_go_when_all_of_it_is_settled_and_no_later_than_after_
         .vault()
         .act_on_recipient_notice(&officer, dead[0].id, NoticeAct::Retry);
     assert_eq!(retried.unwrap().state, "queued");
+    // No sweep takes the try away that somebody asked for, and none but it is made.
+    case.sweep();
+    let due = case.due();
+    assert_eq!((due.len(), due[0].notice.id), (1, dead[0].id));
+    assert_eq!(case.fails(&due[0], 5_000), NoticeState::Dead);
+    case.bench.clock.advance(5_000);
+    assert_eq!(case.due(), []);
+    let again = case
+        .vault()
+        .act_on_recipient_notice(&officer, dead[0].id, NoticeAct::Retry);
+    assert_eq!(again.unwrap().state, "failed");
+    let due = case.due();
+    case.vault()
+        .note_recipient_notice(&due[0], NoticeOutcome::Delivered)
+        .unwrap();
+    assert_eq!(case.notices(Some("delivered"))[0].id, dead[0].id);
     case.days(2);
     case.sweep();
     assert_eq!((case.rows(), case.holders()), (0, 0));
@@ -593,7 +863,7 @@ fn art_19_what_somebody_does_by_hand_is_held_to_where_the_notice_stands() {
     assert_eq!((done.state, done.reason), ("impossible", Some(why)));
     assert_eq!(code(act(of("counter"), NoticeAct::Complete)), "conflict");
     case.vault()
-        .note_recipient_notice(of("carrier"), NoticeOutcome::Acknowledged)
+        .note_try(case.place_of(of("carrier")), NoticeOutcome::Acknowledged)
         .unwrap();
     assert_eq!(code(act(of("carrier"), NoticeAct::Retry)), "conflict");
     assert_eq!(
@@ -605,10 +875,21 @@ fn art_19_what_somebody_does_by_hand_is_held_to_where_the_notice_stands() {
         "completed"
     );
     // What was settled by hand no late answer undoes.
-    case.vault()
-        .note_recipient_notice(of("counter"), NoticeOutcome::Delivered)
-        .unwrap();
+    let late = case
+        .vault()
+        .note_try(case.place_of(of("counter")), NoticeOutcome::Delivered);
+    assert_eq!(late.unwrap(), Some(NoticeState::Impossible));
     assert_eq!(case.notices(Some("impossible")).len(), 1);
+    // The log says of which notice each was, and whose the call.
+    let officers = case.officer.token().unwrap().to_string();
+    assert_eq!(
+        case.entries("recipient_notices.by_hand"),
+        [
+            (officers.clone(), of("counter"), "impossible".to_owned()),
+            (officers, of("carrier"), "completed".to_owned()),
+        ]
+    );
+    assert_eq!(case.entries("recipient_notices.impossible").len(), 3);
     let unknown = crate::id::RecipientNoticeId::from_bytes([1; 16]);
     assert_eq!(code(act(unknown, NoticeAct::Complete)), "not_found");
     let giver = call(&case.giver, None);
