@@ -157,7 +157,7 @@ pub const EASTER_DAYS_MAX: i32 = 100;
 pub const REQUEST_RECEIVED_DAYS_MAX: i64 = 366;
 /// How long a confirmation of what cannot be undone is good, in seconds.
 pub const CONFIRMATION_SECONDS: i64 = 900;
-/// Rows of the queue that are looked at over one snapshot.
+/// Rows of the queue that are taken out of the store at a time; the look at everybody has a snapshot for each of these.
 pub const REQUEST_QUEUE_ROWS: usize = 1_000;
 /// Longest reason for an objection, a restriction, or a decision about one.
 pub const REASON_BYTES_MAX: usize = 4_096;
