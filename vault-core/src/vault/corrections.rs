@@ -125,6 +125,7 @@ pub(super) fn record(
 pub(super) fn settle(
     txn: &mut Txn<'_>,
     policy: &Policy,
+    context: &Context,
     person: &mut Person,
     held: &dyn Fn(u16) -> bool,
 ) -> Result<(), Refusal> {
@@ -134,7 +135,7 @@ pub(super) fn settle(
         return Ok(());
     }
     for correction in due {
-        make(txn, policy, person, correction)?;
+        make(txn, policy, context, person, correction)?;
     }
     events::forget(txn, person, Topic::Correction)?;
     for correction in &stay {
@@ -147,6 +148,7 @@ pub(super) fn settle(
 fn make(
     txn: &mut Txn<'_>,
     policy: &Policy,
+    context: &Context,
     person: &mut Person,
     correction: Correction,
 ) -> Result<(), Refusal> {
@@ -178,7 +180,7 @@ fn make(
         txn, person, collection, version, &grant, record, stored, &patch,
     )?;
     let addresses = suppressions::among(txn, collection, &patch.fields);
-    suppressions::written(txn, policy, person, &addresses)?;
+    suppressions::written(txn, policy, context, person, &addresses)?;
     outbox::corrected(txn, person, collection.id, &changed)?;
     Ok(())
 }

@@ -183,7 +183,8 @@ impl Vault {
         let watched = self.watch_requests();
         let counted = self
             .snapshot()
-            .and_then(|view| self.count_suppressions(&view));
+            .and_then(|view| self.count_suppressions(&view))
+            .map(drop);
         let more = swept?;
         planted.and(watched).and(counted).map(|()| more)
     }
