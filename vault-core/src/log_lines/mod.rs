@@ -14,7 +14,7 @@ mod line;
 mod stored;
 
 pub(crate) use known::{Finder, Own};
-pub(crate) use line::{Line, Mark, Scanned, Trouble, token};
+pub(crate) use line::{Line, Scanned, Trouble, token};
 pub(crate) use stored::{
     Held, LogRow, Place, any_of, append, ended, expires_at, over, purge_people, rekey,
     rekey_holder, remove_of, rows, rows_of, seal_again, shred,

@@ -93,7 +93,7 @@ impl LogStream {
 }
 
 /// Fifteen bits of the name's hash.
-pub(crate) fn number(name: &str) -> u16 {
+fn number(name: &str) -> u16 {
     let hash = Sha256::new()
         .chain_update(b"vault/1 log stream")
         .chain_update(name)

@@ -52,7 +52,6 @@ pub use finding::Finding;
 pub use honey::{Honey, HoneyPerson};
 pub use ids::{IdTable, NUMBER_MAX, PolicyIds, StoredPolicy};
 pub use incidents::Incidents;
-pub(crate) use logs::number as log_number;
 pub use logs::{LogMode, LogStream};
 pub use model::{
     BlobRule, Collection, Controller, Field, Purpose, Recipient, Retention, Safeguard,
