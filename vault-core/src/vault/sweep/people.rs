@@ -335,7 +335,10 @@ fn sweep_person(
     }
     let dirty = dirty(txn, &person, which)?;
     log_lines::rekey(txn, &mut person, &dirty)?;
-    record::rekey(txn, &mut person, &dirty)?;
+    // Those of logs have their new keys by now, which are not to go with the old ones.
+    let of_records = dirty.iter().filter(|one| one.log_of().is_none());
+    let of_records: Vec<Compartment> = of_records.copied().collect();
+    record::rekey(txn, &mut person, &of_records)?;
     for compartment in dirty {
         txn.delete(Table::Dirty, &person.dirty_key(compartment))?;
     }
