@@ -755,6 +755,7 @@ const KNOWN: &[(&str, Why)] = &[
     ("vault-server SocketError", Paths),
     ("State", Ids),
     ("StatedData", Words),
+    ("StatedLog", Words),
     ("StatedPurpose", Words),
     ("StatedRecipient", Words),
     ("StatedRight", Words),

@@ -99,10 +99,13 @@ fn folded(text: &str) -> Option<Vec<u8>> {
     FieldType::Identifier.normalise(&Value::String(text.to_owned()))
 }
 
+/// How many words a value has, how it reads when it is folded, and what stands in its place.
+type Folded = (usize, Vec<u8>, &'static str);
+
 /// What one person's values look like in a text, by their first word.
 #[derive(Clone, Default)]
 pub(crate) struct Own {
-    by_first: HashMap<Vec<u8>, Vec<(usize, Vec<u8>, &'static str)>>,
+    by_first: HashMap<Vec<u8>, Vec<Folded>>,
     typed: HashSet<(FieldType, Vec<u8>)>,
 }
 
@@ -327,7 +330,7 @@ fn candidates(text: &str, all: &[Span]) -> Vec<(FieldType, Span)> {
 
 /// Whether a word can be of this type at all: each that cannot saves a look-up.
 fn fits(kind: FieldType, word: &str) -> bool {
-    let count = |of: fn(&u8) -> bool| word.bytes().filter(|byte| of(byte)).count();
+    let count = |of: fn(&u8) -> bool| word.bytes().filter(of).count();
     let digits = count(u8::is_ascii_digit);
     let letters = count(u8::is_ascii_alphabetic);
     match kind {

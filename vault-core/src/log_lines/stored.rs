@@ -253,12 +253,15 @@ pub(crate) fn expires_at(stream: &LogStream, at: Timestamp) -> Timestamp {
 /// What a reader of rows is shown: where a row lies, and the row; it says whether to go on.
 pub(crate) type Rows<'a> = dyn FnMut(Place, LogRow) -> Result<ControlFlow<()>, Refusal> + 'a;
 
+/// What opens a row, by its key and what lies there.
+type Open<'a> = dyn Fn(&[u8], &[u8]) -> Result<LogRow, Refusal> + 'a;
+
 /// Goes through rows below a prefix, behind `after`; how many did not open.
 fn each(
     view: &dyn View,
     prefix: &[u8],
     after: Option<Place>,
-    unseal: &dyn Fn(&[u8], &[u8]) -> Result<LogRow, Refusal>,
+    unseal: &Open<'_>,
     show: &mut Rows<'_>,
 ) -> Result<(u64, ControlFlow<()>), Refusal> {
     let mut range = KeyRange::prefix(prefix);
