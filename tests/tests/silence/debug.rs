@@ -25,9 +25,9 @@ use vault_core::vault::{
     CountGroup, CountInput, CountLabel, Counted, EmergencyId, EmergencyInput, EmergencyState,
     EmergencyView, HoldInput, HoldReleased, HoldState, HoldStep, IncidentId, IncidentInput,
     IncidentListed, IncidentStep, IncidentStepInput, IncidentStepView, IncidentVector,
-    IncidentView, KeyFile, LockedVault, MetaView, Nature, NoticeAbout, NoticeAct, NoticeDelivery,
-    NoticeInput, NoticeShown, ObjectionEvent, ObjectionOrigin, ObjectionState, ObjectionView,
-    Passphrase, QueryInput, QueryPart, RequestInput, RequestStep, RestrictionInput,
+    IncidentView, KeyFile, LockedVault, LogLine, MetaView, Nature, NoticeAbout, NoticeAct,
+    NoticeDelivery, NoticeInput, NoticeShown, ObjectionEvent, ObjectionOrigin, ObjectionState,
+    ObjectionView, Passphrase, QueryInput, QueryPart, RequestInput, RequestStep, RestrictionInput,
     RestrictionStep, Risk, Settings, SharedSecret, SuppressionInput, SuppressionKind, TokenId,
     UnlockSecret, VaultPaths,
 };
@@ -224,6 +224,19 @@ const KNOWN: &[(&str, Why)] = &[
         }),
     ),
     ("Children", Words),
+    (
+        "LogLine",
+        Instance(|| {
+            printed(&LogLine {
+                at: event().at,
+                line: json!({"text": NAME}),
+            })
+        }),
+    ),
+    ("LogPage", Ids),
+    ("LogQuery", Words),
+    ("LogStream", Words),
+    ("LogTaken", Words),
     ("DisclosedField", Words),
     ("DisclosureInput", Words),
     ("DisclosureView", Ids),
@@ -751,6 +764,7 @@ const KNOWN: &[(&str, Why)] = &[
     ("vault-server SocketError", Paths),
     ("State", Ids),
     ("StatedData", Words),
+    ("StatedLog", Words),
     ("StatedPurpose", Words),
     ("StatedRecipient", Words),
     ("StatedRight", Words),

@@ -37,6 +37,7 @@ mod incidents;
 mod input;
 mod jobs;
 mod ledgers;
+mod logs;
 mod notices;
 mod objected;
 mod objections;
@@ -132,6 +133,7 @@ pub use incidents::{
 };
 pub(crate) use input::body as body_form;
 pub use jobs::SweepRun;
+pub use logs::{LogLine, LogPage, LogPurged, LogQuery, LogTaken};
 pub use notices::NoticeInput;
 pub use objections::ObjectionView;
 pub use prune::{Keep, Pruned};

@@ -16,6 +16,7 @@ mod holds;
 mod honey;
 mod imports;
 mod journal_first;
+mod logs;
 mod objected_by_address;
 mod operating;
 mod pruned;
