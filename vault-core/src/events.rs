@@ -47,6 +47,8 @@ pub(crate) enum Topic {
     Objection(u16),
     /// Requests of the person (Chapter III).
     Request,
+    /// Decisions about the person, and their review (Art. 22).
+    Decision,
 }
 
 impl Topic {
@@ -68,6 +70,7 @@ impl Topic {
     const PSEUDONYM: u16 = 0xa003;
     const EMERGENCY: u16 = 0xa002;
     const REQUEST: u16 = 0xa005;
+    const DECISION: u16 = 0xa006;
     const OBJECTION: u16 = 0xc000;
 
     pub(crate) fn number(self) -> u16 {
@@ -84,6 +87,7 @@ impl Topic {
             Self::Emergency => Self::EMERGENCY,
             Self::Objection(purpose) => Self::OBJECTION | purpose,
             Self::Request => Self::REQUEST,
+            Self::Decision => Self::DECISION,
         }
     }
 
@@ -100,6 +104,7 @@ impl Topic {
             Self::PSEUDONYM => Some(Self::Pseudonym),
             Self::EMERGENCY => Some(Self::Emergency),
             Self::REQUEST => Some(Self::Request),
+            Self::DECISION => Some(Self::Decision),
             Self::OBJECTION.. => Some(Self::Objection(number & !Self::OBJECTION)),
             _ => None,
         }
@@ -441,6 +446,7 @@ mod tests {
             Topic::Pseudonym,
             Topic::Emergency,
             Topic::Request,
+            Topic::Decision,
             Topic::Objection(1),
             Topic::Objection(last),
         ];

@@ -288,7 +288,8 @@ impl Standing {
                 | Topic::Pairwise
                 | Topic::Pseudonym
                 | Topic::Emergency
-                | Topic::Request => {}
+                | Topic::Request
+                | Topic::Decision => {}
             }
         }
         Ok(standing)

@@ -11,6 +11,7 @@ mod capability;
 mod check;
 mod children;
 mod counts;
+mod decisions;
 mod diff;
 mod draft;
 mod finding;
@@ -45,6 +46,7 @@ pub use capability::Capability;
 pub use check::EEA;
 pub use children::Children;
 pub use counts::Counts;
+pub use decisions::{DECISION_KINDS_MAX, DecisionKind};
 pub use diff::diff;
 pub use draft::Draft;
 pub use finding::Finding;
@@ -63,8 +65,8 @@ pub(crate) use role::KEYHOLDER;
 pub use role::{Role, RoleOrigin};
 pub use show::show;
 pub use words::{
-    Anchor, CollectionKind, HoldGround, LawfulBasis, Necessity, NoticeGate, Origin, RestrictedUse,
-    RestrictionGround, SafeguardKind, SpecialCategory, View,
+    Anchor, Automation, CollectionKind, DecisionBasis, HoldGround, LawfulBasis, Necessity,
+    NoticeGate, Origin, RestrictedUse, RestrictionGround, SafeguardKind, SpecialCategory, View,
 };
 
 /// Longest policy file, in bytes.
@@ -125,6 +127,7 @@ pub struct Policy {
     children: Children,
     counts: Counts,
     requests: RequestRules,
+    decisions: Vec<DecisionKind>,
     material: OnceLock<[u8; 32]>,
     honey: Honey,
     breakglass: Option<Breakglass>,
@@ -230,6 +233,18 @@ impl Policy {
     #[must_use]
     pub fn requests(&self) -> &RequestRules {
         &self.requests
+    }
+
+    /// Kinds of decisions about people, in the order of the file.
+    #[must_use]
+    pub fn decisions(&self) -> &[DecisionKind] {
+        &self.decisions
+    }
+
+    /// The kind of this name.
+    #[must_use]
+    pub fn decision(&self, name: &str) -> Option<&DecisionKind> {
+        self.decisions.iter().find(|kind| kind.name == name)
     }
 
     /// How long what people said and were told is kept as proof after the last of it, at least.
@@ -346,6 +361,17 @@ impl Policy {
         for item in content.roles {
             roles.insert(item.at.value.clone(), build_role(item, &ids));
         }
+        let decisions = content.decisions.into_iter().map(|draft| DecisionKind {
+            purpose: draft.purpose.as_ref().map(|name| purpose_id(&name.value)),
+            inputs: draft
+                .inputs
+                .iter()
+                .filter_map(|input| input.value.split_once('.'))
+                .map(|(collection, field)| field_target(collection, field, &ids))
+                .collect(),
+            ..draft.kind
+        });
+        let decisions: Vec<DecisionKind> = decisions.collect();
         let breakglass = content.breakglass.map(|draft| {
             let purpose = ids.purposes.ids[&draft.purpose().value];
             draft.build(purpose, |pattern| target(pattern, &ids))
@@ -366,6 +392,7 @@ impl Policy {
             children: content.children,
             counts: content.counts,
             requests: content.requests,
+            decisions,
             material: OnceLock::new(),
             honey: content.honey.honey,
             breakglass,

@@ -56,11 +56,13 @@ pub enum Table {
     Incidents = 24,
     /// The queue of requests, one row a request.
     Requests = 25,
+    /// Decisions about people, one row a decision: the queue of reviews.
+    Decisions = 28,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::System,
         Self::Nodes,
         Self::Keysets,
@@ -86,6 +88,7 @@ impl Table {
         Self::Outbox,
         Self::Incidents,
         Self::Requests,
+        Self::Decisions,
     ];
     /// The tables that every vault has had from its first version on: a file without one of them is none.
     pub(super) const FOUNDING: usize = 21;
@@ -126,13 +129,24 @@ impl Table {
             Self::Outbox => "t23",
             Self::Incidents => "t24",
             Self::Requests => "t25",
+            Self::Decisions => "t28",
         }
     }
 
     /// The place of this table in [`Table::ALL`].
     pub(super) fn index(self) -> usize {
-        usize::from(self.number()) - 1
+        Self::PLACES[usize::from(self.number())]
     }
+
+    /// By number: one that is not given leaves a gap.
+    const PLACES: [usize; 256] = {
+        let (mut places, mut place) = ([usize::MAX; 256], 0);
+        while place < Self::ALL.len() {
+            places[Self::ALL[place] as usize] = place;
+            place += 1;
+        }
+        places
+    };
 }
 
 /// Which end of a range comes first.

@@ -571,6 +571,7 @@ impl LockedVault {
                 emergencies: super::emergencies::Counts::default(),
                 incidents: Mutex::default(),
                 requests: super::requests::Watched::default(),
+                decisions: super::decisions::Watched::default(),
                 process_key: Secret::generate(&mut OsEntropy),
             }),
         });

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use jiff::Timestamp;
 
-use super::{BackupSummary, RequestFigures, Vault, create};
+use super::{BackupSummary, DecisionsOpen, RequestFigures, Vault, create};
 use crate::commit::WriterFigures;
 
 pub use crate::commit::Histogram;
@@ -63,6 +63,8 @@ pub struct Figures {
     pub bytes_on_disk: u64,
     /// Requests of people, as the sweeper last saw them.
     pub requests: RequestFigures,
+    /// Reviews of decisions, as the sweeper last saw them.
+    pub decisions: DecisionsOpen,
     /// What there is of backups.
     pub backups: BackupSummary,
     /// The time that all this was read at.
@@ -155,6 +157,7 @@ impl Vault {
             clock_leads: self.engine.clock_leads(),
             bytes_on_disk: create::bytes_on_disk(&self.paths),
             requests: self.memory.requests.figures(),
+            decisions: self.memory.decisions.figures(),
             backups: self.known_backups(),
             now: self.engine.now(),
         }

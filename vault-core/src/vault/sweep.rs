@@ -179,6 +179,7 @@ impl Vault {
         let more = self.sweep_all(which)?;
         self.plant_honey()?;
         self.watch_requests()?;
+        self.watch_decisions()?;
         Ok(more)
     }
 

@@ -19,7 +19,7 @@ use super::input;
 use super::{Call, Vault};
 use crate::commit::View;
 use crate::deadline::{self, Due, Running};
-use crate::id::{ReceiptId, RecordId, RequestId, SubjectId};
+use crate::id::{DecisionId, ReceiptId, RecordId, RequestId, SubjectId};
 use crate::person::Person;
 use crate::policy::{Capability, Period, Policy, RestrictionGround};
 use crate::refusal::Refusal;
@@ -28,10 +28,11 @@ use crate::request::{DelayReason, Exemption, Level, RequestKind, RequestState};
 
 pub use crate::request::stored::{Extension, Kept, RefusalGiven, StepWord};
 pub use confirm::Confirmation;
-pub(super) use create::create;
+pub(super) use create::{create, review_of};
 pub(super) use queue::Watched;
 pub use queue::{QueueFilter, QueuePage, QueuedRequest, RequestAlarm, RequestFigures, RequestsDue};
 use steps::keep;
+pub(super) use steps::reviewed;
 
 /// Who may see and take back a request of a person, and who deals with it.
 const OWN: [Capability; 2] = [Capability::RequestsCreate, Capability::RequestsDecide];
@@ -53,6 +54,8 @@ pub struct RequestInput {
     pub ground: Option<RestrictionGround>,
     /// The collections of a restriction; all, where there is none.
     pub collections: Vec<String>,
+    /// The decision that a human is to look at, where one is named: it is contested with the request.
+    pub decision: Option<DecisionId>,
 }
 
 /// Silent about what the person said.
@@ -232,6 +235,8 @@ pub struct RequestView {
     pub ground: Option<RestrictionGround>,
     /// The collections of a restriction; all, where there is none.
     pub collections: Vec<String>,
+    /// The decision that a human is to look at.
+    pub decision: Option<DecisionId>,
     /// That the answer takes longer.
     pub extension: Option<Extension>,
     /// Why it was refused.
@@ -327,6 +332,7 @@ fn view(
         purpose,
         ground: last.scope.ground,
         collections: input::collection_names(policy, &last.scope.collections),
+        decision: last.scope.decision,
         extension: last.extension.clone(),
         refusal: last.refusal.clone(),
         receipt: last.receipt,
@@ -460,6 +466,7 @@ impl Vault {
             move |txn, policy, context, noted| create(txn, policy, context, noted, subject, &input),
         )?;
         self.memory.requests.changed();
+        self.memory.decisions.changed();
         Ok(view)
     }
 

@@ -36,6 +36,7 @@ fn input(kind: RequestKind) -> RequestInput {
         purpose: None,
         ground: None,
         collections: Vec::new(),
+        decision: None,
     }
 }
 
