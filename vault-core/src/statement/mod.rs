@@ -47,6 +47,8 @@ pub struct Statement {
     pub purposes: Vec<StatedPurpose>,
     /// What the person may do.
     pub rights: Vec<StatedRight>,
+    /// Decisions that no human takes and that affect people significantly (Art. 13(2)(f)).
+    pub decisions: Vec<StatedDecision>,
 }
 
 /// The records of processing of a controller, in one language. Source: Art. 30(1) GDPR.
@@ -134,6 +136,23 @@ pub struct StatedRecipient {
     pub safeguard_words: Option<String>,
 }
 
+/// A decision that no human takes.
+#[derive(Debug)]
+pub struct StatedDecision {
+    /// The name inside the policy.
+    pub name: String,
+    /// What people are told it is.
+    pub title: String,
+    /// By what right it is taken: the provision, where the policy says.
+    pub article: Option<&'static str>,
+    /// The law that authorises it.
+    pub law: Option<String>,
+    /// The logic involved, if the policy says.
+    pub logic: Option<String>,
+    /// What it means for the person, if the policy says.
+    pub consequences: Option<String>,
+}
+
 /// One right.
 #[derive(Debug)]
 pub struct StatedRight {
@@ -190,6 +209,7 @@ impl Published {
             controller: self.policy.controller().clone(),
             purposes: said::purposes(&self.policy, phrases, language),
             rights: said::rights(&self.policy, phrases),
+            decisions: said::decisions(&self.policy, language),
         }
     }
 
@@ -205,6 +225,15 @@ impl Published {
 }
 
 impl Statement {
+    /// What there is to say of automated decisions as such.
+    #[must_use]
+    pub fn automated(&self) -> &'static str {
+        match self.decisions.is_empty() {
+            true => self.phrases.none_automated,
+            false => self.phrases.some_automated,
+        }
+    }
+
     /// How to use a right, with the contact filled in.
     #[must_use]
     pub fn exercise(&self) -> String {

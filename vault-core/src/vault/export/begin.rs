@@ -26,7 +26,7 @@ use crate::statement::Published;
 use crate::vault::call::{Context, Noted};
 use crate::vault::{
     AgeView, Call, HoldView, RestrictionView, Vault, admin, ages, consent_receipt, contracts,
-    disclosures, emergencies, holds, objections, requests, restrictions,
+    decisions, disclosures, emergencies, holds, objections, requests, restrictions,
 };
 
 /// Everything that is known of a package when it begins.
@@ -84,6 +84,7 @@ fn look(
         },
         pseudonyms: Vec::new(),
         requests: Vec::new(),
+        decisions: Vec::new(),
         notices: Vec::new(),
         sessions: Vec::new(),
         emergencies: Vec::new(),
@@ -121,6 +122,7 @@ fn look(
         head.age = ages::view(snapshot, &person)?;
         pseudonyms(snapshot, policy, &person, &mut head)?;
         head.requests = requests::told(snapshot, policy, &person)?;
+        head.decisions = decisions::told(snapshot, policy, &person)?;
         head.notices = notice::history(snapshot, &person)?;
         head.emergencies = emergencies::views(snapshot, policy, &person)?;
         sessions(snapshot, policy, &person, &mut head)?;
