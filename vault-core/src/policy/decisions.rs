@@ -197,3 +197,106 @@ pub(super) fn text(policy: &Policy, kind: &DecisionKind) -> String {
     }
     parts.join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::{Draft, SAMPLE, diff, show};
+
+    const WHOLE: &str = r#"
+[decisions.refund]
+title.en = "Refunds"
+title.de = "Erstattungen"
+significant = true
+automation = "full"
+art22_basis = "contract"
+purpose = "support"
+inputs = ["profile.slots", "messages.text"]
+logic.en = "the age of the order"
+logic.de = "das Alter der Bestellung"
+consequences.en = "your money, or not"
+consequences.de = "Ihr Geld oder nicht"
+review_within = "P14D"
+"#;
+
+    /// Codes and places of what is wrong with the sample and this section.
+    fn found(section: &str) -> Vec<(&'static str, String)> {
+        match Draft::parse(&format!("{SAMPLE}{section}")) {
+            Ok(_) => Vec::new(),
+            Err(findings) => findings
+                .into_iter()
+                .map(|finding| (finding.code, finding.path))
+                .collect(),
+        }
+    }
+
+    #[track_caller]
+    fn one(from: &str, to: &str, code: &'static str, path: &str) {
+        let changed = WHOLE.replace(from, to);
+        assert_ne!(changed, WHOLE, "{from} is not in the section");
+        assert_eq!(found(&changed), [(code, path.to_owned())]);
+    }
+
+    #[test]
+    fn a_kind_is_whole_or_told_what_it_lacks() {
+        assert_eq!(found(WHOLE), []);
+        let kind = "decisions.refund";
+        one("title.de = \"Erstattungen\"\n", "", "no_title", kind);
+        one("automation = \"full\"\n", "", "missing", kind);
+        let path = "decisions.refund.automation";
+        one("\"full\"", "\"robot\"", "unknown_word", path);
+        one("\"contract\"", "\"law\"", "no_law", kind);
+        let path = "decisions.refund.purpose";
+        one("\"support\"", "\"suport\"", "unknown_purpose", path);
+        let path = "decisions.refund.inputs";
+        one("profile.slots", "profile.slot", "unknown_field", path);
+        one("profile.slots", "profile", "bad_pattern", path);
+        let path = "decisions.refund.logic";
+        one("logic.de = ", "logic.fr = ", "no_translation", path);
+        let path = "decisions.refund.review_within";
+        one("P14D", "PT1H", "bad_period", path);
+        one("P14D", "P0D", "bad_period", path);
+        let consent = WHOLE
+            .replace("\"contract\"", "\"explicit_consent\"")
+            .replace("purpose = \"support\"\n", "");
+        assert_eq!(found(&consent), [("no_purpose", kind.to_owned())]);
+        let unknown = format!("{WHOLE}score = 3\n");
+        assert_eq!(found(&unknown), [("unknown_key", format!("{kind}.score"))]);
+    }
+
+    #[test]
+    fn a_kind_is_shown_and_what_changes_in_it_is_told() {
+        let policy = |source: &str| {
+            let draft = Draft::parse(source).expect("a policy");
+            draft.assign(None, 1).expect("numbers")
+        };
+        let (none, one) = (policy(SAMPLE), policy(&format!("{SAMPLE}{WHOLE}")));
+        let kind = one.decision("refund").expect("it is there");
+        assert!(kind.is_solely_automated());
+        assert_eq!(kind.inputs.len(), 2);
+        assert!(one.decision("credit").is_none());
+        let shown = show(&one);
+        assert!(shown.contains("\ndecisions\n"));
+        assert!(shown.contains(
+            "refund  full, significant, by contract, for support, from profile.slots messages.text"
+        ));
+        assert!(!show(&none).contains("\ndecisions\n"));
+        let added = diff(&none, &one);
+        assert!(
+            added[0].starts_with("decision refund: added, full"),
+            "{added:?}"
+        );
+        assert_eq!(diff(&one, &none), ["decision refund: removed"]);
+        let other = policy(&format!("{SAMPLE}{WHOLE}").replace("\"full\"", "\"assisted\""));
+        let changed = diff(&one, &other);
+        assert!(
+            changed[0].contains("full, significant") && changed[0].contains("→ assisted"),
+            "{changed:?}"
+        );
+        assert!(
+            !other
+                .decision("refund")
+                .expect("there")
+                .is_solely_automated()
+        );
+    }
+}

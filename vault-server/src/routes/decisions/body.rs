@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 use vault_core::policy::{Automation, DecisionBasis};
 use vault_core::vault::{
@@ -318,26 +317,4 @@ impl From<BTreeMap<String, DecisionKindFigures>> for FiguresBody {
             kinds: kinds.collect(),
         }
     }
-}
-
-fn json(body: impl Serialize) -> Value {
-    serde_json::to_value(body).expect("texts, numbers and lists serialise")
-}
-
-/// A decision as the API answers it, for whoever answers without a server.
-#[must_use]
-pub fn decision_view(view: DecisionView) -> Value {
-    json(ViewBody::from(view))
-}
-
-/// The same of a step.
-#[must_use]
-pub fn decision_stepped(stepped: DecisionStepped) -> Value {
-    json(SteppedBody::from(stepped))
-}
-
-/// The same of a page of the queue.
-#[must_use]
-pub fn decision_page(page: DecisionPage) -> Value {
-    json(PageBody::from(page))
 }

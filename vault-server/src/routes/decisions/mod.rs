@@ -2,8 +2,6 @@
 
 mod body;
 
-pub use body::{decision_page, decision_stepped, decision_view};
-
 use axum::extract::State;
 use serde_json::Value;
 use std::collections::BTreeMap;
