@@ -40,7 +40,7 @@ fn read_batch(body: Value) -> Result<(), Vec<u8>> {
 }
 
 /// Every body that has a form of its own.
-pub const BODIES: [Body; 34] = [
+pub const BODIES: [Body; 36] = [
     ("batch", read_batch),
     ("query", |body| told(bulk::read_query(body))),
     ("update", |body| told(bulk::read_update(body))),

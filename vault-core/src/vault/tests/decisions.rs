@@ -832,3 +832,35 @@ fn a_person_has_room_for_so_many_decisions_and_a_review_of_each_still_ends() {
     let upheld = case.decides(&case.reviewer, last, (&review, Outcome::Upheld, None));
     assert_eq!(code(upheld), "ok");
 }
+
+#[test]
+fn a_backup_from_before_an_erasure_under_a_hold_brings_back_no_word_of_a_decision() {
+    let case = Case::new(1);
+    let decision = case.records(refund()).unwrap().decision;
+    case.contests(decision, Some("canary: broken"));
+    let officer = call(&case.officer, None);
+    let hold = HoldInput {
+        ground: HoldGround::LegalClaims,
+        collections: vec!["messages".into()],
+        reason: None,
+        approver: None,
+        review_at: jiff::civil::date(2035, 1, 1),
+    };
+    case.vault().put_hold(&officer, case.ann(), hold).unwrap();
+    case.scene.back_up(Parts::Both).unwrap();
+    case.vault().erase_subject(&officer, case.ann()).unwrap();
+    let keyholder = case.vault().keyholder();
+    case.vault()
+        .push_ledger(&call(&keyholder, None), &*case.scene.target)
+        .unwrap();
+    let (_, vault, _locked) = case.scene.restore("restored");
+    let keyholder = vault.keyholder();
+    let made = vault.create_token(&call(&keyholder, None), "reviewing", None);
+    let reviewer = vault.authenticate(&made.unwrap().1).unwrap();
+    let view = vault
+        .read_decision(&call(&reviewer, None), decision)
+        .unwrap();
+    assert_eq!(view.state, DecisionState::Contested);
+    assert_eq!((view.outcome, view.logic.len()), (None, 0));
+    assert!(view.history.iter().all(|step| step.words.is_none()));
+}
