@@ -383,8 +383,7 @@ fn a_bot_asks_before_it_acts_and_a_batch_does_so_with_the_rest() {
     let stands = case.step(&case.machine, decision, "effect", json!({}));
     assert_eq!(stands.body["decision"]["state"], "effective");
     assert_eq!(
-        case.step(&case.machine, decision, "forget", json!({}))
-            .code(),
+        case.step(&case.human, decision, "forget", json!({})).code(),
         (404, "not_found")
     );
     let path = format!("/v1/subjects/{}/decisions", case.jane);

@@ -356,7 +356,7 @@ mod tests {
             ("art22_basis", json!("whim"), "/art22_basis\"unknown_word\""),
             ("logic", json!("a rule"), "/logic\"not_an_object\""),
             ("logic", json!({"en": 1}), "/logic\"not_a_text\""),
-            ("kind", Value::Null, "/kind\"required\""),
+            ("kind", Value::Null, "/kind\"missing\""),
             ("significant", json!("yes"), "/significant\"not_a_bool\""),
         ] {
             let mut body = good.clone();
