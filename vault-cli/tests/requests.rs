@@ -35,6 +35,7 @@ fn person(bench: &Bench, kinds: &[RequestKind]) -> (String, Vec<String>) {
             purpose: None,
             ground: None,
             collections: Vec::new(),
+            decision: None,
         };
         let view = vault.create_request(&call(), subject, input).unwrap();
         view.request.to_string()

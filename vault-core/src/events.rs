@@ -49,6 +49,8 @@ pub(crate) enum Topic {
     Objection(u16),
     /// Requests of the person (Chapter III).
     Request,
+    /// Decisions about the person, and their review (Art. 22).
+    Decision,
 }
 
 impl Topic {
@@ -71,6 +73,7 @@ impl Topic {
     const EMERGENCY: u16 = 0xa002;
     const CORRECTION: u16 = 0xa004;
     const REQUEST: u16 = 0xa005;
+    const DECISION: u16 = 0xa006;
     const OBJECTION: u16 = 0xc000;
 
     pub(crate) fn number(self) -> u16 {
@@ -88,6 +91,7 @@ impl Topic {
             Self::Correction => Self::CORRECTION,
             Self::Objection(purpose) => Self::OBJECTION | purpose,
             Self::Request => Self::REQUEST,
+            Self::Decision => Self::DECISION,
         }
     }
 
@@ -105,6 +109,7 @@ impl Topic {
             Self::EMERGENCY => Some(Self::Emergency),
             Self::CORRECTION => Some(Self::Correction),
             Self::REQUEST => Some(Self::Request),
+            Self::DECISION => Some(Self::Decision),
             Self::OBJECTION.. => Some(Self::Objection(number & !Self::OBJECTION)),
             _ => None,
         }
@@ -457,6 +462,7 @@ mod tests {
             Topic::Emergency,
             Topic::Correction,
             Topic::Request,
+            Topic::Decision,
             Topic::Objection(1),
             Topic::Objection(last),
         ];

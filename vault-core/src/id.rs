@@ -77,6 +77,8 @@ kinds! {
     RecipientNoticeKind, RecipientNoticeId, "rcn_";
     /// A request of a person.
     RequestIdKind, RequestId, "req_";
+    /// A decision about a person.
+    DecisionIdKind, DecisionId, "dec_";
     /// A vault.
     VaultKind, VaultId, "vlt_";
 }

@@ -45,6 +45,7 @@
 
 mod answer;
 pub mod audit;
+pub mod automated;
 pub mod backup;
 mod blob;
 pub mod breach;

@@ -155,6 +155,19 @@ pub const HOLIDAYS_MAX: usize = 400;
 pub const EASTER_DAYS_MAX: i32 = 100;
 /// How long before it was recorded a request may have come in, in days.
 pub const REQUEST_RECEIVED_DAYS_MAX: i64 = 366;
+/// Decisions of one person that are recorded: each is found by an entry of the index, as a request is.
+pub const DECISIONS_PER_PERSON_MAX: usize = 64;
+/// Steps of all decisions of a person from which on no other is recorded and no view is added: reviews that are
+/// begun still end.
+pub const DECISION_STEPS_MAX: usize = TOPIC_EVENTS_MAX - 300;
+/// The same for beginning a review.
+pub const DECISION_REVIEWS_MAX: usize = TOPIC_EVENTS_MAX - 200;
+/// Fields that one decision names as what went into it.
+pub const DECISION_INPUTS_MAX: usize = 100;
+/// Languages in which the logic of one decision is told.
+pub const DECISION_LANGUAGES_MAX: usize = 32;
+/// How long what a reviewer was shown is good for deciding, in seconds.
+pub const REVIEW_SECONDS: i64 = 86_400;
 /// How long a confirmation of what cannot be undone is good, in seconds.
 pub const CONFIRMATION_SECONDS: i64 = 900;
 /// Rows of the queue that are taken out of the store at a time; the look at everybody has a snapshot for each of these.

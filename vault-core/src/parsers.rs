@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::answer::AnswerRow;
 use crate::audit::Entry;
 use crate::audit::signer::Signers;
+use crate::automated::stored::{DecisionEvent, DecisionRow};
 use crate::backup::Manifest;
 pub use crate::backup::bytes::{ObjectPlace, Row, key_head, key_rows, object, object_rows};
 use crate::backup::ledger::{self, Ledger, LedgerCopy, LedgerEntry, LedgerError, Replay};
@@ -48,7 +49,7 @@ use crate::vault::{self, PolicyRow, RotationRow, Tie, TokenRow};
 pub type Form = (&'static str, fn(&[u8]) -> Option<Vec<u8>>);
 
 /// Every form that lies in an envelope or as a row.
-pub const FORMS: [Form; 36] = [
+pub const FORMS: [Form; 38] = [
     ("AnswerRow", again::<AnswerRow>),
     ("BackupRow", again::<BackupRow>),
     ("Backups", again::<SummaryRow>),
@@ -103,6 +104,8 @@ pub const FORMS: [Form; 36] = [
     ("LogRow", again::<LogRow>),
     ("RequestEvent", again_json::<RequestEvent>),
     ("RequestRow", again::<RequestRow>),
+    ("DecisionEvent", again_json::<DecisionEvent>),
+    ("DecisionRow", again::<DecisionRow>),
 ];
 
 fn again<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<Vec<u8>> {

@@ -40,6 +40,7 @@ pub(crate) const OWN_TABLES: [Table; 11] = [
     Table::Answers,
     Table::Requests,
     Table::LogLines,
+    Table::Decisions,
     Table::Uploads,
     Table::Blobs,
 ];

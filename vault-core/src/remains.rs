@@ -7,11 +7,12 @@
 
 use serde_json::{Value, json};
 
+use crate::automated;
 use crate::backup::ledger::LedgerEvent;
 use crate::commit::{Txn, View};
 use crate::id::ReceiptId;
 use crate::keys::keyset::{Compartment, Lookup};
-use crate::keys::system::REQUEST_FIELD;
+use crate::keys::system::{DECISION_FIELD, REQUEST_FIELD};
 use crate::outbox::{self, Fan};
 use crate::person::{self, Erasure, Person, Receipt};
 use crate::policy::Policy;
@@ -99,16 +100,17 @@ pub(crate) fn erase(
         Some(_) => Fan::default(),
     };
     let handle = person.entry.handle;
-    // How a request was dealt with stays with the proof, and is found by its id.
+    // How a request was dealt with stays with the proof, and is found by its id; so does how a decision was reviewed.
     let (stay, go) = std::mem::take(&mut person.keyset.lookups)
         .into_iter()
-        .partition(|lookup| lookup.field == REQUEST_FIELD);
+        .partition(|lookup| [REQUEST_FIELD, DECISION_FIELD].contains(&lookup.field));
     person.keyset.lookups = stay;
     let go: Vec<Lookup> = go;
     for lookup in go {
         txn.shred_index(lookup.set, &lookup.mark, handle);
     }
     stored::silence(txn, &person)?;
+    automated::stored::silence(txn, &person)?;
     let (_, left) = record::remove_others(txn, &person, &|collection| hold.covers(collection))?;
     let range = KeyRange::prefix(handle.as_bytes());
     for table in [Table::Sessions, Table::Answers, Table::LogLines] {

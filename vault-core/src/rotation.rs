@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 
 use crate::answer;
+use crate::automated;
 use crate::commit::{Txn, View};
 use crate::crypto::key_number;
 use crate::events;
@@ -35,6 +36,7 @@ const TABLES: [Table; 7] = [
     Table::RecordMeta,
     Table::Requests,
     Table::LogLines,
+    Table::Decisions,
 ];
 
 /// What the key of a person's row of a rotation ends with, behind the handle: no compartment.
@@ -319,6 +321,7 @@ fn reseal_row(
         Table::Consents => events::seal_again(txn, person, key, row, number)?,
         Table::Requests => stored::seal_again(txn, person, key, row, number)?,
         Table::LogLines => log_lines::seal_again(txn, person, key, row, number)?,
+        Table::Decisions => automated::stored::seal_again(txn, person, key, row, number)?,
         Table::Sessions => session::seal_again(txn, person, key, row, number)?,
         _ => person::seal_again(txn, person, row, number)?,
     };

@@ -300,7 +300,8 @@ impl Standing {
                 | Topic::Pseudonym
                 | Topic::Correction
                 | Topic::Emergency
-                | Topic::Request => {}
+                | Topic::Request
+                | Topic::Decision => {}
             }
         }
         Ok(standing)

@@ -68,6 +68,10 @@ const TAGS: &[(&str, &str)] = &[
         "What people ask for under Chapter III GDPR, and what became of it",
     ),
     (
+        "decisions",
+        "Decisions about people that a machine takes or prepares, and their review by a human (Art. 22 GDPR)",
+    ),
+    (
         "hold",
         "Legal holds: what an erasure leaves, for legal claims alone (Art. 17(3))",
     ),
@@ -110,7 +114,7 @@ const PATH_PARAMETERS: &[(&str, &str)] = &[
     ("inc", "The incident's name, `inc_…`"),
     (
         "step",
-        "Of an incident `assessed`, `authority_notified`, `people_notified` or `closed`; of a request `cancel`, `clarify`, `extend`, `identity`, `refuse` or `review`",
+        "Of an incident `assessed`, `authority_notified`, `people_notified` or `closed`; of a request `cancel`, `clarify`, `extend`, `identity`, `refuse` or `review`; of a decision `effect`, `contest`, `begin` or `decide`",
     ),
     ("emg", "The emergency's name, `emg_…`"),
     ("ses", "The session's name, `ses_…`"),
@@ -126,6 +130,7 @@ const PATH_PARAMETERS: &[(&str, &str)] = &[
     ("rcp", "The receipt's id, `rcp_…`"),
     ("q", "The request's id, `req_…`"),
     ("stream", "Name of a stream of logs of the policy"),
+    ("d", "The decision's id, `dec_…`"),
     ("code", "A problem code"),
 ];
 

@@ -10,9 +10,9 @@ use vault_core::id::CallId;
 use crate::incoming::{self, QueryMap};
 use crate::problem::Problem;
 use crate::routes::{
-    admin, ages, ask, batch, blobs, breach, bulk, consents, contracts, counts, disclosures,
-    emergencies, evidence, holds, incidents, key_slots, notices, objections, policy, pseudonyms,
-    recipient_notices, requests, restrictions, sessions, state, subjects, suppressions,
+    admin, ages, ask, batch, blobs, breach, bulk, consents, contracts, counts, decisions,
+    disclosures, emergencies, evidence, holds, incidents, key_slots, notices, objections, policy,
+    pseudonyms, recipient_notices, requests, restrictions, sessions, state, subjects, suppressions,
 };
 use crate::{json, negotiate};
 
@@ -40,7 +40,7 @@ fn read_batch(body: Value) -> Result<(), Vec<u8>> {
 }
 
 /// Every body that has a form of its own.
-pub const BODIES: [Body; 34] = [
+pub const BODIES: [Body; 36] = [
     ("batch", read_batch),
     ("query", |body| told(bulk::read_query(body))),
     ("update", |body| told(bulk::read_update(body))),
@@ -92,6 +92,10 @@ pub const BODIES: [Body; 34] = [
     ("request", |body| told(requests::read_request(body))),
     ("request's steps", |body| {
         told(requests::read_any_step(body))
+    }),
+    ("decision", |body| told(decisions::read_decision(body))),
+    ("decision's steps", |body| {
+        told(decisions::read_any_step(body))
     }),
 ];
 

@@ -122,6 +122,16 @@ pub const REQUEST_APPROVE: &str = "/v1/requests/{q}/approve";
 pub const REQUEST_CONFIRM: &str = "/v1/requests/{q}/confirm";
 /// A step of a request.
 pub const REQUEST_STEP: &str = "/v1/requests/{q}/{step}";
+/// Decisions about a person.
+pub const SUBJECT_DECISIONS: &str = "/v1/subjects/{s}/decisions";
+/// The queue of reviews.
+pub const DECISIONS: &str = "/v1/decisions";
+/// Decisions in numbers.
+pub const DECISION_FIGURES: &str = "/v1/decisions/figures";
+/// One decision.
+pub const DECISION: &str = "/v1/decisions/{d}";
+/// A step of a decision.
+pub const DECISION_STEP: &str = "/v1/decisions/{d}/{step}";
 /// Restriction of a person's data.
 pub const RESTRICTION: &str = "/v1/subjects/{s}/restriction";
 /// Legal hold over a person's data.

@@ -604,6 +604,31 @@ pub fn request_row(bytes: &[u8]) -> RequestRow {
     })
 }
 
+/// A row of the queue of reviews.
+pub struct DecisionRow {
+    pub kind: String,
+    pub state: u64,
+    pub recorded: i64,
+    /// When it was contested, first shown to a reviewer, and reviewed.
+    pub times: (Option<i64>, Option<i64>, Option<i64>),
+    /// The last day for a review, and its end.
+    pub due: Option<(i64, i64)>,
+}
+
+pub fn decision_row(bytes: &[u8]) -> DecisionRow {
+    Row::read(bytes, |row| DecisionRow {
+        kind: row.text(),
+        state: row.uint(),
+        recorded: row.int(),
+        times: (
+            row.option(Row::int),
+            row.option(Row::int),
+            row.option(Row::int),
+        ),
+        due: row.option(|row| (row.int(), row.int())),
+    })
+}
+
 pub struct LedgerEntry {
     pub at: i64,
     pub event: Event,

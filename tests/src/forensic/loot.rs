@@ -74,6 +74,8 @@ pub struct Loot {
     pub sessions: Vec<(Id, Vec<u8>)>,
     /// Requests in the queue, as rows.
     pub requests: Vec<(Id, Vec<u8>)>,
+    /// Decisions in the queue of reviews, as rows.
+    pub decisions: Vec<(Id, Vec<u8>)>,
     pub entries: Vec<Entry>,
     /// Entries of the erasure ledger, as rows.
     pub ledger: Vec<Vec<u8>>,

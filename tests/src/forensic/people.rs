@@ -162,6 +162,13 @@ impl Hunt<'_> {
                 record: request,
                 ..place(25)
             }));
+            let until_decisions = places.len();
+            // Keys of rows of both tables are of one length.
+            let decisions = rows.requests.get(handle).into_iter().flatten();
+            places.extend(decisions.map(|decision| Place {
+                record: decision,
+                ..place(28)
+            }));
             match self.open_hit(*hit, &dek.key, &places) {
                 Some((index, text)) if index < records.len() => {
                     let row = form::meta_row(&text);
@@ -175,9 +182,13 @@ impl Hunt<'_> {
                     form::session_row(&text);
                     self.loot.sessions.push((*handle, text));
                 }
-                Some((_, text)) => {
+                Some((index, text)) if index < until_decisions => {
                     form::request_row(&text);
                     self.loot.requests.push((*handle, text));
+                }
+                Some((_, text)) => {
+                    form::decision_row(&text);
+                    self.loot.decisions.push((*handle, text));
                 }
                 None => {}
             }
@@ -274,7 +285,7 @@ impl Hunt<'_> {
 /// How handles begin that belong to nobody.
 const NOBODYS: [u8; 8] = [0xff; 8];
 /// Topics of events beside purposes: what recipients were given, and what their names for a person are made with.
-const TOPICS: [u16; 3] = [0xa000, 0xa001, 0xa005];
+const TOPICS: [u16; 4] = [0xa000, 0xa001, 0xa005, 0xa006];
 
 /// From here on are the compartments of logs.
 const LOGS: u16 = 0x8000;

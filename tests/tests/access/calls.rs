@@ -83,6 +83,10 @@ pub(crate) fn need(route: &Route) -> Need {
         "queue_requests" | "approve_request" | "confirm_request" | "step_request" => {
             Need::May("requests.decide")
         }
+        "list_decisions" | "read_decision" => Need::Any(&["decisions.record", "decisions.review"]),
+        "record_decision" => Need::May("decisions.record"),
+        "queue_decisions" | "step_decision" => Need::May("decisions.review"),
+        "decision_figures" => Need::Any(&["decisions.review", "audit.read"]),
         "read_restriction" | "put_restriction" | "lift_restriction" => {
             Need::May("restrictions.set")
         }
@@ -114,8 +118,10 @@ pub(crate) fn of_sessions(route: &Route) -> bool {
             "batch",
             "create_request",
             "export_subject",
+            "list_decisions",
             "list_requests",
             "read_access",
+            "read_decision",
             "read_request",
             "write_log",
         ]
@@ -148,6 +154,9 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
         "approve_request" => json(json!({"format": "json"})),
         "confirm_request" => json(json!({})),
         "step_request" => json(json!({"note": "changed"})),
+        "record_decision" => json(json!({"kind": "refund", "outcome": "changed",
+            "significant": true, "automation": "human"})),
+        "step_decision" => json(json!({})),
         "put_objection" => json(json!({"reason": "changed"})),
         "suppress" => json(json!({"kind": "phone", "value": person.phone})),
         "record_disclosure" => {
@@ -239,6 +248,7 @@ pub(crate) fn path(route: &Route, subject: &str, person: &Person) -> String {
         "emg" => person.emergency.clone(),
         "inc" => "inc_00000000000000000000000000".to_owned(),
         "step" if route.has("q") => "review".to_owned(),
+        "step" if route.has("d") => "begin".to_owned(),
         "step" => "assessed".to_owned(),
         "c" => if many { "messages" } else { "profile" }.to_owned(),
         "f" => if many { "voice" } else { "photo" }.to_owned(),
@@ -254,6 +264,7 @@ pub(crate) fn path(route: &Route, subject: &str, person: &Person) -> String {
         "rcn" => "rcn_00000000000000000000000000".to_owned(),
         "rcp" => "rcp_00000000000000000000000000".to_owned(),
         "q" => person.request.clone(),
+        "d" => "dec_00000000000000000000000000".to_owned(),
         "n" => "7".to_owned(),
         "b" => "bak_00000000000000000000000000".to_owned(),
         "entry" => "0".to_owned(),

@@ -228,11 +228,11 @@ fn a_bound_key_finds_nobody_on_another_channel_where_no_path_names_them() {
             "lookup_pseudonym" | "lookup_subject" => (404, "not_found"),
             "create_subject" => (403, "role_denied"),
             "count_records" | "query_records" | "update_records" | "purge_records" | "batch"
-            | "import_lines" | "list_holds" | "queue_requests" => (200, "none"),
+            | "import_lines" | "list_holds" | "queue_requests" | "queue_decisions"
+            | "decision_figures" => (200, "none"),
             // Of Eve's as of nobody's.
-            "read_request" | "approve_request" | "confirm_request" | "step_request" => {
-                (404, "not_found")
-            }
+            "read_request" | "approve_request" | "confirm_request" | "step_request"
+            | "read_decision" | "step_decision" => (404, "not_found"),
             // Whose notice it is nothing says.
             "list_recipient_notices"
             | "retry_recipient_notice"
@@ -364,6 +364,44 @@ fn a_bound_key_finds_nobody_on_another_channel_where_no_path_names_them() {
     let one = format!("/v1/requests/{id}");
     let read = foreign.bench.done(&foreign.all, "GET", &one, Value::Null);
     assert_eq!(read["state"], "received", "nothing was done with it");
+    // And so is a decision.
+    let made = format!("/v1/subjects/{}/decisions", eve.id);
+    let decided = json!({"kind": "refund", "outcome": "none", "significant": true,
+        "automation": "human"});
+    let made = foreign.bench.done(&foreign.all, "POST", &made, decided);
+    let id = made["decision"].as_str().expect("it has an id");
+    let one = format!("/v1/decisions/{id}");
+    for (method, path) in [
+        ("GET", one.clone()),
+        ("POST", format!("{one}/contest")),
+        ("POST", format!("{one}/begin")),
+        ("POST", format!("{one}/effect")),
+    ] {
+        let body = if method == "GET" {
+            Value::Null
+        } else {
+            json!({})
+        };
+        let answer = foreign.bench.call(&bound, method, &path, body);
+        assert_eq!(answer.code(), (404, "not_found".to_owned()), "{path}");
+    }
+    let contest = format!("{one}/contest");
+    foreign
+        .bench
+        .done(&foreign.all, "POST", &contest, json!({}));
+    let reviews =
+        |key: &String, path: &str| foreign.bench.send(key, "GET", path, &[], &Sent::Nothing);
+    assert!(!reviews(&bound, "/v1/decisions").text.contains(id));
+    assert!(
+        reviews(&foreign.all, "/v1/decisions").text.contains(id),
+        "the control"
+    );
+    let figures = "/v1/decisions/figures";
+    assert!(!reviews(&bound, figures).text.contains("refund"));
+    assert!(
+        reviews(&foreign.all, figures).text.contains("refund"),
+        "the control"
+    );
     let update = json!({"collection": "messages", "where": {}, "set": {"category": "changed"}});
     assert_eq!(
         foreign

@@ -42,6 +42,7 @@ pub(crate) struct Sum {
     answers: usize,
     sessions: usize,
     requests: usize,
+    decisions: usize,
     /// Entries of the index that name them.
     index: usize,
     /// Look-up values at whose position an entry was found.
@@ -90,6 +91,7 @@ fn everything_of(person: &Person, handle: &Id, loot: &Loot) {
         sum.answers,
         sum.sessions,
         sum.requests,
+        sum.decisions,
     ];
     assert!(least.iter().all(|count| *count > 0), "{name}: {sum:?}");
 }
@@ -121,6 +123,7 @@ fn sum(person: &Person, handle: Option<&Id>, loot: &Loot) -> Sum {
         consents: loot.consents.iter().filter(|(h, _)| of(h)).count(),
         sessions: loot.sessions.iter().filter(|(h, _)| of(h)).count(),
         requests: loot.requests.iter().filter(|(h, _)| of(h)).count(),
+        decisions: loot.decisions.iter().filter(|(h, _)| of(h)).count(),
         answers: loot.answers.iter().filter(|(h, _)| of(h)).count(),
         index: loot
             .index

@@ -70,7 +70,7 @@ read  = { "profile.*" = "full", "messages.*" = "full", "bookings.*" = "full" }
 write = ["profile.*", "messages.*", "bookings.*"]
 may   = ["subjects.create", "subjects.lookup", "sessions.create", "consents.record",
          "records.bulk", "records.purge", "disclosures.record",
-         "requests.create"]
+         "requests.create", "decisions.record"]
 
 [roles.dpo]
 may = ["subjects.view", "subjects.erase", "holds.manage"]
@@ -291,6 +291,12 @@ impl Scene {
         let body = json!({"type": "erase", "details": words});
         let made = self.call("bot", "POST", &path, &body);
         assert_eq!(made["state"], "received");
+        let words = format!("{} gets no refund", person.name);
+        let path = format!("subjects/{}/decisions", person.subject);
+        let body = json!({"kind": "refund", "outcome": words, "automation": "human",
+            "significant": true, "inputs": ["profile.slots"]});
+        let made = self.call("bot", "POST", &path, &body);
+        assert_eq!(made["state"], "effective");
     }
 
     /// The files as they are now. Nothing is being written: every call has been answered.

@@ -22,14 +22,14 @@ use vault_core::standing::{HoldEvent, RestrictionEvent};
 use vault_core::store::KeyRange;
 use vault_core::vault::{
     AgeEvent, AgeInput, ChangeInput, ConsentInput, ConsentView, CorrectionInput, CountBy,
-    CountGroup, CountInput, CountLabel, Counted, EmergencyId, EmergencyInput, EmergencyState,
-    EmergencyView, HoldInput, HoldReleased, HoldState, HoldStep, IncidentId, IncidentInput,
-    IncidentListed, IncidentStep, IncidentStepInput, IncidentStepView, IncidentVector,
-    IncidentView, KeyFile, LockedVault, LogLine, MetaView, Nature, NoticeAbout, NoticeAct,
-    NoticeDelivery, NoticeInput, NoticeShown, ObjectionEvent, ObjectionOrigin, ObjectionState,
-    ObjectionView, Passphrase, QueryInput, QueryPart, RequestInput, RequestStep, RestrictionInput,
-    RestrictionStep, Risk, Settings, SharedSecret, SuppressionInput, SuppressionKind, TokenId,
-    UnlockSecret, VaultPaths,
+    CountGroup, CountInput, CountLabel, Counted, DecisionInput, DecisionStep, EmergencyId,
+    EmergencyInput, EmergencyState, EmergencyView, HoldInput, HoldReleased, HoldState, HoldStep,
+    IncidentId, IncidentInput, IncidentListed, IncidentStep, IncidentStepInput, IncidentStepView,
+    IncidentVector, IncidentView, KeyFile, LockedVault, LogLine, MetaView, Nature, NoticeAbout,
+    NoticeAct, NoticeDelivery, NoticeInput, NoticeShown, ObjectionEvent, ObjectionOrigin,
+    ObjectionState, ObjectionView, Outcome, Passphrase, QueryInput, QueryPart, RequestInput,
+    RequestStep, RestrictionInput, RestrictionStep, Risk, Settings, SharedSecret, SuppressionInput,
+    SuppressionKind, TokenId, UnlockSecret, VaultPaths,
 };
 
 use vault_tests::canary::Net;
@@ -694,6 +694,7 @@ const KNOWN: &[(&str, Why)] = &[
                 purpose: None,
                 ground: None,
                 collections: Vec::new(),
+                decision: None,
             })
         }),
     ),
@@ -711,6 +712,41 @@ const KNOWN: &[(&str, Why)] = &[
             printed(&approve) + &printed(&clarify)
         }),
     ),
+    ("DecisionFilter", Words),
+    (
+        "DecisionInput",
+        Instance(|| {
+            printed(&DecisionInput {
+                kind: "refund".into(),
+                outcome: NAME.into(),
+                logic: [("en".to_owned(), EMAIL.to_owned())].into(),
+                ..DecisionInput::default()
+            })
+        }),
+    ),
+    ("DecisionKind", Words),
+    ("DecisionPage", Ids),
+    (
+        "DecisionStep",
+        Instance(|| {
+            let contest = DecisionStep::Contest {
+                view: Some(NAME.into()),
+                language: None,
+            };
+            let decide = DecisionStep::Decide {
+                review: "rvw_".into(),
+                outcome: Outcome::Changed,
+                new_outcome: Some(EMAIL.into()),
+                reasons: NAME.into(),
+            };
+            printed(&contest) + &printed(&decide)
+        }),
+    ),
+    ("DecisionStepView", Name),
+    ("DecisionStepped", Name),
+    ("DecisionView", Name),
+    ("QueuedDecision", Words),
+    ("StatedDecision", Words),
     ("RequestStepView", Name),
     ("RequestStepped", Name),
     // Of what was said each part is silent by itself.

@@ -99,7 +99,7 @@ write = ["*"]
 ask = ["profile.birth.age_at_least", "profile.email.equals", "profile.card.last4"]
 may = [
     "subjects.create", "subjects.lookup", "subjects.view", "subjects.erase", "sessions.create",
-    "consents.record", "notices.record", "objections.record", "restrictions.set", "requests.create", "requests.decide", "holds.manage", "audit.read", "policy.read", "policy.apply", "api_keys.manage", "keys.manage",
+    "consents.record", "notices.record", "objections.record", "restrictions.set", "requests.create", "requests.decide", "decisions.record", "decisions.review", "holds.manage", "audit.read", "policy.read", "policy.apply", "api_keys.manage", "keys.manage",
     "retention.run", "vault.lock", "records.bulk", "records.purge",
     "subjects.export", "backups.manage", "disclosures.record", "tokens.detokenize", "breakglass.request", "breakglass.approve", "incidents.manage", "logs.write",
 ]

@@ -57,7 +57,7 @@ pub(crate) struct Recipe {
 pub(crate) type Made = BTreeMap<&'static str, String>;
 
 /// The order of the good calls: what is needed is made first, and what takes away comes last.
-pub(crate) const FIRST: [&str; 24] = [
+pub(crate) const FIRST: [&str; 26] = [
     "create_subject",
     "patch_single",
     "append_records",
@@ -75,6 +75,8 @@ pub(crate) const FIRST: [&str; 24] = [
     "step_request",
     "confirm_request",
     "approve_request",
+    "record_decision",
+    "step_decision",
     "put_contract_end",
     "issue_pseudonym",
     "request_emergency",
@@ -226,6 +228,14 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
         "step_request" => hands_out(body(
             json!({"outcome": "verified", "evidence": people::grounds()}),
         )),
+        "record_decision" => hands_out(body(json!({
+            "kind": "refund", "outcome": people::grounds(), "significant": true,
+            "automation": "full", "art22_basis": "contract", "inputs": ["profile.name"],
+            "logic": {"en": people::grounds()}, "consequences": {"en": people::grounds()},
+        }))),
+        "step_decision" => hands_out(body(json!({"view": people::grounds()}))),
+        "list_decisions" | "read_decision" => hands_out(recipe),
+        "queue_decisions" | "decision_figures" => recipe,
         "confirm_request" => body(correction()),
         "approve_request" => {
             let mut approved = correction();
@@ -359,8 +369,9 @@ pub(crate) fn parameter(route: &Route, name: &str, made: &Made) -> String {
         "stream" => "bot".into(),
         "n" if route.path.contains("/jobs/") => "1".into(),
         "step" if route.path.contains("/requests/") => "identity".into(),
+        "step" if route.path.contains("/decisions/") => "contest".into(),
         "step" => "assessed".into(),
-        "s" | "r" | "ses" | "tok" | "n" | "rcn" | "rcp" | "b" | "emg" | "inc" | "q" => {
+        "s" | "r" | "ses" | "tok" | "n" | "rcn" | "rcp" | "b" | "emg" | "inc" | "q" | "d" => {
             made.get(name).cloned().unwrap_or_default()
         }
         new => panic!("the parameter `{new}` is new: say what stands for it"),
@@ -447,6 +458,7 @@ pub(crate) fn learn(route: &Route, body: &Value, made: &mut Made) {
         "list_backups" => note("b", &body["backups"][0]["backup"]),
         "add_key_slot" => note("n", &body["slot"]),
         "create_request" => note("q", &body["request"]),
+        "record_decision" => note("d", &body["decision"]),
         "confirm_request" => note("confirmation", &body["confirmation"]),
         "erase_subject" => note("rcp", &body["receipt"]["body"]["receipt"]),
         _ => {}

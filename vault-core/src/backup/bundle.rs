@@ -12,12 +12,13 @@ use super::read::{Found, People};
 use crate::store::Table;
 
 /// The order in which [`super::open::person`] asks; values follow the metadata of their record.
-const ORDER: [Table; 7] = [
+const ORDER: [Table; 8] = [
     Table::Subjects,
     Table::Consents,
     Table::Sessions,
     Table::Answers,
     Table::Requests,
+    Table::Decisions,
     Table::Dirty,
     Table::RecordMeta,
 ];

@@ -159,6 +159,7 @@ pub(super) fn person(
         Table::Sessions,
         Table::Answers,
         Table::Requests,
+        Table::Decisions,
     ] {
         while rows.row(table, &mut frame)? {
             if remains.is_some() && matches!(table, Table::Sessions | Table::Answers) {

@@ -30,7 +30,7 @@ use crate::row;
 use crate::store::{Direction, KeyRange, Table};
 
 /// Tables of the data part whose keys begin with a row handle.
-pub(super) const PEOPLE_TABLES: [Table; 9] = [
+pub(super) const PEOPLE_TABLES: [Table; 10] = [
     Table::Records,
     Table::RecordMeta,
     Table::Subjects,
@@ -40,6 +40,7 @@ pub(super) const PEOPLE_TABLES: [Table; 9] = [
     Table::Answers,
     Table::Dirty,
     Table::Requests,
+    Table::Decisions,
 ];
 /// Tables that belong to nobody and may be long: copied first, then what changed of them.
 pub(super) const LONG_TABLES: [Table; 4] = [

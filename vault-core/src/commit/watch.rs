@@ -64,6 +64,7 @@ impl Touched {
                 | Table::Blobs
                 | Table::Answers
                 | Table::Requests
+                | Table::Decisions
                 | Table::Dirty => {
                     if let Some(handle) = key.first_chunk() {
                         self.people.insert(RowHandle::from_bytes(*handle));

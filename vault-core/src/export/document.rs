@@ -11,8 +11,8 @@ use crate::policy::CollectionKind;
 use crate::schema::FieldType;
 use crate::statement::Statement;
 use crate::vault::{
-    AgeView, ContractView, CorrectionView, DisclosureView, EmergencyView, HoldView, LogLine,
-    ObjectionView, RequestView, RestrictionView,
+    AgeView, ContractView, CorrectionView, DecisionView, DisclosureView, EmergencyView, HoldView,
+    LogLine, ObjectionView, RequestView, RestrictionView,
 };
 
 /// The name of the form, in every package and manifest.
@@ -49,6 +49,8 @@ pub(crate) struct Head {
     pub(crate) pseudonyms: Vec<HeadPseudonym>,
     /// What they asked for, as they were told of it.
     pub(crate) requests: Vec<RequestView>,
+    /// What was decided about them, with the logic of it (Art. 15(1)(h)).
+    pub(crate) decisions: Vec<DecisionView>,
     pub(crate) notices: Vec<NoticeShown>,
     pub(crate) sessions: Vec<HeadSession>,
     pub(crate) emergencies: Vec<EmergencyView>,
@@ -333,11 +335,46 @@ fn request(one: &RequestView) -> Value {
         "request": one.request.to_string(),
         "type": one.kind.name(),
         "article": one.kind.article(),
+        "decision": one.decision.map(|decision| decision.to_string()),
         "state": one.state.name(),
         "received_at": one.received_at.to_string(),
         "due": one.due.on.to_string(),
         "refusal": one.refusal.as_ref().map(|given| &given.text),
         "extension": one.extension.as_ref().map(|one| &one.notice),
+        "history": steps,
+    })
+}
+
+/// A decision, with the logic of it and what became of it. Roles, and not keys: who of the staff it was is not the
+/// person's to know as such (CJEU C-579/21).
+fn decision(one: &DecisionView) -> Value {
+    let steps = one.history.iter().map(|step| {
+        json!({
+            "step": step.step.name(),
+            "state": step.state.name(),
+            "by": step.by,
+            "at": step.at.to_string(),
+            "words": step.words,
+        })
+    });
+    let steps: Vec<Value> = steps.collect();
+    json!({
+        "decision": one.decision.to_string(),
+        "kind": one.kind,
+        "model_version": one.model_version,
+        "recorded_at": one.recorded_at.to_string(),
+        "inputs": one.inputs,
+        "outcome": one.outcome,
+        "new_outcome": one.new_outcome,
+        "significant": one.significant,
+        "automation": one.automation.name(),
+        "article": one.basis.map(|basis| basis.article()),
+        "law": one.law,
+        "purpose": one.purpose,
+        "logic": one.logic,
+        "consequences": one.consequences,
+        "state": one.state.name(),
+        "request": one.request.map(|request| request.to_string()),
         "history": steps,
     })
 }
@@ -468,8 +505,8 @@ pub(crate) fn head(head: &Head) -> Vec<u8> {
         let words = [to.as_deref(), Some(statement.phrases.complain)];
         let words: Vec<&str> = words.into_iter().flatten().collect();
         add("complaint", json!(words.join(" ")));
-        // The vault records none yet.
-        add("automated_decisions", json!([]));
+        let decisions = head.decisions.iter().map(decision);
+        add("automated_decisions", decisions.collect());
     }
     let mut text = serde_json::to_vec_pretty(&members).expect("texts have a JSON form");
     text.truncate(text.len() - b"\n}".len());

@@ -2,6 +2,8 @@
 //!
 //! Every text goes through `maud`, which escapes by construction.
 
+use std::collections::BTreeMap;
+
 use data_encoding::BASE64;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
@@ -10,14 +12,15 @@ use super::document::{Head, HeadCollection, Looked};
 use super::words::Words;
 use super::{Cell, Item, Right};
 use crate::audit::hex;
+use crate::automated::DecisionState;
 use crate::consent::{ConsentEvent, ConsentState};
 use crate::crypto::sha256;
 use crate::notice::{NoticeAbout, NoticeShown};
-use crate::policy::{HoldGround, RestrictionGround};
+use crate::policy::{Automation, HoldGround, RestrictionGround};
 use crate::request::RequestState;
 use crate::schema::FieldType;
 use crate::standing::{HoldState, ObjectionEvent, ObjectionState};
-use crate::vault::{CorrectionView, HoldStep, LogLine, RequestView, RestrictionStep};
+use crate::vault::{CorrectionView, DecisionView, HoldStep, LogLine, RequestView, RestrictionStep};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -322,7 +325,8 @@ impl<'a> Page<'a> {
             @if let Some(text) = statement.complain_to() { p { (text) } }
             p { (phrases.complain) }
             h2 { (phrases.automated) }
-            p { (phrases.none_automated) }
+            @if head.decisions.is_empty() { p { (statement.automated()) } }
+            @for one in &head.decisions { (self.decision(one)) }
             h2 { (words.accesses) }
             p { (words.accesses_text) }
             (PreEscaped("<ul class=\"ledger\">"))
@@ -533,6 +537,48 @@ impl<'a> Page<'a> {
             @if let Some(text) = one.refusal.as_ref().and_then(|given| given.text.as_ref()) { p .small { (text) } }
             @for step in &one.history {
                 @if let Some(said) = &step.words { p .dim.small { (minute(step.at)) ": " (said) } }
+            }
+        }
+    }
+
+    /// A decision, as it was taken and as it stands.
+    fn decision(&self, one: &DecisionView) -> Markup {
+        let (words, phrases) = (self.words, self.head.statement.phrases);
+        let how = match one.automation {
+            Automation::Full => words.decision_how[0],
+            Automation::Assisted => words.decision_how[1],
+            Automation::Human => words.decision_how[2],
+        };
+        let states = DecisionState::ALL.iter().zip(words.decision_states);
+        let state = states.filter(|(state, _)| **state == one.state);
+        let language = &self.head.statement.language;
+        // In the language of the page, or in one that there is.
+        let told = |texts: &BTreeMap<String, String>| {
+            texts
+                .get(language)
+                .or_else(|| texts.values().next())
+                .cloned()
+        };
+        html! {
+            section .record {
+                h3 { (one.kind.replace('_', " ")) }
+                p {
+                    (minute(one.recorded_at)) ": " strong { (how) }
+                    @for (_, state) in state { ", " (state) }
+                    @if let Some(basis) = one.basis { " " span .dim.small { (basis.article()) } }
+                }
+                @if let Some(outcome) = &one.outcome { p { (outcome) } }
+                @if let Some(outcome) = &one.new_outcome { p { strong { (outcome) } } }
+                dl {
+                    @if let Some(logic) = told(&one.logic) { dt { (phrases.decision_logic) } dd { (logic) } }
+                    @if let Some(meaning) = told(&one.consequences) {
+                        dt { (phrases.decision_meaning) } dd { (meaning) }
+                    }
+                    @if !one.inputs.is_empty() { dt { (phrases.data) } dd { (one.inputs.join(", ")) } }
+                }
+                @for step in &one.history {
+                    @if let Some(said) = &step.words { p .dim.small { (minute(step.at)) ": " (said) } }
+                }
             }
         }
     }

@@ -231,6 +231,8 @@ pub const CHANNEL_FIELD: (u16, u16) = (0, 0);
 pub const PSEUDONYM_FIELD: (u16, u16) = (0, 1);
 /// The field id pair that stands for the id of a request. Its marks are the same in every set and need no key.
 pub const REQUEST_FIELD: (u16, u16) = (0, 2);
+/// The same for the id of a decision.
+pub const DECISION_FIELD: (u16, u16) = (0, 6);
 
 impl SystemKeys {
     /// The keys of a new vault.

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use super::draft::{Content, DraftField, DraftPurpose, DraftRole, Pattern};
 use super::finding::{Findings, printable};
 use super::reader::{At, hint};
-use super::{LawfulBasis, RIGHTS, Recipient, breakglass, honey, logs, role};
+use super::{LawfulBasis, RIGHTS, Recipient, breakglass, decisions, honey, logs, role};
 use crate::schema::FieldType;
 
 /// The European Economic Area, ISO 3166-1 alpha-2: the 27 Member States, and Iceland,
@@ -57,6 +57,22 @@ pub(super) fn check(content: &Content, findings: &mut Findings) {
         names.purposes(&path, stream.purpose.as_slice(), findings);
     }
     logs::check(content, findings);
+    for draft in &content.decisions {
+        let purpose: Vec<At<String>> = draft.purpose.iter().cloned().collect();
+        names.purposes(&format!("{}.purpose", draft.path), &purpose, findings);
+        let path = format!("{}.inputs", draft.path);
+        for input in &draft.inputs {
+            match input.value.split_once('.') {
+                Some((collection, field)) => {
+                    names.field(&path, input.line, collection, field, findings);
+                }
+                None => findings.report(input.line, &path, "bad_pattern", None, || {
+                    "expected `collection.field`, without wildcards".to_owned()
+                }),
+            }
+        }
+    }
+    decisions::check(content, findings);
     breakglass::check(content, findings);
     honey::check(content, findings);
 }

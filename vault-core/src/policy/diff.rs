@@ -50,8 +50,32 @@ pub fn diff(old: &Policy, new: &Policy) -> Vec<String> {
         requests.1,
     );
     logs(old, new, &mut out);
+    decisions(old, new, &mut out);
     honey(old, new, &mut out);
     out
+}
+
+/// Kinds of decisions, and what they are taken from.
+fn decisions(old: &Policy, new: &Policy, out: &mut Vec<String>) {
+    let told = |policy: &Policy, kind| super::decisions::text(policy, kind);
+    for kind in &old.decisions {
+        match new.decision(&kind.name) {
+            None => out.push(format!("decision {}: removed", kind.name)),
+            Some(other) => {
+                let subject = format!("decision {}", kind.name);
+                changed(out, &subject, "taken", told(old, kind), told(new, other));
+            }
+        }
+    }
+    for kind in &new.decisions {
+        if old.decision(&kind.name).is_none() {
+            out.push(format!(
+                "decision {}: added, {}",
+                kind.name,
+                told(new, kind)
+            ));
+        }
+    }
 }
 
 /// `subject: what old → new`, if they differ.

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::breakglass::DraftBreakglass;
+use super::decisions::DraftDecision;
 use super::finding::{Finding, Findings};
 use super::honey::DraftHoney;
 use super::logs::LogStream;
@@ -36,6 +37,7 @@ pub(super) struct Content {
     pub(super) children: Children,
     pub(super) counts: Counts,
     pub(super) requests: RequestRules,
+    pub(super) decisions: Vec<DraftDecision>,
     pub(super) honey: DraftHoney,
     pub(super) breakglass: Option<DraftBreakglass>,
     pub(super) incidents: Incidents,
@@ -55,6 +57,7 @@ impl Default for Content {
             children: Children::default(),
             counts: Counts::default(),
             requests: RequestRules::default(),
+            decisions: Vec::new(),
             honey: DraftHoney::default(),
             breakglass: None,
             incidents: Incidents::default(),

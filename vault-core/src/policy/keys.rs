@@ -13,6 +13,7 @@ pub(super) const TOP: &[&str] = &[
     "children",
     "counts",
     "requests",
+    "decisions",
     "honey",
     "breakglass",
     "incidents",
@@ -60,6 +61,18 @@ pub(super) const PROOF: &[&str] = &["period"];
 pub(super) const CHILDREN: &[&str] = &["consent_from", "countries"];
 pub(super) const COUNTS: &[&str] = &["k", "exact", "per_day"];
 pub(super) const REQUESTS: &[&str] = &["period", "extension", "asked_within"];
+pub(super) const DECISION: &[&str] = &[
+    "title",
+    "significant",
+    "automation",
+    "art22_basis",
+    "law",
+    "purpose",
+    "inputs",
+    "logic",
+    "consequences",
+    "review_within",
+];
 pub(super) const HONEY: &[&str] = &["people", "left_out_for"];
 pub(super) const HONEY_PERSON: &[&str] = &["channel", "user", "values"];
 pub(super) const BREAKGLASS: &[&str] = &["purpose", "read", "expires", "reads", "restricted_use"];
@@ -78,8 +91,8 @@ pub(super) const LOG: &[&str] = &[
 mod tests {
     use super::*;
     use crate::policy::{
-        Anchor, Capability, LawfulBasis, LogMode, Necessity, NoticeGate, Origin, RestrictedUse,
-        SafeguardKind, SpecialCategory,
+        Anchor, Automation, Capability, DecisionBasis, LawfulBasis, LogMode, Necessity, NoticeGate,
+        Origin, RestrictedUse, SafeguardKind, SpecialCategory,
     };
     use crate::schema::FieldType;
 
@@ -97,6 +110,7 @@ mod tests {
         ("children.", CHILDREN),
         ("counts.", COUNTS),
         ("requests.", REQUESTS),
+        ("decisions.NAME.", DECISION),
         ("honey.", HONEY),
         ("honey.people.NAME.", HONEY_PERSON),
         ("breakglass.", BREAKGLASS),
@@ -145,6 +159,8 @@ mod tests {
             .chain(Necessity::ALL.iter().map(|word| word.name()))
             .chain(Origin::ALL.iter().map(|word| word.name()))
             .chain(SafeguardKind::ALL.iter().map(|word| word.name()))
+            .chain(Automation::ALL.iter().map(|word| word.name()))
+            .chain(DecisionBasis::ALL.iter().map(|word| word.name()))
             .chain(NoticeGate::ALL.iter().map(|word| word.name()))
             .chain(RestrictedUse::ALL.iter().map(|word| word.name()))
             .chain(LogMode::ALL.iter().map(|word| word.name()))

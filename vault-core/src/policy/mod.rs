@@ -11,6 +11,7 @@ mod capability;
 mod check;
 mod children;
 mod counts;
+mod decisions;
 mod diff;
 mod draft;
 mod finding;
@@ -46,6 +47,7 @@ pub use capability::Capability;
 pub use check::EEA;
 pub use children::Children;
 pub use counts::Counts;
+pub use decisions::{DECISION_KINDS_MAX, DecisionKind};
 pub use diff::diff;
 pub use draft::Draft;
 pub use finding::Finding;
@@ -65,8 +67,8 @@ pub(crate) use role::KEYHOLDER;
 pub use role::{Role, RoleOrigin};
 pub use show::show;
 pub use words::{
-    Anchor, CollectionKind, HoldGround, LawfulBasis, Necessity, NoticeGate, Origin, RestrictedUse,
-    RestrictionGround, SafeguardKind, SpecialCategory, View,
+    Anchor, Automation, CollectionKind, DecisionBasis, HoldGround, LawfulBasis, Necessity,
+    NoticeGate, Origin, RestrictedUse, RestrictionGround, SafeguardKind, SpecialCategory, View,
 };
 
 /// Longest policy file, in bytes.
@@ -129,6 +131,7 @@ pub struct Policy {
     children: Children,
     counts: Counts,
     requests: RequestRules,
+    decisions: Vec<DecisionKind>,
     material: OnceLock<[u8; 32]>,
     honey: Honey,
     breakglass: Option<Breakglass>,
@@ -255,6 +258,18 @@ impl Policy {
         &self.requests
     }
 
+    /// Kinds of decisions about people, in the order of the file.
+    #[must_use]
+    pub fn decisions(&self) -> &[DecisionKind] {
+        &self.decisions
+    }
+
+    /// The kind of this name.
+    #[must_use]
+    pub fn decision(&self, name: &str) -> Option<&DecisionKind> {
+        self.decisions.iter().find(|kind| kind.name == name)
+    }
+
     /// How long what people said and were told is kept as proof after the last of it, at least.
     #[must_use]
     pub fn proof(&self) -> &Period {
@@ -375,6 +390,17 @@ impl Policy {
             ..item.stream
         });
         let logs = logs.collect();
+        let decisions = content.decisions.into_iter().map(|draft| DecisionKind {
+            purpose: draft.purpose.as_ref().map(|name| purpose_id(&name.value)),
+            inputs: draft
+                .inputs
+                .iter()
+                .filter_map(|input| input.value.split_once('.'))
+                .map(|(collection, field)| field_target(collection, field, &ids))
+                .collect(),
+            ..draft.kind
+        });
+        let decisions: Vec<DecisionKind> = decisions.collect();
         let breakglass = content.breakglass.map(|draft| {
             let purpose = ids.purposes.ids[&draft.purpose().value];
             draft.build(purpose, |pattern| target(pattern, &ids))
@@ -395,6 +421,7 @@ impl Policy {
             children: content.children,
             counts: content.counts,
             requests: content.requests,
+            decisions,
             material: OnceLock::new(),
             honey: content.honey.honey,
             breakglass,

@@ -178,6 +178,22 @@ impl Field {
         self.special.is_some()
             && (condition.starts_with("explicit consent") || condition.contains("9(2)(a)"))
     }
+
+    /// Whether it is special data of Art. 9: those of Art. 10 are not what Art. 22(4) is about.
+    #[must_use]
+    pub fn is_of_art9(&self) -> bool {
+        self.special
+            .is_some_and(|special| special != SpecialCategory::CriminalOffences)
+    }
+
+    /// Whether its condition is substantial public interest (Art. 9(2)(g)): `art9` says so, or names the letter.
+    #[must_use]
+    pub fn serves_substantial_public_interest(&self) -> bool {
+        let condition = self.art9.as_deref().unwrap_or_default().to_lowercase();
+        self.special.is_some()
+            && (condition.starts_with("substantial public interest")
+                || condition.contains("9(2)(g)"))
+    }
 }
 
 /// What is accepted of a blob.

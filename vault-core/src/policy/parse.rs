@@ -77,6 +77,7 @@ pub(super) fn read(source: &str, findings: &mut Findings) -> Content {
         children: super::children::read(&root, findings),
         counts: super::counts::read(&root, findings),
         requests: super::requests::read(&root, findings),
+        decisions: super::decisions::read(&root, findings),
         honey: honey::read(&root, findings),
         breakglass: super::breakglass::read(&root, findings),
         incidents: super::incidents::read(&root, findings),

@@ -89,6 +89,14 @@ pub fn show(policy: &Policy) -> String {
             .collect();
         table(&mut out, &rows);
     }
+    if !policy.decisions.is_empty() {
+        out.push_str("\ndecisions\n");
+        let kinds = policy.decisions.iter();
+        let rows: Vec<_> = kinds
+            .map(|kind| vec![kind.name.clone(), super::decisions::text(policy, kind)])
+            .collect();
+        table(&mut out, &rows);
+    }
     for item in &policy.collections {
         collection(policy, item, &mut out);
     }

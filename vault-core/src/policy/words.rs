@@ -197,6 +197,43 @@ words! {
     }
 }
 
+words! {
+    /// How much of a decision a machine does.
+    pub enum Automation {
+        /// All of it: nobody looks before it takes effect (Art. 22(1) GDPR). A score that somebody else relies on
+        /// heavily is such a decision, too (CJEU C-634/21).
+        Full = "full",
+        /// A human decides, and a machine proposes.
+        Assisted = "assisted",
+        /// None.
+        Human = "human",
+    }
+}
+
+words! {
+    /// By what right a significant decision is taken by automated means alone. Source: Art. 22(2) GDPR.
+    pub enum DecisionBasis {
+        /// A contract with the person needs it.
+        Contract = "contract",
+        /// A law authorises it, and has safeguards.
+        Law = "law",
+        /// The person has consented explicitly.
+        ExplicitConsent = "explicit_consent",
+    }
+}
+
+impl DecisionBasis {
+    /// The provision.
+    #[must_use]
+    pub const fn article(self) -> &'static str {
+        match self {
+            Self::Contract => "Art. 22(2)(a)",
+            Self::Law => "Art. 22(2)(b)",
+            Self::ExplicitConsent => "Art. 22(2)(c)",
+        }
+    }
+}
+
 /// Stored by its word.
 macro_rules! stored_as_word {
     ($words:ty) => {
@@ -215,5 +252,7 @@ macro_rules! stored_as_word {
     };
 }
 
+stored_as_word!(Automation);
+stored_as_word!(DecisionBasis);
 stored_as_word!(HoldGround);
 stored_as_word!(RestrictionGround);

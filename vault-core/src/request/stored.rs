@@ -14,7 +14,7 @@ use crate::commit::{IndexHit, Txn, View};
 use crate::crypto::{Location, sha256};
 use crate::deadline::{Due, Pause};
 use crate::events::{self, Topic};
-use crate::id::{ReceiptId, RequestId, RowHandle};
+use crate::id::{DecisionId, ReceiptId, RequestId, RowHandle};
 use crate::keys::keyset::{Compartment, Lookup};
 use crate::keys::system::REQUEST_FIELD;
 use crate::person::{DAMAGED, Person};
@@ -64,6 +64,9 @@ pub(crate) struct Scope {
     pub(crate) ground: Option<RestrictionGround>,
     /// The collections of a restriction; all, where there is none.
     pub(crate) collections: Vec<u16>,
+    /// The decision that a human is to look at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) decision: Option<DecisionId>,
 }
 
 /// That an answer takes longer, as the person was told.

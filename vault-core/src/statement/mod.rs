@@ -49,6 +49,8 @@ pub struct Statement {
     pub logs: Vec<StatedLog>,
     /// What the person may do.
     pub rights: Vec<StatedRight>,
+    /// Decisions that no human takes and that affect people significantly (Art. 13(2)(f)).
+    pub decisions: Vec<StatedDecision>,
 }
 
 /// The records of processing of a controller, in one language. Source: Art. 30(1) GDPR.
@@ -161,6 +163,23 @@ impl StatedLog {
     }
 }
 
+/// A decision that no human takes.
+#[derive(Debug)]
+pub struct StatedDecision {
+    /// The name inside the policy.
+    pub name: String,
+    /// What people are told it is.
+    pub title: String,
+    /// By what right it is taken: the provision, where the policy says.
+    pub article: Option<&'static str>,
+    /// The law that authorises it.
+    pub law: Option<String>,
+    /// The logic involved, if the policy says.
+    pub logic: Option<String>,
+    /// What it means for the person, if the policy says.
+    pub consequences: Option<String>,
+}
+
 /// One right.
 #[derive(Debug)]
 pub struct StatedRight {
@@ -218,6 +237,7 @@ impl Published {
             purposes: said::purposes(&self.policy, phrases, language),
             logs: said::logs(&self.policy, phrases, language),
             rights: said::rights(&self.policy, phrases),
+            decisions: said::decisions(&self.policy, language),
         }
     }
 
@@ -233,6 +253,15 @@ impl Published {
 }
 
 impl Statement {
+    /// What there is to say of automated decisions as such.
+    #[must_use]
+    pub fn automated(&self) -> &'static str {
+        match self.decisions.is_empty() {
+            true => self.phrases.none_automated,
+            false => self.phrases.some_automated,
+        }
+    }
+
     /// How to use a right, with the contact filled in.
     #[must_use]
     pub fn exercise(&self) -> String {

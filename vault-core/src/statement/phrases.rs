@@ -149,6 +149,12 @@ pub struct Phrases {
     pub automated: &'static str,
     /// That the policy lists none.
     pub none_automated: &'static str,
+    /// What holds of those that it lists.
+    pub some_automated: &'static str,
+    /// Label of the logic of a decision.
+    pub decision_logic: &'static str,
+    /// Label of what it means for the person.
+    pub decision_meaning: &'static str,
     /// Which policy; `{version}` and `{date}`.
     pub version: &'static str,
     /// Label of the other languages.
@@ -196,6 +202,7 @@ pub struct Phrases {
     pub(super) objection: RightWords,
     pub(super) marketing: RightWords,
     pub(super) withdrawal: RightWords,
+    pub(super) human_review: RightWords,
     // What the policy does not say; `{name}` where one of several lacks it.
     pub(super) no_address: &'static str,
     pub(super) no_officer: &'static str,

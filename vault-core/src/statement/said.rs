@@ -1,9 +1,14 @@
 //! From the policy's words to a language's.
 
+use std::collections::BTreeMap;
+
 use super::phrases::Phrases;
-use super::{Missing, StatedData, StatedLog, StatedPurpose, StatedRecipient, StatedRight};
+use super::{
+    Missing, StatedData, StatedDecision, StatedLog, StatedPurpose, StatedRecipient, StatedRight,
+};
 use crate::policy::{
-    Anchor, Collection, EEA, Field, LawfulBasis, Period, Policy, Purpose, Retention,
+    Anchor, Collection, DecisionBasis, DecisionKind, EEA, Field, LawfulBasis, Period, Policy,
+    Purpose, Retention,
 };
 
 /// The name of the built-in purpose of the suppression list.
@@ -221,6 +226,8 @@ pub(super) fn rights(policy: &Policy, phrases: &Phrases) -> Vec<StatedRight> {
     };
     let mut purposes = policy.purposes().iter();
     let marketing = purposes.any(|purpose| purpose.direct_marketing);
+    let mut kinds = policy.decisions().iter();
+    let automated = kinds.any(DecisionKind::is_solely_automated);
     let all = [
         (true, "Art. 15", phrases.access),
         (true, "Art. 16", phrases.rectification),
@@ -234,6 +241,7 @@ pub(super) fn rights(policy: &Policy, phrases: &Phrases) -> Vec<StatedRight> {
         ),
         (marketing, "Art. 21(2)", phrases.marketing),
         (any(&[Consent]), "Art. 7(3)", phrases.withdrawal),
+        (automated, "Art. 22(3)", phrases.human_review),
     ];
     all.into_iter()
         .filter(|(holds, ..)| *holds)
@@ -243,6 +251,29 @@ pub(super) fn rights(policy: &Policy, phrases: &Phrases) -> Vec<StatedRight> {
             words,
         })
         .collect()
+}
+
+/// The decisions that people have to be told of.
+///
+/// Source: GDPR Art. 13(2)(f), 14(2)(g), 22(1).
+pub(super) fn decisions(policy: &Policy, language: &str) -> Vec<StatedDecision> {
+    let fallback = &policy.controller().languages[0];
+    let kinds = policy.decisions().iter();
+    let told = kinds.filter(|kind| kind.is_solely_automated());
+    told.map(|kind| {
+        let text = |texts: &BTreeMap<String, String>| {
+            texts.get(language).or_else(|| texts.get(fallback)).cloned()
+        };
+        StatedDecision {
+            name: kind.name.clone(),
+            title: text(&kind.titles).unwrap_or_else(|| kind.name.clone()),
+            article: kind.basis.map(DecisionBasis::article),
+            law: kind.law.clone(),
+            logic: text(&kind.logic),
+            consequences: text(&kind.consequences),
+        }
+    })
+    .collect()
 }
 
 /// What an article asks for and the policy does not say.

@@ -140,6 +140,20 @@ fn text(policy: &Policy, language: &str) -> String {
         Some(authority) => fill(phrases.complain_to, "authority", authority),
         None => phrases.complain.to_owned(),
     });
-    lines.push(phrases.none_automated.to_owned());
+    let decisions = said::decisions(policy, language);
+    lines.push(match decisions.is_empty() {
+        true => phrases.none_automated.to_owned(),
+        false => phrases.some_automated.to_owned(),
+    });
+    for one in decisions {
+        lines.push(format!("- {}", one.title));
+        let told = [
+            (phrases.decision_logic, one.logic),
+            (phrases.decision_meaning, one.consequences),
+        ];
+        for (label, text) in told {
+            lines.extend(text.map(|text| format!("  {label}: {text}")));
+        }
+    }
     lines.join("\n")
 }

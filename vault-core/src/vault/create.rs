@@ -572,6 +572,7 @@ impl LockedVault {
                 incidents: Mutex::default(),
                 requests: super::requests::Watched::default(),
                 suppressions: AtomicU64::new(0),
+                decisions: super::decisions::Watched::default(),
                 process_key: Secret::generate(&mut OsEntropy),
             }),
         });

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use jiff::Timestamp;
 
-use super::{BackupSummary, RequestFigures, Vault, create};
+use super::{BackupSummary, DecisionsOpen, RequestFigures, Vault, create};
 use crate::commit::WriterFigures;
 
 pub use crate::commit::Histogram;
@@ -65,6 +65,8 @@ pub struct Figures {
     pub suppressions: u64,
     /// Requests of people, as the sweeper last saw them.
     pub requests: RequestFigures,
+    /// Reviews of decisions, as the sweeper last saw them.
+    pub decisions: DecisionsOpen,
     /// What there is of backups.
     pub backups: BackupSummary,
     /// The time that all this was read at.
@@ -158,6 +160,7 @@ impl Vault {
             bytes_on_disk: create::bytes_on_disk(&self.paths),
             suppressions: self.memory.suppressions.load(Ordering::Relaxed),
             requests: self.memory.requests.figures(),
+            decisions: self.memory.decisions.figures(),
             backups: self.known_backups(),
             now: self.engine.now(),
         }

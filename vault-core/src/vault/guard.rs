@@ -24,6 +24,7 @@ pub(super) struct Memory {
     pub(super) requests: super::requests::Watched,
     /// Addresses on the suppression list, as it was looked at last.
     pub(super) suppressions: AtomicU64,
+    pub(super) decisions: super::decisions::Watched,
     /// Seals cursors.
     pub(super) process_key: Secret<32>,
 }

@@ -22,6 +22,7 @@ mod copies;
 mod corrections;
 mod create;
 mod cursor;
+mod decisions;
 mod delivery;
 mod desk;
 mod disclosures;
@@ -79,13 +80,14 @@ pub use crate::backup::registry::{
     ReceiptStatus,
 };
 // What callers of a vault meet beside it, so that one `use` is enough for a program that holds one.
+pub use crate::automated::{DecisionState, DecisionWord, Outcome};
 pub use crate::clock::{Clock, SystemClock};
 pub use crate::consent::{
     ConsentActor, ConsentDetails, ConsentEvent, ConsentEvidence, ConsentKind, ConsentState,
 };
 pub use crate::emergency::EmergencyState;
 pub use crate::id::{
-    BackupId, CallId, DisclosureId, EmergencyId, IncidentId, PairwiseId, ReceiptId,
+    BackupId, CallId, DecisionId, DisclosureId, EmergencyId, IncidentId, PairwiseId, ReceiptId,
     RecipientNoticeId, RecordId, RequestId, SessionId, SubjectId, TokenId,
 };
 pub use crate::incident::{Exemption, IncidentStep, Nature, Risk, Vector as IncidentVector};
@@ -118,6 +120,10 @@ pub use copies::{BackupInput, BackupMade, Rekeyed};
 pub use corrections::CorrectionView;
 pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError, VaultPaths};
 pub(crate) use cursor::Tie;
+pub use decisions::{
+    DecisionFilter, DecisionInput, DecisionKindFigures, DecisionPage, DecisionStep,
+    DecisionStepView, DecisionStepped, DecisionView, DecisionsOpen, QueuedDecision,
+};
 pub use delivery::NoticeDelivery;
 pub use desk::Desk;
 pub use disclosures::{DisclosedField, DisclosureInput, DisclosureView, ToldView};

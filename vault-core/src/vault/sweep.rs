@@ -184,12 +184,17 @@ impl Vault {
         let swept = self.sweep_all(which);
         let planted = self.plant_honey();
         let watched = self.watch_requests();
+        let decided = self.watch_decisions();
         let counted = self
             .snapshot()
             .and_then(|view| self.count_suppressions(&view))
             .map(drop);
         let more = swept?;
-        planted.and(watched).and(counted).map(|()| more)
+        planted
+            .and(watched)
+            .and(decided)
+            .and(counted)
+            .map(|()| more)
     }
 
     fn sweep_all(&self, which: Sweep) -> Result<bool, Refusal> {

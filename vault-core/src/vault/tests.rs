@@ -8,6 +8,7 @@ mod breach;
 mod children;
 mod copies;
 mod counts;
+mod decisions;
 mod demands;
 mod demands_imported;
 mod emergencies;

@@ -4,17 +4,19 @@
 use jiff::civil::date;
 
 use super::rows::NOW;
+use crate::automated::stored::{Decided, DecisionEvent, DecisionRow};
+use crate::automated::{DecisionState, DecisionWord};
 use crate::contract::ContractEvent;
 use crate::deadline::{Due, Pause};
 use crate::disclosure::{Given, Line, Told};
 use crate::emergency::{EmergencyEvent, Party, Step};
+use crate::id::{DecisionId, ReceiptId, RequestId};
 use crate::id::{DisclosureId, RecipientNoticeId, RowHandle};
 use crate::id::{EmergencyId, TokenId};
-use crate::id::{ReceiptId, RequestId};
 use crate::log_lines::LogRow;
 use crate::notice::{NoticeAbout, NoticeShown};
 use crate::outbox::{NoticeKind, NoticeRow, NoticeState, Place};
-use crate::policy::RestrictionGround;
+use crate::policy::{Automation, DecisionBasis, RestrictionGround};
 use crate::pseudonym::IssuedEvent;
 use crate::request::stored::{
     Extension, FromLedger, Kept, RefusalGiven, RequestEvent, RequestRow, Scope, StepWord,
@@ -193,6 +195,7 @@ fn request() -> RequestEvent {
             purpose: Some(3),
             ground: Some(RestrictionGround::Claims),
             collections: vec![7, 260],
+            decision: None,
         },
         extension: Some(Extension {
             reason: DelayReason::Number,
@@ -232,6 +235,57 @@ fn queued() -> RequestRow {
     }
 }
 
+fn decided() -> DecisionEvent {
+    DecisionEvent {
+        decision: DecisionId::from_bytes([0x44; 16]),
+        step: DecisionWord::Recorded,
+        state: DecisionState::Effective,
+        by: "bot".into(),
+        key: Some(TokenId::from_bytes([0x54; 16])),
+        at: at(),
+        request: None,
+        decided: Some(Decided {
+            kind: "refund".into(),
+            model_version: Some("rules-7".into()),
+            inputs: vec![(7, 1), (7, 260)],
+            outcome: Some("no refund".into()),
+            significant: true,
+            automation: Automation::Full,
+            basis: Some(DecisionBasis::Contract),
+            law: Some("an act".into()),
+            purpose: Some(3),
+            logic: [("en".to_owned(), "the age of the order".to_owned())].into(),
+            consequences: [("en".to_owned(), "no money back".to_owned())].into(),
+        }),
+        new_outcome: None,
+        words: None,
+    }
+}
+
+fn reviewed() -> DecisionEvent {
+    DecisionEvent {
+        step: DecisionWord::Reviewed,
+        state: DecisionState::Changed,
+        request: Some(RequestId::from_bytes([0x52; 16])),
+        decided: None,
+        new_outcome: Some("half of it".into()),
+        words: Some("it arrived broken".into()),
+        ..decided()
+    }
+}
+
+fn decision_row() -> DecisionRow {
+    DecisionRow {
+        kind: "refund".into(),
+        state: DecisionState::UnderReview,
+        recorded: NOW,
+        contested: Some(NOW + 1_000),
+        begun: Some(NOW + 2_000),
+        reviewed: None,
+        due: Some((20_514, NOW + 2_678_400_000)),
+    }
+}
+
 /// By form, those of one form together.
 pub(super) fn demands() -> Vec<Vector> {
     use ObjectionState::{Ended, Overridden, Pending, Upheld};
@@ -268,6 +322,17 @@ pub(super) fn demands() -> Vec<Vector> {
             event.silence();
             json(&event)
         }),
+        (
+            "RequestEvent",
+            "for a review of a decision",
+            json(&RequestEvent {
+                scope: Scope {
+                    decision: Some(DecisionId::from_bytes([0x44; 16])),
+                    ..Scope::default()
+                },
+                ..request()
+            }),
+        ),
         ("RequestRow", "open", row::encode(&queued()).to_vec()),
         (
             "RequestRow",
@@ -276,6 +341,25 @@ pub(super) fn demands() -> Vec<Vector> {
                 state: RequestState::Refused,
                 effective_on: None,
                 ..queued()
+            })
+            .to_vec(),
+        ),
+        ("DecisionEvent", "recorded", json(&decided())),
+        ("DecisionEvent", "reviewed", json(&reviewed())),
+        (
+            "DecisionRow",
+            "under review",
+            row::encode(&decision_row()).to_vec(),
+        ),
+        (
+            "DecisionRow",
+            "never contested",
+            row::encode(&DecisionRow {
+                state: DecisionState::Effective,
+                contested: None,
+                begun: None,
+                due: None,
+                ..decision_row()
             })
             .to_vec(),
         ),
@@ -416,6 +500,13 @@ pub(super) fn faults() -> Vec<Fault> {
             json(&request()),
             b"human_review",
             b"human_revue1",
+        ),
+        (
+            "DecisionEvent",
+            "a basis that is none",
+            json(&decided()),
+            b"contract",
+            b"contrast",
         ),
         (
             "ObjectionEvent",

@@ -386,6 +386,7 @@ fn of_vault(vault: &VaultFigures) -> Vec<Figure> {
         bytes_on_disk,
         suppressions,
         requests,
+        decisions,
         backups,
         now,
     } = vault;
@@ -394,6 +395,18 @@ fn of_vault(vault: &VaultFigures) -> Vec<Figure> {
     let horizon = backups.erasure_horizon.duration_since(*now).as_secs();
     let completed = backups.last_completed_at.map_or(0, Timestamp::as_second);
     let mut figures = of_requests(requests);
+    figures.extend([
+        Figure::gauge(
+            "vault_decision_reviews_open",
+            "Decisions that a human is to look at",
+            decisions.open,
+        ),
+        Figure::gauge(
+            "vault_decision_reviews_overdue",
+            "Decisions that a human was to look at by now",
+            decisions.overdue,
+        ),
+    ]);
     figures.extend([
         Figure::counter(
             "vault_honey_accesses",

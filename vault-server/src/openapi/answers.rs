@@ -47,6 +47,9 @@ const MORE: &[(&str, &[Code])] = &[
     ("lookup_pseudonym", &[Code::Held, Code::NotFound]),
     ("put_hold", &[Code::Conflict]),
     ("approve_request", &[Code::Held]),
+    // Of fields that are only to be stored.
+    ("record_decision", &[Code::Restricted]),
+    ("step_decision", &[Code::Held]),
     ("release_hold", &[Code::TooLarge]),
     ("lift_restriction", &[Code::Conflict, Code::TooLarge]),
     ("end_objection", &[Code::TooLarge]),
@@ -141,10 +144,11 @@ const MORE: &[(&str, &[Code])] = &[
 /// Answered from what is at hand, without reading a header.
 const PLAIN: [&str; 5] = ["docs", "healthz", "openapi", "problems", "readyz"];
 /// What has to do with somebody who is erased but for what a legal hold keeps, too.
-const OF_WHAT_IS_HELD: [&str; 9] = [
+const OF_WHAT_IS_HELD: [&str; 10] = [
     "create_request",
     "erase_subject",
     "export_subject",
+    "list_decisions",
     "list_requests",
     "put_hold",
     "read_access",
@@ -192,6 +196,7 @@ const NEVER_REPLAYED: &[&str] = &[
     "take_emergency",
     "run_retention",
     "suppress",
+    "step_decision",
     "step_request",
     "test_key_slot",
     "unlock",

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 use vault_core::limits::{DISCLOSED_FIELDS_MAX, LABEL_BYTES_MAX, REASON_BYTES_MAX};
 use vault_core::outbox::{NoticeKind, NoticeState};
-use vault_core::policy::{HoldGround, RestrictionGround};
+use vault_core::policy::{Automation, DecisionBasis, HoldGround, RestrictionGround};
 use vault_core::request::{RequestKind, RequestState};
+use vault_core::vault::{DecisionState, Outcome};
 
 use super::schemas::text;
 
@@ -77,8 +78,68 @@ fn request_state() -> Value {
     json!({"type": "string", "enum": states})
 }
 
+fn nullable(value: Value) -> Value {
+    json!({"anyOf": [value, {"type": "null"}]})
+}
+
+fn decision_state() -> Value {
+    let states: Vec<_> = DecisionState::ALL.iter().map(|one| one.name()).collect();
+    json!({"type": "string", "enum": states})
+}
+
+fn automation() -> Value {
+    let all: Vec<_> = Automation::ALL.iter().map(|one| one.name()).collect();
+    json!({"type": "string", "enum": all})
+}
+
+fn art22_basis() -> Value {
+    let all: Vec<_> = DecisionBasis::ALL.iter().map(|one| one.name()).collect();
+    json!({"type": "string", "enum": all})
+}
+
+fn kind() -> Value {
+    json!({"type": "string", "pattern": "^[a-z][a-z0-9_]{0,62}$"})
+}
+
+/// Constraints of decisions by name of the schema.
+fn decisions() -> Value {
+    let outcomes: Vec<_> = Outcome::ALL.iter().map(|one| one.name()).collect();
+    let long = || nullable(text(1, REASON_BYTES_MAX));
+    json!({
+        "DecisionRequest": {"properties": {
+            "kind": kind(),
+            "model_version": nullable(text(1, LABEL_BYTES_MAX)),
+            "outcome": text(1, REASON_BYTES_MAX),
+            "automation": nullable(automation()),
+            "art22_basis": nullable(art22_basis()),
+            "law": nullable(text(1, LABEL_BYTES_MAX)),
+        }},
+        "DecisionStepRequest": {"properties": {
+            "view": long(), "new_outcome": long(), "reasons": long(),
+            "outcome": nullable(json!({"type": "string", "enum": outcomes})),
+        }},
+        "DecisionView": {"properties": {
+            "decision": id("dec"), "kind": kind(), "automation": automation(),
+            "art22_basis": nullable(art22_basis()), "state": decision_state(),
+            "request": nullable(request_id()),
+        }},
+        "QueuedDecision": {"properties": {
+            "decision": id("dec"), "kind": kind(), "state": decision_state(),
+        }},
+    })
+}
+
 /// Constraints by name of the schema.
 pub(super) fn overlays() -> Value {
+    let mut all = demands();
+    let (Value::Object(all_of), Value::Object(more)) = (&mut all, decisions()) else {
+        unreachable!("both are objects");
+    };
+    all_of.extend(more);
+    all
+}
+
+fn demands() -> Value {
     json!({
         "HeldPerson": {"properties": {"ground": hold_ground()}},
         "HoldRequest": {"properties": {

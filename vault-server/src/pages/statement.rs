@@ -55,7 +55,17 @@ pub(crate) fn html(statement: &Statement, languages: &[&str]) -> String {
         @if let Some(text) = statement.complain_to() { p { (text) } }
         p { (phrases.complain) " " span .dim.small { "Art. 77" } }
         h2 { (phrases.automated) }
-        p { (phrases.none_automated) " " span .dim.small { "Art. 22" } }
+        p { (statement.automated()) " " span .dim.small { "Art. 22" } }
+        @for one in &statement.decisions {
+            h3 { (one.title) @if let Some(article) = one.article { " " span .dim.small { (article) } } }
+            dl {
+                @if let Some(logic) = &one.logic { dt { (phrases.decision_logic) } dd { (logic) } }
+                @if let Some(meaning) = &one.consequences {
+                    dt { (phrases.decision_meaning) }
+                    dd { (meaning) }
+                }
+            }
+        }
         p .dim.small { (statement.version()) }
     };
     let title = format!("{} – {}", phrases.title, controller.name);
@@ -231,8 +241,21 @@ pub(crate) fn markdown(statement: &Statement) -> String {
     line(format!(
         "## {}\n\n{} (Art. 22)\n",
         plain(phrases.automated),
-        plain(phrases.none_automated)
+        plain(statement.automated())
     ));
+    for one in &statement.decisions {
+        line(format!("### {}\n", plain(&one.title)));
+        let told = [
+            (phrases.decision_logic, &one.logic),
+            (phrases.decision_meaning, &one.consequences),
+        ];
+        for (label, text) in told {
+            if let Some(text) = text {
+                line(format!("- {}: {}", plain(label), plain(text)));
+            }
+        }
+        line(String::new());
+    }
     line(plain(&statement.version()));
     out
 }

@@ -17,6 +17,7 @@ pub(crate) mod consents;
 mod contract;
 pub(crate) mod contracts;
 pub(crate) mod counts;
+pub(crate) mod decisions;
 pub(crate) mod disclosures;
 pub(crate) mod emergencies;
 pub(crate) mod evidence;
@@ -115,6 +116,11 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(requests::approve))
         .routes(routes!(requests::confirm))
         .routes(routes!(requests::step))
+        .routes(routes!(decisions::list, decisions::record))
+        .routes(routes!(decisions::queue))
+        .routes(routes!(decisions::figures))
+        .routes(routes!(decisions::read))
+        .routes(routes!(decisions::step))
         .routes(routes!(holds::read, holds::put, holds::release))
         .routes(routes!(holds::list))
         .routes(routes!(ages::read, ages::put))

@@ -6,8 +6,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use vault_core::policy::Controller;
 use vault_core::statement::{
-    LANGUAGES, Missing, ProcessingRecord, Published, StatedData, StatedLog, StatedPurpose,
-    StatedRecipient, StatedRight, Statement,
+    LANGUAGES, Missing, ProcessingRecord, Published, StatedData, StatedDecision, StatedLog,
+    StatedPurpose, StatedRecipient, StatedRight, Statement,
 };
 
 use crate::call::Outcome;
@@ -229,6 +229,39 @@ pub(crate) struct StatementBody {
     complaint: Vec<String>,
     /// What is known of automated decisions.
     automated_decisions: String,
+    /// Decisions that no human takes and that affect people significantly (Art. 13(2)(f)).
+    decisions: Vec<DecisionBody>,
+}
+
+/// A decision that no human takes.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StatedDecision)]
+pub(crate) struct DecisionBody {
+    /// The name of its kind.
+    kind: String,
+    /// What it is.
+    title: String,
+    /// By what right it is taken: the provision, where the policy says.
+    article: Option<&'static str>,
+    /// The law that authorises it.
+    law: Option<String>,
+    /// The logic involved.
+    logic: Option<String>,
+    /// What it means for the person.
+    consequences: Option<String>,
+}
+
+impl From<StatedDecision> for DecisionBody {
+    fn from(one: StatedDecision) -> Self {
+        Self {
+            kind: one.name,
+            title: one.title,
+            article: one.article,
+            law: one.law,
+            logic: one.logic,
+            consequences: one.consequences,
+        }
+    }
 }
 
 /// Something that an article asks for and the policy does not say.
@@ -381,7 +414,12 @@ fn statement_body(statement: Statement, languages: &[&str]) -> StatementBody {
             .into_iter()
             .chain([complain])
             .collect(),
-        automated_decisions: statement.phrases.none_automated.to_owned(),
+        automated_decisions: statement.automated().to_owned(),
+        decisions: statement
+            .decisions
+            .into_iter()
+            .map(DecisionBody::from)
+            .collect(),
         language: statement.language,
         controller: statement.controller.into(),
         purposes: statement

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use super::writer::{Block, Blocks, Work};
+use crate::automated;
 use crate::backup::bundle::{Bundle, Rows};
 use crate::backup::error::BackupError;
 use crate::backup::ledger::Replay;
@@ -16,7 +17,7 @@ use crate::crypto::{Secret, sha256};
 use crate::entropy::{Entropy, OsEntropy};
 use crate::events::{self, Topic};
 use crate::keys::keyset::{PersonEntry, people_tag};
-use crate::keys::system::{Placement, REQUEST_FIELD, index_entry};
+use crate::keys::system::{DECISION_FIELD, Placement, REQUEST_FIELD, index_entry};
 use crate::limits::RESTORE_BUNDLE_BYTES;
 use crate::person::nameless_row;
 use crate::request::restored::{self, Had};
@@ -164,6 +165,13 @@ impl<'a> Reading<'a> {
                     return out.row(table, key, &row);
                 }
                 had.see((vault, found.handle, &keyset), table, key, value);
+                if remains && table == Table::Consents && events::is_about(key, Topic::Decision) {
+                    let row = automated::stored::silent((vault, found.handle, &keyset), key, value);
+                    let what = "a step of a decision is not of its form";
+                    let row =
+                        row.ok_or_else(|| BackupError::damaged(manifest.object("keys"), what))?;
+                    return out.row(table, key, &row);
+                }
                 if remains && table == Table::Subjects {
                     let row = nameless_row(vault, found.handle, &keyset, value);
                     let what = "a person's own row is not of its form";
@@ -184,10 +192,10 @@ impl<'a> Reading<'a> {
             out.change(Table::Dirty, key, Some(value))?;
         }
         if remains {
-            // Nobody finds them any more, but by the id of a request.
+            // Nobody finds them any more, but by the id of a request or a decision.
             keyset
                 .lookups
-                .retain(|lookup| lookup.field == REQUEST_FIELD);
+                .retain(|lookup| [REQUEST_FIELD, DECISION_FIELD].contains(&lookup.field));
         }
         if let Some(removed) = replay.removed.get(&found.handle) {
             // Nor may the index lead to somebody by what was in a record that is gone.

@@ -5,6 +5,7 @@
 //! each language of the controller. What is said here depends on circumstances that no file shows, so most of
 //! it is a warning: somebody should look. No finding says that a vault complies, and neither does none.
 
+mod decisions;
 #[cfg(test)]
 mod examples;
 mod people;
@@ -49,6 +50,7 @@ pub fn of_policy(policy: &Policy) -> Vec<Diagnosis> {
     purposes::fields(policy, &mut findings);
     purposes::logs(policy, &mut findings);
     roles::roles(policy, &mut findings);
+    decisions::decisions(policy, &mut findings);
     sorted(findings.0)
 }
 
@@ -371,6 +373,51 @@ mod tests {
             "[roles.admin]\nmay = [\"policy.apply\"]\n[roles.dpo]",
         );
         assert_eq!(none, []);
+    }
+
+    #[test]
+    fn article_22_a_decision_without_its_safeguards_is_found() {
+        let kind = |more: &str| {
+            let titles = "title.en = \"Refunds\"\ntitle.de = \"Erstattungen\"";
+            format!("[decisions.refund]\n{titles}\nautomation = \"full\"\n{more}\n[roles.dpo]")
+        };
+        let codes = |more: &str| -> Vec<&str> {
+            let found = adds("[roles.dpo]", &kind(more));
+            found.into_iter().map(|(_, code, _)| code).collect()
+        };
+        let told =
+            "logic.en = \"a\"\nlogic.de = \"b\"\nconsequences.en = \"c\"\nconsequences.de = \"d\"";
+        assert_eq!(
+            codes("significant = true"),
+            [
+                "no_art22_basis",
+                "no_logic",
+                "no_consequences",
+                "impact_assessment_due"
+            ]
+        );
+        let whole = format!("significant = true\nart22_basis = \"contract\"\n{told}");
+        assert_eq!(codes(&whole), ["impact_assessment_due"]);
+        // What affects nobody significantly needs none of this.
+        assert_eq!(codes("significant = false"), Vec::<&str>::new());
+        // The default role reviews; a policy that takes it away has nobody who does.
+        let nobody = format!("{whole}\n[roles.reviewer]\nmay = []");
+        assert!(codes(&nobody).contains(&"nobody_reviews_decisions"));
+        // Special data are allowed by two conditions alone.
+        let special = |art9: &str| {
+            let slots = r#"slots = { type = "json","#;
+            let marked =
+                format!(r#"slots = {{ type = "json", special = "health", art9 = "{art9}","#);
+            let source = mended().replace(slots, &marked);
+            let more = format!("{whole}\ninputs = [\"profile.slots\"]");
+            let source = source.replace("[roles.dpo]", &kind(&more));
+            found(&source)
+                .iter()
+                .any(|(_, code, _)| *code == "special_data_decided")
+        };
+        assert!(special("9(2)(h): treatment"));
+        assert!(!special("explicit consent"));
+        assert!(!special("substantial public interest: an act"));
     }
 
     #[test]

@@ -139,10 +139,15 @@ pub(crate) struct Words {
     pub(crate) pseudonyms_text: &'static str,
     /// Who calls the person so: the controller itself.
     pub(crate) own_use: &'static str,
-    /// Heading: notices that were shown.
+    /// Heading: requests of the person.
     pub(crate) requests: &'static str,
     /// Open, done, refused, taken back.
     pub(crate) request_states: [&'static str; 4],
+    /// How a decision was taken: by a machine, with its help, by a human.
+    pub(crate) decision_how: [&'static str; 3],
+    /// How far a decision has come, in the order of its states.
+    pub(crate) decision_states: [&'static str; 7],
+    /// Heading: notices that were shown.
     pub(crate) notices: &'static str,
     /// What a notice told: how data are used.
     pub(crate) told_processing: &'static str,

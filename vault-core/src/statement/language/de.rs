@@ -33,6 +33,9 @@ pub(in crate::statement) const PHRASES: Phrases = Phrases {
     because_number: "weil wir viele Anträge zu beantworten haben",
     automated: "Automatisierte Entscheidungen",
     none_automated: "Die Richtlinie, aus der diese Erklärung entsteht, nennt keine Entscheidung über Sie, die allein automatisiert getroffen wird.",
+    some_automated: "Diese Entscheidungen über Sie werden allein automatisiert getroffen und betreffen Sie erheblich. Sie können verlangen, dass ein Mensch, der sie ändern kann, eine solche Entscheidung prüft, Sie können Ihren Standpunkt darlegen und die Entscheidung anfechten.",
+    decision_logic: "Wie entschieden wird",
+    decision_meaning: "Was das für Sie bedeutet",
     version: "Erstellt aus Fassung {version} unserer Richtlinie, in Kraft seit {date}.",
     other_languages: "Andere Sprachen",
     outside_eea: "außerhalb des Europäischen Wirtschaftsraums",
@@ -178,6 +181,10 @@ pub(in crate::statement) const PHRASES: Phrases = Phrases {
     withdrawal: (
         "Widerruf der Einwilligung",
         "Sie können Ihre Einwilligung jederzeit so einfach widerrufen, wie Sie sie gegeben haben. Was vorher geschah, bleibt rechtmäßig.",
+    ),
+    human_review: (
+        "Entscheidung durch einen Menschen",
+        "Sie können eine allein automatisiert getroffene Entscheidung von einem Menschen prüfen lassen, Ihren Standpunkt darlegen und die Entscheidung anfechten.",
     ),
     no_address: "die Anschrift des Verantwortlichen",
     no_officer: "die oder der Datenschutzbeauftragte",

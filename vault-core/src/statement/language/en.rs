@@ -33,6 +33,9 @@ pub(in crate::statement) const PHRASES: Phrases = Phrases {
     because_number: "because we have many requests to answer",
     automated: "Automated decisions",
     none_automated: "The policy that this statement is made from lists no decision about you that is taken by automated means alone.",
+    some_automated: "These decisions about you are taken by automated means alone, and affect you significantly. You may ask for a human who can change such a decision, say what you think of it, and contest it.",
+    decision_logic: "How it is decided",
+    decision_meaning: "What it means for you",
     version: "Made from version {version} of our policy, in force since {date}.",
     other_languages: "Other languages",
     outside_eea: "outside the European Economic Area",
@@ -178,6 +181,10 @@ pub(in crate::statement) const PHRASES: Phrases = Phrases {
     withdrawal: (
         "Withdrawal of consent",
         "You may withdraw your consent at any time, as easily as you gave it. What was done before stays lawful.",
+    ),
+    human_review: (
+        "A human to decide",
+        "You may have a human look at a decision that was taken by automated means alone, say what you think of it, and contest it.",
     ),
     no_address: "the controller’s address",
     no_officer: "the data protection officer",

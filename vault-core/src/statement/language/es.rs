@@ -33,6 +33,9 @@ pub(in crate::statement) const PHRASES: Phrases = Phrases {
     because_number: "porque tenemos muchas solicitudes que responder",
     automated: "Decisiones automatizadas",
     none_automated: "La política de la que procede esta declaración no menciona ninguna decisión sobre usted tomada únicamente por medios automatizados.",
+    some_automated: "Estas decisiones sobre usted se toman únicamente por medios automatizados y le afectan de modo significativo. Puede pedir que intervenga una persona que pueda cambiar la decisión, expresar su punto de vista e impugnarla.",
+    decision_logic: "Cómo se decide",
+    decision_meaning: "Qué significa para usted",
     version: "Elaborada a partir de la versión {version} de nuestra política, en vigor desde el {date}.",
     other_languages: "Otros idiomas",
     outside_eea: "fuera del Espacio Económico Europeo",
@@ -178,6 +181,10 @@ pub(in crate::statement) const PHRASES: Phrases = Phrases {
     withdrawal: (
         "Retirada del consentimiento",
         "Puede retirar su consentimiento en cualquier momento, con la misma facilidad con que lo dio. Lo hecho antes sigue siendo lícito.",
+    ),
+    human_review: (
+        "Intervención humana",
+        "Puede hacer que una persona revise una decisión tomada únicamente por medios automatizados, expresar su punto de vista e impugnarla.",
     ),
     no_address: "la dirección del responsable",
     no_officer: "el delegado de protección de datos",

@@ -33,6 +33,9 @@ pub(in crate::statement) const PHRASES: Phrases = Phrases {
     because_number: "car nous avons de nombreuses demandes à traiter",
     automated: "Décisions automatisées",
     none_automated: "La politique dont cette déclaration est tirée ne mentionne aucune décision à votre sujet prise uniquement par des moyens automatisés.",
+    some_automated: "Ces décisions à votre sujet sont prises uniquement par des moyens automatisés et vous affectent de manière significative. Vous pouvez demander l’intervention d’une personne qui peut modifier la décision, exprimer votre point de vue et contester la décision.",
+    decision_logic: "Comment la décision est prise",
+    decision_meaning: "Ce qu’elle signifie pour vous",
     version: "Établie à partir de la version {version} de notre politique, en vigueur depuis le {date}.",
     other_languages: "Autres langues",
     outside_eea: "hors de l’Espace économique européen",
@@ -175,6 +178,10 @@ pub(in crate::statement) const PHRASES: Phrases = Phrases {
     withdrawal: (
         "Retrait du consentement",
         "Vous pouvez retirer votre consentement à tout moment, aussi simplement que vous l’avez donné. Ce qui a été fait auparavant reste licite.",
+    ),
+    human_review: (
+        "Intervention humaine",
+        "Vous pouvez faire examiner par une personne une décision prise uniquement par des moyens automatisés, exprimer votre point de vue et contester la décision.",
     ),
     no_address: "l’adresse du responsable du traitement",
     no_officer: "le délégué à la protection des données",

@@ -33,6 +33,9 @@ pub(in crate::statement) const PHRASES: Phrases = Phrases {
     because_number: "perché abbiamo molte richieste a cui rispondere",
     automated: "Decisioni automatizzate",
     none_automated: "La policy da cui nasce questa informativa non elenca alcuna decisione su di Lei presa unicamente con mezzi automatizzati.",
+    some_automated: "Queste decisioni su di Lei sono prese unicamente con mezzi automatizzati e incidono significativamente su di Lei. Può chiedere l’intervento di una persona che possa cambiare la decisione, esprimere la Sua opinione e contestarla.",
+    decision_logic: "Come si decide",
+    decision_meaning: "Che cosa comporta per Lei",
     version: "Redatta dalla versione {version} della nostra policy, in vigore dal {date}.",
     other_languages: "Altre lingue",
     outside_eea: "fuori dallo Spazio economico europeo",
@@ -175,6 +178,10 @@ pub(in crate::statement) const PHRASES: Phrases = Phrases {
     withdrawal: (
         "Revoca del consenso",
         "Può revocare il consenso in qualsiasi momento, con la stessa facilità con cui lo ha dato. Ciò che è avvenuto prima resta lecito.",
+    ),
+    human_review: (
+        "Intervento umano",
+        "Può far riesaminare da una persona una decisione presa unicamente con mezzi automatizzati, esprimere la Sua opinione e contestarla.",
     ),
     no_address: "l’indirizzo del titolare",
     no_officer: "il responsabile della protezione dei dati",

@@ -33,6 +33,9 @@ pub(in crate::statement) const PHRASES: Phrases = Phrases {
     because_number: "omdat wij veel verzoeken moeten beantwoorden",
     automated: "Geautomatiseerde besluiten",
     none_automated: "Het beleid waaruit deze verklaring is gemaakt, noemt geen besluit over u dat uitsluitend geautomatiseerd wordt genomen.",
+    some_automated: "Deze besluiten over u worden uitsluitend geautomatiseerd genomen en raken u in aanmerkelijke mate. U kunt vragen dat een mens die het besluit kan wijzigen ernaar kijkt, uw standpunt geven en het besluit aanvechten.",
+    decision_logic: "Hoe wordt besloten",
+    decision_meaning: "Wat het voor u betekent",
     version: "Gemaakt uit versie {version} van ons beleid, van kracht sinds {date}.",
     other_languages: "Andere talen",
     outside_eea: "buiten de Europese Economische Ruimte",
@@ -178,6 +181,10 @@ pub(in crate::statement) const PHRASES: Phrases = Phrases {
     withdrawal: (
         "Intrekking van toestemming",
         "U kunt uw toestemming op elk moment intrekken, even gemakkelijk als u die gaf. Wat eerder is gedaan, blijft rechtmatig.",
+    ),
+    human_review: (
+        "Een mens laten beslissen",
+        "U kunt een uitsluitend geautomatiseerd genomen besluit door een mens laten bekijken, uw standpunt geven en het besluit aanvechten.",
     ),
     no_address: "het adres van de verwerkingsverantwoordelijke",
     no_officer: "de functionaris voor gegevensbescherming",

@@ -33,6 +33,9 @@ pub(in crate::statement) const PHRASES: Phrases = Phrases {
     because_number: "ponieważ mamy wiele wniosków do rozpatrzenia",
     automated: "Zautomatyzowane decyzje",
     none_automated: "Polityka, na podstawie której powstało to oświadczenie, nie wymienia żadnej decyzji o Tobie podejmowanej wyłącznie w sposób zautomatyzowany.",
+    some_automated: "Te decyzje o Tobie są podejmowane wyłącznie w sposób zautomatyzowany i istotnie na Ciebie wpływają. Możesz zażądać, by przyjrzał się im człowiek, który może zmienić decyzję, wyrazić własne stanowisko i zakwestionować decyzję.",
+    decision_logic: "Jak zapada decyzja",
+    decision_meaning: "Co to dla Ciebie oznacza",
     version: "Sporządzono na podstawie wersji {version} naszej polityki, obowiązującej od {date}.",
     other_languages: "Inne języki",
     outside_eea: "poza Europejskim Obszarem Gospodarczym",
@@ -175,6 +178,10 @@ pub(in crate::statement) const PHRASES: Phrases = Phrases {
     withdrawal: (
         "Wycofanie zgody",
         "Możesz w każdej chwili wycofać zgodę, równie łatwo jak została udzielona. To, co zrobiono wcześniej, pozostaje zgodne z prawem.",
+    ),
+    human_review: (
+        "Decyzja człowieka",
+        "Możesz zażądać, by decyzji podjętej wyłącznie w sposób zautomatyzowany przyjrzał się człowiek, wyrazić własne stanowisko i zakwestionować ją.",
     ),
     no_address: "adres administratora",
     no_officer: "inspektor ochrony danych",

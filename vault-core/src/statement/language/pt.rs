@@ -33,6 +33,9 @@ pub(in crate::statement) const PHRASES: Phrases = Phrases {
     because_number: "porque temos muitos pedidos a que responder",
     automated: "Decisões automatizadas",
     none_automated: "A política de que resulta esta declaração não indica nenhuma decisão a seu respeito tomada exclusivamente por meios automatizados.",
+    some_automated: "Estas decisões a seu respeito são tomadas exclusivamente por meios automatizados e afetam-no significativamente. Pode pedir a intervenção de uma pessoa que possa alterar a decisão, manifestar o seu ponto de vista e contestá-la.",
+    decision_logic: "Como se decide",
+    decision_meaning: "O que significa para si",
     version: "Elaborada a partir da versão {version} da nossa política, em vigor desde {date}.",
     other_languages: "Outras línguas",
     outside_eea: "fora do Espaço Económico Europeu",
@@ -172,6 +175,10 @@ pub(in crate::statement) const PHRASES: Phrases = Phrases {
     withdrawal: (
         "Retirada do consentimento",
         "Pode retirar o consentimento a qualquer momento, com a mesma facilidade com que o deu. O que foi feito antes continua lícito.",
+    ),
+    human_review: (
+        "Intervenção humana",
+        "Pode fazer rever por uma pessoa uma decisão tomada exclusivamente por meios automatizados, manifestar o seu ponto de vista e contestá-la.",
     ),
     no_address: "a morada do responsável pelo tratamento",
     no_officer: "o encarregado da proteção de dados",

@@ -5,10 +5,11 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::super::{
-    AgeInput, AgeView, ContractView, DisclosureInput, DisclosureView, NoticeDelivery, NoticeInput,
-    ObjectionView, PseudonymIssued, RequestInput, RequestView, RestrictionInput, RestrictionStep,
-    RestrictionView, SuppressionInput, ages, contracts, delivery, disclosures, notices, objections,
-    pseudonyms, requests, restrictions, suppressions,
+    AgeInput, AgeView, ContractView, DecisionInput, DecisionView, DisclosureInput, DisclosureView,
+    NoticeDelivery, NoticeInput, ObjectionView, PseudonymIssued, RequestInput, RequestView,
+    RestrictionInput, RestrictionStep, RestrictionView, SuppressionInput, ages, contracts,
+    decisions, delivery, disclosures, notices, objections, pseudonyms, requests, restrictions,
+    suppressions,
 };
 use super::{Desk, Ground};
 use crate::contract::ContractEvent;
@@ -170,9 +171,38 @@ impl Desk<'_, '_> {
                 let view = requests::create(txn, policy, context, noted, subject, input)?;
                 // Where the commit fails the queue is counted once for nothing.
                 memory.requests.changed();
+                memory.decisions.changed();
                 Ok(view)
             },
         )
+    }
+
+    /// See [`Vault::record_decision`](crate::vault::Vault::record_decision).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn record_decision(
+        &mut self,
+        subject: SubjectId,
+        input: &DecisionInput,
+    ) -> Result<DecisionView, Refusal> {
+        let action = "decisions.record";
+        self.change(action, Some(subject), |txn, policy, context, _, noted| {
+            decisions::record(txn, policy, context, noted, subject, input)
+        })
+    }
+
+    /// See [`Vault::list_decisions`](crate::vault::Vault::list_decisions).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn list_decisions(&mut self, subject: SubjectId) -> Result<Vec<DecisionView>, Refusal> {
+        let action = "decisions.read";
+        self.look(action, Some(subject), |view, policy, context, _, noted| {
+            decisions::list(view, policy, context, noted, subject)
+        })
     }
 
     /// See [`Vault::list_requests`](crate::vault::Vault::list_requests).

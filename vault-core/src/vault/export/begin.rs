@@ -26,7 +26,8 @@ use crate::statement::Published;
 use crate::vault::call::{Context, Noted};
 use crate::vault::{
     AgeView, Call, HoldView, RestrictionView, Vault, admin, ages, consent_receipt, contracts,
-    corrections, disclosures, emergencies, holds, logs, objections, requests, restrictions,
+    corrections, decisions, disclosures, emergencies, holds, logs, objections, requests,
+    restrictions,
 };
 
 /// Everything that is known of a package when it begins.
@@ -85,6 +86,7 @@ fn look(
         },
         pseudonyms: Vec::new(),
         requests: Vec::new(),
+        decisions: Vec::new(),
         notices: Vec::new(),
         sessions: Vec::new(),
         emergencies: Vec::new(),
@@ -130,6 +132,7 @@ fn look(
         head.age = ages::view(snapshot, &person)?;
         pseudonyms(snapshot, policy, &person, &mut head)?;
         head.requests = requests::told(snapshot, policy, &person)?;
+        head.decisions = decisions::told(snapshot, policy, &person)?;
         head.notices = notice::history(snapshot, &person)?;
         head.emergencies = emergencies::views(snapshot, policy, &person)?;
         sessions(snapshot, policy, &person, &mut head)?;

@@ -4,17 +4,17 @@ use jiff::SignedDuration;
 
 use super::super::call::{Context, Noted};
 use super::super::input::{self, check_text};
-use super::super::objections;
+use super::super::{decisions, objections};
 use super::{OWN, RequestInput, RequestView, count_ends, decides, effects, view};
 use crate::commit::{Txn, View};
 use crate::deadline::Due;
-use crate::id::{RequestId, SubjectId};
+use crate::id::{DecisionId, RequestId, SubjectId};
 use crate::limits::{
     REASON_BYTES_MAX, REQUEST_RECEIVED_DAYS_MAX, REQUEST_STEPS_MAX, REQUESTS_PER_PERSON_MAX,
 };
 use crate::person::{DAMAGED, Person};
 use crate::policy::{LawfulBasis, Policy};
-use crate::refusal::Refusal;
+use crate::refusal::{InputError, Refusal};
 use crate::request::stored::{self, RequestEvent, Scope, StepWord};
 use crate::request::{Level, RequestKind, RequestState, machine};
 use crate::statement::answered_in;
@@ -31,7 +31,7 @@ fn level(context: &Context, policy: &Policy) -> Level {
 fn scope(
     policy: &Policy,
     input: &RequestInput,
-    errors: &mut Vec<crate::refusal::InputError>,
+    errors: &mut Vec<InputError>,
 ) -> Result<Scope, Refusal> {
     let mut scope = Scope::default();
     let mut refuse = |pointer: &str, code, detail: &str| {
@@ -67,8 +67,29 @@ fn scope(
     if !restricts && !input.collections.is_empty() {
         refuse("/collections", "not_here", "a restriction has collections");
     }
+    if input.kind != RequestKind::HumanReview && input.decision.is_some() {
+        refuse(
+            "/decision",
+            "not_here",
+            "a human review is about a decision",
+        );
+    }
+    scope.decision = input.decision;
     scope.collections = input::collection_ids(policy, &input.collections, errors);
     Ok(scope)
+}
+
+fn check_language(errors: &mut Vec<InputError>, language: Option<&str>) {
+    let fits = |language: &str| {
+        (2..=35).contains(&language.len())
+            && language
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    if !language.is_none_or(fits) {
+        let detail = "a language tag such as en or de-AT";
+        errors.push(input::error("/language", "bad_language", detail));
+    }
 }
 
 fn checked(
@@ -81,16 +102,7 @@ fn checked(
     if let Some(details) = &input.details {
         check_text(&mut errors, "/details", details, REASON_BYTES_MAX);
     }
-    if let Some(language) = &input.language {
-        let fits = (2..=35).contains(&language.len())
-            && language
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        if !fits {
-            let detail = "a language tag such as en or de-AT";
-            errors.push(input::error("/language", "bad_language", detail));
-        }
-    }
+    check_language(&mut errors, input.language.as_deref());
     if let Some(at) = input.received_at {
         let oldest = view.now() - SignedDuration::from_hours(24 * REQUEST_RECEIVED_DAYS_MAX);
         if !decides(context, policy) {
@@ -122,21 +134,16 @@ fn room(view: &dyn View, person: &Person) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Takes a request down.
-pub(in crate::vault) fn create(
+/// Writes what was checked.
+fn take_down(
     txn: &mut Txn<'_>,
     policy: &Policy,
     context: &Context,
-    noted: &mut Noted,
-    subject: SubjectId,
+    person: &mut Person,
     input: &RequestInput,
-) -> Result<RequestView, Refusal> {
-    noted.met = Some(subject);
-    context.principal.require_own(policy, &OWN)?;
-    let mut person = context.remains(txn, subject)?;
-    noted.person(&person, txn.now());
-    let scope = checked(txn, policy, context, input)?;
-    room(txn, &person)?;
+    scope: Scope,
+) -> Result<RequestEvent, Refusal> {
+    room(txn, person)?;
     let now = txn.now();
     let received = input.received_at.unwrap_or(now);
     let level = level(context, policy);
@@ -166,10 +173,56 @@ pub(in crate::vault) fn create(
         words: input.details.clone(),
     };
     count_ends(policy, &mut event);
+    stored::append(txn, person, &event)?;
+    super::keep(txn, person, &event);
+    context.note_word(txn, person)?;
+    Ok(event)
+}
+
+/// Takes down that somebody wants a human to look at a decision, where the call is about that: whoever calls has
+/// been let in, and the decision is contested by them.
+pub(in crate::vault) fn review_of(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    context: &Context,
+    person: &mut Person,
+    decision: DecisionId,
+    (view, language): (Option<&str>, Option<&str>),
+) -> Result<RequestEvent, Refusal> {
+    let input = RequestInput {
+        kind: RequestKind::HumanReview,
+        details: view.map(str::to_owned),
+        language: language.map(str::to_owned),
+        received_at: None,
+        purpose: None,
+        ground: None,
+        collections: Vec::new(),
+        decision: Some(decision),
+    };
+    let scope = checked(txn, policy, context, &input)?;
+    take_down(txn, policy, context, person, &input, scope)
+}
+
+/// Takes a request down.
+pub(in crate::vault) fn create(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    context: &Context,
+    noted: &mut Noted,
+    subject: SubjectId,
+    input: &RequestInput,
+) -> Result<RequestView, Refusal> {
+    noted.met = Some(subject);
+    context.principal.require_own(policy, &OWN)?;
+    let mut person = context.remains(txn, subject)?;
+    noted.person(&person, txn.now());
+    let scope = checked(txn, policy, context, input)?;
+    let now = txn.now();
+    let event = take_down(txn, policy, context, &mut person, input, scope)?;
     let mut steps = vec![event.clone()];
-    stored::append(txn, &mut person, &event)?;
-    super::keep(txn, &person, &event);
-    context.note_word(txn, &mut person)?;
+    if let Some(decision) = event.scope.decision {
+        decisions::contested(txn, policy, context, &mut person, decision, &event)?;
+    }
     if event.kind.is_word() && event.state == RequestState::Verified {
         // What somebody says for themselves waits for nobody's leave (Art. 7(3), 21(3)).
         steps.extend(effects::said(txn, policy, context, &mut person, event)?);

@@ -20,7 +20,7 @@ use super::input;
 use super::{Call, Vault};
 use crate::commit::View;
 use crate::deadline::{self, Due, Running};
-use crate::id::{ReceiptId, RecordId, RequestId, SubjectId};
+use crate::id::{DecisionId, ReceiptId, RecordId, RequestId, SubjectId};
 use crate::person::Person;
 use crate::policy::{Capability, Period, Policy, RestrictionGround};
 use crate::refusal::Refusal;
@@ -29,9 +29,10 @@ use crate::request::{DelayReason, Exemption, Level, RequestKind, RequestState};
 
 pub use crate::request::stored::{Extension, Kept, RefusalGiven, StepWord};
 pub use confirm::Confirmation;
-pub(super) use create::create;
+pub(super) use create::{create, review_of};
 pub use queue::{QueueFilter, QueuePage, QueuedRequest};
 use steps::keep;
+pub(super) use steps::reviewed;
 pub(super) use watch::Watched;
 pub use watch::{RequestAlarm, RequestFigures, RequestsDue};
 
@@ -55,6 +56,8 @@ pub struct RequestInput {
     pub ground: Option<RestrictionGround>,
     /// The collections of a restriction; all, where there is none.
     pub collections: Vec<String>,
+    /// The decision that a human is to look at, where one is named: it is contested with the request.
+    pub decision: Option<DecisionId>,
 }
 
 /// Silent about what the person said.
@@ -242,6 +245,8 @@ pub struct RequestView {
     pub ground: Option<RestrictionGround>,
     /// The collections of a restriction; all, where there is none.
     pub collections: Vec<String>,
+    /// The decision that a human is to look at.
+    pub decision: Option<DecisionId>,
     /// That the answer takes longer.
     pub extension: Option<Extension>,
     /// Why it was refused.
@@ -340,6 +345,7 @@ fn view(
         purpose,
         ground: last.scope.ground,
         collections: input::collection_names(policy, &last.scope.collections),
+        decision: last.scope.decision,
         extension: extension.map(|one| if silent { one.silent() } else { one }),
         refusal: refusal.map(|given| if silent { given.silent() } else { given }),
         receipt: last.receipt,
@@ -476,6 +482,7 @@ impl Vault {
             move |txn, policy, context, noted| create(txn, policy, context, noted, subject, &input),
         )?;
         self.memory.requests.changed();
+        self.memory.decisions.changed();
         Ok(view)
     }
 

@@ -1,6 +1,7 @@
 //! Steps of requests.
 
 use super::super::call::{Context, Noted};
+use super::super::decisions;
 use super::super::input::{self, check_text};
 use super::{
     OWN, RequestStep, RequestStepped, Vault, confirm, count_ends, effects, met, today, view, words,
@@ -187,6 +188,50 @@ fn refusal(
     })
 }
 
+/// A request for a review that ends without one leaves the decision as it was.
+fn end_contest(
+    txn: &mut Txn<'_>,
+    context: &Context,
+    person: &mut Person,
+    event: &RequestEvent,
+) -> Result<(), Refusal> {
+    match event.scope.decision {
+        Some(decision) => decisions::ended(txn, context, person, decision),
+        None => Ok(()),
+    }
+}
+
+/// A review was decided: that answers the request for it, unless somebody has still to know who asks. Then it waits
+/// for that, and is approved by hand.
+pub(in crate::vault) fn reviewed(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    context: &Context,
+    person: &mut Person,
+    request: RequestId,
+    answer: String,
+) -> Result<(), Refusal> {
+    let steps = match stored::steps(txn, person, request) {
+        // A restored vault may know of the decision alone.
+        Err(Refusal::NotFound(_)) => return Ok(()),
+        steps => steps?,
+    };
+    let mut event = steps.last().cloned().ok_or(DAMAGED)?;
+    let step = Step::Approve(Done::Whole);
+    let Ok(state) = transition(event.state, step, &facts(&event, txn, false)) else {
+        return Ok(());
+    };
+    event.state = state;
+    event.at = txn.now();
+    event.by = context.principal.role().to_owned();
+    (event.step, event.words) = (StepWord::Fulfilled, Some(answer));
+    pause(&mut event, policy, false);
+    count_ends(policy, &mut event);
+    stored::append(txn, person, &event)?;
+    keep(txn, person, &event);
+    Ok(())
+}
+
 /// Takes one step in a commit.
 pub(super) fn take(
     txn: &mut Txn<'_>,
@@ -265,6 +310,7 @@ pub(super) fn take(
         RequestStep::Cancel { reason } => {
             follow(txn, &mut event, Step::Cancel, false)?;
             (event.step, event.words) = (StepWord::Cancelled, reason.clone());
+            end_contest(txn, context, &mut person, &event)?;
         }
         RequestStep::Refuse {
             code,
@@ -276,6 +322,7 @@ pub(super) fn take(
             follow(txn, &mut event, Step::Refuse, false)?;
             event.step = StepWord::Refused;
             effects::refused(txn, policy, context, &mut person, &event, reason)?;
+            end_contest(txn, context, &mut person, &event)?;
         }
         RequestStep::Approve {
             confirmation,
@@ -285,6 +332,14 @@ pub(super) fn take(
             let correction = correction.as_ref();
             let kind = event.kind;
             effects::fits(kind, correction)?;
+            if let Some(decision) = event.scope.decision
+                && !decisions::reviewed(txn, &person, decision)?
+            {
+                return Err(Refusal::Conflict(format!(
+                    "the review of {decision} is not decided, and that is what this request asks for (Art. 22(3) \
+                     GDPR): whoever has `decisions.review` decides it, which answers the request as well"
+                )));
+            }
             let told = matches!(kind, RequestKind::HumanReview | RequestKind::Recipients);
             if told
                 && answer
@@ -382,6 +437,7 @@ impl Vault {
         })?;
         let Stepped { view, receipt } = stepped;
         self.memory.requests.changed();
+        self.memory.decisions.changed();
         let receipt = receipt.map(|(id, mut document)| {
             self.memory.asks.forget(view.subject);
             self.prove(id, &mut document);

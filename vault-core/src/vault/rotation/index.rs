@@ -13,7 +13,7 @@ use super::state::{RotationRow, Stage};
 use crate::commit::{Txn, View};
 use crate::id::SubjectId;
 use crate::keys::keyset::Lookup;
-use crate::keys::system::{CHANNEL_FIELD, PSEUDONYM_FIELD, REQUEST_FIELD};
+use crate::keys::system::{CHANNEL_FIELD, DECISION_FIELD, PSEUDONYM_FIELD, REQUEST_FIELD};
 use crate::limits::{ROTATION_LEAVES, ROTATION_MARK_LEAVES, ROTATION_SURVEY_ROWS};
 use crate::person::{self, DAMAGED, Person};
 use crate::policy::Policy;
@@ -247,7 +247,12 @@ impl Vault {
 }
 
 fn sought(policy: &Policy) -> Sought {
-    let mut sought = Sought::from([CHANNEL_FIELD, PSEUDONYM_FIELD, REQUEST_FIELD]);
+    let mut sought = Sought::from([
+        CHANNEL_FIELD,
+        PSEUDONYM_FIELD,
+        REQUEST_FIELD,
+        DECISION_FIELD,
+    ]);
     for collection in policy.collections() {
         let fields = collection.fields.iter().filter(|field| field.lookup);
         sought.extend(fields.map(|field| (collection.id, field.id)));
@@ -267,7 +272,7 @@ fn add(
     let old = lookups.filter(|lookup| lookup.set == way.old);
     let new = old.filter_map(|lookup| {
         let mark = match lookup.field {
-            REQUEST_FIELD => lookup.mark,
+            REQUEST_FIELD | DECISION_FIELD => lookup.mark,
             field => *marks.get(&(field, lookup.mark))?,
         };
         let (field, set) = (lookup.field, way.new);

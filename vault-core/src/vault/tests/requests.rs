@@ -44,6 +44,7 @@ pub(super) fn input(kind: RequestKind) -> RequestInput {
         purpose: None,
         ground: None,
         collections: Vec::new(),
+        decision: None,
     }
 }
 

@@ -19,8 +19,8 @@ use utoipa::{Path, ToSchema};
 use vault_core::limits::BATCH_RESULTS_BYTES_MAX;
 
 use super::{
-    ages, ask, consents, contracts, disclosures, notices, objections, pseudonyms, records,
-    requests, restrictions, subjects, suppressions,
+    ages, ask, consents, contracts, decisions, disclosures, notices, objections, pseudonyms,
+    records, requests, restrictions, subjects, suppressions,
 };
 use crate::call::{Outcome, Session};
 use crate::group::{Group, Step};
@@ -140,6 +140,8 @@ fn allowed() -> &'static [Allowed] {
             allowed_of::<suppressions::__path_put>(&suppressions::PUT),
             allowed_of::<requests::__path_list>(&requests::LIST),
             allowed_of::<requests::__path_create>(&requests::CREATE),
+            allowed_of::<decisions::__path_list>(&decisions::LIST),
+            allowed_of::<decisions::__path_record>(&decisions::RECORDING),
             allowed_of::<restrictions::__path_read>(&restrictions::READ),
             allowed_of::<restrictions::__path_put>(&restrictions::PUT),
             allowed_of::<restrictions::__path_lift>(&restrictions::LIFT),

@@ -32,6 +32,9 @@ pub(crate) struct RequestRequest {
     ground: Option<String>,
     /// The collections of `restrict`; all, where there are none.
     collections: Option<Vec<String>>,
+    /// The decision that a human is to look at, for `human_review`: it is contested, with `details` as the person's
+    /// view. Without one the request is answered in words.
+    decision: Option<String>,
 }
 
 /// How a request is carried out.
@@ -295,6 +298,9 @@ pub(crate) struct ViewBody {
     ground: Option<&'static str>,
     /// The collections of a restriction; all, where there are none.
     collections: Vec<String>,
+    /// The decision that a human is to look at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<String>,
     /// That the answer takes longer.
     #[serde(skip_serializing_if = "Option::is_none")]
     extension: Option<ExtensionBody>,
@@ -330,6 +336,7 @@ impl From<RequestView> for ViewBody {
             purpose: view.purpose,
             ground: view.ground.map(RestrictionGround::name),
             collections: view.collections,
+            decision: view.decision.map(|decision| decision.to_string()),
             extension: view.extension.map(ExtensionBody::from),
             refusal: view.refusal.map(RefusalBody::from),
             receipt: view.receipt.map(|receipt| receipt.to_string()),

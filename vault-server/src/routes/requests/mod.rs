@@ -43,7 +43,7 @@ fn words(names: impl Iterator<Item = &'static str>) -> String {
 }
 
 pub(crate) fn read_request(body: Value) -> Result<RequestInput, Problem> {
-    const KNOWN: [&str; 7] = [
+    const KNOWN: [&str; 8] = [
         "type",
         "details",
         "language",
@@ -51,6 +51,7 @@ pub(crate) fn read_request(body: Value) -> Result<RequestInput, Problem> {
         "purpose",
         "ground",
         "collections",
+        "decision",
     ];
     let mut shape = Shape::of(body, &KNOWN)?;
     let word = shape.text("type");
@@ -70,7 +71,13 @@ pub(crate) fn read_request(body: Value) -> Result<RequestInput, Problem> {
     if received.is_some() && received_at.is_none() && shape.finds_no_fault() {
         shape.refuse("received_at", "not_a_time", "an instant of RFC 3339");
     }
+    let named = shape.optional_text("decision");
+    let decision = named.as_ref().and_then(|text| text.parse().ok());
+    if named.is_some() && decision.is_none() && shape.finds_no_fault() {
+        shape.refuse("decision", "not_an_id", "the id of a decision, `dec_…`");
+    }
     let input = RequestInput {
+        decision,
         kind: kind.unwrap_or(RequestKind::Access),
         details: shape.optional_text("details"),
         language: shape.optional_text("language"),
@@ -114,7 +121,7 @@ fn do_list(desk: &mut Desk<'_, '_>, asked: &Asked) -> Outcome {
 /// Take down what a person asks for
 ///
 /// Its clock runs from the moment at which it came in: one month of the controller's calendar (Art. 12(3)). An
-/// objection and a withdrawal take effect with it. Whoever asks in a conversation is known by the channel (`L1`);
+/// objection and a withdrawal take effect with it; `human_review` of a `decision` contests it. Whoever asks in a conversation is known by the channel (`L1`);
 /// what somebody with `requests.decide` writes down, a letter say, is from anybody (`L0`), and may have come in
 /// before (`received_at`). Capability `requests.create` or `requests.decide`; a session, as `self`, where its
 /// maker's role has one of these or its purpose is `rights`.
