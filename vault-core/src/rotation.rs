@@ -28,7 +28,7 @@ use crate::store::{Direction, KeyRange, ReadTx, Row, Table, WriteTx};
 
 /// The tables with envelopes under a person's DEKs, in the order in which they are gone through.
 /// The values of records are reached through their metadata.
-const TABLES: [Table; 7] = [
+const TABLES: [Table; 8] = [
     Table::Subjects,
     Table::Sessions,
     Table::Consents,

@@ -302,6 +302,7 @@ fn request(vault: &Vault, bot: &Call<'_>, dpo: &Call<'_>, of: SubjectId) -> [Req
         purpose: None,
         ground: None,
         collections: Vec::new(),
+        decision: None,
     };
     let came = vault.create_request(bot, of, input).unwrap();
     let extend = RequestStep::Extend {

@@ -8,6 +8,7 @@
 //! Knows nothing of shapes that say by themselves what they are (`detect`).
 
 use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
 
 use serde_json::Value;
 
@@ -120,6 +121,7 @@ impl Own {
         for collection in policy.collections().iter().filter(single) {
             record::each_of_type(view, person, collection, is_own, &mut |field, value| {
                 own.add(field.kind, value);
+                ControlFlow::Continue(())
             })?;
         }
         Ok(own)

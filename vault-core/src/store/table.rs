@@ -56,15 +56,15 @@ pub enum Table {
     Incidents = 24,
     /// The queue of requests, one row a request.
     Requests = 25,
-    /// Lines of logs, under keys of a day: the person's whom they are about, or nobody's.
-    LogLines = 29,
     /// Decisions about people, one row a decision: the queue of reviews.
     Decisions = 28,
+    /// Lines of logs, under keys of a day: the person's whom they are about, or nobody's.
+    LogLines = 29,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::System,
         Self::Nodes,
         Self::Keysets,
@@ -90,8 +90,8 @@ impl Table {
         Self::Outbox,
         Self::Incidents,
         Self::Requests,
-        Self::LogLines,
         Self::Decisions,
+        Self::LogLines,
     ];
     /// The tables that every vault has had from its first version on: a file without one of them is none.
     pub(super) const FOUNDING: usize = 21;

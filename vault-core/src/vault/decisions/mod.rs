@@ -182,9 +182,11 @@ impl std::fmt::Debug for DecisionStepped {
 
 /// Until when, as a row has it.
 fn due(row: &DecisionRow) -> Option<Due> {
-    row.due.map(|(on, end)| Due {
-        on: day(on),
-        end: instant(end),
+    row.due.and_then(|(on, end)| {
+        Some(Due {
+            on: day(on)?,
+            end: instant(end),
+        })
     })
 }
 

@@ -93,6 +93,7 @@ fn due(policy: &Policy, kind: &str, request: &RequestEvent) -> (i32, i64) {
             received: request.received,
             extension: None,
             pauses: &[],
+            known: None,
         };
         deadline::strict(&rules, running)
     });
