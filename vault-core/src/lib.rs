@@ -96,3 +96,4 @@ pub mod suppression;
 pub mod vault;
 #[cfg(test)]
 mod vectors;
+pub mod verification;
