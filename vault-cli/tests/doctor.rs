@@ -69,6 +69,11 @@ fn a_fresh_vault_lacks_a_backup_and_nothing_else() {
     bench.init();
     let locked = outside(&bench, &[]);
     assert_eq!(locked.worst(), "note", "{:?}", locked.0);
+    assert!(locked.has("note", "no_codes"), "{:?}", locked.0);
+    let configured = "[verification.smtp]\nhost = 'mail.example.test'\nfrom = 'a@example.test'\n";
+    bench.file("v/vault.toml", configured, 0o600);
+    assert!(!outside(&bench, &[]).has("note", "no_codes"));
+    fs::remove_file(bench.path("v/vault.toml")).unwrap();
     let open = Found::of(&bench.on(&["doctor"]));
     let errors = open.0.iter().filter(|(severity, ..)| severity != "note");
     let errors: Vec<&str> = errors.map(|(_, code, _)| code.as_str()).collect();
@@ -191,6 +196,7 @@ fn beside_a_running_server_it_looks_at_that_server_and_asks_it_for_the_rest() {
     let found = Found::of(&asked);
     assert!(found.has("warning", "keys_without_end"), "{:?}", found.0);
     assert!(found.has("warning", "notice_gate_off"));
+    assert!(found.has("note", "no_codes"));
     kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
     server.wait().unwrap();
     rest.join().unwrap();

@@ -98,3 +98,4 @@ pub mod suppression;
 pub mod vault;
 #[cfg(test)]
 mod vectors;
+pub mod verification;

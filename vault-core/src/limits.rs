@@ -38,6 +38,12 @@ pub const ASKED_CHARACTERS_MAX: usize = 4_000;
 pub const ASKED_WORDS_MAX: usize = 200;
 /// Corrections of held data that wait for the end of the hold, of one person.
 pub const HELD_CORRECTIONS_MAX: usize = 100;
+/// Digits of a code that is sent to an address on file.
+pub const CODE_DIGITS: usize = 6;
+/// Minutes for which it is good.
+pub const CODE_MINUTES: i64 = 10;
+/// Wrong answers after which it is good no more.
+pub const CODE_TRIES_MAX: u8 = 5;
 /// Closures waiting for the writer.
 pub const QUEUE_MAX: usize = 4_096;
 /// Closures in one commit.

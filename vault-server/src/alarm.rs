@@ -24,8 +24,8 @@ use vault_core::vault::{Alarms, EmergencyAlarm, HoneyAlarm, RequestAlarm, Vault}
 use zeroize::Zeroizing;
 
 use crate::config::ServerConfig;
-use crate::recipients;
 use crate::webhook::{Address, AddressError, Secret, SecretError, Target, Webhook};
+use crate::{codes, recipients};
 
 /// The kind of message for a person who does not exist.
 const HONEY: &str = "vault.honey.accessed";
@@ -116,22 +116,32 @@ fn read(key: &'static str, path: &Path, most: u64) -> Result<Zeroizing<Vec<u8>>,
     }
 }
 
-/// The secret of a file that its owner alone may read; a credential of systemd is as systemd hands it out.
+/// A file that its owner alone may read; a credential of systemd is as systemd hands it out.
+pub(crate) fn private(
+    key: &'static str,
+    path: &Path,
+    credentials: Option<&Path>,
+) -> Result<Zeroizing<Vec<u8>>, AlarmError> {
+    let bytes = read(key, path, SECRET_BYTES_MAX)?;
+    let mode = std::fs::metadata(path).map_or(0, |file| file.mode() & 0o777);
+    let handed = credentials.is_some_and(|dir| path.starts_with(dir));
+    match mode & 0o077 != 0 && !handed {
+        false => Ok(bytes),
+        true => Err(AlarmError::Mode {
+            key,
+            path: path.to_owned(),
+            mode,
+        }),
+    }
+}
+
+/// The secret in such a file.
 pub(crate) fn secret(
     key: &'static str,
     path: &Path,
     credentials: Option<&Path>,
 ) -> Result<Secret, AlarmError> {
-    let bytes = read(key, path, SECRET_BYTES_MAX)?;
-    let mode = std::fs::metadata(path).map_or(0, |file| file.mode() & 0o777);
-    let handed = credentials.is_some_and(|dir| path.starts_with(dir));
-    if mode & 0o077 != 0 && !handed {
-        return Err(AlarmError::Mode {
-            key,
-            path: path.to_owned(),
-            mode,
-        });
-    }
+    let bytes = private(key, path, credentials)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| SecretError::Form);
     text.and_then(Secret::parse)
         .map_err(|source| AlarmError::Secret {
@@ -141,19 +151,33 @@ pub(crate) fn secret(
         })
 }
 
+/// The certificates of a file, each of which can be a root; at least one.
+pub(crate) fn certificates(
+    key: &'static str,
+    path: &Path,
+) -> Result<Vec<CertificateDer<'static>>, AlarmError> {
+    let bytes = read(key, path, CA_BYTES_MAX)?;
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    let all = all.unwrap_or_default();
+    let mut roots = RootCertStore::empty();
+    let added = all.iter().try_for_each(|one| roots.add(one.clone()));
+    match added.is_ok() && !all.is_empty() {
+        true => Ok(all),
+        false => Err(AlarmError::Ca(key, path.to_owned())),
+    }
+}
+
 /// The roots of a file; the public ones without one.
 pub(crate) fn roots(key: &'static str, path: Option<&Path>) -> Result<RootCertStore, AlarmError> {
     let Some(path) = path else {
         return Ok(Target::public_roots());
     };
-    let bytes = read(key, path, CA_BYTES_MAX)?;
     let mut roots = RootCertStore::empty();
-    let mut all = CertificateDer::pem_slice_iter(&bytes);
-    let added = all.try_for_each(|one| one.ok().and_then(|one| roots.add(one).ok()));
-    match added.is_some() && !roots.is_empty() {
-        true => Ok(roots),
-        false => Err(AlarmError::Ca(key, path.to_owned())),
+    for one in certificates(key, path)? {
+        let added = roots.add(one);
+        added.map_err(|_| AlarmError::Ca(key, path.to_owned()))?;
     }
+    Ok(roots)
 }
 
 /// The webhook of the configuration, if it names one. Reads its files.
@@ -174,8 +198,8 @@ pub(crate) fn webhook(config: &ServerConfig) -> Result<Option<Webhook>, AlarmErr
     Ok(Some(Webhook::new(target, clock, entropy)))
 }
 
-/// The ports that are connected to: of the webhook, of recipients and, for their names, of DNS; of a collector
-/// of traces.
+/// The ports that are connected to: of the webhook, of recipients, of whoever takes codes and, for their names, of
+/// DNS; of a collector of traces.
 pub(crate) fn ports(config: &ServerConfig) -> Vec<u16> {
     let webhook = config.alarm_webhook.as_deref();
     let webhook = webhook.and_then(|url| Address::parse(url, false).ok());
@@ -189,7 +213,8 @@ pub(crate) fn ports(config: &ServerConfig) -> Vec<u16> {
         .map(|address| address.port())
         .into_iter()
         .chain(traces)
-        .chain(recipients::ports(&config.recipients));
+        .chain(recipients::ports(&config.recipients))
+        .chain(codes::ports(&config.verification));
     let mut ports: Vec<u16> = own.collect();
     if !ports.is_empty() {
         ports.push(DNS);
@@ -362,6 +387,8 @@ mod tests {
         assert_eq!(of(&alarm("http://localhost:9000/x")), [9000, DNS]);
         let told = "[recipients]\nallow = [\"a.example.test\", \"b.example.test:8443\", \"c.example.test\"]\nsecret_dir = \"s\"";
         assert_eq!(of(told), [443, 8443, DNS]);
+        let codes = "[verification]\nwebhook = \"https://hooks.example.test:8444/\"\nsecret_file = \"s\"\nsmtp.host = \"mail.example.test\"\nsmtp.from = \"a@example.test\"";
+        assert_eq!(of(codes), [8444, 465, DNS]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod backups;
 pub mod bodies;
 mod call;
 pub mod code;
+pub mod codes;
 pub mod config;
 mod connection;
 pub mod cors;

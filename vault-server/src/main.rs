@@ -117,6 +117,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let settings = AppSettings {
         alarm: process.alarm(),
         recipients: process.recipients(),
+        codes: process.codes(),
         policy_file: process.policy_file(),
         ..AppSettings::from(&config)
     };
@@ -134,6 +135,7 @@ fn not_served(error: ServeError) -> Failure {
         ServeError::Listen(_, source) => source.kind() == std::io::ErrorKind::InvalidInput,
         ServeError::Alarm(_)
         | ServeError::Recipients(_)
+        | ServeError::Codes(_)
         | ServeError::Backup(_)
         | ServeError::Policy(_)
         | ServeError::Sandbox(_)

@@ -7,11 +7,13 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::alarm::{self, AlarmError};
 use crate::backups::{self, PlaceError};
+use crate::codes::{CodeSink, Codes, CodesError};
 use crate::config::ServerConfig;
 use crate::connection::{AdminSocket, SocketError};
 use crate::policy_file::{PolicyFile, PolicyFileError};
@@ -54,6 +56,9 @@ pub enum ServeError {
     /// Recipients cannot be told.
     #[error(transparent)]
     Recipients(#[from] RecipientsError),
+    /// Verification codes cannot be sent.
+    #[error(transparent)]
+    Codes(#[from] CodesError),
     /// Backups would go where they must not.
     #[error(transparent)]
     Backup(#[from] PlaceError),
@@ -82,6 +87,7 @@ pub struct Process {
     threads: usize,
     alarm: Option<Webhook>,
     recipients: Recipients,
+    codes: Option<Codes>,
     policy: Option<PolicyFile>,
 }
 
@@ -107,6 +113,8 @@ impl Process {
         };
         let alarm = alarm::webhook(config)?;
         let recipients = Recipients::prepare(&config.recipients)?;
+        let credentials = config.credentials.as_deref();
+        let codes = Codes::prepare(&config.verification, credentials, alarm.clone())?;
         let policy = config.policy_file.as_deref();
         let policy = policy.map(|path| PolicyFile::new(path, &[dir, anchor]));
         // What else may be wrong with it can be mended while the vault is served, and is in the log.
@@ -124,6 +132,7 @@ impl Process {
             threads,
             alarm,
             recipients,
+            codes,
             policy,
         })
     }
@@ -138,6 +147,13 @@ impl Process {
     #[must_use]
     pub fn recipients(&self) -> Recipients {
         self.recipients.clone()
+    }
+
+    /// Who sends verification codes, for the settings of the app that is served.
+    #[must_use]
+    pub fn codes(&self) -> Option<Arc<dyn CodeSink>> {
+        let codes = self.codes.clone();
+        codes.map(|codes| Arc::new(codes) as Arc<dyn CodeSink>)
     }
 
     /// The policy file, for the settings of the app that is served.
@@ -184,9 +200,11 @@ impl Process {
                 systemd::ready(app.vault().is_some());
                 let watchdog = tokio::spawn(systemd::watchdog(app.clone()));
                 let telling = self.alarm.map(|alarm| tokio::spawn(alarm.run()));
+                let sending = self.codes.map(|codes| tokio::spawn(codes.run()));
                 let ended = server.run(signals.stop(tls, app)).await;
                 watchdog.abort();
                 telling.inspect(tokio::task::JoinHandle::abort);
+                sending.inspect(tokio::task::JoinHandle::abort);
                 ended.map_err(ServeError::Run)
             })
     }

@@ -19,6 +19,7 @@ use crate::alarm;
 use crate::backoff::Backoff;
 use crate::backups::{BackupFigures, Backups, ledger, look};
 use crate::code::Code;
+use crate::codes::CodeSink;
 use crate::config::{BackupConfig, ServerConfig};
 use crate::connection::ConnectionFigures;
 use crate::cors::Origins;
@@ -57,6 +58,8 @@ pub struct AppSettings {
     pub recipients: Recipients,
     /// Where alarms are told.
     pub alarm: Option<Webhook>,
+    /// Who sends verification codes.
+    pub codes: Option<Arc<dyn CodeSink>>,
     /// The policy file that is put in force by itself.
     pub policy_file: Option<PolicyFile>,
     /// Backups that are made by themselves, and where those go that are asked for.
@@ -75,6 +78,7 @@ impl From<&ServerConfig> for AppSettings {
             cors: config.cors.clone(),
             recipients: Recipients::default(),
             alarm: None,
+            codes: None,
             policy_file: None,
             backup: config.backup.clone(),
         }
@@ -171,7 +175,7 @@ impl App {
             .cloned()
     }
 
-    /// Closes the vault and forgets every key, session and remembered answer. Calls under way
+    /// Closes the vault and forgets every key, session, remembered answer and code that waits to be sent. Calls under way
     /// are refused as locked by the vault itself. Where a copy of the erasure ledger lacks something it is made first,
     /// for five seconds at most. Blocks on the disk.
     pub fn lock(&self) {
@@ -185,6 +189,10 @@ impl App {
             vault.close();
         }
         self.0.backups.forget();
+        // The addresses in there are people's.
+        if let Some(codes) = &self.0.settings.codes {
+            codes.forget();
+        }
         if !self.stopping() {
             systemd::state(false);
         }

@@ -13,6 +13,7 @@ use std::path::Path;
 use serde_json::json;
 use vault_core::consent::{ConsentDetails, ConsentEvent, ConsentEvidence, ConsentState};
 use vault_core::crypto::Secret;
+use vault_core::dialogue::Language;
 use vault_core::entropy::SeededEntropy;
 use vault_core::id::ConsentId;
 use vault_core::policy::{HoldGround, RestrictionGround, SAMPLE};
@@ -31,6 +32,7 @@ use vault_core::vault::{
     RequestStep, RestrictionInput, RestrictionStep, Risk, Settings, SharedSecret, SuppressionInput,
     SuppressionKind, TokenId, UnlockSecret, VaultPaths,
 };
+use vault_core::verification::{AddressKind, CodeToSend};
 
 use vault_tests::canary::Net;
 
@@ -363,6 +365,22 @@ const KNOWN: &[(&str, Why)] = &[
     ("CollectionCount", Words),
     ("Complaint", Refusals),
     ("vault-server ConfigError", Paths),
+    ("vault-server CodesError", Paths),
+    ("vault-server SmtpConfig", Paths),
+    ("vault-server VerificationConfig", Paths),
+    (
+        "CodeToSend",
+        Instance(|| {
+            printed(&CodeToSend {
+                sending: [7; 16],
+                kind: AddressKind::Email,
+                address: EMAIL.to_owned().into(),
+                code: NAME.to_owned().into(),
+                language: Language::En,
+                expires_at: jiff::Timestamp::UNIX_EPOCH,
+            })
+        }),
+    ),
     ("ConsentEvent", Instance(|| printed(&event()))),
     ("ImportedLine", Words),
     ("Notice", Words),

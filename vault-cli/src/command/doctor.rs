@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use vault_core::doctor::{
-    self, Backups, Diagnosis, Facts, HoldFact, IncidentFact, Inside, PolicyFile, RecipientFacts,
-    RequestFact, Severity, Tested, gdpr,
+    self, Backups, CodeFacts, Diagnosis, Facts, HoldFact, IncidentFact, Inside, PolicyFile,
+    RecipientFacts, RequestFact, Severity, Tested, gdpr,
 };
 use vault_core::policy::Draft;
 use vault_core::vault::{LockedVault, OpenError, QueueFilter, VaultPaths};
@@ -138,6 +138,7 @@ fn outside(
         machine: gather::machine(dir, held, &configured, now),
         slots: gather::slots(&paths),
         configuration: Some(configured.facts()),
+        codes: configured.codes(),
         ..Facts::default()
     };
     if let (None, Some(path)) = (&policy_file, configured.policy()) {
@@ -184,6 +185,8 @@ fn inside(
     seen.facts.holds = holds(backend);
     seen.facts.incidents = incidents(backend);
     seen.facts.recipients = recipients(&status);
+    // What a running server says of itself is truer than a file that it may not have read.
+    seen.facts.codes = codes(&status).or(seen.facts.codes);
     seen.facts.requests = requests(backend);
     // Beside a server elsewhere the clock of this machine is held to what it says; that is what it is for.
     if seen.facts.machine.clock.now == Timestamp::UNIX_EPOCH {
@@ -248,6 +251,15 @@ fn recipients(status: &Value) -> Option<RecipientFacts> {
         oldest_open_at: told["oldest_open_at"]
             .as_str()
             .and_then(|text| text.parse().ok()),
+    })
+}
+
+/// Where a server sends verification codes. A directory tells nothing of it.
+fn codes(status: &Value) -> Option<CodeFacts> {
+    let told = status.get("codes").filter(|told| told.is_object())?;
+    Some(CodeFacts {
+        email: told["email"] == true,
+        phone: told["phone"] == true,
     })
 }
 
@@ -361,6 +373,14 @@ fn text(terminal: &Terminal, findings: &[Diagnosis]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_that_tells_where_codes_go_is_looked_at_and_none_is_no_finding() {
+        assert_eq!(codes(&json!({"state": "open"})), None);
+        let status = json!({"codes": {"email": true, "phone": false, "waiting": 0}});
+        let told = codes(&status).expect("it is told of");
+        assert!(told.email && !told.phone);
+    }
 
     #[test]
     fn a_registry_that_is_told_of_is_looked_at_and_none_is_no_finding() {

@@ -51,6 +51,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &ServeArguments) -> Result<(
     let settings = AppSettings {
         alarm: process.alarm(),
         recipients: process.recipients(),
+        codes: process.codes(),
         policy_file: process.policy_file(),
         ..AppSettings::from(&config)
     };
@@ -99,6 +100,9 @@ fn not_served(error: &ServeError) -> Failure {
         }
         ServeError::Recipients(_) => {
             "correct the keys `recipients.…` in vault.toml, or the files that they name"
+        }
+        ServeError::Codes(_) => {
+            "correct the keys `verification.…` in vault.toml, or the files that they name"
         }
         ServeError::Backup(_) => {
             "name a directory on another disk in `backup.to` and `backup.ledger_to` (vault.toml, or VAULT_BACKUP_…)"

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use jiff::Timestamp;
-use vault_core::doctor::{ClockFacts, Configuration, Machine, SlotFact};
+use vault_core::doctor::{ClockFacts, CodeFacts, Configuration, Machine, SlotFact};
 use vault_core::vault::{LockedVault, OpenError, VaultPaths};
 use vault_server::config::ServerConfig;
 
@@ -63,6 +63,14 @@ impl Configured {
             }
         }
         facts
+    }
+
+    /// Where a server with this configuration sends verification codes.
+    pub(crate) fn codes(&self) -> Option<CodeFacts> {
+        let verification = &self.config.as_ref().ok()?.verification;
+        let phone = verification.webhook.is_some();
+        let email = phone || verification.smtp.host.is_some();
+        Some(CodeFacts { email, phone })
     }
 
     /// The anchor's directory, where the configuration names one.

@@ -5,6 +5,7 @@
 //! learned is no finding: a check without its fact says nothing.
 
 mod backups;
+mod codes;
 mod configuration;
 mod files;
 pub mod gdpr;
@@ -18,6 +19,7 @@ mod requests;
 use std::fmt;
 
 pub use backups::{Backups, Tested};
+pub use codes::CodeFacts;
 pub use configuration::{Configuration, PolicyFile};
 pub use files::{FileFact, FileKind, Files, Room};
 pub use holds::HoldFact;
@@ -140,6 +142,8 @@ pub struct Facts {
     pub incidents: Option<Vec<IncidentFact>>,
     /// Who is not told. A server that tells recipients alone knows it.
     pub recipients: Option<RecipientFacts>,
+    /// Where verification codes can be sent: as a running server says, else as its configuration does.
+    pub codes: Option<CodeFacts>,
     /// Open requests of people, if the caller may know of them.
     pub requests: Option<Vec<RequestFact>>,
 }
@@ -172,6 +176,9 @@ pub fn findings(facts: &Facts) -> Vec<Diagnosis> {
     }
     if let Some(facts) = &facts.recipients {
         recipients::check(facts, now, &mut findings);
+    }
+    if let Some(codes) = &facts.codes {
+        codes::check(codes, &mut findings);
     }
     if let Some(requests) = &facts.requests {
         requests::check(requests, &mut findings);

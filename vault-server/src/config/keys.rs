@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use vault_core::vault::AuditDurability;
 
-use super::{LogFormat, SandboxMode, ServerConfig, UnlockSource, backup, recipients};
+use super::{
+    LogFormat, SandboxMode, ServerConfig, SmtpTls, UnlockSource, backup, recipients, verification,
+};
 use crate::cors::{self, Origins};
 use crate::metrics::private;
 use crate::webhook::Address;
@@ -195,6 +197,63 @@ pub(super) const KEYS: &[Key] = &[
     key("alarm.secret_file", "VAULT_ALARM_SECRET_FILE", path!("a file with a secret, whsec_…", optional alarm_secret)),
     key("alarm.ca", "VAULT_ALARM_CA", path!("a file of PEM certificates", optional alarm_ca)),
     key("alarm.private", "VAULT_ALARM_PRIVATE", Form::Switch(|config| &mut config.alarm_private)),
+    key("verification.webhook", "VAULT_VERIFICATION_WEBHOOK", Form::Text(
+        "an https:// URL (http:// to this machine alone), without user, password and fragment",
+        |config, text| {
+            config.verification.webhook = Some(Address::parse(text, false).ok().map(|_| text.to_owned())?);
+            Some(())
+        },
+        |config| config.verification.webhook.clone(),
+    )),
+    key("verification.secret_file", "VAULT_VERIFICATION_SECRET_FILE", Form::Text(
+        "a file with a secret, whsec_…",
+        |config, text| { config.verification.secret_file = Some(path(text)?); Some(()) },
+        |config| config.verification.secret_file.as_deref().map(printed),
+    )),
+    key("verification.ca", "VAULT_VERIFICATION_CA", Form::Text(
+        "a file of PEM certificates",
+        |config, text| { config.verification.ca = Some(path(text)?); Some(()) },
+        |config| config.verification.ca.as_deref().map(printed),
+    )),
+    key("verification.private", "VAULT_VERIFICATION_PRIVATE", Form::Switch(|config| &mut config.verification.private)),
+    key("verification.smtp.host", "VAULT_VERIFICATION_SMTP_HOST", Form::Text(
+        verification::HOST,
+        |config, text| { config.verification.smtp.host = Some(verification::host(text)?); Some(()) },
+        |config| config.verification.smtp.host.clone(),
+    )),
+    key("verification.smtp.port", "VAULT_VERIFICATION_SMTP_PORT", Form::Value(
+        "a port, 1 to 65535",
+        |config, text| {
+            config.verification.smtp.port = Some(text.parse().ok().filter(|port| *port != 0)?);
+            Some(())
+        },
+        |config| config.verification.smtp.port.map(|port| port.to_string()),
+    )),
+    key("verification.smtp.tls", "VAULT_VERIFICATION_SMTP_TLS", Form::Text(
+        verification::TLS,
+        |config, text| { config.verification.smtp.tls = SmtpTls::named(text)?; Some(()) },
+        |config| Some(config.verification.smtp.tls.name().into()),
+    )),
+    key("verification.smtp.from", "VAULT_VERIFICATION_SMTP_FROM", Form::Text(
+        verification::FROM,
+        |config, text| { config.verification.smtp.from = Some(verification::from(text)?); Some(()) },
+        |config| config.verification.smtp.from.clone(),
+    )),
+    key("verification.smtp.user", "VAULT_VERIFICATION_SMTP_USER", Form::Text(
+        verification::USER,
+        |config, text| { config.verification.smtp.user = Some(verification::user(text)?); Some(()) },
+        |config| config.verification.smtp.user.clone(),
+    )),
+    key("verification.smtp.password_file", "VAULT_VERIFICATION_SMTP_PASSWORD_FILE", Form::Text(
+        "a file with a password, for its owner alone",
+        |config, text| { config.verification.smtp.password_file = Some(path(text)?); Some(()) },
+        |config| config.verification.smtp.password_file.as_deref().map(printed),
+    )),
+    key("verification.smtp.ca", "VAULT_VERIFICATION_SMTP_CA", Form::Text(
+        "a file of PEM certificates",
+        |config, text| { config.verification.smtp.ca = Some(path(text)?); Some(()) },
+        |config| config.verification.smtp.ca.as_deref().map(printed),
+    )),
     key("recipients.allow", "VAULT_RECIPIENTS_ALLOW", Form::Value(
         recipients::ALLOW,
         |config, text| { config.recipients.allow = recipients::allow(&backup::list(text)?)?; Some(()) },

@@ -10,6 +10,7 @@ mod limits;
 mod recipients;
 #[cfg(test)]
 mod tests;
+mod verification;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,6 +20,8 @@ use std::path::{Path, PathBuf};
 pub use backup::BackupConfig;
 pub use limits::ConnectionLimits;
 pub use recipients::{Allowed, RecipientConfig};
+pub use verification::{SmtpConfig, SmtpTls, VerificationConfig};
+
 use vault_core::limits::CACHE_BYTES_DEFAULT;
 use vault_core::vault::AuditDurability;
 
@@ -150,6 +153,8 @@ pub struct ServerConfig {
     pub alarm_ca: Option<PathBuf>,
     /// Whether the receiver is in a private network.
     pub alarm_private: bool,
+    /// How verification codes are sent.
+    pub verification: VerificationConfig,
     /// Backups.
     pub backup: BackupConfig,
     /// Limits of connections.
@@ -187,6 +192,7 @@ impl Default for ServerConfig {
             alarm_secret: None,
             alarm_ca: None,
             alarm_private: false,
+            verification: VerificationConfig::default(),
             backup: BackupConfig::default(),
             connections: ConnectionLimits::default(),
             credentials: None,
@@ -328,9 +334,10 @@ impl ServerConfig {
             _ => {}
         }
         let lacks = self.backup.alone().or(self.recipients.alone());
-        if let Some((key, needs)) = lacks {
+        if let Some((key, needs)) = lacks.or(self.verification.alone()) {
             return alone(key, needs);
         }
+        self.verification.demand_tls()?;
         match (&self.tls_cert, &self.tls_key, &self.tls_client_ca) {
             (Some(_), None, _) => alone("tls.cert", "tls.key"),
             (None, Some(_), _) => alone("tls.key", "tls.cert"),

@@ -19,7 +19,13 @@ fn sample(key: &str) -> &'static str {
         "vault.dir" | "vault.anchor" | "vault.policy" => "/v \"x\"",
         "tls.cert" | "tls.key" | "tls.client_ca" => "/tls.pem",
         "admin.socket" => "false",
-        "alarm.webhook" => "https://hooks.example.test/vault",
+        "alarm.webhook" | "verification.webhook" => "https://hooks.example.test/vault",
+        "verification.secret_file" | "verification.ca" | "verification.smtp.ca" => "/codes",
+        "verification.private" => "true",
+        "verification.smtp.host" => "mail.example.test",
+        "verification.smtp.tls" => "starttls",
+        "verification.smtp.from" => "Example Travel <codes@example.test>",
+        "verification.smtp.user" | "verification.smtp.password_file" => "/vault",
         "alarm.secret_file" | "alarm.ca" => "/alarm",
         "alarm.private" | "recipients.private" => "true",
         "recipients.allow" => "carrier.example.test,10.0.0.3:8443",
@@ -253,6 +259,111 @@ fn the_keys_of_alarms_go_together_and_the_url_is_not_repeated() {
         let error = with(&text, &[]).expect_err(url).to_string();
         assert!(
             error.contains("`alarm.webhook` must be") && !error.contains("canary"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn the_keys_of_codes_go_together_and_no_address_or_url_is_repeated() {
+    let mail = "smtp.host = 'mail.example.test'\nsmtp.from = 'codes@example.test'";
+    let hook = "webhook = 'https://hooks.example.test/x'\nsecret_file = '/etc/s'";
+    let set = |text: &str| with(&format!("[verification]\n{text}"), &[]);
+    let config = set(&format!("{mail}\n{hook}")).expect("fits").verification;
+    assert_eq!(config.smtp.tls, SmtpTls::Implicit);
+    assert_eq!(config.smtp.port(), 465);
+    let starttls = set(&format!("{mail}\nsmtp.tls = 'starttls'")).expect("fits");
+    assert_eq!(starttls.verification.smtp.port(), 587);
+    let own = set(&format!("{mail}\nsmtp.port = 2525")).expect("fits");
+    assert_eq!(own.verification.smtp.port(), 2525);
+    for (text, said) in [
+        (
+            "webhook = 'https://hooks.example.test/x'",
+            "`verification.webhook` needs `verification.secret_file` too",
+        ),
+        (
+            "secret_file = '/etc/s'",
+            "`verification.secret_file` needs `verification.webhook` too",
+        ),
+        (
+            "ca = '/etc/s'",
+            "`verification.ca` needs `verification.webhook` too",
+        ),
+        (
+            "smtp.host = 'mail.example.test'",
+            "`verification.smtp.host` needs `verification.smtp.from` too",
+        ),
+        (
+            "smtp.from = 'codes@example.test'",
+            "`verification.smtp.from` needs `verification.smtp.host` too",
+        ),
+        (
+            "smtp.port = 25",
+            "`verification.smtp.port` needs `verification.smtp.host` too",
+        ),
+        (
+            "smtp.ca = '/etc/s'",
+            "`verification.smtp.ca` needs `verification.smtp.host` too",
+        ),
+        (
+            "smtp.hots = 'x'",
+            "unknown key `verification.smtp.hots`; did you mean `verification.smtp.host`?",
+        ),
+    ] {
+        assert_eq!(set(text).expect_err(text).to_string(), said);
+    }
+    for (more, said) in [
+        (
+            "smtp.user = 'u'",
+            "`verification.smtp.user` needs `verification.smtp.password_file` too",
+        ),
+        (
+            "smtp.password_file = '/p'",
+            "`verification.smtp.password_file` needs `verification.smtp.user` too",
+        ),
+    ] {
+        let error = set(&format!("{mail}\n{more}")).expect_err(more);
+        assert_eq!(error.to_string(), said);
+    }
+    for wrong in [
+        "webhook = 'http://canary.example.test/'",
+        "smtp.host = 'canary.example.test:25'",
+        "smtp.host = 'smtp://canary'",
+        "smtp.port = 0",
+        "smtp.port = 'canary'",
+        "smtp.tls = 'canary'",
+        "smtp.from = 'canary'",
+        "smtp.from = 'canary@example.test, b@example.test'",
+        "smtp.from = \"canary@example.test\\r\\nBcc: b@example.test\"",
+        "smtp.user = ''",
+    ] {
+        let key = wrong.split(" = ").next().expect("a key");
+        let others = mail.lines().chain(hook.lines());
+        let others = others.filter(|line| line.split(" = ").next() != Some(key));
+        let text: Vec<&str> = others.chain([wrong]).collect();
+        let error = set(&text.join("\n")).expect_err(wrong).to_string();
+        let said = format!("`verification.{key}` must be ");
+        assert!(
+            error.starts_with(&said) && !error.contains("canary"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_code_goes_without_tls_to_this_machine_alone() {
+    let to = |host: &str| {
+        let text =
+            format!("[verification.smtp]\ntls = 'none'\nfrom = 'a@example.test'\nhost = '{host}'");
+        with(&text, &[])
+    };
+    for host in ["localhost", "127.0.0.1", "::1"] {
+        assert_eq!(to(host).expect(host).verification.smtp.port(), 25);
+    }
+    for host in ["mail.example.test", "10.0.0.1", "localhost.example.test"] {
+        let error = to(host).expect_err(host).to_string();
+        assert!(
+            error.starts_with("`verification.smtp.tls` must be "),
             "{error}"
         );
     }

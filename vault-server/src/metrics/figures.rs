@@ -172,6 +172,9 @@ pub(super) fn of(app: &App) -> Vec<Figure> {
     figures.extend(of_connections(app.connections()));
     let alarm = app.settings().alarm.as_ref();
     figures.extend(webhook(alarm.map(Webhook::figures).unwrap_or_default()));
+    let codes = app.settings().codes.as_ref();
+    let codes = codes.map(|codes| codes.figures());
+    figures.extend(operating::codes(&codes.unwrap_or_default()));
     figures.extend(operating::policy_file(app.policy_reloads()));
     if let Some(vault) = vault {
         figures.extend(of_vault(&vault.figures()));

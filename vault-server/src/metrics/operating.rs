@@ -5,9 +5,11 @@ use std::sync::atomic::Ordering;
 use jiff::Timestamp;
 use vault_core::jobs::JobCounts;
 use vault_core::outbox::NoticeState;
+use vault_core::verification::AddressKind;
 
 use super::figures::Figure;
 use crate::backups::BackupFigures;
+use crate::codes::{CodeCounts, CodeFigures};
 use crate::policy_file::PolicyReloads;
 use crate::recipients::{HeldBack, RecipientFigures};
 
@@ -63,6 +65,37 @@ pub(super) fn recipients(figures: &RecipientFigures, now: Timestamp) -> Vec<Figu
             "vault_recipient_notices_damaged",
             "Notices that do not open",
             notices.damaged,
+        ),
+    ]
+}
+
+/// Verification codes on their way.
+pub(super) fn codes(figures: &CodeFigures) -> Vec<Figure> {
+    let of = |count: fn(&CodeCounts) -> u64| {
+        let kinds = AddressKind::ALL.iter();
+        let rows = kinds.map(|kind| (vec![("kind", kind.name())], count(&figures.of(*kind))));
+        rows.collect()
+    };
+    vec![
+        Figure::counters(
+            "vault_codes_sent",
+            "Verification codes that the relay or the webhook took, by kind of address",
+            of(|counts| counts.sent),
+        ),
+        Figure::counters(
+            "vault_code_failures",
+            "Tries to send a verification code that failed, by kind of address",
+            of(|counts| counts.failed),
+        ),
+        Figure::counters(
+            "vault_codes_lost",
+            "Verification codes that were never sent, by kind of address",
+            of(|counts| counts.lost),
+        ),
+        Figure::gauge(
+            "vault_codes_waiting",
+            "Verification codes that wait for a try",
+            figures.waiting,
         ),
     ]
 }

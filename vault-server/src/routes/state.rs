@@ -13,6 +13,7 @@ use vault_core::vault::{
     KeyFile, KeyFileError, Passphrase, PassphraseError, RecoveryKeyError, Share, ShareError,
     SharedSecret, UnlockSecret,
 };
+use vault_core::verification::AddressKind;
 use zeroize::Zeroizing;
 
 use crate::call::Outcome;
@@ -82,6 +83,33 @@ pub(crate) struct StatusView {
     /// Notices to recipients (Art. 19), as the last look found them.
     #[serde(skip_serializing_if = "Option::is_none")]
     recipient_notices: Option<TellingView>,
+    /// Where verification codes can be sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    codes: Option<CodesView>,
+}
+
+/// Where verification codes can be sent.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CodesSummary)]
+pub(crate) struct CodesView {
+    /// To e-mail addresses on file.
+    email: bool,
+    /// To telephones on file.
+    phone: bool,
+    /// How many wait for a try.
+    waiting: u64,
+}
+
+impl CodesView {
+    fn of(app: &App) -> Self {
+        let codes = app.settings().codes.as_ref();
+        let sends = |kind| codes.is_some_and(|codes| codes.sends(kind));
+        Self {
+            email: sends(AddressKind::Email),
+            phone: sends(AddressKind::Phone),
+            waiting: codes.map_or(0, |codes| codes.figures().waiting),
+        }
+    }
 }
 
 /// Notices to recipients.
@@ -312,6 +340,7 @@ pub(crate) async fn status(State(app): State<App>, incoming: Incoming) -> Outcom
         memory_lock: None,
         backups: None,
         recipient_notices: None,
+        codes: None,
     };
     // Counts are for those who run the vault or a bot; a session is for one person.
     let counts = incoming.bearer.is_some() && incoming.session_subject().is_none();
@@ -335,6 +364,7 @@ pub(crate) async fn status(State(app): State<App>, incoming: Incoming) -> Outcom
                 suppressions: Some(status.suppressions),
                 memory_lock: Some(status.memory_lock.into()),
                 recipient_notices: Some(TellingView::of(&session.app)),
+                codes: Some(CodesView::of(&session.app)),
                 backups: Some(SummaryBody::from(status.backups).with(figures.as_ref())),
                 ..bare(&session.app)
             },

@@ -50,6 +50,7 @@ pub(crate) fn closed_app_with(change: impl FnOnce(&mut AppSettings)) -> App {
     let mut settings = AppSettings {
         recipients: crate::recipients::Recipients::default(),
         alarm: None,
+        codes: None,
         policy_file: None,
         backup: crate::config::BackupConfig::default(),
         clock: Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH)),

@@ -45,7 +45,7 @@ pub(crate) struct Answer {
 pub enum Failed {
     /// The name leads to an address of another kind than the URL may.
     #[error(
-        "its name leads to an address that the configuration does not allow (`alarm.private`, `recipients.private`)"
+        "its name leads to an address that the configuration does not allow (`alarm.private`, `recipients.private`, `verification.private`)"
     )]
     Address,
     /// Nobody answers there.
@@ -59,7 +59,7 @@ pub enum Failed {
     Status(u16),
     /// Its certificate is not to be trusted, or TLS failed otherwise.
     #[error(
-        "its certificate is not trusted for this name, or TLS failed otherwise (`alarm.ca`, `recipients.ca`)"
+        "its certificate is not trusted for this name, or TLS failed otherwise (`alarm.ca`, `recipients.ca`, `verification.ca`)"
     )]
     Tls,
     /// It took too long.
@@ -151,7 +151,7 @@ impl Target {
     }
 
     /// Delivers a message, or fails within fifteen seconds.
-    pub(super) async fn deliver(&self, message: &Message, now: Timestamp) -> Result<(), Failed> {
+    pub(crate) async fn deliver(&self, message: &Message, now: Timestamp) -> Result<(), Failed> {
         self.within(message, now, Reading::Status).await.map(drop)
     }
 
