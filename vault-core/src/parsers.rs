@@ -40,6 +40,7 @@ use crate::session::{Bearer, SessionRow};
 use crate::standing::{AgeEvent, HoldEvent, ObjectionEvent, RestrictionEvent};
 use crate::store::{MemoryStore, Store};
 use crate::suppression::SuppressionRow;
+use crate::talk::Talk;
 use crate::vault::{self, PolicyRow, RotationRow, Tie, TokenRow};
 
 /// A stored form by its name in docs/format.md, and what reads it and writes it again; `None` for
@@ -47,7 +48,7 @@ use crate::vault::{self, PolicyRow, RotationRow, Tie, TokenRow};
 pub type Form = (&'static str, fn(&[u8]) -> Option<Vec<u8>>);
 
 /// Every form that lies in an envelope or as a row.
-pub const FORMS: [Form; 35] = [
+pub const FORMS: [Form; 36] = [
     ("AnswerRow", again::<AnswerRow>),
     ("BackupRow", again::<BackupRow>),
     ("Backups", again::<SummaryRow>),
@@ -101,6 +102,7 @@ pub const FORMS: [Form; 35] = [
     ("NoticeRow", again::<NoticeRow>),
     ("RequestEvent", again_json::<RequestEvent>),
     ("RequestRow", again::<RequestRow>),
+    ("Talk", again::<Talk>),
 ];
 
 fn again<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<Vec<u8>> {

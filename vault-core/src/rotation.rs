@@ -23,16 +23,18 @@ use crate::refusal::Refusal;
 use crate::request::stored;
 use crate::session;
 use crate::store::{Direction, KeyRange, ReadTx, Row, Table, WriteTx};
+use crate::talk;
 
 /// The tables with envelopes under a person's DEKs, in the order in which they are gone through.
 /// The values of records are reached through their metadata.
-const TABLES: [Table; 6] = [
+const TABLES: [Table; 7] = [
     Table::Subjects,
     Table::Sessions,
     Table::Consents,
     Table::Answers,
     Table::RecordMeta,
     Table::Requests,
+    Table::Dialogues,
 ];
 
 /// What the key of a person's row of a rotation ends with, behind the handle: no compartment.
@@ -316,6 +318,7 @@ fn reseal_row(
         Table::Answers => answer::seal_again(txn, person, key, row, number)?,
         Table::Consents => events::seal_again(txn, person, key, row, number)?,
         Table::Requests => stored::seal_again(txn, person, key, row, number)?,
+        Table::Dialogues => talk::stored::seal_again(txn, person, key, row, number)?,
         Table::Sessions => session::seal_again(txn, person, key, row, number)?,
         _ => person::seal_again(txn, person, row, number)?,
     };

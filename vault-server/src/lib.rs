@@ -12,6 +12,7 @@ mod backups;
 pub mod bodies;
 mod call;
 pub mod code;
+mod codes;
 pub mod config;
 mod connection;
 pub mod cors;
@@ -54,6 +55,7 @@ pub mod urls;
 pub mod webhook;
 
 pub use backups::PlaceError;
+pub use codes::CodeSink;
 pub use connection::{AdminSocket, ConnectionFigures, SocketError};
 pub use metrics::MetricsListener;
 pub use openapi::openapi;

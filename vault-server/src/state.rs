@@ -19,6 +19,7 @@ use crate::alarm;
 use crate::backoff::Backoff;
 use crate::backups::{BackupFigures, Backups, ledger, look};
 use crate::code::Code;
+use crate::codes::CodeSink;
 use crate::config::{BackupConfig, ServerConfig};
 use crate::connection::ConnectionFigures;
 use crate::cors::Origins;
@@ -55,6 +56,8 @@ pub struct AppSettings {
     pub cors: Origins,
     /// Which recipients are told of a person's rights, and how.
     pub recipients: Recipients,
+    /// Who sends codes to addresses on file; without anybody none are sent.
+    pub codes: Option<Arc<dyn CodeSink>>,
     /// Where alarms are told.
     pub alarm: Option<Webhook>,
     /// The policy file that is put in force by itself.
@@ -74,6 +77,7 @@ impl From<&ServerConfig> for AppSettings {
             sweep_every: Some(Duration::from_secs(60)),
             cors: config.cors.clone(),
             recipients: Recipients::default(),
+            codes: None,
             alarm: None,
             policy_file: None,
             backup: config.backup.clone(),

@@ -77,6 +77,7 @@ pub(crate) fn need(route: &Route) -> Need {
         "create_request" | "list_requests" | "read_request" => {
             Need::Any(&["requests.create", "requests.decide"])
         }
+        "dialogue_turn" => Need::May("dialogue.relay"),
         "queue_requests" | "approve_request" | "confirm_request" | "step_request" => {
             Need::May("requests.decide")
         }
@@ -141,6 +142,8 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
         "issue_pseudonym" => json(json!({})),
         "lookup_pseudonym" => json(json!({"pseudonym": person.pseudonym})),
         "create_request" => json(json!({"type": "access", "details": "changed"})),
+        "dialogue_turn" => json(json!({"channel": person.channel, "user": person.user,
+            "message_id": "m1", "text": "what do you know about me?", "private": true})),
         "approve_request" | "confirm_request" => json(json!({})),
         "step_request" => json(json!({"note": "changed"})),
         "put_objection" => json(json!({"reason": "changed"})),

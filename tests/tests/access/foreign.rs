@@ -213,7 +213,7 @@ fn a_bound_key_finds_nobody_on_another_channel_where_no_path_names_them() {
         let expected: (u16, &str) = match &*route.operation {
             "read_audit" => (404, "not_found"),
             "lookup_pseudonym" | "lookup_subject" => (404, "not_found"),
-            "create_subject" => (403, "role_denied"),
+            "create_subject" | "dialogue_turn" => (403, "role_denied"),
             "count_records" | "query_records" | "update_records" | "purge_records" | "batch"
             | "import_lines" | "list_holds" | "queue_requests" => (200, "none"),
             // Of nobody's request; of one of Eve's below.

@@ -36,7 +36,7 @@ pub(crate) fn read_tables(path: &std::path::Path) -> BTreeMap<u8, Rows> {
         });
         tables.insert(number, rows.collect());
     }
-    assert!(tables.keys().copied().eq(1..=25), "tables t01 to t25");
+    assert!(tables.keys().copied().eq(1..=26), "tables t01 to t26");
     tables
 }
 

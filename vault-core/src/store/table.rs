@@ -56,11 +56,13 @@ pub enum Table {
     Incidents = 24,
     /// The queue of requests, one row a request.
     Requests = 25,
+    /// Conversations about rights.
+    Dialogues = 26,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::System,
         Self::Nodes,
         Self::Keysets,
@@ -86,6 +88,7 @@ impl Table {
         Self::Outbox,
         Self::Incidents,
         Self::Requests,
+        Self::Dialogues,
     ];
     /// The tables that every vault has had from its first version on: a file without one of them is none.
     pub(super) const FOUNDING: usize = 21;
@@ -126,6 +129,7 @@ impl Table {
             Self::Outbox => "t23",
             Self::Incidents => "t24",
             Self::Requests => "t25",
+            Self::Dialogues => "t26",
         }
     }
 

@@ -571,6 +571,7 @@ impl LockedVault {
                 emergencies: super::emergencies::Counts::default(),
                 incidents: Mutex::default(),
                 requests: super::requests::Watched::default(),
+                strangers: super::dialogue::Strangers::new(Secret::generate(&mut OsEntropy)),
                 process_key: Secret::generate(&mut OsEntropy),
             }),
         });

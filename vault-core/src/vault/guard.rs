@@ -21,6 +21,7 @@ pub(super) struct Memory {
     /// When somebody became aware of each incident of which the authority is still to be told.
     pub(super) incidents: Mutex<Vec<Timestamp>>,
     pub(super) requests: super::requests::Watched,
+    pub(super) strangers: super::dialogue::Strangers,
     /// Seals cursors.
     pub(super) process_key: Secret<32>,
 }

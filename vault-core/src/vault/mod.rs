@@ -23,6 +23,7 @@ mod create;
 mod cursor;
 mod delivery;
 mod desk;
+mod dialogue;
 mod disclosures;
 mod emergencies;
 mod evidence;
@@ -94,6 +95,8 @@ pub use crate::standing::{
     AgeEvent, HoldState, ObjectionEvent, ObjectionOrigin, ObjectionState, PendingErasure,
 };
 pub use crate::statement::Notice;
+pub use crate::talk::{Choice, Expect, ExpectKind, Message, TalkState, TurnReply};
+pub use crate::verification::{AddressKind, CodeToSend};
 pub use access::{Access, AccessAbout, AccessPage, AccessQuery};
 pub(crate) use admin::PolicyRow;
 pub use admin::{PolicyApplied, PolicyView, Status};
@@ -115,6 +118,7 @@ pub use create::{CreateError, Created, LockedVault, OpenError, Peek, UnlockError
 pub(crate) use cursor::Tie;
 pub use delivery::NoticeDelivery;
 pub use desk::Desk;
+pub use dialogue::{TurnInput, Turned};
 pub use disclosures::{DisclosedField, DisclosureInput, DisclosureView, ToldView};
 pub use emergencies::{EmergencyAlarm, EmergencyInput, EmergencySession, EmergencyView};
 pub use evidence::{AuditEntry, AuditPage, AuditQuery, LogKeys, LogProof, PastKey};

@@ -188,6 +188,7 @@ impl Vault {
         let more = self.sweep_orphans()? || more;
         let more = self.sweep_uploads()? || more;
         let more = self.sweep_outbox()? || more;
+        self.sweep_dialogues()?;
         let snapshot = self.snapshot()?;
         let (due, renews) = (index_due(&snapshot, which), renews_marks(&snapshot));
         drop(snapshot);

@@ -17,6 +17,7 @@ pub(crate) mod consents;
 mod contract;
 pub(crate) mod contracts;
 pub(crate) mod counts;
+pub(crate) mod dialogue;
 pub(crate) mod disclosures;
 pub(crate) mod emergencies;
 pub(crate) mod evidence;
@@ -108,6 +109,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
             restrictions::put,
             restrictions::lift
         ))
+        .routes(routes!(dialogue::turn))
         .routes(routes!(requests::list, requests::create))
         .routes(routes!(requests::queue))
         .routes(routes!(requests::read))

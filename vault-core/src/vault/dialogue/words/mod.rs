@@ -5,7 +5,14 @@
 //! together. Texts speak to a person, shortly and formally. Words for data, purposes and periods are those of
 //! the statement. Knows no policy and nobody.
 
+mod de;
 mod en;
+mod es;
+mod fr;
+mod it;
+mod nl;
+mod pl;
+mod pt;
 
 use crate::dialogue::{Intent, Language};
 use crate::policy::RestrictionGround;
@@ -100,6 +107,8 @@ pub(super) struct Catalogue {
     pub(super) by_hand: &'static str,
     /// Nobody is known on this channel (Art. 11(2)): type an address, or write; `{contact}`.
     pub(super) unknown: &'static str,
+    /// The same where no code can be sent; `{contact}`.
+    pub(super) unknown_write: &'static str,
     /// Said of every typed address alike; `{minutes}`.
     pub(super) if_known: &'static str,
     /// What was typed is no address.
@@ -258,7 +267,144 @@ impl Catalogue {
     /// What is said in a language.
     pub(super) const fn of(language: Language) -> &'static Self {
         match language {
-            _ => &en::CATALOGUE,
+            Language::De => &de::CATALOGUE,
+            Language::En => &en::CATALOGUE,
+            Language::Es => &es::CATALOGUE,
+            Language::Fr => &fr::CATALOGUE,
+            Language::It => &it::CATALOGUE,
+            Language::Nl => &nl::CATALOGUE,
+            Language::Pl => &pl::CATALOGUE,
+            Language::Pt => &pt::CATALOGUE,
         }
+    }
+}
+
+/// Puts texts in the places of `{name}`, each of them once and all at one time: what was put in is not read
+/// again, so that a value with braces in it stays what it is.
+pub(super) fn fill(template: &str, texts: &[(&str, &str)]) -> String {
+    let mut filled = String::with_capacity(template.len() + 32);
+    let mut rest = template;
+    while let Some((before, behind)) = rest.split_once('{') {
+        filled.push_str(before);
+        let named = behind.split_once('}');
+        let found = named.and_then(|(name, behind)| {
+            let (_, text) = texts.iter().find(|(known, _)| *known == name)?;
+            Some((*text, behind))
+        });
+        match found {
+            Some((text, behind)) => {
+                filled.push_str(text);
+                rest = behind;
+            }
+            None => {
+                filled.push('{');
+                rest = behind;
+            }
+        }
+    }
+    filled.push_str(rest);
+    filled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every text of a set by its name; those of an array under its name and place.
+    fn texts(catalogue: &Catalogue) -> Vec<(String, &'static str)> {
+        macro_rules! named {
+            ($($name:ident)+) => {
+                vec![$((stringify!($name).to_owned(), catalogue.$name)),+]
+            };
+        }
+        let mut all = named!(
+            none_of_these no_such_address send_again another_way yes no delete keep download_first
+            verify statement settings download_all download_portable enough something_else
+            nothing_to_add help left taken_back language reach stale not_understood which privately
+            privately_copy registered overfull choose_address code_sent no_code code_wrong code_over
+            codes_spent verified by_hand unknown unknown_write if_known no_address marketing_stopped
+            marketing_none marketing_address marketing_suppressed held held_line count_line shared
+            not_shared verify_to_see nothing_held values value_line value_not_here answered why
+            why_line statement_at recipients recipient_line choices consented not_consented
+            objected_line objecting_line choices_none withdraw_which withdrawn withdraw_none
+            object_which objected objecting object_none restrict_why restricted correct_which
+            correct_type correct_invalid correct_confirm correct_add corrected told correct_say
+            checked erase_held erase_kept erase_final erase_not erased erased_but backups_until
+            receipt format package own_view passed_on requests request_line requests_none
+            cancel_which cancel_one cancelled complain complain_anywhere complain_here
+        );
+        let lists: [(&str, &[&'static str]); 4] = [
+            ("intents", &catalogue.intents),
+            ("grounds", &catalogue.grounds),
+            ("kinds", &catalogue.kinds),
+            ("states", &catalogue.states),
+        ];
+        for (name, list) in lists {
+            let list = list.iter().enumerate();
+            all.extend(list.map(|(at, text)| (format!("{name} {at}"), *text)));
+        }
+        all
+    }
+
+    fn placeholders(text: &str) -> Vec<&str> {
+        let behind = text.split('{').skip(1);
+        let mut found: Vec<&str> = behind
+            .filter_map(|one| Some(one.split_once('}')?.0))
+            .collect();
+        found.sort_unstable();
+        found
+    }
+
+    #[test]
+    fn every_language_says_everything_with_the_same_placeholders() {
+        let english = texts(&en::CATALOGUE);
+        for language in Language::ALL {
+            let own = texts(Catalogue::of(*language));
+            for ((name, text), (_, first)) in own.iter().zip(&english) {
+                let what = format!("{language:?} {name}");
+                assert!(!text.trim().is_empty(), "{what}");
+                assert_eq!(placeholders(text), placeholders(first), "{what}");
+                assert_eq!(
+                    text.matches('{').count(),
+                    text.matches('}').count(),
+                    "{what}"
+                );
+                let copied = text == first && text.contains(' ') && *language != Language::En;
+                let bare = fill_with_nothing(text);
+                assert!(
+                    !copied || !bare.chars().any(char::is_alphabetic),
+                    "{what}: not translated"
+                );
+            }
+        }
+    }
+
+    fn fill_with_nothing(text: &str) -> String {
+        let names = placeholders(text);
+        let nothing: Vec<(&str, &str)> = names.into_iter().map(|name| (name, "")).collect();
+        fill(text, &nothing)
+    }
+
+    #[test]
+    fn a_label_fits_a_button_and_no_two_of_one_list_are_the_same() {
+        for language in Language::ALL {
+            let catalogue = Catalogue::of(*language);
+            for list in [&catalogue.intents[..], &catalogue.grounds] {
+                for (at, label) in list.iter().enumerate() {
+                    assert!(label.chars().count() <= 26, "{language:?} {label}");
+                    assert!(!list[..at].contains(label), "{language:?} {label}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_filled_in_is_not_read_again() {
+        let filled = fill(
+            "{name}: {value} {other}",
+            &[("name", "{value}"), ("value", "{name}")],
+        );
+        assert_eq!(filled, "{value}: {name} {other}");
+        assert_eq!(fill("a { b", &[]), "a { b");
     }
 }
