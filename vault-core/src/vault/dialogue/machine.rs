@@ -628,7 +628,7 @@ impl Turn<'_> {
 
     fn code(&mut self, verdict: Verdict) {
         if self.talk.at != At::Asking(Question::Code) {
-            return self.again(None);
+            return self.text();
         }
         if !self.facts.private {
             return self.privately();

@@ -308,7 +308,8 @@ fn hear(talk: &Talk, input: &TurnInput) -> (Heard, Option<Language>) {
         }
     }
     // Who is asked about a matter and names it again has answered nothing.
-    let same = matches!(talk.at, At::Asking(_)) && alone && talk.intent() == Some(wanted[0]);
+    let named = wanted.first().copied();
+    let same = matches!(talk.at, At::Asking(_)) && named.is_some() && talk.intent() == named;
     match wanted.is_empty() || same {
         true => (Heard::Text, None),
         false => (Heard::Wants(wanted), language),

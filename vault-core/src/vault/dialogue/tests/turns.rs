@@ -627,7 +627,7 @@ fn leaving_takes_the_request_back_and_a_human_can_be_had() {
     let of = |at: usize| requests(&world, jane)[at].1;
     assert_eq!(of(0), RequestState::Cancelled);
     chat.say("please delete everything you have about me");
-    assert_eq!(chat.say("a human please").state, TalkState::QueuedHuman);
+    assert_eq!(chat.say("a human").state, TalkState::QueuedHuman);
     assert_eq!(of(1), RequestState::ManualIdentity);
     chat.can_send = false;
     let reply = chat.say("download my data please");
@@ -661,9 +661,9 @@ fn conversations_that_are_over_are_swept_and_lie_with_their_person() {
         };
         chat.send(&input).unwrap();
     }
-    assert_eq!(rows(&world), 9, "eight beside the newest");
+    assert_eq!(rows(&world), 8, "the newest");
     world.vault().sweep_dialogues().unwrap();
-    assert_eq!(rows(&world), 9, "none is over");
+    assert_eq!(rows(&world), 8, "none is over");
     world.bench.clock.advance(2 * 60 * MINUTE);
     world.vault().sweep_dialogues().unwrap();
     assert_eq!(rows(&world), 0);

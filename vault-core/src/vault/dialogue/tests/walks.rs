@@ -83,12 +83,12 @@ fn facts() -> impl Strategy<Value = Facts> {
     })
 }
 
-/// A step with whether others read along just then.
-type Walk = (Facts, Vec<(Step, bool)>);
+/// Whether a code was typed before, and steps, each with whether nobody else reads along just then.
+type Walk = (Facts, bool, Vec<(Step, bool)>);
 
 fn walk() -> impl Strategy<Value = Walk> {
     let steps = prop::collection::vec((step(), prop::bool::weighted(0.9)), 1..40);
-    (facts(), steps)
+    (facts(), any::<bool>(), steps)
 }
 
 fn personal(say: Say) -> bool {
@@ -96,8 +96,12 @@ fn personal(say: Say) -> bool {
     say.needs() >= Level::L1 || matches!(say, Say::Withdrawn(_) | Say::Corrected | Say::Erased)
 }
 
-fn follow(machine: Machine, (facts, steps): &Walk) -> Result<(), String> {
-    let first = if facts.known { Level::L1 } else { Level::L0 };
+fn follow(machine: Machine, (facts, verified, steps): &Walk) -> Result<(), String> {
+    let first = match (facts.known, verified) {
+        (true, true) => Level::L2,
+        (true, false) => Level::L1,
+        (false, _) => Level::L0,
+    };
     let mut talk = Talk::new(Language::En, first);
     let (mut proved, mut facts) = (first, facts.clone());
     for (number, (step, private)) in steps.iter().enumerate() {
