@@ -10,6 +10,7 @@ use super::super::call::{Context, Noted};
 use super::super::requests::spoken::{self, Spoken, What};
 use super::super::requests::{CorrectionInput, Kept};
 use super::super::suppressions::{self, SuppressionInput, SuppressionKind};
+use super::super::{consents, objections};
 use super::facts;
 use super::machine::{Effect, kind};
 use super::tell::Outcome;
@@ -141,31 +142,58 @@ impl Actor<'_, '_> {
         Ok(())
     }
 
-    /// The request at hand if it is of this kind and waits for its purpose; else another.
-    fn register_for(&mut self, kind: RequestKind) -> Result<RequestId, Refusal> {
+    /// The request at hand if it is of this kind and waits for its purpose; else another. `None` where there is
+    /// no room for one: what somebody says for themselves waits for none.
+    fn register_for(&mut self, kind: RequestKind) -> Result<Option<RequestId>, Refusal> {
         if let Some(request) = self.talk.request {
             let event = self.with(|txn, _, _, person| spoken::last(txn, person, request))?;
             if event.kind == kind && event.scope.purpose.is_none() && !event.state.is_closed() {
-                return Ok(request);
+                return Ok(Some(request));
             }
         }
+        if !self.with(|txn, _, _, person| spoken::has_room(txn, person))? {
+            self.talk.request = None;
+            return Ok(None);
+        }
         self.register(kind)?;
-        self.request()
+        self.request().map(Some)
+    }
+
+    /// What a purpose is called in the policy.
+    fn name_of(&self, purpose: u16) -> Result<String, Refusal> {
+        let purpose = self.policy.purpose_by_id(purpose);
+        Ok(purpose.ok_or(Refusal::NotFound("purpose"))?.name.clone())
     }
 
     fn withdraw(&mut self, purpose: u16) -> Result<(), Refusal> {
-        let request = self.register_for(RequestKind::Withdraw)?;
-        let event = self.with(|txn, policy, own, person| {
-            spoken::say(txn, policy, own, person, request, purpose)
-        })?;
-        self.keep(event);
+        match self.register_for(RequestKind::Withdraw)? {
+            Some(request) => self.speak(request, purpose)?,
+            None => {
+                let name = self.name_of(purpose)?;
+                self.with(|txn, policy, own, person| {
+                    consents::withdraw_of(txn, policy, own, person, &name)
+                })?;
+            }
+        }
         let history = self.with(|txn, _, _, person| consent::history(txn, person, purpose))?;
         self.outcome.receipt = history.last().map(|event| event.consent.to_string());
         Ok(())
     }
 
     fn object(&mut self, purpose: u16) -> Result<(), Refusal> {
-        let request = self.register_for(RequestKind::Object)?;
+        match self.register_for(RequestKind::Object)? {
+            Some(request) => self.speak(request, purpose),
+            None => {
+                let name = self.name_of(purpose)?;
+                self.with(|txn, policy, own, person| {
+                    objections::put_of(txn, policy, own, person, &name, None).map(drop)
+                })
+            }
+        }
+    }
+
+    /// Says to a request which purpose it is about, which takes effect.
+    fn speak(&mut self, request: RequestId, purpose: u16) -> Result<(), Refusal> {
         let event = self.with(|txn, policy, own, person| {
             spoken::say(txn, policy, own, person, request, purpose)
         })?;
@@ -185,16 +213,7 @@ impl Actor<'_, '_> {
                 continue;
             }
             self.talk.request = None;
-            let room = self.with(|txn, _, _, person| spoken::has_room(txn, person))?;
-            // An objection to advertising waits for no room in a list.
-            match room {
-                true => self.object(purpose)?,
-                false => self.with(|txn, policy, own, person| {
-                    let name = policy.purpose_by_id(purpose).ok_or(DAMAGED)?.name.clone();
-                    super::super::objections::put_of(txn, policy, own, person, &name, None)
-                        .map(drop)
-                })?,
-            }
+            self.object(purpose)?;
         }
         Ok(())
     }

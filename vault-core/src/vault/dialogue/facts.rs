@@ -54,9 +54,8 @@ pub(super) fn of(
                 facts.consents.push(purpose.id);
             }
         }
-        let open = standing::objection(view, person, purpose.id)?;
-        let stands =
-            open.is_some_and(ObjectionState::stands) || open == Some(ObjectionState::Pending);
+        let objection = standing::objection(view, person, purpose.id)?;
+        let stands = objection.is_some_and(ObjectionState::stands);
         if !stands && objections::objectionable(policy, &purpose.name).is_ok() {
             facts.objectionable.push(purpose.id);
         }

@@ -457,8 +457,8 @@ impl Turn<'_> {
     fn registers(&self, intent: Intent) -> bool {
         match intent {
             Intent::StopMarketing => false,
-            Intent::Withdraw => self.facts.consents.len() > 1,
-            Intent::Object => self.facts.objectionable.len() > 1,
+            Intent::Withdraw => self.facts.room && self.facts.consents.len() > 1,
+            Intent::Object => self.facts.room && self.facts.objectionable.len() > 1,
             other => kind(other).is_some(),
         }
     }

@@ -578,7 +578,10 @@ impl Teller<'_> {
             Say::ObjectWhich => words.object_which.to_owned(),
             Say::Objected(purpose) => {
                 let event = self.outcome.request.as_ref();
-                let holds = event.is_some_and(|event| event.state.is_closed());
+                let marketing = self.policy.purpose_by_id(purpose);
+                let marketing = marketing.is_some_and(|one| one.direct_marketing);
+                // Where a person has no room for another request there is none.
+                let holds = event.map_or(marketing, |event| event.state.is_closed());
                 let title = self.title(purpose);
                 let template = match holds {
                     true => words.objected,

@@ -755,3 +755,40 @@ fn random_turns_raise_no_error_and_strand_nobody() {
         }
     }
 }
+
+#[test]
+fn what_takes_effect_by_a_word_waits_for_no_room_and_what_does_not_is_sent_elsewhere() {
+    use crate::limits::REQUESTS_PER_PERSON_MAX;
+    let world = World::new();
+    let jane = world.person("jane", EMAIL);
+    world.consents(jane);
+    let input = crate::vault::RequestInput {
+        kind: RequestKind::Recipients,
+        details: None,
+        language: None,
+        received_at: None,
+        purpose: None,
+        ground: None,
+        collections: Vec::new(),
+    };
+    let bot = call(&world.bot, None);
+    for _ in 0..REQUESTS_PER_PERSON_MAX {
+        world
+            .vault()
+            .create_request(&bot, jane, input.clone())
+            .unwrap();
+    }
+    let mut chat = world.chat("jane");
+    let full = chat.say("please delete everything you have about me");
+    assert_eq!(full.state, TalkState::Done);
+    assert!(text(&full).contains("dpo@example.test"), "{}", text(&full));
+    let done = chat.say("I withdraw my consent");
+    assert!(text(&done).contains("cns_"), "{}", text(&done));
+    chat.say("no more advertising");
+    assert_eq!(requests(&world, jane).len(), REQUESTS_PER_PERSON_MAX);
+    let objections = world
+        .vault()
+        .list_objections(&call(&world.dpo, None), jane)
+        .unwrap();
+    assert_eq!(objections.len(), 1);
+}

@@ -21,7 +21,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
         "Mich beschweren",
     ],
     none_of_these: "Nichts davon",
-    no_such_address: "Keine davon",
     send_again: "Neuen Code senden",
     another_way: "Auf anderem Weg",
     yes: "Ja",

@@ -21,7 +21,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
         "Complain",
     ],
     none_of_these: "None of these",
-    no_such_address: "None of these",
     send_again: "Send a new code",
     another_way: "Another way",
     yes: "Yes",

@@ -21,7 +21,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
         "Reclamar",
     ],
     none_of_these: "Nada de esto",
-    no_such_address: "Ninguna",
     send_again: "Enviar otro código",
     another_way: "De otra manera",
     yes: "Sí",

@@ -21,7 +21,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
         "Porter plainte",
     ],
     none_of_these: "Rien de cela",
-    no_such_address: "Aucune",
     send_again: "Nouveau code",
     another_way: "Autre moyen",
     yes: "Oui",

@@ -21,7 +21,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
         "Fare reclamo",
     ],
     none_of_these: "Niente di questo",
-    no_such_address: "Nessuno",
     send_again: "Nuovo codice",
     another_way: "In altro modo",
     yes: "Sì",

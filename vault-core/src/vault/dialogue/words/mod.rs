@@ -25,8 +25,6 @@ pub(super) struct Catalogue {
     pub(super) intents: [&'static str; Intent::ALL.len()],
     /// None of the intents that are offered.
     pub(super) none_of_these: &'static str,
-    /// None of the addresses that are offered.
-    pub(super) no_such_address: &'static str,
     /// Send a code once more.
     pub(super) send_again: &'static str,
     /// Have somebody look instead.
@@ -318,7 +316,7 @@ mod tests {
             };
         }
         let mut all = named!(
-            none_of_these no_such_address send_again another_way yes no delete keep download_first
+            none_of_these send_again another_way yes no delete keep download_first
             verify statement settings download_all download_portable enough something_else
             nothing_to_add help left taken_back language reach stale not_understood which privately
             privately_copy registered overfull choose_address code_sent no_code code_wrong code_over

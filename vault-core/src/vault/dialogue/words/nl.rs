@@ -21,7 +21,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
         "Een klacht indienen",
     ],
     none_of_these: "Geen van deze",
-    no_such_address: "Geen van deze",
     send_again: "Nieuwe code sturen",
     another_way: "Op een andere manier",
     yes: "Ja",

@@ -21,7 +21,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
         "Złożyć skargę",
     ],
     none_of_these: "Nic z tego",
-    no_such_address: "Żaden z nich",
     send_again: "Wyślij nowy kod",
     another_way: "Inny sposób",
     yes: "Tak",

@@ -21,7 +21,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
         "Reclamar",
     ],
     none_of_these: "Nada disto",
-    no_such_address: "Nenhum",
     send_again: "Enviar novo código",
     another_way: "De outra forma",
     yes: "Sim",
