@@ -1,6 +1,7 @@
 //! Conversations over HTTP: every intent in every language from the first message to what it does, and what a
 //! bot that relays them gets.
 
+#[allow(dead_code, reason = "each test binary uses a part")]
 mod people;
 
 use std::sync::{Arc, Mutex};

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::super::objections;
 use super::super::requests::spoken;
-use super::machine::Facts;
+use super::moves::Facts;
 use crate::commit::View;
 use crate::consent;
 use crate::id::RecordId;

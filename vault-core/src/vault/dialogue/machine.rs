@@ -4,255 +4,12 @@
 //! and what cannot be undone is done only for a choice that was sent with the last message. Everything that an
 //! effect could fail at is a fact here, so that no effect fails.
 
+use super::ask::OFFERS_MAX;
+use super::moves::{Effect, Facts, Heard, Next, Say, kind};
 use crate::dialogue::{Control, Intent};
-use crate::id::RequestId;
-use crate::policy::RestrictionGround;
 use crate::request::{Level, RequestKind};
-use crate::talk::{At, FieldId, Form, Meaning, Question, Talk, one, place};
+use crate::talk::{At, Form, Meaning, Question, Talk, one, place};
 use crate::verification::Verdict;
-
-/// What a turn depends on, beside the conversation and what was said.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Facts {
-    /// Whether nobody else reads along.
-    pub(super) private: bool,
-    /// Whether it is known whose data this is about.
-    pub(super) known: bool,
-    /// Whether codes can be sent.
-    pub(super) can_send: bool,
-    /// Whether another code may be sent within this hour.
-    pub(super) sends_left: bool,
-    /// Whether another request may be taken.
-    pub(super) room: bool,
-    /// Whether what was typed is of the kind that was asked for.
-    pub(super) fits: bool,
-    /// Whether there is direct marketing at all.
-    pub(super) marketing: bool,
-    /// Addresses on file.
-    pub(super) addresses: Vec<FieldId>,
-    /// Purposes whose consent stands.
-    pub(super) consents: Vec<u16>,
-    /// Purposes that can be objected to, and were not yet.
-    pub(super) objectionable: Vec<u16>,
-    /// Fields that can be corrected here.
-    pub(super) fields: Vec<FieldId>,
-    /// Those among them that somebody has to look at first: addresses, and what is held.
-    pub(super) by_hand: Vec<FieldId>,
-    /// Requests that are open.
-    pub(super) open: Vec<RequestId>,
-}
-
-/// What came in.
-#[derive(Clone, Debug)]
-pub(super) enum Heard {
-    /// A choice of the last message.
-    Choice(Meaning),
-    /// A choice that is not.
-    Stale,
-    /// One of the words that always work.
-    Control(Control),
-    /// What a text asks for, the likeliest first; at least one.
-    Wants(Vec<Intent>),
-    /// What it may ask for: a bot's guess is among it, and decides nothing.
-    Maybe(Vec<Intent>),
-    /// What came of a code.
-    Code(Verdict),
-    /// Any other text.
-    Text,
-}
-
-/// What is said. What it says of the person is filled in from the vault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Say {
-    Help,
-    Left,
-    TakenBack,
-    Language,
-    Reach,
-    Stale,
-    NotUnderstood,
-    Which,
-    Privately,
-    PrivatelyCopy,
-    Registered,
-    Overfull,
-    ChooseAddress,
-    CodeSent,
-    NoCode,
-    CodeWrong(u8),
-    CodeOver,
-    CodesSpent,
-    Verified,
-    ByHand,
-    Unknown,
-    UnknownWrite,
-    IfKnown,
-    NoAddress,
-    MarketingStopped,
-    MarketingNone,
-    MarketingAddress,
-    MarketingSuppressed,
-    Summary,
-    VerifyToSee,
-    Values,
-    Answered,
-    Why,
-    StatementAt,
-    Recipients,
-    Choices,
-    WithdrawWhich,
-    Withdrawn(u16),
-    WithdrawNone,
-    ObjectWhich,
-    Objected(u16),
-    ObjectNone,
-    RestrictWhy,
-    Restricted,
-    CorrectWhich,
-    CorrectType,
-    CorrectInvalid,
-    CorrectConfirm,
-    Corrected,
-    CorrectSay,
-    Checked,
-    Consequences,
-    EraseFinal,
-    EraseNot,
-    Erased,
-    Form,
-    Package,
-    OwnView,
-    PassedOn,
-    Requests,
-    CancelWhich,
-    Cancelled,
-    Complain,
-}
-
-/// What is done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Effect {
-    /// The request of the intent is registered, if there is none of its kind that waits.
-    Register,
-    /// The same for a copy in this form, whatever the intent is.
-    RegisterCopy(Form),
-    /// A code goes to this address on file.
-    Send(FieldId),
-    /// A code goes to what was typed, if anybody is known by it.
-    SendTyped,
-    /// What was typed gets no direct marketing.
-    Suppress,
-    /// Every direct marketing ends.
-    StopMarketing,
-    /// It is known who asks.
-    Verified,
-    /// Somebody looks at who asks.
-    ByHand,
-    /// Somebody looks at the matter.
-    Review,
-    /// What was typed is put beside the request.
-    Add,
-    /// The request is fulfilled by what was said.
-    Answer,
-    /// A consent is withdrawn.
-    Withdraw(u16),
-    /// An objection.
-    Object(u16),
-    /// A restriction.
-    Restrict(RestrictionGround),
-    /// The value that was typed replaces what stands in the field.
-    Change,
-    /// Everything is erased.
-    Erase,
-    /// A copy is made and handed over.
-    Package(Form),
-    /// A request is taken back.
-    TakeBack(RequestId),
-}
-
-impl Effect {
-    /// How well it has to be known who talks.
-    pub(super) const fn needs(&self) -> Level {
-        match self {
-            Self::SendTyped | Self::Suppress => Level::L0,
-            Self::Register
-            | Self::RegisterCopy(_)
-            | Self::Send(_)
-            | Self::StopMarketing
-            | Self::ByHand
-            | Self::Review
-            | Self::Add
-            | Self::Answer
-            | Self::Withdraw(_)
-            | Self::Object(_)
-            | Self::TakeBack(_) => Level::L1,
-            Self::Verified | Self::Restrict(_) | Self::Change | Self::Erase | Self::Package(_) => {
-                Level::L2
-            }
-        }
-    }
-
-    /// Whether it cannot be undone, so that it takes a choice that was sent.
-    pub(super) const fn is_final(&self) -> bool {
-        matches!(self, Self::Change | Self::Erase)
-    }
-}
-
-impl Say {
-    /// How well it has to be known who talks to be told this.
-    pub(super) const fn needs(self) -> Level {
-        match self {
-            Self::Values | Self::Consequences | Self::CorrectConfirm | Self::CorrectWhich => {
-                Level::L2
-            }
-            Self::Summary
-            | Self::Recipients
-            | Self::Choices
-            | Self::Requests
-            | Self::CancelWhich
-            | Self::ChooseAddress
-            | Self::WithdrawWhich
-            | Self::ObjectWhich => Level::L1,
-            _ => Level::L0,
-        }
-    }
-}
-
-/// What a turn comes to.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Next {
-    /// Whether it was a matter of rights.
-    pub(super) handled: bool,
-    pub(super) say: Vec<Say>,
-    pub(super) effects: Vec<Effect>,
-    /// What the person may choose from now on.
-    pub(super) offers: Vec<Meaning>,
-    /// Whether everything stays as it was, the choices of the last message too.
-    pub(super) stays: bool,
-}
-
-/// The kind of request that an intent makes.
-pub(super) const fn kind(intent: Intent) -> Option<RequestKind> {
-    Some(match intent {
-        Intent::Access => RequestKind::Access,
-        Intent::Recipients => RequestKind::Recipients,
-        Intent::Correct => RequestKind::Rectify,
-        Intent::Erase => RequestKind::Erase,
-        Intent::Restrict => RequestKind::Restrict,
-        Intent::Object | Intent::StopMarketing => RequestKind::Object,
-        Intent::Withdraw => RequestKind::Withdraw,
-        Intent::Download => RequestKind::Portability,
-        Intent::HumanDecision => RequestKind::HumanReview,
-        Intent::Why
-        | Intent::Choices
-        | Intent::Status
-        | Intent::CancelRequest
-        | Intent::Complain => return None,
-    })
-}
-
-/// Choices of one message: more no chat shows.
-const OFFERS_MAX: usize = 10;
 
 /// A turn: from where a conversation stands and what came in to where it stands then.
 pub(super) fn turn(talk: &mut Talk, facts: &Facts, heard: &Heard) -> Next {
@@ -279,14 +36,15 @@ pub(super) fn turn(talk: &mut Talk, facts: &Facts, heard: &Heard) -> Next {
     turn.next
 }
 
-struct Turn<'t> {
-    talk: &'t mut Talk,
-    facts: &'t Facts,
-    next: Next,
+/// A turn at work.
+pub(super) struct Turn<'t> {
+    pub(super) talk: &'t mut Talk,
+    pub(super) facts: &'t Facts,
+    pub(super) next: Next,
 }
 
 impl Turn<'_> {
-    fn say(&mut self, say: Say) {
+    pub(super) fn say(&mut self, say: Say) {
         self.next.say.push(say);
     }
 
@@ -305,107 +63,9 @@ impl Turn<'_> {
     }
 
     /// Leaves everything as it is, because others read along.
-    fn privately(&mut self) {
+    pub(super) fn privately(&mut self) {
         self.next.stays = true;
         self.say(Say::Privately);
-    }
-
-    /// Asks, and offers what there is to choose from.
-    fn ask(&mut self, question: Question) {
-        self.talk.at = At::Asking(question);
-        if question == Question::ConfirmErase {
-            self.say(Say::Consequences);
-        }
-        self.say(match question {
-            Question::Intent(_) => Say::Which,
-            Question::Address => Say::ChooseAddress,
-            Question::TypeAddress => Say::Unknown,
-            Question::MarketingAddress => Say::MarketingAddress,
-            Question::Code => match self.facts.known {
-                true => Say::CodeSent,
-                false => Say::IfKnown,
-            },
-            Question::Withdraw => Say::WithdrawWhich,
-            Question::Object => Say::ObjectWhich,
-            Question::Ground => Say::RestrictWhy,
-            Question::Field => Say::CorrectWhich,
-            Question::NewValue => Say::CorrectType,
-            Question::Words => Say::CorrectSay,
-            Question::ConfirmChange => Say::CorrectConfirm,
-            Question::ConfirmErase => Say::EraseFinal,
-            Question::Form => Say::Form,
-            Question::OwnView => Say::OwnView,
-            Question::Request => Say::CancelWhich,
-        });
-        self.offer(question);
-    }
-
-    fn offer(&mut self, question: Question) {
-        let facts = self.facts;
-        let mut offers: Vec<Meaning> = match question {
-            Question::Intent(intents) => {
-                let intents = intents.into_iter().flatten().map(Meaning::Intent);
-                intents.chain([Meaning::NoIntent]).collect()
-            }
-            Question::Address => {
-                let addresses = facts.addresses.iter().take(OFFERS_MAX - 1);
-                let addresses = addresses.map(|field| Meaning::Address(*field));
-                addresses.chain([Meaning::AnotherWay]).collect()
-            }
-            Question::Code if facts.known => vec![Meaning::Again, Meaning::AnotherWay],
-            Question::Withdraw => {
-                let purposes = facts.consents.iter().take(OFFERS_MAX);
-                purposes
-                    .map(|purpose| Meaning::Withdraw(*purpose))
-                    .collect()
-            }
-            Question::Object => {
-                let purposes = facts.objectionable.iter().take(OFFERS_MAX);
-                purposes.map(|purpose| Meaning::Object(*purpose)).collect()
-            }
-            Question::Ground => {
-                let grounds = RestrictionGround::ALL.iter();
-                grounds.map(|ground| Meaning::Ground(*ground)).collect()
-            }
-            Question::Field => {
-                let fields = facts.fields.iter().take(OFFERS_MAX - 1);
-                let fields = fields.map(|field| Meaning::Field(*field));
-                fields.chain([Meaning::OtherField]).collect()
-            }
-            Question::ConfirmChange => vec![Meaning::Change, Meaning::DoNotChange],
-            Question::ConfirmErase => vec![Meaning::Erase, Meaning::Keep, Meaning::CopyFirst],
-            Question::Form => [Form::Json, Form::Csv].map(Meaning::Form).to_vec(),
-            Question::OwnView => vec![Meaning::NothingToAdd],
-            Question::Request => {
-                let open = facts.open.iter().take(OFFERS_MAX - 1);
-                let open = open.map(|request| Meaning::CallOff(*request));
-                open.chain([Meaning::CallOffNone]).collect()
-            }
-            Question::Code
-            | Question::TypeAddress
-            | Question::MarketingAddress
-            | Question::NewValue
-            | Question::Words => Vec::new(),
-        };
-        self.next.offers.append(&mut offers);
-    }
-
-    /// Asks once more, where something was asked.
-    fn again(&mut self, before: Option<Say>) {
-        match self.talk.at {
-            At::Asking(_) if !self.facts.private => self.privately(),
-            At::Asking(question) => {
-                before.into_iter().for_each(|say| self.say(say));
-                match question {
-                    // Nothing was sent just now.
-                    Question::Code => self.say(Say::NoCode),
-                    Question::TypeAddress => self.say(Say::NoAddress),
-                    _ => return self.ask(question),
-                }
-                self.offer(question);
-            }
-            _ => before.into_iter().for_each(|say| self.say(say)),
-        }
     }
 
     /// Which of these is meant?

@@ -3,38 +3,24 @@
 //! Says what the machine decided to say and decides nothing. What it reads of a person it notes, so that the entry
 //! of the turn names the fields.
 
-use std::collections::BTreeSet;
-
 use jiff::civil::Date;
-use serde_json::Value;
 
-use super::super::call::{Context, Noted, ended};
+use super::super::call::{Context, Noted};
 use super::super::requests::spoken;
 use super::facts;
-use super::machine::{Facts, Say};
+use super::moves::Say;
+use super::shape::{capital, of, split};
 use super::words::{Catalogue, fill};
 use crate::commit::View;
-use crate::consent;
-use crate::decision;
 use crate::dialogue::Intent;
-use crate::disclosure;
-use crate::id::RecordId;
-use crate::limits::{
-    CODE_DIGITS, CODE_MINUTES, DIALOGUE_MESSAGE_CHARACTERS_MAX, DIALOGUE_VALUE_CHARACTERS_MAX,
-};
+use crate::limits::{CODE_DIGITS, CODE_MINUTES};
 use crate::person::Person;
-use crate::policy::{CollectionKind, Field, HoldGround, LawfulBasis, Policy, RestrictionGround};
-use crate::record::{self, Ended, Stored};
+use crate::policy::{Field, Policy, RestrictionGround};
 use crate::refusal::Refusal;
+use crate::request::RequestKind;
 use crate::request::stored::RequestEvent;
-use crate::request::{RequestKind, RequestState};
-use crate::schema::FieldType;
-use crate::standing::{self, ObjectionState, Standing};
 use crate::statement::{Phrases, StatedPurpose, purposes_in};
 use crate::talk::{FieldId, Form, Meaning, Message, Talk, one};
-
-/// Lines of one answer: more nobody reads in a chat, and all of it is in the copy.
-const LINES_MAX: usize = 60;
 
 /// What effects came to, as far as something is said of it.
 #[derive(Default)]
@@ -62,7 +48,6 @@ pub(super) struct Teller<'a> {
     pub(super) view: &'a dyn View,
     pub(super) policy: &'a Policy,
     pub(super) talk: &'a Talk,
-    pub(super) facts: &'a Facts,
     /// Nobody, where it is not known who talks, or they are gone.
     pub(super) person: Option<&'a Person>,
     /// The person themselves, as well as it is known that it is they.
@@ -74,25 +59,25 @@ pub(super) struct Teller<'a> {
 const STATEMENT: &str = "/privacy";
 
 impl Teller<'_> {
-    fn words(&self) -> &'static Catalogue {
+    pub(super) fn words(&self) -> &'static Catalogue {
         Catalogue::of(self.talk.language())
     }
 
-    fn phrases(&self) -> &'static Phrases {
+    pub(super) fn phrases(&self) -> &'static Phrases {
         let phrases = Phrases::of(self.talk.language().name());
         phrases.expect("there are phrases of every language that is spoken")
     }
 
-    fn purposes(&self) -> Vec<StatedPurpose> {
+    pub(super) fn purposes(&self) -> Vec<StatedPurpose> {
         purposes_in(self.policy, self.phrases(), self.talk.language().name())
     }
 
-    fn contact(&self) -> &str {
+    pub(super) fn contact(&self) -> &str {
         let controller = self.policy.controller();
         controller.dpo.as_deref().unwrap_or(&controller.contact)
     }
 
-    fn title(&self, purpose: u16) -> String {
+    pub(super) fn title(&self, purpose: u16) -> String {
         let Some(purpose) = self.policy.purpose_by_id(purpose) else {
             return format!("#{purpose}");
         };
@@ -103,7 +88,7 @@ impl Teller<'_> {
         title.unwrap_or(&purpose.name).clone()
     }
 
-    fn field_words(&self, field: &Field) -> &'static str {
+    pub(super) fn field_words(&self, field: &Field) -> &'static str {
         self.phrases().data(field.category.as_deref(), field.kind)
     }
 
@@ -123,7 +108,7 @@ impl Teller<'_> {
         }
     }
 
-    fn data_of(&self, collections: &[u16], only: &dyn Fn(FieldId) -> bool) -> String {
+    pub(super) fn data_of(&self, collections: &[u16], only: &dyn Fn(FieldId) -> bool) -> String {
         let mut all: Vec<&str> = Vec::new();
         for collection in self.policy.collections() {
             if !collections.is_empty() && !collections.contains(&collection.id) {
@@ -139,373 +124,22 @@ impl Teller<'_> {
         all.join(", ")
     }
 
-    fn due(&self) -> String {
+    pub(super) fn due(&self) -> String {
         let event = self.outcome.request.as_ref();
         event.map_or_else(String::new, |event| event.strict.on.to_string())
     }
 
-    fn reference(&self) -> String {
+    pub(super) fn reference(&self) -> String {
         let event = self.outcome.request.as_ref();
         event.map_or_else(String::new, |event| event.request.to_string())
     }
 
-    fn recipient(&self, name: &str) -> String {
+    pub(super) fn recipient(&self, name: &str) -> String {
         let mut known = self.policy.recipients().iter();
         let known = known.find(|recipient| recipient.name == name);
         known
             .map_or(name, |recipient| &recipient.legal_name)
             .to_owned()
-    }
-
-    /// Everybody who received a field that is wanted.
-    pub(super) fn receivers(
-        &self,
-        wanted: &dyn Fn(FieldId) -> bool,
-    ) -> Result<Vec<String>, Refusal> {
-        let Some(person) = self.person else {
-            return Ok(Vec::new());
-        };
-        let lines = disclosure::lines(self.view, person)?;
-        let names: BTreeSet<String> = lines
-            .iter()
-            .filter(|(_, line)| line.gave(wanted))
-            .map(|(_, line)| self.recipient(&line.recipient))
-            .collect();
-        Ok(names.into_iter().collect())
-    }
-
-    /// The fields that the person has a value in; of a list all of its fields. And how long each list is.
-    fn held(&self) -> Result<(BTreeSet<FieldId>, Vec<(u16, u64)>), Refusal> {
-        let (mut fields, mut counts) = (BTreeSet::new(), Vec::new());
-        let Some(person) = self.person else {
-            return Ok((fields, counts));
-        };
-        for collection in self.policy.collections() {
-            let all = collection
-                .fields
-                .iter()
-                .map(|field| (collection.id, field.id));
-            match collection.kind {
-                CollectionKind::Single => {
-                    let stored =
-                        Stored::load(self.view, person, collection, RecordId::SINGLE, Ended::In)?;
-                    let there = |id: &FieldId| stored.as_ref().is_some_and(|one| one.holds(id.1));
-                    fields.extend(all.filter(there));
-                }
-                CollectionKind::Many => {
-                    let count = record::count(self.view, person, collection.id)?;
-                    if count > 0 {
-                        fields.extend(all);
-                        counts.push((collection.id, count));
-                    }
-                }
-            }
-        }
-        Ok((fields, counts))
-    }
-
-    fn counts(&self, counts: &[(u16, u64)], lines: &mut Vec<String>) {
-        for (collection, count) in counts {
-            let data = capital(&self.data_of(&[*collection], &|_| true));
-            let line = self.words().count_line;
-            lines.push(fill(
-                line,
-                &[("data", &data), ("count", &count.to_string())],
-            ));
-        }
-    }
-
-    /// Categories, purposes, how long, how many, and who received anything.
-    fn summary(&self) -> Result<String, Refusal> {
-        let words = self.words();
-        let (fields, counts) = self.held()?;
-        if fields.is_empty() {
-            return Ok(words.nothing_held.to_owned());
-        }
-        let mut lines = vec![words.held.to_owned()];
-        for stated in self.purposes() {
-            let purpose = self.policy.purpose(&stated.name).map(|purpose| purpose.id);
-            let used = |id: FieldId| {
-                let field = facts::field(self.policy, id).map(|(_, field)| field);
-                let serves = field
-                    .zip(purpose)
-                    .is_some_and(|(field, purpose)| field.purposes.contains(&purpose));
-                serves && fields.contains(&id)
-            };
-            let data = self.data_of(&[], &used);
-            if data.is_empty() {
-                continue;
-            }
-            lines.push(fill(
-                words.held_line,
-                &[
-                    ("data", &capital(&data)),
-                    ("purpose", &stated.title),
-                    ("retention", &stated.retention_words),
-                ],
-            ));
-        }
-        self.counts(&counts, &mut lines);
-        let receivers = self.receivers(&|_| true)?;
-        lines.push(match receivers.is_empty() {
-            true => words.not_shared.to_owned(),
-            false => fill(words.shared, &[("recipients", &receivers.join(", "))]),
-        });
-        Ok(lines.join("\n"))
-    }
-
-    /// Values of what there is one of, and how many there are of the rest.
-    fn values(&self, noted: &mut Noted) -> Result<String, Refusal> {
-        let words = self.words();
-        let (Some(person), Some(own)) = (self.person, self.own) else {
-            return Ok(words.nothing_held.to_owned());
-        };
-        let role = &*own.role(self.policy)?;
-        let standing = Standing::of(self.view, person)?;
-        let mut lines = vec![words.values.to_owned()];
-        for collection in self.policy.collections() {
-            if collection.kind != CollectionKind::Single {
-                continue;
-            }
-            let ended = ended(&standing, collection);
-            let stored = Stored::load(self.view, person, collection, RecordId::SINGLE, ended)?;
-            let Some(stored) = stored else { continue };
-            let grant = decision::export(collection, role);
-            let mut seen = stored.see(self.view, person, collection, &grant)?;
-            for field in &collection.fields {
-                let id = (collection.id, field.id);
-                if let Some(seen) = seen.remove(&field.id) {
-                    noted.fields.push(id);
-                    let value = shown(field.kind, &seen.value);
-                    let value = value.unwrap_or_else(|| words.value_not_here.to_owned());
-                    let name = self.field_name(id);
-                    lines.push(fill(
-                        words.value_line,
-                        &[("name", &name), ("value", &value)],
-                    ));
-                }
-            }
-        }
-        self.counts(&self.held()?.1, &mut lines);
-        if lines.len() == 1 {
-            return Ok(words.nothing_held.to_owned());
-        }
-        lines.truncate(LINES_MAX);
-        Ok(lines.join("\n"))
-    }
-
-    /// The value in a field, as it is shown.
-    fn value_of(&self, id: FieldId, noted: &mut Noted) -> Result<Option<String>, Refusal> {
-        let (Some(person), Some(own)) = (self.person, self.own) else {
-            return Ok(None);
-        };
-        let Some((collection, field)) = facts::field(self.policy, id) else {
-            return Ok(None);
-        };
-        let role = &*own.role(self.policy)?;
-        let standing = Standing::of(self.view, person)?;
-        let ended = ended(&standing, collection);
-        let stored = Stored::load(self.view, person, collection, RecordId::SINGLE, ended)?;
-        let Some(stored) = stored else {
-            return Ok(None);
-        };
-        let grant = decision::export(collection, role);
-        let mut seen = stored.see(self.view, person, collection, &grant)?;
-        let Some(seen) = seen.remove(&id.1) else {
-            return Ok(None);
-        };
-        noted.fields.push(id);
-        let value = shown(field.kind, &seen.value);
-        Ok(Some(
-            value.unwrap_or_else(|| self.words().value_not_here.to_owned()),
-        ))
-    }
-
-    fn why(&self) -> String {
-        let words = self.words();
-        let mut lines = vec![words.why.to_owned()];
-        for stated in self.purposes() {
-            lines.push(fill(
-                words.why_line,
-                &[
-                    ("purpose", &stated.title),
-                    ("basis", stated.basis_words),
-                    ("retention", &stated.retention_words),
-                ],
-            ));
-        }
-        lines.truncate(LINES_MAX);
-        lines.join("\n")
-    }
-
-    /// Who received what, by name (C-154/21).
-    pub(super) fn recipients(&self) -> Result<String, Refusal> {
-        let words = self.words();
-        let mut lines = vec![words.recipients.to_owned()];
-        if let Some(person) = self.person {
-            for (_, line) in disclosure::lines(self.view, person)? {
-                let date = line.at.strftime("%Y-%m-%d").to_string();
-                lines.push(fill(
-                    words.recipient_line,
-                    &[
-                        ("recipient", &self.recipient(&line.recipient)),
-                        ("purpose", &self.title(line.purpose)),
-                        ("date", &date),
-                    ],
-                ));
-            }
-        }
-        lines.truncate(LINES_MAX);
-        Ok(match lines.len() {
-            1 => words.not_shared.to_owned(),
-            _ => lines.join("\n"),
-        })
-    }
-
-    fn choices(&self) -> Result<String, Refusal> {
-        let words = self.words();
-        let mut lines = vec![words.choices.to_owned()];
-        if let Some(person) = self.person {
-            for purpose in self.policy.purposes() {
-                let title = self.title(purpose.id);
-                let mut line = |template| lines.push(fill(template, &[("purpose", &title)]));
-                if purpose.basis == LawfulBasis::Consent
-                    && let Some(said) = consent::state(self.view, person, purpose.id)?
-                {
-                    line(match said.state.permits() {
-                        true => words.consented,
-                        false => words.not_consented,
-                    });
-                }
-                match standing::objection(self.view, person, purpose.id)? {
-                    Some(ObjectionState::Upheld) => line(words.objected_line),
-                    Some(ObjectionState::Pending) => line(words.objecting_line),
-                    Some(ObjectionState::Overridden | ObjectionState::Ended) | None => {}
-                }
-            }
-        }
-        Ok(match lines.len() {
-            1 => words.choices_none.to_owned(),
-            _ => lines.join("\n"),
-        })
-    }
-
-    fn request_line(&self, event: &RequestEvent) -> String {
-        let words = self.words();
-        fill(
-            words.request_line,
-            &[
-                (
-                    "kind",
-                    &capital(of(&words.kinds, RequestKind::ALL, &event.kind)),
-                ),
-                ("state", of(&words.states, RequestState::ALL, &event.state)),
-                ("due", &event.strict.on.to_string()),
-                ("reference", &event.request.to_string()),
-            ],
-        )
-    }
-
-    fn requests(&self) -> Result<String, Refusal> {
-        let words = self.words();
-        let mut lines = vec![words.requests.to_owned()];
-        if let Some(person) = self.person {
-            let all = spoken::standing(self.view, person)?;
-            let open = all.iter().filter(|event| !event.state.is_closed());
-            lines.extend(open.map(|event| self.request_line(event)));
-        }
-        lines.truncate(LINES_MAX);
-        Ok(match lines.len() {
-            1 => words.requests_none.to_owned(),
-            _ => lines.join("\n"),
-        })
-    }
-
-    fn complain(&self) -> String {
-        let words = self.words();
-        let authority = self.policy.controller().authority.as_ref();
-        let first = match authority {
-            Some(authority) => fill(words.complain, &[("authority", authority)]),
-            None => words.complain_anywhere.to_owned(),
-        };
-        format!(
-            "{first} {}",
-            fill(words.complain_here, &[("contact", self.contact())])
-        )
-    }
-
-    /// What would be erased, and what a law keeps.
-    fn consequences(&self) -> Result<String, Refusal> {
-        let words = self.words();
-        let (fields, _) = self.held()?;
-        let hold = match self.person {
-            Some(person) => standing::hold(self.view, person)?,
-            None => None,
-        };
-        let covered = |id: FieldId| hold.as_ref().is_some_and(|hold| hold.covers(id.0));
-        let data =
-            |kept: bool| self.data_of(&[], &|id| fields.contains(&id) && covered(id) == kept);
-        let goes = data(false);
-        let mut lines = Vec::new();
-        lines.push(match goes.is_empty() {
-            true => words.nothing_held.to_owned(),
-            false => format!("{}\n- {}", words.erase_held, capital(&goes)),
-        });
-        let kept = data(true);
-        if let Some(hold) = hold.filter(|_| !kept.is_empty()) {
-            lines.push(fill(
-                words.erase_kept,
-                &[
-                    ("data", &kept),
-                    ("law", law(hold.ground)),
-                    ("date", &hold.review_at.to_string()),
-                ],
-            ));
-        }
-        Ok(lines.join("\n"))
-    }
-
-    /// That everything is erased: what is kept, backups, who is told, the receipt, and where to complain.
-    fn erased(&self) -> String {
-        let words = self.words();
-        let mut lines = vec![match &self.outcome.kept {
-            None => words.erased.to_owned(),
-            Some((collections, date)) => fill(
-                words.erased_but,
-                &[
-                    ("data", &self.data_of(collections, &|_| true)),
-                    ("date", &date.to_string()),
-                ],
-            ),
-        }];
-        let backups = self.outcome.backups.map(|date| date.to_string());
-        lines.extend(backups.map(|date| fill(words.backups_until, &[("date", &date)])));
-        if !self.outcome.told.is_empty() {
-            lines.push(fill(
-                words.told,
-                &[("recipients", &self.outcome.told.join(", "))],
-            ));
-        }
-        let receipt = self.outcome.receipt.as_ref();
-        lines.extend(receipt.map(|id| fill(words.receipt, &[("reference", id)])));
-        lines.push(self.complain());
-        lines.join("\n")
-    }
-
-    fn confirm_change(&self, noted: &mut Noted) -> Result<String, Refusal> {
-        let words = self.words();
-        let Some(field) = self.outcome.field else {
-            return Ok(words.not_understood.to_owned());
-        };
-        let name = self.field_name(field);
-        let new = cut(&self.outcome.value);
-        Ok(match self.value_of(field, noted)? {
-            Some(old) => fill(
-                words.correct_confirm,
-                &[("name", &name), ("old", &old), ("new", &new)],
-            ),
-            None => fill(words.correct_add, &[("name", &name), ("new", &new)]),
-        })
     }
 
     /// The text of one thing that is said.
@@ -617,7 +251,7 @@ impl Teller<'_> {
                     }
                 }
             }
-            Say::CorrectSay => words.correct_say.to_owned(),
+            Say::CorrectWords => words.correct_say.to_owned(),
             Say::Checked => plain(words.checked),
             Say::Consequences => self.consequences()?,
             Say::EraseFinal => words.erase_final.to_owned(),
@@ -694,6 +328,10 @@ impl Teller<'_> {
     pub(super) fn messages(&self, say: &[Say], noted: &mut Noted) -> Result<Vec<Message>, Refusal> {
         let mut texts = Vec::new();
         for one in say {
+            // The machine sees to that; what is said of a person is worth a second wall.
+            if one.needs() > self.talk.level {
+                return Err(Refusal::Internal("a conversation says more than it may"));
+            }
             texts.push(self.text(*one, noted)?);
         }
         let mut messages = split(&texts.join("\n"));
@@ -703,114 +341,5 @@ impl Teller<'_> {
             last.link = Some(STATEMENT.to_owned());
         }
         Ok(messages)
-    }
-}
-
-/// What stands for a word, in the order of all words of its kind.
-fn of<T: PartialEq>(texts: &[&'static str], all: &[T], one: &T) -> &'static str {
-    let at = all.iter().position(|known| known == one);
-    at.and_then(|at| texts.get(at)).copied().unwrap_or_default()
-}
-
-const fn law(ground: HoldGround) -> &'static str {
-    ground.law()
-}
-
-/// With a capital at its beginning.
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    match letters.next() {
-        Some(first) => first.to_uppercase().chain(letters).collect(),
-        None => String::new(),
-    }
-}
-
-/// A value on one line, as far as it is shown.
-fn cut(text: &str) -> String {
-    let plain = text.chars().map(|letter| match letter.is_control() {
-        true => ' ',
-        false => letter,
-    });
-    let mut shown: String = plain.clone().take(DIALOGUE_VALUE_CHARACTERS_MAX).collect();
-    if plain.count() > DIALOGUE_VALUE_CHARACTERS_MAX {
-        shown.push('…');
-    }
-    shown
-}
-
-/// A value as a person reads it; `None` for what has no place in a chat.
-fn shown(kind: FieldType, value: &Value) -> Option<String> {
-    let text = match (kind, value) {
-        (FieldType::Blob, _) | (_, Value::Null) => return None,
-        (_, Value::String(text)) => text.clone(),
-        (FieldType::Address, Value::Object(parts)) => {
-            let parts: Vec<&str> = parts.values().filter_map(Value::as_str).collect();
-            parts.join(", ")
-        }
-        (_, value) => value.to_string(),
-    };
-    match text.chars().count() > DIALOGUE_VALUE_CHARACTERS_MAX {
-        true => None,
-        false => Some(cut(&text)),
-    }
-}
-
-/// A text as messages that a chat shows whole, broken between lines.
-fn split(text: &str) -> Vec<Message> {
-    let mut messages: Vec<Message> = Vec::new();
-    let mut length = 0;
-    for line in text.lines() {
-        let more = line.chars().count() + 1;
-        match messages.last_mut() {
-            Some(last) if length + more <= DIALOGUE_MESSAGE_CHARACTERS_MAX => {
-                last.text.push('\n');
-                last.text.push_str(line);
-                length += more;
-            }
-            _ => {
-                messages.push(Message {
-                    text: line.to_owned(),
-                    choices: Vec::new(),
-                    link: None,
-                });
-                length = more;
-            }
-        }
-    }
-    messages
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_long_answer_is_broken_between_lines_and_loses_none() {
-        let lines: Vec<String> = (0..400)
-            .map(|number| format!("line {number} of many"))
-            .collect();
-        let messages = split(&lines.join("\n"));
-        assert!(messages.len() > 1);
-        let texts: Vec<&str> = messages.iter().map(|one| one.text.as_str()).collect();
-        assert_eq!(texts.join("\n"), lines.join("\n"));
-        let most = DIALOGUE_MESSAGE_CHARACTERS_MAX;
-        assert!(texts.iter().all(|text| text.chars().count() <= most));
-    }
-
-    #[test]
-    fn a_value_is_one_line_and_what_is_too_long_is_not_shown() {
-        let shown = |kind, value| super::shown(kind, &value);
-        assert_eq!(shown(FieldType::Text, json!("a\nb")), Some("a b".into()));
-        assert_eq!(shown(FieldType::Number, json!(4.5)), Some("4.5".into()));
-        let address = json!({"street": "Elm Rd 5", "city": "Utrecht"});
-        let address = shown(FieldType::Address, address).expect("shown");
-        assert!(address.contains("Elm Rd 5") && address.contains(", "));
-        let most = "x".repeat(DIALOGUE_VALUE_CHARACTERS_MAX);
-        assert_eq!(shown(FieldType::Text, json!(most)), Some(most.clone()));
-        assert_eq!(shown(FieldType::Text, json!(format!("{most}x"))), None);
-        let blob = json!({"media_type": "image/png", "size": 4});
-        assert_eq!(shown(FieldType::Blob, blob), None);
     }
 }

@@ -12,7 +12,8 @@ use crate::id::RequestId;
 use crate::policy::RestrictionGround;
 use crate::request::Level;
 use crate::talk::{At, Form, Meaning, Offered, Question, Talk};
-use crate::vault::dialogue::machine::{Effect, Facts, Heard, Next, Say, turn};
+use crate::vault::dialogue::machine::turn;
+use crate::vault::dialogue::moves::{Effect, Facts, Heard, Next, Say};
 use crate::verification::Verdict;
 
 type Machine = fn(&mut Talk, &Facts, &Heard) -> Next;
