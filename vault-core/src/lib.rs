@@ -95,6 +95,7 @@ pub mod standing;
 pub mod statement;
 pub mod store;
 pub mod suppression;
+mod talk;
 pub mod vault;
 #[cfg(test)]
 mod vectors;

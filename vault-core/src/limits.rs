@@ -44,6 +44,27 @@ pub const CODE_DIGITS: usize = 6;
 pub const CODE_MINUTES: i64 = 10;
 /// Wrong answers after which it is good no more.
 pub const CODE_TRIES_MAX: u8 = 5;
+/// Codes that one person is sent within an hour, whoever asks for them.
+pub const CODES_PER_HOUR_MAX: usize = 3;
+/// Minutes after its last turn in which a conversation about rights is over.
+pub const DIALOGUE_MINUTES: i64 = 15;
+/// Conversations about rights of one person at a time; beyond it the one that was over first goes.
+pub const DIALOGUES_PER_PERSON_MAX: usize = 8;
+/// Answers of a conversation that are remembered, so that a message which comes again gets the same one.
+pub const DIALOGUE_ANSWERS_MAX: usize = 16;
+/// Bytes of them together, but always the newest.
+pub const DIALOGUE_ANSWERS_BYTES: usize = 64 << 10;
+/// Longest text of a turn; how much of it is looked at is [`ASKED_CHARACTERS_MAX`].
+pub const DIALOGUE_TEXT_BYTES_MAX: usize = 64 << 10;
+/// Longest name of a conversation or a message on its channel.
+pub const DIALOGUE_NAME_BYTES_MAX: usize = 1_024;
+/// Longest text of one message to a person, in characters: chats show about so much.
+pub const DIALOGUE_MESSAGE_CHARACTERS_MAX: usize = 3_500;
+/// Characters of a value that is shown in a conversation; what is longer is in the copy.
+pub const DIALOGUE_VALUE_CHARACTERS_MAX: usize = 200;
+/// Conversations of people who are not known on their channel, in memory; beyond it the one that is over first
+/// goes.
+pub const STRANGERS_MAX: usize = 10_000;
 /// Closures waiting for the writer.
 pub const QUEUE_MAX: usize = 4_096;
 /// Closures in one commit.

@@ -42,6 +42,7 @@ use crate::session::{Bearer, SessionRow};
 use crate::standing::{AgeEvent, HoldEvent, ObjectionEvent, RestrictionEvent};
 use crate::store::{MemoryStore, Store};
 use crate::suppression::SuppressionRow;
+use crate::talk::Talk;
 use crate::vault::{self, PolicyRow, RotationRow, Tie, TokenRow};
 
 /// A stored form by its name in docs/format.md, and what reads it and writes it again; `None` for
@@ -49,7 +50,7 @@ use crate::vault::{self, PolicyRow, RotationRow, Tie, TokenRow};
 pub type Form = (&'static str, fn(&[u8]) -> Option<Vec<u8>>);
 
 /// Every form that lies in an envelope or as a row.
-pub const FORMS: [Form; 38] = [
+pub const FORMS: [Form; 39] = [
     ("AnswerRow", again::<AnswerRow>),
     ("BackupRow", again::<BackupRow>),
     ("Backups", again::<SummaryRow>),
@@ -106,6 +107,7 @@ pub const FORMS: [Form; 38] = [
     ("RequestRow", again::<RequestRow>),
     ("DecisionEvent", again_json::<DecisionEvent>),
     ("DecisionRow", again::<DecisionRow>),
+    ("Talk", again::<Talk>),
 ];
 
 fn again<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<Vec<u8>> {

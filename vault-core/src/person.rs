@@ -30,7 +30,7 @@ use crate::schema::NORMALISER_VERSION;
 use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
 
 /// Tables whose keys begin with a row handle, but for that of the sweeper's work.
-pub(crate) const OWN_TABLES: [Table; 12] = [
+pub(crate) const OWN_TABLES: [Table; 13] = [
     Table::Keysets,
     Table::Records,
     Table::RecordMeta,
@@ -41,6 +41,7 @@ pub(crate) const OWN_TABLES: [Table; 12] = [
     Table::Requests,
     Table::LogLines,
     Table::Decisions,
+    Table::Dialogues,
     Table::Uploads,
     Table::Blobs,
 ];

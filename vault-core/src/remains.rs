@@ -113,7 +113,12 @@ pub(crate) fn erase(
     automated::stored::silence(txn, &person)?;
     let (_, left) = record::remove_others(txn, &person, &|collection| hold.covers(collection))?;
     let range = KeyRange::prefix(handle.as_bytes());
-    for table in [Table::Sessions, Table::Answers, Table::LogLines] {
+    for table in [
+        Table::Sessions,
+        Table::Answers,
+        Table::LogLines,
+        Table::Dialogues,
+    ] {
         for key in txn.keys(table, &range, Direction::Ascending, usize::MAX)? {
             txn.delete(table, &key)?;
         }

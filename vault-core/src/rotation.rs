@@ -25,10 +25,11 @@ use crate::refusal::Refusal;
 use crate::request::stored;
 use crate::session;
 use crate::store::{Direction, KeyRange, ReadTx, Row, Table, WriteTx};
+use crate::talk;
 
 /// The tables with envelopes under a person's DEKs, in the order in which they are gone through.
 /// The values of records are reached through their metadata.
-const TABLES: [Table; 8] = [
+const TABLES: [Table; 9] = [
     Table::Subjects,
     Table::Sessions,
     Table::Consents,
@@ -37,6 +38,7 @@ const TABLES: [Table; 8] = [
     Table::Requests,
     Table::LogLines,
     Table::Decisions,
+    Table::Dialogues,
 ];
 
 /// What the key of a person's row of a rotation ends with, behind the handle: no compartment.
@@ -322,6 +324,7 @@ fn reseal_row(
         Table::Requests => stored::seal_again(txn, person, key, row, number)?,
         Table::LogLines => log_lines::seal_again(txn, person, key, row, number)?,
         Table::Decisions => automated::stored::seal_again(txn, person, key, row, number)?,
+        Table::Dialogues => talk::stored::seal_again(txn, person, key, row, number)?,
         Table::Sessions => session::seal_again(txn, person, key, row, number)?,
         _ => person::seal_again(txn, person, row, number)?,
     };

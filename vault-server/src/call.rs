@@ -154,6 +154,17 @@ impl App {
         self.run(incoming, Class::Right, None, work).await
     }
 
+    /// Runs a POST that a person has a right to, as [`App::right`] does.
+    pub(crate) async fn right_post(
+        &self,
+        incoming: Incoming,
+        remember: Remember,
+        work: impl FnOnce(&Session) -> Outcome + Send + 'static,
+    ) -> Outcome {
+        self.run(incoming, Class::Right, Some((remember, None)), work)
+            .await
+    }
+
     /// Runs a POST: once for its idempotency key, if it carries one.
     pub(crate) async fn post(
         &self,

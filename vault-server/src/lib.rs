@@ -55,6 +55,7 @@ pub mod urls;
 pub mod webhook;
 
 pub use backups::PlaceError;
+pub use codes::CodeSink;
 pub use connection::{AdminSocket, ConnectionFigures, SocketError};
 pub use metrics::MetricsListener;
 pub use openapi::openapi;

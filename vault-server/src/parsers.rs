@@ -10,7 +10,7 @@ use vault_core::id::CallId;
 use crate::incoming::{self, QueryMap};
 use crate::problem::Problem;
 use crate::routes::{
-    admin, ages, ask, batch, blobs, breach, bulk, consents, contracts, counts, decisions,
+    admin, ages, ask, batch, blobs, breach, bulk, consents, contracts, counts, decisions, dialogue,
     disclosures, emergencies, evidence, holds, incidents, key_slots, notices, objections, policy,
     pseudonyms, recipient_notices, requests, restrictions, sessions, state, subjects, suppressions,
 };
@@ -40,7 +40,7 @@ fn read_batch(body: Value) -> Result<(), Vec<u8>> {
 }
 
 /// Every body that has a form of its own.
-pub const BODIES: [Body; 36] = [
+pub const BODIES: [Body; 37] = [
     ("batch", read_batch),
     ("query", |body| told(bulk::read_query(body))),
     ("update", |body| told(bulk::read_update(body))),
@@ -88,6 +88,7 @@ pub const BODIES: [Body; 36] = [
     ("incident's step", |body| told(incidents::read_step(body))),
     ("breach's scope", |body| told(breach::read_scope(body))),
     ("breach's draft", |body| told(breach::read_draft(body))),
+    ("turn", |body| told(dialogue::read_request(body))),
     ("suppression", |body| told(suppressions::read_request(body))),
     ("request", |body| told(requests::read_request(body))),
     ("request's steps", |body| {

@@ -90,6 +90,8 @@ pub const OBJECTION: &str = "/v1/subjects/{s}/objections/{purpose}";
 pub const OBJECTION_DECISION: &str = "/v1/subjects/{s}/objections/{purpose}/decision";
 /// Addresses that get no direct marketing.
 pub const SUPPRESSIONS: &str = "/v1/suppressions";
+/// A turn of a conversation about rights.
+pub const DIALOGUE_TURN: &str = "/v1/dialogue/turn";
 /// What was told of a person's age.
 pub const AGE: &str = "/v1/subjects/{s}/age";
 /// Ends of a person's contracts.

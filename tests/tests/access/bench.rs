@@ -92,7 +92,7 @@ may = [
     "consents.record", "audit.read", "policy.read", "policy.apply", "api_keys.manage", "keys.manage",
     "retention.run", "vault.lock", "records.bulk", "records.purge", "subjects.export", "backups.manage",
     "notices.record", "objections.record", "restrictions.set", "requests.decide", "holds.manage",
-    "disclosures.record", "tokens.detokenize", "decisions.record", "decisions.review",
+    "disclosures.record", "tokens.detokenize", "decisions.record", "decisions.review", "dialogue.relay",
     "breakglass.request", "breakglass.approve", "incidents.manage", "logs.write",
 ]
 

@@ -80,6 +80,7 @@ pub(crate) fn need(route: &Route) -> Need {
         "write_log" => Need::May("logs.write"),
         "read_log" => Need::May("audit.read"),
         "purge_log" => Need::May("retention.run"),
+        "dialogue_turn" => Need::May("dialogue.relay"),
         "queue_requests" | "approve_request" | "confirm_request" | "step_request" => {
             Need::May("requests.decide")
         }
@@ -151,6 +152,8 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
         "issue_pseudonym" => json(json!({})),
         "lookup_pseudonym" => json(json!({"pseudonym": person.pseudonym})),
         "create_request" => json(json!({"type": "access", "details": "changed"})),
+        "dialogue_turn" => json(json!({"channel": person.channel, "user": person.user,
+            "message_id": "m1", "text": "what do you know about me?", "private": true})),
         "approve_request" => json(json!({"format": "json"})),
         "confirm_request" => json(json!({})),
         "step_request" => json(json!({"note": "changed"})),

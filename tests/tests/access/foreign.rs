@@ -226,7 +226,7 @@ fn a_bound_key_finds_nobody_on_another_channel_where_no_path_names_them() {
                 continue;
             }
             "lookup_pseudonym" | "lookup_subject" => (404, "not_found"),
-            "create_subject" => (403, "role_denied"),
+            "create_subject" | "dialogue_turn" => (403, "role_denied"),
             "count_records" | "query_records" | "update_records" | "purge_records" | "batch"
             | "import_lines" | "list_holds" | "queue_requests" | "queue_decisions"
             | "decision_figures" => (200, "none"),

@@ -22,15 +22,16 @@ use vault_core::schema::{MediaType, Test};
 use vault_core::standing::{HoldEvent, RestrictionEvent};
 use vault_core::store::KeyRange;
 use vault_core::vault::{
-    AgeEvent, AgeInput, ChangeInput, ConsentInput, ConsentView, CorrectionInput, CountBy,
-    CountGroup, CountInput, CountLabel, Counted, DecisionInput, DecisionStep, EmergencyId,
-    EmergencyInput, EmergencyState, EmergencyView, HoldInput, HoldReleased, HoldState, HoldStep,
-    IncidentId, IncidentInput, IncidentListed, IncidentStep, IncidentStepInput, IncidentStepView,
-    IncidentVector, IncidentView, KeyFile, LockedVault, LogLine, MetaView, Nature, NoticeAbout,
-    NoticeAct, NoticeDelivery, NoticeInput, NoticeShown, ObjectionEvent, ObjectionOrigin,
-    ObjectionState, ObjectionView, Outcome, Passphrase, QueryInput, QueryPart, RequestInput,
-    RequestStep, RestrictionInput, RestrictionStep, Risk, Settings, SharedSecret, SuppressionInput,
-    SuppressionKind, TokenId, UnlockSecret, VaultPaths,
+    AddressKind, AgeEvent, AgeInput, ChangeInput, Choice, CodeToSend, ConsentInput, ConsentView,
+    CorrectionInput, CountBy, CountGroup, CountInput, CountLabel, Counted, DecisionInput,
+    DecisionStep, EmergencyId, EmergencyInput, EmergencyState, EmergencyView, Expect, ExpectKind,
+    HoldInput, HoldReleased, HoldState, HoldStep, IncidentId, IncidentInput, IncidentListed,
+    IncidentStep, IncidentStepInput, IncidentStepView, IncidentVector, IncidentView, KeyFile,
+    LockedVault, LogLine, Message, MetaView, Nature, NoticeAbout, NoticeAct, NoticeDelivery,
+    NoticeInput, NoticeShown, ObjectionEvent, ObjectionOrigin, ObjectionState, ObjectionView,
+    Outcome, Passphrase, QueryInput, QueryPart, RequestInput, RequestStep, RestrictionInput,
+    RestrictionStep, Risk, Settings, SharedSecret, SuppressionInput, SuppressionKind, TalkState,
+    TokenId, TurnInput, TurnReply, Turned, UnlockSecret, VaultPaths,
 };
 use vault_core::verification::{AddressKind, CodeToSend};
 
@@ -94,6 +95,68 @@ fn consent_details() -> ConsentDetails {
         }),
         ..ConsentDetails::default()
     }
+}
+
+fn choice() -> Choice {
+    Choice {
+        id: EMAIL.into(),
+        label: NAME.into(),
+    }
+}
+
+fn message() -> Message {
+    Message {
+        text: NAME.into(),
+        choices: vec![choice()],
+        link: Some(EMAIL.into()),
+    }
+}
+
+fn turn() -> TurnInput {
+    TurnInput {
+        channel: NAME.into(),
+        user: EMAIL.into(),
+        conversation: Some(NAME.into()),
+        message: NAME.into(),
+        text: Some(EMAIL.into()),
+        choice: Some(NAME.into()),
+        locale: Some(NAME.into()),
+        intent: None,
+        private: true,
+        sends: Vec::new(),
+    }
+}
+
+fn turn_reply() -> TurnReply {
+    TurnReply {
+        handled: true,
+        state: TalkState::Done,
+        messages: vec![message()],
+        expect: Expect {
+            kind: ExpectKind::Text,
+            sensitive: true,
+        },
+        request: None,
+        due: Some(NAME.into()),
+        language: NAME.into(),
+    }
+}
+
+fn turned() -> String {
+    let code = CodeToSend {
+        sending: [7; 16],
+        kind: AddressKind::Email,
+        address: EMAIL.to_owned().into(),
+        code: NAME.to_owned().into(),
+        language: vault_core::dialogue::Language::De,
+        expires_at: event().at,
+    };
+    let codes = printed(&code);
+    let turned = Turned {
+        reply: turn_reply(),
+        codes: vec![code],
+    };
+    codes + &printed(&turned)
 }
 
 fn objection() -> ObjectionEvent {
@@ -695,6 +758,12 @@ const KNOWN: &[(&str, Why)] = &[
     ("PolicyView", Words),
     ("Confirmation", Name),
     ("CorrectionInput", Instance(|| printed(&correction()))),
+    ("Choice", Instance(|| printed(&choice()))),
+    ("CodeToSend", Instance(turned)),
+    ("Message", Instance(|| printed(&message()))),
+    ("TurnInput", Instance(|| printed(&turn()))),
+    ("TurnReply", Instance(|| printed(&turn_reply()))),
+    ("Turned", Instance(turned)),
     ("Extension", Words),
     ("Kept", Words),
     ("NoticeOutcome", Words),

@@ -101,7 +101,7 @@ may = [
     "subjects.create", "subjects.lookup", "subjects.view", "subjects.erase", "sessions.create",
     "consents.record", "notices.record", "objections.record", "restrictions.set", "requests.create", "requests.decide", "decisions.record", "decisions.review", "holds.manage", "audit.read", "policy.read", "policy.apply", "api_keys.manage", "keys.manage",
     "retention.run", "vault.lock", "records.bulk", "records.purge",
-    "subjects.export", "backups.manage", "disclosures.record", "tokens.detokenize", "breakglass.request", "breakglass.approve", "incidents.manage", "logs.write",
+    "subjects.export", "backups.manage", "disclosures.record", "dialogue.relay", "tokens.detokenize", "breakglass.request", "breakglass.approve", "incidents.manage", "logs.write",
 ]
 
 [roles.none]

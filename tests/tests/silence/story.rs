@@ -254,6 +254,12 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
             let sha256 = data_encoding::HEXLOWER.encode(&notice.sha256);
             body(json!({"version": 1, "lang": "en", "channel": CHANNEL, "sha256": sha256}))
         }
+        // Everybody else is known on the channel: the answer says what is held of them.
+        "dialogue_turn" => hands_out(body(json!({
+            "channel": CHANNEL, "user": user, "message_id": "message of zyxwina",
+            "conversation": "conversation of zyxwina", "text": "what do you know about zyxwina?",
+            "locale": "en", "intent": "access", "private": true,
+        }))),
         "suppress" => body(json!({"field": "profile.email", "value": EMAIL})),
         "put_objection" => hands_out(body(json!({"reason": people::grounds()}))),
         "decide_objection" => hands_out(body(

@@ -82,6 +82,7 @@ impl Touched {
                 | Table::Uploads
                 | Table::Outbox
                 | Table::LogLines
+                | Table::Dialogues
                 | Table::Tree
                 | Table::Checkpoints
                 | Table::Backups

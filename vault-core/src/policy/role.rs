@@ -155,6 +155,14 @@ impl Role {
         self.claims.contains(&claim)
     }
 
+    /// What people may with their own data: see and correct all of it, for no purpose of the policy.
+    pub(crate) fn of_themselves(name: &str) -> Self {
+        let mut role = Self::new(name.to_owned(), RoleOrigin::Reserved, Vec::new(), []);
+        role.allow_read(Target::All, View::Full);
+        role.allow_write(Target::All);
+        role
+    }
+
     /// What is left of the role in a session: these fields, one purpose, no capability.
     #[must_use]
     pub fn narrowed(&self, purpose_id: u16, fields: &[(u16, u16)]) -> Self {

@@ -191,6 +191,16 @@ pub struct StatedRight {
     pub words: &'static str,
 }
 
+/// What data are used for, in a language of the phrases; titles that the policy does not have in it are in the
+/// first of the controller's.
+pub(crate) fn purposes_in(
+    policy: &Policy,
+    phrases: &Phrases,
+    language: &str,
+) -> Vec<StatedPurpose> {
+    said::purposes(policy, phrases, language)
+}
+
 /// The languages that people can be told in, the first as fallback: those of the controller that there
 /// are phrases of; English where there is none. Never empty.
 fn languages(policy: &Policy) -> Vec<&str> {

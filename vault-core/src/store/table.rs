@@ -56,6 +56,8 @@ pub enum Table {
     Incidents = 24,
     /// The queue of requests, one row a request.
     Requests = 25,
+    /// Conversations about rights.
+    Dialogues = 26,
     /// Decisions about people, one row a decision: the queue of reviews.
     Decisions = 28,
     /// Lines of logs, under keys of a day: the person's whom they are about, or nobody's.
@@ -64,7 +66,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::System,
         Self::Nodes,
         Self::Keysets,
@@ -90,6 +92,7 @@ impl Table {
         Self::Outbox,
         Self::Incidents,
         Self::Requests,
+        Self::Dialogues,
         Self::Decisions,
         Self::LogLines,
     ];
@@ -134,6 +137,7 @@ impl Table {
             Self::Requests => "t25",
             Self::LogLines => "t29",
             Self::Decisions => "t28",
+            Self::Dialogues => "t26",
         }
     }
 

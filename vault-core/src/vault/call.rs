@@ -23,6 +23,7 @@ use crate::policy::{
 };
 use crate::record::Ended;
 use crate::refusal::Refusal;
+use crate::request::Level;
 use crate::retention::Term;
 use crate::session;
 use crate::standing::{self, PendingErasure, Standing};
@@ -131,6 +132,17 @@ impl Context {
             }),
             restricted_use: self.restricted_use,
             from_file: self.from_file,
+            id: self.id,
+        }
+    }
+
+    /// The person themselves, who talks through this caller, as well as it is known that it is they.
+    pub(super) fn of_person(&self, subject: SubjectId, level: Level) -> Self {
+        Self {
+            principal: self.principal.of_person(subject, level),
+            purpose: Some(RIGHTS.to_owned()),
+            restricted_use: None,
+            from_file: false,
             id: self.id,
         }
     }

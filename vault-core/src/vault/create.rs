@@ -573,6 +573,7 @@ impl LockedVault {
                 requests: super::requests::Watched::default(),
                 suppressions: AtomicU64::new(0),
                 decisions: super::decisions::Watched::default(),
+                strangers: super::dialogue::Strangers::new(Secret::generate(&mut OsEntropy)),
                 process_key: Secret::generate(&mut OsEntropy),
             }),
         });

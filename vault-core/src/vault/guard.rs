@@ -25,6 +25,7 @@ pub(super) struct Memory {
     /// Addresses on the suppression list, as it was looked at last.
     pub(super) suppressions: AtomicU64,
     pub(super) decisions: super::decisions::Watched,
+    pub(super) strangers: super::dialogue::Strangers,
     /// Seals cursors.
     pub(super) process_key: Secret<32>,
 }

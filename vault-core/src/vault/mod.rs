@@ -25,6 +25,7 @@ mod cursor;
 mod decisions;
 mod delivery;
 mod desk;
+mod dialogue;
 mod disclosures;
 mod emergencies;
 mod evidence;
@@ -100,6 +101,8 @@ pub use crate::standing::{
     AgeEvent, HoldState, ObjectionEvent, ObjectionOrigin, ObjectionState, PendingErasure,
 };
 pub use crate::statement::Notice;
+pub use crate::talk::{Choice, Expect, ExpectKind, Message, TalkState, TurnReply};
+pub use crate::verification::{AddressKind, CodeToSend};
 pub use access::{Access, AccessAbout, AccessPage, AccessQuery};
 pub(crate) use admin::PolicyRow;
 pub use admin::{PolicyApplied, PolicyView, Status};
@@ -126,6 +129,7 @@ pub use decisions::{
 };
 pub use delivery::NoticeDelivery;
 pub use desk::Desk;
+pub use dialogue::{TurnInput, Turned};
 pub use disclosures::{DisclosedField, DisclosureInput, DisclosureView, ToldView};
 pub use emergencies::{EmergencyAlarm, EmergencyInput, EmergencySession, EmergencyView};
 pub use evidence::{AuditEntry, AuditPage, AuditQuery, LogKeys, LogProof, PastKey};

@@ -44,7 +44,7 @@ pub struct CollectionCount {
     pub records: u64,
 }
 
-fn check_identity(channel: &str, user: &str) -> Result<(), Refusal> {
+pub(super) fn check_identity(channel: &str, user: &str) -> Result<(), Refusal> {
     let mut errors = Vec::new();
     check_text(&mut errors, "/channel", channel, LABEL_BYTES_MAX);
     check_text(&mut errors, "/user", user, CHANNEL_USER_BYTES_MAX);
@@ -57,7 +57,7 @@ fn check_identity(channel: &str, user: &str) -> Result<(), Refusal> {
 
 /// A key that is bound to channels makes people on these alone. Decided by the name of the channel,
 /// so that it tells nothing of who is there.
-fn on_channel(context: &Context, channel: &str) -> Result<(), Refusal> {
+pub(super) fn on_channel(context: &Context, channel: &str) -> Result<(), Refusal> {
     match context.knows_channel(channel) {
         true => Ok(()),
         false => Err(Refusal::RoleDenied(

@@ -315,7 +315,7 @@ fn kind(policy: &Policy, what: &SuppressionKind) -> Result<FieldType, Refusal> {
 }
 
 /// Everybody who is known by a value of this type.
-fn known_by(
+pub(super) fn known_by(
     view: &dyn View,
     policy: &Policy,
     kind: FieldType,
@@ -344,6 +344,15 @@ pub(super) fn put(
 ) -> Result<(), Refusal> {
     let capability = Capability::ObjectionsRecord;
     context.principal.require(policy, capability)?;
+    put_of(txn, policy, input)
+}
+
+/// The same of whoever was let in.
+pub(super) fn put_of(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    input: &SuppressionInput,
+) -> Result<(), Refusal> {
     let what = match &input.purpose {
         None => For::All,
         Some(name) => {

@@ -204,6 +204,7 @@ impl Vault {
         let more = self.sweep_uploads()? || more;
         self.sweep_outbox()?;
         self.sweep_logs()?;
+        self.sweep_dialogues()?;
         let snapshot = self.snapshot()?;
         let (due, renews) = (index_due(&snapshot, which), renews_marks(&snapshot));
         drop(snapshot);

@@ -16,6 +16,7 @@ use crate::id::{CallId, EmergencyId, SessionId, SubjectId, TokenId};
 use crate::person::Person;
 use crate::policy::{Capability, KEYHOLDER, Policy, RIGHTS, RestrictedUse, Role};
 use crate::refusal::Refusal;
+use crate::request::Level;
 use crate::session;
 
 const KEYHOLDER_MAY: [Capability; 14] = [
@@ -68,6 +69,9 @@ pub(super) struct Scope {
     fields: Vec<(u16, u16)>,
     /// Whether it shows what an emergency does, and not what its maker's role does.
     emergency: bool,
+    /// How well it is known that the person themselves talks, in a conversation that the vault leads. Such a
+    /// principal is made for one turn, and nobody can show anything to be it.
+    talking: Option<Level>,
 }
 
 impl Principal {
@@ -88,6 +92,28 @@ impl Principal {
             role: OPERATOR.into(),
             ..Self::keyholder()
         }
+    }
+
+    /// The person themselves, in a conversation that this caller relays: nobody else's data, for the purpose of
+    /// their rights, and from a code on all of their own, whatever the caller's role may.
+    pub(super) fn of_person(&self, subject: SubjectId, level: Level) -> Self {
+        Self {
+            session: Some(Arc::new(Scope {
+                subject,
+                session: SessionId::from_bytes([0; 16]),
+                purpose: RIGHTS.to_owned(),
+                fields: Vec::new(),
+                emergency: false,
+                talking: Some(level),
+            })),
+            ..self.clone()
+        }
+    }
+
+    /// Whether the person themselves talks, and who has had a code.
+    fn talks_identified(&self) -> Option<bool> {
+        let level = self.session.as_ref()?.talking?;
+        Some(level >= Level::L2)
     }
 
     /// The role's name (`keyholder` for an unlock secret).
@@ -125,6 +151,9 @@ impl Principal {
     /// has of its maker's role what it was given.
     pub(super) fn role_in<'p>(&self, policy: &'p Policy) -> Option<Cow<'p, Role>> {
         self.token?;
+        if let Some(identified) = self.talks_identified() {
+            return identified.then(|| Cow::Owned(Role::of_themselves(&self.role)));
+        }
         let role = policy.role(&self.role)?;
         let Some(scope) = &self.session else {
             return Some(Cow::Borrowed(role));
@@ -202,6 +231,8 @@ impl Principal {
     /// Whether the caller may do what the capability names.
     pub(super) fn require(&self, policy: &Policy, capability: Capability) -> Result<(), Refusal> {
         let may = match self.token {
+            // To be forgotten is the one thing beyond their data that a person may have done by themselves.
+            _ if self.talks_identified() == Some(true) => capability == Capability::SubjectsErase,
             _ if self.session.is_some() => false,
             None if self.server => SERVER_MAY.contains(&capability),
             None => KEYHOLDER_MAY.contains(&capability),
@@ -333,6 +364,7 @@ pub(super) fn authenticate(view: &dyn View, bearer: &str) -> Result<Principal, R
                     None => row.fields,
                 },
                 emergency: emergency.is_some(),
+                talking: None,
             })),
         };
         principal.check(view)?;
@@ -363,6 +395,7 @@ pub(super) fn tests_session(role: &str, purpose: &str) -> Principal {
             purpose: purpose.into(),
             fields: Vec::new(),
             emergency: false,
+            talking: None,
         })),
     }
 }

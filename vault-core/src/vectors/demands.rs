@@ -8,8 +8,10 @@ use crate::automated::stored::{Decided, DecisionEvent, DecisionRow};
 use crate::automated::{DecisionState, DecisionWord};
 use crate::contract::ContractEvent;
 use crate::deadline::{Due, Pause};
+use crate::dialogue::Language;
 use crate::disclosure::{Given, Line, Told};
 use crate::emergency::{EmergencyEvent, Party, Step};
+use crate::entropy::SeededEntropy;
 use crate::id::{DecisionId, ReceiptId, RequestId};
 use crate::id::{DisclosureId, RecipientNoticeId, RowHandle};
 use crate::id::{EmergencyId, TokenId};
@@ -26,6 +28,11 @@ use crate::row;
 use crate::standing::{
     AgeEvent, ObjectionEvent, ObjectionOrigin, ObjectionState, RestrictionEvent,
 };
+use crate::talk::{
+    Answered, At, Choice, Expect, ExpectKind, Form, Meaning, Message, Offered, Question, Talk,
+    TalkState, TurnReply,
+};
+use crate::verification::Prepared;
 
 type Vector = (&'static str, &'static str, Vec<u8>);
 
@@ -223,6 +230,62 @@ fn request() -> RequestEvent {
     }
 }
 
+fn begun() -> Talk {
+    Talk::new(Language::De, Level::L1)
+}
+
+fn asked_for_code() -> Talk {
+    let prepared = Prepared::new(&mut SeededEntropy::new(3)).expect("memory");
+    let offered = |id: u8, means| Offered {
+        id: [id; 16],
+        means,
+    };
+    Talk {
+        at: At::Asking(Question::Code),
+        intent: Some(4),
+        request: Some(RequestId::from_bytes([1; 16])),
+        asked_at: NOW,
+        words: "delete me".into(),
+        choices: vec![
+            offered(2, Meaning::Address((1, 2))),
+            offered(3, Meaning::AnotherWay),
+            offered(4, Meaning::Ground(RestrictionGround::Accuracy)),
+            offered(5, Meaning::Form(Form::Csv)),
+            offered(6, Meaning::CallOff(RequestId::from_bytes([1; 16]))),
+        ],
+        challenge: Some(prepared.challenge([1; 16], at())),
+        field: Some((1, 3)),
+        value: "5 Elm Rd".into(),
+        sent: vec![NOW],
+        answered: vec![Answered {
+            message: [7; 32],
+            content: [8; 32],
+            reply: TurnReply {
+                handled: true,
+                state: TalkState::CodeSent,
+                messages: vec![Message {
+                    text: "where to?".into(),
+                    choices: vec![Choice {
+                        id: "c_x".into(),
+                        label: "j•••".into(),
+                    }],
+                    link: Some("/privacy".into()),
+                }],
+                expect: Expect {
+                    kind: ExpectKind::Code,
+                    sensitive: true,
+                },
+                request: Some(RequestId::from_bytes([1; 16])),
+                due: Some("2026-10-22".into()),
+                language: "de".into(),
+            },
+        }],
+        until: NOW + 900_000,
+        turns: 2,
+        ..begun()
+    }
+}
+
 fn queued() -> RequestRow {
     RequestRow {
         kind: RequestKind::Recipients,
@@ -362,6 +425,12 @@ pub(super) fn demands() -> Vec<Vector> {
                 ..decision_row()
             })
             .to_vec(),
+        ),
+        ("Talk", "that begins", row::encode(&begun()).to_vec()),
+        (
+            "Talk",
+            "that waits for a code",
+            row::encode(&asked_for_code()).to_vec(),
         ),
         ("ContractEvent", "ended", contract(Some(at()))),
         ("ContractEvent", "runs again", contract(None)),

@@ -182,6 +182,7 @@ const NEVER_REPLAYED: &[&str] = &[
     "confirm_request",
     "create_api_key",
     "deliver_notice",
+    "dialogue_turn",
     "export_subject",
     "import_lines",
     "lock",

@@ -54,6 +54,14 @@ fn examples(operation: &str) -> Option<(Value, Value)> {
                 {"line": 2, "subject": subject, "record": null, "files": {}},
             ], "errors": []}),
         ),
+        "dialogue_turn" => (
+            json!({"channel": "web", "user": "u-1", "message_id": "m-7", "text": "no more advertising please",
+                "locale": "en", "private": true}),
+            json!({"handled": true, "state": "done", "messages": [{
+                "text": "Done. From now on we do not use your data for advertising. Everything else goes on as before.",
+                "choices": [{"id": "c_4kq2m7xav5n3r6t2w7y5zbcdea", "label": "See my choices"}]}],
+                "expect": {"kind": "choice", "sensitive": false}, "language": "en"}),
+        ),
         "ask" => (
             json!({"field": "profile.birth", "test": {"age_at_least": 18}}),
             json!({"answer": true}),

@@ -1,11 +1,16 @@
 //! As `schemas`, for what a person demands and is told.
 
 use serde_json::{Value, json};
-use vault_core::limits::{DISCLOSED_FIELDS_MAX, LABEL_BYTES_MAX, REASON_BYTES_MAX};
+use vault_core::dialogue::{Intent, Language};
+use vault_core::limits::{
+    CHANNEL_USER_BYTES_MAX, DIALOGUE_NAME_BYTES_MAX, DIALOGUE_TEXT_BYTES_MAX, DISCLOSED_FIELDS_MAX,
+    LABEL_BYTES_MAX, REASON_BYTES_MAX,
+};
 use vault_core::outbox::{NoticeKind, NoticeState};
 use vault_core::policy::{Automation, DecisionBasis, HoldGround, RestrictionGround};
 use vault_core::request::{RequestKind, RequestState};
 use vault_core::vault::{DecisionState, Outcome};
+use vault_core::vault::{ExpectKind, TalkState};
 
 use super::schemas::text;
 
@@ -129,6 +134,25 @@ fn decisions() -> Value {
     })
 }
 
+fn optional(schema: Value) -> Value {
+    json!({"anyOf": [schema, {"type": "null"}]})
+}
+
+fn intents() -> Vec<Value> {
+    let names = Intent::ALL.iter().map(|one| json!(one.name()));
+    names.chain([Value::Null]).collect()
+}
+
+fn turn_state() -> Value {
+    let states: Vec<_> = TalkState::ALL.iter().map(|one| one.name()).collect();
+    json!({"type": "string", "enum": states})
+}
+
+fn turn_expects() -> Value {
+    let kinds: Vec<_> = ExpectKind::ALL.iter().map(|one| one.name()).collect();
+    json!({"type": "string", "enum": kinds})
+}
+
 /// Constraints by name of the schema.
 pub(super) fn overlays() -> Value {
     let mut all = demands();
@@ -206,6 +230,28 @@ fn demands() -> Value {
         "SuppressionRequest": {"properties": {
             "kind": {"type": ["string", "null"], "enum": ["email", "phone", null]},
         }},
+        "TurnChoice": {"properties": {"id": {"type": "string", "pattern": "^c_[a-z2-7]{26}$"}}},
+        "TurnExpect": {"properties": {"kind": turn_expects()}},
+        "TurnReply": {"properties": {
+            "state": turn_state(), "request_id": optional(request_id()),
+            "due": {"type": ["string", "null"], "format": "date"},
+            "language": {"type": "string", "enum": Language::ALL.iter().map(|one| one.name()).collect::<Vec<_>>()},
+        }},
+        "TurnRequest": {
+            "oneOf": [
+                {"required": ["text"], "properties": {"text": {"type": "string"}, "choice": {"type": "null"}}},
+                {"required": ["choice"], "properties": {"choice": {"type": "string"}, "text": {"type": "null"}}},
+            ],
+            "properties": {
+                "channel": text(1, LABEL_BYTES_MAX),
+                "user": text(1, CHANNEL_USER_BYTES_MAX),
+                "conversation": {"type": ["string", "null"], "minLength": 1, "maxLength": DIALOGUE_NAME_BYTES_MAX},
+                "message_id": text(1, DIALOGUE_NAME_BYTES_MAX),
+                "text": {"type": ["string", "null"], "minLength": 1, "maxLength": DIALOGUE_TEXT_BYTES_MAX},
+                "choice": {"type": ["string", "null"], "minLength": 1, "maxLength": DIALOGUE_NAME_BYTES_MAX},
+                "intent": {"type": ["string", "null"], "enum": intents()},
+            },
+        },
         "RestrictionStep": {"properties": {"ground": {"anyOf": [ground(), {"type": "null"}]}}},
     })
 }

@@ -18,6 +18,7 @@ mod contract;
 pub(crate) mod contracts;
 pub(crate) mod counts;
 pub(crate) mod decisions;
+pub(crate) mod dialogue;
 pub(crate) mod disclosures;
 pub(crate) mod emergencies;
 pub(crate) mod evidence;
@@ -110,6 +111,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
             restrictions::put,
             restrictions::lift
         ))
+        .routes(routes!(dialogue::turn))
         .routes(routes!(requests::list, requests::create))
         .routes(routes!(requests::queue))
         .routes(routes!(requests::read))

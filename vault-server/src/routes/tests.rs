@@ -49,6 +49,7 @@ pub(crate) fn closed_app() -> App {
 pub(crate) fn closed_app_with(change: impl FnOnce(&mut AppSettings)) -> App {
     let mut settings = AppSettings {
         recipients: crate::recipients::Recipients::default(),
+        codes: None,
         alarm: None,
         codes: None,
         policy_file: None,

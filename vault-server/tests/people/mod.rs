@@ -14,7 +14,7 @@ use vault_core::clock::ManualClock;
 use vault_core::id::CallId;
 use vault_core::policy::SAMPLE;
 use vault_core::vault::{Call, LockedVault, Passphrase, Settings, UnlockSecret, Vault, VaultPaths};
-use vault_server::{App, AppSettings, Limits, router};
+use vault_server::{App, AppSettings, CodeSink, Limits, router};
 
 pub(crate) const HOUR: i64 = 3_600_000;
 
@@ -80,9 +80,10 @@ fn serve(
     locked: LockedVault,
     vault: &Arc<Vault>,
     clock: &Arc<ManualClock>,
-    limits: Limits,
+    (limits, codes): (Limits, Option<Arc<dyn CodeSink>>),
 ) -> Router {
     let settings = AppSettings {
+        codes,
         clock: clock.clone(),
         sweep_every: None,
         limits,
@@ -112,6 +113,16 @@ impl Bench {
 
     /// The same, whose callers may ask so much.
     pub(crate) fn limited(policy: &str, limits: Limits) -> Self {
+        Self::set(policy, limits, None)
+    }
+
+    /// The same, whose codes go there.
+    #[allow(dead_code, reason = "each test binary uses a part")]
+    pub(crate) fn sending(policy: &str, codes: Arc<dyn CodeSink>) -> Self {
+        Self::set(policy, Limits::default(), Some(codes))
+    }
+
+    fn set(policy: &str, limits: Limits, codes: Option<Arc<dyn CodeSink>>) -> Self {
         let home = tempfile::tempdir().expect("a directory");
         let start = Timestamp::from_second(1_800_000_000).expect("in range");
         let clock = Arc::new(ManualClock::at(start));
@@ -120,7 +131,7 @@ impl Bench {
         let created = LockedVault::create(&paths, settings(&clock), &passphrase, policy);
         let created = created.expect("a vault");
         Self {
-            router: serve(created.locked, &created.vault, &clock, limits),
+            router: serve(created.locked, &created.vault, &clock, (limits, codes)),
             recovery: created.recovery_key.to_text(),
             vault: created.vault,
             runtime: tokio::runtime::Builder::new_current_thread()
@@ -138,7 +149,7 @@ impl Bench {
         let key = UnlockSecret::RecoveryKey(recovery.parse().expect("a key"));
         let vault = locked.unlock(&key).expect("opens");
         Self {
-            router: serve(locked, &vault, &clock, Limits::default()),
+            router: serve(locked, &vault, &clock, (Limits::default(), None)),
             runtime: tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()

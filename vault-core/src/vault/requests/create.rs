@@ -1,6 +1,6 @@
 //! A request is taken down: its clock runs from when it came in, whoever wrote it down when.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::super::call::{Context, Noted};
 use super::super::input::{self, check_text};
@@ -121,7 +121,7 @@ fn checked(
     }
 }
 
-fn room(view: &dyn View, person: &Person) -> Result<(), Refusal> {
+pub(super) fn room(view: &dyn View, person: &Person) -> Result<(), Refusal> {
     let steps = stored::history(view, person)?;
     let begun =
         |event: &&RequestEvent| matches!(event.step, StepWord::Received | StepWord::Restored);
@@ -132,6 +132,41 @@ fn room(view: &dyn View, person: &Person) -> Result<(), Refusal> {
         )));
     }
     Ok(())
+}
+
+/// The first step of a request, before its ends are counted.
+pub(super) fn first(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    context: &Context,
+    (kind, level): (RequestKind, Level),
+    received: Timestamp,
+    language: String,
+) -> RequestEvent {
+    RequestEvent {
+        request: RequestId::generate(txn.entropy()),
+        kind,
+        step: StepWord::Received,
+        state: machine::begin(kind, level),
+        level,
+        by: context.principal.role().to_owned(),
+        at: txn.now(),
+        received,
+        language,
+        strict: Due {
+            on: super::today(policy, received),
+            end: received,
+        },
+        effective: None,
+        pauses: Vec::new(),
+        scope: Scope::default(),
+        extension: None,
+        from_ledger: None,
+        refusal: None,
+        receipt: None,
+        kept: Vec::new(),
+        words: None,
+    }
 }
 
 /// Writes what was checked.
@@ -147,31 +182,17 @@ fn take_down(
     let now = txn.now();
     let received = input.received_at.unwrap_or(now);
     let level = level(context, policy);
-    let unset = Due {
-        on: super::today(policy, received),
-        end: received,
-    };
-    let mut event = RequestEvent {
-        request: RequestId::generate(txn.entropy()),
-        kind: input.kind,
-        step: StepWord::Received,
-        state: machine::begin(input.kind, level),
-        level,
-        by: context.principal.role().to_owned(),
-        at: now,
+    let language = answered_in(policy, input.language.as_deref());
+    let mut event = first(
+        txn,
+        policy,
+        context,
+        (input.kind, level),
         received,
-        language: answered_in(policy, input.language.as_deref()),
-        strict: unset,
-        effective: None,
-        pauses: Vec::new(),
-        scope,
-        extension: None,
-        from_ledger: None,
-        refusal: None,
-        receipt: None,
-        kept: Vec::new(),
-        words: input.details.clone(),
-    };
+        language,
+    );
+    event.scope = scope;
+    event.words = input.details.clone();
     count_ends(policy, &mut event);
     stored::append(txn, person, &event)?;
     super::keep(txn, person, &event);

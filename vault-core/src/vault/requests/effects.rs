@@ -60,9 +60,17 @@ pub(super) fn fits(kind: RequestKind, correction: Option<&CorrectionInput>) -> R
 }
 
 fn purpose<'p>(policy: &'p Policy, event: &RequestEvent) -> Result<&'p str, Refusal> {
-    let id = event.scope.purpose.ok_or(DAMAGED)?;
+    let id = event.scope.purpose.ok_or_else(|| unsaid("purpose"))?;
     let purpose = policy.purpose_by_id(id);
     Ok(&purpose.ok_or(Refusal::NotFound("purpose"))?.name)
+}
+
+/// A request that began in a conversation, and whose person did not go on to say what exactly they mean.
+fn unsaid(what: &str) -> Refusal {
+    Refusal::Conflict(format!(
+        "the person has not said which {what} this is about: ask them, take down a request that says it, and \
+         refuse or cancel this one"
+    ))
 }
 
 /// What a person's word alone does, when it is said: the step that follows, if that was all.
@@ -152,7 +160,7 @@ pub(super) fn carry_out(
         }
         RequestKind::Restrict => {
             let input = RestrictionInput {
-                ground: event.scope.ground.ok_or(DAMAGED)?,
+                ground: event.scope.ground.ok_or_else(|| unsaid("ground"))?,
                 collections: input::collection_names(policy, &event.scope.collections),
                 reason: None,
             };

@@ -8,6 +8,7 @@ mod create;
 mod effects;
 mod export;
 mod queue;
+pub(super) mod spoken;
 mod steps;
 mod watch;
 

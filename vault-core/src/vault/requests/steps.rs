@@ -104,7 +104,7 @@ fn texts(step: &RequestStep) -> Result<(), Refusal> {
 }
 
 /// Begins to wait for the person, or ends it.
-fn pause(event: &mut RequestEvent, policy: &Policy, begin: bool) {
+pub(super) fn pause(event: &mut RequestEvent, policy: &Policy, begin: bool) {
     let today = today(policy, event.at);
     let open = event.pauses.iter_mut().find(|pause| pause.to.is_none());
     match (open, begin) {

@@ -1,0 +1,798 @@
+//! Turns over a vault: from the first message to what it does, and what it leaves.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::dialogue::Intent;
+use crate::policy::{HoldGround, SAMPLE};
+use crate::refusal::Refusal;
+use crate::request::{Level, RequestKind, RequestState};
+use crate::vault::tests::{Bench, call, object};
+use crate::vault::{
+    Call, CodeToSend, ConsentInput, HoldInput, Principal, ReadOptions, SubjectId, TalkState,
+    TurnInput, TurnReply, Vault,
+};
+use crate::verification::AddressKind;
+
+const MINUTE: i64 = 60_000;
+const EMAIL: &str = "jane@example.test";
+
+/// A role that relays and may nothing else.
+const RELAY: &str = r#"
+[roles.relay]
+may = ["dialogue.relay"]
+"#;
+
+struct World {
+    bench: Bench,
+    bot: Principal,
+    relay: Principal,
+    dpo: Principal,
+}
+
+impl World {
+    fn new() -> Self {
+        let bench = Bench::of(&format!("{SAMPLE}{RELAY}"));
+        Self {
+            bot: bench.role("bot"),
+            relay: bench.role("relay"),
+            dpo: bench.role("dpo"),
+            bench,
+        }
+    }
+
+    fn vault(&self) -> &Arc<Vault> {
+        &self.bench.vault
+    }
+
+    /// Somebody with a name, an address and two messages.
+    fn person(&self, user: &str, email: &str) -> SubjectId {
+        let vault = self.vault();
+        let support = call(&self.bot, Some("support"));
+        let (subject, _) = vault.create_subject(&support, "web", user).unwrap();
+        let fields = object(json!({"name": "Jane Roe", "email": email}));
+        vault
+            .patch_single(&support, subject, "profile", fields, None)
+            .unwrap();
+        let message = object(json!({"text": "hello"}));
+        vault
+            .append(
+                &support,
+                subject,
+                "messages",
+                vec![message.clone(), message],
+            )
+            .unwrap();
+        subject
+    }
+
+    fn chat(&self, user: &str) -> Chat<'_> {
+        Chat {
+            world: self,
+            user: user.into(),
+            said: 0,
+            private: true,
+            can_send: true,
+            locale: Some("en".into()),
+            codes: Vec::new(),
+            reply: None,
+        }
+    }
+
+    fn consents(&self, subject: SubjectId) {
+        let input = ConsentInput {
+            given: true,
+            notice: json!("n1"),
+            ..ConsentInput::default()
+        };
+        let support = call(&self.bot, Some("support"));
+        self.vault()
+            .put_consent(&support, subject, "newsletter", input)
+            .unwrap();
+    }
+}
+
+struct Chat<'w> {
+    world: &'w World,
+    user: String,
+    said: u32,
+    private: bool,
+    can_send: bool,
+    locale: Option<String>,
+    codes: Vec<CodeToSend>,
+    reply: Option<TurnReply>,
+}
+
+impl Chat<'_> {
+    fn input(&mut self) -> TurnInput {
+        self.said += 1;
+        TurnInput {
+            channel: "web".into(),
+            user: self.user.clone(),
+            conversation: None,
+            message: format!("m{}", self.said),
+            text: None,
+            choice: None,
+            locale: self.locale.clone(),
+            intent: None,
+            private: self.private,
+            sends: match self.can_send {
+                true => AddressKind::ALL.to_vec(),
+                false => Vec::new(),
+            },
+        }
+    }
+
+    fn send(&mut self, input: &TurnInput) -> Result<TurnReply, Refusal> {
+        let relay = self.world.relay.clone();
+        let turned = self
+            .world
+            .vault()
+            .dialogue_turn(&call(&relay, None), input)?;
+        self.codes.extend(turned.codes);
+        self.reply = Some(turned.reply.clone());
+        Ok(turned.reply)
+    }
+
+    fn say(&mut self, text: &str) -> TurnReply {
+        let input = TurnInput {
+            text: Some(text.into()),
+            ..self.input()
+        };
+        self.send(&input).expect("answered")
+    }
+
+    /// Takes the choice with this label.
+    fn pick(&mut self, label: &str) -> TurnReply {
+        let id = self.id(label);
+        let input = TurnInput {
+            choice: Some(id),
+            ..self.input()
+        };
+        self.send(&input).expect("answered")
+    }
+
+    fn labels(&self) -> Vec<&str> {
+        let reply = self.reply.as_ref().expect("something was said");
+        let choices = reply.messages.iter().flat_map(|message| &message.choices);
+        choices.map(|choice| choice.label.as_str()).collect()
+    }
+
+    fn id(&self, label: &str) -> String {
+        let reply = self.reply.as_ref().expect("something was said");
+        let mut choices = reply.messages.iter().flat_map(|message| &message.choices);
+        let found = choices.find(|choice| choice.label == label);
+        found
+            .unwrap_or_else(|| panic!("{label} is not among {:?}", self.labels()))
+            .id
+            .clone()
+    }
+
+    fn code(&mut self) -> TurnReply {
+        let code = self.codes.last().expect("one was sent").code.to_string();
+        self.say(&code)
+    }
+
+    /// Proves who they are, over the first address that is offered.
+    fn prove(&mut self) -> TurnReply {
+        let first = self.labels()[0].to_owned();
+        assert_eq!(self.pick(&first).state, TalkState::CodeSent);
+        self.code()
+    }
+}
+
+fn text(reply: &TurnReply) -> String {
+    let texts = reply.messages.iter().map(|message| message.text.as_str());
+    texts.collect::<Vec<_>>().join("\n")
+}
+
+fn requests(world: &World, subject: SubjectId) -> Vec<(RequestKind, RequestState, Level)> {
+    let all = world
+        .vault()
+        .list_requests(&call(&world.dpo, None), subject)
+        .unwrap();
+    let all = all.into_iter();
+    all.map(|one| (one.kind, one.state, one.level)).collect()
+}
+
+#[test]
+fn an_erasure_needs_the_code_and_the_choice_and_leaves_what_is_held() {
+    let world = World::new();
+    let jane = world.person("jane", EMAIL);
+    let hold = HoldInput {
+        ground: HoldGround::LegalObligation,
+        collections: vec!["messages".into()],
+        reason: None,
+        approver: None,
+        review_at: jiff::civil::date(2035, 12, 31),
+    };
+    let dpo = call(&world.dpo, None);
+    world.vault().put_hold(&dpo, jane, hold).unwrap();
+    let mut chat = world.chat("jane");
+    let first = chat.say("please delete everything you have about me");
+    assert_eq!(first.state, TalkState::ChooseAlias, "{}", text(&first));
+    assert!(
+        first.request.is_some() && first.due.is_some(),
+        "its clock runs"
+    );
+    assert_eq!(
+        requests(&world, jane),
+        [(RequestKind::Erase, RequestState::Received, Level::L1)]
+    );
+    assert_eq!(chat.labels(), ["j•••@e•••.test", "Another way"]);
+    let sent = chat.pick("j•••@e•••.test");
+    assert!(sent.expect.sensitive && chat.codes.len() == 1);
+    assert_eq!(chat.codes[0].address.as_str(), EMAIL);
+    let confirm = chat.code();
+    assert_eq!(confirm.state, TalkState::Confirm);
+    assert!(text(&confirm).contains("2035-12-31"), "{}", text(&confirm));
+    for word in ["yes", "delete", "delete me now"] {
+        let again = chat.say(word);
+        assert_eq!(again.state, TalkState::Confirm, "{word}");
+        assert!(
+            world.vault().list_requests(&dpo, jane).is_ok(),
+            "still there"
+        );
+    }
+    let done = chat.pick("Delete");
+    assert_eq!(done.state, TalkState::Done);
+    assert!(text(&done).contains("rcp_"), "{}", text(&done));
+    assert!(text(&done).contains("Autoriteit Persoonsgegevens"));
+    let support = call(&world.bot, Some("support"));
+    let read = world.vault().read_single(
+        &support,
+        jane,
+        "profile",
+        &ReadOptions::default(),
+        |_, _| (),
+    );
+    assert!(matches!(read, Err(Refusal::Held(_))), "{read:?}");
+}
+
+#[test]
+fn the_answer_to_an_erasure_is_given_again_and_the_person_is_unknown() {
+    let world = World::new();
+    let jane = world.person("jane", EMAIL);
+    let mut chat = world.chat("jane");
+    chat.say("please delete everything you have about me");
+    chat.prove();
+    let input = TurnInput {
+        choice: Some(chat.id("Delete")),
+        ..chat.input()
+    };
+    let done = chat.send(&input).unwrap();
+    assert!(matches!(
+        world.vault().view_subject(&call(&world.dpo, None), jane),
+        Err(Refusal::Erased { .. })
+    ));
+    assert_eq!(chat.send(&input).unwrap(), done, "the same message again");
+    let other = TurnInput {
+        choice: Some("c_another".into()),
+        ..input
+    };
+    assert!(matches!(
+        chat.send(&other),
+        Err(Refusal::IdempotencyMismatch)
+    ));
+    let next = chat.say("what do you know about me?");
+    assert_eq!(next.state, TalkState::TypeAddress);
+}
+
+#[test]
+fn no_more_advertising_takes_one_message_and_no_code() {
+    let world = World::new();
+    let jane = world.person("jane", EMAIL);
+    world.consents(jane);
+    let newsletter = call(&world.bot, Some("newsletter"));
+    let read = |world: &World| {
+        let options = ReadOptions {
+            fields: Some(vec!["email".into()]),
+            ..ReadOptions::default()
+        };
+        world
+            .vault()
+            .read_single(&newsletter, jane, "profile", &options, |_, _| ())
+    };
+    assert!(read(&world).is_ok());
+    let mut chat = world.chat("jane");
+    chat.locale = Some("de".into());
+    let done = chat.say("Bitte keine Werbung mehr");
+    assert_eq!((done.state, &*done.language), (TalkState::Done, "de"));
+    assert!(read(&world).is_err(), "from the very next call on");
+    assert_eq!(
+        requests(&world, jane),
+        [(RequestKind::Object, RequestState::Fulfilled, Level::L1)]
+    );
+}
+
+#[test]
+fn a_consent_is_withdrawn_for_the_very_next_read_with_a_receipt() {
+    let world = World::new();
+    let jane = world.person("jane", EMAIL);
+    world.consents(jane);
+    let mut chat = world.chat("jane");
+    let done = chat.say("I withdraw my consent");
+    assert_eq!(done.state, TalkState::Done, "{}", text(&done));
+    assert!(text(&done).contains("cns_"), "{}", text(&done));
+    let newsletter = call(&world.bot, Some("newsletter"));
+    let options = ReadOptions {
+        fields: Some(vec!["email".into()]),
+        ..ReadOptions::default()
+    };
+    let read = world
+        .vault()
+        .read_single(&newsletter, jane, "profile", &options, |_, _| ());
+    assert!(matches!(read, Err(Refusal::ConsentRequired { .. })));
+    let none = chat.say("I withdraw my consent");
+    assert!(!text(&none).contains("cns_"), "there is none any more");
+}
+
+#[test]
+fn values_are_shown_behind_the_code_and_never_before() {
+    let world = World::new();
+    let jane = world.person("jane", EMAIL);
+    let mut chat = world.chat("jane");
+    let summary = chat.say("what do you know about me?");
+    assert_eq!(summary.state, TalkState::Done);
+    assert!(text(&summary).contains("Answering your questions"));
+    assert!(!text(&summary).contains("Jane"), "{}", text(&summary));
+    chat.pick("Verify");
+    let shown = chat.prove();
+    assert!(text(&shown).contains("Jane Roe") && text(&shown).contains(EMAIL));
+    assert!(text(&shown).contains(": 2"), "{}", text(&shown));
+    let queued = chat.pick("Download everything");
+    assert_eq!(queued.state, TalkState::QueuedHuman);
+    assert_eq!(
+        requests(&world, jane),
+        [(RequestKind::Access, RequestState::AwaitingHuman, Level::L2)]
+    );
+}
+
+#[test]
+fn a_correction_is_made_when_the_old_and_the_new_were_shown_and_chosen() {
+    let world = World::new();
+    let jane = world.person("jane", EMAIL);
+    let mut chat = world.chat("jane");
+    chat.say("my name is wrong");
+    chat.prove();
+    let asked = chat.pick("Name");
+    assert!(asked.expect.sensitive && asked.state == TalkState::Scope);
+    let confirm = chat.say("Jane Doe");
+    assert!(text(&confirm).contains("Jane Roe") && text(&confirm).contains("Jane Doe"));
+    assert_eq!(
+        chat.say("yes").state,
+        TalkState::Confirm,
+        "a word is not enough"
+    );
+    assert_eq!(chat.pick("Yes").state, TalkState::Done);
+    let support = call(&world.bot, Some("support"));
+    let name = world.vault().read_single(
+        &support,
+        jane,
+        "profile",
+        &ReadOptions::default(),
+        |view, _| view.unwrap().fields["name"].clone(),
+    );
+    assert_eq!(name.unwrap(), "Jane Doe");
+    assert_eq!(
+        requests(&world, jane),
+        [(RequestKind::Rectify, RequestState::Fulfilled, Level::L2)]
+    );
+}
+
+#[test]
+fn a_typed_address_is_answered_alike_whether_or_not_it_is_known() {
+    let world = World::new();
+    let jane = world.person("jane", EMAIL);
+    let known = |address: &str, user: &str| {
+        let mut chat = world.chat(user);
+        let first = chat.say("what do you know about me?");
+        let second = chat.say(address);
+        let wrong = chat.say("000000");
+        (text(&first), text(&second), wrong, chat.codes.len())
+    };
+    let (first, second, wrong, sent) = known(EMAIL, "stranger-1");
+    assert_eq!(sent, 1);
+    let (other_first, other_second, other_wrong, sent) = known("nobody@example.test", "stranger-2");
+    assert_eq!(sent, 0, "nobody is known by it");
+    assert_eq!((first, second), (other_first, other_second));
+    assert_eq!(
+        (text(&wrong), wrong.state),
+        (text(&other_wrong), other_wrong.state)
+    );
+    assert!(requests(&world, jane).is_empty(), "nothing is proved yet");
+}
+
+#[test]
+fn the_code_to_a_typed_address_makes_somebody_unknown_that_person_as_of_when_they_asked() {
+    let world = World::new();
+    let jane = world.person("jane", EMAIL);
+    let mut chat = world.chat("stranger");
+    let asked = world.vault().engine.now();
+    chat.say("what do you know about me?");
+    world.bench.clock.advance(MINUTE);
+    chat.say(EMAIL);
+    let shown = chat.code();
+    assert!(text(&shown).contains("Jane Roe"), "{}", text(&shown));
+    let dpo = call(&world.dpo, None);
+    let all = world.vault().list_requests(&dpo, jane).unwrap();
+    assert_eq!(all.len(), 1);
+    assert_eq!(
+        (all[0].kind, all[0].level),
+        (RequestKind::Access, Level::L2)
+    );
+    assert_eq!(all[0].received_at.as_second(), asked.as_second());
+    // After a quarter of an hour they are unknown again.
+    world.bench.clock.advance(16 * MINUTE);
+    assert_eq!(
+        chat.say("what do you know about me?").state,
+        TalkState::TypeAddress
+    );
+}
+
+#[test]
+fn a_person_gets_three_codes_an_hour_whoever_asks_for_them() {
+    let world = World::new();
+    world.person("jane", EMAIL);
+    let mut sent = 0;
+    for number in 0..2 {
+        let mut chat = world.chat(&format!("stranger-{number}"));
+        chat.say("what do you know about me?");
+        chat.say(EMAIL);
+        sent += chat.codes.len();
+    }
+    let mut chat = world.chat("jane");
+    chat.say("download my data please");
+    let address = chat.labels()[0].to_owned();
+    chat.pick(&address);
+    sent += chat.codes.len();
+    assert_eq!(sent, 3);
+    chat.pick("Send a new code");
+    let spent = chat.pick(&address);
+    assert_eq!(chat.codes.len(), 1, "no fourth");
+    assert_eq!(spent.state, TalkState::ChooseAlias);
+    world.bench.clock.advance(61 * MINUTE);
+    chat.say("download my data please");
+    chat.pick(&address);
+    assert_eq!(chat.codes.len(), 2, "an hour later");
+}
+
+#[test]
+fn wrong_codes_end_the_challenge_and_so_do_ten_minutes() {
+    let world = World::new();
+    world.person("jane", EMAIL);
+    let mut chat = world.chat("jane");
+    chat.say("download my data please");
+    let address = chat.labels()[0].to_owned();
+    chat.pick(&address);
+    let code = chat.codes[0].code.to_string();
+    let wrong = if code == "111111" { "222222" } else { "111111" };
+    for left in (1..5).rev() {
+        let reply = chat.say(wrong);
+        assert_eq!(reply.state, TalkState::CodeSent);
+        assert!(text(&reply).contains(&left.to_string()), "{}", text(&reply));
+    }
+    assert_eq!(chat.say(wrong).state, TalkState::ChooseAlias);
+    assert_ne!(chat.say(&code).state, TalkState::Scope, "used up");
+    chat.pick(&address);
+    world.bench.clock.advance(10 * MINUTE);
+    assert_eq!(chat.code().state, TalkState::ChooseAlias, "over");
+}
+
+#[test]
+fn where_others_read_along_nothing_is_shown_or_asked_for() {
+    let world = World::new();
+    let jane = world.person("jane", EMAIL);
+    let mut chat = world.chat("jane");
+    chat.private = false;
+    let reply = chat.say("please delete everything you have about me");
+    assert_eq!(reply.state, TalkState::Done);
+    assert!(chat.labels().is_empty(), "no masked address either");
+    assert_eq!(requests(&world, jane).len(), 1, "but its clock runs");
+    chat.private = true;
+    chat.say("please delete everything you have about me");
+    assert_eq!(requests(&world, jane).len(), 1, "the same demand");
+    chat.private = false;
+    let address = chat.id("j•••@e•••.test");
+    let input = TurnInput {
+        choice: Some(address),
+        ..chat.input()
+    };
+    let reply = chat.send(&input).unwrap();
+    assert!(
+        chat.codes.is_empty() && !text(&reply).contains("j•"),
+        "{}",
+        text(&reply)
+    );
+}
+
+#[test]
+fn a_message_that_comes_again_is_answered_again_and_does_nothing_twice() {
+    let world = World::new();
+    let jane = world.person("jane", EMAIL);
+    let mut chat = world.chat("jane");
+    let input = TurnInput {
+        text: Some("no more advertising".into()),
+        ..chat.input()
+    };
+    let first = chat.send(&input).unwrap();
+    let second = chat.send(&input).unwrap();
+    assert!(first == second && first.handled);
+    assert_eq!(requests(&world, jane).len(), 1);
+    let other = TurnInput {
+        text: Some("something else".into()),
+        ..input
+    };
+    assert!(matches!(
+        chat.send(&other),
+        Err(Refusal::IdempotencyMismatch)
+    ));
+}
+
+#[test]
+fn a_choice_is_good_once_and_for_whom_it_was_sent() {
+    let world = World::new();
+    let (jane, john) = (
+        world.person("jane", EMAIL),
+        world.person("john", "john@example.test"),
+    );
+    let mut hers = world.chat("jane");
+    hers.say("please delete everything you have about me");
+    hers.prove();
+    let delete = hers.id("Delete");
+    let mut his = world.chat("john");
+    his.say("please delete everything you have about me");
+    his.prove();
+    let input = TurnInput {
+        choice: Some(delete.clone()),
+        ..his.input()
+    };
+    assert_eq!(his.send(&input).unwrap().state, TalkState::Confirm);
+    let dpo = call(&world.dpo, None);
+    for subject in [jane, john] {
+        assert!(world.vault().view_subject(&dpo, subject).is_ok());
+    }
+    hers.say("help");
+    let input = TurnInput {
+        choice: Some(delete),
+        ..hers.input()
+    };
+    hers.send(&input).unwrap();
+    assert!(
+        world.vault().view_subject(&dpo, jane).is_ok(),
+        "of an older message"
+    );
+}
+
+#[test]
+fn nobody_relays_without_the_capability_or_from_a_channel_the_key_is_not_bound_to() {
+    let world = World::new();
+    world.person("jane", EMAIL);
+    let mut chat = world.chat("jane");
+    let input = TurnInput {
+        text: Some("no more advertising".into()),
+        ..chat.input()
+    };
+    let dpo = call(&world.dpo, None);
+    let refused = world.vault().dialogue_turn(&dpo, &input);
+    assert!(
+        matches!(refused, Err(Refusal::RoleDenied(_))),
+        "{refused:?}"
+    );
+    let keyholder = world.vault().keyholder();
+    let (_, secret) = world
+        .vault()
+        .make_token(
+            &Call::new(&keyholder),
+            crate::vault::TokenInput {
+                role: "relay".into(),
+                channels: vec!["sms".into()],
+                ..Default::default()
+            },
+        )
+        .unwrap();
+    let bound = world.vault().authenticate(&secret).unwrap();
+    let refused = world.vault().dialogue_turn(&Call::new(&bound), &input);
+    assert!(
+        matches!(refused, Err(Refusal::RoleDenied(_))),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_guess_of_the_bot_is_asked_about_and_small_talk_is_the_bots() {
+    let world = World::new();
+    let jane = world.person("jane", EMAIL);
+    let mut chat = world.chat("jane");
+    let input = TurnInput {
+        text: Some("a table for two at eight please".into()),
+        intent: Some(Intent::StopMarketing),
+        ..chat.input()
+    };
+    let asked = chat.send(&input).unwrap();
+    assert_eq!(asked.state, TalkState::ChooseIntent);
+    assert!(requests(&world, jane).is_empty());
+    assert_eq!(chat.labels(), ["No advertising", "None of these"]);
+    chat.pick("No advertising");
+    assert_eq!(requests(&world, jane).len(), 1);
+    let small = chat.say("a table for two at eight please");
+    assert!(!small.handled && small.messages.is_empty());
+    assert_eq!(small.state, TalkState::Idle);
+}
+
+#[test]
+fn leaving_takes_the_request_back_and_a_human_can_be_had() {
+    let world = World::new();
+    let jane = world.person("jane", EMAIL);
+    let mut chat = world.chat("jane");
+    chat.say("please delete everything you have about me");
+    assert_eq!(chat.say("cancel").state, TalkState::Idle);
+    let of = |at: usize| requests(&world, jane)[at].1;
+    assert_eq!(of(0), RequestState::Cancelled);
+    chat.say("please delete everything you have about me");
+    assert_eq!(chat.say("a human").state, TalkState::QueuedHuman);
+    assert_eq!(of(1), RequestState::ManualIdentity);
+    chat.can_send = false;
+    let reply = chat.say("download my data please");
+    assert_eq!(reply.state, TalkState::QueuedHuman);
+    assert_eq!(of(2), RequestState::ManualIdentity, "no code can be sent");
+}
+
+#[test]
+fn conversations_that_are_over_are_swept_and_lie_with_their_person() {
+    use crate::commit::View as _;
+    use crate::store::{KeyRange, Table};
+    let world = World::new();
+    let jane = world.person("jane", EMAIL);
+    let rows = |world: &World| {
+        let snapshot = world.vault().snapshot().unwrap();
+        let all = KeyRange::all();
+        let order = crate::store::Direction::Ascending;
+        snapshot
+            .tx()
+            .keys(Table::Dialogues, &all, order, 100)
+            .unwrap()
+            .len()
+    };
+    let mut chat = world.chat("jane");
+    chat.say("what do you know about me?");
+    for number in 0..12 {
+        let input = TurnInput {
+            conversation: Some(format!("thread {number}")),
+            text: Some("what do you know about me?".into()),
+            ..chat.input()
+        };
+        chat.send(&input).unwrap();
+    }
+    assert_eq!(rows(&world), 8, "the newest");
+    world.vault().sweep_dialogues().unwrap();
+    assert_eq!(rows(&world), 8, "none is over");
+    world.bench.clock.advance(2 * 60 * MINUTE);
+    world.vault().sweep_dialogues().unwrap();
+    assert_eq!(rows(&world), 0);
+    chat.say("what do you know about me?");
+    let dpo = call(&world.dpo, None);
+    world.vault().erase_subject(&dpo, jane).unwrap();
+    assert_eq!(rows(&world), 0, "gone with the person");
+}
+
+/// Failure is an error of the vault's own, or a conversation that answers nothing. A refusal of a message that
+/// is malformed is none, and none is sent.
+#[test]
+fn random_turns_raise_no_error_and_strand_nobody() {
+    use crate::entropy::{Entropy as _, SeededEntropy};
+    let world = World::new();
+    let mut random = SeededEntropy::new(11);
+    let mut below = move |most: usize| {
+        let mut bytes = [0; 8];
+        random.fill(&mut bytes);
+        usize::try_from(u64::from_be_bytes(bytes) % most as u64).unwrap()
+    };
+    let texts = [
+        "delete my data",
+        "what do you know about me?",
+        "no more advertising",
+        "yes",
+        "no",
+        "cancel",
+        "help",
+        "in german",
+        "a human please",
+        "my name is wrong",
+        "Jane Doe",
+        EMAIL,
+        "123456",
+        "hello",
+        "I withdraw my consent",
+        "who has my data?",
+        "download my data please",
+        "I object",
+        "how is my request going?",
+        "cancel my request",
+        "I want to complain",
+        "freeze my data",
+        "…",
+        "why was my refund refused? I want a person",
+    ];
+    let users = ["jane", "john", "stranger"];
+    let mut chats: Vec<Chat<'_>> = users.iter().map(|user| world.chat(user)).collect();
+    for user in ["jane", "john"] {
+        world.person(user, &format!("{user}@example.test"));
+    }
+    for turn in 0..600 {
+        let chat = &mut chats[below(users.len())];
+        chat.private = below(10) > 0;
+        let choices: Vec<String> = match &chat.reply {
+            Some(reply) => {
+                let all = reply.messages.iter().flat_map(|message| &message.choices);
+                all.map(|choice| choice.id.clone()).collect()
+            }
+            None => Vec::new(),
+        };
+        let mut input = chat.input();
+        match below(10) {
+            0..5 if !choices.is_empty() => {
+                input.choice = Some(choices[below(choices.len())].clone())
+            }
+            5 if !chat.codes.is_empty() => {
+                input.text = chat.codes.last().map(|code| code.code.to_string());
+            }
+            _ => input.text = Some(texts[below(texts.len())].to_owned()),
+        }
+        let reply = chat.send(&input);
+        let reply = reply.unwrap_or_else(|refusal| panic!("turn {turn}: {refusal}"));
+        assert_eq!(reply.handled, !reply.messages.is_empty(), "turn {turn}");
+        if below(40) == 0 {
+            world.bench.clock.advance(16 * MINUTE);
+        }
+        // Whoever was erased comes back.
+        for user in ["jane", "john"] {
+            let support = call(&world.bot, Some("support"));
+            match world.vault().lookup_channel(&support, "web", user) {
+                Err(Refusal::Erased { .. }) => world.bench.clock.advance(16 * MINUTE),
+                Err(Refusal::NotFound(_)) => {
+                    world.person(user, &format!("{user}@example.test"));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn what_takes_effect_by_a_word_waits_for_no_room_and_what_does_not_is_sent_elsewhere() {
+    use crate::limits::REQUESTS_PER_PERSON_MAX;
+    let world = World::new();
+    let jane = world.person("jane", EMAIL);
+    world.consents(jane);
+    let input = crate::vault::RequestInput {
+        kind: RequestKind::Recipients,
+        details: None,
+        language: None,
+        received_at: None,
+        purpose: None,
+        ground: None,
+        collections: Vec::new(),
+    };
+    let bot = call(&world.bot, None);
+    for _ in 0..REQUESTS_PER_PERSON_MAX {
+        world
+            .vault()
+            .create_request(&bot, jane, input.clone())
+            .unwrap();
+    }
+    let mut chat = world.chat("jane");
+    let full = chat.say("please delete everything you have about me");
+    assert_eq!(full.state, TalkState::Done);
+    assert!(text(&full).contains("dpo@example.test"), "{}", text(&full));
+    let done = chat.say("I withdraw my consent");
+    assert!(text(&done).contains("cns_"), "{}", text(&done));
+    chat.say("no more advertising");
+    assert_eq!(requests(&world, jane).len(), REQUESTS_PER_PERSON_MAX);
+    let objections = world
+        .vault()
+        .list_objections(&call(&world.dpo, None), jane)
+        .unwrap();
+    assert_eq!(objections.len(), 1);
+}

@@ -1,0 +1,374 @@
+//! Walks through the machine.
+//!
+//! Failure is: an effect, or something said of the person, below its level; a final effect without a choice of the
+//! last message; anything of the person said where others read along; a conversation that waits for an answer and
+//! says that a message is none of its business. That something is asked again is none.
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+
+use crate::dialogue::{Control, Intent, Language};
+use crate::id::RequestId;
+use crate::policy::RestrictionGround;
+use crate::request::Level;
+use crate::talk::{At, Form, Meaning, Offered, Question, Talk};
+use crate::vault::dialogue::machine::turn;
+use crate::vault::dialogue::moves::{Effect, Facts, Heard, Next, Say};
+use crate::verification::Verdict;
+
+type Machine = fn(&mut Talk, &Facts, &Heard) -> Next;
+
+/// What is heard, with choices by their place: a place behind the last is one that is gone.
+#[derive(Clone, Debug)]
+enum Step {
+    Choice(usize),
+    Control(Control),
+    Wants(Vec<Intent>),
+    Maybe(Vec<Intent>),
+    Code(Verdict),
+    Text,
+}
+
+fn intents() -> impl Strategy<Value = Vec<Intent>> {
+    prop::collection::vec(prop::sample::select(Intent::ALL), 1..=3)
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let controls = [
+        Control::Cancel,
+        Control::Help,
+        Control::Human,
+        Control::No,
+        Control::Yes,
+        Control::Language(Language::Pl),
+    ];
+    let verdicts = [Verdict::Right, Verdict::Wrong { left: 2 }, Verdict::Over];
+    prop_oneof![
+        6 => (0_usize..6).prop_map(Step::Choice),
+        1 => prop::sample::select(controls.to_vec()).prop_map(Step::Control),
+        2 => intents().prop_map(|mut all| { all.truncate(1); Step::Wants(all) }),
+        1 => intents().prop_map(Step::Wants),
+        1 => intents().prop_map(Step::Maybe),
+        3 => prop::sample::select(verdicts.to_vec()).prop_map(Step::Code),
+        2 => Just(Step::Text),
+    ]
+}
+
+fn facts() -> impl Strategy<Value = Facts> {
+    let flags = prop::array::uniform6(prop::bool::weighted(0.8));
+    let counts = prop::array::uniform4(0_u16..3);
+    (flags, any::<bool>(), counts).prop_map(|(flags, marketing, counts)| {
+        let [private, known, can_send, sends_left, room, fits] = flags;
+        let fields = |count: u16| (0..count).map(|number| (1, number)).collect();
+        let all = |count: u16| match known {
+            true => count,
+            false => 0,
+        };
+        Facts {
+            private,
+            known,
+            can_send,
+            sends_left,
+            room,
+            fits,
+            marketing,
+            addresses: fields(all(counts[0])),
+            consents: (0..all(counts[1])).collect(),
+            objectionable: (0..all(counts[2])).collect(),
+            fields: fields(all(counts[3])),
+            by_hand: fields(all(counts[0])),
+            open: (0..all(counts[1]))
+                .map(|one| RequestId::from_bytes([one as u8; 16]))
+                .collect(),
+        }
+    })
+}
+
+/// Whether a code was typed before, and steps, each with whether nobody else reads along just then.
+type Walk = (Facts, bool, Vec<(Step, bool)>);
+
+fn walk() -> impl Strategy<Value = Walk> {
+    let steps = prop::collection::vec((step(), prop::bool::weighted(0.9)), 1..40);
+    (facts(), any::<bool>(), steps)
+}
+
+fn personal(say: Say) -> bool {
+    // What is said of a request that was just made says nothing of data.
+    say.needs() >= Level::L1 || matches!(say, Say::Withdrawn(_) | Say::Corrected | Say::Erased)
+}
+
+fn follow(machine: Machine, (facts, verified, steps): &Walk) -> Result<(), String> {
+    let first = match (facts.known, verified) {
+        (true, true) => Level::L2,
+        (true, false) => Level::L1,
+        (false, _) => Level::L0,
+    };
+    let mut talk = Talk::new(Language::En, first);
+    let (mut proved, mut facts) = (first, facts.clone());
+    for (number, (step, private)) in steps.iter().enumerate() {
+        facts.private = *private;
+        let before = talk.clone();
+        let heard = match step {
+            Step::Choice(place) => match talk.choices.get(*place) {
+                Some(offered) => Heard::Choice(offered.means),
+                None => Heard::Stale,
+            },
+            Step::Control(control) => Heard::Control(*control),
+            Step::Wants(intents) => Heard::Wants(intents.clone()),
+            Step::Maybe(intents) => Heard::Maybe(intents.clone()),
+            Step::Code(verdict) => Heard::Code(*verdict),
+            Step::Text => Heard::Text,
+        };
+        let asked = before.at == At::Asking(Question::Code);
+        if matches!(heard, Heard::Code(Verdict::Right)) && asked && facts.private && facts.known {
+            proved = proved.max(Level::L2);
+        }
+        let next = machine(&mut talk, &facts, &heard);
+        let chosen = |means: Meaning| {
+            matches!(heard, Heard::Choice(taken) if taken == means)
+                && before.choices.iter().any(|offered| offered.means == means)
+        };
+        for effect in &next.effects {
+            if effect.needs() > proved {
+                return Err(format!("step {number}: {effect:?} at {}", proved.name()));
+            }
+            let by_choice = match effect {
+                Effect::Erase => chosen(Meaning::Erase),
+                Effect::Change => chosen(Meaning::Change),
+                _ => !effect.is_final(),
+            };
+            if !by_choice {
+                return Err(format!("step {number}: {effect:?} without its choice"));
+            }
+        }
+        for say in &next.say {
+            if say.needs() > proved {
+                return Err(format!("step {number}: {say:?} at {}", proved.name()));
+            }
+            if !facts.private && personal(*say) {
+                return Err(format!("step {number}: {say:?} for everybody to read"));
+            }
+        }
+        let waits = matches!(before.at, At::Asking(_));
+        if waits && !next.handled {
+            return Err(format!("step {number}: {heard:?} is not handled"));
+        }
+        if next.handled && next.say.is_empty() {
+            return Err(format!("step {number}: {heard:?} is answered with nothing"));
+        }
+        if next.stays {
+            if talk.at != before.at || !next.effects.is_empty() {
+                return Err(format!("step {number}: what stays does not change"));
+            }
+        } else {
+            talk.choices = next
+                .offers
+                .iter()
+                .enumerate()
+                .map(|(place, means)| Offered {
+                    id: [u8::try_from(place).expect("few"); 16],
+                    means: *means,
+                })
+                .collect();
+        }
+        if next.effects.contains(&Effect::Register) {
+            talk.request = Some(RequestId::from_bytes([9; 16]));
+        }
+        let without = matches!(talk.at, At::Asking(question) if needs_choice(question));
+        if without && talk.choices.is_empty() && facts.private {
+            return Err(format!(
+                "step {number}: {:?} leaves nothing to choose",
+                talk.at
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn needs_choice(question: Question) -> bool {
+    !matches!(
+        question,
+        Question::Code
+            | Question::TypeAddress
+            | Question::MarketingAddress
+            | Question::NewValue
+            | Question::Words
+            | Question::OwnView
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn nothing_is_done_or_said_below_its_level_or_without_its_choice(walk in walk()) {
+        if let Err(found) = follow(turn, &walk) {
+            prop_assert!(false, "{}", found);
+        }
+    }
+}
+
+/// Whether walks find a machine out.
+fn found_out(machine: Machine) -> bool {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let walk = walk();
+    (0..4_000).any(|_| {
+        let tree = walk.new_tree(&mut runner).expect("a walk");
+        follow(machine, &tree.current()).is_err()
+    })
+}
+
+#[test]
+fn a_machine_without_one_of_the_rules_is_found_out() {
+    assert!(!found_out(turn), "the machine itself");
+    // "Yes" stands for the choice that cannot be undone.
+    assert!(found_out(|talk, facts, heard| {
+        let finals = [Meaning::Erase, Meaning::Change];
+        let offered = talk.choices.iter().find(|one| finals.contains(&one.means));
+        match (heard, offered.map(|one| one.means)) {
+            (Heard::Control(Control::Yes), Some(means)) => turn(talk, facts, &Heard::Choice(means)),
+            _ => turn(talk, facts, heard),
+        }
+    }));
+    // Whoever is known on the channel is taken for verified.
+    assert!(found_out(|talk, facts, heard| {
+        talk.level = Level::L2;
+        turn(talk, facts, heard)
+    }));
+    // A wrong code is as good as the right one.
+    assert!(found_out(|talk, facts, heard| match heard {
+        Heard::Code(Verdict::Wrong { .. }) => turn(talk, facts, &Heard::Code(Verdict::Right)),
+        _ => turn(talk, facts, heard),
+    }));
+    // Others reading along changes nothing.
+    assert!(found_out(|talk, facts, heard| {
+        let facts = Facts {
+            private: true,
+            ..facts.clone()
+        };
+        turn(talk, &facts, heard)
+    }));
+    // A guess of the bot is enough.
+    assert!(found_out_by_guess());
+}
+
+/// A guess alone begins nothing, and the machine that lets it is told from ours.
+fn found_out_by_guess() -> bool {
+    let facts = Facts {
+        private: true,
+        known: true,
+        can_send: true,
+        sends_left: true,
+        room: true,
+        marketing: true,
+        ..Facts::default()
+    };
+    let guess = [Intent::StopMarketing];
+    let effects = |heard: &Heard| {
+        let mut talk = Talk::new(Language::En, Level::L1);
+        turn(&mut talk, &facts, heard).effects
+    };
+    effects(&Heard::Maybe(guess.to_vec())).is_empty()
+        && effects(&Heard::Wants(guess.to_vec())) == [Effect::StopMarketing]
+}
+
+fn known() -> Facts {
+    Facts {
+        private: true,
+        known: true,
+        can_send: true,
+        sends_left: true,
+        room: true,
+        addresses: vec![(1, 1)],
+        fields: vec![(1, 1), (1, 2)],
+        by_hand: vec![(1, 1)],
+        ..Facts::default()
+    }
+}
+
+fn say(talk: &mut Talk, facts: &Facts, heard: Heard) -> Next {
+    let next = turn(talk, facts, &heard);
+    let offers = next.offers.iter().map(|means| Offered {
+        id: [0; 16],
+        means: *means,
+    });
+    talk.choices = offers.collect();
+    next
+}
+
+#[test]
+fn an_erasure_goes_from_the_demand_over_a_code_to_the_choice() {
+    let (mut talk, facts) = (Talk::new(Language::En, Level::L1), known());
+    let first = say(&mut talk, &facts, Heard::Wants(vec![Intent::Erase]));
+    assert_eq!(first.effects, [Effect::Register]);
+    assert_eq!(
+        first.offers,
+        [Meaning::Address((1, 1)), Meaning::AnotherWay]
+    );
+    talk.request = Some(RequestId::from_bytes([1; 16]));
+    let sent = say(&mut talk, &facts, Heard::Choice(Meaning::Address((1, 1))));
+    assert_eq!(sent.effects, [Effect::Send((1, 1))]);
+    let right = say(&mut talk, &facts, Heard::Code(Verdict::Right));
+    assert_eq!(right.effects, [Effect::Verified]);
+    assert_eq!(talk.at, At::Asking(Question::ConfirmErase));
+    for word in [Heard::Control(Control::Yes), Heard::Text] {
+        let next = say(&mut talk, &facts, word);
+        assert!(next.effects.is_empty());
+        assert!(next.offers.contains(&Meaning::Erase), "asked once more");
+    }
+    let done = say(&mut talk, &facts, Heard::Choice(Meaning::Erase));
+    assert_eq!((done.effects, talk.at), (vec![Effect::Erase], At::Done));
+}
+
+#[test]
+fn whoever_cannot_be_sent_a_code_is_looked_at_by_a_human() {
+    for facts in [
+        Facts {
+            can_send: false,
+            ..known()
+        },
+        Facts {
+            addresses: Vec::new(),
+            ..known()
+        },
+    ] {
+        let mut talk = Talk::new(Language::En, Level::L1);
+        let next = say(&mut talk, &facts, Heard::Wants(vec![Intent::Download]));
+        assert_eq!(next.effects, [Effect::Register, Effect::ByHand]);
+        assert_eq!((next.say, talk.at), (vec![Say::ByHand], At::Queued));
+    }
+}
+
+#[test]
+fn an_address_is_not_corrected_without_a_human() {
+    let (mut talk, facts) = (Talk::new(Language::En, Level::L2), known());
+    let facts = Facts {
+        fits: true,
+        ..facts
+    };
+    for (field, effects, at) in [
+        ((1, 1), vec![Effect::Review], At::Queued),
+        ((1, 2), vec![], At::Asking(Question::ConfirmChange)),
+    ] {
+        say(&mut talk, &facts, Heard::Wants(vec![Intent::Correct]));
+        talk.request = Some(RequestId::from_bytes([1; 16]));
+        say(&mut talk, &facts, Heard::Choice(Meaning::Field(field)));
+        let next = say(&mut talk, &facts, Heard::Text);
+        assert_eq!((next.effects, talk.at), (effects, at), "{field:?}");
+    }
+}
+
+#[test]
+fn every_ground_and_form_is_an_effect_of_its_own() {
+    let facts = known();
+    for ground in RestrictionGround::ALL {
+        let mut talk = Talk::new(Language::En, Level::L2);
+        let next = say(&mut talk, &facts, Heard::Choice(Meaning::Ground(*ground)));
+        assert_eq!(next.effects, [Effect::Restrict(*ground)]);
+    }
+    for form in [Form::Everything, Form::Json, Form::Csv] {
+        let mut talk = Talk::new(Language::En, Level::L2);
+        let next = say(&mut talk, &facts, Heard::Choice(Meaning::Form(form)));
+        assert_eq!(next.effects, [Effect::Package(form)]);
+    }
+}
