@@ -251,7 +251,7 @@ impl Teller<'_> {
                         false => words.not_consented,
                     });
                 }
-                match standing::objection(self.view, person, purpose.id)? {
+                match standing::objection(self.view, person, purpose)? {
                     Some(ObjectionState::Upheld) => line(words.objected_line),
                     Some(ObjectionState::Pending) => line(words.objecting_line),
                     Some(ObjectionState::Overridden | ObjectionState::Ended) | None => {}

@@ -201,7 +201,13 @@ impl Actor<'_, '_> {
             .map(|purpose| purpose.id)
             .collect();
         for purpose in all {
-            let state = self.with(|txn, _, _, person| standing::objection(txn, person, purpose))?;
+            let state =
+                self.with(
+                    |txn, policy, _, person| match policy.purpose_by_id(purpose) {
+                        Some(purpose) => standing::objection(txn, person, purpose),
+                        None => Ok(None),
+                    },
+                )?;
             if state.is_some_and(ObjectionState::stands) {
                 continue;
             }

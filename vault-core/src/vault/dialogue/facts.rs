@@ -1,5 +1,7 @@
 //! What a turn depends on, gathered from the vault: of one person, in one state of it.
 
+use std::ops::ControlFlow;
+
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -58,7 +60,7 @@ pub(super) fn of(
                 facts.consents.push(purpose.id);
             }
         }
-        let objection = standing::objection(view, person, purpose.id)?;
+        let objection = standing::objection(view, person, purpose)?;
         let stands = objection.is_some_and(ObjectionState::stands);
         if !stands && objections::objectionable(policy, &purpose.name).is_ok() {
             facts.objectionable.push(purpose.id);
@@ -143,6 +145,7 @@ pub(super) fn addresses(
             let mask = mask.as_str().unwrap_or_default().to_owned();
             all.push((Zeroizing::new(text.to_owned()), mask));
         }
+        ControlFlow::Continue(())
     })?;
     Ok(all)
 }
