@@ -231,7 +231,8 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
         "record_decision" => hands_out(body(json!({
             "kind": "refund", "outcome": people::grounds(), "significant": true,
             "automation": "full", "art22_basis": "contract", "inputs": ["profile.name"],
-            "logic": {"en": people::grounds()}, "consequences": {"en": people::grounds()},
+            "logic": {"en": people::grounds(), "de": people::grounds()},
+            "consequences": {"en": people::grounds(), "de": people::grounds()},
         }))),
         "step_decision" => hands_out(body(json!({"view": people::grounds()}))),
         "list_decisions" | "read_decision" => hands_out(recipe),

@@ -286,7 +286,8 @@ review_within = "P14D"
             "{added:?}"
         );
         assert_eq!(diff(&one, &none), ["decision refund: removed"]);
-        let other = policy(&format!("{SAMPLE}{WHOLE}").replace("\"full\"", "\"assisted\""));
+        let assisted = WHOLE.replace("\"full\"", "\"assisted\"");
+        let other = policy(&format!("{SAMPLE}{assisted}"));
         let changed = diff(&one, &other);
         assert!(
             changed[0].contains("full, significant") && changed[0].contains("→ assisted"),
