@@ -13,7 +13,7 @@
 use zeroize::Zeroizing;
 
 use crate::commit::{Txn, View};
-use crate::crypto::{Location, key_number, seal, sha256, unseal};
+use crate::crypto::{Location, Secret, hkdf, key_number, seal, sha256, unseal};
 use crate::id::{RowHandle, SubjectId, VaultId};
 use crate::keys::keyset::{Compartment, Keyset, PersonEntry};
 use crate::person::DAMAGED;
@@ -26,6 +26,8 @@ use crate::store::{Direction, KeyRange, Table, WriteTx};
 pub(crate) enum Kind {
     /// Notices to recipients that were made on one day.
     Notices = 1,
+    /// Lines of one log that came on one day.
+    Logs = 2,
 }
 
 impl Kind {
@@ -45,6 +47,19 @@ impl Kind {
         bytes[13..15].copy_from_slice(&part.to_be_bytes());
         RowHandle::from_bytes(bytes)
     }
+}
+
+/// The holder of a day's lines of the stream with this number; there may be several.
+pub(crate) fn of_log(day: u32, stream: u16, part: u8) -> RowHandle {
+    let mut bytes = *Kind::Logs.handle(day, stream).as_bytes();
+    bytes[15] = part;
+    RowHandle::from_bytes(bytes)
+}
+
+/// The stream whose lines a holder is for, and which of several it is.
+pub(crate) fn log_of(handle: RowHandle) -> (u16, u8) {
+    let bytes = handle.as_bytes();
+    (u16::from_be_bytes([bytes[13], bytes[14]]), bytes[15])
 }
 
 /// The day that a holder is for.
@@ -118,6 +133,11 @@ impl Holder {
         Ok(self.keyset.store(vault, txn, &self.entry)?)
     }
 
+    /// What tokens are made with that stand for values; it goes with the others.
+    pub(crate) fn token_key(&self) -> Secret<32> {
+        hkdf(&[self.keyset.audit.expose()], b"", "vault/1 log token", &[])
+    }
+
     /// Where its rows lie.
     pub(crate) fn handle(&self) -> RowHandle {
         self.entry.handle
@@ -188,6 +208,9 @@ mod tests {
         assert_ne!(place(vault, handles[0]), place(vault, handles[1]));
         let another = VaultId::generate(&mut entropy);
         assert_ne!(place(vault, handles[0]), place(another, handles[0]));
+        let log = of_log(20_000, 0x7ffe, 3);
+        assert_eq!((day_of(log), log_of(log)), (20_000, (0x7ffe, 3)));
+        assert!(log.is_nobodys() && !log.as_bytes().starts_with(&Kind::Notices.prefix()));
         for _ in 0..1_000 {
             assert!(!RowHandle::generate(&mut entropy).is_nobodys());
         }

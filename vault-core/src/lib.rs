@@ -70,6 +70,7 @@ mod incident;
 pub mod jobs;
 pub mod keys;
 pub mod limits;
+mod log_lines;
 pub mod medium;
 pub mod notice;
 pub mod outbox;

@@ -147,6 +147,36 @@ pub const REQUEST_QUEUE_ROWS: usize = 1_000;
 pub const REASON_BYTES_MAX: usize = 4_096;
 /// `ask` calls for one person and UTC day.
 pub const ASKS_PER_DAY_MAX: u32 = 50;
+/// Shortest retention of log lines, in hours: their keys are those of a day.
+pub const LOG_RETENTION_HOURS_MIN: u32 = 24;
+/// Longest: five years, beyond which no log is one.
+pub const LOG_RETENTION_HOURS_MAX: u32 = 5 * 366 * 24;
+/// Lines in one call.
+pub const LOG_LINES_MAX: usize = 1_000;
+/// Longest line of a log; a longer one is stored as one that could not be looked at.
+pub const LOG_LINE_BYTES_MAX: usize = 16 << 10;
+/// Deepest nesting of a line.
+pub const LOG_DEPTH_MAX: usize = 16;
+/// Texts and numbers in one line.
+pub const LOG_SCALARS_MAX: usize = 1_024;
+/// Finds in one line.
+pub const LOG_FINDS_MAX: usize = 256;
+/// Look-ups that known values cost one line.
+pub const LOG_LOOKUPS_MAX: usize = 128;
+/// Words of a line that are compared with known values.
+pub const LOG_WORDS_MAX: usize = 2_048;
+/// People whom the lines of one call are about.
+pub const LOG_PEOPLE_MAX: usize = 100;
+/// Text of log lines in one stored row.
+pub const LOG_ROW_BYTES: usize = 256 << 10;
+/// Bytes of log lines under one set of keys: they are sealed again, and go, in one commit.
+pub const LOG_PART_BYTES: usize = 4 << 20;
+/// Bytes of one person's lines of a stream and day.
+pub const LOG_PERSON_BYTES: usize = 1 << 20;
+/// Row keys of log lines that a purge looks at over one snapshot.
+pub const LOG_PURGE_ROWS: usize = 4_096;
+/// Bytes of text after which a page of log lines ends with the line at hand.
+pub const LOG_PAGE_BYTES: usize = 1 << 20;
 /// Disk space held back for erasures.
 pub const RESERVE_BYTES: u64 = 4 << 20;
 /// How far the system's clock may be ahead of the vault's time before it has to be confirmed.

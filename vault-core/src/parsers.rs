@@ -27,6 +27,7 @@ use crate::incident::IncidentRow;
 use crate::keys::keyset::Keyset;
 use crate::keys::shred;
 use crate::keys::system::{INDEX_BYTES, PERSON_BYTES, SystemKeys};
+use crate::log_lines::LogRow;
 use crate::notice::NoticeShown;
 use crate::outbox::NoticeRow;
 use crate::person::{SubjectRow, Tombstone};
@@ -47,7 +48,7 @@ use crate::vault::{self, PolicyRow, RotationRow, Tie, TokenRow};
 pub type Form = (&'static str, fn(&[u8]) -> Option<Vec<u8>>);
 
 /// Every form that lies in an envelope or as a row.
-pub const FORMS: [Form; 35] = [
+pub const FORMS: [Form; 36] = [
     ("AnswerRow", again::<AnswerRow>),
     ("BackupRow", again::<BackupRow>),
     ("Backups", again::<SummaryRow>),
@@ -99,6 +100,7 @@ pub const FORMS: [Form; 35] = [
     ("IncidentRow", again::<IncidentRow>),
     ("Disclosure", again_json::<disclosure::Line>),
     ("NoticeRow", again::<NoticeRow>),
+    ("LogRow", again::<LogRow>),
     ("RequestEvent", again_json::<RequestEvent>),
     ("RequestRow", again::<RequestRow>),
 ];

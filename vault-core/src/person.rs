@@ -30,7 +30,7 @@ use crate::schema::NORMALISER_VERSION;
 use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
 
 /// Tables whose keys begin with a row handle, but for that of the sweeper's work.
-pub(crate) const OWN_TABLES: [Table; 10] = [
+pub(crate) const OWN_TABLES: [Table; 11] = [
     Table::Keysets,
     Table::Records,
     Table::RecordMeta,
@@ -39,6 +39,7 @@ pub(crate) const OWN_TABLES: [Table; 10] = [
     Table::Sessions,
     Table::Answers,
     Table::Requests,
+    Table::LogLines,
     Table::Uploads,
     Table::Blobs,
 ];

@@ -111,7 +111,7 @@ pub(crate) fn erase(
     stored::silence(txn, &person)?;
     let (_, left) = record::remove_others(txn, &person, &|collection| hold.covers(collection))?;
     let range = KeyRange::prefix(handle.as_bytes());
-    for table in [Table::Sessions, Table::Answers] {
+    for table in [Table::Sessions, Table::Answers, Table::LogLines] {
         for key in txn.keys(table, &range, Direction::Ascending, usize::MAX)? {
             txn.delete(table, &key)?;
         }

@@ -17,6 +17,7 @@ use crate::events;
 use crate::id::{RowHandle, SubjectId};
 use crate::keys::keyset::Keyset;
 use crate::limits::{ROTATION_COMMIT_BYTES, ROTATION_COMMIT_ROWS, ROTATION_PAGE_ROWS};
+use crate::log_lines;
 use crate::person::{self, DAMAGED, Person};
 use crate::record;
 use crate::refusal::Refusal;
@@ -26,13 +27,14 @@ use crate::store::{Direction, KeyRange, ReadTx, Row, Table, WriteTx};
 
 /// The tables with envelopes under a person's DEKs, in the order in which they are gone through.
 /// The values of records are reached through their metadata.
-const TABLES: [Table; 6] = [
+const TABLES: [Table; 7] = [
     Table::Subjects,
     Table::Sessions,
     Table::Consents,
     Table::Answers,
     Table::RecordMeta,
     Table::Requests,
+    Table::LogLines,
 ];
 
 /// What the key of a person's row of a rotation ends with, behind the handle: no compartment.
@@ -316,6 +318,7 @@ fn reseal_row(
         Table::Answers => answer::seal_again(txn, person, key, row, number)?,
         Table::Consents => events::seal_again(txn, person, key, row, number)?,
         Table::Requests => stored::seal_again(txn, person, key, row, number)?,
+        Table::LogLines => log_lines::seal_again(txn, person, key, row, number)?,
         Table::Sessions => session::seal_again(txn, person, key, row, number)?,
         _ => person::seal_again(txn, person, row, number)?,
     };

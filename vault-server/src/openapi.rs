@@ -95,6 +95,10 @@ const TAGS: &[(&str, &str)] = &[
         "incidents",
         "Personal data breaches: the register, who is affected, what is told (Art. 33 and 34)",
     ),
+    (
+        "logs",
+        "Lines of other programs' logs: looked through, kept for days, purged",
+    ),
     ("contract", "This API, described by itself"),
 ];
 
@@ -121,6 +125,7 @@ const PATH_PARAMETERS: &[(&str, &str)] = &[
     ("rcn", "The notice's id, `rcn_…`"),
     ("rcp", "The receipt's id, `rcp_…`"),
     ("q", "The request's id, `req_…`"),
+    ("stream", "Name of a stream of logs of the policy"),
     ("code", "A problem code"),
 ];
 

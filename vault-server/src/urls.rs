@@ -172,6 +172,8 @@ pub const INCIDENT_STEP: &str = "/v1/incidents/{inc}/{step}";
 pub const BREACH_SCOPE: &str = "/v1/admin/breach-scope";
 /// What is told of it.
 pub const BREACH_DRAFT: &str = "/v1/admin/breach-draft";
+/// Lines of a log.
+pub const LOG: &str = "/v1/logs/{stream}";
 /// Long work.
 pub const JOBS: &str = "/v1/admin/jobs";
 /// One job.

@@ -138,6 +138,7 @@ fn every_package_is_what_the_published_schema_says() {
     }
     for name in [
         "accesses",
+        "logs",
         "objections",
         "restriction",
         "notices",

@@ -743,3 +743,18 @@ pub fn notice_row(bytes: &[u8]) -> NoticeRow {
         reason: row.option(Row::text),
     })
 }
+
+/// Lines of a log that came together.
+pub struct LogRow {
+    pub at: i64,
+    pub stream: String,
+    pub lines: Vec<String>,
+}
+
+pub fn log_row(bytes: &[u8]) -> LogRow {
+    Row::read(bytes, |row| LogRow {
+        at: row.int(),
+        stream: row.text(),
+        lines: row.list(Row::text),
+    })
+}

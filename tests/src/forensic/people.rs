@@ -43,6 +43,7 @@ impl Hunt<'_> {
             answers: self.raw.after::<32>(&handles),
             notices: self.raw.after::<20>(&handles),
             requests: self.raw.after::<20>(&handles),
+            logs: self.raw.after::<10>(&handles),
             highest,
         };
         let mut deks: BTreeMap<(Id, u32, Key), Dek> = BTreeMap::new();
@@ -64,7 +65,11 @@ impl Hunt<'_> {
             for handle in handles {
                 match dek.compartment {
                     ANSWERS => self.answers(handle, dek, hits, &rows),
-                    _ if handle.starts_with(&NOBODYS) => self.notices(handle, dek, hits, &rows),
+                    _ if handle.starts_with(&NOBODYS) => {
+                        self.notices(handle, dek, hits, &rows);
+                        self.logs(handle, dek, hits, &rows);
+                    }
+                    LOGS.. => self.logs(handle, dek, hits, &rows),
                     _ => self.metadata(handle, dek, hits, &rows),
                 }
             }
@@ -107,6 +112,22 @@ impl Hunt<'_> {
         for hit in hits.iter().filter(|hit| row(hit.first)) {
             if let Some((_, text)) = self.open_hit(*hit, &dek.key, &places) {
                 form::notice_row(&text);
+            }
+        }
+    }
+
+    /// Lines of logs, under a day's key that is nobody's or a person's.
+    fn logs(&mut self, handle: &Id, dek: &Dek, hits: &[Hit], rows: &Rows) {
+        let keys = rows.logs.get(handle).into_iter().flatten();
+        let keys: Vec<Vec<u8>> = keys.map(|rest| [&handle[..], rest].concat()).collect();
+        let places = keys.iter().map(|key| Place {
+            compartment: dek.compartment,
+            ..Place::row(29, key)
+        });
+        let places: Vec<_> = places.collect();
+        for hit in hits.iter().filter(|hit| row(hit.first)) {
+            if let Some((_, text)) = self.open_hit(*hit, &dek.key, &places) {
+                form::log_row(&text);
             }
         }
     }
@@ -255,6 +276,9 @@ const NOBODYS: [u8; 8] = [0xff; 8];
 /// Topics of events beside purposes: what recipients were given, and what their names for a person are made with.
 const TOPICS: [u16; 3] = [0xa000, 0xa001, 0xa005];
 
+/// From here on are the compartments of logs.
+const LOGS: u16 = 0x8000;
+
 /// The compartments of remembered answers.
 const ANSWERS: u16 = 3;
 
@@ -269,6 +293,7 @@ struct Rows {
     answers: HashMap<Id, BTreeSet<[u8; 32]>>,
     notices: HashMap<Id, BTreeSet<[u8; 20]>>,
     requests: HashMap<Id, BTreeSet<[u8; 20]>>,
+    logs: HashMap<Id, BTreeSet<[u8; 10]>>,
     /// Highest number of a field, a collection or a purpose.
     highest: u16,
 }

@@ -93,8 +93,12 @@ may = [
     "retention.run", "vault.lock", "records.bulk", "records.purge", "subjects.export", "backups.manage",
     "notices.record", "objections.record", "restrictions.set", "requests.decide", "holds.manage",
     "disclosures.record", "tokens.detokenize",
-    "breakglass.request", "breakglass.approve", "incidents.manage",
+    "breakglass.request", "breakglass.approve", "incidents.manage", "logs.write",
 ]
+
+[logs.bot]
+mode = "redact"
+retention = "P30D"
 
 [roles.none]
 purposes = ["support"]

@@ -77,6 +77,9 @@ pub(crate) fn need(route: &Route) -> Need {
         "create_request" | "list_requests" | "read_request" => {
             Need::Any(&["requests.create", "requests.decide"])
         }
+        "write_log" => Need::May("logs.write"),
+        "read_log" => Need::May("audit.read"),
+        "purge_log" => Need::May("retention.run"),
         "queue_requests" | "approve_request" | "confirm_request" | "step_request" => {
             Need::May("requests.decide")
         }
@@ -114,6 +117,7 @@ pub(crate) fn of_sessions(route: &Route) -> bool {
             "list_requests",
             "read_access",
             "read_request",
+            "write_log",
         ]
         .contains(&&*route.operation)
 }
@@ -178,6 +182,12 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
         "backup_deleted" => json(json!({"part": "keys"})),
         "create_backup" | "verify_backups" => json(json!({})),
         "verify_log" => json(json!({})),
+        "write_log" => Sent::Bytes(
+            "application/x-ndjson",
+            json!({"subject": person.id, "text": "a line"})
+                .to_string()
+                .into(),
+        ),
         "apply_policy" => Sent::Bytes("text/plain", "[controller]\n".into()),
         "export_subject" => json(json!({"right": "access", "format": "json"})),
         "import_lines" => json(json!({"import": "i", "last": true, "lines": [
@@ -247,12 +257,13 @@ pub(crate) fn path(route: &Route, subject: &str, person: &Person) -> String {
         "b" => "bak_00000000000000000000000000".to_owned(),
         "entry" => "0".to_owned(),
         "code" => "invalid".to_owned(),
+        "stream" => "bot".to_owned(),
         new => panic!("the parameter `{new}` is new: say what stands for it"),
     });
     match &*route.operation {
         "prove_consistency" => path + "?from=1",
         "run_retention" | "apply_policy" => path + "?dry_run=true",
-        "read_audit" => format!("{path}?subject={subject}"),
+        "read_audit" | "read_log" => format!("{path}?subject={subject}"),
         _ => path,
     }
 }

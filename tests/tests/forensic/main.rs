@@ -3,7 +3,7 @@
 //! The reader is `vault_tests::forensic`; it knows the vault from docs/format.md alone.
 //!
 //! - `scene`: the vault under trial.
-//! - `erased`, `held`, `pseudonyms`, `purged`, `suppressed`, `swept`: what nobody may find; each with its control.
+//! - `erased`, `held`, `logged`, `pseudonyms`, `purged`, `suppressed`, `swept`: what nobody may find; each with its control.
 //! - `format`, `live`, `tables`, `tree`: the document itself, read against a living vault.
 
 mod backups;
@@ -17,6 +17,7 @@ mod held;
 mod killed;
 mod lengths;
 mod live;
+mod logged;
 mod named;
 mod person;
 mod program;

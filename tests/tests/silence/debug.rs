@@ -25,7 +25,7 @@ use vault_core::vault::{
     CountGroup, CountInput, CountLabel, Counted, EmergencyId, EmergencyInput, EmergencyState,
     EmergencyView, HoldInput, HoldReleased, HoldState, HoldStep, IncidentId, IncidentInput,
     IncidentStep, IncidentStepInput, IncidentStepView, IncidentVector, IncidentView, KeyFile,
-    LockedVault, MetaView, Nature, NoticeAbout, NoticeAct, NoticeDelivery, NoticeInput,
+    LockedVault, LogLine, MetaView, Nature, NoticeAbout, NoticeAct, NoticeDelivery, NoticeInput,
     NoticeShown, ObjectionEvent, ObjectionOrigin, ObjectionState, ObjectionView, Passphrase,
     QueryInput, QueryPart, RequestInput, RequestStep, RestrictionInput, RestrictionStep, Risk,
     Settings, SharedSecret, SuppressionInput, SuppressionKind, TokenId, UnlockSecret, VaultPaths,
@@ -205,6 +205,19 @@ const KNOWN: &[(&str, Why)] = &[
         }),
     ),
     ("Children", Words),
+    (
+        "LogLine",
+        Instance(|| {
+            printed(&LogLine {
+                at: event().at,
+                line: json!({"text": NAME}),
+            })
+        }),
+    ),
+    ("LogPage", Ids),
+    ("LogQuery", Words),
+    ("LogStream", Words),
+    ("LogTaken", Words),
     ("DisclosedField", Words),
     ("DisclosureInput", Words),
     ("DisclosureView", Ids),
@@ -742,6 +755,7 @@ const KNOWN: &[(&str, Why)] = &[
     ("vault-server SocketError", Paths),
     ("State", Ids),
     ("StatedData", Words),
+    ("StatedLog", Words),
     ("StatedPurpose", Words),
     ("StatedRecipient", Words),
     ("StatedRight", Words),

@@ -101,11 +101,15 @@ may = [
     "subjects.create", "subjects.lookup", "subjects.view", "subjects.erase", "sessions.create",
     "consents.record", "notices.record", "objections.record", "restrictions.set", "requests.create", "requests.decide", "holds.manage", "audit.read", "policy.read", "policy.apply", "api_keys.manage", "keys.manage",
     "retention.run", "vault.lock", "records.bulk", "records.purge",
-    "subjects.export", "backups.manage", "disclosures.record", "tokens.detokenize", "breakglass.request", "breakglass.approve", "incidents.manage",
+    "subjects.export", "backups.manage", "disclosures.record", "tokens.detokenize", "breakglass.request", "breakglass.approve", "incidents.manage", "logs.write",
 ]
 
 [roles.none]
 purposes = ["support"]
+
+[logs.bot]
+mode = "redact"
+retention = "P30D"
 
 [breakglass]
 purpose = "support"
@@ -139,6 +143,14 @@ pub(crate) fn meta() -> Value {
 
 pub(crate) fn message() -> Value {
     json!({"text": MESSAGE, "_meta": meta()})
+}
+
+/// Lines of a log: of nobody with what is somebody's, one about the person, and one that cannot be looked at.
+pub(crate) fn lines(subject: Option<&String>) -> String {
+    let said = json!({"from": EMAIL, "phone": PHONE, "text": MESSAGE, "to": NAME});
+    let mut about = said.clone();
+    about["subject"] = json!(subject);
+    format!("{said}\n{about}\n{{\"{EMAIL}\": 1\n{MESSAGE} {EMAIL}\n")
 }
 
 pub(crate) fn consent() -> Value {

@@ -57,13 +57,14 @@ pub(crate) struct Recipe {
 pub(crate) type Made = BTreeMap<&'static str, String>;
 
 /// The order of the good calls: what is needed is made first, and what takes away comes last.
-pub(crate) const FIRST: [&str; 23] = [
+pub(crate) const FIRST: [&str; 24] = [
     "create_subject",
     "patch_single",
     "append_records",
     "put_blob",
     "put_record_blob",
     "record_disclosure",
+    "write_log",
     "put_consent",
     "begin_session",
     "create_api_key",
@@ -84,7 +85,7 @@ pub(crate) const FIRST: [&str; 23] = [
     // Before one is made: the two exclude each other.
     "rekey_backup",
 ];
-const LAST: [&str; 26] = [
+const LAST: [&str; 27] = [
     "end_emergency",
     // Of a correction that the batch made.
     "list_recipient_notices",
@@ -98,6 +99,7 @@ const LAST: [&str; 26] = [
     "list_disclosures",
     "impossible_recipient_notice",
     "purge_records",
+    "purge_log",
     "rotate_api_key",
     "revoke_api_key",
     "end_session",
@@ -253,6 +255,12 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
         "record_notice" => hands_out(body(json!({
             "about": "restriction_lift", "lang": "en", "channel": CHANNEL, "sha256": "0".repeat(64),
         }))),
+        "write_log" => Recipe {
+            body: Sent::Bytes("application/x-ndjson", people::lines(made.get("s")).into()),
+            ..recipe
+        },
+        "read_log" => hands_out(recipe),
+        "purge_log" => recipe,
         "read_blob" | "read_record_blob" | "list_consents" | "read_consent" | "consent_receipt"
         | "read_records" | "read_record" => hands_out(recipe),
         "prove_consistency" => Recipe {
@@ -348,6 +356,7 @@ pub(crate) fn parameter(route: &Route, name: &str, made: &Made) -> String {
         "purpose" => "newsletter".into(),
         "entry" => "0".into(),
         "code" => "invalid".into(),
+        "stream" => "bot".into(),
         "n" if route.path.contains("/jobs/") => "1".into(),
         "step" if route.path.contains("/requests/") => "identity".into(),
         "step" => "assessed".into(),

@@ -80,6 +80,7 @@ impl Touched {
                 | Table::Audit
                 | Table::Uploads
                 | Table::Outbox
+                | Table::LogLines
                 | Table::Tree
                 | Table::Checkpoints
                 | Table::Backups

@@ -11,8 +11,8 @@ use crate::policy::CollectionKind;
 use crate::schema::FieldType;
 use crate::statement::Statement;
 use crate::vault::{
-    AgeView, ContractView, DisclosureView, EmergencyView, HoldView, ObjectionView, RequestView,
-    RestrictionView,
+    AgeView, ContractView, DisclosureView, EmergencyView, HoldView, LogLine, ObjectionView,
+    RequestView, RestrictionView,
 };
 
 /// The name of the form, in every package and manifest.
@@ -514,7 +514,22 @@ fn separator(first: bool) -> Vec<u8> {
     }
 }
 
-/// Calls of the ledger. `first` is whether they are the first: then what separates records and ledger
+/// Lines of logs about the person. `first` is whether they are the first: then what separates records and
+/// lines comes before them.
+pub(crate) fn logs(list: &[(String, LogLine)], first: bool, any_before: bool) -> Vec<u8> {
+    let mut text = match first {
+        true => b"\n  ],\n  \"logs\": [".to_vec(),
+        false => Vec::new(),
+    };
+    for (index, (stream, one)) in list.iter().enumerate() {
+        let value = json!({"stream": stream, "at": one.at.to_string(), "line": one.line});
+        text.extend(separator(index == 0 && !any_before));
+        serde_json::to_writer(&mut text, &value).expect("texts have a JSON form");
+    }
+    text
+}
+
+/// Calls of the ledger. `first` is whether they are the first: then what separates lines and ledger
 /// comes before them.
 pub(crate) fn accesses(list: &[Looked], first: bool, any_before: bool) -> Vec<u8> {
     let mut text = match first {

@@ -17,7 +17,7 @@ use crate::policy::{HoldGround, RestrictionGround};
 use crate::request::RequestState;
 use crate::schema::FieldType;
 use crate::standing::{HoldState, ObjectionEvent, ObjectionState};
-use crate::vault::{HoldStep, RequestView, RestrictionStep};
+use crate::vault::{HoldStep, LogLine, RequestView, RestrictionStep};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -214,6 +214,37 @@ impl<'a> Page<'a> {
                 .to_owned()
         };
         names.iter().map(title).collect::<Vec<_>>().join("; ")
+    }
+
+    /// What stands between the records and lines of logs.
+    pub(crate) fn begin_logs(&self) -> Vec<u8> {
+        let words = self.words;
+        bytes(html! {
+            h2 { (words.logs) }
+            (PreEscaped("<ul>"))
+        })
+    }
+
+    /// Lines of logs.
+    pub(crate) fn logs(&self, list: &[(String, LogLine)]) -> Vec<u8> {
+        let text = |line: &LogLine| match &line.line {
+            serde_json::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        bytes(html! {
+            @for (stream, one) in list {
+                li { (minute(one.at)) ": " strong { (stream) } ", " (text(one)) }
+            }
+        })
+    }
+
+    /// Their end; `any` is whether there was one.
+    pub(crate) fn end_logs(&self, any: bool) -> Vec<u8> {
+        let words = self.words;
+        bytes(html! {
+            (PreEscaped("</ul>"))
+            @if !any { p .dim { (words.nothing) } }
+        })
     }
 
     /// What stands between the records and the ledger.

@@ -22,7 +22,8 @@ use crate::schema::words::words;
 pub(crate) use self::csv::{header as csv_header, row as csv_row};
 pub(crate) use document::{
     Head, HeadCollection, HeadConsents, HeadField, HeadPseudonym, HeadSession, Looked,
-    accesses as json_accesses, head as json_head, record as json_record, tail as json_tail,
+    accesses as json_accesses, head as json_head, logs as json_logs, record as json_record,
+    tail as json_tail,
 };
 pub(crate) use html::Page;
 pub(crate) use pipe::Pipe;

@@ -20,7 +20,8 @@ use crate::store::{ReadTx, Table, WriteTx};
 /// What can be destroyed alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Compartment {
-    /// 0 control, 1 general, 2 consents, 3 answers, 16 and a collection's id where that expires by age.
+    /// 0 control, 1 general, 2 consents, 3 answers, 16 and a collection's id where that expires by age,
+    /// 32,768 and a stream's number for lines of a log.
     pub number: u16,
     /// Hours since 1970 when the period began; 0 where there are no periods.
     pub period: u32,
@@ -52,6 +53,25 @@ impl Compartment {
             number: Self::ANSWERS,
             period: hour - hour % 24,
         }
+    }
+
+    /// Where the compartments of logs begin.
+    const LOGS: u16 = 0x8000;
+
+    /// The compartment of a person's lines of the stream with this number, on a UTC day since 1970.
+    #[must_use]
+    pub fn log(stream: u16, day: u32) -> Self {
+        Self {
+            number: Self::LOGS | stream,
+            period: day.saturating_mul(24),
+        }
+    }
+
+    /// The stream whose lines lie here, and of which day they are.
+    #[must_use]
+    pub fn log_of(self) -> Option<(u16, u32)> {
+        let stream = self.number.checked_sub(Self::LOGS)?;
+        Some((stream, self.period / 24))
     }
 
     /// The compartment of a collection that expires by age, in the period of length `period_hours`

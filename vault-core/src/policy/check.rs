@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use super::draft::{Content, DraftField, DraftPurpose, DraftRole, Pattern};
 use super::finding::{Findings, printable};
 use super::reader::{At, hint};
-use super::{LawfulBasis, RIGHTS, Recipient, breakglass, honey, role};
+use super::{LawfulBasis, RIGHTS, Recipient, breakglass, honey, logs, role};
 use crate::schema::FieldType;
 
 /// The European Economic Area, ISO 3166-1 alpha-2: the 27 Member States, and Iceland,
@@ -52,6 +52,11 @@ pub(super) fn check(content: &Content, findings: &mut Findings) {
             names.pattern(&format!("{}.read", draft.path()), pattern, findings);
         }
     }
+    for stream in &content.logs {
+        let path = format!("{}.purpose", stream.path);
+        names.purposes(&path, stream.purpose.as_slice(), findings);
+    }
+    logs::check(content, findings);
     breakglass::check(content, findings);
     honey::check(content, findings);
 }

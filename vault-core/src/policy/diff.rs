@@ -49,6 +49,7 @@ pub fn diff(old: &Policy, new: &Policy) -> Vec<String> {
         requests.0,
         requests.1,
     );
+    logs(old, new, &mut out);
     honey(old, new, &mut out);
     out
 }
@@ -63,6 +64,30 @@ fn changed<T: PartialEq + Display>(
 ) {
     if old != new {
         out.push(format!("{subject}: {what} {old} → {new}"));
+    }
+}
+
+/// A stream that is removed takes its lines with it, which whoever reviews has to see.
+fn logs(old: &Policy, new: &Policy, out: &mut Vec<String>) {
+    for a in &old.logs {
+        if new.log_stream(&a.name).is_none() {
+            out.push(format!("log {}: removed, and its lines destroyed", a.name));
+        }
+    }
+    for b in &new.logs {
+        let subject = format!("log {}", b.name);
+        let Some(a) = old.log_stream(&b.name) else {
+            out.push(format!("{subject}: added, {}", b.text()));
+            continue;
+        };
+        changed(out, &subject, "lines", a.text(), b.text());
+        let purpose =
+            |policy: &Policy, id: Option<u16>| list(&purpose_names(policy, id.as_slice()));
+        if a.purpose != b.purpose {
+            let names = (purpose(old, a.purpose), purpose(new, b.purpose));
+            changed(out, &subject, "purpose", names.0, names.1);
+        }
+        by_language(out, &subject, "title", (&a.titles, &b.titles));
     }
 }
 

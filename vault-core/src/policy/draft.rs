@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use super::breakglass::DraftBreakglass;
 use super::finding::{Finding, Findings};
 use super::honey::DraftHoney;
+use super::logs::LogStream;
 use super::reader::At;
 use super::{
     Capability, Children, CollectionKind, Controller, Counts, Field, Incidents, NoticeGate,
@@ -38,6 +39,7 @@ pub(super) struct Content {
     pub(super) honey: DraftHoney,
     pub(super) breakglass: Option<DraftBreakglass>,
     pub(super) incidents: Incidents,
+    pub(super) logs: Vec<DraftLogStream>,
 }
 
 impl Default for Content {
@@ -56,6 +58,7 @@ impl Default for Content {
             honey: DraftHoney::default(),
             breakglass: None,
             incidents: Incidents::default(),
+            logs: Vec::new(),
         }
     }
 }
@@ -102,6 +105,18 @@ pub(super) struct DraftRole {
     pub(super) ask: Vec<At<String>>,
     pub(super) may: BTreeSet<Capability>,
     pub(super) restricted_use: BTreeSet<RestrictedUse>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct DraftLogStream {
+    pub(super) at: At<String>,
+    pub(super) path: String,
+    pub(super) purpose: Option<At<String>>,
+    pub(super) readers: Vec<At<String>>,
+    /// Whether `detect` was written, and empty.
+    pub(super) looks_for_nothing: bool,
+    /// Without purpose and readers.
+    pub(super) stream: LogStream,
 }
 
 /// Which fields a rule is about, by name.

@@ -16,6 +16,7 @@ pub(super) const TOP: &[&str] = &[
     "honey",
     "breakglass",
     "incidents",
+    "logs",
 ];
 pub(super) const CONTROLLER: &[&str] = &[
     "name",
@@ -63,12 +64,21 @@ pub(super) const HONEY: &[&str] = &["people", "left_out_for"];
 pub(super) const HONEY_PERSON: &[&str] = &["channel", "user", "values"];
 pub(super) const BREAKGLASS: &[&str] = &["purpose", "read", "expires", "reads", "restricted_use"];
 pub(super) const INCIDENTS: &[&str] = &["notify_within"];
+pub(super) const LOG: &[&str] = &[
+    "title",
+    "mode",
+    "retention",
+    "detect",
+    "known_values",
+    "purpose",
+    "readers",
+];
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::policy::{
-        Anchor, Capability, LawfulBasis, Necessity, NoticeGate, Origin, RestrictedUse,
+        Anchor, Capability, LawfulBasis, LogMode, Necessity, NoticeGate, Origin, RestrictedUse,
         SafeguardKind, SpecialCategory,
     };
     use crate::schema::FieldType;
@@ -91,6 +101,7 @@ mod tests {
         ("honey.people.NAME.", HONEY_PERSON),
         ("breakglass.", BREAKGLASS),
         ("incidents.", INCIDENTS),
+        ("logs.NAME.", LOG),
     ];
 
     fn guide() -> String {
@@ -136,6 +147,8 @@ mod tests {
             .chain(SafeguardKind::ALL.iter().map(|word| word.name()))
             .chain(NoticeGate::ALL.iter().map(|word| word.name()))
             .chain(RestrictedUse::ALL.iter().map(|word| word.name()))
+            .chain(LogMode::ALL.iter().map(|word| word.name()))
+            .chain(crate::detect::Kind::ALL.iter().map(|word| word.name()))
             .chain(
                 FieldType::ALL
                     .iter()

@@ -18,6 +18,7 @@ mod honey;
 mod ids;
 mod incidents;
 mod keys;
+mod logs;
 mod model;
 mod nearest;
 mod notice;
@@ -51,6 +52,7 @@ pub use finding::Finding;
 pub use honey::{Honey, HoneyPerson};
 pub use ids::{IdTable, NUMBER_MAX, PolicyIds, StoredPolicy};
 pub use incidents::Incidents;
+pub use logs::{LogMode, LogStream};
 pub use model::{
     BlobRule, Collection, Controller, Field, Purpose, Recipient, Retention, Safeguard,
 };
@@ -77,6 +79,8 @@ pub const RECIPIENTS_MAX: usize = 1000;
 pub const COLLECTIONS_MAX: usize = 1000;
 /// Most fields of a collection.
 pub const FIELDS_MAX: usize = 500;
+/// Most streams of log lines of a policy.
+pub const LOG_STREAMS_MAX: usize = 100;
 /// Most roles that a policy defines.
 pub const ROLES_MAX: usize = 200;
 
@@ -129,6 +133,7 @@ pub struct Policy {
     honey: Honey,
     breakglass: Option<Breakglass>,
     incidents: Incidents,
+    logs: Vec<LogStream>,
     ids: PolicyIds,
     purpose_by_id: HashMap<u16, usize>,
     collection_by_name: HashMap<String, usize>,
@@ -206,6 +211,24 @@ impl Policy {
     #[must_use]
     pub fn incidents(&self) -> &Incidents {
         &self.incidents
+    }
+
+    /// Every stream of log lines, in the order of the file.
+    #[must_use]
+    pub fn log_streams(&self) -> &[LogStream] {
+        &self.logs
+    }
+
+    /// The stream of this name.
+    #[must_use]
+    pub fn log_stream(&self, name: &str) -> Option<&LogStream> {
+        self.logs.iter().find(|stream| stream.name == name)
+    }
+
+    /// The stream of this number.
+    #[must_use]
+    pub fn log_stream_numbered(&self, number: u16) -> Option<&LogStream> {
+        self.logs.iter().find(|stream| stream.number() == number)
     }
 
     /// Whether writing waits for a notice.
@@ -346,6 +369,12 @@ impl Policy {
         for item in content.roles {
             roles.insert(item.at.value.clone(), build_role(item, &ids));
         }
+        let logs = content.logs.into_iter().map(|item| LogStream {
+            purpose: item.purpose.map(|name| purpose_id(&name.value)),
+            readers: item.readers.into_iter().map(|name| name.value).collect(),
+            ..item.stream
+        });
+        let logs = logs.collect();
         let breakglass = content.breakglass.map(|draft| {
             let purpose = ids.purposes.ids[&draft.purpose().value];
             draft.build(purpose, |pattern| target(pattern, &ids))
@@ -370,6 +399,7 @@ impl Policy {
             honey: content.honey.honey,
             breakglass,
             incidents: content.incidents,
+            logs,
             purpose_by_id: places(purposes.iter().map(|item| item.id)),
             collection_by_id: places(collections.iter().map(|item| item.id)),
             collection_by_name: places(collections.iter().map(|item| item.name.clone())),

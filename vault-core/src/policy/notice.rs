@@ -74,6 +74,14 @@ impl Policy {
             told.set(&self.told_recipients(&purpose.recipients));
             told.set(&self.told_data(purpose.id));
         }
+        // Another stream of logs, or another end of one, is something that people have to be told; a policy without any
+        // tells what it told before.
+        for stream in &self.logs {
+            told.text("log");
+            told.text(&stream.name);
+            told.text(stream.mode.name());
+            told.text(&stream.retention.to_string());
+        }
         told.0.finalize().into()
     }
 

@@ -12,8 +12,8 @@ use super::finding::Findings;
 use super::reader::{At, Section, text, word};
 use super::{
     Anchor, BlobRule, COLLECTIONS_MAX, Capability, CollectionKind, Controller, FIELDS_MAX, Field,
-    LawfulBasis, NoticeGate, PURPOSES_MAX, Period, Purpose, RECIPIENTS_MAX, ROLES_MAX, Recipient,
-    RestrictedUse, Retention, Safeguard, SafeguardKind, View, honey, keys,
+    LOG_STREAMS_MAX, LawfulBasis, NoticeGate, PURPOSES_MAX, Period, Purpose, RECIPIENTS_MAX,
+    ROLES_MAX, Recipient, RestrictedUse, Retention, Safeguard, SafeguardKind, View, honey, keys,
 };
 use crate::limits::{BLOB_BYTES_DEFAULT, BLOB_BYTES_MAX, MEDIA_TYPES_MAX};
 use crate::schema::{FieldType, MediaRange};
@@ -80,6 +80,11 @@ pub(super) fn read(source: &str, findings: &mut Findings) -> Content {
         honey: honey::read(&root, findings),
         breakglass: super::breakglass::read(&root, findings),
         incidents: super::incidents::read(&root, findings),
+        logs: root
+            .sections(findings, "logs", LOG_STREAMS_MAX)
+            .into_iter()
+            .map(|(at, section)| super::logs::read(at, &section, findings))
+            .collect(),
     }
 }
 
@@ -208,7 +213,7 @@ fn purpose(at: At<String>, section: &Section<'_>, findings: &mut Findings) -> Dr
 }
 
 /// Texts by language.
-fn by_language(
+pub(super) fn by_language(
     section: &Section<'_>,
     key: &str,
     findings: &mut Findings,

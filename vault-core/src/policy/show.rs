@@ -93,6 +93,13 @@ pub fn show(policy: &Policy) -> String {
         collection(policy, item, &mut out);
     }
 
+    if !policy.logs.is_empty() {
+        out.push_str("\nlogs\n");
+        let logs = policy.logs.iter();
+        let rows: Vec<_> = logs.map(|one| vec![one.name.clone(), one.text()]).collect();
+        table(&mut out, &rows);
+    }
+
     out.push_str("\nroles\n");
     let mut rows = Vec::new();
     for role in policy.roles() {

@@ -45,6 +45,8 @@ pub struct Statement {
     pub controller: Controller,
     /// What data are used for.
     pub purposes: Vec<StatedPurpose>,
+    /// Logs of other programs that are kept.
+    pub logs: Vec<StatedLog>,
     /// What the person may do.
     pub rights: Vec<StatedRight>,
 }
@@ -134,6 +136,31 @@ pub struct StatedRecipient {
     pub safeguard_words: Option<String>,
 }
 
+/// One stream of logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatedLog {
+    /// The name inside the policy.
+    pub name: String,
+    /// What people are told; the name, where the policy says nothing else.
+    pub title: String,
+    /// What becomes of personal data in a line, as in the policy.
+    pub mode: &'static str,
+    /// The same in words.
+    pub words: &'static str,
+    /// How long a line is kept, ISO 8601.
+    pub retention_period: String,
+    /// The same in words.
+    pub retention_words: String,
+}
+
+impl StatedLog {
+    /// All of it in one line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        format!("{}: {}; {}", self.title, self.words, self.retention_words)
+    }
+}
+
 /// One right.
 #[derive(Debug)]
 pub struct StatedRight {
@@ -189,6 +216,7 @@ impl Published {
             applied_at: self.applied_at,
             controller: self.policy.controller().clone(),
             purposes: said::purposes(&self.policy, phrases, language),
+            logs: said::logs(&self.policy, phrases, language),
             rights: said::rights(&self.policy, phrases),
         }
     }

@@ -4,7 +4,9 @@
 //! not compile. In a template, `{…}` stands for what its comment names. Knows no policy.
 
 use super::language;
-use crate::policy::{Anchor, LawfulBasis, Necessity, Origin, SafeguardKind, SpecialCategory};
+use crate::policy::{
+    Anchor, LawfulBasis, LogMode, Necessity, Origin, SafeguardKind, SpecialCategory,
+};
 use crate::schema::FieldType;
 
 /// A unit of time: one, a few, many. Which form a number takes is [`Phrases::plural`]'s matter.
@@ -169,6 +171,12 @@ pub struct Phrases {
     pub(super) sources: [&'static str; Origin::ALL.len()],
     pub(super) special: [&'static str; SpecialCategory::ALL.len()],
     pub(super) categories: Categories,
+    /// Logs: their heading, what becomes of personal data in one, and for how long a line is kept; `{period}`.
+    pub(super) logs: (
+        &'static str,
+        [&'static str; LogMode::ALL.len()],
+        &'static str,
+    ),
     /// The suppression list: what it is for, what is on it, how long.
     pub(super) suppression: (&'static str, &'static str, &'static str),
     /// Types of fields that no category says more of.
@@ -243,6 +251,16 @@ impl Phrases {
 
     pub(super) fn safeguard(&self, kind: SafeguardKind) -> &'static str {
         self.safeguards[at(SafeguardKind::ALL, &kind)]
+    }
+
+    /// The heading of logs.
+    #[must_use]
+    pub fn logs(&self) -> &'static str {
+        self.logs.0
+    }
+
+    pub(super) fn log(&self, mode: LogMode) -> &'static str {
+        self.logs.1[at(LogMode::ALL, &mode)]
     }
 
     pub(super) fn anchor(&self, anchor: Anchor) -> (&'static str, &'static str) {

@@ -1,7 +1,7 @@
 //! From the policy's words to a language's.
 
 use super::phrases::Phrases;
-use super::{Missing, StatedData, StatedPurpose, StatedRecipient, StatedRight};
+use super::{Missing, StatedData, StatedLog, StatedPurpose, StatedRecipient, StatedRight};
 use crate::policy::{
     Anchor, Collection, EEA, Field, LawfulBasis, Period, Policy, Purpose, Retention,
 };
@@ -58,6 +58,31 @@ pub(super) fn purposes(policy: &Policy, phrases: &Phrases, language: &str) -> Ve
     let stated = policy.purposes().iter();
     let stated = stated.map(|purpose| self::purpose(policy, phrases, language, purpose));
     stated.chain(suppression(policy, phrases)).collect()
+}
+
+/// The streams of logs: what becomes of personal data in them, and how long they are kept.
+///
+/// Source: GDPR Art. 13(2)(a), 30(1)(f).
+pub(super) fn logs(policy: &Policy, phrases: &Phrases, language: &str) -> Vec<StatedLog> {
+    let fallback = &policy.controller().languages[0];
+    let streams = policy.log_streams().iter();
+    let stated = streams.map(|stream| {
+        let titles = &stream.titles;
+        let title = titles.get(language).or_else(|| titles.get(fallback));
+        StatedLog {
+            name: stream.name.clone(),
+            title: title.unwrap_or(&stream.name).clone(),
+            mode: stream.mode.name(),
+            words: phrases.log(stream.mode),
+            retention_period: stream.retention.to_string(),
+            retention_words: fill(
+                phrases.logs.2,
+                "period",
+                &period(phrases, &stream.retention),
+            ),
+        }
+    });
+    stated.collect()
 }
 
 /// What the vault does of its own where there is direct marketing: it keeps a list of who objected.

@@ -121,6 +121,12 @@ fn text(policy: &Policy, language: &str) -> String {
     lines.push(format!("{}:", phrases.purposes));
     let purposes = said::purposes(policy, phrases, language);
     lines.extend(purposes.iter().map(|one| purpose(phrases, one)));
+    let logs = said::logs(policy, phrases, language);
+    if !logs.is_empty() {
+        lines.push(String::new());
+        lines.push(format!("{}:", phrases.logs()));
+        lines.extend(logs.iter().map(|log| format!("- {}", log.line())));
+    }
     lines.push(String::new());
     lines.push(format!("{}:", phrases.rights));
     let rights = said::rights(policy, phrases);

@@ -68,6 +68,7 @@ fn every_language_fills_every_template_and_repeats_no_other_language() {
         holds(phrases.complain_to, &["authority"]);
         holds(phrases.version, &["version", "date"]);
         holds(phrases.at_most, &["period"]);
+        holds(phrases.logs.2, &["period"]);
         for (at, (at_once, after)) in phrases.anchors.into_iter().enumerate() {
             let dated: &[&str] = if at == 4 { &["date"] } else { &[] };
             holds(at_once, dated);
@@ -314,4 +315,27 @@ fn art_21_3_the_suppression_list_is_told_where_there_is_direct_marketing_and_now
             .iter()
             .all(|one| one.name != "suppression")
     );
+}
+
+#[test]
+fn logs_are_told_with_their_end_and_not_where_there_are_none() {
+    let of = |more: &str| {
+        let source = format!("{}\n{more}", crate::policy::SAMPLE);
+        let draft = crate::policy::Draft::parse(&source).expect("a policy");
+        let policy = std::sync::Arc::new(draft.assign(None, 1).expect("numbers"));
+        super::Published::new(policy, jiff::Timestamp::UNIX_EPOCH)
+    };
+    assert_eq!(of("").statement("en").logs, []);
+    let stream = "[logs.bot]\nmode = \"redact\"\nretention = \"P30D\"\n";
+    let told = of(stream);
+    let line = told.statement("en").logs[0].line();
+    let expected = "bot: personal data that are recognised are taken out; kept for 30 days";
+    assert_eq!(line, expected);
+    let notice = super::Notice::of(&told.policy, Some("en"));
+    assert!(notice.text.contains(expected), "{}", notice.text);
+    let silent = super::Notice::of(&of("").policy, Some("en"));
+    assert!(!silent.text.contains("Logs of our services"));
+    let material = |more: &str| of(more).policy.notice_material();
+    assert_ne!(material(stream), material(""));
+    assert_ne!(material(stream), material(&stream.replace("P30D", "P31D")));
 }

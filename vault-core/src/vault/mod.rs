@@ -36,6 +36,7 @@ mod incidents;
 mod input;
 mod jobs;
 mod ledgers;
+mod logs;
 mod notices;
 mod objections;
 mod prune;
@@ -126,6 +127,7 @@ pub use import::{ImportBatch, ImportError, ImportLine, ImportWhat, Imported, Imp
 pub use incidents::{IncidentInput, IncidentStepInput, IncidentStepView, IncidentView};
 pub(crate) use input::body as body_form;
 pub use jobs::SweepRun;
+pub use logs::{LogLine, LogPage, LogPurged, LogQuery, LogTaken};
 pub use notices::NoticeInput;
 pub use objections::ObjectionView;
 pub use prune::{Keep, Pruned};

@@ -13,6 +13,7 @@ use crate::crypto::sha256;
 use crate::holder::{self, Kind};
 use crate::id::{CallId, PairwiseId, RecipientNoticeId};
 use crate::limits::{PAGE_RECORDS_MAX, REASON_BYTES_MAX};
+use crate::log_lines;
 use crate::outbox::{self, Due, NoticeKind, NoticeRow, NoticeState, Place};
 use crate::person::{DAMAGED, instant};
 use crate::policy::{Capability, Policy, Recipient};
@@ -528,6 +529,10 @@ impl Vault {
         drop(snapshot);
         for handle in handles {
             self.engine.submit(move |txn| outbox::rekey(txn, handle))?;
+        }
+        for handle in self.log_holders()? {
+            self.engine
+                .submit(move |txn| log_lines::rekey_holder(txn, handle))?;
         }
         Ok(())
     }

@@ -13,12 +13,12 @@ use super::Vault;
 use super::admin::rows;
 use super::retention::{self, Ending};
 use super::rotation::renews_marks;
-use crate::clock::hour_of;
 use crate::commit::{Snapshot, View};
 use crate::id::SubjectId;
 use crate::keys::keyset::{Keyset, PersonEntry};
 use crate::keys::shred::ShredError;
 use crate::limits::{SWEEP_COMMITS_MAX, SWEEP_LEAVES_MAX, SWEEP_ROWS_MAX};
+use crate::log_lines;
 use crate::person::{self, DAMAGED, ORPHANS, Person};
 use crate::policy::Policy;
 use crate::record;
@@ -125,6 +125,9 @@ impl Vault {
                 due.people_whole += u64::from(ending.whole());
             }
             due.purposes = named(&policy, &purposes);
+            if next.is_none() {
+                due.keys += log_lines::ended(&snapshot, &policy)?.len() as u64;
+            }
             due.index = index_due(&snapshot, Sweep::All);
             from = next;
         }
@@ -146,7 +149,7 @@ impl Vault {
         };
         let standing = Standing::of(snapshot, &person)?;
         let records = record::ended(snapshot, &person, &standing, usize::MAX)?.len();
-        let mut keys = over(policy, &person, &standing, hour_of(snapshot.now()));
+        let mut keys = over(policy, &person, &standing, snapshot.now());
         keys.extend(dirty(snapshot, &person, Sweep::All)?);
         keys.sort_by_key(|key| (key.number, key.period));
         keys.dedup();
@@ -188,6 +191,7 @@ impl Vault {
         let more = self.sweep_orphans()? || more;
         let more = self.sweep_uploads()? || more;
         let more = self.sweep_outbox()? || more;
+        self.sweep_logs()?;
         let snapshot = self.snapshot()?;
         let (due, renews) = (index_due(&snapshot, which), renews_marks(&snapshot));
         drop(snapshot);

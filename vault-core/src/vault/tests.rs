@@ -14,6 +14,7 @@ mod holds;
 mod honey;
 mod imports;
 mod journal_first;
+mod logs;
 mod operating;
 mod pruned;
 mod pseudonyms;

@@ -11,6 +11,7 @@ use crate::emergency::{EmergencyEvent, Party, Step};
 use crate::id::{DisclosureId, RecipientNoticeId, RowHandle};
 use crate::id::{EmergencyId, TokenId};
 use crate::id::{ReceiptId, RequestId};
+use crate::log_lines::LogRow;
 use crate::notice::{NoticeAbout, NoticeShown};
 use crate::outbox::{NoticeKind, NoticeRow, NoticeState};
 use crate::policy::RestrictionGround;
@@ -131,6 +132,18 @@ fn disclosure(told: bool) -> Vec<u8> {
         at: at(),
         told: told.into_iter().collect(),
     })
+}
+
+fn log_row() -> Vec<u8> {
+    let row = LogRow {
+        at: NOW,
+        stream: "bot".into(),
+        lines: vec![
+            "{\"to\":\"[email]\"}".into(),
+            "\"[REDACTION_FAILED]\"".into(),
+        ],
+    };
+    row::encode(&row).to_vec()
 }
 
 fn to_recipient(state: NoticeState, reason: Option<&str>) -> Vec<u8> {
@@ -286,6 +299,7 @@ pub(super) fn demands() -> Vec<Vector> {
             "queued",
             to_recipient(NoticeState::Queued, None),
         ),
+        ("LogRow", "two lines", log_row()),
         (shown, "of processing", told),
         (
             shown,

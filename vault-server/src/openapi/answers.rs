@@ -132,6 +132,7 @@ const MORE: &[(&str, &[Code])] = &[
             Code::Overloaded,
         ],
     ),
+    ("read_log", &[Code::Erased, Code::Held, Code::Restricted]),
     ("remove_key_slot", &[Code::Conflict]),
     ("unlock", OPENING),
     ("update_records", &[Code::NotFound]),
@@ -517,8 +518,14 @@ mod tests {
                 lists("410"),
                 path.contains("{s}")
                     || id(operation) == "create_subject"
-                    || ["list_keys", "lookup_subject", "read_audit", "rotate_keys"]
-                        .contains(&id(operation)),
+                    || [
+                        "list_keys",
+                        "lookup_subject",
+                        "read_audit",
+                        "read_log",
+                        "rotate_keys",
+                    ]
+                    .contains(&id(operation)),
                 "{method} {path}"
             );
             if authenticated(operation) {

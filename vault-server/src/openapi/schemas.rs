@@ -194,7 +194,7 @@ fn parameter(name: &str, within: &str) -> Option<Value> {
         ("path", "rcp") => id("rcp"),
         ("path", "q") => id("req"),
         ("path", "entry") => json!({"type": "integer", "minimum": 0, "maximum": i64::MAX}),
-        ("path", "c" | "f" | "purpose") | ("header", "Vault-Purpose") => {
+        ("path", "c" | "f" | "purpose" | "stream") | ("header", "Vault-Purpose") => {
             json!({"type": "string", "pattern": NAME})
         }
         ("path", "b") => id("bak"),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use vault_core::statement::{ProcessingRecord, StatedPurpose};
 
-use super::statement::{datum, identity, plain, purposes, recipient};
+use super::statement::{datum, identity, logs, plain, purposes, recipient};
 
 /// The columns of the table; a row is an activity, or something that is missing.
 const COLUMNS: [&str; 13] = [
@@ -49,6 +49,7 @@ pub(crate) fn markdown(record: &ProcessingRecord) -> String {
         plain(phrases.purposes),
         purposes(statement)
     );
+    let _ = writeln!(out, "{}", logs(statement));
     let _ = writeln!(out, "## {}\n", plain(phrases.missing));
     for one in &record.missing {
         let _ = writeln!(out, "- {}: {}", one.article, plain(&one.what));

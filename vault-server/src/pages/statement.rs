@@ -39,6 +39,10 @@ pub(crate) fn html(statement: &Statement, languages: &[&str]) -> String {
         }
         h2 { (phrases.purposes) }
         @for purpose in &statement.purposes { (stated(phrases, purpose)) }
+        @if !statement.logs.is_empty() {
+            h2 { (phrases.logs()) }
+            ul { @for log in &statement.logs { li { (log.line()) } } }
+        }
         h2 { (phrases.rights) }
         dl .pairs {
             @for right in &statement.rights {
@@ -212,6 +216,7 @@ pub(crate) fn markdown(statement: &Statement) -> String {
     }
     line(format!("\n## {}\n", plain(phrases.purposes)));
     line(purposes(statement));
+    line(logs(statement));
     line(format!("## {}\n", plain(phrases.rights)));
     for right in &statement.rights {
         let (title, words) = (plain(right.title), plain(right.words));
@@ -229,6 +234,19 @@ pub(crate) fn markdown(statement: &Statement) -> String {
         plain(phrases.none_automated)
     ));
     line(plain(&statement.version()));
+    out
+}
+
+/// The streams of logs as Markdown; nothing where there are none.
+pub(super) fn logs(statement: &Statement) -> String {
+    let mut out = String::new();
+    if statement.logs.is_empty() {
+        return out;
+    }
+    let _ = writeln!(out, "## {}\n", plain(statement.phrases.logs()));
+    for log in &statement.logs {
+        let _ = writeln!(out, "- {}", plain(&log.line()));
+    }
     out
 }
 

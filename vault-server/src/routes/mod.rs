@@ -28,6 +28,7 @@ mod jobs;
 pub(crate) mod key_slots;
 mod keyholder;
 pub(crate) mod keys;
+pub(crate) mod logs;
 pub(crate) mod notices;
 pub(crate) mod objections;
 pub(crate) mod policy;
@@ -162,6 +163,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(incidents::step))
         .routes(routes!(breach::scope))
         .routes(routes!(breach::draft))
+        .routes(routes!(logs::read, logs::write, logs::purge))
         .routes(routes!(contract::document))
         .routes(routes!(contract::docs))
         .routes(routes!(contract::problems))

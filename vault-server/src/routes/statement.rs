@@ -6,8 +6,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use vault_core::policy::Controller;
 use vault_core::statement::{
-    LANGUAGES, Missing, ProcessingRecord, Published, StatedData, StatedPurpose, StatedRecipient,
-    StatedRight, Statement,
+    LANGUAGES, Missing, ProcessingRecord, Published, StatedData, StatedLog, StatedPurpose,
+    StatedRecipient, StatedRight, Statement,
 };
 
 use crate::call::Outcome;
@@ -157,6 +157,39 @@ pub(crate) struct PurposeBody {
     retention: RetentionBody,
 }
 
+/// A stream of logs, and how long it is kept.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StatedLog)]
+pub(crate) struct LogBody {
+    /// Name of the stream.
+    name: String,
+    /// What people are told.
+    title: String,
+    /// What becomes of personal data in a line: the word of the policy, and in the language of the statement.
+    mode: Worded,
+    /// How long a line is kept.
+    retention: LimitBody,
+}
+
+impl From<StatedLog> for LogBody {
+    fn from(log: StatedLog) -> Self {
+        let StatedLog {
+            name,
+            title,
+            mode,
+            words,
+            retention_period: period,
+            retention_words: text,
+        } = log;
+        Self {
+            name,
+            title,
+            mode: worded((mode, words)),
+            retention: LimitBody { period, text },
+        }
+    }
+}
+
 /// One right and what it comes to.
 #[derive(Serialize, ToSchema)]
 #[schema(as = StatedRight)]
@@ -186,6 +219,8 @@ pub(crate) struct StatementBody {
     controller: ControllerBody,
     /// What data are used for.
     purposes: Vec<PurposeBody>,
+    /// Logs of other programs that are kept.
+    logs: Vec<LogBody>,
     /// What the person may do.
     rights: Vec<RightBody>,
     /// How to use a right.
@@ -221,6 +256,8 @@ pub(crate) struct RecordsBody {
     controller: ControllerBody,
     /// One for each purpose.
     activities: Vec<PurposeBody>,
+    /// Logs of other programs that are kept.
+    logs: Vec<LogBody>,
     /// What the policy does not say; nothing is made up for it.
     missing: Vec<MissingBody>,
 }
@@ -352,6 +389,7 @@ fn statement_body(statement: Statement, languages: &[&str]) -> StatementBody {
             .into_iter()
             .map(PurposeBody::from)
             .collect(),
+        logs: statement.logs.into_iter().map(LogBody::from).collect(),
         rights: statement.rights.into_iter().map(RightBody::from).collect(),
     }
 }
@@ -368,6 +406,7 @@ fn records_body(record: ProcessingRecord) -> RecordsBody {
             .into_iter()
             .map(PurposeBody::from)
             .collect(),
+        logs: statement.logs.into_iter().map(LogBody::from).collect(),
         missing: record.missing.into_iter().map(MissingBody::from).collect(),
     }
 }

@@ -286,6 +286,33 @@ impl Bench {
         })
     }
 
+    /// A POST of a body that is no JSON.
+    #[allow(dead_code, reason = "each test binary uses a part")]
+    pub(crate) fn post_text(
+        &self,
+        key: &str,
+        path: &str,
+        more: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let mut request = Request::post(path).header("authorization", format!("Bearer {key}"));
+        for (name, value) in more {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::from(body.to_owned()));
+        let request = request.expect("a request");
+        self.runtime.block_on(async {
+            let response = self.router.clone().oneshot(request).await;
+            let (head, body) = response.expect("infallible").into_parts();
+            let bytes = axum::body::to_bytes(body, 1 << 26).await.expect("a body");
+            Answer {
+                status: head.status.as_u16(),
+                body: serde_json::from_slice(&bytes).expect("JSON"),
+                replayed: head.headers.contains_key("idempotent-replayed"),
+            }
+        })
+    }
+
     pub(crate) fn call(&self, key: &str, method: &str, path: &str, body: Value) -> Answer {
         self.send(key, method, path, &[], &body)
     }

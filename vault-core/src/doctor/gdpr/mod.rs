@@ -47,6 +47,7 @@ pub fn of_policy(policy: &Policy) -> Vec<Diagnosis> {
     purposes::purposes(policy, &mut findings);
     purposes::recipients(policy, &mut findings);
     purposes::fields(policy, &mut findings);
+    purposes::logs(policy, &mut findings);
     roles::roles(policy, &mut findings);
     sorted(findings.0)
 }
@@ -301,6 +302,22 @@ mod tests {
             matches!(&refused[..], [(Severity::Error, "no_safeguard", _)]),
             "{refused:?}"
         );
+    }
+
+    #[test]
+    fn a_log_that_is_kept_for_more_than_a_year_is_found() {
+        let log = |period: &str| {
+            format!("[logs.bot]\nmode = \"redact\"\nretention = \"{period}\"\n[roles.dpo]")
+        };
+        let place = "logs.bot";
+        adds_one(
+            "[roles.dpo]",
+            &log("P13M"),
+            Severity::Warning,
+            "long_log",
+            place,
+        );
+        assert_eq!(adds("[roles.dpo]", &log("P1Y")), []);
     }
 
     #[test]

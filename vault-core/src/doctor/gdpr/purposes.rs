@@ -56,6 +56,28 @@ pub(super) fn purposes(policy: &Policy, findings: &mut Findings) {
     }
 }
 
+/// From how many hours on a log is worth a look: a year. Source: CNIL, délibération n° 2021-122 of 14 October 2021,
+/// which recommends six months to one year.
+const LONG_LOG_HOURS: u32 = 366 * 24;
+
+pub(super) fn logs(policy: &Policy, findings: &mut Findings) {
+    for stream in policy.log_streams() {
+        if stream.retention.hours() > LONG_LOG_HOURS {
+            findings.law(
+                Severity::Warning,
+                "long_log",
+                "Art. 5(1)(e)",
+                format!("logs.{}", stream.name),
+                format!(
+                    "lines are kept for {}, longer than a year",
+                    stream.retention
+                ),
+                "shorten the period, or write down which law or which risk asks for it",
+            );
+        }
+    }
+}
+
 pub(super) fn recipients(policy: &Policy, findings: &mut Findings) {
     for recipient in policy.recipients() {
         let place = format!("recipients.{}", recipient.name);

@@ -77,6 +77,7 @@ pub(super) const WORDS: Words = Words {
     emergencies: "Notfälle, in denen jemand mehr gesehen hat als sonst",
     emergencies_text: "Jemand wollte das Folgende aus einem Grund sehen, der nicht warten konnte; jemand anderes musste erst zustimmen.",
     ends: "bis",
+    logs: "Zeilen über Sie in Protokollen",
     accesses: "Wer Ihre Daten angesehen hat, wann und wofür",
     accesses_text: "Das Neueste zuerst. Aufrufe über viele Personen können Sie betroffen haben oder nicht.",
     refused_call: "abgelehnt",

@@ -77,6 +77,7 @@ pub(super) const WORDS: Words = Words {
     emergencies: "Emergencies in which somebody saw more than usual",
     emergencies_text: "Somebody asked to see the following for a reason that could not wait, and somebody else had to agree first.",
     ends: "until",
+    logs: "Lines about you in logs",
     accesses: "Who looked at your data, when, and what for",
     accesses_text: "The newest first. Calls about many people may have met you or not.",
     refused_call: "refused",

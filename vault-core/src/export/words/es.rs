@@ -77,6 +77,7 @@ pub(super) const WORDS: Words = Words {
     emergencies: "Emergencias en las que alguien vio más de lo habitual",
     emergencies_text: "Alguien pidió ver lo siguiente por un motivo que no podía esperar; otra persona tenía que autorizarlo antes.",
     ends: "hasta",
+    logs: "Líneas sobre usted en los registros",
     accesses: "Quién ha visto sus datos, cuándo y para qué",
     accesses_text: "Lo más reciente primero. Las llamadas sobre muchas personas pueden haberle afectado o no.",
     refused_call: "denegado",

@@ -77,6 +77,7 @@ pub(super) const WORDS: Words = Words {
     emergencies: "Urgences dans lesquelles quelqu’un a vu plus que d’habitude",
     emergencies_text: "Quelqu’un a demandé à voir ce qui suit pour une raison qui ne pouvait attendre ; une autre personne devait d’abord donner son accord.",
     ends: "jusqu’au",
+    logs: "Lignes vous concernant dans les journaux",
     accesses: "Qui a consulté vos données, quand et pourquoi",
     accesses_text: "Le plus récent d’abord. Les appels portant sur de nombreuses personnes ont pu vous concerner ou non.",
     refused_call: "refusé",

@@ -77,6 +77,7 @@ pub(super) const WORDS: Words = Words {
     emergencies: "Emergenze in cui qualcuno ha visto più del solito",
     emergencies_text: "Qualcuno ha chiesto di vedere quanto segue per un motivo che non poteva attendere; un’altra persona doveva prima acconsentire.",
     ends: "fino al",
+    logs: "Righe che La riguardano nei registri",
     accesses: "Chi ha visto i Suoi dati, quando e perché",
     accesses_text: "I più recenti per primi. Le chiamate su molte persone possono averLa riguardata o no.",
     refused_call: "rifiutato",

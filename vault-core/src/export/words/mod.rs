@@ -161,6 +161,8 @@ pub(crate) struct Words {
     pub(crate) emergencies_text: &'static str,
     /// Label: until when a session lasts.
     pub(crate) ends: &'static str,
+    /// Heading: lines of logs about the person.
+    pub(crate) logs: &'static str,
     /// Heading: who looked.
     pub(crate) accesses: &'static str,
     /// What the list is.

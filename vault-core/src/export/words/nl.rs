@@ -77,6 +77,7 @@ pub(super) const WORDS: Words = Words {
     emergencies: "Noodgevallen waarin iemand meer zag dan gewoonlijk",
     emergencies_text: "Iemand vroeg het volgende te zien om een reden die niet kon wachten; iemand anders moest het eerst goedkeuren.",
     ends: "tot",
+    logs: "Regels over u in logboeken",
     accesses: "Wie uw gegevens bekeek, wanneer en waarvoor",
     accesses_text: "De nieuwste eerst. Oproepen over veel mensen kunnen u betreffen of niet.",
     refused_call: "geweigerd",

@@ -77,6 +77,7 @@ pub(super) const WORDS: Words = Words {
     emergencies: "Sytuacje nagłe, w których ktoś zobaczył więcej niż zwykle",
     emergencies_text: "Ktoś poprosił o wgląd w poniższe z powodu, który nie mógł czekać; ktoś inny musiał najpierw wyrazić zgodę.",
     ends: "do",
+    logs: "Wiersze o Tobie w dziennikach",
     accesses: "Kto oglądał Twoje dane, kiedy i po co",
     accesses_text: "Najnowsze na początku. Wywołania dotyczące wielu osób mogły Cię dotyczyć lub nie.",
     refused_call: "odmowa",

@@ -77,6 +77,7 @@ pub(super) const WORDS: Words = Words {
     emergencies: "Emergências em que alguém viu mais do que o habitual",
     emergencies_text: "Alguém pediu para ver o seguinte por um motivo que não podia esperar; outra pessoa tinha de concordar primeiro.",
     ends: "até",
+    logs: "Linhas sobre si nos registos",
     accesses: "Quem viu os seus dados, quando e para quê",
     accesses_text: "O mais recente primeiro. As chamadas sobre muitas pessoas podem tê-lo abrangido ou não.",
     refused_call: "recusado",

@@ -127,6 +127,16 @@ pub(in crate::statement) const PHRASES: Phrases = Phrases {
         unique_id: "eine Kennung, die für Sie steht",
         workplace: "Arbeitsplatz",
     },
+    logs: (
+        "Protokolle unserer Dienste",
+        [
+            "Zeilen, in denen personenbezogene Daten erkannt werden, werden nicht aufbewahrt",
+            "Zeilen werden vollständig aufbewahrt, nur für benannte Leser",
+            "erkannte personenbezogene Daten werden entfernt",
+            "an der Stelle erkannter personenbezogener Daten stehen Codes",
+        ],
+        "aufbewahrt für {period}",
+    ),
     suppression: (
         "Widersprüche gegen Direktwerbung beachten",
         "ein geschlüsselter Fingerabdruck jeder Adresse, für die jemand widersprochen hat",

@@ -127,6 +127,16 @@ pub(in crate::statement) const PHRASES: Phrases = Phrases {
         unique_id: "an identifier that stands for you",
         workplace: "workplace",
     },
+    logs: (
+        "Logs of our services",
+        [
+            "lines in which personal data are recognised are not kept",
+            "lines are kept whole, for named readers alone",
+            "personal data that are recognised are taken out",
+            "codes stand in the place of personal data that are recognised",
+        ],
+        "kept for {period}",
+    ),
     suppression: (
         "Honouring objections to direct marketing",
         "a keyed fingerprint of each address for which somebody has objected",

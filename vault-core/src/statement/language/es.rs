@@ -127,6 +127,16 @@ pub(in crate::statement) const PHRASES: Phrases = Phrases {
         unique_id: "un identificador que le representa",
         workplace: "lugar de trabajo",
     },
+    logs: (
+        "Registros de nuestros servicios",
+        [
+            "las líneas en las que se reconocen datos personales no se conservan",
+            "las líneas se conservan enteras, solo para lectores designados",
+            "los datos personales que se reconocen se eliminan",
+            "en lugar de los datos personales que se reconocen hay códigos",
+        ],
+        "se conservan durante {period}",
+    ),
     suppression: (
         "Respetar las oposiciones a la mercadotecnia directa",
         "una huella con clave de cada dirección para la que alguien se ha opuesto",

@@ -124,6 +124,16 @@ pub(in crate::statement) const PHRASES: Phrases = Phrases {
         unique_id: "un identifiant qui vous désigne",
         workplace: "lieu de travail",
     },
+    logs: (
+        "Journaux de nos services",
+        [
+            "les lignes où des données personnelles sont reconnues ne sont pas conservées",
+            "les lignes sont conservées entières, pour des lecteurs désignés seulement",
+            "les données personnelles reconnues sont retirées",
+            "des codes remplacent les données personnelles reconnues",
+        ],
+        "conservées pendant {period}",
+    ),
     suppression: (
         "Respecter les oppositions à la prospection",
         "une empreinte à clé de chaque adresse pour laquelle quelqu’un s’est opposé",

@@ -124,6 +124,16 @@ pub(in crate::statement) const PHRASES: Phrases = Phrases {
         unique_id: "un identificativo che La designa",
         workplace: "luogo di lavoro",
     },
+    logs: (
+        "Registri dei nostri servizi",
+        [
+            "le righe in cui si riconoscono dati personali non sono conservate",
+            "le righe sono conservate intere, solo per lettori designati",
+            "i dati personali riconosciuti sono rimossi",
+            "al posto dei dati personali riconosciuti ci sono codici",
+        ],
+        "conservate per {period}",
+    ),
     suppression: (
         "Rispettare le opposizioni al marketing diretto",
         "un’impronta con chiave di ogni indirizzo per il quale qualcuno si è opposto",

@@ -127,6 +127,16 @@ pub(in crate::statement) const PHRASES: Phrases = Phrases {
         unique_id: "een kenmerk dat voor u staat",
         workplace: "werkplek",
     },
+    logs: (
+        "Logboeken van onze diensten",
+        [
+            "regels waarin persoonsgegevens worden herkend, worden niet bewaard",
+            "regels worden heel bewaard, alleen voor aangewezen lezers",
+            "herkende persoonsgegevens worden verwijderd",
+            "op de plaats van herkende persoonsgegevens staan codes",
+        ],
+        "bewaard gedurende {period}",
+    ),
     suppression: (
         "Bezwaren tegen direct marketing eerbiedigen",
         "een vingerafdruk met sleutel van elk adres waarvoor iemand bezwaar heeft gemaakt",

@@ -124,6 +124,16 @@ pub(in crate::statement) const PHRASES: Phrases = Phrases {
         unique_id: "identyfikator, który Cię oznacza",
         workplace: "miejsce pracy",
     },
+    logs: (
+        "Dzienniki naszych usług",
+        [
+            "wiersze, w których rozpoznano dane osobowe, nie są przechowywane",
+            "wiersze są przechowywane w całości, tylko dla wskazanych osób",
+            "rozpoznane dane osobowe są usuwane",
+            "w miejscu rozpoznanych danych osobowych stoją kody",
+        ],
+        "przechowywane przez {period}",
+    ),
     suppression: (
         "Respektowanie sprzeciwów wobec marketingu bezpośredniego",
         "skrót z kluczem każdego adresu, co do którego ktoś wniósł sprzeciw",

@@ -121,6 +121,16 @@ pub(in crate::statement) const PHRASES: Phrases = Phrases {
         unique_id: "um identificador que o representa",
         workplace: "local de trabalho",
     },
+    logs: (
+        "Registos dos nossos serviços",
+        [
+            "as linhas em que se reconhecem dados pessoais não são conservadas",
+            "as linhas são conservadas inteiras, apenas para leitores designados",
+            "os dados pessoais reconhecidos são retirados",
+            "no lugar dos dados pessoais reconhecidos estão códigos",
+        ],
+        "conservadas durante {period}",
+    ),
     suppression: (
         "Respeitar as oposições à comercialização direta",
         "uma impressão com chave de cada endereço para o qual alguém se opôs",

@@ -26,7 +26,7 @@ use crate::statement::Published;
 use crate::vault::call::{Context, Noted};
 use crate::vault::{
     AgeView, Call, HoldView, RestrictionView, Vault, admin, ages, consent_receipt, contracts,
-    disclosures, emergencies, holds, objections, requests, restrictions,
+    disclosures, emergencies, holds, logs, objections, requests, restrictions,
 };
 
 /// Everything that is known of a package when it begins.
@@ -124,6 +124,10 @@ fn look(
         head.notices = notice::history(snapshot, &person)?;
         head.emergencies = emergencies::views(snapshot, policy, &person)?;
         sessions(snapshot, policy, &person, &mut head)?;
+        for stream in logs::hidden(snapshot, policy, &role.name, &person)? {
+            head.withheld
+                .push(("logs".to_owned(), stream, "role_denied"));
+        }
     }
     Ok(Begun {
         head,

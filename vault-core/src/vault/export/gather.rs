@@ -8,6 +8,7 @@ use crate::export::{
     self, Cell, File, HeadCollection, Item, ItemMeta, Looked, Page, Right, portable,
 };
 use crate::limits::{BULK_SLICE_BYTES, BULK_SLICE_RECORDS};
+use crate::log_lines::Place;
 use crate::person::{DAMAGED, Person, instant};
 use crate::policy::{Collection, Policy, Role};
 use crate::record::{self, Seen, Stored};
@@ -17,6 +18,7 @@ use crate::standing::Standing;
 use crate::store::Direction;
 use crate::vault::access::{self, Access, AccessAbout};
 use crate::vault::call::ended;
+use crate::vault::logs;
 
 /// Records that are opened at a time: each may be a megabyte.
 const RECORDS_AT_A_TIME: usize = 8;
@@ -251,12 +253,12 @@ impl Export {
         let page = Page::new(&self.head);
         let ledger = self.right == Right::Access;
         match part {
-            Part::Json if ledger => bytes.extend(export::json_accesses(&[], true, false)),
-            Part::Html => bytes.extend(page.middle()),
+            Part::Json if ledger => bytes.extend(export::json_logs(&[], true, false)),
+            Part::Html if ledger => bytes.extend(page.begin_logs()),
             _ => {}
         }
         if ledger {
-            return At::Ledger(index, self.log_size);
+            return At::Logs(index, None);
         }
         bytes.extend(self.end_member(part, gathered));
         At::Begin(index + 1)
@@ -270,6 +272,50 @@ impl Export {
             ),
             _ => Page::new(&self.head).end(),
         }
+    }
+
+    /// A slice of the lines of logs.
+    pub(super) fn make_logs(
+        &self,
+        snapshot: &Snapshot,
+        policy: &Policy,
+        person: &Person,
+        (index, part): (usize, Part),
+        after: Option<Place>,
+    ) -> Result<Made, Refusal> {
+        let role = self.context.role(policy)?;
+        let mut lines = Vec::new();
+        let reader = (policy, role.name.as_str());
+        let next = logs::lines_of(snapshot, reader, person, after, &mut |stream, line| {
+            lines.push((stream.to_owned(), line.clone()));
+        })?;
+        let page = Page::new(&self.head);
+        let mut bytes = match part {
+            Part::Json => export::json_logs(&lines, false, self.begun),
+            _ => page.logs(&lines),
+        };
+        let mut gathered = Gathered {
+            begun: !lines.is_empty(),
+            ..Gathered::default()
+        };
+        let at = match next {
+            Some(next) => At::Logs(index, Some(next)),
+            None => {
+                match part {
+                    Part::Json => bytes.extend(export::json_accesses(&[], true, false)),
+                    _ => {
+                        bytes.extend(page.end_logs(self.begun || gathered.begun));
+                        bytes.extend(page.middle());
+                    }
+                }
+                gathered.begun = false;
+                At::Ledger(index, self.log_size)
+            }
+        };
+        Ok(Made {
+            gathered,
+            ..Made::new(at, bytes)
+        })
     }
 
     /// A slice of the ledger.

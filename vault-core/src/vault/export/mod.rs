@@ -22,6 +22,7 @@ use crate::commit::Snapshot;
 use crate::crypto::Sha256Stream;
 use crate::export::{self, ExportInput, Form, Head, Page, Pipe, Right, file_name};
 use crate::id::{RecordId, RequestId, SubjectId};
+use crate::log_lines::Place;
 use crate::person::Person;
 use crate::policy::{Capability, Policy};
 use crate::refusal::Refusal;
@@ -88,6 +89,8 @@ enum At {
     Begin(usize),
     /// Among the records.
     Records(usize, Spot),
+    /// Among lines of logs, behind this row.
+    Logs(usize, Option<Place>),
     /// In the ledger, before this entry.
     Ledger(usize, u64),
     /// In the content of a blob.
@@ -238,6 +241,13 @@ impl Export {
                 (*index, self.members[*index]),
                 *spot,
             ),
+            At::Logs(index, after) => self.make_logs(
+                snapshot,
+                policy,
+                person,
+                (*index, self.members[*index]),
+                *after,
+            ),
             At::Ledger(index, before) => self.make_ledger(
                 snapshot,
                 policy,
@@ -350,7 +360,7 @@ impl Export {
             }
         }
         let another = match (&self.at, &at) {
-            (At::Records(..), At::Ledger(..)) => true,
+            (At::Records(..), At::Logs(..)) | (At::Logs(..), At::Ledger(..)) => true,
             (_, next) => matches!(next, At::Begin(_)),
         };
         self.begun &= !another;

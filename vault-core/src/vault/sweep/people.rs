@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::super::Vault;
 use super::super::retention::{self, Ending, Left};
 use super::{PURPOSES_MILLISECONDS, Sweep};
@@ -16,6 +18,7 @@ use crate::limits::{
     BLOB_CHUNKS_REMOVED_MAX, FINAL_WITHIN_HOURS, REKEY_AFTER_HOURS, SWEEP_LEAVES_MAX,
     SWEEP_PEOPLE_MAX, SWEEP_ROWS_MAX,
 };
+use crate::log_lines;
 use crate::person::{DAMAGED, Person};
 use crate::policy::Policy;
 use crate::record;
@@ -119,7 +122,7 @@ impl Vault {
         let sweep = ending.any()
             || !dirty(snapshot, &person, which)?.is_empty()
             || !record::ended(snapshot, &person, &standing, 1)?.is_empty()
-            || !over(policy, &person, &standing, hour_of(snapshot.now())).is_empty();
+            || !over(policy, &person, &standing, snapshot.now()).is_empty();
         Ok(Wants {
             sweep,
             overdue: sweep && (ending.overdue || overdue(snapshot, policy, &person, &standing)?),
@@ -206,12 +209,17 @@ pub(super) fn over(
     policy: &Arc<Policy>,
     person: &Person,
     standing: &Standing,
-    now: u32,
+    at: Timestamp,
 ) -> Vec<Compartment> {
+    let now = hour_of(at);
     let keys = person.keyset.keys.iter().map(|dek| dek.compartment);
     let ended = keys.filter(|compartment| {
         if compartment.number == Compartment::ANSWERS {
             return answer::period_over(compartment.period, now);
+        }
+        // No hold and no restriction keeps a line of a log.
+        if let Some((stream, day)) = compartment.log_of() {
+            return log_lines::over(policy, stream, day, at);
         }
         let collection = compartment
             .number
@@ -238,8 +246,8 @@ fn overdue(
     person: &Person,
     standing: &Standing,
 ) -> Result<bool, Refusal> {
-    let promised = u32::try_from(FINAL_WITHIN_HOURS).expect("a day");
-    let by = hour_of(view.now()).saturating_sub(promised);
+    let by = view.now() - SignedDuration::from_hours(FINAL_WITHIN_HOURS);
+    let by_hour = hour_of(by);
     if !over(policy, person, standing, by).is_empty() {
         return Ok(true);
     }
@@ -249,7 +257,7 @@ fn overdue(
         .range(Table::Dirty, &range, Direction::Ascending, SWEEP_ROWS_MAX)?;
     for (_, since) in rows.into_iter().filter(|(key, _)| !key.ends_with(&MARK)) {
         let since = u32::from_be_bytes(since.try_into().map_err(|_| DAMAGED)?);
-        if since < by {
+        if since < by_hour {
             return Ok(true);
         }
     }
@@ -312,11 +320,12 @@ fn sweep_person(
     }
     // Rows that are left for the next pass are opened then, to find the blobs in them.
     let ended = match records.len() < SWEEP_ROWS_MAX {
-        true => over(policy, &person, &standing, hour_of(txn.now())),
+        true => over(policy, &person, &standing, txn.now()),
         false => Vec::new(),
     };
     if !ended.is_empty() {
         answer::remove_of(txn, &person, &ended)?;
+        log_lines::remove_of(txn, &person, &ended)?;
         person
             .keyset
             .keys
@@ -325,7 +334,11 @@ fn sweep_person(
         person.store(txn)?;
     }
     let dirty = dirty(txn, &person, which)?;
-    record::rekey(txn, &mut person, &dirty)?;
+    log_lines::rekey(txn, &mut person, &dirty)?;
+    // Those of logs have their new keys by now, which are not to go with the old ones.
+    let of_records = dirty.iter().filter(|one| one.log_of().is_none());
+    let of_records: Vec<Compartment> = of_records.copied().collect();
+    record::rekey(txn, &mut person, &of_records)?;
     for compartment in dirty {
         txn.delete(Table::Dirty, &person.dirty_key(compartment))?;
     }

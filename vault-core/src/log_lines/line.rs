@@ -1,0 +1,448 @@
+//! One line: taken apart, looked through, and put together without what was found.
+//!
+//! A line is a JSON object, a JSON text, or a text. Names of members stay as they are, since a reader needs
+//! them to understand the line; where personal data stand in one, the line fails. Texts and numbers are looked
+//! through, each behind the name of its member, which may be the word that says what it is.
+
+use serde_json::{Map, Value};
+
+use crate::crypto::{Secret, hmac};
+use crate::detect::{self, Certainty, Kind};
+use crate::limits::{LOG_DEPTH_MAX, LOG_FINDS_MAX, LOG_LINE_BYTES_MAX, LOG_SCALARS_MAX};
+use crate::refusal::Refusal;
+
+/// Why a line is not stored as it came.
+pub(crate) enum Trouble {
+    /// It could not be looked through within its limits.
+    Failed,
+    /// The vault could not look anything up.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Trouble {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// Silent: what failed may be somebody's.
+impl std::fmt::Debug for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Failed => "Failed",
+            Self::Refused(_) => "Refused",
+        })
+    }
+}
+
+/// A place in a text where something was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// The word that stands for it.
+    pub(crate) label: &'static str,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    /// Whether it is there because it is a value of somebody in the vault.
+    pub(crate) known: bool,
+}
+
+/// A line that was taken apart.
+#[derive(Clone)]
+pub(crate) struct Line(Value);
+
+/// A line, and what was found in each of its texts and numbers, in their order.
+#[derive(Clone)]
+pub(crate) struct Scanned {
+    line: Line,
+    marks: Vec<Vec<Mark>>,
+}
+
+/// What looks for known values in a text: their places, none over another.
+pub(crate) type Known<'a> = &'a mut dyn FnMut(&str) -> Result<Vec<Mark>, Trouble>;
+
+impl Line {
+    /// Takes a line apart. One that begins as JSON and is none fails: in it, escapes could hide what is to
+    /// be found.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Trouble> {
+        if bytes.len() > LOG_LINE_BYTES_MAX {
+            return Err(Trouble::Failed);
+        }
+        let text = std::str::from_utf8(bytes)
+            .map_err(|_| Trouble::Failed)?
+            .trim();
+        let value = match text.as_bytes().first() {
+            Some(b'{') => serde_json::from_str::<Map<String, Value>>(text).map(Value::Object),
+            Some(b'"') => serde_json::from_str::<String>(text).map(Value::String),
+            _ => Ok(Value::String(text.to_owned())),
+        };
+        value.map(Self).map_err(|_| Trouble::Failed)
+    }
+
+    /// The same, for a line that is kept whole: whatever it is, it is at least a text.
+    pub(crate) fn whole(bytes: &[u8]) -> Result<Self, Trouble> {
+        if bytes.len() > LOG_LINE_BYTES_MAX {
+            return Err(Trouble::Failed);
+        }
+        let text = || Value::String(String::from_utf8_lossy(bytes).into_owned());
+        Ok(Self::parse(bytes).unwrap_or_else(|_| Self(text())))
+    }
+
+    /// The text of a member, which is taken out of the line if `takes` knows it.
+    pub(crate) fn take<T>(&mut self, name: &str, takes: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let members = self.0.as_object_mut()?;
+        let taken = takes(members.get(name)?.as_str()?)?;
+        members.shift_remove(name);
+        Some(taken)
+    }
+
+    /// As it is stored: JSON.
+    pub(crate) fn text(&self) -> String {
+        self.0.to_string()
+    }
+
+    /// Looks through it.
+    pub(crate) fn scan(mut self, kinds: &[Kind], known: Known<'_>) -> Result<Scanned, Trouble> {
+        let (mut marks, mut finds) = (Vec::new(), 0);
+        let mut look = |name: &str, text: &str, member: bool| {
+            let mut found = shapes(name, text, kinds)?;
+            found.extend(known(text)?);
+            let found = apart(text, found)?;
+            finds += found.len();
+            if (member && !found.is_empty()) || finds > LOG_FINDS_MAX {
+                return Err(Trouble::Failed);
+            }
+            if !member {
+                marks.push(found);
+            }
+            match marks.len() > LOG_SCALARS_MAX {
+                true => Err(Trouble::Failed),
+                false => Ok(()),
+            }
+        };
+        walk(&mut self.0, "", 0, &mut |name, leaf| match leaf {
+            Leaf::Member(text) => look("", text, true),
+            Leaf::Value(value) => look(name, &text_of(value), false),
+        })?;
+        Ok(Scanned { line: self, marks })
+    }
+}
+
+impl Scanned {
+    /// What was found by its shape, and whether anything was found at all.
+    pub(crate) fn found(&self) -> (impl Iterator<Item = &'static str> + '_, bool) {
+        let any = self.marks.iter().any(|marks| !marks.is_empty());
+        let shapes = self.marks.iter().flatten().filter(|mark| !mark.known);
+        (shapes.map(|mark| mark.label), any)
+    }
+
+    /// The line as it is stored, with what `stand_in` says in the place of each find.
+    pub(crate) fn text(&self, stand_in: &dyn Fn(&Mark, &str) -> String) -> String {
+        let mut value = self.line.0.clone();
+        let mut marks = self.marks.iter();
+        let walked = walk(&mut value, "", 0, &mut |_, leaf| {
+            let Leaf::Value(value) = leaf else {
+                return Ok(());
+            };
+            let marks = marks.next().ok_or(Trouble::Failed)?;
+            if marks.is_empty() {
+                return Ok(());
+            }
+            let text = text_of(value);
+            let (mut clean, mut from) = (String::with_capacity(text.len()), 0);
+            for mark in marks {
+                clean.push_str(&text[from..mark.start]);
+                clean.push_str(&stand_in(mark, &text[mark.start..mark.end]));
+                from = mark.end;
+            }
+            clean.push_str(&text[from..]);
+            *value = Value::String(clean);
+            Ok(())
+        });
+        match walked {
+            Ok(()) => value.to_string(),
+            // It was walked before in the same way; if it is not, nothing of it is stored.
+            Err(_) => Value::String(super::FAILED.to_owned()).to_string(),
+        }
+    }
+}
+
+/// What is met on a walk through a line.
+enum Leaf<'v> {
+    Member(&'v str),
+    Value(&'v mut Value),
+}
+
+/// Goes through the members' names, and the texts and numbers behind them, each with the name it stands
+/// behind.
+fn walk(
+    value: &mut Value,
+    name: &str,
+    depth: usize,
+    f: &mut dyn FnMut(&str, Leaf<'_>) -> Result<(), Trouble>,
+) -> Result<(), Trouble> {
+    if depth > LOG_DEPTH_MAX {
+        return Err(Trouble::Failed);
+    }
+    match value {
+        Value::Null | Value::Bool(_) => Ok(()),
+        Value::Number(_) | Value::String(_) => f(name, Leaf::Value(value)),
+        Value::Array(items) => items
+            .iter_mut()
+            .try_for_each(|item| walk(item, name, depth + 1, f)),
+        Value::Object(members) => members.iter_mut().try_for_each(|(member, item)| {
+            f(name, Leaf::Member(member))?;
+            walk(item, member, depth + 1, f)
+        }),
+    }
+}
+
+/// A text, or a number as it is written without an exponent: a card is one as a number, too.
+fn text_of(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => match number.as_f64() {
+            Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < 1e19 => {
+                format!("{float:.0}")
+            }
+            _ => number.to_string(),
+        },
+        _ => String::new(),
+    }
+}
+
+/// What has one of these shapes in a text behind the name of a member.
+fn shapes(name: &str, text: &str, kinds: &[Kind]) -> Result<Vec<Mark>, Trouble> {
+    // `customer_bsn` says BSN as well as `BSN:` does.
+    let said: String = name
+        .chars()
+        .map(|c| if c.is_alphanumeric() { c } else { ' ' })
+        .collect();
+    let probe = format!("{said}: {text}");
+    let offset = probe.len() - text.len();
+    let mut marks = Vec::new();
+    for find in detect::find(probe.as_bytes()) {
+        if find.end > offset && find.certainty == Certainty::Likely && kinds.contains(&find.kind) {
+            marks.push(Mark {
+                label: find.kind.name(),
+                start: find.start.max(offset) - offset,
+                end: find.end - offset,
+                known: false,
+            });
+        }
+    }
+    let Some((plain, places)) = unescaped(text) else {
+        return Ok(marks);
+    };
+    for find in detect::find(&plain) {
+        if find.certainty == Certainty::Likely && kinds.contains(&find.kind) {
+            marks.push(Mark {
+                label: find.kind.name(),
+                start: places[find.start],
+                end: places[find.end],
+                known: false,
+            });
+        }
+    }
+    Ok(marks)
+}
+
+/// A text whose escapes of URLs (`%40`) and of JSON inside a text (`\u0040`) are resolved, and for each byte,
+/// and the end, where it stood; `None` where there are none.
+fn unescaped(text: &str) -> Option<(Vec<u8>, Vec<usize>)> {
+    if !text.contains('%') && !text.contains("\\u00") {
+        return None;
+    }
+    let bytes = text.as_bytes();
+    let (mut plain, mut places, mut at) = (Vec::new(), Vec::new(), 0);
+    let hex = |from: usize| {
+        let two = text.get(from..from + 2)?;
+        two.bytes()
+            .all(|byte| byte.is_ascii_hexdigit())
+            .then(|| u8::from_str_radix(two, 16).ok())
+            .flatten()
+    };
+    while let Some(byte) = bytes.get(at) {
+        let escaped = match byte {
+            b'%' => hex(at + 1).map(|byte| (byte, 3)),
+            b'\\' if bytes[at..].starts_with(b"\\u00") => hex(at + 4).map(|byte| (byte, 6)),
+            _ => None,
+        };
+        // An escaped byte that is no ASCII would only be part of a character: it separates.
+        let (byte, length) = escaped.unwrap_or((*byte, 1));
+        plain.push(byte);
+        places.push(at);
+        at += length;
+    }
+    places.push(at);
+    Some((plain, places))
+}
+
+/// Finds in their order, those that touch as one.
+fn apart(text: &str, mut marks: Vec<Mark>) -> Result<Vec<Mark>, Trouble> {
+    marks.sort_by_key(|mark| (mark.start, std::cmp::Reverse(mark.end), mark.known));
+    let mut kept: Vec<Mark> = Vec::with_capacity(marks.len());
+    for mark in marks {
+        if !text.is_char_boundary(mark.start) || !text.is_char_boundary(mark.end) {
+            return Err(Trouble::Failed);
+        }
+        match kept.last_mut() {
+            Some(last) if mark.start < last.end => {
+                last.end = last.end.max(mark.end);
+                last.known &= mark.known;
+            }
+            _ => kept.push(mark),
+        }
+    }
+    Ok(kept)
+}
+
+/// What stands in the place of a value where a day's lines are to be told apart: the same for the same value,
+/// however it is written, as long as `key` is there.
+pub(crate) fn token(key: &Secret<32>, label: &str, text: &str) -> String {
+    let normal: String = match label {
+        "email" => text.to_lowercase(),
+        _ => {
+            let kept = text.chars().filter(|c| c.is_alphanumeric());
+            kept.flat_map(char::to_uppercase).collect()
+        }
+    };
+    let mac = hmac(key, &[label.as_bytes(), normal.as_bytes()]);
+    let hex = data_encoding::HEXLOWER.encode(&mac[..8]);
+    format!("[{label}:{hex}]")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entropy::SeededEntropy;
+
+    fn none(_: &str) -> Result<Vec<Mark>, Trouble> {
+        Ok(Vec::new())
+    }
+
+    fn redact(line: &str) -> Option<String> {
+        let scanned =
+            Line::parse(line.as_bytes()).and_then(|line| line.scan(&Kind::ALL, &mut none));
+        Some(scanned.ok()?.text(&|mark, _| format!("[{}]", mark.label)))
+    }
+
+    #[track_caller]
+    fn becomes(line: &str, clean: &str) {
+        assert_eq!(redact(line).as_deref(), Some(clean));
+    }
+
+    #[test]
+    fn texts_and_numbers_are_looked_through_and_names_of_members_stay() {
+        becomes(
+            r#"{"to":"ann@example.test","n":[{"card":4111111111111111},7],"ok":true}"#,
+            r#"{"to":"[email]","n":[{"card":"[card]"},7],"ok":true}"#,
+        );
+        becomes(r#"{"card":4.111111111111111e15}"#, r#"{"card":"[card]"}"#);
+        becomes(
+            "from 192.0.2.7 by ann@example.test",
+            r#""from [ipv4] by [email]""#,
+        );
+        becomes(r#""say \"ann@example.test\"""#, r#""say \"[email]\"""#);
+        becomes("nothing here", r#""nothing here""#);
+    }
+
+    #[test]
+    fn a_common_number_counts_behind_the_name_of_its_member_as_behind_a_word() {
+        becomes(r#"{"order":"111222333"}"#, r#"{"order":"111222333"}"#);
+        becomes(
+            r#"{"customer_bsn":"111222333"}"#,
+            r#"{"customer_bsn":"[nl_bsn]"}"#,
+        );
+    }
+
+    #[test]
+    fn what_is_escaped_is_found_all_the_same() {
+        becomes(
+            "GET /reset?mail=ann%40example.test&x=1",
+            // What an address may begin with is also what stands before it here: too much goes, and not too little.
+            r#""GET /[email]&x=1""#,
+        );
+        becomes(
+            r#"body={\"to\":\"ann\u0040example.test\"}"#,
+            r#""body={\\\"to\\\":\\\"[email]\\\"}""#,
+        );
+        becomes(r#"{"to":"ann\u0040example.test"}"#, r#"{"to":"[email]"}"#);
+        becomes("load 100%", r#""load 100%""#);
+    }
+
+    #[test]
+    fn what_cannot_be_looked_through_fails_and_so_does_a_name_that_is_somebodys() {
+        for line in [
+            r#"{"to":"ann\u0040example.test""#,
+            r#""unended"#,
+            r#"{"ann@example.test":1}"#,
+        ] {
+            assert_eq!(redact(line), None, "{line}");
+        }
+        let deep = |n: usize| format!("{{\"a\":{}1{}}}", "[".repeat(n), "]".repeat(n));
+        assert!(redact(&deep(LOG_DEPTH_MAX - 1)).is_some());
+        assert_eq!(redact(&deep(LOG_DEPTH_MAX)), None);
+        let many = |n: usize| format!("{{\"a\":[{}1]}}", "1,".repeat(n - 1));
+        assert!(redact(&many(LOG_SCALARS_MAX)).is_some());
+        assert_eq!(redact(&many(LOG_SCALARS_MAX + 1)), None);
+        let finds = |n: usize| "192.0.2.7 ".repeat(n);
+        assert!(redact(&finds(LOG_FINDS_MAX)).is_some());
+        assert_eq!(redact(&finds(LOG_FINDS_MAX + 1)), None);
+        let long = |n: usize| "x".repeat(n);
+        assert!(redact(&long(LOG_LINE_BYTES_MAX)).is_some());
+        assert_eq!(redact(&long(LOG_LINE_BYTES_MAX + 1)), None);
+        assert!(Line::parse(b"\xff").is_err());
+        assert_eq!(Line::whole(b"{\"a").unwrap().text(), r#""{\"a""#);
+    }
+
+    #[test]
+    fn known_values_are_taken_out_beside_shapes_and_are_not_told_as_found() {
+        let mut known = |text: &str| {
+            let at = text.find("K-17").map(|start| Mark {
+                label: "identifier",
+                start,
+                end: start + 4,
+                known: true,
+            });
+            Ok(at.into_iter().collect())
+        };
+        let line = Line::parse(b"K-17 wrote to ann@example.test").unwrap();
+        let scanned = line.scan(&Kind::ALL, &mut known).unwrap();
+        let clean = scanned.text(&|mark, _| format!("[{}]", mark.label));
+        assert_eq!(clean, r#""[identifier] wrote to [email]""#);
+        let (found, any) = scanned.found();
+        assert_eq!((found.collect::<Vec<_>>(), any), (vec!["email"], true));
+        let member = Line::parse(br#"{"K-17":1}"#).unwrap();
+        assert!(member.scan(&Kind::ALL, &mut known).is_err());
+    }
+
+    #[test]
+    fn a_token_is_the_values_and_the_keys_however_it_is_written() {
+        let mut entropy = SeededEntropy::new(1);
+        let (day, next) = (
+            Secret::generate(&mut entropy),
+            Secret::generate(&mut entropy),
+        );
+        let one = token(&day, "card", "4111 1111 1111 1111");
+        assert_eq!(one, token(&day, "card", "4111-1111-1111-1111"));
+        assert!(one.starts_with("[card:") && one.len() == 23, "{one}");
+        assert_ne!(one, token(&next, "card", "4111111111111111"));
+        assert_ne!(one, token(&day, "card", "4111111111111112"));
+        assert_ne!(one, token(&day, "iban", "4111111111111111"));
+        let mail = token(&day, "email", "Ann@Example.test");
+        assert_eq!(mail, token(&day, "email", "ann@example.test"));
+    }
+
+    #[test]
+    fn a_member_that_names_somebody_is_taken_out_and_another_stays() {
+        let parse = |text: &str| text.strip_prefix("sub_").map(str::to_owned);
+        let mut line = Line::parse(br#"{"subject":"sub_1","a":2}"#).unwrap();
+        assert_eq!(line.take("subject", parse).as_deref(), Some("1"));
+        assert_eq!(line.text(), r#"{"a":2}"#);
+        let mut line = Line::parse(br#"{"subject":"hello"}"#).unwrap();
+        assert_eq!(line.take("subject", parse), None);
+        assert_eq!(line.text(), r#"{"subject":"hello"}"#);
+        let mut text = Line::parse(b"sub_1").unwrap();
+        assert_eq!(text.take("subject", parse), None);
+    }
+}
