@@ -33,7 +33,6 @@ use vault_core::vault::{
     RestrictionStep, Risk, Settings, SharedSecret, SuppressionInput, SuppressionKind, TalkState,
     TokenId, TurnInput, TurnReply, Turned, UnlockSecret, VaultPaths,
 };
-use vault_core::verification::{AddressKind, CodeToSend};
 
 use vault_tests::canary::Net;
 

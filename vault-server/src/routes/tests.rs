@@ -51,7 +51,6 @@ pub(crate) fn closed_app_with(change: impl FnOnce(&mut AppSettings)) -> App {
         recipients: crate::recipients::Recipients::default(),
         codes: None,
         alarm: None,
-        codes: None,
         policy_file: None,
         backup: crate::config::BackupConfig::default(),
         clock: Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH)),
