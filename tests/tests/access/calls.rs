@@ -197,9 +197,7 @@ pub(crate) fn body(route: &Route, person: &Person) -> Sent {
         "verify_log" => json(json!({})),
         "write_log" => Sent::Bytes(
             "application/x-ndjson",
-            json!({"subject": person.id, "text": "a line"})
-                .to_string()
-                .into(),
+            json!({"subject": person.id, "text": "a line"}).to_string(),
         ),
         "apply_policy" => Sent::Bytes("text/plain", "[controller]\n".into()),
         "export_subject" => json(json!({"right": "access", "format": "json"})),

@@ -758,7 +758,6 @@ const KNOWN: &[(&str, Why)] = &[
     ("Confirmation", Name),
     ("CorrectionInput", Instance(|| printed(&correction()))),
     ("Choice", Instance(|| printed(&choice()))),
-    ("CodeToSend", Instance(turned)),
     ("Message", Instance(|| printed(&message()))),
     ("TurnInput", Instance(|| printed(&turn()))),
     ("TurnReply", Instance(|| printed(&turn_reply()))),

@@ -66,8 +66,8 @@ fn names_somebody(text: &str) -> bool {
         for part in word.split('_') {
             let is = |prefix: &&str| prefix.strip_suffix('_') == Some(before);
             if looks_random(part)
-                && (part.len() == ID_CHARACTERS && !NOBODYS.iter().any(|one| is(one))
-                    || part.len() >= CUT_CHARACTERS && PERSONS.iter().any(|one| is(one)))
+                && (part.len() == ID_CHARACTERS && !NOBODYS.iter().any(&is)
+                    || part.len() >= CUT_CHARACTERS && PERSONS.iter().any(is))
             {
                 return true;
             }

@@ -774,6 +774,7 @@ fn what_takes_effect_by_a_word_waits_for_no_room_and_what_does_not_is_sent_elsew
         purpose: None,
         ground: None,
         collections: Vec::new(),
+        decision: None,
     };
     let bot = call(&world.bot, None);
     for _ in 0..REQUESTS_PER_PERSON_MAX {
