@@ -24,6 +24,7 @@ use crate::policy::{Collection, CollectionKind, Policy};
 use crate::record::{self, Ended, Patch, Stored};
 use crate::refusal::Refusal;
 use crate::rotation;
+use crate::standing::Standing;
 
 /// One that waits, by number.
 #[derive(Clone, Serialize, Deserialize)]
@@ -120,12 +121,18 @@ pub(super) fn record(
     context.note_act(txn, policy, person)
 }
 
+/// Whether any waits for a hold that is over: one whose release came back with the erasure ledger, and not
+/// with what it did.
+pub(super) fn due(view: &dyn View, person: &Person, standing: &Standing) -> Result<bool, Refusal> {
+    let waiting = waiting(view, person)?;
+    Ok(waiting.iter().any(|one| !standing.holds(one.collection)))
+}
+
 /// Makes those of collections that are held no more. What was recorded of them is gone with the person's
 /// old keys, in this commit.
 pub(super) fn settle(
     txn: &mut Txn<'_>,
     policy: &Policy,
-    context: &Context,
     person: &mut Person,
     held: &dyn Fn(u16) -> bool,
 ) -> Result<(), Refusal> {
@@ -135,7 +142,7 @@ pub(super) fn settle(
         return Ok(());
     }
     for correction in due {
-        make(txn, policy, context, person, correction)?;
+        make(txn, policy, person, correction)?;
     }
     events::forget(txn, person, Topic::Correction)?;
     for correction in &stay {
@@ -148,7 +155,6 @@ pub(super) fn settle(
 fn make(
     txn: &mut Txn<'_>,
     policy: &Policy,
-    context: &Context,
     person: &mut Person,
     correction: Correction,
 ) -> Result<(), Refusal> {
@@ -180,7 +186,7 @@ fn make(
         txn, person, collection, version, &grant, record, stored, &patch,
     )?;
     let addresses = suppressions::among(txn, collection, &patch.fields);
-    suppressions::written(txn, policy, context, person, &addresses)?;
+    suppressions::written(txn, policy, false, person, &addresses)?;
     outbox::corrected(txn, person, collection.id, &changed)?;
     Ok(())
 }

@@ -231,7 +231,7 @@ fn put(
     standing::append_hold(txn, &mut person, &event)?;
     remains::keep_hold(txn, &person, &event);
     // Another hold may cover less than the one before.
-    corrections::settle(txn, policy, context, &mut person, &|collection| {
+    corrections::settle(txn, policy, &mut person, &|collection| {
         event.covers(collection)
     })?;
     Ok(step(policy, event))
@@ -262,7 +262,7 @@ fn release(
     }
     standing::append_hold(txn, &mut person, &event)?;
     remains::keep_hold(txn, &person, &event);
-    corrections::settle(txn, policy, context, &mut person, &|_| false)?;
+    corrections::settle(txn, policy, &mut person, &|_| false)?;
     Ok((step(policy, event), None))
 }
 

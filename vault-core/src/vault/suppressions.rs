@@ -211,7 +211,7 @@ pub(super) fn consented(
 pub(super) fn written(
     txn: &mut Txn<'_>,
     policy: &Policy,
-    context: &Context,
+    from_file: bool,
     person: &mut Person,
     addresses: &[Address],
 ) -> Result<(), Refusal> {
@@ -252,7 +252,7 @@ pub(super) fn written(
         objected::append_to_all(txn, person, ObjectionOrigin::Suppressed)?;
     }
     // At the end of a file, all at once.
-    if context.from_file {
+    if from_file {
         return Ok(());
     }
     for address in among.iter().take(SUPPRESSED_TOGETHER_MAX) {
@@ -295,7 +295,7 @@ pub(super) fn made(
         return Ok(());
     }
     let address = suppression::of_channel(txn, channel, user);
-    written(txn, policy, context, person, &[address])
+    written(txn, policy, context.from_file, person, &[address])
 }
 
 fn invalid(pointer: &str, code: &'static str, detail: &str) -> Refusal {

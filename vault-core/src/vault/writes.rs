@@ -216,7 +216,7 @@ pub(super) fn patch(
         &body.patch,
     )?;
     let addresses = suppressions::among(txn, &collection, &body.patch.fields);
-    suppressions::written(txn, policy, context, &mut person, &addresses)?;
+    suppressions::written(txn, policy, context.from_file, &mut person, &addresses)?;
     outbox::corrected(txn, &person, collection.id, &changed)?;
     context.note_act(txn, policy, &mut person)?;
     Ok(written(&outcome, txn.now()))
@@ -295,7 +295,7 @@ pub(super) fn append(
         ids.push(outcome.id);
         addresses.extend(suppressions::among(txn, &collection, &patch.fields));
     }
-    suppressions::written(txn, policy, context, &mut person, &addresses)?;
+    suppressions::written(txn, policy, context.from_file, &mut person, &addresses)?;
     context.note_act(txn, policy, &mut person)?;
     Ok(ids)
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::Vault;
 use super::super::retention::{self, Ending, Left};
+use super::super::{Vault, corrections};
 use super::{PURPOSES_MILLISECONDS, Sweep};
 use crate::answer;
 use crate::clock::hour_of;
@@ -122,7 +122,8 @@ impl Vault {
         let sweep = ending.any()
             || !dirty(snapshot, &person, which)?.is_empty()
             || !record::ended(snapshot, &person, &standing, 1)?.is_empty()
-            || !over(policy, &person, &standing, snapshot.now()).is_empty();
+            || !over(policy, &person, &standing, snapshot.now()).is_empty()
+            || corrections::due(snapshot, &person, &standing)?;
         Ok(Wants {
             sweep,
             overdue: sweep && (ending.overdue || overdue(snapshot, policy, &person, &standing)?),
@@ -309,6 +310,8 @@ fn sweep_person(
         }
     }
     let standing = Standing::of(txn, &person)?;
+    let held = |collection| standing.holds(collection);
+    corrections::settle(txn, policy, &mut person, &held)?;
     let records = record::ended(txn, &person, &standing, SWEEP_ROWS_MAX)?;
     for (collection, id) in &records {
         record::remove_rows(txn, &person, *collection, *id, &mut budget)?;

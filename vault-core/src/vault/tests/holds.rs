@@ -476,3 +476,43 @@ fn a_backup_from_before_brings_back_neither_what_was_erased_under_a_hold_nor_wha
         "erased"
     );
 }
+
+/// Art. 16: a correction that a backup has is made, though the release came back with the ledger alone.
+#[test]
+fn a_correction_that_waits_in_a_backup_is_made_by_the_sweep_where_the_ledger_knows_of_the_release()
+{
+    let case = Case::new();
+    let (ann, ben) = (case.ann, case.scene.people[1]);
+    let vault = case.vault();
+    let lawyer = call(&case.lawyer, None);
+    let correcting = case.scene.bench.role("correcting");
+    let rights = call(&correcting, Some("rights"));
+    for person in [ann, ben] {
+        vault.put_hold(&lawyer, person, hold(&["profile"])).unwrap();
+        let name = object(json!({"name": "It was otherwise"}));
+        let written = vault.patch_single(&rights, person, "profile", name, None);
+        assert!(written.unwrap().beside);
+    }
+    case.scene.back_up(Parts::Both).unwrap();
+    vault.release_hold(&lawyer, ann).unwrap();
+    let keyholder = vault.keyholder();
+    vault
+        .push_ledger(&call(&keyholder, None), &*case.scene.target)
+        .unwrap();
+
+    let (_, vault, _locked) = case.scene.restore("restored");
+    let keyholder = vault.keyholder();
+    let role = |name: &str| {
+        let call = call(&keyholder, None);
+        let (_, secret) = vault.create_token(&call, name, None).unwrap();
+        vault.authenticate(&secret).unwrap()
+    };
+    let (bot, lawyer) = (role("bot"), role("lawyer"));
+    while vault.sweep(Sweep::All).unwrap() {}
+    let (shown, _) = profile(&vault, &call(&bot, Some("support")), ann, None).unwrap();
+    assert_eq!(shown["name"], "It was otherwise");
+    // The control: of whom the hold stands the original stays.
+    let legal = claiming(&lawyer, RestrictedUse::LegalClaims);
+    let (shown, _) = profile(&vault, &legal, ben, None).unwrap();
+    assert_ne!(shown["name"], "It was otherwise");
+}
