@@ -98,7 +98,7 @@ impl Turn<'_> {
                 match question {
                     // Nothing was sent just now.
                     Question::Code => self.say(Say::NoCode),
-                    Question::TypeAddress => self.say(Say::NoAddress),
+                    Question::TypeAddress if before.is_none() => self.say(Say::NoAddress),
                     _ => return self.ask(question),
                 }
                 self.offer(question);

@@ -720,7 +720,7 @@ fn random_turns_raise_no_error_and_strand_nobody() {
     for user in ["jane", "john"] {
         world.person(user, &format!("{user}@example.test"));
     }
-    for turn in 0..600 {
+    for turn in 0..10_000 {
         let chat = &mut chats[below(users.len())];
         chat.private = below(10) > 0;
         let choices: Vec<String> = match &chat.reply {

@@ -372,3 +372,32 @@ fn every_ground_and_form_is_an_effect_of_its_own() {
         assert_eq!(next.effects, [Effect::Package(form)]);
     }
 }
+
+#[test]
+fn help_and_another_language_ask_the_same_question_again() {
+    let unknown = Facts {
+        private: true,
+        can_send: true,
+        sends_left: true,
+        ..Facts::default()
+    };
+    let mut talk = Talk::new(Language::En, Level::L0);
+    say(&mut talk, &unknown, Heard::Wants(vec![Intent::Erase]));
+    for (heard, first) in [
+        (Heard::Control(Control::Help), Say::Help),
+        (
+            Heard::Control(Control::Language(Language::It)),
+            Say::Language,
+        ),
+    ] {
+        let next = say(&mut talk, &unknown, heard);
+        assert_eq!(next.say, [first, Say::Unknown]);
+    }
+    assert_eq!(talk.language(), Language::It);
+    let next = say(&mut talk, &unknown, Heard::Text);
+    assert_eq!(
+        next.say,
+        [Say::NoAddress],
+        "what is no address is said to be none"
+    );
+}
