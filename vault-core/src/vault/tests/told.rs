@@ -170,7 +170,7 @@ fn a_persons_copy_has_what_is_held_said_and_issued_of_them_and_no_words_of_the_h
     assert_eq!(
         data["hold"],
         json!({"held": true, "history": [{"state": "placed", "ground": "legal_claims", "collections": ["notes"],
-            "review_at": "2099-12-31", "at": now, "erased_at": null}]})
+            "review_at": "2099-12-31", "at": now, "erased_at": null}], "corrections": []})
     );
     assert_eq!(
         data["contracts"],
