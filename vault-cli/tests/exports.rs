@@ -209,6 +209,8 @@ fn same(package: &Value) -> Value {
     for one in members["objections"].as_array_mut().unwrap() {
         for step in one["history"].as_array_mut().unwrap() {
             step["at"].take();
+            // What came with a file says so.
+            step["origin"].take();
         }
     }
     for name in ["restriction", "age"] {
