@@ -72,7 +72,7 @@ pub(super) enum Phase {
     Done,
 }
 
-/// A scope that is being found: [`Vault::breach_step`] until it says that nothing is left.
+/// A scope that is being found: [`Vault::breach_step`](crate::vault::Vault::breach_step) until it says that nothing is left.
 pub struct BreachScope {
     pub(super) context: Context,
     pub(super) policy: Arc<Policy>,
