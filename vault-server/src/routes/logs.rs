@@ -157,11 +157,11 @@ fn parsed<T: std::str::FromStr>(
     request_body(content((String = "application/x-ndjson"), (String = "text/plain"))),
     responses((status = 200, description = "What became of them", body = TakenBody)))]
 pub(crate) async fn write(State(app): State<App>, incoming: Incoming) -> Outcome {
-    if !LINES.iter().any(|media_type| incoming.has_type(media_type)) {
-        return Err(Problem::new(Code::UnsupportedMediaType));
-    }
     let stream = incoming.parameter("stream").to_owned();
-    let lines = read_lines(&incoming.body);
+    let lines = match LINES.iter().any(|media_type| incoming.has_type(media_type)) {
+        true => read_lines(&incoming.body),
+        false => Err(Problem::new(Code::UnsupportedMediaType)),
+    };
     app.post(incoming, Remember::Reply, None, move |session| {
         let lines = match (lines, session.call().principal.session()) {
             (Ok(lines), _) => lines,
