@@ -207,15 +207,14 @@ pub(crate) fn recipe(route: &Route, server: &Server, made: &Made) -> Recipe {
         )),
         "list_incidents" | "read_incident" => hands_out(recipe),
         "breach_scope" => body(json!({"files": true})),
-        // A draft repeats the report that it is made of.
-        "breach_draft" => hands_out(body(json!({"for": "people", "report": {
+        "breach_draft" => body(json!({"for": "people", "report": {
             "of": {"kind": "files", "name": "files"}, "from": "2026-01-01T00:00:00Z",
             "to": "2026-01-02T00:00:00Z", "made_at": "2026-01-02T00:00:00Z", "log_size": 1,
             "ciphertext_only": true, "at_most": true, "people": 0, "people_without_values": 0,
             "reads": 0, "writes": 0, "refused": 0, "first": null, "last": null,
             "not_resolvable": 0, "damaged": 0,
             "bulk": {"calls": 0, "records": 0, "fields": []}, "categories": [{"category": "user.name", "special": null, "people": 1}], "fields": [],
-        }}))),
+        }})),
         "put_hold" => hands_out(body(json!({
             "ground": "legal_claims", "collections": ["spare"], "reason": people::grounds(),
             "approver": people::NAME, "review_at": "2099-12-31",

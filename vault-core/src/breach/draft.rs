@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::words::{self, Words};
 use super::{BreachReport, CategoryScope, described};
 use crate::policy::{Controller, Policy, SpecialCategory};
+use crate::schema::FieldType;
 use crate::statement::Phrases;
 
 /// Whom a draft is for.
@@ -83,13 +84,21 @@ fn category(policy: &Policy, phrases: &Phrases, words: &Words, one: &CategorySco
         Some(field) => phrases
             .data(field.category.as_deref(), field.kind)
             .to_owned(),
-        None => one.category.clone(),
+        // Of an older policy, or of none: what nobody here wrote is not repeated to people.
+        None => match (
+            phrases.category(&one.category),
+            FieldType::parse(&one.category),
+        ) {
+            (Some(words), _) => words.to_owned(),
+            (None, Some(kind)) => phrases.data(None, kind).to_owned(),
+            (None, None) => format!("⟦{}⟧", phrases.missing),
+        },
     };
     match &one.special {
         None => name,
         Some(special) => {
             let known = SpecialCategory::parse(special);
-            let special = known.map_or(special.as_str(), |known| phrases.special(known));
+            let special = known.map_or(phrases.missing, |known| phrases.special(known));
             format!("**{name}** ({}: {special})", words.special)
         }
     }

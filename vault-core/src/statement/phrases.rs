@@ -286,17 +286,20 @@ impl Phrases {
         self.special[at(SpecialCategory::ALL, &category)]
     }
 
-    /// Words for a field: those of its category or the nearest above that has any, else of its type.
-    pub(crate) fn data(&self, category: Option<&str>, kind: FieldType) -> &'static str {
-        let mut path = category.unwrap_or_default();
+    /// Words for a category, or the nearest above that has any.
+    pub(crate) fn category(&self, mut path: &str) -> Option<&'static str> {
         loop {
             if let Some(words) = self.categories.exactly(path) {
-                return words;
+                return Some(words);
             }
-            match path.rsplit_once('.') {
-                Some((above, _)) => path = above,
-                None => break,
-            }
+            path = path.rsplit_once('.')?.0;
+        }
+    }
+
+    /// Words for a field: those of its category or the nearest above that has any, else of its type.
+    pub(crate) fn data(&self, category: Option<&str>, kind: FieldType) -> &'static str {
+        if let Some(words) = category.and_then(|path| self.category(path)) {
+            return words;
         }
         let categories = &self.categories;
         match kind {
