@@ -91,7 +91,7 @@ fn category(policy: &Policy, phrases: &Phrases, words: &Words, one: &CategorySco
         ) {
             (Some(words), _) => words.to_owned(),
             (None, Some(kind)) => phrases.data(None, kind).to_owned(),
-            (None, None) => format!("⟦{}⟧", phrases.missing),
+            (None, None) => phrases.missing.to_owned(),
         },
     };
     match &one.special {
