@@ -270,6 +270,26 @@ impl Person {
         Ok(self.dek(key_number(envelope).ok_or(DAMAGED)?)?.compartment)
     }
 
+    /// Whether [`Person::add_lookup`] would take as many as these besides those that the person has.
+    pub(crate) fn takes_lookups(&self, view: &dyn View, more: &[Lookup]) -> Result<bool, Refusal> {
+        let new: Vec<&Lookup> = more
+            .iter()
+            .filter(|one| !self.keyset.lookups.contains(one))
+            .collect();
+        for lookup in &new {
+            let of_set = |other: &&Lookup| other.set == lookup.set;
+            let had = self.keyset.lookups.iter().filter(of_set).count();
+            let with = new.iter().filter(|other| other.set == lookup.set).count();
+            let present = lookup.set == view.system().index_set();
+            if had + with > LOOKUPS_PER_PERSON_MAX
+                || present && view.index_hits(&lookup.mark)?.len() >= SHARED_LOOKUP_MAX
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Makes the person findable by a look-up value; the keyset is then to be stored.
     pub(crate) fn add_lookup(&mut self, txn: &mut Txn<'_>, lookup: Lookup) -> Result<(), Refusal> {
         if self.keyset.lookups.contains(&lookup) {

@@ -18,7 +18,7 @@ use crate::commit::{Txn, View};
 use crate::decision::WriteGrant;
 use crate::id::RecordId;
 use crate::keys::keyset::Compartment;
-use crate::limits::{BLOB_CHUNKS_REMOVED_MAX, RECORD_BYTES_MAX};
+use crate::limits::{BLOB_CHUNKS_REMOVED_MAX, KEYS_PER_PERSON_MAX, RECORD_BYTES_MAX};
 use crate::person::{DAMAGED, Person};
 use crate::policy::Collection;
 use crate::refusal::Refusal;
@@ -143,6 +143,32 @@ pub(crate) fn append(
     let hour = hour_of(txn.now());
     let id = RecordId::next(last, hour, txn.entropy());
     change(txn, person, collection, schema, grant, id, None, patch)
+}
+
+/// Whether [`change`] would take this patch of a record that is there: for whoever may not fail half-way. Counts
+/// what is replaced as if it stayed, so it may say no where there would be room.
+pub(crate) fn takes(
+    view: &dyn View,
+    person: &Person,
+    collection: &Collection,
+    stored: &Stored,
+    patch: &Patch,
+) -> Result<bool, Refusal> {
+    let mut bytes: usize = stored.envelopes.values().map(Vec::len).sum();
+    let mut more = Vec::new();
+    for (field, value) in &patch.fields {
+        let Some(value) = value else { continue };
+        let field = collection.field_by_id(*field).ok_or(DAMAGED)?;
+        let length = serde_json::to_vec(value).map_err(|_| DAMAGED)?.len();
+        // Padding is an eighth at most, or a step of 32 bytes; an envelope is 45 bytes more.
+        bytes += length + length / 8 + 32 + 45;
+        if field.lookup {
+            more.extend(lookup::lookups(view, collection, field, value));
+        }
+    }
+    // One key for the records' compartment, perhaps.
+    let keys = person.keyset.keys.len() < KEYS_PER_PERSON_MAX;
+    Ok(keys && bytes <= RECORD_BYTES_MAX && person.takes_lookups(view, &more)?)
 }
 
 /// Changes a record, or makes it where there is none.

@@ -17,10 +17,10 @@ use crate::commit::{Txn, View};
 use crate::decision;
 use crate::events::{self, Topic};
 use crate::id::RecordId;
-use crate::limits::HELD_CORRECTIONS_MAX;
+use crate::limits::{HELD_CORRECTIONS_MAX, RECORD_BYTES_MAX};
 use crate::outbox;
 use crate::person::{DAMAGED, Person};
-use crate::policy::{Collection, CollectionKind, Policy};
+use crate::policy::{Collection, Policy};
 use crate::record::{self, Ended, Patch, Stored};
 use crate::refusal::Refusal;
 use crate::rotation;
@@ -60,6 +60,12 @@ impl Correction {
         (self.collection, &self.record) == (collection.id, record.as_bytes())
     }
 
+    /// How long it is.
+    fn bytes(&self) -> usize {
+        let values = self.fields.iter().map(|(_, value)| value.to_string().len());
+        values.sum()
+    }
+
     /// By name, and of the fields those that may be seen; `None` where none may.
     pub(super) fn view(
         &self,
@@ -96,7 +102,7 @@ pub(super) fn record(
     policy: &Policy,
     context: &Context,
     person: &mut Person,
-    (collection, record): (&Collection, RecordId),
+    (collection, stored): (&Collection, &Stored),
     body: Body<'_>,
 ) -> Result<(), Refusal> {
     if body.patch.meta.is_some() || body.patch.occurred_at.is_some() {
@@ -104,19 +110,28 @@ pub(super) fn record(
         let error = input::error("", "not_here", detail.to_owned());
         return Err(Refusal::Invalid(vec![error]));
     }
-    if waiting(txn, person)?.len() >= HELD_CORRECTIONS_MAX {
-        return Err(Refusal::TooLarge(format!(
-            "a person has at most {HELD_CORRECTIONS_MAX} corrections that wait for the end of a legal hold"
-        )));
+    // What could never be made is not taken down as if it could.
+    if !record::takes(txn, person, collection, stored, &body.patch)? {
+        return Err(Refusal::TooLarge(
+            "this record, or what the person is found by, has no room for it".into(),
+        ));
     }
     let fields = body.patch.fields.into_iter();
     let fields = fields.filter_map(|(field, value)| Some((field, value?)));
     let correction = Correction {
         collection: collection.id,
-        record: *record.as_bytes(),
+        record: *stored.id.as_bytes(),
         fields: fields.collect(),
         at: txn.now(),
     };
+    let all = waiting(txn, person)?;
+    let bytes = all.iter().chain([&correction]).map(Correction::bytes);
+    if all.len() >= HELD_CORRECTIONS_MAX || bytes.sum::<usize>() > RECORD_BYTES_MAX {
+        return Err(Refusal::TooLarge(format!(
+            "at most {HELD_CORRECTIONS_MAX} corrections of a person, and 1 MiB of them, wait for the end of a \
+             legal hold"
+        )));
+    }
     events::append(txn, person, Topic::Correction, &correction)?;
     context.note_act(txn, policy, person)
 }
@@ -128,8 +143,8 @@ pub(super) fn due(view: &dyn View, person: &Person, standing: &Standing) -> Resu
     Ok(waiting.iter().any(|one| !standing.holds(one.collection)))
 }
 
-/// Makes those of collections that are held no more. What was recorded of them is gone with the person's
-/// old keys, in this commit.
+/// Makes those of collections that are held no more, as far as there is room. What was recorded of them is gone
+/// with the person's old keys, in this commit.
 pub(super) fn settle(
     txn: &mut Txn<'_>,
     policy: &Policy,
@@ -138,11 +153,14 @@ pub(super) fn settle(
 ) -> Result<(), Refusal> {
     let all = waiting(txn, person)?;
     let (stay, due): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| held(one.collection));
-    if due.is_empty() {
-        return Ok(());
-    }
+    let kept = stay.len();
+    let (mut stay, before) = (stay, due.len());
     for correction in due {
-        make(txn, policy, person, correction)?;
+        // Something else took the room meanwhile: it waits on, and fails nobody's release and no sweep.
+        stay.extend(make(txn, policy, person, correction)?);
+    }
+    if stay.len() == kept + before {
+        return Ok(());
     }
     events::forget(txn, person, Topic::Correction)?;
     for correction in &stay {
@@ -151,42 +169,55 @@ pub(super) fn settle(
     rotation::whole(txn, person)
 }
 
-/// One of what the policy still has: a field that is gone, or is of another type by now, takes no correction.
+/// One of what the policy still has: a field that is gone, or is of another type by now, takes no correction, nor
+/// does a record that is gone. Given back where there is no room for it.
 fn make(
     txn: &mut Txn<'_>,
     policy: &Policy,
     person: &mut Person,
     correction: Correction,
-) -> Result<(), Refusal> {
+) -> Result<Option<Correction>, Refusal> {
     let Some(collection) = policy.collection_by_id(correction.collection) else {
-        return Ok(());
+        return Ok(None);
     };
-    let fits = |(field, value): &(u16, Value)| {
+    let fits = |(field, value): &&(u16, Value)| {
         let field = collection.field_by_id(*field);
         field.is_some_and(|field| field.kind.check(value).is_ok())
     };
-    let fields = correction.fields.into_iter().filter(fits);
+    let fields = correction.fields.iter().filter(fits);
     let patch = Patch {
-        fields: fields.map(|(field, value)| (field, Some(value))).collect(),
+        fields: fields
+            .map(|(field, value)| (*field, Some(value.clone())))
+            .collect(),
         meta: None,
         occurred_at: None,
     };
     let record = RecordId::from_slice(&correction.record).ok_or(DAMAGED)?;
+    // A correction makes nothing: what it was about may have been destroyed since.
     let stored = Stored::load(txn, person, collection, record, Ended::In)?;
-    let gone = collection.kind == CollectionKind::Many && stored.is_none();
-    if patch.fields.is_empty() || gone {
-        return Ok(());
+    let Some(stored) = stored.filter(|_| !patch.fields.is_empty()) else {
+        return Ok(None);
+    };
+    if !record::takes(txn, person, collection, &stored, &patch)? {
+        return Ok(Some(correction));
     }
-    let there = |field: &u16| stored.as_ref().is_some_and(|stored| stored.holds(*field));
+    let there = |field: &u16| stored.holds(*field);
     let changed = patch.fields.iter().map(|(field, _)| *field);
     let changed: Vec<u16> = changed.filter(there).collect();
     let grant = decision::correction(collection);
     let version = policy.version();
     record::change(
-        txn, person, collection, version, &grant, record, stored, &patch,
+        txn,
+        person,
+        collection,
+        version,
+        &grant,
+        record,
+        Some(stored),
+        &patch,
     )?;
     let addresses = suppressions::among(txn, collection, &patch.fields);
     suppressions::written(txn, policy, false, person, &addresses)?;
     outbox::corrected(txn, person, collection.id, &changed)?;
-    Ok(())
+    Ok(None)
 }

@@ -185,18 +185,17 @@ pub(super) fn patch(
         return Err(Refusal::Invalid(body.errors));
     }
     if held {
-        corrections::record(
-            txn,
-            policy,
-            context,
-            &mut person,
-            (&collection, record),
-            body,
-        )?;
-        let revision = stored.map(|stored| etag(&stored.row.revision));
+        let Some(stored) = stored else {
+            return Err(Refusal::Held(format!(
+                "`{}` is held, and nothing is there that a correction could stand beside",
+                collection.name
+            )));
+        };
+        let beside = (&collection, &stored);
+        corrections::record(txn, policy, context, &mut person, beside, body)?;
         return Ok(Written {
             record: (kind == CollectionKind::Many).then_some(record),
-            etag: revision.unwrap_or_default(),
+            etag: etag(&stored.row.revision),
             final_by: None,
             beside: true,
         });

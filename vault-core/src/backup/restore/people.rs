@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, SyncSender};
 
+use serde::Deserialize;
+
 use super::writer::{Block, Blocks, Work};
 use crate::automated;
 use crate::backup::bundle::{Bundle, Rows};
@@ -16,6 +18,7 @@ use crate::consent;
 use crate::crypto::{Secret, sha256};
 use crate::entropy::{Entropy, OsEntropy};
 use crate::events::{self, Topic};
+use crate::id::RecordId;
 use crate::keys::keyset::{PersonEntry, people_tag};
 use crate::keys::system::{DECISION_FIELD, Placement, REQUEST_FIELD, index_entry};
 use crate::limits::RESTORE_BUNDLE_BYTES;
@@ -23,6 +26,13 @@ use crate::person::nameless_row;
 use crate::request::restored::{self, Had};
 use crate::rotation;
 use crate::store::Table;
+
+/// Which record a correction is about that waits for the end of a legal hold.
+#[derive(Deserialize)]
+struct Beside {
+    collection: u16,
+    record: [u8; RecordId::BYTES],
+}
 
 /// By what is decided who comes back, and with what.
 pub(super) struct Reading<'a> {
@@ -134,7 +144,8 @@ impl<'a> Reading<'a> {
         }
         let hold = replay.holds.get(&found.handle);
         let remains = hold.is_some_and(|hold| hold.erasure.is_some());
-        let removed_before = totals.counts.removed;
+        let removed = replay.removed.get(&found.handle);
+        let (removed_before, mut dropped) = (totals.counts.removed, false);
         let (mut next, mut had) = (BTreeMap::<u16, u32>::new(), Had::default());
         let mut collections: BTreeSet<u16> = BTreeSet::new();
         let there = open::person(
@@ -153,6 +164,21 @@ impl<'a> Reading<'a> {
                 }
                 if let (Table::RecordMeta, Some([a, b])) = (table, key.get(16..18)) {
                     collections.insert(u16::from_be_bytes([*a, *b]));
+                }
+                if table == Table::Consents && events::is_about(key, Topic::Correction) {
+                    let row: Option<Beside> =
+                        events::open_row(vault, found.handle, &keyset, key, value);
+                    let what = "a correction is not of its form";
+                    let row =
+                        row.ok_or_else(|| BackupError::damaged(manifest.object("keys"), what))?;
+                    // It has values of the record that it was about, and goes with it.
+                    let let_go = hold.is_some_and(|hold| remains && !hold.covers(row.collection));
+                    let gone =
+                        removed.is_some_and(|all| all.contains(&(row.collection, row.record)));
+                    if let_go || gone {
+                        dropped = true;
+                        return Ok(());
+                    }
                 }
                 let step = table == Table::Consents && events::is_about(key, Topic::Request);
                 if remains && step {
@@ -185,7 +211,7 @@ impl<'a> Reading<'a> {
         if !there {
             return Ok(());
         }
-        if totals.counts.removed > removed_before {
+        if dropped || totals.counts.removed > removed_before {
             // What was removed lies in older copies under keys that live on with what was not: the sweeper
             // makes new ones for everything. Among the marks that the backup had.
             let (key, value) = rotation::begun(found.handle, &keyset);

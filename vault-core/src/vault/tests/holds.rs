@@ -516,3 +516,103 @@ fn a_correction_that_waits_in_a_backup_is_made_by_the_sweep_where_the_ledger_kno
     let (shown, _) = profile(&vault, &legal, ben, None).unwrap();
     assert_ne!(shown["name"], "It was otherwise");
 }
+
+/// P2, P4: what was destroyed after the backup does not come back as a correction of itself.
+#[test]
+fn a_correction_in_a_backup_brings_back_no_record_that_was_destroyed_since() {
+    const WORD: &str = "It was otherwise";
+    let case = Case::new();
+    let (ann, ben) = (case.ann, case.scene.people[1]);
+    let vault = case.vault();
+    let lawyer = call(&case.lawyer, None);
+    let correcting = case.scene.bench.role("correcting");
+    let rights = call(&correcting, Some("rights"));
+    for person in [ann, ben] {
+        vault.put_hold(&lawyer, person, hold(&[])).unwrap();
+        let name = object(json!({"name": WORD}));
+        let written = vault.patch_single(&rights, person, "profile", name, None);
+        assert!(written.unwrap().beside);
+    }
+    case.scene.back_up(Parts::Both).unwrap();
+    // Of one the profile is deleted once nothing keeps it; of the other all goes but the messages.
+    vault.release_hold(&lawyer, ann).unwrap();
+    vault
+        .delete_record(&rights, ann, "profile", RecordId::SINGLE, None)
+        .unwrap();
+    vault.put_hold(&lawyer, ben, hold(&["messages"])).unwrap();
+    let dpo = case.scene.bench.role("dpo");
+    vault.erase_subject(&call(&dpo, None), ben).unwrap();
+    let keyholder = vault.keyholder();
+    vault
+        .push_ledger(&call(&keyholder, None), &*case.scene.target)
+        .unwrap();
+
+    let (_, vault, _locked) = case.scene.restore("restored");
+    let waiting = |subject| {
+        let snapshot = vault.snapshot().unwrap();
+        let person = Person::find(&snapshot, subject).unwrap();
+        crate::vault::corrections::waiting(&snapshot, &person)
+            .unwrap()
+            .len()
+    };
+    assert_eq!((waiting(ann), waiting(ben)), (0, 0));
+    let keyholder = vault.keyholder();
+    let role = |name: &str| {
+        let call = call(&keyholder, None);
+        let (_, secret) = vault.create_token(&call, name, None).unwrap();
+        vault.authenticate(&secret).unwrap()
+    };
+    let (bot, lawyer) = (role("bot"), role("lawyer"));
+    while vault.sweep(Sweep::All).unwrap() {}
+    let (shown, _) = profile(&vault, &call(&bot, Some("support")), ann, None).unwrap();
+    assert_eq!(shown, json!({}));
+    let legal = claiming(&lawyer, RestrictedUse::LegalClaims);
+    let (shown, _) = profile(&vault, &legal, ben, None).unwrap();
+    assert_eq!(shown, json!({}));
+}
+
+/// A correction beside nothing, or without room, is refused while somebody is there to be told; later it fails
+/// nobody's release.
+#[test]
+fn a_correction_without_a_record_or_room_is_refused_and_one_that_lost_its_room_waits() {
+    use crate::limits::SHARED_LOOKUP_MAX;
+    let case = Case::new();
+    let vault = case.vault();
+    let lawyer = call(&case.lawyer, None);
+    let correcting = case.scene.bench.role("correcting");
+    let rights = call(&correcting, Some("rights"));
+    let bot = call(&case.bot, Some("support"));
+    let (eve, _) = vault.create_subject(&bot, "web", "eve").unwrap();
+    vault.put_hold(&lawyer, eve, hold(&["profile"])).unwrap();
+    let corrects = |subject, email: &str| {
+        let body = object(json!({"email": email}));
+        vault.patch_single(&rights, subject, "profile", body, None)
+    };
+    assert_eq!(code(corrects(eve, "e@example.test")), "held");
+    case.holds(&["profile"]);
+    let shared = "shared@example.test";
+    assert!(corrects(case.ann, shared).unwrap().beside);
+    for index in 0..SHARED_LOOKUP_MAX {
+        let name = format!("other-{index}");
+        let (other, _) = vault.create_subject(&bot, "web", &name).unwrap();
+        let body = object(json!({"email": shared}));
+        vault
+            .patch_single(&bot, other, "profile", body, None)
+            .unwrap();
+    }
+    let ben = case.scene.people[1];
+    vault.put_hold(&lawyer, ben, hold(&["profile"])).unwrap();
+    assert_eq!(code(corrects(ben, shared)), "too_large");
+    // Of the first nobody could know: the release goes through, and so does every sweep.
+    vault.release_hold(&lawyer, case.ann).unwrap();
+    case.sweep();
+    let (shown, _) = profile(vault, &bot, case.ann, None).unwrap();
+    assert_eq!(shown["email"], "p0@example.test");
+    // With room it is made.
+    let (one, _) = vault.create_subject(&bot, "web", "other-0").unwrap();
+    let dpo = case.scene.bench.role("dpo");
+    vault.erase_subject(&call(&dpo, None), one).unwrap();
+    case.sweep();
+    let (shown, _) = profile(vault, &bot, case.ann, None).unwrap();
+    assert_eq!(shown["email"], shared);
+}
