@@ -356,6 +356,9 @@ pub const BACKUP_SORT_PEOPLE_MAX: usize = 256 << 10;
 pub const MANIFEST_BYTES_MAX: u64 = 64 << 20;
 /// Bytes of entries of one shred map that a restore keeps in memory; the others lie in a file.
 pub const RESTORE_ASIDE_BYTES: usize = 4 << 20;
+/// About so many people a restore opens whole, and everybody where there are fewer than twice as many; of the
+/// others their keysets alone.
+pub const RESTORE_OPENED_PEOPLE: u64 = 1_000;
 /// Bytes of people's rows that a restore opens at once; of whom there is more, the rows are opened one by one.
 pub const RESTORE_BUNDLE_BYTES: usize = 512 << 10;
 /// Bytes of rows that one commit of a restore writes: so few that their pages stay in the half of the page cache

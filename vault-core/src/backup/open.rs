@@ -1,4 +1,4 @@
-//! One person out of a backup: every envelope is opened, and what must not return is left out.
+//! One person out of a backup: their envelopes are opened, and what must not return is left out.
 //!
 //! Places are those of docs/format.md "Rows": a row that was moved does not open.
 
@@ -26,6 +26,8 @@ use crate::store::Table;
 pub struct Counts {
     /// People.
     pub people: u64,
+    /// Those of them whose every envelope was opened.
+    pub opened: u64,
     /// Rows.
     pub rows: u64,
     /// Envelopes that were opened.
@@ -50,6 +52,7 @@ impl Counts {
         // Destructured, so that a new count breaks this line until it is added too.
         let Self {
             people,
+            opened,
             rows,
             envelopes,
             bytes,
@@ -60,6 +63,7 @@ impl Counts {
             erased,
         } = other;
         self.people += people;
+        self.opened += opened;
         self.rows += rows;
         self.envelopes += envelopes;
         self.bytes += bytes;
@@ -83,9 +87,21 @@ pub(super) enum Missing {
     Damage,
 }
 
+/// How many of a person's envelopes are opened.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// Every one.
+    Whole,
+    /// Of somebody without blobs none: each is of its form, and under a key that is there. For what a signed
+    /// manifest vouches for.
+    Keys,
+}
+
 /// What opening comes to.
 enum Opened {
     Text(Zeroizing<Vec<u8>>),
+    /// Its key is there, and was not tried.
+    Unread,
     /// The key is gone, and was when the key part was made.
     Lost,
     /// The key is gone, as the ledger says.
@@ -104,10 +120,16 @@ struct Opener<'a> {
     keyset: &'a Keyset,
     gone: Option<&'a std::collections::BTreeSet<u32>>,
     missing: Missing,
+    depth: Depth,
 }
 
 impl Opener<'_> {
-    fn open(&self, location: &Location<'_>, envelope: &[u8]) -> Result<Opened, &'static str> {
+    /// `location` says where the envelope stands, if it is to be opened.
+    fn open<'l>(
+        &self,
+        location: impl FnOnce() -> Location<'l>,
+        envelope: &[u8],
+    ) -> Result<Opened, &'static str> {
         const CLOSED: &str = "an envelope does not open at its place";
         let number = key_number(envelope).ok_or(CLOSED)?;
         let Some(dek) = self.keyset.key(number) else {
@@ -119,9 +141,12 @@ impl Opener<'_> {
                 Missing::Damage => Err("an envelope is under a key that the key part lacks"),
             };
         };
+        if self.depth == Depth::Keys {
+            return Ok(Opened::Unread);
+        }
         let location = Location {
             compartment: dek.compartment.number,
-            ..*location
+            ..location()
         };
         let text = unseal(&dek.key, &location, envelope).map_err(|_| CLOSED)?;
         Ok(Opened::Text(text))
@@ -138,16 +163,22 @@ pub(super) fn person(
     handle: RowHandle,
     (vault, keyset): (VaultId, &Keyset),
     replay: &Replay,
-    missing: Missing,
+    (missing, depth): (Missing, Depth),
     counts: &mut Counts,
     out: &mut Take<'_>,
 ) -> Result<bool, BackupError> {
+    let depth = match rows.may_have_blobs() {
+        // Which chunks belong to what stands in the envelopes.
+        true => Depth::Whole,
+        false => depth,
+    };
     let opener = Opener {
         vault,
         handle,
         keyset,
         gone: replay.keys.get(&handle),
         missing,
+        depth,
     };
     let remains = remains(replay, &handle);
     let before = counts.lost;
@@ -167,7 +198,7 @@ pub(super) fn person(
                 continue;
             }
             let rest = &frame.key[16..];
-            let location = match table {
+            let location = || match table {
                 Table::Consents if rest.len() == 6 => Location {
                     collection: u16::from_be_bytes([rest[0], rest[1]]),
                     record: &rest[2..],
@@ -178,12 +209,12 @@ pub(super) fn person(
                     ..opener.place(table)
                 },
             };
-            let opened = opener.open(&location, &frame.value);
+            let opened = opener.open(location, &frame.value);
             match opened.map_err(|what| rows.damaged(table, what))? {
-                Opened::Text(_) => {
+                opened @ (Opened::Text(_) | Opened::Unread) => {
                     there |= table == Table::Subjects;
                     keep(counts, out, table, &frame.key, &frame.value)?;
-                    counts.envelopes += 1;
+                    counts.envelopes += u64::from(!matches!(opened, Opened::Unread));
                 }
                 Opened::Lost => counts.lost += 1,
                 Opened::Removed => counts.removed += 1,
@@ -214,6 +245,7 @@ pub(super) fn person(
     let blobs = records(rows, &opener, replay, counts, out)?;
     chunks(rows, blobs, missing, counts, out)?;
     counts.people += 1;
+    counts.opened += u64::from(depth == Depth::Whole);
     counts.people_in_part += u64::from(counts.lost > before);
     Ok(true)
 }
@@ -266,15 +298,16 @@ fn records(
             counts.removed += 1;
             continue;
         }
-        let location = Location {
+        let location = || Location {
             collection,
             record: id.as_bytes(),
             revision: expiry,
             ..opener.place(Table::RecordMeta)
         };
-        let opened = opener.open(&location, envelope);
+        let opened = opener.open(location, envelope);
         let text = match opened.map_err(|what| damaged(rows, Table::RecordMeta, what))? {
-            Opened::Text(text) => text,
+            Opened::Text(text) => Some(text),
+            Opened::Unread => None,
             Opened::Lost => {
                 counts.lost += 1;
                 continue;
@@ -284,17 +317,18 @@ fn records(
                 continue;
             }
         };
-        let row: Option<MetaRow> = row::decode(&text).ok();
+        let row = text.map(|text| row::decode::<MetaRow>(&text)).transpose();
         let list: Option<Vec<(u16, &[u8])>> = row::decode_borrowed(&values.value).ok();
-        let (Some(row), Some(list)) = (row, list) else {
+        let (Ok(row), Some(list)) = (row, list) else {
             let what = "a row is not of its form";
             return Err(damaged(rows, Table::Records, what));
         };
-        counts.envelopes += 1;
+        counts.envelopes += u64::from(row.is_some());
         let mut kept = Vec::with_capacity(list.len());
         for (field, envelope) in &list {
-            let (revision, schema) = row.written_at(*field);
-            let location = Location {
+            let written = row.as_ref().map(|row| row.written_at(*field));
+            let (revision, schema) = written.unwrap_or_default();
+            let location = || Location {
                 collection,
                 record: id.as_bytes(),
                 field: *field,
@@ -302,10 +336,11 @@ fn records(
                 schema,
                 ..opener.place(Table::Records)
             };
-            let opened = opener.open(&location, envelope);
+            let opened = opener.open(location, envelope);
             match opened.map_err(|what| damaged(rows, Table::Records, what))? {
                 Opened::Lost => counts.lost += 1,
                 Opened::Removed => counts.removed += 1,
+                Opened::Unread => kept.push((*field, *envelope)),
                 Opened::Text(text) => {
                     counts.envelopes += 1;
                     kept.push((*field, *envelope));

@@ -9,7 +9,7 @@ use super::error::BackupError;
 use super::keys::Identity;
 use super::ledger::Replay;
 use super::manifest::{Manifest, Object, Signature, hash_text, head_bytes, missing};
-use super::open::{self, Counts, Missing};
+use super::open::{self, Counts, Depth, Missing};
 use super::people::share_of;
 use super::read::{OpenSource, People, Source};
 use super::target::Target;
@@ -141,7 +141,7 @@ pub(crate) fn envelopes(
             found.handle,
             (vault, &keyset),
             &nothing,
-            missing,
+            (missing, Depth::Whole),
             &mut counts,
             kept,
         )?;

@@ -13,6 +13,7 @@ pub mod conformance;
 mod disk;
 mod error;
 pub mod fault;
+mod filling;
 mod memory;
 mod overlay;
 mod redb;
@@ -21,6 +22,7 @@ mod table;
 
 pub use disk::{MemoryDisk, MemoryDiskHandle};
 pub use error::StoreError;
+pub use filling::FillingStore;
 pub use memory::MemoryStore;
 pub use overlay::{Changes, Overlay};
 pub use redb::{RedbReader, RedbStore, drop_page_cache};

@@ -46,13 +46,22 @@ impl RedbStore {
     /// [`StoreError::Io`] of kind `AlreadyExists` if there is anything at `path`, and those of
     /// [`RedbStore::open`]. What a failed creation leaves behind is not a store.
     pub fn create(path: &Path, cache_bytes: usize) -> Result<Self, StoreError> {
+        Self::create_over(path, cache_bytes, |file| file)
+    }
+
+    /// [`RedbStore::create`] over what `over` makes of the file.
+    pub(super) fn create_over<B: StorageBackend>(
+        path: &Path,
+        cache_bytes: usize,
+        over: impl FnOnce(FileBackend) -> B,
+    ) -> Result<Self, StoreError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let backend = FileBackend::new(options.open(path)?).map_err(database_error)?;
         let database = builder(cache_bytes, false)
-            .create_with_backend(backend)
+            .create_with_backend(over(backend))
             .map_err(database_error)?;
         let store = Self::with_tables(database)?;
         // Without it a power loss may take the directory entry of a file that is itself durable.
@@ -143,14 +152,9 @@ impl RedbStore {
         self.database.close().map_err(database_error)
     }
 
-    /// Runs `f` once and commits what it did, for a store that counts for nothing until it is whole: in one
-    /// phase, and without the state of the allocator, so that whoever dies leaves a file that has to be
-    /// repaired. Ends with a [`Store::write`], after which it is a store like any other.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Store::write`].
-    pub fn fill(
+    /// Runs `f` once and commits what it did, in one phase and without the state of the allocator: whoever dies
+    /// leaves a file that has to be repaired. Ends with a [`Store::write`].
+    pub(super) fn fill(
         &self,
         f: &mut dyn FnMut(&mut dyn FillTx) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {

@@ -35,7 +35,7 @@ use crate::id::BackupId;
 use crate::keys::system::Roots;
 use crate::medium::keeps_old_bytes;
 use crate::row;
-use crate::store::RedbStore;
+use crate::store::{FillingStore, RedbStore};
 pub(super) use place::mark_of;
 use place::{COMPLETE, could_not, discard, hold, move_into_place, unfinished, write_mark};
 
@@ -212,7 +212,7 @@ impl LockedVault {
         let system = system_of(&open, targets);
         let roots = Roots::derive(vault, epoch, &root_key, &secret);
         let database = from.dir.join(DATABASE);
-        let store = RedbStore::create(&database, options.settings.cache_bytes)
+        let store = FillingStore::create(&database, options.settings.cache_bytes)
             .map_err(BackupError::Store)?;
         let restored = fill(
             &open,
@@ -227,7 +227,8 @@ impl LockedVault {
             tell,
         )?;
         ledgers::write_rows(options, &open, &found, &store)?;
-        store.close().map_err(BackupError::Store)?;
+        let whole = store.finish().and_then(RedbStore::close);
+        whole.map_err(BackupError::Store)?;
         let opened = (&open, &found.replay, recovery_key);
         let recovery_key = Self::first_opening(from, options, opened)?;
         let mark = mark_of(&manifest.backup.to_string(), &from.anchor);

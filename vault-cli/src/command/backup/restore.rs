@@ -68,6 +68,7 @@ pub(super) fn restore(context: &Context<'_>, arguments: &RestoreArguments) -> Re
         "people": counts.counts.people,
         "people_erased_since": counts.counts.erased,
         "people_in_part": counts.counts.people_in_part,
+        "people_opened": counts.counts.opened,
         "rows": counts.counts.rows,
         "envelopes": counts.counts.envelopes,
         "envelopes_lost": counts.counts.lost,
@@ -91,7 +92,7 @@ pub(super) fn restore(context: &Context<'_>, arguments: &RestoreArguments) -> Re
         };
         format!(
             "vault {} restored from {}, of {}\n  directory     {}\n  anchor        {}\n  people        {} \
-             came back, {} in part ({} values lost)\n  not back      {} people erased since, {} records and \
+             came back, {} in part ({} values lost)\n  opened        every value of {} of them: `backup verify --identity` opens all\n  not back      {} people erased since, {} records and \
              rows removed since\n  consents      {} withdrawn since\n  demands       {} objections, restrictions, holds, contracts' ends and ages said since\n  API keys      {}, all revoked: make \
              new ones with `token create`\n  recipients    nobody is told of what waited or happened since: notices are in no backup \
              (docs/operations.md, \"Telling recipients\")\n  ledger        complete until {until}\n  recovery key  {}\n\n\
@@ -104,6 +105,7 @@ pub(super) fn restore(context: &Context<'_>, arguments: &RestoreArguments) -> Re
             counts.counts.people,
             counts.counts.people_in_part,
             counts.counts.lost,
+            counts.counts.opened,
             counts.counts.erased,
             counts.counts.removed,
             counts.withdrawn,

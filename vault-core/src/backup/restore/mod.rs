@@ -30,7 +30,7 @@ use crate::keys::ring::KeyRing;
 use crate::keys::system::{Roots, SystemKeys};
 use crate::person::Tombstone;
 use crate::row;
-use crate::store::{RedbStore, Store, StoreError, Table, WriteTx};
+use crate::store::{FillingStore, Store, StoreError, Table, WriteTx};
 use crate::suppression;
 use people::{Reading, Totals};
 use writer::Blocks;
@@ -73,7 +73,7 @@ pub(crate) type Revoke<'r> = &'r (dyn Fn(&[u8], Timestamp) -> Option<Zeroizing<V
 /// Where a vault is filled, and with what.
 pub(crate) struct Place<'a> {
     /// An empty store.
-    pub(crate) store: &'a RedbStore,
+    pub(crate) store: &'a FillingStore,
     /// A directory in which something may be put aside; nothing of it has a name afterwards.
     pub(crate) dir: &'a Path,
     pub(crate) roots: &'a Roots,

@@ -14,7 +14,7 @@ use crate::id::VaultId;
 use crate::keys::shred::{Entries, RootKey, ShredError, ShredMap, Source, Tag};
 use crate::keys::system::{INDEX_BYTES, PERSON_BYTES, Placement};
 use crate::limits::{RESTORE_BUNDLE_BYTES, RESTORE_BYTES_MAX};
-use crate::store::{FillTx, RedbStore, Rows, StoreError, Table};
+use crate::store::{FillTx, FillingStore, Rows, StoreError, Table};
 
 /// Bytes of rows that go to the writing thread at once.
 const BLOCK_BYTES: usize = 1 << 20;
@@ -248,7 +248,7 @@ impl Block {
 
 /// Writes a map, so many bytes a transaction.
 fn build<const P: usize>(
-    store: &RedbStore,
+    store: &FillingStore,
     map: &ShredMap<P>,
     root: &RootKey,
     entries: &mut dyn Source<P>,
