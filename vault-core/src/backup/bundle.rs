@@ -169,9 +169,10 @@ impl<'a, 's> Rows<'a, 's> {
 
     /// Whether content of blobs is among them: not known where rows are read one after another.
     pub(super) fn may_have_blobs(&self) -> bool {
-        let last = self.bundle.map(|bundle| bundle.rows[self.left.clone()].last());
-        self.live.is_some()
-            || last.flatten().is_some_and(|row| row.table == Table::Blobs)
+        let last = self
+            .bundle
+            .map(|bundle| bundle.rows[self.left.clone()].last());
+        self.live.is_some() || last.flatten().is_some_and(|row| row.table == Table::Blobs)
     }
 
     /// The next row of a table; whether there was one.

@@ -13,6 +13,7 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use zeroize::Zeroizing;
@@ -29,13 +30,14 @@ use crate::backup::restore::{Place, Restored, fill, first_epoch, system_of};
 use crate::backup::target::Target;
 use crate::backup::verify::{Tell, objects};
 use crate::backup::{BackupError, Identity, Manifest};
+use crate::commit::{RedbFactory, StoreFactory};
 use crate::crypto::Secret;
 use crate::entropy::OsEntropy;
 use crate::id::BackupId;
 use crate::keys::system::Roots;
 use crate::medium::keeps_old_bytes;
 use crate::row;
-use crate::store::{FillingStore, RedbStore};
+use crate::store::{FillingStore, RedbStore, Store, StoreError};
 pub(super) use place::mark_of;
 use place::{COMPLETE, could_not, discard, hold, move_into_place, unfinished, write_mark};
 
@@ -69,6 +71,20 @@ pub struct RestoredVault {
     pub replay: Replay,
     /// Opens the second slot, as after the creation of a vault.
     pub recovery_key: Option<RecoveryKey>,
+}
+
+/// A store that this process has written a moment ago: verifying its pages would find them in the kernel's memory.
+/// Every opening after this one does.
+struct JustWritten(RedbFactory);
+
+impl StoreFactory for JustWritten {
+    fn open(&self, _: bool) -> Result<Arc<dyn Store>, StoreError> {
+        self.0.open(false)
+    }
+
+    fn forget_cache(&self) -> Result<(), StoreError> {
+        self.0.forget_cache()
+    }
 }
 
 /// The backups of this vault at a target, as it has signed them.
@@ -178,12 +194,57 @@ impl LockedVault {
         if to.anchor.exists() {
             return Err(BackupError::Exists(to.anchor.clone()));
         }
-        let source = Source {
+        let source = || Source {
             target: options.target.clone(),
             manifest: manifest.clone(),
         };
-        objects(&source, tell)?;
+        let failed = AtomicBool::new(false);
+        let going = || match failed.load(Ordering::Acquire) {
+            true => Err(BackupError::Cancelled),
+            false => Ok(()),
+        };
+        let (checked, filled) = std::thread::scope(|scope| {
+            // Beside the reading: nothing gets its place before both have ended well.
+            let checking = scope.spawn(|| {
+                let checked = objects(&source(), &|_, _| going());
+                failed.fetch_or(checked.is_err(), Ordering::AcqRel);
+                checked
+            });
+            let tell: Tell<'_> = &|done, total| going().and_then(|()| tell(done, total));
+            let filled = Self::fill_unfinished(options, from, source(), tell);
+            // Damage is called by what its checksum says, if that is wrong.
+            let other = |error: &BackupError| !matches!(error, BackupError::Damaged { .. });
+            failed.fetch_or(filled.as_ref().is_err_and(other), Ordering::AcqRel);
+            (checking.join(), filled)
+        });
+        match checked {
+            Ok(Ok(_) | Err(BackupError::Cancelled)) => {}
+            Ok(Err(error)) => return Err(error),
+            Err(_) => return Err(BackupError::Store(StoreError::Aborted)),
+        }
+        let (restored, replay, recovery_key) = filled?;
+        let mark = mark_of(&manifest.backup.to_string(), &from.anchor);
+        let mark = mark.map_err(could_not("read the key slots in", &from.anchor))?;
+        write_mark(&from.dir.join(COMPLETE), mark.as_bytes())?;
+        move_into_place(from, to)?;
+        Ok(RestoredVault {
+            manifest,
+            restored: Some(restored),
+            replay,
+            recovery_key: Some(recovery_key),
+        })
+    }
+
+    /// Makes both directories beside their place, and opens what is in them.
+    fn fill_unfinished(
+        options: &RestoreOptions<'_>,
+        from: &VaultPaths,
+        source: Source,
+        tell: Tell<'_>,
+    ) -> Result<(Restored, Replay, RecoveryKey), BackupError> {
+        let to = &options.into;
         let open = source.open(options.identity)?;
+        let manifest = &open.source.manifest;
         let found = ledgers::find(options, &open)?;
         discard(from)?;
         create::make_dirs(from).map_err(|error| BackupError::Io {
@@ -231,16 +292,7 @@ impl LockedVault {
         whole.map_err(BackupError::Store)?;
         let opened = (&open, &found.replay, recovery_key);
         let recovery_key = Self::first_opening(from, options, opened)?;
-        let mark = mark_of(&manifest.backup.to_string(), &from.anchor);
-        let mark = mark.map_err(could_not("read the key slots in", &from.anchor))?;
-        write_mark(&from.dir.join(COMPLETE), mark.as_bytes())?;
-        move_into_place(from, to)?;
-        Ok(RestoredVault {
-            manifest,
-            restored: Some(restored),
-            replay: found.replay,
-            recovery_key: Some(recovery_key),
-        })
+        Ok((restored, found.replay, recovery_key))
     }
 
     /// Opens what was built, as anybody would, and puts into it what only now is known: the backups that lie
@@ -261,8 +313,12 @@ impl LockedVault {
         let locked =
             Self::open_as_it_is(from, settings).map_err(|error| failed(error.to_string()))?;
         let secret = UnlockSecret::RecoveryKey(recovery_key);
+        let store = JustWritten(RedbFactory {
+            path: from.dir.join(DATABASE),
+            cache_bytes: options.settings.cache_bytes,
+        });
         let vault = locked
-            .unlock(&secret)
+            .unlock_over(&secret, &|file| Box::new(file), Box::new(store))
             .map_err(|error| failed(error.to_string()))?;
         for seen in seen_at(&*options.target, open, replay)? {
             vault

@@ -70,7 +70,8 @@ impl<'a> Reading<'a> {
             placement,
             missing: missing_keys(open)?,
             every: (
-                u16::try_from(open.source.manifest.people / RESTORE_OPENED_PEOPLE).unwrap_or(u16::MAX),
+                u16::try_from(open.source.manifest.people / RESTORE_OPENED_PEOPLE)
+                    .unwrap_or(u16::MAX),
                 u16::from_be_bytes(first),
             ),
             set: open.system.index_set(),
