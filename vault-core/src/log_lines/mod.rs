@@ -11,12 +11,13 @@
 
 mod known;
 mod line;
+mod reading;
 mod stored;
 
 pub(crate) use known::{Finder, Own};
-pub(crate) use line::{Line, Scanned, Trouble, token};
+pub(crate) use line::{Line, Mark, Scanned, Trouble, token};
 pub(crate) use stored::{
-    Held, LogRow, Place, any_of, append, ended, expires_at, over, purge_people, rekey,
+    Held, LogRow, Place, Written, any_of, append, ended, expires_at, over, purge_people, rekey,
     rekey_holder, remove_of, rows, rows_of, seal_again, shred,
 };
 
