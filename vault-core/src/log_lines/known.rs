@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 
 use serde_json::Value;
 
-use super::line::{Mark, Trouble};
+use super::marks::{Mark, Trouble};
 use crate::commit::View;
 use crate::limits::{LOG_LOOKUPS_MAX, LOG_WORDS_MAX};
 use crate::person::Person;

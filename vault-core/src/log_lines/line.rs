@@ -10,44 +10,10 @@
 
 use serde_json::{Map, Value};
 
-use super::reading::readings;
+use super::marks::{Known, Mark, Trouble, apart, found};
 use crate::crypto::{Secret, hmac};
-use crate::detect::{self, Certainty, Kind};
+use crate::detect::Kind;
 use crate::limits::{LOG_DEPTH_MAX, LOG_FINDS_MAX, LOG_LINE_BYTES_MAX, LOG_SCALARS_MAX};
-use crate::refusal::Refusal;
-
-/// Why a line is not stored as it came.
-pub(crate) enum Trouble {
-    /// It could not be looked through within its limits.
-    Failed,
-    /// The vault could not look anything up.
-    Refused(Refusal),
-}
-
-impl From<Refusal> for Trouble {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-/// Silent: what failed may be somebody's.
-impl std::fmt::Debug for Trouble {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Failed => "Failed",
-            Self::Refused(_) => "Refused",
-        })
-    }
-}
-
-/// A place in a text where something was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Mark {
-    /// The word that stands for it.
-    pub(crate) label: &'static str,
-    pub(crate) start: usize,
-    pub(crate) end: usize,
-}
 
 /// A line that was taken apart.
 #[derive(Clone)]
@@ -64,9 +30,6 @@ pub(crate) struct Scanned {
     /// The words for what shows by its shape, in names of members too.
     told: Vec<&'static str>,
 }
-
-/// What looks for known values in a text: their places. How it fails must not depend on what is known.
-pub(crate) type Known<'a> = &'a mut dyn FnMut(&str) -> Result<Vec<Mark>, Trouble>;
 
 impl Line {
     /// Takes a line apart. One that begins as JSON and is none fails: in it, escapes could hide what is to
@@ -253,63 +216,6 @@ fn text_of(value: &Value) -> String {
         },
         _ => String::new(),
     }
-}
-
-/// What is found in a text behind the name of a member, however it reads: by its shape, and as known.
-fn found(
-    name: &str,
-    text: &str,
-    kinds: &[Kind],
-    known: &mut dyn FnMut(&str) -> Result<Vec<Mark>, Trouble>,
-) -> Result<(Vec<Mark>, Vec<Mark>), Trouble> {
-    let (mut shaped, mut theirs) = (shapes(name, text, kinds), known(text)?);
-    for reading in readings(text) {
-        let back = |mark: Mark| Mark {
-            start: reading.place(mark.start),
-            end: reading.place(mark.end),
-            ..mark
-        };
-        shaped.extend(shapes(name, reading.text(), kinds).into_iter().map(back));
-        theirs.extend(known(reading.text())?.into_iter().map(back));
-    }
-    Ok((shaped, theirs))
-}
-
-/// What has one of these shapes in a text behind the name of a member.
-fn shapes(name: &str, text: &str, kinds: &[Kind]) -> Vec<Mark> {
-    // `customer_bsn` says BSN as well as `BSN:` does.
-    let said: String = name
-        .chars()
-        .map(|c| if c.is_alphanumeric() { c } else { ' ' })
-        .collect();
-    let probe = format!("{said}: {text}");
-    let offset = probe.len() - text.len();
-    let finds = detect::find(probe.as_bytes()).into_iter();
-    let wanted = finds.filter(|find| {
-        find.end > offset && find.certainty == Certainty::Likely && kinds.contains(&find.kind)
-    });
-    let marks = wanted.map(|find| Mark {
-        label: find.kind.name(),
-        start: find.start.max(offset) - offset,
-        end: find.end - offset,
-    });
-    marks.collect()
-}
-
-/// Finds in their order, those that overlap as one; `None` where one begins or ends within a character.
-fn apart(text: &str, mut marks: Vec<Mark>) -> Option<Vec<Mark>> {
-    marks.sort_by_key(|mark| (mark.start, std::cmp::Reverse(mark.end)));
-    let mut kept: Vec<Mark> = Vec::with_capacity(marks.len());
-    for mark in marks {
-        if !text.is_char_boundary(mark.start) || !text.is_char_boundary(mark.end) {
-            return None;
-        }
-        match kept.last_mut() {
-            Some(last) if mark.start < last.end => last.end = last.end.max(mark.end),
-            _ => kept.push(mark),
-        }
-    }
-    Some(kept)
 }
 
 /// What stands in the place of a value where a day's lines are to be told apart: the same for the same value,
