@@ -94,6 +94,23 @@ fn main() -> std::io::Result<()> {
         "Löscht meine Daten, bitte\n\nDanke.".as_bytes(),
     )?;
     write("asked", "control", "Pomóż mi!".as_bytes())?;
+    write(
+        "log_line",
+        "object",
+        br#"{"level":"warn","card":4111111111111111,"who":["K-17","ann@example.test"],"x":{"ok":true}}"#,
+    )?;
+    write(
+        "log_line",
+        "escaped",
+        br#"{"body":"{\"to\":\"ann\\u0040example.test\",\"n\":\"K%2D17\"}","q":"a+b=%254B-17\\ud83d\\ude00\\n"}"#,
+    )?;
+    write(
+        "log_line",
+        "text",
+        b"GET /c/K-17?mail=ann%40example.test from 192.0.2.7",
+    )?;
+    write("log_line", "member", br#"{"K-17":"ann@example.test"}"#)?;
+    write("log_line", "string", br#""say \"ann@example.test\"""#)?;
 
     write(
         "text",

@@ -22,7 +22,7 @@ use vault_core::id::VaultId;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every one of them.
-pub const TARGETS: [Target; 31] = [
+pub const TARGETS: [Target; 32] = [
     ("anchor", anchor),
     ("asked", asked),
     ("authorization", authorization),
@@ -37,6 +37,7 @@ pub const TARGETS: [Target; 31] = [
     ("json", json),
     ("key_part", key_part),
     ("ledger", ledger),
+    ("log_line", log_line),
     ("mapping", mapping),
     ("media", media),
     ("note", note),

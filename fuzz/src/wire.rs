@@ -87,6 +87,27 @@ pub fn asked(data: &[u8]) {
     let _ = control(&text);
 }
 
+/// A line of a log. What is stored is JSON, and has nothing of what is known of somebody; what whoever sends it is
+/// told, that it fails too, is the same whether or not anybody is known.
+pub fn log_line(data: &[u8]) {
+    const KNOWN: &str = "K-17";
+    let (plain, known) = (
+        core::log_line(data, None),
+        core::log_line(data, Some(KNOWN)),
+    );
+    assert_eq!(plain.is_some(), known.is_some());
+    let (Some((plain, told, weight)), Some(known)) = (plain, known) else {
+        return;
+    };
+    assert_eq!((&told, weight), (&known.1, known.2));
+    assert_eq!(plain.len(), weight);
+    assert!(!known.0.contains(KNOWN), "what is known is stored");
+    for stored in [&plain, &known.0] {
+        let value: Value = serde_json::from_str(stored).expect("a stored line is JSON");
+        assert!(value.is_object() || value.is_string());
+    }
+}
+
 /// A body of the API; the first byte chooses the call.
 pub fn body(data: &[u8]) {
     let Some((call, json)) = data.split_first() else {

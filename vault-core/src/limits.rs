@@ -219,14 +219,19 @@ pub const LOG_SCALARS_MAX: usize = 1_024;
 pub const LOG_FINDS_MAX: usize = 256;
 /// Look-ups that known values cost one line.
 pub const LOG_LOOKUPS_MAX: usize = 128;
-/// Words of a line that are compared with known values.
-pub const LOG_WORDS_MAX: usize = 2_048;
+/// Words of a line that are compared with known values, those of each way in which a text reads.
+pub const LOG_WORDS_MAX: usize = 4_096;
+/// How deep escapes within escapes of a line are resolved.
+pub const LOG_ESCAPES_DEEP_MAX: usize = 3;
 /// People whom the lines of one call are about.
 pub const LOG_PEOPLE_MAX: usize = 100;
 /// Text of log lines in one stored row.
 pub const LOG_ROW_BYTES: usize = 256 << 10;
 /// Bytes of log lines under one set of keys: they are sealed again, and go, in one commit.
 pub const LOG_PART_BYTES: usize = 4 << 20;
+/// Keys of a person beyond which their log lines get no more of them, so that a log leaves room for what the person
+/// has: half of [`KEYS_PER_PERSON_MAX`].
+pub const LOG_PERSON_KEYS_MAX: usize = KEYS_PER_PERSON_MAX / 2;
 /// Bytes of one person's lines of a stream and day.
 pub const LOG_PERSON_BYTES: usize = 1 << 20;
 /// Row keys of log lines that a purge looks at over one snapshot.

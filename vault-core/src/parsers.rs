@@ -21,6 +21,7 @@ use crate::commit::State;
 use crate::consent::ConsentEvent;
 use crate::contract::ContractEvent;
 use crate::crypto::Secret;
+use crate::detect::Kind;
 use crate::disclosure;
 use crate::emergency::EmergencyEvent;
 use crate::id::{BackupId, RecordId, SessionId, SubjectId, VaultId};
@@ -28,7 +29,7 @@ use crate::incident::IncidentRow;
 use crate::keys::keyset::Keyset;
 use crate::keys::shred;
 use crate::keys::system::{INDEX_BYTES, PERSON_BYTES, SystemKeys};
-use crate::log_lines::LogRow;
+use crate::log_lines::{Line, LogRow, Mark};
 use crate::notice::NoticeShown;
 use crate::outbox::NoticeRow;
 use crate::person::{SubjectRow, Tombstone};
@@ -146,6 +147,28 @@ pub fn seal_cursor(
         hour,
     };
     tie.seal(last.as_bytes())
+}
+
+/// A line of a log, where every `known` in it is somebody's: as it is stored, what whoever sent it is told that was
+/// found, and how much room it takes; `None` where it fails whoever is known.
+#[must_use]
+pub fn log_line(bytes: &[u8], known: Option<&str>) -> Option<(String, Vec<&'static str>, usize)> {
+    let mut look = |text: &str| {
+        let all = known
+            .into_iter()
+            .flat_map(|known| text.match_indices(known));
+        let marks = all.map(|(start, found)| Mark {
+            label: "identifier",
+            start,
+            end: start + found.len(),
+        });
+        Ok(marks.collect())
+    };
+    let line = Line::parse(bytes).ok()?;
+    let scanned = line.scan(&Kind::ALL, &mut look).ok()?;
+    let stand_in = |mark: &Mark, _: &str| format!("[{}]", mark.label);
+    let stored = scanned.text(&stand_in);
+    Some((stored, scanned.told().to_vec(), scanned.weight(&stand_in)))
 }
 
 /// Where a cursor goes on, in `hour`.

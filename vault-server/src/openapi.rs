@@ -252,6 +252,13 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         ));
         operation["security"] = json!([{"api_key": []}, {"session": []}]);
     }
+    if path == urls::LOG && method == "get" {
+        parameters.push(parameter(
+            "Vault-Purpose",
+            "header",
+            "Of a stream whose lines are kept whole, and needed there: the stream's purpose",
+        ));
+    }
     if path == urls::SUBJECT_EXPORT {
         operation["security"] = json!([{"api_key": []}, {"session": []}]);
     }

@@ -131,7 +131,7 @@ fn faults(answer: &Answer) -> Vec<(String, String)> {
 
 fn credit() -> Value {
     json!({"kind": "credit", "outcome": "no credit", "significant": true, "automation": "full",
-        "art22_basis": "contract", "logic": {"en": "a score", "de": "ein Wert"},
+        "inputs": ["profile.slots"], "art22_basis": "contract", "logic": {"en": "a score", "de": "ein Wert"},
         "consequences": {"en": "no credit", "de": "kein Kredit"}})
 }
 
@@ -185,6 +185,13 @@ fn article_22_2_a_machine_decides_alone_by_a_contract_a_law_or_explicit_consent_
         200
     );
     assert_eq!(faults(&with(consent)), refused);
+    let silent = with(json!({"inputs": []}));
+    assert_eq!(faults(&silent), one("/inputs", "required"));
+    let assisted = json!({"kind": "refund", "outcome": "none", "automation": "assisted"});
+    assert_eq!(
+        faults(&case.records(assisted)),
+        one("/automation", "contradicts_policy")
+    );
     // In one language of two, people are not told.
     let half = with(json!({"logic": {"de": "ein Wert"}}));
     assert_eq!(faults(&half), one("/logic", "no_logic"));

@@ -459,7 +459,12 @@ fn the_log_says_what_was_done_and_nothing_that_was_said() {
     let mut chat = Chat::new(&world, "jane", "en");
     chat.say(phrase(Language::En, Intent::Correct));
     to_the_end(&mut chat, Intent::Correct);
-    let access = world.read(&jane, "access?limit=100").body.to_string();
+    let access = world.read(&jane, "access?limit=100").body;
+    let entries = access["accesses"].as_array().expect("a list").iter();
+    let mut corrected = entries.filter(|one| one["action"] == "dialogue.correct");
+    let corrected = corrected.next().expect("one correction").to_string();
+    assert!(corrected.contains("profile.name"), "{corrected}");
+    let access = access.to_string();
     for action in [
         "dialogue.turn",
         "dialogue.request",

@@ -46,6 +46,7 @@ may = ["subjects.create", "sessions.create", "logs.write"]
 may = ["audit.read", "retention.run", "subjects.erase"]
 
 [roles.reader]
+purposes = ["support"]
 "#;
 
 const NDJSON: &[(&str, &str)] = &[("content-type", "application/x-ndjson")];
@@ -142,9 +143,27 @@ fn whoever_sends_lines_does_not_learn_who_is_known() {
     let profile = format!("/v1/subjects/{person}/records/profile");
     let known = json!({"number": "K-10023"});
     scene.bench.call(&scene.bot, "PATCH", &profile, known);
-    let [known, unknown] = ["K-10023", "K-10024"].map(|number| scene.sends("bot", number));
-    assert_eq!((known.status, known.body), (unknown.status, unknown.body));
-    assert_eq!(scene.lines("/v1/logs/bot"), ["[identifier]", "K-10024"]);
+    let many = |number: &str| vec![number; 257].join(" ");
+    let forms: [&dyn Fn(&str) -> String; 4] = [
+        &str::to_owned,
+        // What would make the line fail, if it were told: a member's name, and more than a line may have.
+        &|number| json!({number: "ann@example.test"}).to_string(),
+        &|number| many(number),
+        // What lies over something that is told.
+        &|number| format!("{number}@example.test"),
+    ];
+    for form in forms {
+        let answers = ["K-10023", "K-10024"].map(|number| scene.sends("bot", &form(number)));
+        let [known, unknown] = answers.map(|answer| (answer.status, answer.body));
+        assert_eq!(known, unknown);
+        assert_eq!((known.0, &known.1["failed"]), (200, &json!(0)));
+    }
+    let lines = scene.lines("/v1/logs/bot");
+    assert_eq!(lines[..2], [json!("[identifier]"), json!("K-10024")]);
+    let failed = json!("[REDACTION_FAILED]");
+    let email = json!({"K-10024": "[email]"});
+    assert_eq!(lines[2..5], [failed.clone(), email, failed]);
+    assert!(!Value::from(lines).to_string().contains("K-10023"));
 }
 
 #[test]
@@ -159,6 +178,18 @@ fn whole_lines_are_for_their_readers_and_others_for_who_reads_evidence() {
     let whole = (200, json!("mail ann@example.test"));
     assert_eq!(line(&scene.reader, "whole"), whole);
     assert_eq!(line(&scene.officer, "bot"), (200, json!("mail [email]")));
+    // Whole lines are read for their purpose; what was taken apart needs none.
+    let path = "/v1/logs/whole";
+    let silent = scene.bench.page(&scene.reader, path, "*/*");
+    assert_eq!(silent.status, 400);
+    assert!(silent.text.contains("purpose_missing"), "{}", silent.text);
+    let other = [("vault-purpose", "chasing")];
+    let other = scene
+        .bench
+        .send(&scene.reader, "GET", path, &other, &Value::Null);
+    assert_eq!(other.code(), (403, "purpose_denied"));
+    let silent = scene.bench.page(&scene.officer, "/v1/logs/bot", "*/*");
+    assert_eq!(silent.status, 200);
     let refused = |key: &str, stream: &str| {
         let answer = scene.get(key, &format!("/v1/logs/{stream}"));
         assert_eq!(answer.code(), (403, "role_denied"), "{stream}");
@@ -219,6 +250,70 @@ fn a_call_that_is_sent_again_stores_nothing_twice() {
     assert_eq!((second.status, second.replayed), (200, true));
     assert_eq!(scene.lines("/v1/logs/bot"), ["a"]);
     assert_eq!(send("b").code(), (409, "idempotency_mismatch"));
+}
+
+#[test]
+fn lines_are_read_as_lines_with_the_pages_end_behind_them() {
+    let scene = Scene::new();
+    scene.sends("bot", "{\"n\":1}\ntwo\nthree");
+    let read = |path: &str, accept: &str| scene.bench.page(&scene.officer, path, accept);
+    let page = read("/v1/logs/bot?limit=2", "application/x-ndjson");
+    assert_eq!(page.status, 200);
+    assert_eq!(page.header("content-type"), "application/x-ndjson");
+    assert_eq!(page.header("vary"), "Accept");
+    let lines: Vec<Value> = page
+        .text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let [first, second, end] = &lines[..] else {
+        panic!("{}", page.text)
+    };
+    assert_eq!(
+        (&first["line"], &second["line"]),
+        (&json!({"n": 1}), &json!("two"))
+    );
+    assert!(first["at"].is_string());
+    assert_eq!(end["page"]["damaged"], 0);
+    let next = end["page"]["next"].as_str().expect("there is more");
+    let path = format!("/v1/logs/bot?limit=2&cursor={next}");
+    let rest = read(&path, "application/x-ndjson");
+    assert!(rest.text.starts_with("{\"at\":") && rest.text.contains("three"));
+    assert!(
+        rest.text
+            .ends_with("{\"page\":{\"next\":null,\"damaged\":0}}\n")
+    );
+    // Whoever names nothing, or something else, gets JSON, and so does a refusal.
+    for accept in ["*/*", "application/json", "text/html"] {
+        let page = read("/v1/logs/bot", accept);
+        assert_eq!(page.header("content-type"), "application/json", "{accept}");
+    }
+    let refused = scene
+        .bench
+        .page(&scene.bot, "/v1/logs/bot", "application/x-ndjson");
+    assert_eq!(refused.header("content-type"), "application/problem+json");
+}
+
+#[test]
+fn the_metrics_say_what_became_of_lines_and_not_who_is_known() {
+    let scene = Scene::new();
+    let person = scene.bench.person(&scene.bot, "ann");
+    let profile = format!("/v1/subjects/{person}/records/profile");
+    let known = json!({"number": "K-10023"});
+    scene.bench.call(&scene.bot, "PATCH", &profile, known);
+    scene.sends("bot", "one\n{\"broken\n{\"K-10023\":1}");
+    scene.sends("bot", "{\"subject\":\"sub_00000000000000000000000000\"}");
+    scene.sends("unknown", "one");
+    let text = scene.bench.metrics();
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("vault_log_lines_total"))
+        .collect();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    for (result, count) in [("taken", 2), ("failed", 1), ("dropped", 1)] {
+        let line = format!("vault_log_lines_total{{stream=\"bot\",result=\"{result}\"}} {count}");
+        assert!(lines.contains(&&*line), "{line} in {lines:?}");
+    }
 }
 
 #[test]

@@ -9,8 +9,8 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -67,12 +67,16 @@ impl Got {
 struct Sink {
     port: u16,
     got: Receiver<Got>,
+    /// By this clock, if there is one, each answer takes half a minute.
+    slow: Arc<OnceLock<Arc<ManualClock>>>,
 }
 
 impl Sink {
     fn on(listener: TcpListener, answers: Vec<String>) -> Self {
         let port = listener.local_addr().expect("bound").port();
         let (tell, got) = channel();
+        let slow = Arc::new(OnceLock::<Arc<ManualClock>>::new());
+        let clock = slow.clone();
         std::thread::spawn(move || {
             for answer in answers {
                 let (mut stream, _) = listener.accept().expect("a connection");
@@ -94,10 +98,13 @@ impl Sink {
                 if tell.send(got).is_err() {
                     return;
                 }
+                if let Some(clock) = clock.get() {
+                    clock.advance(30_000);
+                }
                 stream.write_all(answer.as_bytes()).expect("writes");
             }
         });
-        Self { port, got }
+        Self { port, got, slow }
     }
 
     fn with(answers: Vec<String>) -> Self {
@@ -698,6 +705,29 @@ fn art_18_a_restriction_that_was_not_taken_is_told_before_its_end() {
     bench.pass();
     assert_eq!(kinds(&carrier), ["restriction", "restriction_lifted"]);
     assert_eq!(bench.states("carrier"), ["delivered"; 2]);
+}
+
+#[test]
+fn art_19_a_recipient_who_is_slow_has_its_time_in_each_look_and_no_more() {
+    let fine = || vec![answer(204, ""), answer(204, "")];
+    let (carrier, mailer) = (Sink::with(fine()), Sink::with(fine()));
+    let bench = Bench::to(&carrier, &mailer);
+    let (ann, _) = bench.ann();
+    let of = |path: &str| format!("subjects/{ann}/{path}");
+    bench.give("PUT", &of("restriction"), &json!({"ground": "18.1.a"}));
+    let lift = json!({"about": "restriction_lift", "lang": "en", "sha256": "00".repeat(32)});
+    bench.give("POST", &of("notices"), &lift);
+    bench.give("DELETE", &of("restriction"), &Value::Null);
+    assert!(carrier.slow.set(bench.clock.clone()).is_ok());
+    // The other's answers come at once, but by the same clock: each has had its time after one.
+    bench.pass();
+    assert_eq!(carrier.all().len(), 1);
+    let one = ["delivered", "queued"];
+    assert_eq!(bench.states("carrier"), one);
+    bench.pass();
+    assert_eq!(carrier.all().len(), 1, "the rest in the next look");
+    assert_eq!(bench.states("carrier"), ["delivered"; 2]);
+    assert_eq!(bench.states("mailer"), ["delivered"; 2]);
 }
 
 #[test]

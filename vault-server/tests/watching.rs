@@ -753,8 +753,10 @@ fn names(expression: &str) -> impl Iterator<Item = &str> {
     words.filter(|word| word.starts_with("vault_") || word.starts_with("process_"))
 }
 
-/// Shown only where there is a certificate, which a server on loopback does not need, and an open request.
-const WHERE_THERE_IS_ONE: [&str; 2] = [
+/// Shown only where there is a certificate, which a server on loopback does not need, an open request, and a line of a
+/// log.
+const WHERE_THERE_IS_ONE: [&str; 3] = [
+    "vault_log_lines_total",
     "vault_tls_certificate_expiry_timestamp_seconds",
     "vault_request_next_due_days",
 ];

@@ -88,7 +88,8 @@ pub(crate) struct DecisionRow {
     pub(crate) recorded: i64,
     /// When it was contested first.
     pub(crate) contested: Option<i64>,
-    /// When a reviewer was first shown it, since the person last said something.
+    /// When it was shown to whoever reviews it: the last of them, if one began after another, and since the person
+    /// last said something.
     pub(crate) begun: Option<i64>,
     /// When it was decided.
     pub(crate) reviewed: Option<i64>,
@@ -118,7 +119,8 @@ impl DecisionRow {
             DecisionWord::ContestEnded => {
                 (self.contested, self.begun, self.due) = (None, None, None);
             }
-            DecisionWord::ReviewBegun => self.begun = self.begun.or(at),
+            // Whoever begins after another has read nothing of it before: their time is their own.
+            DecisionWord::ReviewBegun => self.begun = at,
             DecisionWord::Reviewed => (self.reviewed, self.due) = (at, None),
         }
     }

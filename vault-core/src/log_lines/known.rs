@@ -3,7 +3,7 @@
 //! Nobody is gone through: words of the text that may be a look-up value are brought into its normal form and
 //! looked up, each once a call. Names are looked for as two or three words that begin with a capital; other
 //! values have a digit, or an `@`. Of a person whom the line names, every value is compared, whether or not
-//! people are found by it.
+//! people are found by it. What a line costs, and whether it costs too much, does not depend on who is known.
 //!
 //! Knows nothing of shapes that say by themselves what they are (`detect`).
 
@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 
 use serde_json::Value;
 
-use super::line::{Mark, Trouble};
+use super::marks::{Mark, Trouble};
 use crate::commit::View;
 use crate::limits::{LOG_LOOKUPS_MAX, LOG_WORDS_MAX};
 use crate::person::Person;
@@ -186,7 +186,6 @@ impl Own {
                         label,
                         start: words[at].start,
                         end: words[at + count - 1].end,
-                        known: true,
                     });
                     at += count;
                 }
@@ -251,12 +250,13 @@ impl<'v> Finder<'v> {
                 continue;
             };
             let theirs = own.is_some_and(|own| own.typed.contains(&(kind, normal.clone())));
-            if theirs || self.is_known(kind, normal, span.of(text))? {
+            // Looked up in any case: how much a line costs, and so whether it fails, tells nobody whose it is.
+            let known = self.is_known(kind, normal, span.of(text))?;
+            if theirs || known {
                 marks.push(Mark {
                     label: kind.name(),
                     start: span.start,
                     end: span.end,
-                    known: true,
                 });
             }
         }

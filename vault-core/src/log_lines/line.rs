@@ -3,48 +3,17 @@
 //! A line is a JSON object, a JSON text, or a text. Names of members stay as they are, since a reader needs
 //! them to understand the line; where personal data stand in one, the line fails. Texts and numbers are looked
 //! through, each behind the name of its member, which may be the word that says what it is.
+//!
+//! Two things are found: what shows by its shape, and what is known as somebody's. Of the first alone whoever sends
+//! the line is told. So everything that is told of a line, that it failed too, is what it would be if nobody were
+//! known.
 
 use serde_json::{Map, Value};
 
+use super::marks::{Known, Mark, Trouble, apart, found};
 use crate::crypto::{Secret, hmac};
-use crate::detect::{self, Certainty, Kind};
+use crate::detect::Kind;
 use crate::limits::{LOG_DEPTH_MAX, LOG_FINDS_MAX, LOG_LINE_BYTES_MAX, LOG_SCALARS_MAX};
-use crate::refusal::Refusal;
-
-/// Why a line is not stored as it came.
-pub(crate) enum Trouble {
-    /// It could not be looked through within its limits.
-    Failed,
-    /// The vault could not look anything up.
-    Refused(Refusal),
-}
-
-impl From<Refusal> for Trouble {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-/// Silent: what failed may be somebody's.
-impl std::fmt::Debug for Trouble {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Failed => "Failed",
-            Self::Refused(_) => "Refused",
-        })
-    }
-}
-
-/// A place in a text where something was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Mark {
-    /// The word that stands for it.
-    pub(crate) label: &'static str,
-    pub(crate) start: usize,
-    pub(crate) end: usize,
-    /// Whether it is there because it is a value of somebody in the vault.
-    pub(crate) known: bool,
-}
 
 /// A line that was taken apart.
 #[derive(Clone)]
@@ -54,11 +23,13 @@ pub(crate) struct Line(Value);
 #[derive(Clone)]
 pub(crate) struct Scanned {
     line: Line,
-    marks: Vec<Vec<Mark>>,
+    /// What shows by its shape.
+    shaped: Vec<Vec<Mark>>,
+    /// All of it; `None` where the line fails because of what is known: nothing is stored, and nobody is told.
+    marks: Option<Vec<Vec<Mark>>>,
+    /// The words for what shows by its shape, in names of members too.
+    told: Vec<&'static str>,
 }
-
-/// What looks for known values in a text: their places, none over another.
-pub(crate) type Known<'a> = &'a mut dyn FnMut(&str) -> Result<Vec<Mark>, Trouble>;
 
 impl Line {
     /// Takes a line apart. One that begins as JSON and is none fails: in it, escapes could hide what is to
@@ -101,18 +72,29 @@ impl Line {
     }
 
     /// Looks through it.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble::Failed`] where it would fail if nobody were known, too.
     pub(crate) fn scan(mut self, kinds: &[Kind], known: Known<'_>) -> Result<Scanned, Trouble> {
-        let (mut marks, mut finds) = (Vec::new(), 0);
+        let (mut marks, mut in_shapes, mut told) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut finds, mut hushed) = (0, false);
         let mut look = |name: &str, text: &str, member: bool| {
-            let mut found = shapes(name, text, kinds)?;
-            found.extend(known(text)?);
-            let found = apart(text, found)?;
-            finds += found.len();
-            if (member && !found.is_empty()) || finds > LOG_FINDS_MAX {
+            let (shaped, known) = found(name, text, kinds, known)?;
+            let shaped = apart(text, shaped).ok_or(Trouble::Failed)?;
+            told.extend(shaped.iter().map(|mark| mark.label));
+            if (member && !shaped.is_empty()) || told.len() > LOG_FINDS_MAX {
                 return Err(Trouble::Failed);
             }
+            // Shapes first: where both have the same place, what shows anyway gives it its name.
+            let all = apart(text, [&shaped[..], &known].concat());
+            hushed |= all.is_none();
+            let all = all.unwrap_or_default();
+            finds += all.len();
+            hushed |= (member && !all.is_empty()) || finds > LOG_FINDS_MAX;
             if !member {
-                marks.push(found);
+                in_shapes.push(shaped);
+                marks.push(all);
             }
             match marks.len() > LOG_SCALARS_MAX {
                 true => Err(Trouble::Failed),
@@ -123,22 +105,44 @@ impl Line {
             Leaf::Member(text) => look("", text, true),
             Leaf::Value(value) => look(name, &text_of(value), false),
         })?;
-        Ok(Scanned { line: self, marks })
+        Ok(Scanned {
+            line: self,
+            shaped: in_shapes,
+            marks: (!hushed).then_some(marks),
+            told,
+        })
     }
 }
 
 impl Scanned {
-    /// What was found by its shape, and whether anything was found at all.
-    pub(crate) fn found(&self) -> (impl Iterator<Item = &'static str> + '_, bool) {
-        let any = self.marks.iter().any(|marks| !marks.is_empty());
-        let shapes = self.marks.iter().flatten().filter(|mark| !mark.known);
-        (shapes.map(|mark| mark.label), any)
+    /// What was found by its shape: all that whoever sends the line may know.
+    pub(crate) fn told(&self) -> &[&'static str] {
+        &self.told
+    }
+
+    /// Whether anything was found at all.
+    pub(crate) fn any(&self) -> bool {
+        let marks = self.marks.as_ref();
+        marks.is_none_or(|marks| marks.iter().any(|marks| !marks.is_empty()))
     }
 
     /// The line as it is stored, with what `stand_in` says in the place of each find.
     pub(crate) fn text(&self, stand_in: &dyn Fn(&Mark, &str) -> String) -> String {
+        match &self.marks {
+            Some(marks) => self.without(marks, stand_in),
+            None => failed(),
+        }
+    }
+
+    /// How long it would be if nobody were known. So much it takes of the room for lines: what finds room tells
+    /// nobody who is.
+    pub(crate) fn weight(&self, stand_in: &dyn Fn(&Mark, &str) -> String) -> usize {
+        self.without(&self.shaped, stand_in).len()
+    }
+
+    fn without(&self, marks: &[Vec<Mark>], stand_in: &dyn Fn(&Mark, &str) -> String) -> String {
         let mut value = self.line.0.clone();
-        let mut marks = self.marks.iter();
+        let mut marks = marks.iter();
         let walked = walk(&mut value, "", 0, &mut |_, leaf| {
             let Leaf::Value(value) = leaf else {
                 return Ok(());
@@ -161,9 +165,13 @@ impl Scanned {
         match walked {
             Ok(()) => value.to_string(),
             // It was walked before in the same way; if it is not, nothing of it is stored.
-            Err(_) => Value::String(super::FAILED.to_owned()).to_string(),
+            Err(_) => failed(),
         }
     }
+}
+
+fn failed() -> String {
+    Value::String(super::FAILED.to_owned()).to_string()
 }
 
 /// What is met on a walk through a line.
@@ -208,92 +216,6 @@ fn text_of(value: &Value) -> String {
         },
         _ => String::new(),
     }
-}
-
-/// What has one of these shapes in a text behind the name of a member.
-fn shapes(name: &str, text: &str, kinds: &[Kind]) -> Result<Vec<Mark>, Trouble> {
-    // `customer_bsn` says BSN as well as `BSN:` does.
-    let said: String = name
-        .chars()
-        .map(|c| if c.is_alphanumeric() { c } else { ' ' })
-        .collect();
-    let probe = format!("{said}: {text}");
-    let offset = probe.len() - text.len();
-    let mut marks = Vec::new();
-    for find in detect::find(probe.as_bytes()) {
-        if find.end > offset && find.certainty == Certainty::Likely && kinds.contains(&find.kind) {
-            marks.push(Mark {
-                label: find.kind.name(),
-                start: find.start.max(offset) - offset,
-                end: find.end - offset,
-                known: false,
-            });
-        }
-    }
-    let Some((plain, places)) = unescaped(text) else {
-        return Ok(marks);
-    };
-    for find in detect::find(&plain) {
-        if find.certainty == Certainty::Likely && kinds.contains(&find.kind) {
-            marks.push(Mark {
-                label: find.kind.name(),
-                start: places[find.start],
-                end: places[find.end],
-                known: false,
-            });
-        }
-    }
-    Ok(marks)
-}
-
-/// A text whose escapes of URLs (`%40`) and of JSON inside a text (`\u0040`) are resolved, and for each byte,
-/// and the end, where it stood; `None` where there are none.
-fn unescaped(text: &str) -> Option<(Vec<u8>, Vec<usize>)> {
-    if !text.contains('%') && !text.contains("\\u00") {
-        return None;
-    }
-    let bytes = text.as_bytes();
-    let (mut plain, mut places, mut at) = (Vec::new(), Vec::new(), 0);
-    let hex = |from: usize| {
-        let two = text.get(from..from + 2)?;
-        two.bytes()
-            .all(|byte| byte.is_ascii_hexdigit())
-            .then(|| u8::from_str_radix(two, 16).ok())
-            .flatten()
-    };
-    while let Some(byte) = bytes.get(at) {
-        let escaped = match byte {
-            b'%' => hex(at + 1).map(|byte| (byte, 3)),
-            b'\\' if bytes[at..].starts_with(b"\\u00") => hex(at + 4).map(|byte| (byte, 6)),
-            _ => None,
-        };
-        // An escaped byte that is no ASCII would only be part of a character: it separates.
-        let (byte, length) = escaped.unwrap_or((*byte, 1));
-        plain.push(byte);
-        places.push(at);
-        at += length;
-    }
-    places.push(at);
-    Some((plain, places))
-}
-
-/// Finds in their order, those that touch as one.
-fn apart(text: &str, mut marks: Vec<Mark>) -> Result<Vec<Mark>, Trouble> {
-    marks.sort_by_key(|mark| (mark.start, std::cmp::Reverse(mark.end), mark.known));
-    let mut kept: Vec<Mark> = Vec::with_capacity(marks.len());
-    for mark in marks {
-        if !text.is_char_boundary(mark.start) || !text.is_char_boundary(mark.end) {
-            return Err(Trouble::Failed);
-        }
-        match kept.last_mut() {
-            Some(last) if mark.start < last.end => {
-                last.end = last.end.max(mark.end);
-                last.known &= mark.known;
-            }
-            _ => kept.push(mark),
-        }
-    }
-    Ok(kept)
 }
 
 /// What stands in the place of a value where a day's lines are to be told apart: the same for the same value,
@@ -395,25 +317,92 @@ mod tests {
         assert_eq!(Line::whole(b"{\"a").unwrap().text(), r#""{\"a""#);
     }
 
+    /// Every `K-17` in a text is somebody's.
+    fn k17(text: &str) -> Result<Vec<Mark>, Trouble> {
+        let all = text.match_indices("K-17").map(|(start, found)| Mark {
+            label: "identifier",
+            start,
+            end: start + found.len(),
+        });
+        Ok(all.collect())
+    }
+
+    /// A line as it is stored, and what is told of it.
+    fn scanned(line: &str) -> (String, Vec<&'static str>) {
+        let line = Line::parse(line.as_bytes()).unwrap();
+        let scanned = line.scan(&Kind::ALL, &mut k17).unwrap();
+        let clean = scanned.text(&|mark, _| format!("[{}]", mark.label));
+        (clean, scanned.told().to_vec())
+    }
+
     #[test]
     fn known_values_are_taken_out_beside_shapes_and_are_not_told_as_found() {
-        let mut known = |text: &str| {
-            let at = text.find("K-17").map(|start| Mark {
-                label: "identifier",
-                start,
-                end: start + 4,
-                known: true,
-            });
-            Ok(at.into_iter().collect())
-        };
-        let line = Line::parse(b"K-17 wrote to ann@example.test").unwrap();
-        let scanned = line.scan(&Kind::ALL, &mut known).unwrap();
-        let clean = scanned.text(&|mark, _| format!("[{}]", mark.label));
+        let (clean, told) = scanned("K-17 wrote to ann@example.test");
         assert_eq!(clean, r#""[identifier] wrote to [email]""#);
-        let (found, any) = scanned.found();
-        assert_eq!((found.collect::<Vec<_>>(), any), (vec!["email"], true));
-        let member = Line::parse(br#"{"K-17":1}"#).unwrap();
-        assert!(member.scan(&Kind::ALL, &mut known).is_err());
+        assert_eq!(told, ["email"]);
+        // A known value that begins before a shape does not give it another name in what is told.
+        let (clean, told) = scanned("K-17@example.test wrote");
+        assert_eq!((&*clean, told), (r#""[email] wrote""#, vec!["email"]));
+        let (clean, told) = scanned("nothing here");
+        assert_eq!((&*clean, told.len()), (r#""nothing here""#, 0));
+    }
+
+    #[test]
+    fn a_line_that_fails_by_what_is_known_is_stored_as_failed_and_told_as_taken() {
+        let failed = format!("\"{}\"", crate::log_lines::FAILED);
+        let many = |n: usize, one: &str| vec![one; n].join(" ");
+        for line in [
+            r#"{"K-17":"ann@example.test"}"#.to_owned(),
+            format!("ann@example.test {}", many(LOG_FINDS_MAX, "K-17")),
+        ] {
+            assert_eq!(scanned(&line), (failed.clone(), vec!["email"]), "{line}");
+        }
+        // The nearest that does not fail, and the nearest that fails whoever is known.
+        let (clean, _) = scanned(&many(LOG_FINDS_MAX, "K-17"));
+        assert_ne!(clean, failed);
+        for line in [
+            r#"{"ann@example.test":"K-17"}"#.to_owned(),
+            many(LOG_FINDS_MAX + 1, "192.0.2.7"),
+        ] {
+            let line = Line::parse(line.as_bytes()).unwrap();
+            assert!(line.scan(&Kind::ALL, &mut k17).is_err());
+        }
+    }
+
+    #[test]
+    fn a_line_takes_as_much_room_as_if_nobody_were_known() {
+        for (known, unknown) in [
+            ("K-17 and ann@example.test", "K-18 and ann@example.test"),
+            (
+                r#"{"K-17":"ann@example.test"}"#,
+                r#"{"K-18":"ann@example.test"}"#,
+            ),
+        ] {
+            let [known, unknown] = [known, unknown].map(|line| {
+                let line = Line::parse(line.as_bytes()).unwrap();
+                let scanned = line.scan(&Kind::ALL, &mut k17).unwrap();
+                let stand_in = |mark: &Mark, _: &str| format!("[{}]", mark.label);
+                (scanned.weight(&stand_in), scanned.text(&stand_in).len())
+            });
+            assert_eq!(known.0, unknown.1);
+            assert_ne!(known.1, unknown.1);
+        }
+    }
+
+    #[test]
+    fn known_values_behind_escapes_are_taken_out() {
+        for (line, clean) in [
+            ("GET /c/K%2D17?x", r#""GET /c/[identifier]?x""#),
+            (r"say \u004b-17", r#""say [identifier]""#),
+            (
+                r#"{"K\u002d18":"K\\u002d17"}"#,
+                r#"{"K-18":"[identifier]"}"#,
+            ),
+            ("q=%254B-17", r#""q=[identifier]""#),
+        ] {
+            assert_eq!(scanned(line).0, clean, "{line}");
+        }
+        assert_eq!(scanned(r#"{"K\\u002d17":1}"#).0, scanned(r#"{"K-17":1}"#).0);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! Lines about somebody are under a compartment of that person's, one a stream and day; others under a holder,
 //! of which a busy day has several. A row's key says whose keys, which stream, which day, and how many bytes of
-//! text its part of the day has with it: as a place in a file does, and of that the size alone stands in clear.
+//! text its part of the day has with it, before what is known of people was taken out: as a place in a file does, and of
+//! that the size alone stands in clear.
 //! The stream's name stands in the row, so that no other that comes by its number shows it.
 //!
 //! Knows nothing of what a line says.
@@ -18,7 +19,9 @@ use crate::crypto::Location;
 use crate::holder::{self, Holder, Kind};
 use crate::id::{RowHandle, VaultId};
 use crate::keys::keyset::Compartment;
-use crate::limits::{LOG_PART_BYTES, LOG_PERSON_BYTES, LOG_PURGE_ROWS, LOG_ROW_BYTES};
+use crate::limits::{
+    LOG_PART_BYTES, LOG_PERSON_BYTES, LOG_PERSON_KEYS_MAX, LOG_PURGE_ROWS, LOG_ROW_BYTES,
+};
 use crate::person::{self, DAMAGED, Person};
 use crate::policy::{LogStream, Period, Policy};
 use crate::refusal::Refusal;
@@ -92,22 +95,51 @@ pub(crate) enum Held<'p> {
     Person(&'p mut Person),
 }
 
+/// A line to be stored.
+pub(crate) struct Written {
+    /// As JSON; `None` where nothing of it is stored, and nobody is told.
+    pub(crate) text: Option<String>,
+    /// What it takes of the room for lines.
+    pub(crate) bytes: usize,
+}
+
+impl Written {
+    /// One that takes as much as it is long.
+    pub(crate) fn plain(text: String) -> Self {
+        Self {
+            bytes: text.len(),
+            text: Some(text),
+        }
+    }
+}
+
 /// Lines in rows of bounded size.
-fn rows_from(lines: Vec<String>) -> Vec<Vec<String>> {
+fn rows_from(lines: Vec<Written>) -> Vec<Vec<Written>> {
     let (mut rows, mut bytes) = (Vec::new(), usize::MAX);
     for line in lines {
-        if bytes.saturating_add(line.len()) > LOG_ROW_BYTES {
+        if bytes.saturating_add(line.bytes) > LOG_ROW_BYTES {
             rows.push(Vec::new());
             bytes = 0;
         }
-        bytes += line.len();
+        bytes += line.bytes;
         rows.last_mut().expect("one was begun").push(line);
     }
     rows
 }
 
-fn bytes_of(lines: &[String]) -> usize {
-    lines.iter().map(String::len).sum::<usize>() + ROW_OVERHEAD
+fn bytes_of(lines: &[Written]) -> usize {
+    lines.iter().map(|line| line.bytes).sum::<usize>() + ROW_OVERHEAD
+}
+
+impl LogRow {
+    /// Lines of a stream that came now. One of which none is stored takes its room all the same.
+    fn of(stream: &LogStream, lines: Vec<Written>, now: Timestamp) -> Self {
+        Self {
+            at: now.as_millisecond(),
+            stream: stream.name.clone(),
+            lines: lines.into_iter().filter_map(|line| line.text).collect(),
+        }
+    }
 }
 
 /// The last place below a prefix.
@@ -128,7 +160,7 @@ pub(crate) fn append(
     txn: &mut Txn<'_>,
     stream: &LogStream,
     held: Held<'_>,
-    lines: Vec<String>,
+    lines: Vec<Written>,
 ) -> Result<usize, Refusal> {
     if lines.is_empty() {
         return Ok(0);
@@ -140,7 +172,7 @@ pub(crate) fn append(
 }
 
 /// Stores lines that are about nobody.
-fn append_of(txn: &mut Txn<'_>, stream: &LogStream, lines: Vec<String>) -> Result<(), Refusal> {
+fn append_of(txn: &mut Txn<'_>, stream: &LogStream, lines: Vec<Written>) -> Result<(), Refusal> {
     let (day, number) = (day_of(txn.now()), stream.number());
     let first = *holder::of_log(day, number, 0).as_bytes();
     for lines in rows_from(lines) {
@@ -174,13 +206,9 @@ fn put_held(
     holder: &Holder,
     stream: &LogStream,
     place: Place,
-    lines: Vec<String>,
+    lines: Vec<Written>,
 ) -> Result<(), Refusal> {
-    let row = LogRow {
-        at: txn.now().as_millisecond(),
-        stream: stream.name.clone(),
-        lines,
-    };
+    let row = LogRow::of(stream, lines, txn.now());
     let key = place.to_bytes();
     let location = location(txn.vault(), &key);
     let sealed = holder.seal(&location, &row::encode(&row))?;
@@ -191,16 +219,16 @@ fn append_to(
     txn: &mut Txn<'_>,
     stream: &LogStream,
     person: &mut Person,
-    lines: Vec<String>,
+    lines: Vec<Written>,
 ) -> Result<usize, Refusal> {
     let (day, number) = (day_of(txn.now()), stream.number());
     let keys = person.keyset.keys.len();
-    let dek = match person.key_for(Compartment::log(number, day), txn.entropy()) {
-        Ok(dek) => dek,
-        // Somebody with as many keys as may be: their lines are not stored under any other.
-        Err(Refusal::TooLarge(_)) => return Ok(lines.len()),
-        Err(refusal) => return Err(refusal),
-    };
+    let compartment = Compartment::log(number, day);
+    // Keys that lines take are none for anything else of the person: a log is not to keep their records out.
+    if keys >= LOG_PERSON_KEYS_MAX && person.keyset.newest(compartment).is_none() {
+        return Ok(lines.len());
+    }
+    let dek = person.key_for(compartment, txn.entropy())?;
     if person.keyset.keys.len() > keys {
         person.store(txn)?;
     }
@@ -220,11 +248,7 @@ fn append_to(
             continue;
         }
         position += u32::try_from(bytes).expect("a row is bounded");
-        let row = LogRow {
-            at: txn.now().as_millisecond(),
-            stream: stream.name.clone(),
-            lines,
-        };
+        let row = LogRow::of(stream, lines, txn.now());
         let key = Place { position, ..start }.to_bytes();
         let location = location(txn.vault(), &key);
         let sealed = person.seal(dek, &location, &row::encode(&row))?;
@@ -540,6 +564,10 @@ impl PurgeSlice {
                 continue;
             }
             txn.delete(Table::LogLines, key)?;
+            // What is left of somebody who is gone has no keys that could be replaced.
+            if txn.get(Table::Keysets, handle.as_bytes())?.is_none() {
+                continue;
+            }
             if before.replace((handle, day)) == Some((handle, day)) {
                 continue;
             }
@@ -573,8 +601,8 @@ mod tests {
         let back = Place::of(&place.to_bytes());
         assert!(back.is_ok_and(|back| back == place));
         assert!(Place::of(&place.to_bytes()[..25]).is_err());
-        let lines = vec!["x".repeat(LOG_ROW_BYTES / 2); 5];
-        let rows = rows_from(lines);
+        let lines = (0..5).map(|_| Written::plain("x".repeat(LOG_ROW_BYTES / 2)));
+        let rows = rows_from(lines.collect());
         assert_eq!(rows.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 1]);
     }
 

@@ -3,8 +3,8 @@
 //! Lines are looked through before the commit, over a snapshot: what is found is the same, and the writer
 //! does not wait for it. The commit decides anew who may and whom a line is about, and makes tokens.
 //!
-//! An answer tells what was found by its shape. That a line has a value of somebody in the vault it does not
-//! tell: else whoever writes logs could ask who is known.
+//! An answer tells what was found by its shape, and is what it would be if nobody were known: else whoever writes
+//! logs could ask who is.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -25,7 +25,7 @@ use crate::limits::{
     FINAL_WITHIN_HOURS, LOG_LINES_MAX, LOG_PAGE_BYTES, LOG_PEOPLE_MAX, PAGE_RECORDS_MAX,
 };
 use crate::log_lines::{
-    self, FAILED, Finder, Held, Line, LogRow, Own, Place, Scanned, Trouble, token,
+    self, FAILED, Finder, Held, Line, LogRow, Mark, Own, Place, Scanned, Trouble, Written, token,
 };
 use crate::person::{Person, instant};
 use crate::policy::{Capability, LogMode, LogStream, Policy};
@@ -42,7 +42,8 @@ pub struct LogTaken {
     pub accepted: u64,
     /// Lines that are not stored, since something was found in them or nobody is there whom they name.
     pub dropped: u64,
-    /// Of those that were taken: lines that could not be looked at, and are stored as that alone.
+    /// Of those that were taken: lines that could not be looked at, and are stored as that alone. One that fails by
+    /// a value of somebody is stored so as well, and not counted.
     pub failed: u64,
     /// What was found by its shape, by kind.
     pub found: BTreeMap<&'static str, u64>,
@@ -225,18 +226,12 @@ impl Looked {
     /// Counts a line, and keeps it unless it is one to be dropped.
     fn keep(&mut self, line: Prepared) {
         if let What::Scanned(scanned) = &line.what {
-            let (found, any) = scanned.found();
-            let mut shapes = false;
-            for kind in found {
-                shapes = true;
-                *self.taken.found.entry(kind).or_default() += 1;
+            for kind in scanned.told() {
+                *self.taken.found.entry(*kind).or_default() += 1;
             }
-            if any && self.stream.mode == LogMode::Drop {
-                // Of a known value alone nobody is told: it counts as taken.
-                match shapes {
-                    true => self.taken.dropped += 1,
-                    false => self.taken.accepted += 1,
-                }
+            // Of a known value alone nobody is told: the line counts as taken, and takes its room.
+            if self.stream.mode == LogMode::Drop && !scanned.told().is_empty() {
+                self.taken.dropped += 1;
                 return;
             }
         }
@@ -247,14 +242,20 @@ impl Looked {
 }
 
 /// A line as it is stored.
-fn text(what: &What, key: Option<&Secret<32>>) -> String {
-    match what {
-        What::Failed => Value::String(FAILED.to_owned()).to_string(),
-        What::Whole(line) => line.text(),
-        What::Scanned(scanned) => scanned.text(&|mark, found| match key {
-            Some(key) => token(key, mark.label, found),
-            None => format!("[{}]", mark.label),
-        }),
+fn written(what: &What, stream: &LogStream, key: Option<&Secret<32>>) -> Written {
+    let scanned = match what {
+        What::Failed => return Written::plain(Value::String(FAILED.to_owned()).to_string()),
+        What::Whole(line) => return Written::plain(line.text()),
+        What::Scanned(scanned) => scanned,
+    };
+    let stand_in = |mark: &Mark, found: &str| match key {
+        Some(key) => token(key, mark.label, found),
+        None => format!("[{}]", mark.label),
+    };
+    let silent = stream.mode == LogMode::Drop && scanned.any();
+    Written {
+        text: (!silent).then(|| scanned.text(&stand_in)),
+        bytes: scanned.weight(&stand_in),
     }
 }
 
@@ -281,10 +282,10 @@ fn store(
         }
         _ => None,
     };
-    let mut whose: BTreeMap<Option<SubjectId>, Vec<String>> = BTreeMap::new();
+    let mut whose: BTreeMap<Option<SubjectId>, Vec<Written>> = BTreeMap::new();
     for line in &looked.lines {
         let lines = whose.entry(line.subject).or_default();
-        lines.push(text(&line.what, key.as_ref()));
+        lines.push(written(&line.what, stream, key.as_ref()));
     }
     let (mut taken, about_one) = (looked.taken.clone(), whose.len() == 1);
     let mut leave_out = |count: usize| {
@@ -313,20 +314,27 @@ fn store(
     Ok(taken)
 }
 
-/// Whether the caller may read this stream.
+/// Whether the caller may read this stream: whole lines for their purpose alone, as other values are.
 fn may_read(policy: &Policy, context: &Context, stream: &LogStream) -> Result<(), Refusal> {
     // What could not be told as somebody's may stand in any line: an unlock secret alone shows none.
     let role = context.role(policy)?;
     if stream.mode != LogMode::Encrypt {
         return context.principal.require(policy, Capability::AuditRead);
     }
-    let named = stream.readers.contains(&role.name) && context.principal.scope().is_none();
-    named.then_some(()).ok_or_else(|| {
-        Refusal::RoleDenied(format!(
+    if !stream.readers.contains(&role.name) || context.principal.scope().is_some() {
+        return Err(Refusal::RoleDenied(format!(
             "lines of `{}` are kept whole, and the role `{}` is none of its `readers`",
             stream.name, role.name
-        ))
-    })
+        )));
+    }
+    let purpose = decision::purpose(policy, &role, context.purpose.as_deref())?;
+    match stream.purpose == Some(purpose.id) {
+        true => Ok(()),
+        false => Err(Refusal::PurposeDenied(format!(
+            "lines of `{}` are kept for another purpose than `{}`",
+            stream.name, purpose.name
+        ))),
+    }
 }
 
 /// Rows that are gone through, until a page is full.
@@ -408,7 +416,8 @@ impl Vault {
     /// # Errors
     ///
     /// [`Refusal::RoleDenied`] without `audit.read`, or where the stream keeps whole lines and does not name the
-    /// role among its readers; [`Refusal::NotFound`] for an unknown stream or person; [`Refusal::Restricted`],
+    /// role among its readers; of such a stream [`Refusal::PurposeMissing`], and [`Refusal::PurposeDenied`] for another
+    /// purpose than its own; [`Refusal::NotFound`] for an unknown stream or person; [`Refusal::Restricted`],
     /// [`Refusal::Held`], [`Refusal::Erased`] of the person; [`Refusal::Invalid`] for a cursor of another list.
     pub fn read_log(
         &self,

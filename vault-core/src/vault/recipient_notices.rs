@@ -1,7 +1,7 @@
 //! Notices to recipients (Art. 19 GDPR): for the server, what is to be sent and what came of it; for people,
 //! what waits, what nobody took, and what somebody did by hand.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use jiff::Timestamp;
@@ -222,6 +222,14 @@ fn shown(policy: &Policy, id: RecipientNoticeId, row: &NoticeRow) -> RecipientNo
     }
 }
 
+/// Whether this one may be told before one about these fields that was not taken: an erasure of all of them, which
+/// leaves nothing of what the other tells, or of none. Who takes none but the last would otherwise not hear of it
+/// for as long as the first is tried.
+fn overtakes(row: &NoticeRow, fields: &[(u16, u16)]) -> bool {
+    let goes = |field| row.fields.contains(field);
+    row.kind == NoticeKind::Erasure && (fields.iter().all(goes) || !fields.iter().any(goes))
+}
+
 /// The entry of what became of a notice, whose digits stand for the call's: that is how the two are found to be
 /// one, whoever did it.
 fn note(
@@ -417,7 +425,7 @@ impl Vault {
     /// What is to be sent now, and how all notices stand. Of each recipient at most `most`, so that none who takes
     /// nothing stands before the others; and of those alone of whom `ready`, which is asked of everything whose
     /// time has come, says by recipient and webhook that they can be told. Nothing is told before what came before it about
-    /// the same person and purpose, while that is still tried. For the server by itself, which sends them: references
+    /// the same person and purpose, while that is still tried, but an erasure that leaves nothing of it. For the server by itself, which sends them: references
     /// leave the vault by this.
     ///
     /// # Errors
@@ -435,8 +443,8 @@ impl Vault {
         let names = NoticeState::ALL.iter().map(|state| (state.name(), 0));
         standing.figures.states = names.chain([(MANUAL, 0)]).collect();
         let mut taken: BTreeMap<String, usize> = BTreeMap::new();
-        // Names of people, no two recipients' the same, about whom something is to be told first.
-        let mut held_up: BTreeSet<PairwiseId> = BTreeSet::new();
+        // Names of people, no two recipients' the same, about whom something is to be told first: about these fields.
+        let mut held_up: BTreeMap<PairwiseId, Vec<Vec<(u16, u16)>>> = BTreeMap::new();
         let damaged = outbox::each(&snapshot, &mut |place, row| {
             standing.figures.count(state(&policy, &row), &row);
             let webhook = webhook(&policy, &row).filter(|_| row.waits(&place, now));
@@ -449,8 +457,11 @@ impl Vault {
             }
             let taken = taken.entry(row.recipient.clone()).or_default();
             let names = || row.references().map(|(_, name)| name);
-            if !due || *taken == most || names().any(|name| held_up.contains(&name)) {
-                held_up.extend(names());
+            let mut first = names().filter_map(|name| held_up.get(&name)).flatten();
+            if !due || *taken == most || !first.all(|fields| overtakes(&row, fields)) {
+                for name in names() {
+                    held_up.entry(name).or_default().push(row.fields.clone());
+                }
                 return Ok(ControlFlow::Continue(()));
             }
             *taken += 1;

@@ -1,8 +1,8 @@
 //! What the server counts: calls, refusals, limits; and everything that it shows.
 //!
 //! One of these a server, never one a process: tests run several. Every label has a closed set of
-//! values: methods of HTTP, templates of routes, statuses, problem codes, limits. No path, no id, no
-//! API key and nothing that a caller sent is among them. [`figures`] turns the plain numbers of the
+//! values: methods of HTTP, templates of routes, statuses, problem codes, limits, streams of the policy. No
+//! path, no id, no API key and nothing that a caller sent is among them. [`figures`] turns the plain numbers of the
 //! vault and of the process into metrics; [`listener`] shows all of it on a socket of its own.
 
 mod figures;
@@ -19,6 +19,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use vault_core::vault::LogTaken;
 
 use crate::code::Code;
 use crate::problem::Problem;
@@ -58,6 +59,12 @@ struct LimitLabel {
     limit: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct LineLabels {
+    stream: String,
+    result: &'static str,
+}
+
 /// What a scraper is shown, in the Prometheus text form.
 pub(crate) fn text(app: &App) -> String {
     app.metrics().show(Form::Text, figures::of(app))
@@ -73,6 +80,7 @@ pub(crate) struct Metrics {
     abandoned: Counter,
     bytes_in: Counter,
     bytes_out: Counter,
+    log_lines: Family<LineLabels, Counter>,
     started: Timestamp,
 }
 
@@ -112,6 +120,7 @@ impl Metrics {
             abandoned: Counter::default(),
             bytes_in: Counter::default(),
             bytes_out: Counter::default(),
+            log_lines: Family::default(),
             started: now,
         };
         // A counter that begins with its first event hides that event from `rate`.
@@ -139,6 +148,7 @@ impl Metrics {
             abandoned: self.abandoned.clone(),
             bytes_in: self.bytes_in.clone(),
             bytes_out: self.bytes_out.clone(),
+            log_lines: self.log_lines.clone(),
             started: self.started,
         }
     }
@@ -149,6 +159,20 @@ impl Metrics {
         Running {
             metrics: self.share(),
             ended: false,
+        }
+    }
+
+    /// Lines of a log came, for a stream of the policy. Counts what whoever sent them is told, and so nothing of
+    /// who is known.
+    pub(crate) fn log_lines(&self, stream: &str, taken: &LogTaken) {
+        for (result, lines) in [
+            ("taken", taken.accepted - taken.failed),
+            ("failed", taken.failed),
+            ("dropped", taken.dropped),
+        ] {
+            let stream = stream.to_owned();
+            let labels = LineLabels { stream, result };
+            self.log_lines.get_or_create(&labels).inc_by(lines);
         }
     }
 
@@ -219,6 +243,11 @@ impl Metrics {
             "vault_rate_limited",
             "Calls that were refused as too often, by limit",
             self.limited.clone(),
+        );
+        registry.register(
+            "vault_log_lines",
+            "Lines of other programs' logs that came, by stream and what became of them",
+            self.log_lines.clone(),
         );
         registry.register_collector(Box::new(Figures(figures)));
         let mut shown = String::new();
@@ -296,6 +325,25 @@ mod tests {
             "vault_http_response_bytes_total 60",
         ] {
             shows(&metrics, line);
+        }
+    }
+
+    #[test]
+    fn lines_of_logs_are_counted_by_what_became_of_them_each_once() {
+        let metrics = Metrics::new(Timestamp::UNIX_EPOCH);
+        let taken = LogTaken {
+            accepted: 5,
+            dropped: 0,
+            failed: 2,
+            ..LogTaken::default()
+        };
+        metrics.log_lines("bot", &taken);
+        metrics.log_lines("bot", &taken);
+        for (result, count) in [("taken", 6), ("failed", 4), ("dropped", 0)] {
+            shows(
+                &metrics,
+                &format!("vault_log_lines_total{{stream=\"bot\",result=\"{result}\"}} {count}"),
+            );
         }
     }
 

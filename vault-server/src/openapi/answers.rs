@@ -135,7 +135,16 @@ const MORE: &[(&str, &[Code])] = &[
             Code::Overloaded,
         ],
     ),
-    ("read_log", &[Code::Erased, Code::Held, Code::Restricted]),
+    (
+        "read_log",
+        &[
+            Code::Erased,
+            Code::Held,
+            Code::PurposeDenied,
+            Code::PurposeMissing,
+            Code::Restricted,
+        ],
+    ),
     ("remove_key_slot", &[Code::Conflict]),
     ("unlock", OPENING),
     ("update_records", &[Code::NotFound]),

@@ -41,6 +41,9 @@ const LOOK_MAX: Duration = Duration::from_secs(60);
 const DUE_MAX: usize = 32;
 /// Recipients that are told at a time.
 const AT_A_TIME: usize = 8;
+/// How long one recipient is told in one look, in seconds: the message at hand is ended, and what is left waits for
+/// the next look. So one who is slow holds the others up for that long and a try.
+const RUN_SECONDS_MAX: i64 = 20;
 
 /// Why a notice waits although its time has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -170,14 +173,18 @@ fn look(
 }
 
 /// Tells one recipient what is due, in its order; the first that is not taken ends it, since the others would
-/// not be either.
+/// not be either, and so does the end of its time.
 async fn tell(
     vault: Arc<Vault>,
     recipients: Recipients,
     clock: Arc<dyn Clock>,
     notices: Vec<DueNotice>,
 ) {
+    let begun = clock.now();
     for due in notices {
+        if clock.now().duration_since(begun).as_secs() >= RUN_SECONDS_MAX {
+            return;
+        }
         let Ok(target) = recipients.target(&due.notice.recipient, &due.webhook) else {
             return;
         };
@@ -231,7 +238,7 @@ pub(crate) async fn run(app: App) {
 }
 
 /// Until the next look, by how long one takes. Not by how long sending takes: a recipient who is slow to answer
-/// costs the vault nothing, and is no reason to let the others wait.
+/// costs the vault nothing, and makes the others wait for its time in this look alone ([`RUN_SECONDS_MAX`]).
 fn wait(looked: Duration) -> Duration {
     LOOK.max(looked * LOOK_SHARE).min(LOOK_MAX)
 }

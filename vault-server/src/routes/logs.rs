@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
+use axum::http::header;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
@@ -16,13 +17,16 @@ use crate::call::Outcome;
 use crate::code::Code;
 use crate::idempotency::Remember;
 use crate::incoming::{Incoming, QueryMap};
+use crate::negotiate;
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::state::App;
 use crate::urls;
 
+const NDJSON: &str = "application/x-ndjson";
+const JSON: &str = "application/json";
 /// What a body of lines may be called.
-const LINES: [&str; 2] = ["application/x-ndjson", "text/plain"];
+const LINES: [&str; 2] = [NDJSON, "text/plain"];
 const PAGE_DEFAULT: usize = 100;
 
 /// What became of lines.
@@ -79,6 +83,32 @@ pub(crate) struct PageBody {
     next: Option<String>,
     /// Stored rows on the way that did not open, and are left out.
     damaged: u64,
+}
+
+/// What stands behind the lines of a page that is lines.
+#[derive(Serialize)]
+struct LastLine<'a> {
+    next: Option<&'a str>,
+    damaged: u64,
+}
+
+impl PageBody {
+    /// Each line on one of its own, and the rest behind them: without that the page is incomplete.
+    fn ndjson(&self) -> Vec<u8> {
+        let last = LastLine {
+            next: self.next.as_deref(),
+            damaged: self.damaged,
+        };
+        let mut bytes = Vec::new();
+        for line in &self.lines {
+            serde_json::to_writer(&mut bytes, line).expect("memory takes all that is written");
+            bytes.push(b'\n');
+        }
+        let last = serde_json::json!({ "page": last });
+        serde_json::to_writer(&mut bytes, &last).expect("memory takes all that is written");
+        bytes.push(b'\n');
+        bytes
+    }
 }
 
 impl From<LogPage> for PageBody {
@@ -162,6 +192,7 @@ pub(crate) async fn write(State(app): State<App>, incoming: Incoming) -> Outcome
         true => read_lines(&incoming.body),
         false => Err(Problem::new(Code::UnsupportedMediaType)),
     };
+    let counting = app.clone();
     app.post(incoming, Remember::Reply, None, move |session| {
         let lines = match (lines, session.call().principal.session()) {
             (Ok(lines), _) => lines,
@@ -170,6 +201,7 @@ pub(crate) async fn write(State(app): State<App>, incoming: Incoming) -> Outcome
             (lines, None) => session.parsed("logs.write", lines)?,
         };
         let taken = session.vault.write_log(&session.call(), &stream, &lines)?;
+        counting.metrics().log_lines(&stream, &taken);
         Ok(Reply::json(200, &TakenBody::from(taken)))
     })
     .await
@@ -178,15 +210,19 @@ pub(crate) async fn write(State(app): State<App>, incoming: Incoming) -> Outcome
 /// Read lines of a log
 ///
 /// Those that name nobody; with `subject`, those about one person. Capability `audit.read`; a stream whose lines are
-/// kept whole (`mode = "encrypt"`) is read by the roles in its `readers`, and by no other.
+/// kept whole (`mode = "encrypt"`) is read by the roles in its `readers`, and by no other, for the stream's purpose
+/// (`Vault-Purpose`). JSON, or by `Accept: application/x-ndjson` a line each, and the page's end last, in
+/// `{"page": {"next", "damaged"}}`.
 #[utoipa::path(get, path = urls::LOG, tag = "logs", operation_id = "read_log",
     params(("from" = Option<String>, Query, description = "Lines that came from then on, RFC 3339"),
            ("to" = Option<String>, Query, description = "Lines that came before, RFC 3339"),
            ("subject" = Option<String>, Query, description = "Lines about this person, `sub_…`"),
            ("limit" = Option<u32>, Query, description = "Most lines on the page, 1 to 1000; 100 by default"),
            ("cursor" = Option<String>, Query, description = "`next` of the page before")),
-    responses((status = 200, description = "A page", body = PageBody)))]
+    responses((status = 200, description = "A page", content(
+        (PageBody = "application/json"), (String = "application/x-ndjson")))))]
 pub(crate) async fn read(State(app): State<App>, incoming: Incoming) -> Outcome {
+    let form = negotiate::media_type(incoming.accept.as_deref(), &[JSON, NDJSON]);
     let stream = incoming.parameter("stream").to_owned();
     let query = incoming.query(&["from", "to", "subject", "limit", "cursor"]);
     let query = query.and_then(|query| {
@@ -216,7 +252,12 @@ pub(crate) async fn read(State(app): State<App>, incoming: Incoming) -> Outcome 
             }
         };
         let page = session.vault.read_log(&session.call(), &stream, &query)?;
-        Ok(Reply::json(200, &PageBody::from(page)))
+        let page = PageBody::from(page);
+        let reply = match form {
+            NDJSON => Reply::bytes(200, NDJSON, page.ndjson()),
+            _ => Reply::json(200, &page),
+        };
+        Ok(reply.header(header::VARY, "Accept"))
     })
     .await
 }

@@ -23,6 +23,7 @@ pub(crate) struct Bench {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) vault: Arc<Vault>,
     router: Router,
+    app: App,
     runtime: tokio::runtime::Runtime,
     recovery: String,
 }
@@ -81,7 +82,7 @@ fn serve(
     vault: &Arc<Vault>,
     clock: &Arc<ManualClock>,
     (limits, codes): (Limits, Option<Arc<dyn CodeSink>>),
-) -> Router {
+) -> App {
     let settings = AppSettings {
         codes,
         clock: clock.clone(),
@@ -89,7 +90,7 @@ fn serve(
         limits,
         ..AppSettings::from(&vault_server::config::ServerConfig::default())
     };
-    router(App::new(locked, Some(vault.clone()), settings))
+    App::new(locked, Some(vault.clone()), settings)
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -130,8 +131,10 @@ impl Bench {
         let passphrase = Passphrase::new("correct horse battery".into()).expect("long enough");
         let created = LockedVault::create(&paths, settings(&clock), &passphrase, policy);
         let created = created.expect("a vault");
+        let app = serve(created.locked, &created.vault, &clock, (limits, codes));
         Self {
-            router: serve(created.locked, &created.vault, &clock, (limits, codes)),
+            router: router(app.clone()),
+            app,
             recovery: created.recovery_key.to_text(),
             vault: created.vault,
             runtime: tokio::runtime::Builder::new_current_thread()
@@ -148,8 +151,10 @@ impl Bench {
         let locked = LockedVault::open(&paths, settings(&clock)).expect("it is there");
         let key = UnlockSecret::RecoveryKey(recovery.parse().expect("a key"));
         let vault = locked.unlock(&key).expect("opens");
+        let app = serve(locked, &vault, &clock, (Limits::default(), None));
         Self {
-            router: serve(locked, &vault, &clock, (Limits::default(), None)),
+            router: router(app.clone()),
+            app,
             runtime: tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
@@ -167,12 +172,13 @@ impl Bench {
             home,
             clock,
             vault,
+            app,
             router,
             runtime,
             recovery,
         } = self;
         vault.close();
-        drop((router, vault, runtime));
+        drop((router, app, vault, runtime));
         Self::reopened(home, clock, recovery)
     }
 
@@ -322,6 +328,12 @@ impl Bench {
                 replayed: head.headers.contains_key("idempotent-replayed"),
             }
         })
+    }
+
+    /// What a scraper of metrics is shown.
+    #[allow(dead_code, reason = "each test binary uses a part")]
+    pub(crate) fn metrics(&self) -> String {
+        self.app.metrics_text()
     }
 
     pub(crate) fn call(&self, key: &str, method: &str, path: &str, body: Value) -> Answer {

@@ -15,14 +15,20 @@ use crate::id::SubjectId;
 use crate::jobs::Job;
 use crate::policy::Policy;
 
-/// Calls that hand values out.
-const READS: [&str; 5] = [
+/// Calls that hand out values, or what else is written down about a person: lines of logs, what they asked for in
+/// their words, what was decided about them.
+const READS: [&str; 8] = [
     "records.read",
     "records.list",
     "blobs.read",
     "subjects.ask",
     "subjects.export",
+    "logs.read",
+    "requests.read",
+    "decisions.read",
 ];
+/// A turn of a conversation, which hands out what its entry names, and most name nothing.
+const TURN: &str = "dialogue.turn";
 
 /// How a query over many people ends that was not taken to its end.
 const BROKE_OFF: &str = "incomplete";
@@ -300,6 +306,50 @@ pub(super) fn moved(entry: &Entry) -> Moved {
         action if action.starts_with("breakglass.") => Moved::Nothing,
         MOVES_NOTHING => Moved::Nothing,
         _ if entry.fields.is_empty() => Moved::Nothing,
+        TURN => Moved::Read,
         _ => Moved::Write,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::CallId;
+
+    fn of(action: &'static str, fields: &[(u16, u16)]) -> Moved {
+        moved(&Entry {
+            time: Timestamp::UNIX_EPOCH,
+            actor: Actor::Server,
+            role: "bot".into(),
+            purpose: None,
+            action: action.into(),
+            subject: Some([1; 16]),
+            fields: fields.to_vec(),
+            outcome: "ok".into(),
+            session: None,
+            request: CallId::from_bytes([1; 16]),
+            receipt: None,
+            records: None,
+            restricted_use: None,
+        })
+    }
+
+    #[test]
+    fn article_33_what_hands_something_out_is_a_read_whether_or_not_it_names_fields() {
+        for action in [
+            "records.read",
+            "logs.read",
+            "requests.read",
+            "decisions.read",
+        ] {
+            assert!(of(action, &[]) == Moved::Read, "{action}");
+            assert!(of(action, &[(1, 2)]) == Moved::Read, "{action}");
+        }
+        assert!(of("dialogue.turn", &[(1, 2)]) == Moved::Read);
+        assert!(of("dialogue.turn", &[]) == Moved::Nothing);
+        assert!(of("dialogue.correct", &[(1, 2)]) == Moved::Write);
+        assert!(of("logs.write", &[]) == Moved::Nothing);
+        assert!(of("disclosures.record", &[(1, 2)]) == Moved::Nothing);
+        assert!(of("breakglass.approve", &[(1, 2)]) == Moved::Nothing);
     }
 }

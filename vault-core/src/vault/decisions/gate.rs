@@ -59,7 +59,8 @@ fn is_name(text: &str) -> bool {
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
-/// Texts by language, of the caller or else of the policy.
+/// Texts by language: of the caller, who may say of this decision more than the policy does of its kind, or else
+/// of the policy.
 fn told(
     faults: &mut Faults,
     pointer: &str,
@@ -87,13 +88,21 @@ fn told(
     given.clone()
 }
 
-/// The fields that went into it.
+/// A field that went into it, and where the call says so.
+struct Input<'p> {
+    pointer: String,
+    collection: &'p Collection,
+    field: &'p Field,
+}
+
+/// The fields that went into it: those of the call, or else all that the policy has for this kind. So that nothing is
+/// got past by naming none.
 fn inputs<'p>(
     faults: &mut Faults,
     policy: &'p Policy,
     input: &DecisionInput,
     declared: Option<&DecisionKind>,
-) -> Vec<(&'p Collection, &'p Field)> {
+) -> Vec<Input<'p>> {
     if input.inputs.len() > DECISION_INPUTS_MAX {
         let detail = format!("at most {DECISION_INPUTS_MAX} fields");
         faults.add("/inputs", "too_many", detail);
@@ -101,6 +110,16 @@ fn inputs<'p>(
     }
     let allowed = declared.map(|kind| &kind.inputs[..]).unwrap_or_default();
     let mut found = Vec::new();
+    if input.inputs.is_empty() {
+        found.extend(allowed.iter().filter_map(|(collection, field)| {
+            let collection = policy.collection_by_id(*collection)?;
+            Some(Input {
+                pointer: "/inputs".into(),
+                collection,
+                field: collection.field_by_id(*field)?,
+            })
+        }));
+    }
     for (at, path) in input.inputs.iter().enumerate() {
         let pointer = format!("/inputs/{at}");
         let Ok((collection, field)) = input::field(policy, path) else {
@@ -109,9 +128,13 @@ fn inputs<'p>(
         };
         if !allowed.is_empty() && !allowed.contains(&(collection.id, field.id)) {
             let detail = "the policy does not have it among what this kind is decided from (Art. 5(1)(b) GDPR)";
-            faults.add(pointer, "not_declared", detail);
+            faults.add(pointer.clone(), "not_declared", detail);
         }
-        found.push((collection, field));
+        found.push(Input {
+            pointer,
+            collection,
+            field,
+        });
     }
     found
 }
@@ -129,7 +152,7 @@ fn solely_automated(
     policy: &Policy,
     person: &Person,
     decided: &Decided,
-    fields: &[(&Collection, &Field)],
+    fields: &[Input<'_>],
     faults: &mut Faults,
 ) -> Result<(), Refusal> {
     let purpose = decided.purpose.and_then(|id| policy.purpose_by_id(id));
@@ -168,7 +191,12 @@ fn solely_automated(
             Some(_) => {}
         },
     }
-    for (at, (_, field)) in fields.iter().enumerate() {
+    if fields.is_empty() {
+        let detail = "which fields of the policy it is decided from: whether special data are among them cannot be \
+                      told otherwise (Art. 22(4) GDPR)";
+        faults.add("/inputs", "required", detail);
+    }
+    for Input { pointer, field, .. } in fields {
         if !field.is_of_art9() || field.serves_substantial_public_interest() {
             continue;
         }
@@ -179,7 +207,7 @@ fn solely_automated(
         if !consents {
             let detail = "special data go into no such decision, but with explicit consent to its `purpose` that the \
                           field is for, or for substantial public interest (Art. 22(4), 9(2)(a), (g) GDPR)";
-            faults.add(format!("/inputs/{at}"), "special_data", detail);
+            faults.add(pointer.clone(), "special_data", detail);
         }
     }
     for (pointer, code, texts, what) in [
@@ -237,8 +265,9 @@ pub(super) fn pass(
         declared.map(|kind| &kind.significant),
     );
     let automation = match (input.automation, declared.map(|kind| kind.automation)) {
-        // A human may always take what a machine could have taken; the other way round people were told otherwise.
-        (Some(given), Some(Automation::Full)) => Some(given),
+        // A human may always take what a machine could have taken. That one only looked on is another thing: of a
+        // kind that is `full`, it would be the way past Art. 22.
+        (Some(Automation::Human), Some(_)) => Some(Automation::Human),
         (Some(given), declared) => faults.said("/automation", Some(&given), declared.as_ref()),
         (None, declared) => declared,
     };
@@ -271,7 +300,7 @@ pub(super) fn pass(
         model_version: input.model_version.clone(),
         inputs: fields
             .iter()
-            .map(|(collection, field)| (collection.id, field.id))
+            .map(|one| (one.collection.id, one.field.id))
             .collect(),
         outcome: Some(input.outcome.clone()),
         significant: significant.unwrap_or(true),
@@ -281,10 +310,11 @@ pub(super) fn pass(
             input.basis.as_ref(),
             declared.and_then(|kind| kind.basis.as_ref()),
         ),
-        law: input
-            .law
-            .clone()
-            .or_else(|| declared.and_then(|kind| kind.law.clone())),
+        law: faults.said(
+            "/law",
+            input.law.as_ref(),
+            declared.and_then(|kind| kind.law.as_ref()),
+        ),
         purpose: faults.said(
             "/purpose",
             given.as_ref(),
@@ -312,7 +342,7 @@ pub(super) fn pass(
     }
     // What is only to be stored goes into no decision (Art. 18(2)).
     let (role, standing) = (context.role(policy)?, Standing::of(view, person)?);
-    for (collection, _) in &fields {
+    for Input { collection, .. } in &fields {
         decision::unrestricted(collection, &role, &standing, context.restricted_use)?;
     }
     Ok(decided)

@@ -400,6 +400,10 @@ impl Actor<'_, '_> {
             ..Noted::default()
         };
         noted.subject = self.noted.subject;
+        if let Effect::Change = effect {
+            // Its number, so that a breach finds who was changed in what.
+            noted.fields.extend(self.said.field);
+        }
         let stated = self.relay;
         let entry = stated.entry(self.policy, self.txn.now(), action(effect), noted, "ok");
         self.txn.record(entry);

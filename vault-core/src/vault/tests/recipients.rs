@@ -693,6 +693,58 @@ fn art_18_what_came_later_about_somebody_is_not_told_before_what_was_not_taken()
     assert_eq!(kinds("carrier"), [RestrictionLifted, Erasure]);
 }
 
+/// A recipient who never takes the first would else not hear of the erasure for 28 days.
+#[test]
+fn art_17_an_erasure_overtakes_what_it_leaves_nothing_of_and_nothing_else() {
+    let case = Case::given();
+    use NoticeKind::*;
+    let kinds = || {
+        let due = case.due_to("carrier").into_iter();
+        due.map(|(kind, _)| kind).collect::<Vec<_>>()
+    };
+    let giver = call(&case.giver, Some("support"));
+    let message = object(json!({"text": "canary-message", "from": "ann"}));
+    case.vault()
+        .append(&giver, case.ann, "messages", vec![message])
+        .unwrap();
+    case.give("carrier", "support", &["messages.text"]).unwrap();
+    // About fields of both, and not taken.
+    case.restrict(&["profile", "messages"]);
+    let restriction = case.due().remove(0);
+    case.fails(&restriction, DAY);
+    case.lift();
+    assert_eq!(kinds(), []);
+    // An erasure that keeps one of them waits, since the restriction of that is still to be told.
+    let hold = HoldInput {
+        ground: HoldGround::LegalClaims,
+        collections: vec!["messages".into()],
+        reason: None,
+        approver: None,
+        review_at: jiff::civil::date(2027, 12, 31),
+    };
+    case.vault().put_hold(&giver, case.ann, hold).unwrap();
+    let officer = call(&case.officer, None);
+    case.vault().erase_subject(&officer, case.ann).unwrap();
+    assert_eq!(kinds(), []);
+    // Of somebody of whom nothing is kept, it does not wait.
+    let case = Case::given();
+    case.restrict(&["profile"]);
+    let restriction = case.due().remove(0);
+    case.fails(&restriction, DAY);
+    case.lift();
+    let kinds = || {
+        let due = case.due_to("carrier").into_iter();
+        due.map(|(kind, _)| kind).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds(), []);
+    let officer = call(&case.officer, None);
+    case.vault().erase_subject(&officer, case.ann).unwrap();
+    assert_eq!(kinds(), [Erasure]);
+    // And what it overtook is told after it, in its order.
+    case.bench.clock.advance(DAY);
+    assert_eq!(kinds(), [Restriction, RestrictionLifted, Erasure]);
+}
+
 #[test]
 fn art_19_a_recipient_who_cannot_be_told_stands_in_nobodys_way() {
     let case = Case::given();
