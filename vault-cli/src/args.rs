@@ -23,6 +23,7 @@ use crate::terminal::When;
 
 mod backup;
 mod breach;
+mod chat;
 mod examples;
 
 pub(crate) use backup::{
@@ -30,6 +31,7 @@ pub(crate) use backup::{
     RestoreArguments, VerifyArguments,
 };
 pub(crate) use breach::{BreachCommand, ScopeArguments};
+pub(crate) use chat::ChatArguments;
 
 /// Creates, serves and administers an encrypted vault for personal data.
 ///
@@ -190,6 +192,12 @@ pub(crate) enum Command {
     /// People: find, show without values, erase
     #[command(subcommand, after_help = examples::SUBJECT)]
     Subject(SubjectCommand),
+    /// Talk to the vault as people do through a bot: "delete me", "what do you know about me?"
+    ///
+    /// Each line is relayed to `POST /v1/dialogue/turn` with the role of --token-file, which needs `dialogue.relay` alone.
+    /// From a pipe it goes line by line; with --json each answer is one line. Ctrl-D or /quit ends it.
+    #[command(after_help = examples::CHAT)]
+    Chat(ChatArguments),
     /// What people ask for under Chapter III GDPR: the queue, and what becomes of it
     #[command(subcommand, after_help = examples::REQUEST)]
     Request(RequestCommand),

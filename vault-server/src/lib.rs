@@ -59,6 +59,7 @@ pub use codes::CodeSink;
 pub use connection::{AdminSocket, ConnectionFigures, SocketError};
 pub use metrics::MetricsListener;
 pub use openapi::openapi;
+pub use pages::policy as page_policy;
 pub use pages::receipt::html as receipt_page;
 pub use policy_file::{PolicyFile, PolicyFileError};
 pub use process::{Process, ServeError, hide_memory};

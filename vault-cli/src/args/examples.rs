@@ -200,6 +200,12 @@ Examples:
   vault-cli subject hold sub_00000000000000000000000000 --ground legal_claims --review-at 2035-12-31
   vault-cli --vault v subject hold sub_00000000000000000000000000 --release --dry-run";
 
+pub(super) const CHAT: &str = "\
+Examples:
+  vault-cli --server http://127.0.0.1:8200 --token-file bot.token chat
+  vault-cli --vault /srv/vault --token-file bot.token chat --channel web --user-file who.txt
+  echo 'delete me' | vault-cli --vault /srv/vault --token-file bot.token chat --json";
+
 pub(super) const REQUEST: &str = "\
 Examples:
   vault-cli --vault /srv/vault request list --overdue

@@ -128,4 +128,13 @@ impl Caller for Directory {
             .map(drop)
             .map_err(|refusal: Refusal| refusal.into())
     }
+
+    /// Sends no codes: what needs one goes to a human.
+    fn turn(&self, turn: &Value) -> Result<Value, Failure> {
+        let input = vault_server::bodies::turn(turn.clone()).map_err(not_ours)?;
+        let turned = self
+            .vault
+            .dialogue_turn(&Call::new(&self.principal), &input)?;
+        Ok(vault_server::bodies::turned(turned.reply))
+    }
 }

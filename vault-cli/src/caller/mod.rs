@@ -51,6 +51,12 @@ pub(crate) trait Caller {
     fn import(&self, batch: &Value) -> Result<Value, Failure>;
     /// Puts a blob into a record.
     fn put_blob(&self, of: &BlobOf<'_>, content: &mut dyn Read) -> Result<(), Failure>;
+    /// One turn of a conversation about rights; both bodies are those of `POST /v1/dialogue/turn`.
+    fn turn(&self, turn: &Value) -> Result<Value, Failure>;
+    /// The server, where one is asked.
+    fn url(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// The token of a file that has to be named.

@@ -122,4 +122,16 @@ impl Caller for Remote {
             _ => Err(refused(&reply)),
         }
     }
+
+    fn turn(&self, turn: &Value) -> Result<Value, Failure> {
+        let reply = self.0.call("POST", urls::DIALOGUE_TURN, None, Some(turn))?;
+        match reply.status {
+            200 => Ok(reply.body),
+            _ => Err(refused(&reply)),
+        }
+    }
+
+    fn url(&self) -> Option<&str> {
+        Some(self.0.url())
+    }
 }

@@ -5,6 +5,7 @@
 mod audit;
 mod backup;
 mod breach;
+mod chat;
 mod completions;
 mod dev;
 mod doctor;
@@ -124,6 +125,7 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
         Command::Key(command) => key::run(&context, &command),
         Command::Slot(command) => slot::run(&context, &command),
         Command::Token(command) => token::run(&context, &command),
+        Command::Chat(arguments) => chat::run(&context, &arguments),
         Command::Request(command) => request::run(&context, &command),
         Command::Subject(command) => subject::run(&context, &command),
         Command::Audit(command) => audit::run(&context, &command),
