@@ -10,7 +10,7 @@ use vault_core::entropy::Entropy;
 
 use crate::failure::Failure;
 
-/// Bytes of a message's name; nobody else's message may have the same.
+/// Bytes of a name; nobody else's message may have the same.
 const NAME_BYTES: usize = 16;
 
 /// Who talks, and where.
@@ -37,9 +37,19 @@ pub(crate) enum Said<'a> {
 
 /// A name for a message.
 pub(crate) fn message_name(entropy: &mut dyn Entropy) -> String {
+    format!("m-{}", random_name(entropy))
+}
+
+/// A name for a conversation.
+pub(crate) fn conversation_name(entropy: &mut dyn Entropy) -> String {
+    format!("c-{}", random_name(entropy))
+}
+
+/// A name that nobody can guess.
+pub(crate) fn random_name(entropy: &mut dyn Entropy) -> String {
     let mut bytes = [0; NAME_BYTES];
     entropy.fill(&mut bytes);
-    format!("m-{}", HEXLOWER.encode(&bytes))
+    HEXLOWER.encode(&bytes)
 }
 
 /// The body of a turn.

@@ -218,7 +218,7 @@ fn somebody_is_erased_from_delete_me_to_the_end_over_a_pipe() {
         said.contains("> delete me\n") && said.contains("  1  "),
         "{said}"
     );
-    assert_eq!(found(&dev), 404);
+    assert_eq!(found(&dev), 410);
 }
 
 #[test]
@@ -250,7 +250,11 @@ fn a_script_gets_a_line_of_json_for_each_message_and_names_nobody_in_its_argumen
         &["--group", "--locale", "fr"],
         "supprimez mes données\n",
     ));
-    assert_ne!(group[0]["state"], "choose_alias");
+    assert_eq!(
+        group[0]["messages"][0]["choices"],
+        json!([]),
+        "no address is offered"
+    );
     assert_eq!(group[0]["language"], "fr");
     let file = bench.file("who", CANARY, 0o600);
     for (from, input) in [
@@ -319,7 +323,7 @@ fn a_directory_is_asked_itself_or_through_the_server_that_holds_it() {
     let alone = bench.feed(&args, "delete me\n");
     assert_eq!(alone.code, 0, "{}", alone.err);
     // Nobody sends codes there, and the person is told whom to write to.
-    assert!(alone.out.contains("privacy@example.test"), "{}", alone.out);
+    assert!(alone.out.contains("dpo@example.test"), "{}", alone.out);
     assert!(alone.err.contains("no codes are sent"), "{}", alone.err);
     let dev = Dev::newcomer(&bench);
     let bot = dev.token(&bench, "bot");
@@ -378,13 +382,11 @@ fn the_page_leads_from_delete_me_to_a_receipt_and_brings_the_person_back() {
     );
     assert!(!first.policy.contains("script-src") && !first.text.contains("<script"));
     assert_eq!(page.get("/style.css").status, 200);
-    assert!(
-        page.say("what a lovely day")
-            .contains("No matter of rights")
-    );
-    let asked = page.say("delete me <script>");
+    let small_talk = page.say("what a lovely day <script>");
+    assert!(small_talk.contains("No matter of rights"));
+    assert!(small_talk.contains("day &lt;script&gt;") && !small_talk.contains("<script"));
+    let asked = page.say("delete me");
     assert!(asked.contains("Where shall I send a code?"), "{asked}");
-    assert!(asked.contains("delete me &lt;script&gt;") && !asked.contains("<script"));
     page.press("m");
     let code = page.code();
     let known = page.say(&code);
@@ -407,7 +409,7 @@ fn the_page_leads_from_delete_me_to_a_receipt_and_brings_the_person_back() {
     assert!(office.text.contains("erase"), "{}", office.text);
     let done = page.press("Delete");
     assert!(done.contains("is deleted, but for this"), "{done}");
-    assert_eq!(found(&dev), 404);
+    assert_eq!(found(&dev), 410);
     let receipt = done.split("href=\"/receipt/").nth(1).expect(&done);
     let receipt = page.get(&format!("/receipt/{}", receipt.split('"').next().unwrap()));
     assert!(
@@ -458,7 +460,10 @@ fn somebody_unknown_is_answered_alike_and_others_who_read_along_see_nothing() {
     let group = set("invented", "de", true);
     assert!(group.contains("others read along"), "{group}");
     let said = page.say("was wisst ihr über mich?");
-    assert!(Page::transcript(&said).contains("mitlesen"), "{said}");
+    assert!(
+        Page::transcript(&said).contains("lesen andere mit"),
+        "{said}"
+    );
     assert!(
         !Page::transcript(&said).contains("class=\"chip\""),
         "no address is offered: {said}"

@@ -126,7 +126,8 @@ pub(super) fn run(context: &Context<'_>, arguments: &ChatArguments) -> Result<()
     let who = Who {
         channel: arguments.channel.clone(),
         user: user(context, arguments, &lines)?,
-        conversation: None,
+        // Whoever begins again is not in the middle of what was said before.
+        conversation: Some(talk::conversation_name(&mut OsEntropy)),
         locale: arguments.locale.clone(),
         private: !arguments.group,
     };

@@ -29,6 +29,7 @@ use zeroize::Zeroizing;
 use crate::caller::Remote;
 use crate::failure::{Exit, Failure};
 use crate::http::Tls;
+use crate::talk;
 use routes::Shared;
 use stage::{Persona, Stage};
 
@@ -138,7 +139,7 @@ impl Desk {
                 self.address.to_string(),
                 format!("localhost:{}", self.address.port()),
             ],
-            token: stage::random_name(&mut OsEntropy),
+            token: talk::random_name(&mut OsEntropy),
             secret: self.secret,
             server: what.url.to_owned(),
             bot: Remote::new(what.url, token, &Tls::default())?,

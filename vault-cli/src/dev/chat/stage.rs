@@ -4,7 +4,6 @@
 
 use std::collections::VecDeque;
 
-use data_encoding::HEXLOWER;
 use vault_core::dialogue::Language;
 use vault_core::entropy::Entropy;
 use zeroize::Zeroizing;
@@ -20,8 +19,6 @@ pub(super) const LINES_MAX: usize = 200;
 const LETTERS_MAX: usize = 10;
 /// Longest message that the page takes, in characters.
 pub(super) const TEXT_CHARACTERS_MAX: usize = 2_000;
-/// Bytes of names that nobody is to guess.
-const NAME_BYTES: usize = 16;
 
 /// Whom the person before the page is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +103,7 @@ pub(super) struct Talk {
 impl Talk {
     fn new(entropy: &mut dyn Entropy) -> Self {
         Self {
-            conversation: random_name(entropy),
+            conversation: talk::conversation_name(entropy),
             lines: VecDeque::new(),
             choices: Vec::new(),
             hidden: false,
@@ -281,13 +278,6 @@ impl Stage {
         }
         self.letters.push_front(letter);
     }
-}
-
-/// A name that nobody can guess.
-pub(super) fn random_name(entropy: &mut dyn Entropy) -> String {
-    let mut bytes = [0; NAME_BYTES];
-    entropy.fill(&mut bytes);
-    HEXLOWER.encode(&bytes)
 }
 
 #[cfg(test)]
