@@ -31,7 +31,7 @@ use crate::failure::{Exit, Failure};
 use crate::http::Tls;
 use crate::talk;
 use routes::Shared;
-use stage::{Persona, Stage};
+use stage::Stage;
 
 /// Where it listens, unless somebody else does.
 const PORT: u16 = 8201;
@@ -126,13 +126,13 @@ impl Desk {
                 "give it to the bot's role",
             )
         })?;
-        let seeded = match what.invented {
-            true => seed::person(what.url, what.tokens, Zoned::now().date()).map(|_| true),
-            false => Ok(false),
-        };
-        let personas = match seeded {
-            Ok(true) => Persona::ALL.to_vec(),
-            Ok(false) | Err(_) => vec![Persona::Unknown],
+        let today = Zoned::now().date();
+        let wanted = what.invented.then_some(());
+        let seeded = wanted.map(|()| seed::person(what.url, what.tokens, today));
+        let (invented, failure) = match seeded {
+            Some(Ok(invented)) => (Some(invented.user), None),
+            Some(Err(failure)) => (None, Some(failure)),
+            None => (None, None),
         };
         let shared = Arc::new(Shared {
             hosts: [
@@ -144,7 +144,7 @@ impl Desk {
             server: what.url.to_owned(),
             bot: Remote::new(what.url, token, &Tls::default())?,
             tokens: what.tokens.clone(),
-            stage: Mutex::new(Stage::new(Box::new(OsEntropy), personas)),
+            stage: Mutex::new(Stage::new(Box::new(OsEntropy), invented)),
             letters: watch::Sender::new(0),
         });
         let (shutdown, stopped) = oneshot::channel();
@@ -158,7 +158,7 @@ impl Desk {
             shutdown: Some(shutdown),
             thread: Some(thread),
         };
-        Ok((page, seeded.err()))
+        Ok((page, failure))
     }
 }
 

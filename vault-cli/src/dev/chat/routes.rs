@@ -234,14 +234,16 @@ async fn back(State(shared): App, Form(fields): Form<Fields>) -> Result<Response
         let today = Zoned::now().date();
         seed::person(&serving.server, &serving.tokens, today)
     });
-    let note = match made.await {
-        Ok(Ok(true)) => "Mila Example is back: somebody new, as far as the vault can tell.",
-        Ok(Ok(false)) => "Mila Example is here already.",
-        Ok(Err(_)) | Err(_) => {
-            "Mila Example could not be made: the policy of this vault is another."
+    match made.await {
+        Ok(Ok(invented)) => shared.stage().is_there(invented),
+        Ok(Err(failure)) => shared.stage().trouble(failure),
+        Err(_) => {
+            return Err(refusal(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "a defect stopped this",
+            ));
         }
-    };
-    shared.stage().note(note);
+    }
     Ok(shown())
 }
 

@@ -9,7 +9,7 @@ use vault_core::entropy::Entropy;
 use zeroize::Zeroizing;
 
 use super::mail::Letter;
-use super::seed;
+use super::seed::{self, Invented};
 use crate::failure::Failure;
 use crate::talk::{self, Answer, Choice, Said, Who};
 
@@ -39,15 +39,10 @@ impl Persona {
             Self::Unknown => "unknown",
         }
     }
-
-    /// As the channel calls them.
-    pub(super) const fn user(self) -> &'static str {
-        match self {
-            Self::Invented => seed::USER,
-            Self::Unknown => "somebody",
-        }
-    }
 }
+
+/// As the channel calls somebody whom the vault does not know.
+const UNKNOWN: &str = "somebody";
 
 /// A line of a conversation.
 pub(super) enum Line {
@@ -63,6 +58,15 @@ pub(super) enum Line {
     },
     /// Something happened beside the conversation.
     Note(&'static str),
+}
+
+impl Line {
+    fn of(failure: Failure) -> Self {
+        Self::Trouble {
+            what: failure.what,
+            help: failure.help,
+        }
+    }
 }
 
 /// A message that was made.
@@ -131,8 +135,8 @@ pub(super) enum Wish {
 /// Everything that the page shows.
 pub(super) struct Stage {
     entropy: Box<dyn Entropy>,
-    /// Who can be chosen.
-    pub(super) personas: Vec<Persona>,
+    /// The invented person, as the channel calls them; nobody, where there is none.
+    invented: Option<String>,
     pub(super) persona: Persona,
     pub(super) language: Language,
     /// Whether others read along.
@@ -145,16 +149,27 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    pub(super) fn new(mut entropy: Box<dyn Entropy>, personas: Vec<Persona>) -> Self {
+    pub(super) fn new(mut entropy: Box<dyn Entropy>, invented: Option<String>) -> Self {
         Self {
-            persona: personas.first().copied().unwrap_or(Persona::Unknown),
-            personas,
+            persona: match invented {
+                Some(_) => Persona::Invented,
+                None => Persona::Unknown,
+            },
+            invented,
             language: Language::En,
             group: false,
             talks: [Talk::new(&mut *entropy), Talk::new(&mut *entropy)],
             letters: VecDeque::new(),
             next: talk::message_name(&mut *entropy),
             entropy,
+        }
+    }
+
+    /// Who can be chosen.
+    pub(super) fn personas(&self) -> &'static [Persona] {
+        match self.invented {
+            Some(_) => &Persona::ALL,
+            None => &[Persona::Unknown],
         }
     }
 
@@ -195,7 +210,10 @@ impl Stage {
         };
         let who = Who {
             channel: seed::CHANNEL.into(),
-            user: persona.user().into(),
+            user: match (persona, &self.invented) {
+                (Persona::Invented, Some(user)) => user.clone(),
+                (Persona::Invented | Persona::Unknown, _) => UNKNOWN.to_owned(),
+            },
             conversation: Some(self.talk().conversation.clone()),
             locale: Some(self.language.name().into()),
             private: !self.group,
@@ -230,17 +248,14 @@ impl Stage {
                 if talk::worth_another_try(&failure) {
                     talk.unanswered = Some(sent);
                 }
-                talk.push(Line::Trouble {
-                    what: failure.what,
-                    help: failure.help,
-                });
+                talk.push(Line::of(failure));
             }
         }
     }
 
     /// Somebody else, another language, or others beside them.
     pub(super) fn set(&mut self, persona: Persona, language: Language, group: bool) {
-        if self.personas.contains(&persona) {
+        if self.personas().contains(&persona) {
             self.persona = persona;
         }
         if group != self.group {
@@ -260,8 +275,25 @@ impl Stage {
         *self.talk_of(self.persona) = talk;
     }
 
+    /// The invented person is there, and may be somebody new.
+    pub(super) fn is_there(&mut self, invented: Invented) {
+        self.invented = Some(invented.user);
+        self.persona = Persona::Invented;
+        if invented.made {
+            self.anew();
+            self.note("Mila Example is back: somebody new, as far as the vault can tell.");
+        } else {
+            self.note("Mila Example is here already.");
+        }
+    }
+
     pub(super) fn note(&mut self, note: &'static str) {
         self.talk_of(self.persona).push(Line::Note(note));
+    }
+
+    /// Something beside the conversation failed.
+    pub(super) fn trouble(&mut self, failure: Failure) {
+        self.talk_of(self.persona).push(Line::of(failure));
     }
 
     /// A letter came, perhaps again.
@@ -288,7 +320,7 @@ mod tests {
     use vault_core::entropy::SeededEntropy;
 
     fn stage() -> Stage {
-        Stage::new(Box::new(SeededEntropy::new(1)), Persona::ALL.to_vec())
+        Stage::new(Box::new(SeededEntropy::new(1)), Some("demo".into()))
     }
 
     fn answer(value: serde_json::Value) -> Answer {
@@ -344,6 +376,25 @@ mod tests {
         assert_eq!(again.name(), name);
         stage.heard(persona, again, Err(away("role_denied")));
         assert!(stage.begin("", Wish::Again).is_none(), "no try mends that");
+    }
+
+    #[test]
+    fn whoever_is_made_anew_is_somebody_else_in_another_conversation() {
+        let mut stage = stage();
+        let (_, before, _) = say(&mut stage, "delete me").unwrap();
+        let there = |user: &str, made| Invented {
+            user: user.into(),
+            made,
+        };
+        stage.is_there(there("demo", false));
+        assert_eq!(stage.talk().lines.len(), 2, "what was said stays");
+        stage.is_there(there("demo-2", true));
+        let (_, after, _) = say(&mut stage, "delete me").unwrap();
+        assert_eq!((&*before.user, &*after.user), ("demo", "demo-2"));
+        assert_ne!(before.conversation, after.conversation);
+        let mut nobody = Stage::new(Box::new(SeededEntropy::new(1)), None);
+        nobody.set(Persona::Invented, Language::De, false);
+        assert_eq!(nobody.persona, Persona::Unknown, "there is no such person");
     }
 
     #[test]
