@@ -154,7 +154,7 @@ fn answered(frame: &Frame<'_>, stage: &Stage, answer: &Answer, newest: bool) -> 
                 @if let Some(link) = &message.link { (linked(frame, link)) }
                 (choices(frame, stage, &message.choices, newest, language))
             }
-            @if let Some((request, due)) = answer.request() {
+            @if let Some((request, due)) = answer.request().filter(|_| newest) {
                 p .small .dim {
                     a href={"/request/" (request)} { "The request as the office sees it" }
                     @if let Some(due) = due { ", to be answered by " (due) }
@@ -225,6 +225,7 @@ fn write(frame: &Frame<'_>, stage: &Stage, talk: &Talk) -> Markup {
                     inputmode=[talk.wants_code.then_some("numeric")];
                 button .main { "Send" }
             }
+            @if talk.wants_code { p .small { "If one was sent, it is in the " a href="#mail" { "mailbox" } " of this page." } }
         }
     }
 }
@@ -273,9 +274,9 @@ fn settings(frame: &Frame<'_>, stage: &Stage) -> Markup {
                 fieldset {
                     legend { "On the channel you are" }
                     @for persona in stage.personas() {
-                        label {
+                        label .pick {
                             input type="radio" name="persona" value=(persona.name()) checked[*persona == stage.persona];
-                            " " (who(*persona))
+                            span { (who(*persona)) }
                         }
                     }
                 }
@@ -287,7 +288,7 @@ fn settings(frame: &Frame<'_>, stage: &Stage) -> Markup {
                         }
                     }
                 }
-                label { input type="checkbox" name="group" value="yes" checked[stage.group]; " Others read along" }
+                label .pick { input type="checkbox" name="group" value="yes" checked[stage.group]; span { "Others read along" } }
                 button { "Change" }
             }
             form method="post" action="/new" { (token(frame)) button { "Begin a new conversation" } }
