@@ -25,6 +25,7 @@ mod backup;
 mod breach;
 mod chat;
 mod examples;
+mod watch;
 
 pub(crate) use backup::{
     BackupCommand, CreateArguments as BackupCreateArguments, KeyArguments, OpenArguments,
@@ -32,6 +33,7 @@ pub(crate) use backup::{
 };
 pub(crate) use breach::{BreachCommand, ScopeArguments};
 pub(crate) use chat::ChatArguments;
+pub(crate) use watch::{EmergencyArguments, EmergencyCommand, IncidentCommand};
 
 /// Creates, serves and administers an encrypted vault for personal data.
 ///
@@ -231,6 +233,14 @@ pub(crate) enum Command {
     /// Personal data breaches: who is affected, and what is told (Art. 33 and 34)
     #[command(subcommand, after_help = examples::BREACH)]
     Breach(BreachCommand),
+    /// The register of breaches (Art. 33(5)): what was noted, and until when the authority is told
+    #[command(subcommand, after_help = examples::INCIDENT)]
+    Incident(IncidentCommand),
+    /// Emergency access to one person's fields: who asks, and whether another agrees
+    ///
+    /// Runs with the role of --token-file, which needs `breakglass.approve`; an unlock secret approves nothing.
+    #[command(subcommand, after_help = examples::EMERGENCY)]
+    Emergency(EmergencyCommand),
     /// Print what makes a shell complete these commands
     #[command(after_help = examples::COMPLETIONS)]
     Completions {

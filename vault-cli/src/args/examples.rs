@@ -394,3 +394,41 @@ pub(super) const BACKUP_LEDGER: &str = "\
 Examples:
   vault-cli --vault /srv/vault backup ledger --to /mnt/backups
   vault-cli --vault /srv/vault backup ledger --to /mnt/backups --json";
+
+pub(super) const INCIDENT: &str = "\
+Examples:
+  vault-cli --vault /srv/vault incident list
+  vault-cli --vault /srv/vault incident show inc_00000000000000000000000000";
+
+pub(super) const INCIDENT_LIST: &str = "\
+Examples:
+  vault-cli --vault /srv/vault incident list
+  vault-cli --server https://vault.example.test --token-file dpo.token incident list --json";
+
+pub(super) const INCIDENT_SHOW: &str = "\
+Examples:
+  vault-cli --vault /srv/vault incident show inc_00000000000000000000000000
+  vault-cli --vault /srv/vault incident show inc_00000000000000000000000000 --json";
+
+pub(super) const EMERGENCY: &str = "\
+Examples:
+  vault-cli --vault v --token-file second.token emergency list sub_00000000000000000000000000
+  vault-cli help emergency approve";
+
+pub(super) const EMERGENCY_LIST: &str = "\
+Examples:
+  vault-cli --vault v --token-file second.token emergency list sub_00000000000000000000000000
+  vault-cli --vault v --token-file s.token emergency list sub_00000000000000000000000000 --json";
+
+pub(super) const EMERGENCY_APPROVE: &str = "\
+Examples:
+  vault-cli --vault v --token-file second.token emergency approve \\
+      sub_00000000000000000000000000 emg_00000000000000000000000000
+  vault-cli --vault v --token-file second.token emergency approve \\
+      sub_00000000000000000000000000 emg_00000000000000000000000000 --dry-run";
+
+pub(super) const EMERGENCY_DENY: &str = "\
+Examples:
+  vault-cli --vault v --token-file second.token emergency deny \\
+      sub_00000000000000000000000000 emg_00000000000000000000000000
+  vault-cli help emergency deny";

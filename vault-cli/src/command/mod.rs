@@ -9,7 +9,9 @@ mod chat;
 mod completions;
 mod dev;
 mod doctor;
+mod emergency;
 mod import;
+mod incident;
 mod init;
 mod key;
 mod log;
@@ -135,6 +137,8 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
         Command::Notice(arguments) => publication::notice(&context, &arguments),
         Command::Ropa(arguments) => publication::ropa(&context, &arguments),
         Command::Retention(command) => retention::run(&context, &command),
+        Command::Incident(command) => incident::run(&context, &command),
+        Command::Emergency(command) => emergency::run(&context, &command),
         Command::Breach(command) => breach::run(&context, &command),
         Command::Backup(command) => backup::run(&context, &command),
         Command::Completions { shell } => {
