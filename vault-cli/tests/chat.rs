@@ -365,7 +365,7 @@ fn a_code_is_not_shown_while_it_is_typed_and_ctrl_d_ends_the_conversation() {
         .send("nobody-knows-me\n")
         .see("> ")
         .send("delete me\n");
-    seat.see("(not shown)").send("\u{4}");
+    seat.see("(not shown)").hides().send("\u{4}");
     assert_eq!(seat.end().0, 0);
 }
 
