@@ -10,12 +10,6 @@ use support::{Bench, Dev};
 use vault_cli::http::Client;
 
 const MORE: &str = r#"
-[purposes.emergency]
-title.en = "Helping where a life is at stake"
-title.de = "Helfen, wo ein Leben in Gefahr ist"
-basis = "vital_interests"
-retention = { after = "last_activity", period = "P1Y" }
-
 [roles.nurse]
 purposes = ["support"]
 read = { "profile.name" = "full" }
@@ -25,7 +19,7 @@ may = ["breakglass.request"]
 may = ["breakglass.approve", "breakglass.request"]
 
 [breakglass]
-purpose = "emergency"
+purpose = "support"
 read = { "profile.name" = "full", "profile.phone" = "full" }
 expires = "PT30M"
 "#;
