@@ -23,13 +23,17 @@ use crate::terminal::When;
 
 mod backup;
 mod breach;
+mod chat;
 mod examples;
+mod watch;
 
 pub(crate) use backup::{
     BackupCommand, CreateArguments as BackupCreateArguments, KeyArguments, OpenArguments,
     RestoreArguments, VerifyArguments,
 };
 pub(crate) use breach::{BreachCommand, ScopeArguments};
+pub(crate) use chat::ChatArguments;
+pub(crate) use watch::{EmergencyArguments, EmergencyCommand, IncidentCommand};
 
 /// Creates, serves and administers an encrypted vault for personal data.
 ///
@@ -190,6 +194,12 @@ pub(crate) enum Command {
     /// People: find, show without values, erase
     #[command(subcommand, after_help = examples::SUBJECT)]
     Subject(SubjectCommand),
+    /// Talk to the vault as people do through a bot: "delete me", "what do you know about me?"
+    ///
+    /// Each line is relayed to `POST /v1/dialogue/turn` with the role of --token-file, which needs `dialogue.relay` alone.
+    /// From a pipe it goes line by line; with --json each answer is one line. Ctrl-D or /quit ends it.
+    #[command(after_help = examples::CHAT)]
+    Chat(ChatArguments),
     /// What people ask for under Chapter III GDPR: the queue, and what becomes of it
     #[command(subcommand, after_help = examples::REQUEST)]
     Request(RequestCommand),
@@ -223,6 +233,14 @@ pub(crate) enum Command {
     /// Personal data breaches: who is affected, and what is told (Art. 33 and 34)
     #[command(subcommand, after_help = examples::BREACH)]
     Breach(BreachCommand),
+    /// The register of breaches (Art. 33(5)): what was noted, and until when the authority is told
+    #[command(subcommand, after_help = examples::INCIDENT)]
+    Incident(IncidentCommand),
+    /// Emergency access to one person's fields: who asks, and whether another agrees
+    ///
+    /// Runs with the role of --token-file, which needs `breakglass.approve`; an unlock secret approves nothing.
+    #[command(subcommand, after_help = examples::EMERGENCY)]
+    Emergency(EmergencyCommand),
     /// Print what makes a shell complete these commands
     #[command(after_help = examples::COMPLETIONS)]
     Completions {

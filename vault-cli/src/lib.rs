@@ -17,6 +17,7 @@ mod input;
 mod interrupt;
 mod place;
 mod secret;
+mod talk;
 mod terminal;
 mod usage;
 

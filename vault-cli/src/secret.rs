@@ -370,11 +370,16 @@ pub(crate) fn prompt(question: &str, instead: &str) -> Result<Zeroizing<String>,
     if !std::io::stdin().is_terminal() {
         return Err(nobody());
     }
+    hidden(question).ok_or_else(nobody)
+}
+
+/// A line that the terminal does not show; `None` where it is at its end.
+pub(crate) fn hidden(question: &str) -> Option<Zeroizing<String>> {
     let _silence = Silence::begin();
     match rpassword::prompt_password(question) {
-        Ok(text) => Ok(Zeroizing::new(text)),
+        Ok(text) => Some(Zeroizing::new(text)),
         Err(error) if error.kind() == ErrorKind::Interrupted => interrupt::wait(),
-        Err(_) => Err(nobody()),
+        Err(_) => None,
     }
 }
 

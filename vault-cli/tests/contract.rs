@@ -95,6 +95,10 @@ fn every_command_answers_with_one_json_document_and_is_tried_here() {
     answer(&["key", "rotate", "all"], "");
     answer(&["retention", "run"], "");
     answer(&["breach", "scope", "--files"], "");
+    assert_eq!(
+        answer(&["incident", "list"], "")["incidents"],
+        Value::Array(Vec::new())
+    );
     assert_eq!(answer(&["notice"], "")["language"], "en");
     answer(&["ropa"], "");
     answer(&["audit", "tail", "--last", "3"], "");
@@ -114,7 +118,7 @@ fn every_command_answers_with_one_json_document_and_is_tried_here() {
     let mut named = BTreeSet::new();
     commands(&bench, &[], &mut named);
     // A person must be there for these, or a receipt, and a server for those: `tests/socket.rs`,
-    // `tests/vault.rs`, `tests/evidence.rs`, `tests/exports.rs`, `tests/keys.rs`; `tests/log_scan.rs`; `tests/holds.rs`; `tests/requests.rs`; backups have a drill of
+    // `tests/vault.rs`, `tests/evidence.rs`, `tests/exports.rs`, `tests/keys.rs`; `tests/log_scan.rs`; `tests/holds.rs`; `tests/requests.rs`; `tests/chat.rs`; `tests/watch.rs`; backups have a drill of
     // their own, `tests/backup.rs`.
     for elsewhere in [
         "log scan",
@@ -134,6 +138,11 @@ fn every_command_answers_with_one_json_document_and_is_tried_here() {
         "subject holds",
         "subject access",
         "subject export",
+        "chat",
+        "emergency approve",
+        "emergency deny",
+        "emergency list",
+        "incident show",
         "request approve",
         "request extend",
         "request list",

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 use vault_core::export::ExportInput;
-use vault_core::vault::{ImportBatch, Imported};
+use vault_core::vault::{ImportBatch, Imported, TurnInput, TurnReply};
 
-use crate::routes::{export, import};
+use crate::routes::{dialogue, export, import};
 
 /// A body that is not in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,4 +34,20 @@ pub fn import(body: Value) -> Result<ImportBatch, BodyError> {
 pub fn imported(imported: Imported) -> Value {
     let body = import::ImportedBody::from(imported);
     serde_json::to_value(body).expect("numbers and texts have a JSON form")
+}
+
+/// Reads the body of a turn of a conversation. Nobody sends codes for it: that is the server's to say.
+///
+/// # Errors
+///
+/// [`BodyError`].
+pub fn turn(body: Value) -> Result<TurnInput, BodyError> {
+    dialogue::read_request(body).map_err(|_| BodyError)
+}
+
+/// The answer to a turn.
+#[must_use]
+pub fn turned(reply: TurnReply) -> Value {
+    let body = dialogue::ReplyBody::from(reply);
+    serde_json::to_value(body).expect("texts and lists have a JSON form")
 }

@@ -200,6 +200,12 @@ Examples:
   vault-cli subject hold sub_00000000000000000000000000 --ground legal_claims --review-at 2035-12-31
   vault-cli --vault v subject hold sub_00000000000000000000000000 --release --dry-run";
 
+pub(super) const CHAT: &str = "\
+Examples:
+  vault-cli --server http://127.0.0.1:8200 --token-file bot.token chat
+  vault-cli --vault /srv/vault --token-file bot.token chat --channel web --user-file who.txt
+  echo 'delete me' | vault-cli --vault /srv/vault --token-file bot.token chat --json";
+
 pub(super) const REQUEST: &str = "\
 Examples:
   vault-cli --vault /srv/vault request list --overdue
@@ -388,3 +394,41 @@ pub(super) const BACKUP_LEDGER: &str = "\
 Examples:
   vault-cli --vault /srv/vault backup ledger --to /mnt/backups
   vault-cli --vault /srv/vault backup ledger --to /mnt/backups --json";
+
+pub(super) const INCIDENT: &str = "\
+Examples:
+  vault-cli --vault /srv/vault incident list
+  vault-cli --vault /srv/vault incident show inc_00000000000000000000000000";
+
+pub(super) const INCIDENT_LIST: &str = "\
+Examples:
+  vault-cli --vault /srv/vault incident list
+  vault-cli --server https://vault.example.test --token-file dpo.token incident list --json";
+
+pub(super) const INCIDENT_SHOW: &str = "\
+Examples:
+  vault-cli --vault /srv/vault incident show inc_00000000000000000000000000
+  vault-cli --vault /srv/vault incident show inc_00000000000000000000000000 --json";
+
+pub(super) const EMERGENCY: &str = "\
+Examples:
+  vault-cli --vault v --token-file second.token emergency list sub_00000000000000000000000000
+  vault-cli help emergency approve";
+
+pub(super) const EMERGENCY_LIST: &str = "\
+Examples:
+  vault-cli --vault v --token-file second.token emergency list sub_00000000000000000000000000
+  vault-cli --vault v --token-file s.token emergency list sub_00000000000000000000000000 --json";
+
+pub(super) const EMERGENCY_APPROVE: &str = "\
+Examples:
+  vault-cli --vault v --token-file second.token emergency approve \\
+      sub_00000000000000000000000000 emg_00000000000000000000000000
+  vault-cli --vault v --token-file second.token emergency approve \\
+      sub_00000000000000000000000000 emg_00000000000000000000000000 --dry-run";
+
+pub(super) const EMERGENCY_DENY: &str = "\
+Examples:
+  vault-cli --vault v --token-file second.token emergency deny \\
+      sub_00000000000000000000000000 emg_00000000000000000000000000
+  vault-cli help emergency deny";

@@ -11,7 +11,7 @@ use vault_core::audit::hex;
 use vault_core::breach::{BreachReport, DraftFor};
 use vault_core::clock::SystemClock;
 use vault_core::entropy::OsEntropy;
-use vault_core::id::{CallId, ReceiptId, RequestId, SubjectId, TokenId};
+use vault_core::id::{CallId, IncidentId, ReceiptId, RequestId, SubjectId, TokenId};
 use vault_core::limits::PAGE_RECORDS_MAX;
 use vault_core::policy::Period;
 use vault_core::refusal::Refusal;
@@ -403,6 +403,11 @@ impl Backend for Directory {
     fn incidents(&self) -> Result<Value, Failure> {
         let all = self.call(|call| self.vault.list_incidents(call))?;
         Ok(vault_server::incident_list(all))
+    }
+
+    fn incident(&self, incident: IncidentId) -> Result<Value, Failure> {
+        let view = self.call(|call| self.vault.incident(call, incident))?;
+        Ok(vault_server::incident_view(view))
     }
 
     fn breach_scope(

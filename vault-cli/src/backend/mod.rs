@@ -11,7 +11,7 @@ use std::io::Write;
 use jiff::Timestamp;
 use serde_json::Value;
 use vault_core::breach::DraftFor;
-use vault_core::id::{ReceiptId, RequestId, SubjectId, TokenId};
+use vault_core::id::{IncidentId, ReceiptId, RequestId, SubjectId, TokenId};
 use vault_core::policy::Period;
 use vault_core::vault::{
     AccessQuery, AuditQuery, BreachInput, CorrectionInput, HoldInput, Principal, QueueFilter,
@@ -135,6 +135,8 @@ pub(crate) trait Backend {
     fn receipt(&self, receipt: ReceiptId) -> Result<Value, Failure>;
     /// The register of breaches: `{incidents: [{incident, state, due_at, overdue, …}]}`.
     fn incidents(&self) -> Result<Value, Failure>;
+    /// One of them, with its steps and its scope.
+    fn incident(&self, incident: IncidentId) -> Result<Value, Failure>;
     /// Who is affected by a breach: the report. Whom it counts is written to `people`, a line each. `progress`
     /// may hear how many people are done, of how many.
     fn breach_scope(

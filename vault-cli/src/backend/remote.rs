@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use vault_core::breach::DraftFor;
-use vault_core::id::{BackupId, ReceiptId, RequestId, SubjectId, TokenId};
+use vault_core::id::{BackupId, IncidentId, ReceiptId, RequestId, SubjectId, TokenId};
 use vault_core::limits::PAGE_RECORDS_MAX;
 use vault_core::policy::Period;
 use vault_core::vault::{
@@ -579,6 +579,10 @@ impl Backend for Remote {
 
     fn incidents(&self) -> Result<Value, Failure> {
         self.send("GET", urls::INCIDENTS, None)
+    }
+
+    fn incident(&self, incident: IncidentId) -> Result<Value, Failure> {
+        self.send("GET", &urls::at(urls::INCIDENT, &[&incident]), None)
     }
 
     fn breach_scope(

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 
 use serde_json::Value;
-use vault_core::id::SubjectId;
+use vault_core::id::{EmergencyId, SubjectId};
 use vault_core::refusal::Refusal;
 use vault_core::schema::MediaType;
 use vault_core::vault::{BlobPlace, Call, ExportStep, LockedVault, Principal, UnlockSecret, Vault};
@@ -127,5 +127,33 @@ impl Caller for Directory {
             .finish()
             .map(drop)
             .map_err(|refusal: Refusal| refusal.into())
+    }
+
+    /// Sends no codes: what needs one goes to a human.
+    fn turn(&self, turn: &Value) -> Result<Value, Failure> {
+        let input = vault_server::bodies::turn(turn.clone()).map_err(not_ours)?;
+        let turned = self
+            .vault
+            .dialogue_turn(&Call::new(&self.principal), &input)?;
+        Ok(vault_server::bodies::turned(turned.reply))
+    }
+
+    fn emergencies(&self, subject: SubjectId) -> Result<Value, Failure> {
+        let call = Call::new(&self.principal);
+        let views = self.vault.list_emergencies(&call, subject)?;
+        Ok(vault_server::emergency_list(views))
+    }
+
+    fn decide_emergency(
+        &self,
+        subject: SubjectId,
+        emergency: EmergencyId,
+        approve: bool,
+    ) -> Result<Value, Failure> {
+        let call = Call::new(&self.principal);
+        let view = self
+            .vault
+            .decide_emergency(&call, subject, emergency, approve)?;
+        Ok(vault_server::emergency_view(view))
     }
 }

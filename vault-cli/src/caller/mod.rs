@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 
 use serde_json::Value;
-use vault_core::id::SubjectId;
+use vault_core::id::{EmergencyId, SubjectId};
 
 pub(crate) use directory::Directory;
 pub(crate) use remote::{Remote, token};
@@ -51,6 +51,21 @@ pub(crate) trait Caller {
     fn import(&self, batch: &Value) -> Result<Value, Failure>;
     /// Puts a blob into a record.
     fn put_blob(&self, of: &BlobOf<'_>, content: &mut dyn Read) -> Result<(), Failure>;
+    /// One turn of a conversation about rights; both bodies are those of `POST /v1/dialogue/turn`.
+    fn turn(&self, turn: &Value) -> Result<Value, Failure>;
+    /// `{emergencies: [{emergency, state, reason, …}]}` of a person.
+    fn emergencies(&self, subject: SubjectId) -> Result<Value, Failure>;
+    /// Approves or refuses one: the emergency as it stands then.
+    fn decide_emergency(
+        &self,
+        subject: SubjectId,
+        emergency: EmergencyId,
+        approve: bool,
+    ) -> Result<Value, Failure>;
+    /// The server, where one is asked.
+    fn url(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// The token of a file that has to be named.

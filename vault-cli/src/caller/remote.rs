@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
-use vault_core::id::SubjectId;
+use vault_core::id::{EmergencyId, SubjectId};
 use vault_server::urls;
 
 use super::{BlobOf, Caller, Packed};
@@ -46,6 +46,15 @@ impl Remote {
     /// The server that holds `dir`, over its socket.
     pub(crate) fn through(dir: &Path, token: &str) -> Self {
         Self(Client::over_socket(&dir.join(SOCKET), token))
+    }
+
+    /// Makes a call without a body.
+    fn asked(&self, method: &str, path: &str) -> Result<Value, Failure> {
+        let reply = self.0.call(method, path, None, None)?;
+        match reply.status {
+            200 => Ok(reply.body),
+            _ => Err(refused(&reply)),
+        }
     }
 
     /// Makes a call, again after a while where the server has too much to do.
@@ -121,5 +130,35 @@ impl Caller for Remote {
             200..300 => Ok(()),
             _ => Err(refused(&reply)),
         }
+    }
+
+    fn turn(&self, turn: &Value) -> Result<Value, Failure> {
+        let reply = self.0.call("POST", urls::DIALOGUE_TURN, None, Some(turn))?;
+        match reply.status {
+            200 => Ok(reply.body),
+            _ => Err(refused(&reply)),
+        }
+    }
+
+    fn url(&self) -> Option<&str> {
+        Some(self.0.url())
+    }
+
+    fn emergencies(&self, subject: SubjectId) -> Result<Value, Failure> {
+        let path = urls::at(urls::EMERGENCIES, &[&subject]);
+        self.asked("GET", &path)
+    }
+
+    fn decide_emergency(
+        &self,
+        subject: SubjectId,
+        emergency: EmergencyId,
+        approve: bool,
+    ) -> Result<Value, Failure> {
+        let route = match approve {
+            true => urls::EMERGENCY_APPROVE,
+            false => urls::EMERGENCY_REFUSE,
+        };
+        self.asked("POST", &urls::at(route, &[&subject, &emergency]))
     }
 }

@@ -23,6 +23,7 @@ pub(super) fn run(context: &Context<'_>, arguments: DevArguments) -> Result<(), 
         policy,
         listen: arguments.listen,
         cors: arguments.cors_origin.unwrap_or_default(),
+        chat: true,
     })?;
     for warning in &running.warnings {
         terminal.note(warning);
@@ -35,6 +36,7 @@ pub(super) fn run(context: &Context<'_>, arguments: DevArguments) -> Result<(), 
             .collect();
         let line = json!({
             "url": running.url,
+            "chat": running.chat,
             "dir": running.dir.display().to_string(),
             "passphrase_file": running.passphrase_file.display().to_string(),
             "tokens": tokens,
@@ -61,6 +63,13 @@ fn ready(running: &Running, terminal: &Terminal, sample: bool) {
         terminal.style(BOLD, "Serving"),
         terminal.style(CYAN, &running.url)
     ));
+    if let Some(chat) = &running.chat {
+        terminal.line(&format!(
+            "{}     {}  a page to talk to it: try \"delete me\"",
+            terminal.style(BOLD, "Chat"),
+            terminal.style(CYAN, chat)
+        ));
+    }
     terminal.line(&format!("vault       {}", running.dir.display()));
     terminal.line(&format!(
         "passphrase  {}",

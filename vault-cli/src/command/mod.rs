@@ -5,10 +5,13 @@
 mod audit;
 mod backup;
 mod breach;
+mod chat;
 mod completions;
 mod dev;
 mod doctor;
+mod emergency;
 mod import;
+mod incident;
 mod init;
 mod key;
 mod log;
@@ -124,6 +127,7 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
         Command::Key(command) => key::run(&context, &command),
         Command::Slot(command) => slot::run(&context, &command),
         Command::Token(command) => token::run(&context, &command),
+        Command::Chat(arguments) => chat::run(&context, &arguments),
         Command::Request(command) => request::run(&context, &command),
         Command::Subject(command) => subject::run(&context, &command),
         Command::Audit(command) => audit::run(&context, &command),
@@ -133,6 +137,8 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
         Command::Notice(arguments) => publication::notice(&context, &arguments),
         Command::Ropa(arguments) => publication::ropa(&context, &arguments),
         Command::Retention(command) => retention::run(&context, &command),
+        Command::Incident(command) => incident::run(&context, &command),
+        Command::Emergency(command) => emergency::run(&context, &command),
         Command::Breach(command) => breach::run(&context, &command),
         Command::Backup(command) => backup::run(&context, &command),
         Command::Completions { shell } => {

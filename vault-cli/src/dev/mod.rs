@@ -3,6 +3,7 @@
 //! Not for real data: the passphrase lies in a file beside the vault, and any file system will do
 //! for the anchor. [`start`] is what `vault-cli dev` and the tests use.
 
+mod chat;
 mod scan;
 pub(crate) mod show;
 
@@ -21,7 +22,7 @@ use tokio::sync::oneshot;
 use vault_core::clock::{Clock, SystemClock};
 use vault_core::entropy::{Entropy, OsEntropy};
 use vault_core::id::CallId;
-use vault_core::policy::SAMPLE;
+use vault_core::policy::{Draft, SAMPLE};
 use vault_core::vault::{
     Call, CreateError, LockedVault, Settings, UnlockSecret, Vault, VaultPaths,
 };
@@ -42,12 +43,14 @@ pub struct DevOptions {
     /// Keep the vault here; a temporary directory, removed at the end, where `None`. A vault that
     /// an earlier run left here is opened again.
     pub dir: Option<PathBuf>,
-    /// The policy's text; the sample where `None`.
+    /// The policy's text; the sample where `None`, and with a chat page a little more.
     pub policy: Option<String>,
     /// Where to listen; 127.0.0.1:8200, else a free port, where `None`.
     pub listen: Option<SocketAddr>,
     /// Whose pages may call from a browser; none, as an empty list.
     pub cors: Origins,
+    /// Whether a page is served, beside the server, on which somebody can talk to the vault.
+    pub chat: bool,
 }
 
 /// A vault that is being served. Stops when dropped. No `Debug`: it holds secrets.
@@ -64,10 +67,13 @@ pub struct Running {
     pub passphrase_file: PathBuf,
     /// A token for each role, by its name.
     pub tokens: BTreeMap<String, Zeroizing<String>>,
+    /// The address of the chat page.
+    pub chat: Option<String>,
     /// Whether the vault was there before.
     pub reopened: bool,
     /// What a real vault would not have accepted.
     pub warnings: Vec<String>,
+    page: Option<chat::Page>,
     shutdown: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<io::Result<()>>>,
     // Removed when the server has stopped: fields drop in this order.
@@ -106,7 +112,12 @@ pub fn start(options: DevOptions) -> Result<Running, Failure> {
         (locked, vault, passphrase)
     } else {
         let passphrase = generate_passphrase();
-        let source = options.policy.as_deref().unwrap_or(SAMPLE);
+        let source = match (&options.policy, options.chat) {
+            (Some(source), _) => source.clone(),
+            (None, true) => [SAMPLE, chat::MORE].concat(),
+            (None, false) => SAMPLE.to_owned(),
+        };
+        let source = source.as_str();
         let secret = secret::passphrase(&passphrase)?;
         let created = match LockedVault::create(&paths, settings(&clock, false), &secret, source) {
             Err(error @ CreateError::FileSystem { .. }) => {
@@ -119,10 +130,14 @@ pub fn start(options: DevOptions) -> Result<Running, Failure> {
         (created.locked, created.vault, passphrase)
     };
     let tokens = make_tokens(&vault)?;
+    let desk = options.chat.then(chat::Desk::bind).transpose()?;
+    let keyholder = vault.keyholder();
+    let policy = vault.policy(&call(&keyholder))?;
     // What runs here is recorded conversations and measurements, as fast as they can.
     let settings = AppSettings {
         cors: options.cors,
         limits: Limits::widest(),
+        codes: desk.as_ref().map(chat::Desk::codes),
         ..AppSettings::from(&ServerConfig::default())
     };
     let app = App::new(locked, Some(vault), settings);
@@ -135,8 +150,10 @@ pub fn start(options: DevOptions) -> Result<Running, Failure> {
         }
     };
     let (address, shutdown, thread) = serve(options.listen, app, socket)?;
-    Ok(Running {
+    let mut running = Running {
         url: format!("http://{address}"),
+        chat: None,
+        page: None,
         dir: paths.dir,
         anchor: paths.anchor,
         passphrase,
@@ -147,7 +164,11 @@ pub fn start(options: DevOptions) -> Result<Running, Failure> {
         shutdown: Some(shutdown),
         thread: Some(thread),
         _temporary: temporary,
-    })
+    };
+    if let Some(desk) = desk {
+        running.open(desk, &policy.source, options.policy.is_none());
+    }
+    Ok(running)
 }
 
 impl Running {
@@ -155,6 +176,30 @@ impl Running {
     #[must_use]
     pub fn token(&self, role: &str) -> &str {
         self.tokens.get(role).map_or("", |token| token)
+    }
+
+    /// Opens the chat page. What is in its way is a warning: the vault is served all the same.
+    fn open(&mut self, desk: chat::Desk, source: &str, invented: bool) {
+        // It is in force: it has passed.
+        let Ok(policy) = Draft::parse(source).and_then(|draft| draft.assign(None, 1)) else {
+            return;
+        };
+        let opened = desk.open(&chat::For {
+            url: &self.url,
+            tokens: &self.tokens,
+            policy: &policy,
+            invented,
+        });
+        let failure = match opened {
+            Ok((page, failure)) => {
+                self.chat = Some(page.url.clone());
+                self.page = Some(page);
+                failure
+            }
+            Err(failure) => Some(failure),
+        };
+        let warning = failure.map(|failure| format!("{}; {}", failure.what, failure.help));
+        self.warnings.extend(warning);
     }
 
     /// Stops the server, closes the vault and removes a temporary directory.
@@ -181,6 +226,8 @@ impl Running {
     }
 
     fn end(&mut self) -> Result<(), Failure> {
+        // It asks the server.
+        drop(self.page.take());
         if let Some(shutdown) = self.shutdown.take() {
             // A server that has gone already needs no word.
             let _ = shutdown.send(());

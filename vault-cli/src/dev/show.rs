@@ -14,6 +14,8 @@ use crate::terminal::{BOLD, CYAN, DIM, GREEN, Terminal};
 const EMAIL: &str = "ada.vermeer@example.test";
 const NAME: &str = "Ada Vermeer";
 const PHONE: &str = "+31 20 555 0134";
+/// Lines of the notice that are shown.
+const NOTICE_LINES: usize = 4;
 const MESSAGE: &str = "My train to Utrecht was cancelled, can you rebook me?";
 
 /// Shows a fresh vault under the sample policy at work.
@@ -26,6 +28,15 @@ pub(crate) fn run(running: &Running, terminal: &Terminal) -> Result<(), Failure>
     let (bot, agent, dpo) = (client("bot")?, client("agent")?, client("dpo")?);
     let show = Show { terminal };
 
+    show.step("What a bot shows first: the notice, made from the policy");
+    let path = "/v1/notices/current?lang=en";
+    let notice = show.call(&bot, "GET", path, None, None, 200)?.body;
+    let text = notice["text"].as_str().unwrap_or_default();
+    show.expect(text.contains("Example Travel"))?;
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    lines.take(NOTICE_LINES).for_each(|line| show.result(line));
+    show.dim("…");
+
     show.step("A bot stores an invented person");
     let who = json!({"channel": "demo", "user": "4711"});
     let created = show.call(&bot, "POST", "/v1/subjects", None, Some(&who), 201)?;
@@ -36,6 +47,9 @@ pub(crate) fn run(running: &Running, terminal: &Terminal) -> Result<(), Failure>
     let person = format!("/v1/subjects/{subject}");
     let profile = format!("{person}/records/profile");
     let messages = format!("{person}/records/messages");
+    let told = json!({"version": notice["version"], "lang": "en", "sha256": notice["sha256"], "channel": "demo"});
+    let notices = format!("{person}/notices");
+    show.call(&bot, "POST", &notices, None, Some(&told), 201)?;
     let values = json!({"name": NAME, "email": EMAIL, "phone": PHONE, "birth": "1990-05-17"});
     let message = json!({"from": "user", "text": MESSAGE});
     show.call(&bot, "PATCH", &profile, Some("support"), Some(&values), 200)?;

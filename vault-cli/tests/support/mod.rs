@@ -132,9 +132,18 @@ impl Dev {
     pub(crate) fn start(bench: &Bench, more: &str) -> Self {
         let policy = format!("{}\n{more}", vault_core::policy::SAMPLE);
         let policy = bench.file("dev.toml", &policy, 0o644);
+        Self::with(bench, &["--policy", &policy])
+    }
+
+    /// As a newcomer starts it, with the invented person of its chat page.
+    pub(crate) fn newcomer(bench: &Bench) -> Self {
+        Self::with(bench, &[])
+    }
+
+    pub(crate) fn with(bench: &Bench, more: &[&str]) -> Self {
         let mut child = bench
             .command(&["dev", "--json", "--dir", "d", "--listen", "127.0.0.1:0"])
-            .args(["--policy", &policy])
+            .args(more)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

@@ -74,6 +74,19 @@ impl Seat {
         }
     }
 
+    /// Waits until the terminal hands over every key at once, as a hidden question has it: the end of the input
+    /// that is typed before is none there.
+    pub(crate) fn hides(&mut self) -> &mut Self {
+        let whole_lines = || {
+            let modes = tcgetattr(&self.slave).unwrap().local_modes;
+            modes.contains(LocalModes::ICANON)
+        };
+        while whole_lines() {
+            std::thread::yield_now();
+        }
+        self
+    }
+
     pub(crate) fn send(&mut self, text: &str) -> &mut Self {
         self.master.write_all(text.as_bytes()).unwrap();
         self

@@ -28,6 +28,12 @@ pub(crate) static POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
+/// The `Content-Security-Policy` that goes with a page of this crate, for whoever serves one.
+#[must_use]
+pub fn policy() -> &'static str {
+    &POLICY
+}
+
 /// What a page has around its content.
 pub(crate) struct Frame<'a> {
     /// BCP 47.

@@ -117,7 +117,7 @@ struct ExpectBody {
 /// What is answered to a turn.
 #[derive(Serialize, ToSchema)]
 #[schema(as = TurnReply)]
-struct ReplyBody {
+pub(crate) struct ReplyBody {
     /// Whether it is a matter of rights; if not, the bot goes on.
     handled: bool,
     /// Where the conversation stands. Until it is `idle`, `done` or `queued_human` every message is handled.

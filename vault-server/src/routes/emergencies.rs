@@ -119,6 +119,19 @@ pub(crate) struct ListBody {
     emergencies: Vec<EmergencyBody>,
 }
 
+/// An emergency as the API answers it, for whoever answers without a server.
+#[must_use]
+pub fn emergency_view(view: EmergencyView) -> Value {
+    serde_json::to_value(EmergencyBody::from(view)).expect("texts and lists serialise")
+}
+
+/// The emergencies of a person as the API answers them, for whoever answers without a server.
+#[must_use]
+pub fn emergency_list(views: Vec<EmergencyView>) -> Value {
+    let emergencies = views.into_iter().map(EmergencyBody::from).collect();
+    serde_json::to_value(ListBody { emergencies }).expect("texts and lists serialise")
+}
+
 /// The session of an emergency, with its token: the only time that it is shown.
 #[derive(Serialize, ToSchema)]
 #[schema(as = EmergencySession)]

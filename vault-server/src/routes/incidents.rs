@@ -334,6 +334,12 @@ pub fn incident_list(all: Vec<IncidentListed>) -> Value {
     serde_json::to_value(list_body(all)).expect("texts and lists serialise")
 }
 
+/// An incident as the API answers it, for whoever answers without a server.
+#[must_use]
+pub fn incident_view(view: IncidentView) -> Value {
+    serde_json::to_value(IncidentBody::from(view)).expect("texts and lists serialise")
+}
+
 /// Note a personal data breach
 ///
 /// The register of Art. 33(5): sealed under the vault's own key, in every data backup, and never erased with a
