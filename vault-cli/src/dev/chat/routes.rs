@@ -93,7 +93,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
 }
 
 /// What is wrong with where a call comes from.
-fn foreign(shared: &Shared, method: &Method, headers: &HeaderMap) -> Option<Response> {
+fn foreign(shared: &Shared, method: &Method, headers: &HeaderMap) -> Option<Refused> {
     let text = |name| {
         let value: Option<&HeaderValue> = headers.get(name);
         value.and_then(|value| value.to_str().ok())
@@ -113,7 +113,7 @@ fn foreign(shared: &Shared, method: &Method, headers: &HeaderMap) -> Option<Resp
 async fn guard(State(shared): App, request: Request, next: Next) -> Response {
     let refused = foreign(&shared, request.method(), request.headers());
     let mut response = match refused {
-        Some(refused) => refused,
+        Some(refused) => refused.into_response(),
         None => next.run(request).await,
     };
     let headers = response.headers_mut();
@@ -133,8 +133,11 @@ async fn guard(State(shared): App, request: Request, next: Next) -> Response {
     response
 }
 
-fn refusal(status: StatusCode, why: &'static str) -> Response {
-    (status, format!("{why}\n")).into_response()
+/// Why a call is refused.
+type Refused = (StatusCode, &'static str);
+
+const fn refusal(status: StatusCode, why: &'static str) -> Refused {
+    (status, why)
 }
 
 /// Back to the page, at its end.
@@ -166,7 +169,7 @@ struct Fields {
 }
 
 /// Whether the form is of this page; the answer, where it is not.
-fn checked(shared: &Shared, fields: &Fields) -> Result<(), Response> {
+fn checked(shared: &Shared, fields: &Fields) -> Result<(), Refused> {
     match fields.token == shared.token {
         true => Ok(()),
         false => Err(refusal(
@@ -176,7 +179,7 @@ fn checked(shared: &Shared, fields: &Fields) -> Result<(), Response> {
     }
 }
 
-async fn say(State(shared): App, Form(fields): Form<Fields>) -> Result<Response, Response> {
+async fn say(State(shared): App, Form(fields): Form<Fields>) -> Result<Response, Refused> {
     checked(&shared, &fields)?;
     let wish = match (fields.again, fields.choice, fields.text) {
         (Some(_), ..) => Wish::Again,
@@ -206,7 +209,7 @@ async fn say(State(shared): App, Form(fields): Form<Fields>) -> Result<Response,
     Ok(shown())
 }
 
-async fn set(State(shared): App, Form(fields): Form<Fields>) -> Result<Response, Response> {
+async fn set(State(shared): App, Form(fields): Form<Fields>) -> Result<Response, Refused> {
     checked(&shared, &fields)?;
     let persona = Persona::ALL
         .into_iter()
@@ -221,13 +224,13 @@ async fn set(State(shared): App, Form(fields): Form<Fields>) -> Result<Response,
     Ok(shown())
 }
 
-async fn anew(State(shared): App, Form(fields): Form<Fields>) -> Result<Response, Response> {
+async fn anew(State(shared): App, Form(fields): Form<Fields>) -> Result<Response, Refused> {
     checked(&shared, &fields)?;
     shared.stage().anew();
     Ok(shown())
 }
 
-async fn back(State(shared): App, Form(fields): Form<Fields>) -> Result<Response, Response> {
+async fn back(State(shared): App, Form(fields): Form<Fields>) -> Result<Response, Refused> {
     checked(&shared, &fields)?;
     let serving = shared.clone();
     let made = tokio::task::spawn_blocking(move || {
@@ -248,7 +251,7 @@ async fn back(State(shared): App, Form(fields): Form<Fields>) -> Result<Response
 }
 
 /// What the office sees of a request.
-async fn request(State(shared): App, Path(id): Path<String>) -> Result<Response, Response> {
+async fn request(State(shared): App, Path(id): Path<String>) -> Result<Response, Refused> {
     let reply = fetched(shared, id, urls::REQUEST).await?;
     let text = match reply.status {
         200 => serde_json::to_string_pretty(&reply.body).unwrap_or_default(),
@@ -259,7 +262,7 @@ async fn request(State(shared): App, Path(id): Path<String>) -> Result<Response,
 }
 
 /// The receipt of an erasure, as the server shows it to people.
-async fn receipt(State(shared): App, Path(id): Path<String>) -> Result<Response, Response> {
+async fn receipt(State(shared): App, Path(id): Path<String>) -> Result<Response, Refused> {
     let reply = fetched(shared, id, urls::RECEIPT).await?;
     if reply.status != 200 {
         let text = refused(&reply).what;
@@ -271,7 +274,7 @@ async fn receipt(State(shared): App, Path(id): Path<String>) -> Result<Response,
 }
 
 /// What the data protection officer of the sample is answered.
-async fn fetched(shared: Arc<Shared>, id: String, route: &'static str) -> Result<Reply, Response> {
+async fn fetched(shared: Arc<Shared>, id: String, route: &'static str) -> Result<Reply, Refused> {
     // It becomes a part of a path.
     if !id
         .bytes()

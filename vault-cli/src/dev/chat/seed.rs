@@ -83,7 +83,7 @@ fn fill(bot: &Client, shop: &Client, subject: &str, today: Date) -> Result<(), F
     let profile =
         json!({"name": NAME, "email": EMAIL, "phone": "+31 20 555 0199", "birth": "1988-02-29"});
     send(
-        &bot,
+        bot,
         "PATCH",
         &at("records/profile"),
         Some("support"),
@@ -98,7 +98,7 @@ fn fill(bot: &Client, shop: &Client, subject: &str, today: Date) -> Result<(), F
     ] {
         let message = json!({"from": from, "text": text});
         send(
-            &bot,
+            bot,
             "POST",
             &at("records/messages"),
             Some("support"),
