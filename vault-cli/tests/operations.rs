@@ -11,7 +11,7 @@ use vault_core::medium::keeps_old_bytes;
 
 /// Sections whose commands need people, prompts or a second machine, and the tests that run them: the first with
 /// files of its own, the others line by line as they stand.
-const ELSEWHERE: [(&str, &str); 11] = [
+const ELSEWHERE: [(&str, &str); 12] = [
     ("A personal data breach", "breach.rs"),
     ("Personal data in other logs", "log_scan.rs"),
     ("A person asks for their data", "guide.rs"),
@@ -21,6 +21,7 @@ const ELSEWHERE: [(&str, &str); 11] = [
     ("Slots", "guide.rs"),
     ("Rotation", "guide.rs"),
     ("Backups", "backup.rs"),
+    ("Backups in an object store", "../../tests/objects/run"),
     ("Backups by the server", "backup_served.rs"),
     ("The machine or its anchor is gone", "backup.rs"),
 ];

@@ -345,6 +345,27 @@ pub const JOBS_KEPT_MAX: usize = 64;
 pub const WATCHED_ROWS_MAX: usize = 2 << 20;
 /// Bytes of an object of a backup.
 pub const BACKUP_OBJECT_BYTES_MAX: u64 = 64 << 20;
+/// Bytes of a part of an upload to an object store: an object has ten thousand parts at most, and two of each
+/// upload are in memory. At least 5 MiB. Source: Amazon S3, "Multipart upload limits".
+pub const OBJECT_PART_BYTES: usize = 8 << 20;
+/// Parts of one upload. Source: as before.
+pub const OBJECT_PARTS_MAX: u32 = 10_000;
+/// Longest wait for a connection to an object store, in seconds, its name and TLS included.
+pub const OBJECT_CONNECT_SECONDS: u64 = 15;
+/// Longest wait for the beginning of an answer: a part has to be sent meanwhile, at 70 kB a second or more.
+pub const OBJECT_TRY_SECONDS: u64 = 120;
+/// Longest wait for further bytes of an answer.
+pub const OBJECT_STALL_SECONDS: u64 = 60;
+/// How often a request is sent, all in all.
+pub const OBJECT_TRIES_MAX: u32 = 5;
+/// Longest call of an object store, with all its tries.
+pub const OBJECT_CALL_SECONDS: u64 = 600;
+/// Connections that are kept for the next requests.
+pub const OBJECT_CONNECTIONS_MAX: usize = 8;
+/// Longest answer that is no object: a page of a list is shorter than a megabyte.
+pub const OBJECT_ANSWER_BYTES_MAX: usize = 8 << 20;
+/// Longest file of credentials.
+pub const OBJECT_CREDENTIALS_BYTES_MAX: u64 = 64 << 10;
 /// Longest head of a key part: a thousand recipients have less.
 pub const BACKUP_HEAD_BYTES_MAX: u64 = 256 << 10;
 /// Bytes that a backup copies from one snapshot: a long one would keep freed pages from being used again.

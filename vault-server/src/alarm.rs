@@ -199,8 +199,8 @@ pub(crate) fn webhook(config: &ServerConfig) -> Result<Option<Webhook>, AlarmErr
 }
 
 /// The ports that are connected to: of the webhook, of recipients, of whoever takes codes and, for their names, of
-/// DNS; of a collector of traces.
-pub(crate) fn ports(config: &ServerConfig) -> Vec<u16> {
+/// DNS; of a collector of traces; and `further` ones.
+pub(crate) fn ports(config: &ServerConfig, further: Vec<u16>) -> Vec<u16> {
     let webhook = config.alarm_webhook.as_deref();
     let webhook = webhook.and_then(|url| Address::parse(url, false).ok());
     let traces = config.otel_endpoint.as_deref();
@@ -214,7 +214,8 @@ pub(crate) fn ports(config: &ServerConfig) -> Vec<u16> {
         .into_iter()
         .chain(traces)
         .chain(recipients::ports(&config.recipients))
-        .chain(codes::ports(&config.verification));
+        .chain(codes::ports(&config.verification))
+        .chain(further);
     let mut ports: Vec<u16> = own.collect();
     if !ports.is_empty() {
         ports.push(DNS);
@@ -380,8 +381,10 @@ mod tests {
 
     #[test]
     fn ports_are_those_of_the_configuration_and_none_without() {
-        let of = |text: &str| ports(&ServerConfig::parse(text, []).expect("fits"));
+        let config = |text: &str| ServerConfig::parse(text, []).expect("fits");
+        let of = |text: &str| ports(&config(text), Vec::new());
         assert!(of("").is_empty());
+        assert_eq!(ports(&config(""), vec![9000]), [9000, DNS]);
         let alarm = |url| format!("[alarm]\nwebhook = \"{url}\"\nsecret_file = \"s\"");
         assert_eq!(of(&alarm("https://hooks.example.test/x")), [443, DNS]);
         assert_eq!(of(&alarm("http://localhost:9000/x")), [9000, DNS]);

@@ -26,6 +26,7 @@ pub mod logging;
 mod metrics;
 mod nearest;
 mod negotiate;
+pub mod objects;
 pub mod openapi;
 mod operation;
 mod otel;

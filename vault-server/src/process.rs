@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::alarm::{self, AlarmError};
-use crate::backups::{self, PlaceError};
+use crate::backups::{self, PlaceError, Within};
 use crate::codes::{CodeSink, Codes, CodesError};
 use crate::config::ServerConfig;
 use crate::connection::{AdminSocket, SocketError};
@@ -312,24 +312,21 @@ fn activated(config: &ServerConfig) -> Option<io::Result<std::net::TcpListener>>
     Some(taken)
 }
 
-fn within_reach(
-    config: &ServerConfig,
-    dir: &Path,
-    anchor: &Path,
-    mut targets: Vec<PathBuf>,
-) -> SandboxPaths {
+fn within_reach(config: &ServerConfig, dir: &Path, anchor: &Path, targets: Within) -> SandboxPaths {
     let tls = [&config.tls_cert, &config.tls_key, &config.tls_client_ca];
-    let read: Vec<PathBuf> = tls
+    let mut read: Vec<PathBuf> = tls
         .into_iter()
         .chain([&config.policy_file])
         .flatten()
         .flat_map(|path| directories_of(path))
         .collect();
-    targets.extend([dir.to_owned(), anchor.to_owned()]);
+    read.extend(targets.read);
+    let mut write = targets.write;
+    write.extend([dir.to_owned(), anchor.to_owned()]);
     SandboxPaths {
-        write: targets,
+        write,
         read,
         bind: config.metrics_listen.iter().map(SocketAddr::port).collect(),
-        connect: alarm::ports(config),
+        connect: alarm::ports(config, targets.connect),
     }
 }

@@ -72,7 +72,7 @@ impl Scene {
         let start = Timestamp::from_second(1_800_000_000).expect("in range");
         let clock = Arc::new(ManualClock::at(start));
         let mut config = BackupConfig {
-            to: Some(home.path().join("b")),
+            to: Some(home.path().join("b").into()),
             recipients: vec![new_identity().1],
             every: Period::parse("PT1H").ok(),
             ..BackupConfig::default()
@@ -501,7 +501,7 @@ fn an_erasure_is_in_every_copy_of_the_ledger_seconds_later_and_a_copy_that_fails
     let second = tempfile::tempdir().expect("a directory");
     let scene = Scene::new(|config| {
         config.every = None;
-        config.ledger_to = vec![second.path().join("l")];
+        config.ledger_to = vec![second.path().join("l").into()];
     });
     scene.later(0);
     let name = format!("ledger-{}", scene.vault.status().expect("open").vault);

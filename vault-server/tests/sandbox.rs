@@ -115,7 +115,7 @@ fn inside() {
         listen: "127.0.0.1:0".parse().expect("an address"),
         sandbox: SandboxMode::Require,
         backup: BackupConfig {
-            to: (part == "backup").then(|| home.join("backups")),
+            to: (part == "backup").then(|| home.join("backups").into()),
             ..BackupConfig::default()
         },
         ..ServerConfig::default()

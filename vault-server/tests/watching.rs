@@ -765,7 +765,7 @@ const WHERE_THERE_IS_ONE: [&str; 3] = [
 fn dashboard_alerts_and_documentation_use_the_names_that_the_server_has() {
     // What is shown of backups is shown where they are configured.
     let server = Running::with(Limits::default(), |home| BackupConfig {
-        to: Some(home.join("backups")),
+        to: Some(home.join("backups").into()),
         recipients: vec![vault_core::backup::new_identity().1],
         every: vault_core::policy::Period::parse("P1D").ok(),
         ..BackupConfig::default()

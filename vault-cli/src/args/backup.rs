@@ -25,8 +25,8 @@ pub(crate) enum BackupCommand {
     /// List the backups at a target, which needs no vault and no secret; or those of the server that holds the vault
     #[command(after_help = examples::BACKUP_LIST)]
     List {
-        /// The target's directory; without it, what a server says that holds the vault, or that of the configuration
-        #[arg(long, value_name = "DIR")]
+        /// The target's directory, or s3://BUCKET/PREFIX; without it, what a server says that holds the vault, or that of the configuration
+        #[arg(long, value_name = "PLACE")]
         from: Option<PathBuf>,
     },
     /// Check a backup: every checksum, and with the identity every envelope; needs no vault
@@ -40,8 +40,8 @@ pub(crate) enum BackupCommand {
     Rekey {
         /// Which backup, bak_…
         backup: BackupId,
-        /// The target's directory; without it, what a server says that holds the vault, or that of the configuration
-        #[arg(long, value_name = "DIR")]
+        /// The target's directory, or s3://BUCKET/PREFIX; without it, what a server says that holds the vault, or that of the configuration
+        #[arg(long, value_name = "PLACE")]
         to: Option<PathBuf>,
         #[command(flatten)]
         keys: KeyArguments,
@@ -49,8 +49,8 @@ pub(crate) enum BackupCommand {
     /// Delete backups that no rule keeps, and key parts that have expired
     #[command(after_help = examples::BACKUP_PRUNE)]
     Prune {
-        /// The target's directory; without it, what a server says that holds the vault, or that of the configuration
-        #[arg(long, value_name = "DIR")]
+        /// The target's directory, or s3://BUCKET/PREFIX; without it, what a server says that holds the vault, or that of the configuration
+        #[arg(long, value_name = "PLACE")]
         to: Option<PathBuf>,
         /// Keep the newest N
         #[arg(long, value_name = "N", default_value_t = 0)]
@@ -68,8 +68,8 @@ pub(crate) enum BackupCommand {
     /// Put the erasure ledger beside the backups
     #[command(after_help = examples::BACKUP_LEDGER)]
     Ledger {
-        /// The target's directory; without it, what a server says that holds the vault, or that of the configuration
-        #[arg(long, value_name = "DIR")]
+        /// The target's directory, or s3://BUCKET/PREFIX; without it, what a server says that holds the vault, or that of the configuration
+        #[arg(long, value_name = "PLACE")]
         to: Option<PathBuf>,
     },
 }
@@ -93,8 +93,8 @@ pub(crate) struct KeyArguments {
 
 #[derive(Args, Debug)]
 pub(crate) struct CreateArguments {
-    /// The target's directory, which is made if need be; that of the configuration without it
-    #[arg(long, value_name = "DIR")]
+    /// The target's directory, which is made if need be, or s3://BUCKET/PREFIX; that of the configuration without it
+    #[arg(long, value_name = "PLACE")]
     pub(crate) to: Option<PathBuf>,
     /// Make the part that opens nothing, alone
     #[arg(long, conflicts_with_all = ["keys_only", "recipients", "passphrase_recipient"])]
@@ -121,8 +121,8 @@ pub(crate) struct OpenArguments {
 pub(crate) struct VerifyArguments {
     /// Which backup, bak_…; all at the target without it
     pub(crate) backup: Option<BackupId>,
-    /// The target's directory; without it, what a server says that holds the vault, or that of the configuration
-    #[arg(long, value_name = "DIR")]
+    /// The target's directory, or s3://BUCKET/PREFIX; without it, what a server says that holds the vault, or that of the configuration
+    #[arg(long, value_name = "PLACE")]
     pub(crate) from: Option<PathBuf>,
     /// The log's public key as `audit key` prints it, or a file that holds it: who signed the manifest
     #[arg(long, value_name = "VKEY")]
@@ -136,8 +136,8 @@ pub(crate) struct VerifyArguments {
 
 #[derive(Args, Debug)]
 pub(crate) struct RestoreArguments {
-    /// The target's directory
-    #[arg(long, value_name = "DIR")]
+    /// The target's directory, or s3://BUCKET/PREFIX
+    #[arg(long, value_name = "PLACE")]
     pub(crate) from: PathBuf,
     /// Which backup, bak_…; the newest with data and keys without it
     #[arg(long, value_name = "BACKUP")]

@@ -37,7 +37,7 @@ pub(super) fn run(context: &Context<'_>) -> Result<(), Failure> {
     let overdue = answer["backups"]["key_parts_overdue"].as_u64().unwrap_or(0);
     if overdue > 0 {
         context.terminal.warn(&format!(
-            "key parts of backups that should be gone by now: {overdue}; destroy them at their targets, receipts stay open until then"
+            "key parts of backups that should be gone by now: {overdue}; destroy them at their targets (`vault-cli backup prune`), with every older version that those keep: receipts stay open until then"
         ));
     }
     context.terminal.answer(&answer, |terminal| {

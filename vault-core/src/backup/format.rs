@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use zeroize::Zeroizing;
 
 use super::error::BackupError;
-use super::target::Target;
+use super::target::{self, Target};
 use crate::crypto::Sha256Stream;
 use crate::id::{BackupId, VaultId};
 use crate::limits::ROW_BYTES_MAX;
@@ -91,6 +91,11 @@ impl Frames {
         let mut reader = BufReader::with_capacity(BUFFER_BYTES, reader);
         let mut header = [0; HEADER_BYTES];
         let read = reader.read_exact(&mut header);
+        if let Err(error) = &read
+            && target::out_of_reach(error)
+        {
+            return Err(failed(&name, error));
+        }
         if read.is_err() || header != expected {
             let what = "its header is not that of this place in this backup, at byte 0";
             return Err(BackupError::damaged(name, what));
@@ -112,7 +117,7 @@ impl Frames {
             Ok(0) => return Ok(false),
             Ok(FRAME_BYTES) => {}
             Ok(_) => return Err(damaged("it ends within a frame")),
-            Err(error) => return Err(damaged(&reading(&error))),
+            Err(error) => return Err(failed(&self.name, &error)),
         }
         let key = usize::from(u16::from_be_bytes([head[0], head[1]]));
         let value = u32::from_be_bytes([head[2], head[3], head[4], head[5]]) as usize;
@@ -135,7 +140,7 @@ impl Frames {
             match read_some(&mut self.reader, part) {
                 Ok(length) if length == part.len() => {}
                 Ok(_) => return Err(damaged("it ends within a frame")),
-                Err(error) => return Err(damaged(&reading(&error))),
+                Err(error) => return Err(failed(&self.name, &error)),
             }
         }
         self.at += (FRAME_BYTES + key + value) as u64;
@@ -147,9 +152,16 @@ impl Frames {
     }
 }
 
-fn reading(error: &io::Error) -> String {
-    // Texts of other crates may quote what they met.
-    format!("it cannot be read ({})", error.kind())
+/// An object of which a read failed.
+fn failed(name: &str, error: &io::Error) -> BackupError {
+    match target::out_of_reach(error) {
+        true => {
+            let error = io::Error::new(error.kind(), error.to_string());
+            BackupError::io(format!("read {name}"))(error)
+        }
+        // Texts of other crates may quote what they met.
+        false => BackupError::damaged(name, format!("it cannot be read ({})", error.kind())),
+    }
 }
 
 /// Fills `bytes` as far as there is anything.

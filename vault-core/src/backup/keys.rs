@@ -13,6 +13,7 @@ use age::{Decryptor, Encryptor, scrypt, x25519};
 use zeroize::Zeroizing;
 
 use super::error::BackupError;
+use super::target;
 use crate::limits::RECIPIENTS_MAX;
 
 /// Longest identity in a head.
@@ -171,11 +172,16 @@ impl PartKey {
         name: &str,
         input: Box<dyn Read + Send>,
     ) -> Result<Box<dyn Read + Send>, BackupError> {
-        let damaged = || BackupError::damaged(name, "it does not open as part of this key part");
+        let failed = |error| match error {
+            age::DecryptError::Io(error) if target::out_of_reach(&error) => {
+                BackupError::io(format!("read {name}"))(error)
+            }
+            _ => BackupError::damaged(name, "it does not open as part of this key part"),
+        };
         let input = std::io::BufReader::with_capacity(256 << 10, input);
-        let decryptor = Decryptor::new_buffered(input).map_err(|_| damaged())?;
+        let decryptor = Decryptor::new_buffered(input).map_err(failed)?;
         let only = std::iter::once(&self.0 as &dyn age::Identity);
-        Ok(Box::new(decryptor.decrypt(only).map_err(|_| damaged())?))
+        Ok(Box::new(decryptor.decrypt(only).map_err(failed)?))
     }
 }
 

@@ -335,6 +335,9 @@ pub(super) fn missing(name: &str, error: &std::io::Error) -> BackupError {
     match error.kind() {
         std::io::ErrorKind::NotFound => BackupError::damaged(name, "it is not there"),
         std::io::ErrorKind::InvalidData => BackupError::damaged(name, "it is longer than it was"),
+        kind if target::out_of_reach(error) => {
+            BackupError::io(format!("read {name}"))(std::io::Error::new(kind, error.to_string()))
+        }
         kind => BackupError::damaged(name, format!("it cannot be read ({kind})")),
     }
 }

@@ -11,10 +11,43 @@ use crate::id::VaultId;
 
 /// What an object's name ends with until it is finished.
 const UNFINISHED: &str = ".unfinished";
+/// What the name of an erasure ledger beside the backups begins with.
+pub const LEDGER: &str = "ledger-";
 /// The name of a vault's erasure ledger beside the backups: several vaults may have one target.
 #[must_use]
 pub fn ledger_of(vault: VaultId) -> String {
-    format!("ledger-{vault}")
+    format!("{LEDGER}{vault}")
+}
+
+/// Whether a text is the name of an object or a backup. Names come out of manifests as well, which others may have
+/// written.
+#[must_use]
+pub fn fits(name: &str) -> bool {
+    let part = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    name.split('/').all(part) && name.matches('/').count() <= 1
+}
+
+/// Whether a read failed because the target is out of reach, and not because of what lies there.
+pub(super) fn out_of_reach(error: &io::Error) -> bool {
+    use io::ErrorKind;
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionRefused
+            | ErrorKind::ConnectionReset
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkDown
+            | ErrorKind::NetworkUnreachable
+            | ErrorKind::NotConnected
+            | ErrorKind::PermissionDenied
+            | ErrorKind::TimedOut
+    )
 }
 
 /// An object at every target that was written to. Where it is missing the target is another place, such as
@@ -81,7 +114,8 @@ pub trait Target: Send + Sync {
     fn exists(&self, name: &str) -> io::Result<bool>;
 
     /// Whether what was deleted is gone, with every older version of it: a place that keeps versions gives them
-    /// back to whoever asks. Only where this is so does a deletion count.
+    /// back to whoever asks. Only where this is so does a deletion count. A place that may takes away here what it
+    /// hides.
     ///
     /// # Errors
     ///
@@ -120,9 +154,13 @@ pub fn known(target: &dyn Target) -> bool {
 ///
 /// Those of the target.
 pub fn mark(target: &dyn Target) -> io::Result<()> {
-    match target.exists(MARK)? {
-        true => Ok(()),
-        false => put(target, MARK, MARK_TEXT),
+    if target.exists(MARK)? {
+        return Ok(());
+    }
+    match put(target, MARK, MARK_TEXT) {
+        // A backup and a copy of the ledger may come to a new place at once: whose mark it is makes no difference.
+        Err(_) if target.exists(MARK)? => Ok(()),
+        made => made,
     }
 }
 
@@ -162,15 +200,7 @@ impl Directory {
     }
 
     fn path(&self, name: &str) -> io::Result<PathBuf> {
-        // Names come out of manifests as well, which others may have written.
-        let fits = |part: &str| {
-            !part.is_empty()
-                && !part.starts_with('.')
-                && part
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-        };
-        match name.split('/').all(fits) && name.matches('/').count() <= 1 {
+        match fits(name) {
             true => Ok(self.root.join(name)),
             false => Err(io::ErrorKind::InvalidInput.into()),
         }
@@ -299,6 +329,94 @@ impl Target for Directory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
             Ok(()) => sync_parent(&path),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A place that somebody else marks, or does not, just before this one does.
+    struct Contended {
+        below: Directory,
+        marked: bool,
+    }
+
+    impl Target for Contended {
+        fn place(&self) -> String {
+            self.below.place()
+        }
+
+        fn create(&self, name: &str) -> io::Result<Box<dyn Sink>> {
+            if self.marked {
+                put(&self.below, name, MARK_TEXT)?;
+            }
+            // As a file is that another has given its name meanwhile.
+            Err(io::ErrorKind::NotFound.into())
+        }
+
+        fn open(&self, name: &str) -> io::Result<Box<dyn Read + Send>> {
+            self.below.open(name)
+        }
+
+        fn objects(&self, backup: &str) -> io::Result<Vec<(String, u64)>> {
+            self.below.objects(backup)
+        }
+
+        fn backups(&self) -> io::Result<Vec<String>> {
+            self.below.backups()
+        }
+
+        fn delete(&self, name: &str) -> io::Result<()> {
+            self.below.delete(name)
+        }
+
+        fn exists(&self, name: &str) -> io::Result<bool> {
+            self.below.exists(name)
+        }
+
+        fn forget(&self, backup: &str) -> io::Result<()> {
+            self.below.forget(backup)
+        }
+    }
+
+    /// A schedule's first backup failed, and was made a minute later, where the ledger came to the place at the same
+    /// moment.
+    #[test]
+    fn a_place_that_another_marks_at_the_same_moment_is_marked() {
+        for marked in [true, false] {
+            let home = tempfile::tempdir().expect("a directory");
+            let below = Directory::new(home.path());
+            let target = Contended { below, marked };
+            assert_eq!(mark(&target).is_ok(), marked);
+            assert_eq!(known(&target), marked);
+        }
+    }
+
+    #[test]
+    fn a_name_leads_nowhere_else() {
+        for name in ["bak_1", "bak_1/data-00000", MARK, "ledger-vlt_1"] {
+            assert!(fits(name), "{name}");
+        }
+        for name in [
+            "", "/", "../x", "a/..", "a/b/c", ".x", "a/.x", "a b", "a//b", "ä",
+        ] {
+            assert!(!fits(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_out_of_reach_is_not_damaged() {
+        for kind in [io::ErrorKind::TimedOut, io::ErrorKind::NotConnected] {
+            assert!(out_of_reach(&kind.into()), "{kind}");
+        }
+        for kind in [
+            io::ErrorKind::InvalidData,
+            io::ErrorKind::NotFound,
+            io::ErrorKind::UnexpectedEof,
+        ] {
+            assert!(!out_of_reach(&kind.into()), "{kind}");
         }
     }
 }

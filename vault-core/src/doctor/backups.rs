@@ -112,7 +112,7 @@ pub(super) fn check(backups: &Backups, now: Timestamp, findings: &mut Findings) 
                 "key parts that should be destroyed by now: {}; each can bring erased people back",
                 backups.overdue
             ),
-            "vault-cli backup prune",
+            "vault-cli backup prune; where the target keeps versions it says so, and docs/operations.md \"Backups in an object store\" says what to do",
         );
     }
     if let Some(ahead) = backups.horizon.map(|at| days(now, at))

@@ -23,7 +23,7 @@ use ledger::{Copied, Copy};
 use schedule::Schedule;
 
 pub use place::PlaceError;
-pub(crate) use place::prepare;
+pub(crate) use place::{Within, prepare};
 
 /// What the server knows of its backups; kept in memory, and found out anew when the vault is opened.
 pub(crate) struct Backups {
@@ -74,12 +74,13 @@ impl BackupFigures {
 impl Backups {
     /// Nothing is reached for yet: a target that is away must not keep a vault from being served.
     pub(crate) fn new(config: BackupConfig) -> Self {
-        let target = config.to.as_deref().map(place::target);
+        let made = |place| place::target(place, &config.s3);
+        let target = config.to.as_ref().map(made);
         let places = config.places();
         let copies = places.iter().map(|place| {
             let same = config.to.as_ref() == Some(place);
             let shared = target.clone().filter(|_| same);
-            Copy::new(shared.unwrap_or_else(|| place::target(place)))
+            Copy::new(shared.unwrap_or_else(|| made(place)))
         });
         Self {
             copies: copies.collect(),

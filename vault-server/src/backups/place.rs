@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use vault_core::backup::target::{Directory, Target};
 
-use crate::config::BackupConfig;
+use crate::config::{BackupConfig, BackupPlace};
+use crate::objects::{self, Objects, ObjectsConfig};
+use crate::sandbox::directories_of;
 
 /// Why a place of the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -28,29 +30,58 @@ pub enum PlaceError {
     },
 }
 
-/// What is meant by a place of the configuration.
-pub(super) fn target(place: &Path) -> Arc<dyn Target> {
-    Arc::new(Directory::new(place))
+/// What a process that confines itself needs, to reach the places.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Within {
+    /// Directories that are written to.
+    pub(crate) write: Vec<PathBuf>,
+    /// Directories and files that are read.
+    pub(crate) read: Vec<PathBuf>,
+    /// Ports that are connected to.
+    pub(crate) connect: Vec<u16>,
 }
 
-/// Makes the directories that are not there, and says which of them have to stay within reach of a process that
-/// confines itself. One that cannot be made, such as on a disk that is away, is left out: backups then fail, and
-/// say so, while the vault is served.
+/// What is meant by a place of the configuration.
+pub(super) fn target(place: &BackupPlace, config: &ObjectsConfig) -> Arc<dyn Target> {
+    match place {
+        BackupPlace::Directory(path) => Arc::new(Directory::new(path)),
+        BackupPlace::Objects(place) => {
+            let environment = &objects::environment;
+            Arc::new(Objects::new(place.clone(), config, environment))
+        }
+    }
+}
+
+/// Makes the directories that are not there, and says what has to stay within reach of a process that confines
+/// itself. One that cannot be made, such as on a disk that is away, is left out: backups then fail, and say so, while
+/// the vault is served.
 ///
 /// # Errors
 ///
 /// See [`PlaceError`].
-pub(crate) fn prepare(config: &BackupConfig, own: &[&Path]) -> Result<Vec<PathBuf>, PlaceError> {
-    let mut within = Vec::new();
-    for path in config.places() {
-        if let Err(error) = make(&path) {
+pub(crate) fn prepare(config: &BackupConfig, own: &[&Path]) -> Result<Within, PlaceError> {
+    let mut within = Within::default();
+    for place in config.places() {
+        let path = match &place {
+            BackupPlace::Directory(path) => path,
+            BackupPlace::Objects(objects) => {
+                let objects = Objects::new(objects.clone(), &config.s3, &objects::environment);
+                if let Err(error) = objects.prepare() {
+                    tracing::error!(target: "vault_server::backups", %place, %error, "a place for backups cannot be used as it is configured: backups fail until that is mended");
+                }
+                within.connect.push(objects.port());
+                within.read.extend(objects.files().flat_map(directories_of));
+                continue;
+            }
+        };
+        if let Err(error) = make(path) {
             tracing::error!(target: "vault_server::backups", place = %path.display(), %error, "a place for backups cannot be made or reached: backups fail until the server is started with it in place");
             continue;
         }
         for dir in own {
-            let (real, dir) = (real(&path), real(dir));
+            let (real, dir) = (real(path), real(dir));
             if real.starts_with(&dir) || dir.starts_with(&real) {
-                let to = config.to.as_ref() == Some(&path);
+                let to = config.to.as_ref() == Some(&place);
                 return Err(PlaceError::Inside {
                     key: if to { "backup.to" } else { "backup.ledger_to" },
                     path: real,
@@ -58,7 +89,7 @@ pub(crate) fn prepare(config: &BackupConfig, own: &[&Path]) -> Result<Vec<PathBu
                 });
             }
         }
-        within.push(path);
+        within.write.push(path.clone());
     }
     Ok(within)
 }
@@ -88,14 +119,14 @@ mod tests {
         }
         let prepared = |to: &Path| {
             let config = BackupConfig {
-                to: Some(to.to_owned()),
+                to: Some(to.to_owned().into()),
                 ..BackupConfig::default()
             };
             prepare(&config, &[&vault, &anchor])
         };
         let outside = home.path().join("b/deep");
         assert_eq!(
-            prepared(&outside).expect("made"),
+            prepared(&outside).expect("made").write,
             std::slice::from_ref(&outside)
         );
         assert!(outside.is_dir());
@@ -115,6 +146,22 @@ mod tests {
         // What cannot be made is no reason not to serve.
         let file = home.path().join("file");
         std::fs::write(&file, "").expect("written");
-        assert!(prepared(&file.join("b")).expect("left out").is_empty());
+        let left_out = prepared(&file.join("b")).expect("left out");
+        assert_eq!(left_out, Within::default());
+    }
+
+    #[test]
+    fn a_bucket_needs_a_port_and_files_that_are_read_and_no_directory() {
+        let text = "[backup]\nto = 's3://vault/b'\nledger_to = ['s3://vault/b', 's3://other']\n\
+             [backup.s3]\nendpoint = 'https://store.test:9443'\ncredentials_file = '/etc/vault/s3/keys'\nca = '/etc/vault/ca/pem'";
+        let config = crate::config::ServerConfig::parse(text, []).expect("fits");
+        let within = prepare(&config.backup, &[]).expect("it is served nevertheless");
+        assert_eq!(
+            (within.write.len(), &*within.connect),
+            (0, &[9443, 9443][..])
+        );
+        for dir in ["/etc/vault/s3", "/etc/vault/ca"] {
+            assert!(within.read.contains(&PathBuf::from(dir)), "{dir}");
+        }
     }
 }

@@ -121,7 +121,7 @@ impl Worker {
         let pruned = self.vault.prune_backups(&call, &**target, keep, dry_run)?;
         let gone = pruned.backups.len() + pruned.key_parts.len();
         if !dry_run && gone > 0 && !pruned.verified {
-            tracing::warn!(target: "vault_server::backups", backups = pruned.backups.len(), key_parts = pruned.key_parts.len(), "the target keeps older versions of what was deleted, or does not say that it keeps none: receipts stay open until somebody says that they are gone (POST /v1/admin/backups/{{b}}/deleted)");
+            tracing::warn!(target: "vault_server::backups", backups = pruned.backups.len(), key_parts = pruned.key_parts.len(), "the target keeps older versions of what was deleted, or does not say that it keeps none: receipts stay open. Let the credentials delete versions, or make a bucket that keeps none; or have a lifecycle rule end them, and say so then (POST /v1/admin/backups/{{b}}/deleted)");
         }
         Ok(pruned)
     }

@@ -2,6 +2,7 @@
 //!
 //! Knows the forms alone. That a target can be reached is found out when the server starts.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -9,8 +10,11 @@ use vault_core::backup::Recipients;
 use vault_core::policy::Period;
 use vault_core::vault::Keep;
 
+use crate::objects::{ObjectsConfig, ObjectsPlace};
+
 /// What fits `backup.to`.
-pub(super) const TARGET: &str = "an absolute directory";
+pub(super) const TARGET: &str =
+    "an absolute directory, or s3://BUCKET/PREFIX of letters, digits, - _ and .";
 /// Places for the ledger alone.
 const LEDGER_TO_MAX: usize = 8;
 /// The shortest period of a schedule, in seconds.
@@ -18,13 +22,49 @@ const EVERY_LEAST: i64 = 60;
 /// How long key parts live unless told otherwise, as for `backup create`.
 const KEYS_FOR: &str = "P30D";
 
+/// A place for backups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BackupPlace {
+    /// A directory, absolute.
+    Directory(PathBuf),
+    /// A bucket, or what lies below a prefix in it.
+    Objects(ObjectsPlace),
+}
+
+impl BackupPlace {
+    /// Reads a place: a directory that is relative would be another wherever the server is started.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        if ObjectsPlace::is_meant(text) {
+            return ObjectsPlace::parse(text).map(Self::Objects);
+        }
+        let path = Path::new(text);
+        path.is_absolute().then(|| path.to_owned().into())
+    }
+}
+
+impl From<PathBuf> for BackupPlace {
+    fn from(path: PathBuf) -> Self {
+        // A slash at its end makes it no other place.
+        Self::Directory(path.components().collect())
+    }
+}
+
+impl fmt::Display for BackupPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(path) => path.display().fmt(f),
+            Self::Objects(place) => place.fmt(f),
+        }
+    }
+}
+
 /// What the configuration says of backups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackupConfig {
     /// Where they go; `None` makes none.
-    pub to: Option<PathBuf>,
+    pub to: Option<BackupPlace>,
     /// Where the erasure ledger goes besides.
-    pub ledger_to: Vec<PathBuf>,
+    pub ledger_to: Vec<BackupPlace>,
     /// Who may open key parts: public keys, `age1…` each.
     pub recipients: Vec<String>,
     /// How often one is made; `None` only when somebody asks.
@@ -33,6 +73,8 @@ pub struct BackupConfig {
     pub key_expiry: Period,
     /// Which backups stay; all, where no rule is given.
     pub keep: Keep,
+    /// How object stores are reached.
+    pub s3: ObjectsConfig,
 }
 
 impl Default for BackupConfig {
@@ -44,6 +86,7 @@ impl Default for BackupConfig {
             every: None,
             key_expiry: Period::parse(KEYS_FOR).expect("a period"),
             keep: Keep::default(),
+            s3: ObjectsConfig::default(),
         }
     }
 }
@@ -63,8 +106,8 @@ impl BackupConfig {
 
     /// Every place, each once.
     #[must_use]
-    pub fn places(&self) -> Vec<PathBuf> {
-        let mut all: Vec<PathBuf> = self.to.iter().chain(&self.ledger_to).cloned().collect();
+    pub fn places(&self) -> Vec<BackupPlace> {
+        let mut all: Vec<BackupPlace> = self.to.iter().chain(&self.ledger_to).cloned().collect();
         let mut seen = Vec::new();
         all.retain(|place| {
             let new = !seen.contains(place);
@@ -93,15 +136,9 @@ impl BackupConfig {
     }
 }
 
-/// Reads a place: one that is relative would be another wherever the server is started.
-pub(super) fn place(text: &str) -> Option<PathBuf> {
-    let path = Path::new(text);
-    // A slash at its end makes it no other place.
-    path.is_absolute().then(|| path.components().collect())
-}
-
-pub(super) fn ledger_to(text: &str) -> Option<Vec<PathBuf>> {
-    let places: Option<Vec<_>> = list(text)?.iter().map(|text| place(text)).collect();
+pub(super) fn ledger_to(text: &str) -> Option<Vec<BackupPlace>> {
+    let texts = list(text)?;
+    let places: Option<Vec<_>> = texts.iter().map(|text| BackupPlace::parse(text)).collect();
     places.filter(|places| places.len() <= LEDGER_TO_MAX)
 }
 

@@ -10,10 +10,12 @@ use std::time::Duration;
 use vault_core::vault::AuditDurability;
 
 use super::{
-    LogFormat, SandboxMode, ServerConfig, SmtpTls, UnlockSource, backup, recipients, verification,
+    BackupPlace, LogFormat, SandboxMode, ServerConfig, SmtpTls, UnlockSource, backup, recipients,
+    verification,
 };
 use crate::cors::{self, Origins};
 use crate::metrics::private;
+use crate::objects;
 use crate::webhook::Address;
 
 /// One key.
@@ -272,8 +274,8 @@ pub(super) const KEYS: &[Key] = &[
     key("recipients.private", "VAULT_RECIPIENTS_PRIVATE", Form::Switch(|config| &mut config.recipients.private)),
     key("backup.to", "VAULT_BACKUP_TO", Form::Text(
         backup::TARGET,
-        |config, text| { config.backup.to = Some(backup::place(text)?); Some(()) },
-        |config| config.backup.to.as_deref().map(printed),
+        |config, text| { config.backup.to = Some(BackupPlace::parse(text)?); Some(()) },
+        |config| config.backup.to.as_ref().map(ToString::to_string),
     )),
     key("backup.recipients", "VAULT_BACKUP_RECIPIENTS", Form::Value(
         "a list of at most 32 public keys of age, age1…, each 62 letters",
@@ -295,9 +297,33 @@ pub(super) const KEYS: &[Key] = &[
     key("backup.keep.weekly", "VAULT_BACKUP_KEEP_WEEKLY", number!(backup.keep.weekly, 0, 100_000, "")),
     key("backup.keep.monthly", "VAULT_BACKUP_KEEP_MONTHLY", number!(backup.keep.monthly, 0, 100_000, "")),
     key("backup.ledger_to", "VAULT_BACKUP_LEDGER_TO", Form::Value(
-        "a list of at most 8 absolute directories",
+        "a list of at most 8 absolute directories or s3://BUCKET/PREFIX",
         |config, text| { config.backup.ledger_to = backup::ledger_to(text)?; Some(()) },
-        |config| backup::print(config.backup.ledger_to.iter().map(|path| printed(path))),
+        |config| backup::print(config.backup.ledger_to.iter().map(ToString::to_string)),
+    )),
+    key("backup.s3.endpoint", "VAULT_BACKUP_S3_ENDPOINT", Form::Text(
+        "an https:// URL without a path (http:// to this machine alone)",
+        |config, text| {
+            objects::endpoint(text)?;
+            config.backup.s3.endpoint = Some(text.to_owned());
+            Some(())
+        },
+        |config| config.backup.s3.endpoint.clone(),
+    )),
+    key("backup.s3.region", "VAULT_BACKUP_S3_REGION", Form::Text(
+        "a region, such as eu-central-1",
+        |config, text| { config.backup.s3.region = Some(objects::region(text)?); Some(()) },
+        |config| config.backup.s3.region.clone(),
+    )),
+    key("backup.s3.credentials_file", "VAULT_BACKUP_S3_CREDENTIALS_FILE", Form::Text(
+        "a file of the form of ~/.aws/credentials, for its owner alone",
+        |config, text| { config.backup.s3.credentials_file = Some(path(text)?); Some(()) },
+        |config| config.backup.s3.credentials_file.as_deref().map(printed),
+    )),
+    key("backup.s3.ca", "VAULT_BACKUP_S3_CA", Form::Text(
+        "a file of PEM certificates",
+        |config, text| { config.backup.s3.ca = Some(path(text)?); Some(()) },
+        |config| config.backup.s3.ca.as_deref().map(printed),
     )),
     key("log.format", "VAULT_LOG_FORMAT", Form::Text(
         "json or text",

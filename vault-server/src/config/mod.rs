@@ -17,7 +17,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-pub use backup::BackupConfig;
+pub use backup::{BackupConfig, BackupPlace};
 pub use limits::ConnectionLimits;
 pub use recipients::{Allowed, RecipientConfig};
 pub use verification::{SmtpConfig, SmtpTls, VerificationConfig};

@@ -121,7 +121,7 @@ fn body_of(backups: &Backups, figures: BackupFigures) -> ScheduleBody {
         failed_at: copy.failed_at.map(text),
     });
     ScheduleBody {
-        target: config.to.as_ref().map(|to| to.display().to_string()),
+        target: backups.target().ok().map(|target| target.place()),
         recipients: config.recipients.clone(),
         every: config.every.as_ref().map(ToString::to_string),
         key_expiry: config.key_expiry.to_string(),

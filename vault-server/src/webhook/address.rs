@@ -120,6 +120,12 @@ impl Address {
         &self.host
     }
 
+    /// Whether TLS is spoken.
+    #[must_use]
+    pub fn secure(&self) -> bool {
+        self.secure
+    }
+
     /// The port that is connected to.
     #[must_use]
     pub fn port(&self) -> u16 {

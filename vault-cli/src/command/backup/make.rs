@@ -11,7 +11,7 @@ use vault_core::vault::{BackupInput, Call, Keep, LedgerCopied, LedgerCopyError};
 
 use super::super::Context;
 use super::look::manifest;
-use super::{configured, failure, needed, opened, recipients, served, teller};
+use super::{VERSIONS, configured, failure, needed, opened, recipients, served, teller};
 use crate::args::{BackupCreateArguments, KeyArguments};
 use crate::backend::Backend;
 use crate::failure::{Exit, Failure};
@@ -241,10 +241,14 @@ pub(super) fn prune(context: &Context<'_>, to: Option<&Path>, given: Keep) -> Re
     }
     let question = format!("{}. Nothing brings them back. Go on?", said("Would delete"));
     context.terminal.confirm(&question, context.globals.yes)?;
-    vault
+    let done = vault
         .prune_backups(&Call::new(keyholder), &*target, keep, false)
         .map_err(failure)?;
+    if !done.verified {
+        context.terminal.note(VERSIONS);
+    }
     answer["dry_run"] = false.into();
+    answer["verified"] = done.verified.into();
     context.terminal.answer(&answer, |_| said("deleted"));
     Ok(())
 }

@@ -19,7 +19,8 @@ use serde_json::json;
 use vault_core::backup::target::{Directory, Target};
 use vault_core::backup::{BackupError, Identity, Recipients, new_identity};
 use vault_core::vault::{Keep, Principal, Vault};
-use vault_server::config::{BackupConfig, ServerConfig};
+use vault_server::config::{BackupConfig, BackupPlace, ServerConfig};
+use vault_server::objects::{Objects, ObjectsConfig, ObjectsPlace, environment};
 
 use super::Context;
 use crate::args::{BackupCommand, KeyArguments, OpenArguments};
@@ -58,6 +59,11 @@ pub(super) fn run(context: &Context<'_>, command: &BackupCommand) -> Result<(), 
     }
 }
 
+/// What is to be done where deletions do not count.
+const VERSIONS: &str = "the target keeps older versions of what was deleted: receipts stay open until those are gone as well. \
+     Let the credentials delete versions, or make a bucket without them; or have a lifecycle rule end them, and say so then \
+     (POST /v1/admin/backups/{b}/deleted)";
+
 /// What the configuration of the directory says of backups.
 fn configured(context: &Context<'_>) -> Result<BackupConfig, Failure> {
     let Ok(dir) = place::directory(&context.globals, &context.environment) else {
@@ -71,26 +77,40 @@ fn configured(context: &Context<'_>) -> Result<BackupConfig, Failure> {
     Ok(config.map(|config| config.backup).unwrap_or_default())
 }
 
-fn directory(path: &Path) -> Arc<dyn Target> {
-    // The registry names the place, and another working directory must not make it another.
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    Arc::new(Directory::new(path))
+/// The target that a text names: a bucket, or else a directory.
+fn named(path: &Path, config: &ObjectsConfig) -> Result<Arc<dyn Target>, Failure> {
+    let text = path.to_str().filter(|text| ObjectsPlace::is_meant(text));
+    let Some(text) = text else {
+        // The registry names the place, and another working directory must not make it another.
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        return Ok(Arc::new(Directory::new(path)));
+    };
+    let place = ObjectsPlace::parse(text).ok_or_else(|| {
+        let help = format!("a bucket is named as {}", ObjectsPlace::FORM);
+        Failure::usage("this names no bucket", help)
+    })?;
+    Ok(Arc::new(Objects::new(place, config, &environment)))
 }
 
 /// The target that is named, or that of the configuration, if there is any.
 fn target(context: &Context<'_>, given: Option<&Path>) -> Result<Option<Arc<dyn Target>>, Failure> {
-    if let Some(path) = given {
-        return Ok(Some(directory(path)));
-    }
     let config = configured(context)?;
-    Ok(config.to.as_deref().map(directory))
+    if let Some(path) = given {
+        return named(path, &config.s3).map(Some);
+    }
+    Ok(config.to.map(|place| -> Arc<dyn Target> {
+        match place {
+            BackupPlace::Directory(path) => Arc::new(Directory::new(path)),
+            BackupPlace::Objects(place) => Arc::new(Objects::new(place, &config.s3, &environment)),
+        }
+    }))
 }
 
 fn needed(context: &Context<'_>, given: Option<&Path>) -> Result<Arc<dyn Target>, Failure> {
     target(context, given)?.ok_or_else(|| {
         Failure::usage(
             "no target is named",
-            "name its directory with --to DIR, or set `backup.to` in vault.toml",
+            "name its directory or bucket with --to PLACE, or set `backup.to` in vault.toml",
         )
     })
 }
@@ -236,7 +256,7 @@ fn failure(error: BackupError) -> Failure {
         BackupError::NotFound(_) => (
             Exit::Failed,
             "not_found",
-            "look with `vault-cli backup list --from DIR`",
+            "look with `vault-cli backup list --from PLACE`",
         ),
         BackupError::Busy { .. } => (
             Exit::Failed,

@@ -7,7 +7,7 @@ use vault_core::clock::SystemClock;
 use vault_core::vault::{LockedVault, RestoreOptions, Settings, VaultPaths};
 
 use super::super::Context;
-use super::{directory, failure, opener, teller};
+use super::{configured, failure, named, opener, teller};
 use crate::args::RestoreArguments;
 use crate::failure::Failure;
 use crate::interrupt::Patience;
@@ -36,7 +36,7 @@ pub(super) fn restore(context: &Context<'_>, arguments: &RestoreArguments) -> Re
     let sources = place::sources(&context.globals, &context.environment);
     let passphrase = secret::new_passphrase(&sources.new_passphrase()?.text)?;
     let options = RestoreOptions {
-        target: directory(&arguments.from),
+        target: named(&arguments.from, &configured(context)?.s3)?,
         backup: arguments.backup,
         identity: &identity,
         into,

@@ -11,8 +11,10 @@ use serde_json::{Value, json};
 use vault_core::backup::write::Parts;
 use vault_core::id::BackupId;
 use vault_core::vault::{Keep, LockedVault};
+use vault_server::objects::ObjectsPlace;
 
 use super::super::{Context, cell};
+use super::VERSIONS;
 use crate::args::{BackupCreateArguments, KeyArguments, VerifyArguments};
 use crate::backend::{Remote, SOCKET};
 use crate::failure::{Exit, Failure};
@@ -44,7 +46,7 @@ fn through<T>(
     let remote = backend.remote().ok_or_else(|| {
         Failure::usage(
             "no target is named",
-            "name its directory with --from DIR, or set `backup.to` in vault.toml",
+            "name its directory or bucket with --from PLACE, or set `backup.to` in vault.toml",
         )
     })?;
     work(remote)
@@ -62,13 +64,23 @@ fn list(remote: &Remote, to: Option<&Path>) -> Result<Value, Failure> {
             "set `backup.to` and `backup.recipients` in its vault.toml and restart it; or stop it, and make the backup on the directory",
         ));
     };
-    let named = to.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
-    match named {
-        Some(named) if named != Path::new(configured) => Err(Failure::usage(
+    match to {
+        Some(named) if !is_named(configured, named) => Err(Failure::usage(
             format!("the server that holds this vault makes its backups at {configured}"),
             "leave --to out: a place is its configuration's alone (`backup.to`)",
         )),
         _ => Ok(list),
+    }
+}
+
+/// Whether a place as a server tells of it is the one that is named here.
+fn is_named(configured: &str, named: &Path) -> bool {
+    match named.to_str().filter(|text| ObjectsPlace::is_meant(text)) {
+        Some(text) => ObjectsPlace::parse(text).is_some_and(|place| place.is_named(configured)),
+        None => {
+            let named = std::path::absolute(named).unwrap_or_else(|_| named.to_owned());
+            named == Path::new(configured)
+        }
     }
 }
 
@@ -293,7 +305,7 @@ pub(super) fn check(context: &Context<'_>, arguments: &VerifyArguments) -> Resul
     if opens(arguments) {
         return Err(Failure::usage(
             "what opens backups is not sent to a server",
-            "read the target itself: add --from DIR",
+            "read the target itself: add --from PLACE",
         ));
     }
     through(context, |remote| {
@@ -308,7 +320,7 @@ pub(super) fn check(context: &Context<'_>, arguments: &VerifyArguments) -> Resul
         });
         context.terminal.answer(&answer, |_| {
             format!(
-                "{} backups are whole: {} objects, {} bytes; signed by this vault; contents not opened (give --from DIR \
+                "{} backups are whole: {} objects, {} bytes; signed by this vault; contents not opened (give --from PLACE \
                  --identity FILE)",
                 answer["backups"], answer["objects"], answer["bytes"]
             )
@@ -395,9 +407,7 @@ pub(super) fn prune(
     context.terminal.confirm(&question, context.globals.yes)?;
     let done = remote.prune_backups(false)?;
     if done["verified"] == false {
-        context.terminal.note(
-            "the target keeps older versions: receipts stay open until they are gone as well, and somebody says so",
-        );
+        context.terminal.note(VERSIONS);
     }
     context.terminal.answer(&done, |_| said(&done, "deleted"));
     Ok(())
