@@ -123,6 +123,7 @@ fn turn() -> TurnInput {
         intent: None,
         private: true,
         sends: Vec::new(),
+        links: true,
     }
 }
 
