@@ -413,7 +413,8 @@ fn wrong_codes_end_the_code_and_many_of_them_the_link() {
         world.code(&world.link(request)).is_some(),
         "another link is another"
     );
-    assert!(world.vault().pickup_figures().wrong > u64::from(PICKUP_TRIES_MAX));
+    let wrong = world.vault().pickup_figures().wrong;
+    assert_eq!(wrong, u64::from(PICKUP_TRIES_MAX));
 }
 
 #[test]
@@ -628,10 +629,10 @@ fn a_conversation_gives_the_link_at_once_and_only_with_a_code_and_in_private() {
     let jane = world.jane();
     let mut chat = Chat::new(&world);
     chat.private = false;
-    let reply = chat.say("please send me a copy of my data");
+    let reply = chat.say("download my data");
     assert!(link_of(&reply).is_none(), "others read along");
     chat.private = true;
-    let reply = chat.proved("please send me a copy of my data");
+    let reply = chat.proved("download my data");
     assert!(link_of(&reply).is_none());
     let reply = chat.pick(&reply, "JSON");
     let text = words(&reply);
@@ -660,9 +661,9 @@ fn the_same_demand_again_gives_another_link_for_the_same_request_and_ends_the_fi
     let world = World::new();
     world.jane();
     let mut chat = Chat::new(&world);
-    let reply = chat.proved("please send me a copy of my data");
+    let reply = chat.proved("download my data");
     let first = chat.pick(&reply, "CSV");
-    let again = chat.say("please send me a copy of my data");
+    let again = chat.say("download my data");
     let again = chat.pick(&again, "CSV");
     assert_eq!(again.request, first.request);
     let (old, new) = (link_of(&first).unwrap(), link_of(&again).unwrap());
@@ -671,7 +672,7 @@ fn the_same_demand_again_gives_another_link_for_the_same_request_and_ends_the_fi
     assert!(world.code(&old).is_none());
     // What broke off is asked for again, and the link that was opened is noticed all the same.
     drop(world.open(&new, &code.code));
-    let third = chat.say("please send me a copy of my data");
+    let third = chat.say("download my data");
     let third = chat.pick(&third, "CSV");
     assert_eq!(third.request, first.request);
     assert!(matches!(world.open(&new, &code.code), PickedUp::Again));
@@ -711,7 +712,7 @@ fn without_links_a_copy_waits_for_somebody() {
     world.jane();
     let mut chat = Chat::new(&world);
     chat.links = false;
-    let reply = chat.proved("please send me a copy of my data");
+    let reply = chat.proved("download my data");
     let reply = chat.pick(&reply, "JSON");
     assert!(link_of(&reply).is_none());
     assert_eq!(
