@@ -835,6 +835,8 @@ const KNOWN: &[(&str, Why)] = &[
     ("StatedDecision", Words),
     ("RequestStepView", Name),
     ("RequestStepped", Name),
+    ("LinkGiven", Name),
+    ("PickedUp", Name),
     // Of what was said each part is silent by itself.
     ("RequestView", Words),
     ("Principal", Ids),
