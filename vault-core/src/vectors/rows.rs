@@ -583,17 +583,6 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("IncidentRow", "open", bytes(row::encode(&incident(false)))),
         ("Blob", "a photograph", blob(300_000, "image/jpeg")),
         ("Blob", "empty", blob(0, "application/octet-stream")),
-        (
-            "Entry",
-            "by whoever has a link",
-            Entry {
-                actor: Actor::Person,
-                role: "person".into(),
-                action: "pickup.open".into(),
-                ..short_entry()
-            }
-            .encode(),
-        ),
         ("Entry", "every member", entry().encode()),
         (
             "Entry",
@@ -605,6 +594,17 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             "with a claim to what is held",
             Entry {
                 restricted_use: Some("legal_claims".into()),
+                ..short_entry()
+            }
+            .encode(),
+        ),
+        (
+            "Entry",
+            "by whoever has a link",
+            Entry {
+                actor: Actor::Person,
+                role: "person".into(),
+                action: "pickup.open".into(),
                 ..short_entry()
             }
             .encode(),
