@@ -39,11 +39,15 @@ fn sealed(mut response: Response) -> Response {
     for (name, value) in set {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    let policy = HeaderValue::try_from(page::POLICY.as_str()).expect("a policy is visible ASCII");
+    // A package that is a page has a policy of its own, which lets it do less.
     headers
         .entry(header::CONTENT_SECURITY_POLICY)
-        .or_insert(policy);
+        .or_insert(policy());
     response
+}
+
+fn policy() -> HeaderValue {
+    HeaderValue::try_from(page::POLICY.as_str()).expect("a policy is visible ASCII")
 }
 
 fn answer(status: u16, words: &Words, page: String) -> Response {
@@ -53,7 +57,11 @@ fn answer(status: u16, words: &Words, page: String) -> Response {
         _ => reply,
     };
     let reply = reply.header(header::CONTENT_LANGUAGE, words.tag);
-    sealed(reply.into_response())
+    let mut response = reply.into_response();
+    // Other pages have no forms, and their policy allows none.
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy());
+    sealed(response)
 }
 
 /// The words of whoever asks.
