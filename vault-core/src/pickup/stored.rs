@@ -149,11 +149,11 @@ pub(crate) fn seal_again(
     person.seal(number, &location, &person.unseal(&location, sealed)?)
 }
 
+/// Keys of rows, and where to go on.
+type Over = (Vec<Vec<u8>>, Option<Vec<u8>>);
+
 /// Links that are over, by their keys, behind a key; and where to go on.
-pub(crate) fn over(
-    view: &dyn View,
-    after: &[u8],
-) -> Result<(Vec<Vec<u8>>, Option<Vec<u8>>), Refusal> {
+pub(crate) fn over(view: &dyn View, after: &[u8]) -> Result<Over, Refusal> {
     let mut range = KeyRange::all();
     if !after.is_empty() {
         range.go_on(Direction::Ascending, after);
