@@ -74,28 +74,35 @@ fn words(incoming: &Incoming) -> &'static Words {
         .unwrap_or(page::LANGUAGES[0])
 }
 
-/// The token of a link that can be looked at now; else the page that says why not.
-fn token(app: &App, incoming: &Incoming) -> Result<String, Response> {
-    let words = words(incoming);
+/// Why a link is not looked at: a status, and the page that says so.
+struct Stopped(u16, fn(&Words) -> String);
+
+impl Stopped {
+    fn answer(self, words: &Words) -> Response {
+        answer(self.0, words, (self.1)(words))
+    }
+}
+
+/// The token of a link that can be looked at now.
+fn token(app: &App, incoming: &Incoming) -> Result<String, Stopped> {
     let token = incoming.parameter("token");
     if !is_token(token) {
-        return Err(answer(404, words, page::incomplete(words)));
+        return Err(Stopped(404, page::incomplete));
     }
     match app.vault() {
         Some(_) => Ok(token.to_owned()),
-        None => Err(answer(503, words, page::busy(words))),
+        None => Err(Stopped(503, page::busy)),
     }
 }
 
 /// The same for what costs work, within the limit of everybody together.
-fn counted(app: &App, incoming: &Incoming) -> Result<String, Response> {
+fn counted(app: &App, incoming: &Incoming) -> Result<String, Stopped> {
     let token = token(app, incoming)?;
     match app.rates().count_pickup() {
         Ok(()) => Ok(token),
         Err(limit) => {
             app.metrics().was_limited(limit);
-            let words = words(incoming);
-            Err(answer(429, words, page::busy(words)))
+            Err(Stopped(429, page::busy))
         }
     }
 }
@@ -124,7 +131,7 @@ pub(super) async fn begin(State(app): State<App>, incoming: Incoming) -> Respons
     let words = words(&incoming);
     match token(&app, &incoming) {
         Ok(token) => answer(200, words, page::begin(words, &token)),
-        Err(refused) => refused,
+        Err(stopped) => stopped.answer(words),
     }
 }
 
@@ -133,7 +140,7 @@ pub(super) async fn code(State(app): State<App>, incoming: Incoming) -> Response
     let (words, id) = (words(&incoming), incoming.ticket.id);
     let token = match counted(&app, &incoming) {
         Ok(token) => token,
-        Err(refused) => return refused,
+        Err(stopped) => return stopped.answer(words),
     };
     let (working, link) = (app.clone(), token.clone());
     let sent = app.blocking(Class::Ordinary, move || {
@@ -155,7 +162,7 @@ pub(super) async fn open(State(app): State<App>, incoming: Incoming) -> Response
     let (words, id) = (words(&incoming), incoming.ticket.id);
     let token = match counted(&app, &incoming) {
         Ok(token) => token,
-        Err(refused) => return refused,
+        Err(stopped) => return stopped.answer(words),
     };
     // Before the link is used up: it is good for one stream that there is a place for.
     let Ok(place) = Arc::clone(app.streams()).try_acquire_owned() else {
