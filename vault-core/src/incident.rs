@@ -51,6 +51,8 @@ words! {
         Files = "files",
         /// Something else, which the summary says.
         Other = "other",
+        /// A link with which a person picks a copy up.
+        Link = "link",
     }
 }
 

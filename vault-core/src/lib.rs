@@ -79,6 +79,7 @@ mod pairwise;
 #[doc(hidden)]
 pub mod parsers;
 mod person;
+pub mod pickup;
 pub mod policy;
 mod pseudonym;
 mod record;

@@ -46,6 +46,15 @@ pub const CODE_MINUTES: i64 = 10;
 pub const CODE_TRIES_MAX: u8 = 5;
 /// Codes that one person is sent within an hour, whoever asks for them.
 pub const CODES_PER_HOUR_MAX: usize = 3;
+/// Hours for which a link to pick a copy up is good.
+pub const PICKUP_HOURS: i64 = 24;
+/// Wrong codes after which a link is good no more: three codes' worth.
+pub const PICKUP_TRIES_MAX: u8 = 3 * CODE_TRIES_MAX;
+/// Links that a person is given within [`PICKUP_HOURS`], those that are used or over among them; beyond it somebody
+/// hands the copy over.
+pub const PICKUPS_PER_PERSON_MAX: usize = 8;
+/// Links of everybody at a time. Each call to one looks at the keys of all, 68 bytes each.
+pub const PICKUPS_MAX: usize = 10_000;
 /// Minutes after its last turn in which a conversation about rights is over.
 pub const DIALOGUE_MINUTES: i64 = 15;
 /// Conversations about rights of one person at a time; beyond it the one that was over first goes.

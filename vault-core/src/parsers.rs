@@ -33,6 +33,7 @@ use crate::log_lines::{Line, LogRow, Mark};
 use crate::notice::NoticeShown;
 use crate::outbox::NoticeRow;
 use crate::person::{SubjectRow, Tombstone};
+use crate::pickup::PickupRow;
 use crate::policy::Policy;
 use crate::pseudonym::IssuedEvent;
 use crate::record::MetaRow;
@@ -51,7 +52,7 @@ use crate::vault::{self, PolicyRow, RotationRow, Tie, TokenRow};
 pub type Form = (&'static str, fn(&[u8]) -> Option<Vec<u8>>);
 
 /// Every form that lies in an envelope or as a row.
-pub const FORMS: [Form; 39] = [
+pub const FORMS: [Form; 40] = [
     ("AnswerRow", again::<AnswerRow>),
     ("BackupRow", again::<BackupRow>),
     ("Backups", again::<SummaryRow>),
@@ -109,6 +110,7 @@ pub const FORMS: [Form; 39] = [
     ("DecisionEvent", again_json::<DecisionEvent>),
     ("DecisionRow", again::<DecisionRow>),
     ("Talk", again::<Talk>),
+    ("PickupRow", again::<PickupRow>),
 ];
 
 fn again<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<Vec<u8>> {

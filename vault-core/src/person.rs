@@ -30,7 +30,7 @@ use crate::schema::NORMALISER_VERSION;
 use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
 
 /// Tables whose keys begin with a row handle, but for that of the sweeper's work.
-pub(crate) const OWN_TABLES: [Table; 13] = [
+pub(crate) const OWN_TABLES: [Table; 14] = [
     Table::Keysets,
     Table::Records,
     Table::RecordMeta,
@@ -42,6 +42,7 @@ pub(crate) const OWN_TABLES: [Table; 13] = [
     Table::LogLines,
     Table::Decisions,
     Table::Dialogues,
+    Table::Pickups,
     Table::Uploads,
     Table::Blobs,
 ];

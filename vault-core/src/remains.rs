@@ -118,6 +118,7 @@ pub(crate) fn erase(
         Table::Answers,
         Table::LogLines,
         Table::Dialogues,
+        Table::Pickups,
     ] {
         for key in txn.keys(table, &range, Direction::Ascending, usize::MAX)? {
             txn.delete(table, &key)?;

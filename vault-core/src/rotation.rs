@@ -20,6 +20,7 @@ use crate::keys::keyset::Keyset;
 use crate::limits::{ROTATION_COMMIT_BYTES, ROTATION_COMMIT_ROWS, ROTATION_PAGE_ROWS};
 use crate::log_lines;
 use crate::person::{self, DAMAGED, Person};
+use crate::pickup;
 use crate::record;
 use crate::refusal::Refusal;
 use crate::request::stored;
@@ -29,7 +30,7 @@ use crate::talk;
 
 /// The tables with envelopes under a person's DEKs, in the order in which they are gone through.
 /// The values of records are reached through their metadata.
-const TABLES: [Table; 9] = [
+const TABLES: [Table; 10] = [
     Table::Subjects,
     Table::Sessions,
     Table::Consents,
@@ -39,6 +40,7 @@ const TABLES: [Table; 9] = [
     Table::LogLines,
     Table::Decisions,
     Table::Dialogues,
+    Table::Pickups,
 ];
 
 /// What the key of a person's row of a rotation ends with, behind the handle: no compartment.
@@ -325,6 +327,7 @@ fn reseal_row(
         Table::LogLines => log_lines::seal_again(txn, person, key, row, number)?,
         Table::Decisions => automated::stored::seal_again(txn, person, key, row, number)?,
         Table::Dialogues => talk::stored::seal_again(txn, person, key, row, number)?,
+        Table::Pickups => pickup::stored::seal_again(txn, person, key, row, number)?,
         Table::Sessions => session::seal_again(txn, person, key, row, number)?,
         _ => person::seal_again(txn, person, row, number)?,
     };

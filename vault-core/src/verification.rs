@@ -168,7 +168,23 @@ impl Attempt {
     }
 }
 
+/// Whether a text has a code in it, right or wrong.
+pub(crate) fn has_code(text: &str) -> bool {
+    typed(text).is_some()
+}
+
 impl Challenge {
+    /// One that no code answers, for whoever has to work as long where there is none.
+    pub(crate) fn of_nobody() -> Self {
+        Self {
+            salt: [0; 16],
+            hash: [0; 32],
+            matter: [0; 16],
+            expires_at: i64::MIN,
+            tries_left: 0,
+        }
+    }
+
     /// Until when it can be answered.
     pub(crate) fn expires_at(&self) -> i64 {
         self.expires_at

@@ -20,7 +20,7 @@ use vault_core::clock::SystemClock;
 use vault_core::entropy::OsEntropy;
 use vault_core::id::{RequestId, TokenId};
 use vault_core::refusal::Refusal;
-use vault_core::vault::{Alarms, EmergencyAlarm, HoneyAlarm, RequestAlarm, Vault};
+use vault_core::vault::{Alarms, EmergencyAlarm, HoneyAlarm, PickupAlarm, RequestAlarm, Vault};
 use zeroize::Zeroizing;
 
 use crate::config::ServerConfig;
@@ -43,6 +43,8 @@ fn kind(action: &str) -> &'static str {
 
 /// The kind of message for a request that is to be answered soon.
 const REQUEST: &str = "vault.request.due";
+/// The kind of message for a link that was tried again after it had been opened.
+const PICKUP: &str = "vault.pickup.again";
 /// How often one API key is told of.
 const QUIET: SignedDuration = SignedDuration::from_mins(1);
 /// Longest file of certificates, in bytes.
@@ -329,6 +331,21 @@ impl Alarms for Teller {
             "days_left": alarm.days_left,
         });
         webhook.send(REQUEST, alarm.time, &data);
+    }
+
+    fn pickup(&self, alarm: &PickupAlarm) {
+        let request = alarm.request.to_string();
+        let incident = alarm.incident.map(|incident| incident.to_string());
+        tracing::error!(
+            target: "vault_server::alarm",
+            request = %request, incident = incident.as_deref().unwrap_or("none"),
+            "a link to pick a copy up was used a second time: somebody else may have the first"
+        );
+        let Some(webhook) = self.webhook.as_ref() else {
+            return;
+        };
+        let data = json!({"request": request, "incident": incident});
+        webhook.send(PICKUP, alarm.time, &data);
     }
 
     fn unwatched_request(&self, request: RequestId, refusal: &Refusal) {

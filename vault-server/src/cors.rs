@@ -99,7 +99,7 @@ impl Origins {
 /// Whether a browser could send exactly this: scheme, host, and a port unless it is the scheme's.
 /// Over `http` only from this machine: a page that came in clear may be anybody's by the time it
 /// holds a token.
-fn is_exact(origin: &str) -> bool {
+pub(crate) fn is_exact(origin: &str) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else {
         return false;
     };

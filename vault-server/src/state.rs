@@ -60,6 +60,8 @@ pub struct AppSettings {
     pub alarm: Option<Webhook>,
     /// Who sends verification codes.
     pub codes: Option<Arc<dyn CodeSink>>,
+    /// What people reach the server under, before a path: without it nobody is given a link.
+    pub public_url: Option<String>,
     /// The policy file that is put in force by itself.
     pub policy_file: Option<PolicyFile>,
     /// Backups that are made by themselves, and where those go that are asked for.
@@ -79,6 +81,7 @@ impl From<&ServerConfig> for AppSettings {
             recipients: Recipients::default(),
             alarm: None,
             codes: None,
+            public_url: config.public_url.clone(),
             policy_file: None,
             backup: config.backup.clone(),
         }

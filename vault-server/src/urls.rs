@@ -206,6 +206,10 @@ pub const DOCS: &str = "/docs";
 pub const PROBLEMS: &str = "/problems";
 /// One problem code.
 pub const PROBLEM: &str = "/problems/{code}";
+/// A link with which somebody picks a copy of their data up: for browsers, and no part of the API.
+pub const PICKUP: &str = "/pickup/{token}";
+/// Has a code for it sent.
+pub const PICKUP_CODE: &str = "/pickup/{token}/code";
 /// The public statement, for people.
 pub const PRIVACY: &str = "/privacy";
 /// The public statement as JSON.

@@ -123,6 +123,7 @@ fn turn() -> TurnInput {
         intent: None,
         private: true,
         sends: Vec::new(),
+        links: true,
     }
 }
 
@@ -837,6 +838,8 @@ const KNOWN: &[(&str, Why)] = &[
     ("StatedDecision", Words),
     ("RequestStepView", Name),
     ("RequestStepped", Name),
+    ("LinkGiven", Name),
+    ("PickedUp", Name),
     // Of what was said each part is silent by itself.
     ("RequestView", Words),
     ("Principal", Ids),

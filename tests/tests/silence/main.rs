@@ -163,6 +163,38 @@ impl Run {
         attacks::attacks(route, &recipe, &self.server, &self.made)
     }
 
+    /// Calls of links to pick a copy up, which stand beside the contract: a token is in the path. The page has it; nothing
+    /// else may.
+    fn links(&mut self) {
+        let token = data_encoding::BASE64URL_NOPAD.encode(&[0x5a; 32]);
+        let form = [(
+            "content-type".to_owned(),
+            b"application/x-www-form-urlencoded".to_vec(),
+        )];
+        for (method, path, body) in [
+            ("GET", format!("/pickup/{token}"), String::new()),
+            ("GET", format!("/pickup/{token}/code"), String::new()),
+            ("POST", format!("/pickup/{token}/code"), String::new()),
+            ("POST", format!("/pickup/{token}"), "code=123456".to_owned()),
+            ("PUT", format!("/pickup/{token}"), String::new()),
+            ("GET", format!("/pickup/{token}/more"), String::new()),
+            (
+                "GET",
+                format!("/pickup/{token}x?code={token}"),
+                String::new(),
+            ),
+        ] {
+            for way in [Way::Listener, Way::Socket] {
+                let request = request(method.as_bytes(), path.as_bytes(), &form, body.as_bytes());
+                let answer = self.server.exchange(way, &request);
+                self.calls += 1;
+                let (status, _) = read(&answer);
+                assert!(matches!(status, 200 | 403 | 404 | 405), "{method} {status}");
+            }
+        }
+        self.net.add("token of a link", token.as_bytes());
+    }
+
     /// Adds what the calls have made to what must not be found.
     fn secrets_made(&mut self) {
         for name in [
@@ -302,6 +334,7 @@ fn hears_nothing(format: &str, tls: bool, half: usize) {
             run.note(&what, &answer);
         }
     }
+    run.links();
     run.secrets_made();
     // The tool, whose output is seen by whoever looks over a shoulder; ids that were typed may return.
     for (args, typed) in commands(&run.made) {

@@ -20,6 +20,8 @@ pub enum Actor {
     Token(TokenId),
     /// The server by itself, as its configuration has it.
     Server,
+    /// Whoever has a link of a person, and what is with it.
+    Person,
 }
 
 /// One entry of the log.
@@ -119,6 +121,7 @@ impl Entry {
         members.insert("action", json!(action));
         let actor = match actor {
             Actor::Keyholder => "keyholder".to_owned(),
+            Actor::Person => "person".to_owned(),
             Actor::Server => "server".to_owned(),
             Actor::Token(token) => token.to_string(),
         };

@@ -83,6 +83,7 @@ impl Touched {
                 | Table::Outbox
                 | Table::LogLines
                 | Table::Dialogues
+                | Table::Pickups
                 | Table::Tree
                 | Table::Checkpoints
                 | Table::Backups

@@ -58,6 +58,8 @@ pub enum Table {
     Requests = 25,
     /// Conversations about rights.
     Dialogues = 26,
+    /// Links with which people pick a copy of their data up.
+    Pickups = 27,
     /// Decisions about people, one row a decision: the queue of reviews.
     Decisions = 28,
     /// Lines of logs, under keys of a day: the person's whom they are about, or nobody's.
@@ -66,7 +68,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::System,
         Self::Nodes,
         Self::Keysets,
@@ -93,6 +95,7 @@ impl Table {
         Self::Incidents,
         Self::Requests,
         Self::Dialogues,
+        Self::Pickups,
         Self::Decisions,
         Self::LogLines,
     ];
@@ -138,6 +141,7 @@ impl Table {
             Self::LogLines => "t29",
             Self::Decisions => "t28",
             Self::Dialogues => "t26",
+            Self::Pickups => "t27",
         }
     }
 

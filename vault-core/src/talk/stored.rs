@@ -8,11 +8,13 @@ use super::Talk;
 use crate::clock::hour_of;
 use crate::commit::{Txn, View};
 use crate::crypto::{Location, hmac};
+use crate::dialogue::Language;
 use crate::id::RowHandle;
 use crate::keys::keyset::Compartment;
 use crate::limits::{DIALOGUES_PER_PERSON_MAX, SWEEP_ROWS_MAX};
 use crate::person::{DAMAGED, Person, instant};
 use crate::refusal::Refusal;
+use crate::request::Level;
 use crate::row;
 use crate::store::{Direction, KeyRange, Table, WriteTx};
 
@@ -35,7 +37,7 @@ pub(crate) fn name(person: &Person, channel: &str, conversation: Option<&str>) -
 }
 
 /// The name of the row that counts the codes which somebody unknown had sent to this person.
-pub(crate) fn strangers(person: &Person) -> Name {
+fn strangers(person: &Person) -> Name {
     hmac(&person.keyset.audit, &[b"dialogue of strangers"])
 }
 
@@ -80,6 +82,20 @@ pub(crate) fn sendings(view: &dyn View, person: &Person) -> Result<usize, Refusa
         sent += talk.sent.iter().filter(|at| **at > since).count();
     }
     Ok(sent)
+}
+
+/// Counts a code that somebody unknown had sent to this person.
+pub(crate) fn count_sending(
+    txn: &mut Txn<'_>,
+    person: &mut Person,
+    language: Language,
+) -> Result<(), Refusal> {
+    let (name, now) = (strangers(person), txn.now().as_millisecond());
+    let row = load(txn, person, &name)?;
+    let mut row = row.unwrap_or_else(|| Talk::new(language, Level::L0));
+    row.expire(now, Level::L0);
+    row.sent.push(now);
+    store(txn, person, &name, &row)
 }
 
 fn all(view: &dyn View, person: &Person) -> Result<Vec<(Vec<u8>, Talk)>, Refusal> {

@@ -147,6 +147,17 @@ impl Context {
         }
     }
 
+    /// Whoever opened a link of this person.
+    pub(super) fn of_link(subject: SubjectId, id: CallId) -> Self {
+        Self {
+            principal: Principal::of_link(subject),
+            purpose: Some(RIGHTS.to_owned()),
+            restricted_use: None,
+            from_file: false,
+            id,
+        }
+    }
+
     /// Whether a change that this call makes is the person's own act, from which `last_activity` runs: it
     /// is made in a session of theirs, or by a role that talks with people.
     pub(super) fn speaks(&self, policy: &Policy) -> bool {
@@ -488,8 +499,8 @@ impl Vault {
             let value = f(txn, &policy, &context, &mut noted);
             *told.lock() = noted.refused();
             let value = value?;
-            if let Some(scope) = context.principal.scope() {
-                session::spend(txn, scope.subject, scope.session, true)?;
+            if let Some((subject, session)) = context.principal.counted() {
+                session::spend(txn, subject, session, true)?;
             }
             let entry = context.entry(&policy, txn.now(), action, noted, "ok");
             txn.record(entry);
@@ -536,8 +547,7 @@ impl Vault {
             };
             let met = noted.met.or(subject);
             let entry = context.entry(&policy, snapshot.now(), action, noted, "ok");
-            if let (Some(scope), false) = (context.principal.scope(), spent) {
-                let (subject, session) = (scope.subject, scope.session);
+            if let (Some((subject, session)), false) = (context.principal.counted(), spent) {
                 self.engine
                     .submit(move |txn| session::spend(txn, subject, session, false))
                     .inspect_err(|refusal| self.note_refusal(call, action, refusal))?;

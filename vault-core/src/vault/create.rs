@@ -574,6 +574,7 @@ impl LockedVault {
                 suppressions: AtomicU64::new(0),
                 decisions: super::decisions::Watched::default(),
                 strangers: super::dialogue::Strangers::new(Secret::generate(&mut OsEntropy)),
+                pickups: super::pickups::Counts::default(),
                 process_key: Secret::generate(&mut OsEntropy),
             }),
         });

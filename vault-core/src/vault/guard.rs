@@ -26,6 +26,7 @@ pub(super) struct Memory {
     pub(super) suppressions: AtomicU64,
     pub(super) decisions: super::decisions::Watched,
     pub(super) strangers: super::dialogue::Strangers,
+    pub(super) pickups: super::pickups::Counts,
     /// Seals cursors.
     pub(super) process_key: Secret<32>,
 }

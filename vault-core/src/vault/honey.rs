@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use parking_lot::RwLock;
 
 use super::call::{Context, Noted};
-use super::{EmergencyAlarm, RequestAlarm, Vault, input};
+use super::{EmergencyAlarm, PickupAlarm, RequestAlarm, Vault, input};
 use crate::commit::{Txn, View};
 use crate::decision;
 use crate::id::{CallId, RecordId, RequestId, SubjectId, TokenId};
@@ -57,6 +57,9 @@ pub trait Alarms: Send + Sync {
 
     /// A request is to be answered soon.
     fn request(&self, alarm: &RequestAlarm);
+
+    /// A link to pick a copy up was tried again after it had been opened. Told once a link.
+    fn pickup(&self, alarm: &PickupAlarm);
 
     /// A request cannot be watched: its row does not open, or that somebody was reminded of it cannot be written down.
     /// Told once as long as that lasts; the first leaves nobody reminded, the second may remind twice after a restart.

@@ -8,7 +8,7 @@ use super::token::Call;
 use super::{Vault, input, plain};
 use crate::breach::BreachReport;
 use crate::commit::{Snapshot, Txn, View};
-use crate::id::IncidentId;
+use crate::id::{CallId, IncidentId};
 use crate::incident::{
     self, Exemption, IncidentRow, IncidentStep, Nature, Risk, StepRow, Vector, place,
 };
@@ -307,6 +307,38 @@ fn note(
     };
     incident::store(txn, id, &row)?;
     Ok(view(policy, id, &row, now))
+}
+
+/// Notes that a link which a person picks a copy up with was tried again after it had been opened at `used_at`: by the
+/// vault itself, which cannot know more. `None` where the register is full.
+pub(super) fn note_second_use(
+    txn: &mut Txn<'_>,
+    call: CallId,
+    used_at: Timestamp,
+) -> Result<Option<IncidentId>, Refusal> {
+    if incident::count(txn)? >= INCIDENTS_MAX {
+        return Ok(None);
+    }
+    let now = txn.now().as_millisecond();
+    let id = IncidentId::generate(txn.entropy());
+    let row = IncidentRow {
+        aware_at: now,
+        noted_at: now,
+        by: None,
+        role: "server".to_owned(),
+        nature: vec![place(Nature::ALL, &Nature::Confidentiality)],
+        vector: place(Vector::ALL, &Vector::Link),
+        from: Some(used_at.as_millisecond()),
+        to: Some(now),
+        summary: format!(
+            "A link to pick up a copy was used a second time, and refused; the log has it under {call}. Either its person \
+             used it twice, or somebody else had it opened first: ask them."
+        ),
+        scope: None,
+        steps: Vec::new(),
+    };
+    incident::store(txn, id, &row)?;
+    Ok(Some(id))
 }
 
 fn take(

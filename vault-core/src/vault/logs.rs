@@ -601,7 +601,7 @@ impl Vault {
 /// A person's lines of every stream, for their package: each with the stream's name.
 pub(super) fn lines_of(
     snapshot: &Snapshot,
-    (policy, role): (&Policy, &str),
+    (policy, role): (&Policy, Option<&str>),
     person: &Person,
     after: Option<Place>,
     show: &mut dyn FnMut(&str, &LogLine),
@@ -632,16 +632,17 @@ pub(super) fn lines_of(
     Ok(next)
 }
 
-/// Whether a role may see a stream's lines in a person's own package.
-fn sees(stream: &LogStream, role: &str) -> bool {
-    stream.mode != LogMode::Encrypt || stream.readers.iter().any(|reader| reader == role)
+/// Whether a role may see a stream's lines in a person's own package; the person themselves, who has none, sees them.
+fn sees(stream: &LogStream, role: Option<&str>) -> bool {
+    let reads = |role: &str| stream.readers.iter().any(|reader| reader == role);
+    stream.mode != LogMode::Encrypt || role.is_none_or(reads)
 }
 
 /// Streams with lines about a person that this role may not see.
 pub(super) fn hidden(
     view: &dyn View,
     policy: &Policy,
-    role: &str,
+    role: Option<&str>,
     person: &Person,
 ) -> Result<Vec<String>, Refusal> {
     let mut hidden = Vec::new();

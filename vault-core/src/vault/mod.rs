@@ -43,6 +43,7 @@ mod logs;
 mod notices;
 mod objected;
 mod objections;
+mod pickups;
 mod plain;
 mod prune;
 mod pseudonyms;
@@ -146,6 +147,7 @@ pub use jobs::SweepRun;
 pub use logs::{LogLine, LogPage, LogPurged, LogQuery, LogTaken};
 pub use notices::NoticeInput;
 pub use objections::ObjectionView;
+pub use pickups::{LinkGiven, PickedUp, PickupAlarm, PickupFigures, PickupInput};
 pub use prune::{Keep, Pruned};
 pub use pseudonyms::PseudonymIssued;
 pub use recipient_notices::{

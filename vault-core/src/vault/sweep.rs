@@ -205,6 +205,7 @@ impl Vault {
         self.sweep_outbox()?;
         self.sweep_logs()?;
         self.sweep_dialogues()?;
+        self.sweep_pickups()?;
         let snapshot = self.snapshot()?;
         let (due, renews) = (index_due(&snapshot, which), renews_marks(&snapshot));
         drop(snapshot);

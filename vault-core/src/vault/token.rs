@@ -37,6 +37,8 @@ const KEYHOLDER_MAY: [Capability; 14] = [
 ];
 /// The reserved role that runs a vault and reads no values.
 const OPERATOR: &str = "operator";
+/// What whoever opens a link is called in the log: no role of a policy.
+const PERSON: &str = "person";
 /// What the server does by itself: it makes backups and takes them away.
 const SERVER_MAY: [Capability; 1] = [Capability::BackupsManage];
 /// What a key that is bound to channels may not do, whatever its role: each would make the bound
@@ -110,6 +112,30 @@ impl Principal {
         }
     }
 
+    /// Whoever has a link of a person, and a code that was sent to an address of theirs: taken for the person, as in a
+    /// conversation, with nobody's key.
+    pub(super) fn of_link(subject: SubjectId) -> Self {
+        Self {
+            role: PERSON.into(),
+            ..Self::keyholder()
+        }
+        .of_person(subject, Level::L2)
+    }
+
+    /// Whether the person themselves acts, and has had a code.
+    pub(super) fn is_themselves(&self) -> bool {
+        self.talks_identified() == Some(true)
+    }
+
+    /// Person and session, for what counts calls of sessions: a person who acts for themselves has none.
+    pub(super) fn counted(&self) -> Option<(SubjectId, SessionId)> {
+        let scope = self.session.as_ref()?;
+        scope
+            .talking
+            .is_none()
+            .then_some((scope.subject, scope.session))
+    }
+
     /// Whether the person themselves talks, and who has had a code.
     fn talks_identified(&self) -> Option<bool> {
         let level = self.session.as_ref()?.talking?;
@@ -125,7 +151,7 @@ impl Principal {
     /// The session, if a session's token was shown.
     #[must_use]
     pub fn session(&self) -> Option<SessionId> {
-        self.session.as_ref().map(|scope| scope.session)
+        self.counted().map(|(_, session)| session)
     }
 
     /// The hash of the API key; that of its maker for a session.
@@ -150,10 +176,10 @@ impl Principal {
     /// The role, for what moves values: whoever has an unlock secret alone has none, and a session
     /// has of its maker's role what it was given.
     pub(super) fn role_in<'p>(&self, policy: &'p Policy) -> Option<Cow<'p, Role>> {
-        self.token?;
         if let Some(identified) = self.talks_identified() {
             return identified.then(|| Cow::Owned(Role::of_themselves(&self.role)));
         }
+        self.token?;
         let role = policy.role(&self.role)?;
         let Some(scope) = &self.session else {
             return Some(Cow::Borrowed(role));
@@ -179,8 +205,11 @@ impl Principal {
     /// Who it is, in the log.
     #[must_use]
     pub fn actor(&self) -> Actor {
-        self.token
-            .map_or(without_key(self.server), |(id, _)| Actor::Token(id))
+        match self.token {
+            Some((id, _)) => Actor::Token(id),
+            None if self.is_themselves() => Actor::Person,
+            None => without_key(self.server),
+        }
     }
 
     /// Whether the key still stands, in the state that the call works on.

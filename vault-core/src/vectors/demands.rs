@@ -12,12 +12,14 @@ use crate::dialogue::Language;
 use crate::disclosure::{Given, Line, Told};
 use crate::emergency::{EmergencyEvent, Party, Step};
 use crate::entropy::SeededEntropy;
+use crate::export;
 use crate::id::{DecisionId, ReceiptId, RequestId};
 use crate::id::{DisclosureId, RecipientNoticeId, RowHandle};
 use crate::id::{EmergencyId, TokenId};
 use crate::log_lines::LogRow;
 use crate::notice::{NoticeAbout, NoticeShown};
 use crate::outbox::{NoticeKind, NoticeRow, NoticeState, Place};
+use crate::pickup::PickupRow;
 use crate::policy::{Automation, DecisionBasis, RestrictionGround};
 use crate::pseudonym::IssuedEvent;
 use crate::request::stored::{
@@ -286,6 +288,23 @@ fn asked_for_code() -> Talk {
     }
 }
 
+fn given() -> PickupRow {
+    let prepared = Prepared::new(&mut SeededEntropy::new(4)).expect("memory");
+    PickupRow {
+        wrong: 1,
+        challenge: Some(prepared.challenge([2; 16], at())),
+        ..PickupRow::new(export::Form::Zip, (1, 2), at())
+    }
+}
+
+fn opened() -> PickupRow {
+    PickupRow {
+        used_at: Some(NOW + 60_000),
+        reported: true,
+        ..PickupRow::new(export::Form::Csv, (1, 2), at())
+    }
+}
+
 fn queued() -> RequestRow {
     RequestRow {
         kind: RequestKind::Recipients,
@@ -431,6 +450,16 @@ pub(super) fn demands() -> Vec<Vector> {
             "Talk",
             "that waits for a code",
             row::encode(&asked_for_code()).to_vec(),
+        ),
+        (
+            "PickupRow",
+            "whose code was sent",
+            row::encode(&given()).to_vec(),
+        ),
+        (
+            "PickupRow",
+            "opened, and tried again",
+            row::encode(&opened()).to_vec(),
         ),
         ("ContractEvent", "ended", contract(Some(at()))),
         ("ContractEvent", "runs again", contract(None)),

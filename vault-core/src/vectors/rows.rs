@@ -599,6 +599,17 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             .encode(),
         ),
         (
+            "Entry",
+            "by whoever has a link",
+            Entry {
+                actor: Actor::Person,
+                role: "person".into(),
+                action: "pickup.open".into(),
+                ..short_entry()
+            }
+            .encode(),
+        ),
+        (
             "Keyset",
             "a compartment of each kind",
             bytes(row::encode(&keyset())),

@@ -143,6 +143,11 @@ pub(super) const KEYS: &[Key] = &[
         |config, text| { config.sandbox = SandboxMode::named(text)?; Some(()) },
         |config| Some(config.sandbox.name().into()),
     )),
+    key("public_url", "VAULT_PUBLIC_URL", Form::Text(
+        "an origin such as https://privacy.example.test: https, or http on this machine; no path, no default port",
+        |config, text| { config.public_url = Some(cors::is_exact(text).then(|| text.to_owned())?); Some(()) },
+        |config| config.public_url.clone(),
+    )),
     key("vault.dir", "VAULT_DIR", path!("a directory", vault_dir)),
     key("vault.anchor", "VAULT_ANCHOR", path!("a directory", optional vault_anchor)),
     key("vault.policy", "VAULT_POLICY", path!("a policy file outside of the vault's directories", optional policy_file)),

@@ -155,6 +155,8 @@ pub struct ServerConfig {
     pub alarm_private: bool,
     /// How verification codes are sent.
     pub verification: VerificationConfig,
+    /// What people reach the server under: an origin, before the paths of links that they are given.
+    pub public_url: Option<String>,
     /// Backups.
     pub backup: BackupConfig,
     /// Limits of connections.
@@ -193,6 +195,7 @@ impl Default for ServerConfig {
             alarm_ca: None,
             alarm_private: false,
             verification: VerificationConfig::default(),
+            public_url: None,
             backup: BackupConfig::default(),
             connections: ConnectionLimits::default(),
             credentials: None,

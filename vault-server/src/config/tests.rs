@@ -39,6 +39,7 @@ fn sample(key: &str) -> &'static str {
         "backup.every" => "PT6H",
         "backup.key_expiry" => "P14D",
         "metrics.listen" => "10.0.0.1:9464",
+        "public_url" => "https://privacy.example.test",
         "log.format" => "json",
         "log.level" => "debug",
         "limits.body_bytes" | "limits.body_bytes_per_second" | "limits.header_bytes" => "4096",

@@ -179,6 +179,7 @@ pub(super) fn of(app: &App) -> Vec<Figure> {
     if let Some(vault) = vault {
         figures.extend(of_vault(&vault.figures()));
         figures.extend(operating::jobs(&vault.jobs().counts()));
+        figures.extend(operating::pickups(&vault.pickup_figures()));
         let telling = app.telling().figures();
         figures.extend(operating::recipients(&telling, app.settings().clock.now()));
         if let Some(backups) = app.backup_figures(&vault) {

@@ -201,6 +201,12 @@ impl Metrics {
         self.bytes_out.inc_by(call.bytes_out.unwrap_or(0));
     }
 
+    /// Counts a refusal for a limit that no problem tells of.
+    pub(crate) fn was_limited(&self, limit: Limit) {
+        let limit = limit.name();
+        self.limited.get_or_create(&LimitLabel { limit }).inc();
+    }
+
     /// All metrics as text: the counters, and these figures.
     fn show(&self, form: Form, figures: Vec<Figure>) -> String {
         let mut registry = Registry::default();

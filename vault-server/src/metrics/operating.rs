@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use jiff::Timestamp;
 use vault_core::jobs::JobCounts;
 use vault_core::outbox::NoticeState;
+use vault_core::vault::PickupFigures;
 use vault_core::verification::AddressKind;
 
 use super::figures::Figure;
@@ -98,6 +99,30 @@ pub(super) fn codes(figures: &CodeFigures) -> Vec<Figure> {
             figures.waiting,
         ),
     ]
+}
+
+/// Links with which people pick copies up.
+pub(super) fn pickups(figures: &PickupFigures) -> Vec<Figure> {
+    let PickupFigures {
+        given,
+        codes,
+        wrong,
+        opened,
+        again,
+    } = figures;
+    let rows = [
+        ("given", given),
+        ("code", codes),
+        ("wrong", wrong),
+        ("opened", opened),
+        ("again", again),
+    ];
+    vec![Figure::counters(
+        "vault_pickups",
+        "Links with which people pick copies up, by what happened: `again` is a try at one that was opened before",
+        rows.map(|(event, count)| (vec![("event", event)], *count))
+            .to_vec(),
+    )]
 }
 
 /// The server's own backups; when something was is 0 where it never was.

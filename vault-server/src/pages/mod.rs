@@ -5,6 +5,7 @@
 //! a page could neither run nor load nor style anything.
 
 pub(crate) mod docs;
+pub(crate) mod pickup;
 pub(crate) mod problems;
 pub(crate) mod receipt;
 pub(crate) mod record;

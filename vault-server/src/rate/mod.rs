@@ -28,6 +28,9 @@ use strangers::Strangers;
 const API_KEYS_MAX: usize = 16_384;
 /// People that are counted.
 const PEOPLE_MAX: usize = 131_072;
+/// Codes and openings of links a minute, of everybody together: whoever asks for them has no key, and each costs the
+/// hash of a code, some forty milliseconds of a processor.
+const PICKUPS_PER_MINUTE: u32 = 240;
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -40,17 +43,19 @@ pub(crate) enum Limit {
     LookupsDay,
     LookupsMinute,
     Person,
+    Pickups,
     Unauthenticated,
     Unlock,
 }
 
 impl Limit {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Asks,
         Self::Calls,
         Self::LookupsDay,
         Self::LookupsMinute,
         Self::Person,
+        Self::Pickups,
         Self::Unauthenticated,
         Self::Unlock,
     ];
@@ -63,6 +68,7 @@ impl Limit {
             Self::LookupsDay => "lookups_per_day",
             Self::LookupsMinute => "lookups_per_minute",
             Self::Person => "person_calls_per_minute",
+            Self::Pickups => "pickups_per_minute",
             Self::Unauthenticated => "unauthenticated_per_minute",
             Self::Unlock => "unlock",
         }
@@ -76,6 +82,7 @@ impl Limit {
             Self::LookupsDay => "look-ups and creations of people a day by this API key",
             Self::LookupsMinute => "look-ups and creations of people a minute by this API key",
             Self::Person => "calls a minute about one person, by all API keys together",
+            Self::Pickups => "codes and openings a minute of all links to pick a copy up",
             Self::Unauthenticated => "calls without a valid API key from this network",
             Self::Unlock => "attempts to open the vault",
         }
@@ -102,6 +109,7 @@ pub(crate) struct Rates {
     people: Quota<SubjectId>,
     lookups_minute: Quota<TokenId>,
     lookups_day: Quota<TokenId>,
+    pickups: Quota<()>,
     strangers: Strangers,
     known: Known,
     clock: Arc<dyn Clock>,
@@ -130,6 +138,13 @@ impl Rates {
                 Limit::LookupsDay,
                 limits.lookups_per_day,
                 (limits.lookups_per_day, DAY),
+            ),
+            pickups: Quota::new(
+                Limit::Pickups,
+                PICKUPS_PER_MINUTE,
+                (PICKUPS_PER_MINUTE, MINUTE),
+                1,
+                clock,
             ),
             strangers: Strangers::new(limits.unauthenticated_per_minute),
             known: Known::new(),
@@ -224,6 +239,15 @@ impl Rates {
         let minute = self.lookups_minute.count(token).map_err(Problem::over)?;
         let day = self.lookups_day.count(token).map_err(Problem::over)?;
         Ok(if day.left < minute.left { day } else { minute })
+    }
+
+    /// Counts a code or an opening of a link.
+    ///
+    /// # Errors
+    ///
+    /// The limit that it is over.
+    pub(crate) fn count_pickup(&self) -> Result<(), Limit> {
+        self.pickups.count(()).map(drop).map_err(|over| over.limit)
     }
 
     /// Forgets a person who was erased.

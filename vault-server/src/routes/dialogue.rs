@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use vault_core::dialogue::Intent;
+use vault_core::pickup::PATH;
 use vault_core::vault::{AddressKind, CodeToSend, Message, TurnInput, TurnReply};
 
 use crate::call::Outcome;
@@ -77,6 +78,7 @@ pub(crate) fn read_request(body: Value) -> Result<TurnInput, Problem> {
         intent: known,
         private: shape.flag("private"),
         sends: Vec::new(),
+        links: false,
     };
     shape.finish(input)
 }
@@ -99,7 +101,8 @@ struct MessageBody {
     text: String,
     /// What there is to choose from.
     choices: Vec<ChoiceBody>,
-    /// A path of this server, or an address, that belongs to it.
+    /// A path of this server, or an address, that belongs to it: the privacy statement, or the link to a copy, which
+    /// whoever has it must not keep.
     #[serde(skip_serializing_if = "Option::is_none")]
     link: Option<String>,
 }
@@ -186,15 +189,30 @@ pub(crate) async fn turn(State(app): State<App>, incoming: Incoming) -> Outcome 
     let serving = app.clone();
     app.right_post(incoming, Remember::Again, move |session| {
         let mut input = session.parsed(CAPABILITY, parsed)?;
-        if let Some(codes) = &serving.settings().codes {
-            let kinds = AddressKind::ALL.iter().copied();
-            input.sends = kinds.filter(|kind| codes.sends(*kind)).collect();
-        }
-        let turned = session.vault.dialogue_turn(&session.call(), &input)?;
+        input.sends = sends(&serving);
+        let base = serving.settings().public_url.as_deref();
+        input.links = base.is_some();
+        let mut turned = session.vault.dialogue_turn(&session.call(), &input)?;
         send_codes(&serving, turned.codes);
+        for message in &mut turned.reply.messages {
+            // A person opens it elsewhere: a path of this server alone leads them nowhere.
+            let link = message.link.as_deref();
+            if let (Some(link), Some(base)) = (link.filter(|link| link.starts_with(PATH)), base) {
+                message.link = Some(format!("{base}{link}"));
+            }
+        }
         Ok(Reply::json(200, &ReplyBody::from(turned.reply)))
     })
     .await
+}
+
+/// The kinds of addresses that codes reach.
+pub(crate) fn sends(app: &App) -> Vec<AddressKind> {
+    let Some(codes) = &app.settings().codes else {
+        return Vec::new();
+    };
+    let kinds = AddressKind::ALL.iter().copied();
+    kinds.filter(|kind| codes.sends(*kind)).collect()
 }
 
 /// Hands codes to whoever sends them.

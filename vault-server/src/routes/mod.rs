@@ -33,6 +33,7 @@ pub(crate) mod keys;
 pub(crate) mod logs;
 pub(crate) mod notices;
 pub(crate) mod objections;
+mod pickup;
 pub(crate) mod policy;
 pub(crate) mod pseudonyms;
 pub(crate) mod recipient_notices;
@@ -48,6 +49,7 @@ pub(crate) mod suppressions;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
@@ -58,6 +60,7 @@ use crate::front::{front, on_panic};
 use crate::openapi;
 use crate::problem::Problem;
 use crate::state::App;
+use crate::urls;
 
 /// Every route with its description, from which the OpenAPI document is made.
 pub(crate) fn documented() -> OpenApiRouter<App> {
@@ -188,6 +191,8 @@ pub fn router(app: App) -> Router {
     let (router, _) = documented().split_for_parts();
     let cors = app.settings().cors.layer();
     router
+        .route(urls::PICKUP, get(pickup::begin).post(pickup::open))
+        .route(urls::PICKUP_CODE, get(pickup::begin).post(pickup::code))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(app.clone())

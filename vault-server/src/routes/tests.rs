@@ -50,6 +50,7 @@ pub(crate) fn closed_app_with(change: impl FnOnce(&mut AppSettings)) -> App {
     let mut settings = AppSettings {
         recipients: crate::recipients::Recipients::default(),
         codes: None,
+        public_url: None,
         alarm: None,
         policy_file: None,
         backup: crate::config::BackupConfig::default(),

@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::super::call::{Context, Noted};
+use super::super::pickups;
+use super::super::requests::link;
 use super::super::requests::spoken::{self, Spoken, What};
 use super::super::requests::{CorrectionInput, Kept};
 use super::super::suppressions::{self, SuppressionInput, SuppressionKind};
@@ -17,6 +19,7 @@ use super::tell::Outcome;
 use crate::commit::{Txn, View};
 use crate::consent;
 use crate::dialogue::Intent;
+use crate::export;
 use crate::id::{ReceiptId, RequestId, SubjectId};
 use crate::person::{DAMAGED, Person, instant};
 use crate::policy::Policy;
@@ -25,7 +28,7 @@ use crate::request::RequestKind;
 use crate::request::stored::RequestEvent;
 use crate::standing::{self, ObjectionState};
 use crate::talk::{FieldId, Form, Question, Talk};
-use crate::verification::{CodeToSend, Prepared};
+use crate::verification::{AddressKind, CodeToSend, Prepared};
 
 /// What was said in this turn, as far as an effect needs it.
 #[derive(Clone, Default)]
@@ -55,6 +58,8 @@ pub(super) struct Actor<'a, 't> {
     /// What a challenge is bound to where there is no request.
     pub(super) matter: [u8; 16],
     pub(super) prepared: Option<Prepared>,
+    /// The kinds of addresses that codes reach, where a copy can be picked up with a link.
+    pub(super) sends: Option<&'a Vec<AddressKind>>,
     pub(super) said: Said,
     pub(super) outcome: Outcome,
     pub(super) codes: Vec<CodeToSend>,
@@ -79,13 +84,16 @@ const fn action(effect: &Effect) -> &'static str {
     }
 }
 
-/// Hands the copy of a person's data over: until there are links to pick one up, somebody makes the package of
-/// this request and hands it over, in the form that stands with it.
+/// Hands the copy of a person's data over: with a link, or else somebody makes the package of this request and hands
+/// it over, in the form that stands with it.
 fn hand_over_package(
     actor: &mut Actor<'_, '_>,
     request: RequestId,
     form: Form,
 ) -> Result<RequestEvent, Refusal> {
+    if let Some(event) = give_link(actor, request, form)? {
+        return Ok(event);
+    }
     let words = match form {
         Form::Everything => "a copy to read: a package in the form `zip` or `html`",
         Form::Json => "data to take along: a package in the form `json`",
@@ -94,6 +102,35 @@ fn hand_over_package(
     actor.with(|txn, policy, own, person| {
         spoken::review(txn, policy, own, person, request, Some(words))
     })
+}
+
+/// Gives the person a link to their copy, where they can be given one and the request still waits for it.
+fn give_link(
+    actor: &mut Actor<'_, '_>,
+    request: RequestId,
+    form: Form,
+) -> Result<Option<RequestEvent>, Refusal> {
+    let Some(sends) = actor.sends else {
+        return Ok(None);
+    };
+    let form = match form {
+        Form::Everything => export::Form::Zip,
+        Form::Json => export::Form::Json,
+        Form::Csv => export::Form::Csv,
+    };
+    let given = actor.with(|txn, policy, own, person| {
+        let waits = link::answerable(txn, person, request)?.is_some();
+        match pickups::room(txn, policy, person, sends)?.filter(|_| waits) {
+            Some(field) => {
+                pickups::give(txn, policy, own, person, request, (form, field)).map(Some)
+            }
+            None => Ok(None),
+        }
+    })?;
+    let Some(given) = given else { return Ok(None) };
+    actor.outcome.link = Some(given);
+    let event = actor.with(|txn, _, _, person| spoken::last(txn, person, request))?;
+    Ok(Some(event))
 }
 
 impl Actor<'_, '_> {
@@ -372,7 +409,10 @@ impl Actor<'_, '_> {
                 };
                 let request = self.request()?;
                 let event = self.with(|txn, _, _, person| spoken::last(txn, person, request))?;
-                match spoken::is_ready(&event, self.talk.level) {
+                let picked_up =
+                    self.with(|txn, _, _, person| pickups::has_open(txn, person, request))?;
+                // What a link is given for is answered when it is opened.
+                match spoken::is_ready(&event, self.talk.level) && !picked_up {
                     true => self.carry_out(What::Answer(words)).map(drop)?,
                     false => self.keep(event),
                 }

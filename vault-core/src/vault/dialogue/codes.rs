@@ -10,7 +10,6 @@ use crate::commit::View;
 use crate::limits::CODES_PER_HOUR_MAX;
 use crate::person::{Person, instant};
 use crate::refusal::Refusal;
-use crate::request::Level;
 use crate::schema::FieldType;
 use crate::talk::{FieldId, Talk, stored};
 use crate::verification::CodeToSend;
@@ -79,7 +78,8 @@ impl Actor<'_, '_> {
                 address = self.on_file(&person, kind, &value)?;
                 if address.is_some() {
                     self.noted.person(&person, self.txn.now());
-                    self.count_sending(&mut person)?;
+                    let language = self.talk.language();
+                    stored::count_sending(self.txn, &mut person, language)?;
                     self.sent_to = Some(subject);
                 }
             }
@@ -106,16 +106,5 @@ impl Actor<'_, '_> {
             }
         }
         Ok(None)
-    }
-
-    /// Counts a code that somebody unknown had sent to this person.
-    fn count_sending(&mut self, person: &mut Person) -> Result<(), Refusal> {
-        let name = stored::strangers(person);
-        let now = self.txn.now().as_millisecond();
-        let row = stored::load(self.txn, person, &name)?;
-        let mut row = row.unwrap_or_else(|| Talk::new(self.talk.language(), Level::L0));
-        row.expire(now, Level::L0);
-        row.sent.push(now);
-        stored::store(self.txn, person, &name, &row)
     }
 }

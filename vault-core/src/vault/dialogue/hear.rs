@@ -2,6 +2,7 @@
 
 use data_encoding::BASE32_NOPAD;
 
+use super::super::pickups;
 use super::act::Said;
 use super::facts;
 use super::input::{TurnInput, clip};
@@ -208,6 +209,9 @@ pub(super) fn decide(
         Some(person) => facts::of(view, policy, person, &talk, how)?,
         None => facts::of_nobody(policy, &talk, how),
     };
+    if let (true, Some(person)) = (input.links, &found.person) {
+        facts.link = pickups::room(view, policy, person, &input.sends)?.is_some();
+    }
     match said.question {
         Some(Question::MarketingAddress) => facts.fits = facts::address_kind(typed).is_some(),
         // To an address of another kind no code would ever come.

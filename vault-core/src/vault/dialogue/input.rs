@@ -33,6 +33,8 @@ pub struct TurnInput {
     pub private: bool,
     /// The kinds of addresses that codes reach; none where nobody sends any.
     pub sends: Vec<AddressKind>,
+    /// Whether there is somewhere to pick a copy up with a link.
+    pub links: bool,
 }
 
 /// Silent about what was said, and by whom.

@@ -379,8 +379,17 @@ impl Turn<'_> {
             return self.done(Say::Overfull);
         }
         self.effect(Effect::RegisterCopy(form));
+        self.hand_over(form);
+    }
+
+    /// A copy is handed over: with a link at once, or by somebody.
+    fn hand_over(&mut self, form: Form) {
         self.effect(Effect::Package(form));
-        self.rest(At::Queued, Say::Package);
+        let at = match self.facts.link {
+            true => At::Done,
+            false => At::Queued,
+        };
+        self.rest(at, Say::Package);
     }
 
     fn choose(&mut self, means: Meaning) {
@@ -464,10 +473,7 @@ impl Turn<'_> {
                 self.effect(Effect::Answer);
                 self.copy_beside(form);
             }
-            Meaning::Form(form) => {
-                self.effect(Effect::Package(form));
-                self.rest(At::Queued, Say::Package);
-            }
+            Meaning::Form(form) => self.hand_over(form),
         }
     }
 }

@@ -181,6 +181,7 @@ impl Vault {
             }
         }
         self.memory.requests.changed();
+        self.count_links(&taken.reply);
         if let Some((_, subject)) = taken.erased {
             self.memory.asks.forget(subject);
         }

@@ -37,6 +37,8 @@ pub(super) struct Facts {
     pub(super) by_hand: Vec<FieldId>,
     /// Requests that are open.
     pub(super) open: Vec<RequestId>,
+    /// Whether the person can be given a link to pick a copy up.
+    pub(super) link: bool,
 }
 
 /// What came in.

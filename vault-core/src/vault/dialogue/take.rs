@@ -208,6 +208,7 @@ pub(super) fn take(
         sent_to: stranger.as_ref().and_then(|one| one.sent_to),
         matter: STRANGER,
         prepared: plan.ready.prepared.take(),
+        sends: input.links.then_some(&input.sends),
         outcome: Outcome {
             field: said.field,
             value: said.value.clone(),

@@ -6,6 +6,7 @@
 use jiff::civil::Date;
 
 use super::super::call::{Context, Noted};
+use super::super::pickups::Given;
 use super::super::requests::spoken;
 use super::facts;
 use super::moves::Say;
@@ -13,7 +14,7 @@ use super::shape::{capital, of, split};
 use super::words::{Catalogue, fill};
 use crate::commit::View;
 use crate::dialogue::Intent;
-use crate::limits::{CODE_DIGITS, CODE_MINUTES};
+use crate::limits::{CODE_DIGITS, CODE_MINUTES, PICKUP_HOURS};
 use crate::person::Person;
 use crate::policy::{Field, Policy, RestrictionGround};
 use crate::refusal::Refusal;
@@ -41,6 +42,8 @@ pub(super) struct Outcome {
     pub(super) field: Option<FieldId>,
     /// What is to stand there.
     pub(super) value: String,
+    /// The link to the copy.
+    pub(super) link: Option<Given>,
 }
 
 /// Whoever says it: of one person in one state of the vault, in one language.
@@ -258,7 +261,14 @@ impl Teller<'_> {
             Say::EraseNot => plain(words.erase_not),
             Say::Erased => self.erased(),
             Say::Form => words.format.to_owned(),
-            Say::Package => plain(words.package),
+            Say::Package => match &self.outcome.link {
+                None => plain(words.package),
+                Some(given) => {
+                    let hours = PICKUP_HOURS.to_string();
+                    let told = [("hours", hours.as_str()), ("address", &given.address)];
+                    fill(words.package_link, &told)
+                }
+            },
             Say::OwnView => words.own_view.to_owned(),
             Say::PassedOn => plain(words.passed_on),
             Say::Requests => self.requests()?,
@@ -339,6 +349,9 @@ impl Teller<'_> {
             && let Some(last) = messages.last_mut()
         {
             last.link = Some(STATEMENT.to_owned());
+        }
+        if let (Some(given), Some(last)) = (&self.outcome.link, messages.last_mut()) {
+            last.link = Some(given.path.to_string());
         }
         Ok(messages)
     }

@@ -136,7 +136,9 @@ fn look(
         head.notices = notice::history(snapshot, &person)?;
         head.emergencies = emergencies::views(snapshot, policy, &person)?;
         sessions(snapshot, policy, &person, &mut head)?;
-        for stream in logs::hidden(snapshot, policy, &role.name, &person)? {
+        let themselves = context.principal.is_themselves();
+        let reader = (!themselves).then_some(role.name.as_str());
+        for stream in logs::hidden(snapshot, policy, reader, &person)? {
             head.withheld
                 .push(("logs".to_owned(), stream, "role_denied"));
         }

@@ -285,7 +285,8 @@ impl Export {
     ) -> Result<Made, Refusal> {
         let role = self.context.role(policy)?;
         let mut lines = Vec::new();
-        let reader = (policy, role.name.as_str());
+        let themselves = self.context.principal.is_themselves();
+        let reader = (policy, (!themselves).then_some(role.name.as_str()));
         let next = logs::lines_of(snapshot, reader, person, after, &mut |stream, line| {
             lines.push((stream.to_owned(), line.clone()));
         })?;

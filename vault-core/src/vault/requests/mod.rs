@@ -7,6 +7,7 @@ mod confirm;
 mod create;
 mod effects;
 mod export;
+pub(super) mod link;
 mod queue;
 pub(super) mod spoken;
 mod steps;

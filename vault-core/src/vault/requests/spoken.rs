@@ -9,6 +9,7 @@ use super::super::call::{Context, Noted};
 use super::steps::{follow, keep, pause};
 use super::{CorrectionInput, count_ends, create, effects};
 use crate::commit::{Txn, View};
+use crate::export::Right;
 use crate::id::{ReceiptId, RequestId};
 use crate::person::{DAMAGED, Person};
 use crate::policy::{Policy, RestrictionGround};
@@ -52,9 +53,11 @@ pub(in crate::vault) fn standing(
     Ok(last)
 }
 
-/// Whether a request waits for its person, so that the same demand is no other request.
+/// Whether a request waits for its person, so that the same demand is no other request. A copy that is being picked
+/// up is the same one for whoever could not.
 fn waits(event: &RequestEvent) -> bool {
-    matches!(
+    let copy = Right::of(event.kind).is_some() && event.state == RequestState::InProgress;
+    copy || matches!(
         event.state,
         RequestState::Received
             | RequestState::IdentityPending

@@ -47,6 +47,8 @@ impl Alarms for Ears {
 
     fn request(&self, _: &crate::vault::RequestAlarm) {}
 
+    fn pickup(&self, _: &crate::vault::PickupAlarm) {}
+
     fn unwatched_request(&self, _: crate::id::RequestId, _: &Refusal) {}
 }
 

@@ -31,6 +31,8 @@ impl Alarms for Ears {
         self.due.lock().push((alarm.request, alarm.days_left));
     }
 
+    fn pickup(&self, _: &crate::vault::PickupAlarm) {}
+
     fn unwatched_request(&self, request: RequestId, refusal: &Refusal) {
         self.unwatched.lock().push((request, refusal.code()));
     }

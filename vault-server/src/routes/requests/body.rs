@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use vault_core::policy::RestrictionGround;
 use vault_core::vault::{
-    Confirmation, Extension, Kept, QueuePage, QueuedRequest, RefusalGiven, RequestStepView,
-    RequestStepped, RequestView,
+    Confirmation, Extension, Kept, LinkGiven, QueuePage, QueuedRequest, RefusalGiven,
+    RequestStepView, RequestStepped, RequestView,
 };
 
 /// What somebody asks for.
@@ -58,6 +58,9 @@ pub(crate) struct ApproveRequest {
     answer: Option<String>,
     /// For `access` and `portability`: `json`, `html`, `csv` or `zip`. The answer is the package.
     format: Option<String>,
+    /// For `access` and `portability`: `link`, for a link with which the person picks the package up, in the `format`
+    /// that is named, else `zip`.
+    deliver: Option<String>,
     /// The package's language, BCP 47.
     language: Option<String>,
     /// A public key of age that the package is encrypted for.
@@ -368,6 +371,32 @@ pub(crate) struct SteppedBody {
     /// The receipt of an erasure; null where nothing was erased.
     #[schema(value_type = Option<Object>)]
     receipt: Option<Value>,
+    /// The link that was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<LinkBody>,
+}
+
+/// A link with which a person picks their copy up. It is told once, and is for that person alone.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RequestLink)]
+pub(crate) struct LinkBody {
+    /// Where it leads.
+    url: String,
+    /// Until when it opens.
+    #[schema(format = DateTime)]
+    expires_at: String,
+}
+
+impl SteppedBody {
+    pub(super) fn with_link(given: LinkGiven, base: &str) -> Self {
+        Self {
+            link: Some(LinkBody {
+                url: format!("{base}{}", &*given.path),
+                expires_at: given.expires_at.to_string(),
+            }),
+            ..Self::from(given.stepped)
+        }
+    }
 }
 
 impl From<RequestStepped> for SteppedBody {
@@ -375,6 +404,7 @@ impl From<RequestStepped> for SteppedBody {
         Self {
             request: stepped.view.into(),
             receipt: stepped.receipt,
+            link: None,
         }
     }
 }

@@ -11,11 +11,12 @@ use vault_core::id::RequestId;
 use vault_core::limits::PAGE_RECORDS_MAX;
 use vault_core::policy::RestrictionGround;
 use vault_core::request::{RequestKind, RequestState};
-use vault_core::vault::{Desk, QueueFilter, RequestInput};
+use vault_core::vault::{Desk, PickupInput, QueueFilter, RequestInput};
 
+use super::dialogue::sends;
 use super::export::stream;
 use crate::asked::Asked;
-use crate::call::Outcome;
+use crate::call::{Outcome, Session};
 use crate::code::Code;
 use crate::incoming::Incoming;
 use crate::operation::Operation;
@@ -233,7 +234,9 @@ pub(crate) async fn read(State(app): State<App>, incoming: Incoming) -> Outcome 
 /// with `receipt`), `restrict`, `object` and `withdraw` do as they say, `rectify` changes the fields that are given,
 /// which the role has to be able to write. `access` and `portability` answer with the package itself (`format`;
 /// capability `subjects.export` besides): the request is fulfilled with its last byte, and stays `in_progress`
-/// where it breaks off. `human_review` and `recipients` are answered in words (`answer`). What cannot be undone needs
+/// where it breaks off. With `deliver: "link"` the answer has a `link` instead, which the person opens once, within 24 hours,
+/// with a code that goes to an address on file: capability `subjects.export` is not needed, since whoever has the link
+/// does not have the code; 409 where the role may itself change every address that a code could go to. `human_review` and `recipients` are answered in words (`answer`). What cannot be undone needs
 /// the `confirmation` that the step `confirm` gave. 409 below the level that the right needs. Where a law keeps
 /// something the request is `partly_fulfilled`, with the law and the day on which somebody looks again.
 /// Capability `requests.decide`. Not remembered for `Idempotency-Key`: a request that is closed takes no step.
@@ -250,6 +253,10 @@ pub(crate) async fn approve(
 ) -> Result<Response, Problem> {
     let request = request(&incoming);
     let body = incoming.json()?;
+    if body.get("deliver").is_some_and(|word| !word.is_null()) {
+        let reply = app.right(incoming, move |session| link(session, request, body));
+        return Ok(reply.await?.into_response());
+    }
     if body.get("format").is_none_or(Value::is_null) {
         let reply = app.right(incoming, move |session| {
             let step = session.parsed(DECIDE, step::approve(body))?;
@@ -278,6 +285,25 @@ pub(crate) async fn approve(
         })
         .await?;
     Ok(stream(app, export, place))
+}
+
+/// A link with which the person picks the package up themselves.
+fn link(session: &Session, request: RequestId, body: Value) -> Outcome {
+    let form = session.parsed(DECIDE, step::deliver(body))?;
+    let call = session.call();
+    session.vault.require(&call, DECIDE)?;
+    let sends = sends(&session.app);
+    let base = session.app.settings().public_url.as_deref();
+    let (Some(base), false) = (base, sends.is_empty()) else {
+        return Err(Problem::with_detail(
+            Code::Conflict,
+            "there are links where the server's configuration has `public_url` and somebody who sends codes \
+             (`verification`): hand the package itself over (`format` without `deliver`)",
+        ));
+    };
+    let wanted = PickupInput { form, sends };
+    let given = session.vault.give_link(&call, request, wanted)?;
+    Ok(Reply::json(200, &SteppedBody::with_link(given, base)))
 }
 
 /// What an approval that cannot be undone needs

@@ -1,7 +1,7 @@
 //! Steps of requests as they come: one object each.
 
 use serde_json::{Map, Value};
-use vault_core::export::{ExportInput, Right};
+use vault_core::export::{ExportInput, Form, Right};
 use vault_core::id::RecordId;
 use vault_core::policy::Period;
 use vault_core::request::{DelayReason, Exemption};
@@ -82,6 +82,28 @@ pub(super) fn approve(body: Value) -> Result<RequestStep, Problem> {
         answer: shape.optional_text("answer"),
     };
     shape.finish(step)
+}
+
+/// The form of the package that a link is asked for.
+pub(super) fn deliver(body: Value) -> Result<Form, Problem> {
+    const KNOWN: [&str; 5] = ["deliver", "format", "language", "recipient", "passphrase"];
+    let mut shape = Shape::of(body, &KNOWN)?;
+    if shape.text("deliver") != "link" && shape.finds_no_fault() {
+        shape.refuse("deliver", "unknown_word", "`deliver` is `link`");
+    }
+    for name in ["language", "recipient", "passphrase"] {
+        if shape.has(name) {
+            let detail = "a package that is picked up with a link is in the language of the request, and a code keeps it";
+            shape.refuse(name, "not_here", detail);
+        }
+    }
+    let named = shape.optional_text("format");
+    let form = named.as_deref().map_or(Some(Form::Zip), Form::parse);
+    if form.is_none() && shape.finds_no_fault() {
+        let detail = "`format` is one of: json, csv, html, zip";
+        shape.refuse("format", "unknown_word", detail);
+    }
+    shape.finish(form.unwrap_or(Form::Zip))
 }
 
 /// The package that an approval asks for; which right it is of, the request says.
@@ -223,6 +245,7 @@ pub(crate) fn read_any_step(body: Value) -> Result<(), Problem> {
         last = read(name, body.clone()).map(drop);
     }
     let _ = approve(body.clone());
+    let _ = deliver(body.clone());
     let _ = scope(body.clone());
     let _ = Package::read(body);
     last
@@ -232,7 +255,7 @@ pub(crate) fn read_any_step(body: Value) -> Result<(), Problem> {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use vault_core::export::{Form, Seal};
+    use vault_core::export::Seal;
 
     use super::*;
 
@@ -244,6 +267,24 @@ mod tests {
         assert!(matches!(input.seal, Seal::None));
         assert!(read(json!({"format": "zip", "right": "access"})).is_err());
         assert!(Package(input).of(None).is_err());
+    }
+
+    #[test]
+    fn a_link_has_a_form_and_nothing_that_a_package_in_hand_has() {
+        let read = |body| deliver(body).map_err(|problem| problem.code());
+        assert_eq!(read(json!({"deliver": "link"})), Ok(Form::Zip));
+        assert_eq!(
+            read(json!({"deliver": "link", "format": "csv"})),
+            Ok(Form::Csv)
+        );
+        for bad in [
+            json!({"deliver": "mail"}),
+            json!({"deliver": "link", "format": "pdf"}),
+            json!({"deliver": "link", "passphrase": "twelve characters"}),
+            json!({"deliver": "link", "answer": "here"}),
+        ] {
+            assert!(read(bad.clone()).is_err(), "{bad}");
+        }
     }
 
     #[test]

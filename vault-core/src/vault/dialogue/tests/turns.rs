@@ -121,6 +121,7 @@ impl Chat<'_> {
                 true => AddressKind::ALL.to_vec(),
                 false => Vec::new(),
             },
+            links: false,
         }
     }
 

@@ -80,6 +80,7 @@ fn facts() -> impl Strategy<Value = Facts> {
             open: (0..all(counts[1]))
                 .map(|one| RequestId::from_bytes([one as u8; 16]))
                 .collect(),
+            link: known && marketing,
         }
     })
 }
@@ -367,9 +368,19 @@ fn every_ground_and_form_is_an_effect_of_its_own() {
         assert_eq!(next.effects, [Effect::Restrict(*ground)]);
     }
     for form in [Form::Everything, Form::Json, Form::Csv] {
-        let mut talk = Talk::new(Language::En, Level::L2);
-        let next = say(&mut talk, &facts, Heard::Choice(Meaning::Form(form)));
-        assert_eq!(next.effects, [Effect::Package(form)]);
+        for (link, at) in [(false, At::Queued), (true, At::Done)] {
+            let mut talk = Talk::new(Language::En, Level::L2);
+            let facts = Facts {
+                link,
+                ..facts.clone()
+            };
+            let next = say(&mut talk, &facts, Heard::Choice(Meaning::Form(form)));
+            assert_eq!(next.effects, [Effect::Package(form)]);
+            assert_eq!(
+                talk.at, at,
+                "a human goes on with it where there is no link"
+            );
+        }
     }
 }
 

@@ -144,6 +144,7 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     receipt: "Beleg {reference}.",
     format: "In welcher Form möchten Sie Ihre Daten?",
     package: "Wir stellen Ihre Daten zusammen. Ein Mensch übergibt sie Ihnen bis {due}. Zeichen {reference}. Fragen: {contact}.",
+    package_link: "Hier ist Ihre Kopie. Der Link gilt einmal, innerhalb von {hours} Stunden. Er öffnet sich mit einem Code, der an {address} gesendet wird.",
     own_view: "Ein Mensch, der die Entscheidung ändern kann, sieht sie sich noch einmal an. Möchten Sie etwas dazu sagen? Bitte schreiben Sie es.",
     passed_on: "Weitergegeben. Sie bekommen bis {due} eine Antwort. Zeichen {reference}.",
     requests: "Ihre Anträge:",

@@ -144,6 +144,7 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     receipt: "Receipt {reference}.",
     format: "In which form would you like your data?",
     package: "We are putting your data together. A person will hand them over to you by {due}. Reference {reference}. Questions: {contact}.",
+    package_link: "Here is your copy. The link works once, within {hours} hours. It opens with a code that is sent to {address}.",
     own_view: "A person who can change the decision will look at it again. Do you want to add anything? Please type it.",
     passed_on: "Passed on. You get an answer by {due}. Reference {reference}.",
     requests: "Your requests:",

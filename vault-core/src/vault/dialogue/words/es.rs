@@ -144,6 +144,7 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     receipt: "Recibo {reference}.",
     format: "¿En qué forma quiere sus datos?",
     package: "Estamos reuniendo sus datos. Una persona se los entregará antes del final del {due}. Referencia {reference}. Preguntas: {contact}.",
+    package_link: "Aquí está su copia. El enlace sirve una sola vez, durante {hours} horas. Se abre con un código que se envía a {address}.",
     own_view: "Una persona que puede cambiar la decisión la verá de nuevo. ¿Quiere añadir algo? Escríbalo.",
     passed_on: "Transmitido. Tendrá una respuesta antes del final del {due}. Referencia {reference}.",
     requests: "Sus solicitudes:",

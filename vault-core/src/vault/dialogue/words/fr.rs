@@ -144,6 +144,7 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     receipt: "Reçu {reference}.",
     format: "Sous quelle forme voulez-vous vos données ?",
     package: "Nous rassemblons vos données. Une personne vous les remettra au plus tard le {due}. Référence {reference}. Questions : {contact}.",
+    package_link: "Voici votre copie. Le lien sert une seule fois, pendant {hours} heures. Il s’ouvre avec un code envoyé à {address}.",
     own_view: "Une personne qui peut changer la décision l’examinera de nouveau. Voulez-vous ajouter quelque chose ? Écrivez-le.",
     passed_on: "C’est transmis. Vous aurez une réponse au plus tard le {due}. Référence {reference}.",
     requests: "Vos demandes :",

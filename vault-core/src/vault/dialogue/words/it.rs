@@ -144,6 +144,7 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     receipt: "Ricevuta {reference}.",
     format: "In quale forma desidera i Suoi dati?",
     package: "Stiamo raccogliendo i Suoi dati. Una persona glieli consegnerà entro il {due}. Riferimento {reference}. Domande: {contact}.",
+    package_link: "Ecco la Sua copia. Il link vale una sola volta, per {hours} ore. Si apre con un codice inviato a {address}.",
     own_view: "Una persona che può cambiare la decisione la esaminerà di nuovo. Vuole aggiungere qualcosa? Lo scriva.",
     passed_on: "Inoltrato. Avrà una risposta entro il {due}. Riferimento {reference}.",
     requests: "Le Sue richieste:",

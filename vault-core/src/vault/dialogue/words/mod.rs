@@ -233,6 +233,8 @@ pub(super) struct Catalogue {
     pub(super) format: &'static str,
     /// How the package reaches the person; `{due}`, `{reference}`, `{contact}`.
     pub(super) package: &'static str,
+    /// The link to the package stands with this; `{hours}` and `{address}` (masked).
+    pub(super) package_link: &'static str,
 
     // Decisions.
     /// A person will look; what does the person want to add?
@@ -328,7 +330,7 @@ mod tests {
             object_which objected objecting object_none restrict_why restricted correct_which
             correct_type correct_invalid correct_confirm correct_add corrected told correct_say
             checked erase_held erase_kept erase_final erase_not erased erased_but backups_until
-            receipt format package own_view passed_on requests request_line requests_none
+            receipt format package package_link own_view passed_on requests request_line requests_none
             cancel_which cancel_one cancelled complain complain_anywhere complain_here
         );
         let lists: [(&str, &[&'static str]); 4] = [

@@ -144,6 +144,7 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     receipt: "Bewijs {reference}.",
     format: "In welke vorm wilt u uw gegevens?",
     package: "Wij zetten uw gegevens bij elkaar. Een mens geeft ze u uiterlijk {due}. Kenmerk {reference}. Vragen: {contact}.",
+    package_link: "Hier is uw kopie. De link werkt één keer, binnen {hours} uur. Hij gaat open met een code die naar {address} wordt gestuurd.",
     own_view: "Een mens die de beslissing kan veranderen bekijkt die opnieuw. Wilt u iets toevoegen? Typ het.",
     passed_on: "Doorgegeven. U krijgt uiterlijk {due} antwoord. Kenmerk {reference}.",
     requests: "Uw verzoeken:",

@@ -144,6 +144,7 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     receipt: "Potwierdzenie {reference}.",
     format: "W jakiej formie mają być dane?",
     package: "Zbieramy dane. Człowiek przekaże je do {due}. Numer {reference}. Pytania: {contact}.",
+    package_link: "Oto kopia danych. Link działa jeden raz, przez {hours} godz. Otwiera go kod wysyłany na {address}.",
     own_view: "Człowiek, który może zmienić decyzję, sprawdzi ją ponownie. Czy coś dodać? Proszę to napisać.",
     passed_on: "Przekazane. Odpowiedź będzie do {due}. Numer {reference}.",
     requests: "Wnioski:",

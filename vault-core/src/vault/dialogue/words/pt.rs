@@ -144,6 +144,7 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     receipt: "Recibo {reference}.",
     format: "Em que formato quer os seus dados?",
     package: "Estamos a reunir os seus dados. Uma pessoa entrega-os a si até {due}. Referência {reference}. Perguntas: {contact}.",
+    package_link: "Aqui está a sua cópia. A ligação serve uma só vez, durante {hours} horas. Abre com um código enviado para {address}.",
     own_view: "Uma pessoa que pode mudar a decisão vai vê-la de novo. Quer acrescentar algo? Escreva.",
     passed_on: "Transmitido. Terá uma resposta até {due}. Referência {reference}.",
     requests: "Os seus pedidos:",
