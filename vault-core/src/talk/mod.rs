@@ -399,13 +399,18 @@ impl Talk {
     pub(crate) fn expire(&mut self, now: i64, level: Level) {
         self.sent.retain(|at| at.saturating_add(3_600_000) > now);
         if self.until <= now {
-            self.rest(At::Idle);
-            self.intent = None;
-            self.request = None;
-            self.words = String::new();
-            self.answered = Vec::new();
-            self.level = level;
+            self.forget(level);
         }
+    }
+
+    /// Leaves everything behind but its language, and when codes were sent.
+    pub(crate) fn forget(&mut self, level: Level) {
+        self.rest(At::Idle);
+        self.intent = None;
+        self.request = None;
+        self.words = String::new();
+        self.answered = Vec::new();
+        self.level = level;
     }
 
     /// What was answered to a message.

@@ -10,11 +10,13 @@ use super::moves::{Heard, Next};
 use super::strangers::Stranger;
 use crate::commit::View;
 use crate::dialogue::{Control, INTENTS_MAX, Language, control, understand};
+use crate::id::SubjectId;
 use crate::limits::REASON_BYTES_MAX;
 use crate::person::{self, Person};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
 use crate::request::Level;
+use crate::standing;
 use crate::talk::{At, Question, Talk, stored};
 use crate::verification::{Attempt, Verdict};
 
@@ -36,6 +38,18 @@ pub(super) struct Found {
     /// Whether it lies in memory: the user is not known on the channel.
     pub(super) stranger: Option<Stranger>,
     pub(super) talk: Talk,
+}
+
+/// The person, unless they are erased: but for what a hold keeps, too, of which nothing is said here.
+fn here(view: &dyn View, subject: SubjectId) -> Result<Option<Person>, Refusal> {
+    let person = match Person::find(view, subject) {
+        Ok(person) => person,
+        Err(Refusal::Erased { .. } | Refusal::NotFound(_)) => return Ok(None),
+        Err(refusal) => return Err(refusal),
+    };
+    let hold = standing::hold(view, &person)?;
+    let erased = hold.is_some_and(|hold| hold.erasure.is_some());
+    Ok((!erased).then_some(person))
 }
 
 /// Finds both, in one state of the vault. `slot` is what lies in memory.
@@ -71,16 +85,11 @@ pub(super) fn find(
     stranger.talk.expire(now, Level::L0);
     let mut found = None;
     if let Some(subject) = stranger.is {
-        match Person::find(view, subject) {
-            Ok(person) => found = Some(person),
-            // They are gone; what was answered to them stays until its time is over.
-            Err(Refusal::Erased { .. } | Refusal::NotFound(_)) => {
-                stranger.is = None;
-                stranger.talk.rest(At::Idle);
-                stranger.talk.level = Level::L0;
-                stranger.talk.request = None;
-            }
-            Err(refusal) => return Err(refusal),
+        found = here(view, subject)?;
+        // They are gone, and with them what was said to them and by them.
+        if found.is_none() {
+            (stranger.sent_to, stranger.is) = (None, None);
+            stranger.talk.forget(Level::L0);
         }
     }
     let talk = stranger.talk.clone();
@@ -192,14 +201,11 @@ pub(super) fn decide(
         if let (Verdict::Right, Some(stranger)) = (verdict, &found.stranger)
             && found.person.is_none()
         {
-            let person = stranger.sent_to.map(|subject| Person::find(view, subject));
-            match person {
-                Some(Ok(person)) => (found.person, proved) = (Some(person), true),
+            let person = stranger.sent_to.map(|subject| here(view, subject));
+            match person.transpose()?.flatten() {
+                Some(person) => (found.person, proved) = (Some(person), true),
                 // A code that nobody was sent is nobody's.
-                Some(Err(Refusal::Erased { .. } | Refusal::NotFound(_))) | None => {
-                    verdict = Verdict::Over;
-                }
-                Some(Err(refusal)) => return Err(refusal),
+                None => verdict = Verdict::Over,
             }
         }
         heard = Heard::Code(verdict);

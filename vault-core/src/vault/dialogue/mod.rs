@@ -181,8 +181,10 @@ impl Vault {
             }
         }
         self.memory.requests.changed();
+        // Whoever forgets waits for every conversation, this one too.
+        drop(held);
         if let Some((_, subject)) = taken.erased {
-            self.memory.asks.forget(subject);
+            self.memory.forget(subject);
         }
         Ok(Some(Turned {
             reply: taken.reply,
