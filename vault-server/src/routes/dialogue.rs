@@ -176,8 +176,9 @@ impl From<TurnReply> for ReplyBody {
 ///
 /// The bot relays what somebody wrote or chose, and shows what is answered. A message that is no matter of
 /// rights is answered with `handled: false`. What the turn does to the person's data is done when it is
-/// answered. The same `message_id` is answered the same for a quarter of an hour. Capability `dialogue.relay`,
-/// and no other.
+/// answered. The same `message_id` is answered the same until a quarter of an hour after the conversation's last
+/// turn, if it is among its last 16 answers and these come to 64 KiB at most. Capability `dialogue.relay`, and no
+/// other.
 #[utoipa::path(post, path = urls::DIALOGUE_TURN, tag = "requests", operation_id = "dialogue_turn",
     request_body = TurnRequest,
     responses((status = 200, description = "What is answered", body = ReplyBody)))]

@@ -229,23 +229,16 @@ impl Actor<'_, '_> {
         suppressions::put_of(self.txn, self.policy, &input)
     }
 
-    /// It is known who asks: a request that they made before is theirs, and one that they could not make is
-    /// made, as of when they asked.
+    /// It is known who asks: a request that they made before is theirs.
     fn verified(&mut self) -> Result<(), Refusal> {
         let level = self.talk.level;
-        match self.talk.request {
-            Some(request) => {
-                let event = self.with(|txn, policy, own, person| {
-                    spoken::verify(txn, policy, own, person, request, level)
-                })?;
-                self.keep(event);
-            }
-            None => {
-                if let Some(kind) = self.talk.intent().and_then(kind) {
-                    self.register(kind)?;
-                }
-            }
-        }
+        let Some(request) = self.talk.request else {
+            return Ok(());
+        };
+        let event = self.with(|txn, policy, own, person| {
+            spoken::verify(txn, policy, own, person, request, level)
+        })?;
+        self.keep(event);
         Ok(())
     }
 
@@ -253,11 +246,11 @@ impl Actor<'_, '_> {
     fn note(&self) -> Option<String> {
         let typed = (!self.said.typed.is_empty()).then(|| self.said.typed.clone());
         match self.said.question {
-            Some(Question::NewValue) => {
+            Some(Question::NewValue | Question::ConfirmChange) => {
                 let field = self.said.field.and_then(|id| facts::field(self.policy, id));
                 let (collection, field) = field?;
-                let name = format!("{}.{}", collection.name, field.name);
-                Some(format!("{name}: {}", typed.unwrap_or_default()))
+                let value = &self.said.value;
+                Some(format!("{}.{}: {value}", collection.name, field.name))
             }
             Some(Question::Words) => typed,
             _ => None,
@@ -372,7 +365,7 @@ impl Actor<'_, '_> {
                 };
                 let request = self.request()?;
                 let event = self.with(|txn, _, _, person| spoken::last(txn, person, request))?;
-                match spoken::is_ready(&event, self.talk.level) {
+                match spoken::is_ready(&event) {
                     true => self.carry_out(What::Answer(words)).map(drop)?,
                     false => self.keep(event),
                 }

@@ -183,8 +183,13 @@ pub(super) fn decide(
     let mut talk = found.talk;
     let how = (input.private, input.sends.as_slice());
     let typed = input.text.as_deref().unwrap_or_default();
+    let answers = matches!(heard, Heard::Text);
     let mut said = Said {
-        typed: clip(typed, REASON_BYTES_MAX).to_owned(),
+        // A word such as "human" is no answer to what was asked.
+        typed: match answers {
+            true => clip(typed, REASON_BYTES_MAX).to_owned(),
+            false => String::new(),
+        },
         question: match talk.at {
             At::Asking(question) => Some(question),
             _ => None,
@@ -221,7 +226,7 @@ pub(super) fn decide(
             let kind = facts::address_kind(typed);
             facts.fits = kind.is_some_and(|kind| input.sends.contains(&facts::way(kind)));
         }
-        Some(Question::NewValue) => {
+        Some(Question::NewValue) if answers => {
             let field = talk.field.and_then(|id| facts::field(policy, id));
             let fits = field.is_some_and(|(_, field)| facts::typed(field.kind, typed).is_some());
             facts.fits = fits && typed.len() <= REASON_BYTES_MAX;

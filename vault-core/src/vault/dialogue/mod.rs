@@ -11,6 +11,7 @@
 mod account;
 mod act;
 mod ask;
+mod choose;
 mod codes;
 mod facts;
 mod hear;

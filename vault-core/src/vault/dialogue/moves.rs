@@ -37,6 +37,8 @@ pub(super) struct Facts {
     pub(super) by_hand: Vec<FieldId>,
     /// Requests that are open.
     pub(super) open: Vec<RequestId>,
+    /// Whether the request at hand can be carried out from where it stands.
+    pub(super) ready: bool,
 }
 
 /// What came in.
@@ -70,7 +72,6 @@ pub(super) enum Say {
     NotUnderstood,
     Which,
     Privately,
-    PrivatelyCopy,
     Registered,
     Overfull,
     ChooseAddress,

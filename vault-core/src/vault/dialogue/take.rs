@@ -17,9 +17,11 @@ use crate::limits::DIALOGUE_MINUTES;
 use crate::person::Person;
 use crate::policy::{Capability, Policy};
 use crate::refusal::Refusal;
+use crate::remains;
 use crate::request::Level;
+use crate::standing;
 use crate::talk::{
-    Answered, At, Choice, Message, Offered, Question, Talk, TalkState, TurnReply, stored,
+    Answered, At, Choice, FieldId, Message, Offered, Question, Talk, TalkState, TurnReply, stored,
 };
 use crate::verification::{Attempt, CodeToSend, Prepared};
 
@@ -312,11 +314,24 @@ fn told_of(
         own: None,
         outcome: &nothing,
     };
+    let hold = person.map(|person| standing::hold(view, person));
+    let hold = hold.transpose()?.flatten();
+    let held = |(collection, _): FieldId| hold.as_ref().is_some_and(|hold| hold.covers(collection));
     if next.effects.contains(&Effect::Erase) {
-        return teller.receivers(&|_| true);
+        // Whoever received nothing but what a law keeps is told nothing yet.
+        let keeps = match (person, &hold) {
+            (Some(person), Some(hold)) => remains::any(view, person, hold)?,
+            _ => false,
+        };
+        return teller.receivers(&|given| !(keeps && held(given)));
     }
     match said.field {
-        Some(field) if next.effects.contains(&Effect::Change) => {
+        // What was not there is no correction of what they received.
+        Some(field)
+            if next.effects.contains(&Effect::Change)
+                && !held(field)
+                && teller.held()?.0.contains(&field) =>
+        {
             teller.receivers(&|given| given == field)
         }
         _ => Ok(Vec::new()),

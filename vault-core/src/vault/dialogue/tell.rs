@@ -167,7 +167,6 @@ impl Teller<'_> {
             Say::NotUnderstood => words.not_understood.to_owned(),
             Say::Which => words.which.to_owned(),
             Say::Privately => words.privately.to_owned(),
-            Say::PrivatelyCopy => words.privately_copy.to_owned(),
             Say::Registered => plain(words.registered),
             Say::Overfull => plain(words.overfull),
             Say::ChooseAddress => words.choose_address.to_owned(),

@@ -360,11 +360,11 @@ pub(in crate::vault) fn carry_out(
     })
 }
 
-/// Whether a request can be carried out or reviewed from where it stands.
-pub(in crate::vault) fn is_ready(event: &RequestEvent, level: Level) -> bool {
+/// Whether a request whose person confirms it can be carried out from where it stands.
+pub(in crate::vault) fn is_ready(event: &RequestEvent) -> bool {
     let facts = crate::request::Facts {
         kind: event.kind,
-        level: event.level.max(level),
+        level: event.level,
         confirmed: true,
         late: false,
         extended: false,

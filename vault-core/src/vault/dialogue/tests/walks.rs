@@ -1,8 +1,9 @@
 //! Walks through the machine.
 //!
 //! Failure is: an effect, or something said of the person, below its level; a final effect without a choice of the
-//! last message; anything of the person said where others read along; a conversation that waits for an answer and
-//! says that a message is none of its business. That something is asked again is none.
+//! last message; one on a request that is closed or stands where it cannot be carried out; anything of the person said
+//! where others read along; a conversation that waits for an answer and says that a message is none of its business.
+//! That something is asked again is none.
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -80,15 +81,18 @@ fn facts() -> impl Strategy<Value = Facts> {
             open: (0..all(counts[1]))
                 .map(|one| RequestId::from_bytes([one as u8; 16]))
                 .collect(),
+            ready: false,
         }
     })
 }
 
-/// Whether a code was typed before, and steps, each with whether nobody else reads along just then.
-type Walk = (Facts, bool, Vec<(Step, bool)>);
+/// Whether a code was typed before, and steps, each with whether nobody else reads along just then, whether the
+/// request at hand is open, and whether it can be carried out.
+type Walk = (Facts, bool, Vec<(Step, bool, bool, bool)>);
 
 fn walk() -> impl Strategy<Value = Walk> {
-    let steps = prop::collection::vec((step(), prop::bool::weighted(0.9)), 1..40);
+    let mostly = || prop::bool::weighted(0.9);
+    let steps = prop::collection::vec((step(), mostly(), mostly(), mostly()), 1..40);
     (facts(), any::<bool>(), steps)
 }
 
@@ -105,8 +109,12 @@ fn follow(machine: Machine, (facts, verified, steps): &Walk) -> Result<(), Strin
     };
     let mut talk = Talk::new(Language::En, first);
     let (mut proved, mut facts) = (first, facts.clone());
-    for (number, (step, private)) in steps.iter().enumerate() {
+    let others = facts.open.clone();
+    for (number, (step, private, open, ready)) in steps.iter().enumerate() {
         facts.private = *private;
+        facts.open.clone_from(&others);
+        facts.open.extend(talk.request.filter(|_| *open));
+        facts.ready = talk.request.is_some() && *open && *ready;
         let before = talk.clone();
         let heard = match step {
             Step::Choice(place) => match talk.choices.get(*place) {
@@ -139,6 +147,25 @@ fn follow(machine: Machine, (facts, verified, steps): &Walk) -> Result<(), Strin
             };
             if !by_choice {
                 return Err(format!("step {number}: {effect:?} without its choice"));
+            }
+            let carried_out = matches!(
+                effect,
+                Effect::Erase | Effect::Change | Effect::Restrict(_) | Effect::Answer
+            );
+            let made = next.effects.contains(&Effect::Register);
+            if carried_out && !facts.ready && !made {
+                return Err(format!("step {number}: {effect:?} where it cannot be"));
+            }
+            if matches!(effect, Effect::TakeBack(request) if !facts.open.contains(request)) {
+                return Err(format!("step {number}: {effect:?}, which is closed"));
+            }
+            let said_to_it = matches!(effect, Effect::Add | Effect::Review | Effect::Package(_));
+            let of_its_own = next
+                .effects
+                .iter()
+                .any(|one| matches!(one, Effect::RegisterCopy(_)));
+            if said_to_it && !made && !of_its_own && (talk.request.is_none() || !*open) {
+                return Err(format!("step {number}: {effect:?} to nothing that is open"));
             }
         }
         for say in &next.say {
@@ -248,6 +275,19 @@ fn a_machine_without_one_of_the_rules_is_found_out() {
         };
         turn(talk, &facts, heard)
     }));
+    // Every request is taken for one that is still open, or that can be carried out.
+    assert!(found_out(|talk, facts, heard| {
+        let mut facts = facts.clone();
+        facts.open.extend(talk.request);
+        turn(talk, &facts, heard)
+    }));
+    assert!(found_out(|talk, facts, heard| {
+        let facts = Facts {
+            ready: true,
+            ..facts.clone()
+        };
+        turn(talk, &facts, heard)
+    }));
     // A guess of the bot is enough.
     assert!(found_out_by_guess());
 }
@@ -282,9 +322,14 @@ fn known() -> Facts {
         addresses: vec![(1, 1)],
         fields: vec![(1, 1), (1, 2)],
         by_hand: vec![(1, 1)],
+        open: vec![OWN],
+        ready: true,
         ..Facts::default()
     }
 }
+
+/// The request at hand.
+const OWN: RequestId = RequestId::from_bytes([1; 16]);
 
 fn say(talk: &mut Talk, facts: &Facts, heard: Heard) -> Next {
     let next = turn(talk, facts, &heard);
@@ -305,7 +350,7 @@ fn an_erasure_goes_from_the_demand_over_a_code_to_the_choice() {
         first.offers,
         [Meaning::Address((1, 1)), Meaning::AnotherWay]
     );
-    talk.request = Some(RequestId::from_bytes([1; 16]));
+    talk.request = Some(OWN);
     let sent = say(&mut talk, &facts, Heard::Choice(Meaning::Address((1, 1))));
     assert_eq!(sent.effects, [Effect::Send((1, 1))]);
     let right = say(&mut talk, &facts, Heard::Code(Verdict::Right));
@@ -351,7 +396,7 @@ fn an_address_is_not_corrected_without_a_human() {
         ((1, 2), vec![], At::Asking(Question::ConfirmChange)),
     ] {
         say(&mut talk, &facts, Heard::Wants(vec![Intent::Correct]));
-        talk.request = Some(RequestId::from_bytes([1; 16]));
+        talk.request = Some(OWN);
         say(&mut talk, &facts, Heard::Choice(Meaning::Field(field)));
         let next = say(&mut talk, &facts, Heard::Text);
         assert_eq!((next.effects, talk.at), (effects, at), "{field:?}");
@@ -363,6 +408,7 @@ fn every_ground_and_form_is_an_effect_of_its_own() {
     let facts = known();
     for ground in RestrictionGround::ALL {
         let mut talk = Talk::new(Language::En, Level::L2);
+        talk.request = Some(OWN);
         let next = say(&mut talk, &facts, Heard::Choice(Meaning::Ground(*ground)));
         assert_eq!(next.effects, [Effect::Restrict(*ground)]);
     }

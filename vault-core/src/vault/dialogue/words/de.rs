@@ -75,7 +75,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     not_understood: "Das habe ich nicht verstanden. Bitte beantworten Sie die Frage, oder sagen Sie „abbrechen“.",
     which: "Was möchten Sie?",
     privately: "Hier lesen andere mit. Bitte schreiben Sie mir in einem privaten Chat.",
-    privately_copy: "Hier lesen andere mit. Bitte schreiben Sie mir in einem privaten Chat. Der Link zu Ihrer Kopie kommt dort.",
     registered: "Ich habe Ihren Antrag notiert. Sie bekommen bis {due} eine Antwort. Zeichen {reference}.",
     overfull: "Ich kann hier keine weiteren Anträge von Ihnen aufnehmen. Bitte schreiben Sie an {contact}.",
     choose_address: "Zuerst muss ich prüfen, dass Sie es sind. Wohin soll ich einen Code senden?",

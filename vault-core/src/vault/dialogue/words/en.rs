@@ -75,7 +75,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     not_understood: "I did not understand that. Please answer the question, or say \"cancel\".",
     which: "What would you like?",
     privately: "Others can read along here. Please write to me in a private chat.",
-    privately_copy: "Others can read along here. Please write to me in a private chat. The link to your copy comes there.",
     registered: "I have noted your request. You get an answer by {due}. Reference {reference}.",
     overfull: "I can take no more requests from you here. Please write to {contact}.",
     choose_address: "First I need to check that it is you. Where shall I send a code?",

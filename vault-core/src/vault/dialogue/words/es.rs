@@ -75,7 +75,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     not_understood: "No lo he entendido. Responda a la pregunta o diga «cancelar».",
     which: "¿Qué desea?",
     privately: "Aquí pueden leer otras personas. Escríbame en un chat privado.",
-    privately_copy: "Aquí pueden leer otras personas. Escríbame en un chat privado. Allí le llegará el enlace a su copia.",
     registered: "He anotado su solicitud. Tendrá una respuesta antes del final del {due}. Referencia {reference}.",
     overfull: "No puedo tomar aquí más solicitudes suyas. Escriba a {contact}.",
     choose_address: "Primero tengo que comprobar que es usted. ¿Adónde envío un código?",

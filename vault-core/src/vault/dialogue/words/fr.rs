@@ -75,7 +75,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     not_understood: "Je n’ai pas compris. Répondez à la question, ou dites « annuler ».",
     which: "Que souhaitez-vous ?",
     privately: "D’autres peuvent lire ici. Écrivez-moi dans une conversation privée.",
-    privately_copy: "D’autres peuvent lire ici. Écrivez-moi dans une conversation privée. Le lien vers votre copie y arrivera.",
     registered: "J’ai noté votre demande. Vous aurez une réponse au plus tard le {due}. Référence {reference}.",
     overfull: "Je ne peux plus prendre de demandes de votre part ici. Écrivez à {contact}.",
     choose_address: "Je dois d’abord vérifier que c’est vous. Où dois-je envoyer un code ?",

@@ -75,7 +75,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     not_understood: "Non ho capito. Risponda alla domanda, o dica «annulla».",
     which: "Che cosa desidera?",
     privately: "Qui possono leggere altri. Mi scriva in una chat privata.",
-    privately_copy: "Qui possono leggere altri. Mi scriva in una chat privata. Lì arriverà il link alla Sua copia.",
     registered: "Ho annotato la Sua richiesta. Avrà una risposta entro il {due}. Riferimento {reference}.",
     overfull: "Qui non posso prendere altre Sue richieste. Scriva a {contact}.",
     choose_address: "Prima devo verificare che sia Lei. Dove invio un codice?",

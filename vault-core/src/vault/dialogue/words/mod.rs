@@ -79,8 +79,6 @@ pub(super) struct Catalogue {
     pub(super) which: &'static str,
     /// This is not for others to read: go on in private.
     pub(super) privately: &'static str,
-    /// The same where a copy was asked for, whose link comes in private.
-    pub(super) privately_copy: &'static str,
     /// The request was registered; `{reference}` and `{due}`.
     pub(super) registered: &'static str,
     /// No more requests can be taken here; `{contact}`.
@@ -319,7 +317,7 @@ mod tests {
             none_of_these send_again another_way yes no delete keep download_first
             verify statement settings download_all download_portable enough something_else
             nothing_to_add help left taken_back language reach stale not_understood which privately
-            privately_copy registered overfull choose_address code_sent no_code code_wrong code_over
+            registered overfull choose_address code_sent no_code code_wrong code_over
             codes_spent verified by_hand unknown unknown_write if_known no_address marketing_stopped
             marketing_none marketing_address marketing_suppressed held held_line count_line shared
             not_shared verify_to_see nothing_held values value_line value_not_here answered why

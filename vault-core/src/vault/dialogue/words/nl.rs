@@ -75,7 +75,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     not_understood: "Dat heb ik niet begrepen. Beantwoord de vraag, of zeg \"annuleren\".",
     which: "Wat wilt u?",
     privately: "Hier kunnen anderen meelezen. Schrijf mij in een privéchat.",
-    privately_copy: "Hier kunnen anderen meelezen. Schrijf mij in een privéchat. Daar komt de link naar uw kopie.",
     registered: "Ik heb uw verzoek genoteerd. U krijgt uiterlijk {due} antwoord. Kenmerk {reference}.",
     overfull: "Ik kan hier geen verzoeken van u meer aannemen. Schrijf aan {contact}.",
     choose_address: "Eerst moet ik nagaan dat u het bent. Waarheen zal ik een code sturen?",

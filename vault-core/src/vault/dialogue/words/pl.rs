@@ -75,7 +75,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     not_understood: "Nie rozumiem. Proszę odpowiedzieć na pytanie albo napisać „anuluj”.",
     which: "O co chodzi?",
     privately: "Tutaj mogą czytać inni. Proszę napisać w prywatnej rozmowie.",
-    privately_copy: "Tutaj mogą czytać inni. Proszę napisać w prywatnej rozmowie. Tam przyjdzie link do kopii.",
     registered: "Wniosek jest zapisany. Odpowiedź będzie do {due}. Numer {reference}.",
     overfull: "Nie mogę tu przyjąć więcej wniosków. Proszę napisać na adres {contact}.",
     choose_address: "Najpierw trzeba potwierdzić tożsamość. Dokąd wysłać kod?",

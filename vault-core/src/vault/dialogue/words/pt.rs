@@ -75,7 +75,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     not_understood: "Não percebi. Responda à pergunta, ou diga «cancelar».",
     which: "O que deseja?",
     privately: "Aqui outras pessoas podem ler. Escreva-me numa conversa privada.",
-    privately_copy: "Aqui outras pessoas podem ler. Escreva-me numa conversa privada. A ligação para a sua cópia chega lá.",
     registered: "Anotei o seu pedido. Terá uma resposta até {due}. Referência {reference}.",
     overfull: "Não posso receber aqui mais pedidos seus. Escreva para {contact}.",
     choose_address: "Primeiro tenho de verificar que é você. Para onde envio um código?",
