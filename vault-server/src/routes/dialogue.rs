@@ -134,6 +134,13 @@ struct ReplyBody {
     due: Option<String>,
     /// The language of the messages, BCP 47.
     language: String,
+    /// Messages of this conversation that waited for the notice, by their `message_id`, the oldest first: the bot
+    /// goes on with each as if it came now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    replay: Vec<String>,
+    /// What stands for the notice that somebody was shown who is not known yet: `notice` of `POST /v1/subjects`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivery: Option<String>,
 }
 
 impl From<Message> for MessageBody {
@@ -168,6 +175,8 @@ impl From<TurnReply> for ReplyBody {
             request_id: reply.request.map(|request| request.to_string()),
             due: reply.due,
             language: reply.language,
+            replay: reply.replay,
+            delivery: reply.delivery,
         }
     }
 }

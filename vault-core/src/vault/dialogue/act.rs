@@ -18,6 +18,7 @@ use crate::commit::{Txn, View};
 use crate::consent;
 use crate::dialogue::Intent;
 use crate::id::{ReceiptId, RequestId, SubjectId};
+use crate::notice::ShownEvidence;
 use crate::person::{DAMAGED, Person, instant};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
@@ -38,6 +39,9 @@ pub(super) struct Said {
     pub(super) field: Option<FieldId>,
     /// What is to stand there.
     pub(super) value: String,
+    /// The channel, and by what a choice that was taken now is known.
+    pub(super) channel: String,
+    pub(super) evidence: Option<ShownEvidence>,
 }
 
 /// Whoever acts, and what they have in hand.
@@ -76,6 +80,7 @@ const fn action(effect: &Effect) -> &'static str {
         Effect::Change => "dialogue.correct",
         Effect::Erase => "dialogue.erase",
         Effect::TakeBack(_) => "dialogue.cancel",
+        Effect::Notice => "dialogue.notice",
     }
 }
 
@@ -380,6 +385,7 @@ impl Actor<'_, '_> {
                 let event = hand_over_package(self, request, *form)?;
                 self.keep(event);
             }
+            Effect::Notice => self.noticed()?,
             Effect::TakeBack(request) => {
                 let request = *request;
                 let event = self.with(|txn, policy, own, person| {

@@ -36,7 +36,10 @@ const fn goes_on(means: Meaning) -> bool {
         | Meaning::Statement
         | Meaning::Settings
         | Meaning::CallOff(_)
-        | Meaning::CallOffNone => false,
+        | Meaning::CallOffNone
+        | Meaning::GoOn
+        | Meaning::More
+        | Meaning::NoThanks => false,
     }
 }
 
@@ -44,7 +47,12 @@ impl Turn<'_> {
     pub(super) fn choose(&mut self, means: Meaning) {
         let harmless = matches!(
             means,
-            Meaning::Intent(_) | Meaning::NoIntent | Meaning::Statement
+            Meaning::Intent(_)
+                | Meaning::NoIntent
+                | Meaning::Statement
+                | Meaning::GoOn
+                | Meaning::More
+                | Meaning::NoThanks
         );
         if !self.facts.private && !harmless {
             return self.privately();
@@ -52,6 +60,7 @@ impl Turn<'_> {
         // What was offered to somebody whose level has ended since is offered no more.
         let level = self.talk.level;
         match means {
+            Meaning::GoOn | Meaning::More | Meaning::NoThanks => self.below_notice(means),
             Meaning::Intent(place) => match one(Intent::ALL, place) {
                 Some(intent) => self.begin(intent),
                 None => self.again(Some(Say::Stale)),

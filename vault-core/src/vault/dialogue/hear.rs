@@ -4,14 +4,17 @@ use data_encoding::BASE32_NOPAD;
 
 use super::act::Said;
 use super::facts;
-use super::input::{TurnInput, clip};
+use super::input::{TurnInput, clip, name_of};
 use super::machine;
-use super::moves::{Heard, Next};
+use super::moves::{Heard, Next, Say};
+use super::shown::waits;
 use super::strangers::Stranger;
+use super::tell::notice_in;
 use crate::commit::View;
 use crate::dialogue::{Control, INTENTS_MAX, Language, control, understand};
 use crate::id::SubjectId;
 use crate::limits::REASON_BYTES_MAX;
+use crate::notice::ShownEvidence;
 use crate::person::{self, Person};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
@@ -78,9 +81,10 @@ pub(super) fn find(
         talk: begin(Level::L0),
         sent_to: None,
         is: None,
+        noticed: None,
     });
     if stranger.talk.until <= now {
-        (stranger.sent_to, stranger.is) = (None, None);
+        (stranger.sent_to, stranger.is, stranger.noticed) = (None, None, None);
     }
     stranger.talk.expire(now, Level::L0);
     let mut found = None;
@@ -196,6 +200,11 @@ pub(super) fn decide(
         },
         field: talk.field,
         value: talk.value.clone(),
+        channel: input.channel.clone(),
+        evidence: input.choice.clone().map(|choice| ShownEvidence {
+            message: input.message.clone(),
+            choice,
+        }),
     };
     let (mut heard, mut proved) = (heard, false);
     if let (Some(attempt), Some(challenge)) = (attempt, &mut talk.challenge)
@@ -219,6 +228,11 @@ pub(super) fn decide(
         Some(person) => facts::of(view, policy, person, &talk, how)?,
         None => facts::of_nobody(policy, &talk, how),
     };
+    facts.notice = waits(view, policy, found.person.as_ref(), found.stranger.as_ref())?;
+    if facts.notice {
+        let notice = notice_in(policy, talk.language());
+        facts.same_notice = talk.shown == Some(notice.sha256);
+    }
     match said.question {
         Some(Question::MarketingAddress) => facts.fits = facts::address_kind(typed).is_some(),
         // To an address of another kind no code would ever come.
@@ -248,6 +262,17 @@ pub(super) fn decide(
     let next = machine::turn(&mut talk, &facts, &heard);
     if talk.asked_at == 0 {
         talk.asked_at = view.now().as_millisecond();
+    }
+    if next.holds {
+        talk.hold(&input.message);
+    }
+    if next.say.contains(&Say::Notice) {
+        talk.shown = Some(notice_in(policy, talk.language()).sha256);
+    }
+    // The bot may relay them again, and is then told that they are its own.
+    for message in &next.replay {
+        let name = name_of(message);
+        talk.answered.retain(|one| one.message != name);
     }
     said.field = talk.field.or(said.field);
     Ok(Decided {

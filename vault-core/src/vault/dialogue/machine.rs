@@ -253,6 +253,18 @@ impl Turn<'_> {
 
     fn control(&mut self, control: Control) {
         match (control, self.talk.at) {
+            (Control::Cancel | Control::No, At::Asking(Question::Notice)) => {
+                self.choose(Meaning::NoThanks);
+            }
+            (Control::Human, At::Asking(Question::Notice)) => {
+                self.say(Say::Reach);
+                self.offer(Question::Notice);
+            }
+            // A word is no choice, and no message for the bot either.
+            (Control::Yes, At::Asking(Question::Notice)) => {
+                self.say(Say::NoticeWaits);
+                self.offer(Question::Notice);
+            }
             (Control::Cancel, At::Asking(question)) => match self.talk.request {
                 // A demand for a human is with one already.
                 Some(request)
@@ -346,11 +358,9 @@ impl Turn<'_> {
     }
 
     fn text(&mut self) {
-        let At::Asking(question) = self.talk.at else {
-            // Nothing is open, and it is no matter of rights: it is the bot's.
-            self.next.handled = false;
-            self.next.stays = true;
-            return;
+        let question = match self.talk.at {
+            At::Asking(question) if question != Question::Notice => question,
+            _ => return self.plain(),
         };
         if !self.facts.private {
             return self.privately();

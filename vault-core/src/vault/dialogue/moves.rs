@@ -37,6 +37,10 @@ pub(super) struct Facts {
     pub(super) by_hand: Vec<FieldId>,
     /// Requests that are open.
     pub(super) open: Vec<RequestId>,
+    /// Whether they have yet to be shown the notice that tells what the policy says.
+    pub(super) notice: bool,
+    /// Whether the notice that was shown last tells that.
+    pub(super) same_notice: bool,
     /// Whether the request at hand can be carried out from where it stands.
     pub(super) ready: bool,
 }
@@ -125,6 +129,9 @@ pub(super) enum Say {
     CancelWhich,
     Cancelled,
     Complain,
+    Notice,
+    NoticeWaits,
+    NoticeNo,
 }
 
 /// What is done.
@@ -166,13 +173,15 @@ pub(super) enum Effect {
     Package(Form),
     /// A request is taken back.
     TakeBack(RequestId),
+    /// The notice was shown, and they went on.
+    Notice,
 }
 
 impl Effect {
     /// How well it has to be known who talks.
     pub(super) const fn needs(&self) -> Level {
         match self {
-            Self::SendTyped | Self::Suppress => Level::L0,
+            Self::SendTyped | Self::Suppress | Self::Notice => Level::L0,
             Self::Register
             | Self::RegisterCopy(_)
             | Self::Send(_)
@@ -227,6 +236,10 @@ pub(super) struct Next {
     pub(super) offers: Vec<Meaning>,
     /// Whether everything stays as it was, the choices of the last message too.
     pub(super) stays: bool,
+    /// Whether what was written waits for the notice.
+    pub(super) holds: bool,
+    /// Messages that waited for it and go to the bot now.
+    pub(super) replay: Vec<String>,
 }
 
 /// The kind of request that an intent makes.

@@ -22,6 +22,8 @@ pub(super) struct Stranger {
     pub(super) sent_to: Option<SubjectId>,
     /// Who they turned out to be.
     pub(super) is: Option<SubjectId>,
+    /// What the notice was made from that they were shown and went on below.
+    pub(super) noticed: Option<[u8; 32]>,
 }
 
 /// A conversation, or the place for one, which one turn holds at a time.
@@ -141,6 +143,7 @@ mod tests {
             talk,
             sent_to: None,
             is: None,
+            noticed: None,
         });
     }
 

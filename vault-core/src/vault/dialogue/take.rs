@@ -7,6 +7,7 @@ use super::act::{Actor, Said};
 use super::hear::{Decided, STRANGER, choice_id, decide, find, hear};
 use super::input::TurnInput;
 use super::moves::{Effect, Heard, Next};
+use super::shown::waits;
 use super::strangers::Stranger;
 use super::tell::{Outcome, Teller};
 use crate::commit::{Txn, View};
@@ -70,6 +71,8 @@ fn unhandled(talk: &Talk, language: Language) -> TurnReply {
         }
         .name()
         .to_owned(),
+        replay: Vec::new(),
+        delivery: None,
     }
 }
 
@@ -95,7 +98,9 @@ pub(super) fn look(
     }
     let turns = found.talk.turns;
     let (heard, language) = hear(&found.talk, input);
-    if matches!(heard, Heard::Text) && !matches!(found.talk.at, At::Asking(_)) {
+    let plain = matches!(heard, Heard::Text) && !matches!(found.talk.at, At::Asking(_));
+    let (known, stranger) = (found.person.as_ref(), found.stranger.as_ref());
+    if plain && !(input.private && waits(view, policy, known, stranger)?) {
         let language = input.first_language(policy);
         return Ok(Looked::Answer(unhandled(&found.talk, language)));
     }
@@ -222,6 +227,11 @@ pub(super) fn take(
     };
     for effect in &next.effects {
         actor.act(effect)?;
+    }
+    if next.effects.contains(&Effect::Notice)
+        && let Some(stranger) = &mut stranger
+    {
+        stranger.noticed = Some(policy.notice_material());
     }
     let Actor {
         person,
@@ -352,6 +362,7 @@ fn gone(talk: Talk) -> Stranger {
         talk: left,
         sent_to: None,
         is: None,
+        noticed: None,
     }
 }
 
@@ -380,5 +391,7 @@ fn reply(
             .filter(|event| !event.state.is_closed())
             .map(|event| event.strict.on.to_string()),
         language: talk.language().name().to_owned(),
+        replay: next.replay.clone(),
+        delivery: outcome.delivery.clone(),
     }
 }

@@ -12,14 +12,14 @@ use super::moves::Say;
 use super::shape::{capital, of, split};
 use super::words::{Catalogue, fill};
 use crate::commit::View;
-use crate::dialogue::Intent;
+use crate::dialogue::{Intent, Language};
 use crate::limits::{CODE_DIGITS, CODE_MINUTES};
 use crate::person::Person;
 use crate::policy::{Field, Policy, RestrictionGround};
 use crate::refusal::Refusal;
 use crate::request::RequestKind;
 use crate::request::stored::RequestEvent;
-use crate::statement::{Phrases, StatedPurpose, purposes_in};
+use crate::statement::{Notice, Phrases, StatedPurpose, purposes_in};
 use crate::talk::{FieldId, Form, Meaning, Message, Talk, one};
 
 /// What effects came to, as far as something is said of it.
@@ -41,6 +41,13 @@ pub(super) struct Outcome {
     pub(super) field: Option<FieldId>,
     /// What is to stand there.
     pub(super) value: String,
+    /// What stands for the notice that somebody was shown who is not known.
+    pub(super) delivery: Option<String>,
+}
+
+/// The notice of a policy, in this language if there is one in it.
+pub(super) fn notice_in(policy: &Policy, language: Language) -> Notice {
+    Notice::of(policy, Some(language.name()))
 }
 
 /// Whoever says it: of one person in one state of the vault, in one language.
@@ -264,6 +271,9 @@ impl Teller<'_> {
             Say::CancelWhich => words.cancel_which.to_owned(),
             Say::Cancelled => plain(words.cancelled),
             Say::Complain => self.complain(),
+            Say::Notice => notice_in(self.policy, self.talk.language()).text,
+            Say::NoticeWaits => words.notice_waits.to_owned(),
+            Say::NoticeNo => words.notice_no.to_owned(),
         })
     }
 
@@ -301,6 +311,9 @@ impl Teller<'_> {
                 (Form::Csv, _) => "CSV".to_owned(),
             },
             Meaning::Enough => words.enough.to_owned(),
+            Meaning::GoOn => words.go_on.to_owned(),
+            Meaning::More => words.more.to_owned(),
+            Meaning::NoThanks => words.no_thanks.to_owned(),
             Meaning::NothingToAdd => words.nothing_to_add.to_owned(),
             Meaning::CallOff(request) => {
                 let person = self.person.ok_or(Refusal::NotFound("person"))?;

@@ -1,6 +1,7 @@
 //! Conversations: every way through the machine, and turns over a vault.
 
 mod meanwhile;
+mod notice;
 mod random;
 mod strangers;
 mod turns;

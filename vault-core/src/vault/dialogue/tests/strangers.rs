@@ -1,6 +1,7 @@
 //! Turns of people who are not known on their channel.
 
-use super::world::{EMAIL, MINUTE, World, hold, requests, text};
+use super::world::{EMAIL, MINUTE, World, hold, phrase, requests, text};
+use crate::dialogue::Intent;
 use crate::request::{Level, RequestKind, RequestState};
 use crate::vault::tests::call;
 use crate::vault::{TalkState, TurnInput};
@@ -120,7 +121,8 @@ fn a_person_gets_three_codes_an_hour_whoever_asks_for_them() {
 fn whoever_proves_who_they_are_and_has_nothing_to_object_to_leaves_no_request() {
     let world = World::new();
     let jane = world.person("jane", EMAIL);
-    for (number, words) in ["I object", "I withdraw my consent"].iter().enumerate() {
+    for (number, intent) in [Intent::Object, Intent::Withdraw].into_iter().enumerate() {
+        let words = phrase(intent);
         if number == 0 {
             world.chat("jane").say("no more advertising");
         }

@@ -58,7 +58,8 @@ fn step() -> impl Strategy<Value = Step> {
 fn facts() -> impl Strategy<Value = Facts> {
     let flags = prop::array::uniform6(prop::bool::weighted(0.8));
     let counts = prop::array::uniform4(0_u16..3);
-    (flags, any::<bool>(), counts).prop_map(|(flags, marketing, counts)| {
+    let more = (any::<bool>(), any::<bool>());
+    (flags, more, counts).prop_map(|(flags, (marketing, notice), counts)| {
         let [private, known, can_send, sends_left, room, fits] = flags;
         let fields = |count: u16| (0..count).map(|number| (1, number)).collect();
         let all = |count: u16| match known {
@@ -82,17 +83,20 @@ fn facts() -> impl Strategy<Value = Facts> {
                 .map(|one| RequestId::from_bytes([one as u8; 16]))
                 .collect(),
             ready: false,
+            notice,
+            same_notice: false,
         }
     })
 }
 
 /// Whether a code was typed before, and steps, each with whether nobody else reads along just then, whether the
-/// request at hand is open, and whether it can be carried out.
-type Walk = (Facts, bool, Vec<(Step, bool, bool, bool)>);
+/// request at hand is open, and whether it can be carried out; and whether the notice comes first.
+type Walk = (Facts, bool, Vec<(Step, [bool; 3], bool)>);
 
 fn walk() -> impl Strategy<Value = Walk> {
     let mostly = || prop::bool::weighted(0.9);
-    let steps = prop::collection::vec((step(), mostly(), mostly(), mostly()), 1..40);
+    let around = [mostly(), mostly(), mostly()];
+    let steps = prop::collection::vec((step(), around, any::<bool>()), 1..40);
     (facts(), any::<bool>(), steps)
 }
 
@@ -110,11 +114,14 @@ fn follow(machine: Machine, (facts, verified, steps): &Walk) -> Result<(), Strin
     let mut talk = Talk::new(Language::En, first);
     let (mut proved, mut facts) = (first, facts.clone());
     let others = facts.open.clone();
-    for (number, (step, private, open, ready)) in steps.iter().enumerate() {
+    // How many messages wait, as whoever wrote them counts them.
+    let mut waiting = 0;
+    for (number, (step, [private, open, ready], same)) in steps.iter().enumerate() {
         facts.private = *private;
         facts.open.clone_from(&others);
         facts.open.extend(talk.request.filter(|_| *open));
         facts.ready = talk.request.is_some() && *open && *ready;
+        facts.same_notice = *same;
         let before = talk.clone();
         let heard = match step {
             Step::Choice(place) => match talk.choices.get(*place) {
@@ -176,7 +183,13 @@ fn follow(machine: Machine, (facts, verified, steps): &Walk) -> Result<(), Strin
                 return Err(format!("step {number}: {say:?} for everybody to read"));
             }
         }
-        let waits = matches!(before.at, At::Asking(_));
+        if let Err(found) = notice(&facts, &before, &heard, &next, &mut waiting) {
+            return Err(format!("step {number}: {heard:?}: {found}"));
+        }
+        if next.holds {
+            talk.hold("m");
+        }
+        let waits = matches!(before.at, At::Asking(question) if question != Question::Notice);
         if waits && !next.handled {
             return Err(format!("step {number}: {heard:?} is not handled"));
         }
@@ -208,6 +221,48 @@ fn follow(machine: Machine, (facts, verified, steps): &Walk) -> Result<(), Strin
                 talk.at
             ));
         }
+    }
+    Ok(())
+}
+
+/// Failure is: a right that waits, a message that is no right and does not, one that is lost without a word of the person,
+/// and a notice that is said to be shown and was not.
+fn notice(
+    facts: &Facts,
+    before: &Talk,
+    heard: &Heard,
+    next: &Next,
+    waiting: &mut usize,
+) -> Result<(), &'static str> {
+    let open = before.at == At::Asking(Question::Notice);
+    let asking = matches!(before.at, At::Asking(_));
+    let plain = match heard {
+        Heard::Text | Heard::Code(_) => open || !asking,
+        Heard::Control(Control::Yes | Control::No) => !asking,
+        _ => false,
+    };
+    let closed = before.request.is_some() && !facts.ready;
+    let goes_on = matches!(heard, Heard::Choice(Meaning::GoOn));
+    if next.holds != (plain && facts.private && facts.notice) && !closed {
+        return Err("the wrong message waits");
+    }
+    if next.effects.contains(&Effect::Notice) && !(goes_on && facts.notice && facts.same_notice) {
+        return Err("a notice is recorded that was not shown");
+    }
+    let refused = matches!(
+        heard,
+        Heard::Choice(Meaning::NoThanks) | Heard::Control(Control::Cancel | Control::No)
+    );
+    *waiting += usize::from(next.holds);
+    if !next.replay.is_empty() {
+        if next.replay.len() != (*waiting).min(crate::limits::DIALOGUE_HELD_MAX) {
+            return Err("a message is lost");
+        }
+        *waiting = 0;
+    }
+    let kept = !open || !refused;
+    if !kept {
+        *waiting = 0;
     }
     Ok(())
 }
@@ -287,6 +342,19 @@ fn a_machine_without_one_of_the_rules_is_found_out() {
             ..facts.clone()
         };
         turn(talk, &facts, heard)
+    }));
+    // A right waits for the notice as everything else does.
+    assert!(found_out(|talk, facts, heard| match heard {
+        Heard::Wants(_) if facts.notice => turn(talk, facts, &Heard::Text),
+        _ => turn(talk, facts, heard),
+    }));
+    // What waits is given back without the last of it.
+    assert!(found_out(|talk, facts, heard| {
+        let mut next = turn(talk, facts, heard);
+        if next.replay.len() > 1 {
+            next.replay.pop();
+        }
+        next
     }));
     // A guess of the bot is enough.
     assert!(found_out_by_guess());

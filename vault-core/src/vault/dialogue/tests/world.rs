@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use crate::dialogue::{Intent, Language, recognise};
 use crate::policy::{HoldGround, SAMPLE};
 use crate::refusal::Refusal;
 use crate::request::{Level, RequestKind, RequestState};
@@ -17,10 +18,15 @@ use crate::verification::AddressKind;
 pub(super) const MINUTE: i64 = 60_000;
 pub(super) const EMAIL: &str = "jane@example.test";
 
-/// A role that relays and may nothing else.
+/// A role that relays and may nothing else, and one that gives data to recipients.
 pub(super) const RELAY: &str = r#"
 [roles.relay]
 may = ["dialogue.relay"]
+
+[roles.giver]
+purposes = ["support"]
+read = { "*" = "full" }
+may = ["disclosures.record"]
 "#;
 
 pub(super) struct World {
@@ -32,7 +38,12 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new() -> Self {
-        let bench = Bench::of(&format!("{SAMPLE}{RELAY}"));
+        Self::of("")
+    }
+
+    /// With more in its policy.
+    pub(super) fn of(more: &str) -> Self {
+        let bench = Bench::of(&format!("{SAMPLE}{RELAY}{more}"));
         Self {
             bot: bench.role("bot"),
             relay: bench.role("relay"),
@@ -179,6 +190,16 @@ impl Chat<'_> {
         assert_eq!(self.pick(&first).state, TalkState::CodeSent);
         self.code()
     }
+}
+
+/// A phrase that asks for this and for nothing else.
+pub(super) fn phrase(intent: Intent) -> &'static str {
+    let lists = include_str!("../../../dialogue/phrases/en.txt");
+    let section = format!("[{}]", intent.name());
+    let lines = lists.lines().skip_while(|line| line.trim() != section);
+    let mut lines = lines.skip(1).take_while(|line| !line.starts_with('['));
+    let alone = |line: &&str| !line.is_empty() && recognise(Language::En, line) == [intent];
+    lines.find(alone).expect("there is one")
 }
 
 pub(super) fn text(reply: &TurnReply) -> String {

@@ -34,6 +34,9 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     download_all: "Alles herunterladen",
     download_portable: "Nur zum Mitnehmen",
     enough: "Das genügt",
+    go_on: "Weiter",
+    more: "Mehr",
+    no_thanks: "Nein danke",
     something_else: "Etwas anderes",
     nothing_to_add: "Nichts hinzufügen",
     grounds: [
@@ -154,4 +157,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     complain: "Sie können sich bei der Aufsichtsbehörde beschweren: {authority}. Sie können auch vor Gericht gehen.",
     complain_anywhere: "Sie können sich bei der Datenschutzbehörde beschweren, wo Sie wohnen, wo Sie arbeiten oder wo Ihrer Meinung nach das Recht verletzt wurde. Sie können auch vor Gericht gehen.",
     complain_here: "Sie können es auch uns sagen: {contact}.",
+    notice_waits: "Ich hebe auf, was Sie geschrieben haben, bis Sie gewählt haben. Vorher geschieht damit nichts.",
+    notice_no: "In Ordnung. Mit dem, was Sie geschrieben haben, geschieht nichts. Sie können hier weiterhin fragen, was wir über Sie gespeichert haben, und Ihre anderen Rechte nutzen.",
 };

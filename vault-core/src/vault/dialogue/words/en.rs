@@ -34,6 +34,9 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     download_all: "Download everything",
     download_portable: "Only what I can move",
     enough: "That is enough",
+    go_on: "Continue",
+    more: "More",
+    no_thanks: "No thanks",
     something_else: "Something else",
     nothing_to_add: "Nothing to add",
     grounds: [
@@ -154,4 +157,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     complain: "You can complain to the supervisory authority: {authority}. You can also go to court.",
     complain_anywhere: "You can complain to the data protection authority where you live, where you work, or where you think the law was broken. You can also go to court.",
     complain_here: "You can also tell us: {contact}.",
+    notice_waits: "I keep what you wrote until you have chosen. Nothing is done with it before.",
+    notice_no: "All right. I do nothing with what you wrote. You can still ask what we hold about you, or use your other rights, here.",
 };

@@ -34,6 +34,9 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     download_all: "Descargar todo",
     download_portable: "Datos para llevar",
     enough: "Con esto basta",
+    go_on: "Continuar",
+    more: "Más",
+    no_thanks: "No, gracias",
     something_else: "Otra cosa",
     nothing_to_add: "Nada que añadir",
     grounds: [
@@ -154,4 +157,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     complain: "Puede reclamar ante la autoridad de control: {authority}. También puede acudir a los tribunales.",
     complain_anywhere: "Puede reclamar ante la autoridad de protección de datos del lugar donde vive, donde trabaja o donde crea que se infringió la ley. También puede acudir a los tribunales.",
     complain_here: "También puede decírnoslo: {contact}.",
+    notice_waits: "Guardo lo que ha escrito hasta que elija. Antes no se hace nada con ello.",
+    notice_no: "De acuerdo. No hago nada con lo que ha escrito. Aquí puede seguir preguntando qué datos suyos tenemos y ejercer sus demás derechos.",
 };

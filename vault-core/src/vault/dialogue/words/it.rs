@@ -34,6 +34,9 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     download_all: "Scaricare tutto",
     download_portable: "Dati da portare via",
     enough: "Basta così",
+    go_on: "Continua",
+    more: "Altro",
+    no_thanks: "No, grazie",
     something_else: "Altro",
     nothing_to_add: "Niente da aggiungere",
     grounds: [
@@ -154,4 +157,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     complain: "Può fare reclamo all’autorità di controllo: {authority}. Può anche rivolgersi a un giudice.",
     complain_anywhere: "Può fare reclamo all’autorità per la protezione dei dati del luogo dove vive, dove lavora, o dove pensa che la legge sia stata violata. Può anche rivolgersi a un giudice.",
     complain_here: "Può anche dirlo a noi: {contact}.",
+    notice_waits: "Tengo da parte ciò che ha scritto finché non sceglie. Prima non se ne fa nulla.",
+    notice_no: "Va bene. Non faccio nulla di ciò che ha scritto. Qui può sempre chiedere quali dati abbiamo su di Lei ed esercitare gli altri Suoi diritti.",
 };

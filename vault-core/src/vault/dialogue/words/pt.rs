@@ -34,6 +34,9 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     download_all: "Transferir tudo",
     download_portable: "Dados para levar",
     enough: "É suficiente",
+    go_on: "Continuar",
+    more: "Mais",
+    no_thanks: "Não, obrigado",
     something_else: "Outra coisa",
     nothing_to_add: "Nada a acrescentar",
     grounds: [
@@ -154,4 +157,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     complain: "Pode reclamar à autoridade de controlo: {authority}. Também pode recorrer a um tribunal.",
     complain_anywhere: "Pode reclamar à autoridade de proteção de dados do lugar onde vive, onde trabalha, ou onde acha que a lei foi violada. Também pode recorrer a um tribunal.",
     complain_here: "Também nos pode dizer a nós: {contact}.",
+    notice_waits: "Guardo o que escreveu até escolher. Antes disso nada é feito com isso.",
+    notice_no: "Está bem. Não faço nada com o que escreveu. Pode continuar a perguntar aqui o que temos sobre si e a exercer os seus outros direitos.",
 };
