@@ -63,6 +63,8 @@ pub const DIALOGUES_PER_PERSON_MAX: usize = 8;
 pub const DIALOGUE_ANSWERS_MAX: usize = 16;
 /// Bytes of them together, but always the newest.
 pub const DIALOGUE_ANSWERS_BYTES: usize = 64 << 10;
+/// Messages of a conversation that wait for the notice; of more, the newest.
+pub const DIALOGUE_HELD_MAX: usize = 16;
 /// Longest text of a turn; how much of it is looked at is [`ASKED_CHARACTERS_MAX`].
 pub const DIALOGUE_TEXT_BYTES_MAX: usize = 64 << 10;
 /// Longest name of a conversation or a message on its channel.
@@ -170,7 +172,7 @@ pub const EVIDENCE_BYTES_MAX: usize = 16 << 10;
 /// How long a notice that was shown before there is a person is good for one.
 pub const DELIVERY_DAYS: i64 = 30;
 /// Characters of what stands for it: more than one has, so that what is longer is not even decoded.
-pub const DELIVERY_CHARACTERS_MAX: usize = 1_024;
+pub const DELIVERY_CHARACTERS_MAX: usize = 4_096;
 /// Addresses on the suppression list.
 pub const SUPPRESSIONS_MAX: u64 = 10_000_000;
 /// From how many on somebody is told that it is nearly full.

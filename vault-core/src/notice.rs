@@ -61,6 +61,25 @@ pub struct NoticeShown {
     pub acknowledged: bool,
     /// When.
     pub at: Timestamp,
+    /// By what it is known that the person saw it, where the vault itself showed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<ShownEvidence>,
+}
+
+/// The choice below a notice that a person took.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShownEvidence {
+    /// The channel's name of the message with which they took it.
+    pub message: String,
+    /// The id of the choice.
+    pub choice: String,
+}
+
+/// Silent about what a channel calls a message.
+impl std::fmt::Debug for ShownEvidence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ShownEvidence").finish_non_exhaustive()
+    }
 }
 
 /// Silent about what somebody wrote.
@@ -102,6 +121,14 @@ pub(crate) fn last_about(
             let all = history(view, person)?;
             Ok(all.into_iter().rev().find(|shown| shown.about == about))
         }
+    }
+}
+
+/// Whether a person has yet to be shown the notice that tells what the policy in force says.
+pub(crate) fn waits(view: &dyn View, policy: &Policy, person: &Person) -> Result<bool, Refusal> {
+    match gate(view, policy, person) {
+        Err(Refusal::NoticeRequired(_) | Refusal::NoticeStale(_)) => Ok(true),
+        gate => gate.map(|()| false),
     }
 }
 

@@ -479,3 +479,88 @@ fn the_log_says_what_was_done_and_nothing_that_was_said() {
         assert!(!access.contains(said), "{said}");
     }
 }
+
+const GATE: &str = "\n[notice]\ngate = \"before_write\"\n";
+
+#[test]
+fn a_message_before_the_notice_waits_for_it_and_a_right_does_not() {
+    let bench = Bench::under(&format!("{SAMPLE}{MORE}{GATE}"));
+    let bot = bench.key("bot");
+    let call = |method: &str, path: &str, body: Value| bench.call(&bot, method, path, body);
+    let turn = |user: &str, message: &str, what: &str, said: &str| {
+        let mut body = json!({"channel": "web", "user": user, "locale": "en",
+            "message_id": message, "private": true});
+        body[what] = json!(said);
+        let answer = call("POST", "/v1/dialogue/turn", body);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.body
+    };
+    let small = "a table for two at eight please";
+    for (user, known) in [("jane", true), ("nobody", false)] {
+        let person = json!({"channel": "web", "user": user});
+        if known {
+            assert_eq!(call("POST", "/v1/subjects", person.clone()).status, 201);
+        }
+        let held = turn(user, "m1", "text", small);
+        assert_eq!(
+            (&held["handled"], &held["state"]),
+            (&json!(true), &json!("notice"))
+        );
+        assert_eq!(held.get("replay"), None);
+        let current = call("GET", "/v1/notices/current?lang=en", Value::Null).body;
+        let shown = current["text"].as_str().expect("a text");
+        assert!(text(&held).lines().eq(shown.lines()), "{held}");
+        // Who complains is told where, the notice or not.
+        let right = turn(user, "m2", "text", phrase(Language::En, Intent::Complain));
+        assert_eq!(right["state"], "done", "{right}");
+        let waits = turn(user, "m3", "text", "near the window");
+        assert_eq!(waits["state"], "notice");
+        let id = choices(&waits)[0]["id"].as_str().expect("an id").to_owned();
+        let on = turn(user, "m4", "choice", &id);
+        assert_eq!(
+            (&on["handled"], &on["replay"]),
+            (&json!(false), &json!(["m1", "m3"]))
+        );
+        assert_eq!(on.get("delivery").is_some(), !known, "{on}");
+        assert_eq!(turn(user, "m1", "text", small)["handled"], false);
+        let mut person = person;
+        if !known {
+            person["notice"] = on["delivery"].clone();
+        }
+        let subject = call("POST", "/v1/subjects", person).body;
+        let subject = subject["subject"].as_str().expect("a person").to_owned();
+        let notices = call(
+            "GET",
+            &format!("/v1/subjects/{subject}/notices"),
+            Value::Null,
+        )
+        .body;
+        let notices = notices["notices"].as_array().expect("a list").clone();
+        assert_eq!(notices.len(), 1, "{notices:?}");
+        assert_eq!(
+            notices[0]["evidence"],
+            json!({"message_id": "m4", "choice": id})
+        );
+        let path = format!("/v1/subjects/{subject}/records/profile");
+        let written = call("PATCH", &path, json!({"name": "Jane Roe"}));
+        assert_eq!(written.status, 200, "{}", written.body);
+    }
+    // Whoever does not go on is refused nothing but what needs the notice.
+    assert_eq!(
+        call(
+            "POST",
+            "/v1/subjects",
+            json!({"channel": "web", "user": "john"})
+        )
+        .status,
+        201
+    );
+    let held = turn("john", "m1", "text", small);
+    let id = choices(&held)[2]["id"].as_str().expect("an id").to_owned();
+    let left = turn("john", "m2", "choice", &id);
+    assert_eq!(
+        (&left["handled"], &left["state"], left.get("replay")),
+        (&json!(true), &json!("idle"), None)
+    );
+    assert_eq!(turn("john", "m3", "text", small)["state"], "notice");
+}

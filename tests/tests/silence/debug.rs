@@ -30,8 +30,8 @@ use vault_core::vault::{
     LockedVault, LogLine, Message, MetaView, Nature, NoticeAbout, NoticeAct, NoticeDelivery,
     NoticeInput, NoticeShown, ObjectionEvent, ObjectionOrigin, ObjectionState, ObjectionView,
     Outcome, Passphrase, QueryInput, QueryPart, RequestInput, RequestStep, RestrictionInput,
-    RestrictionStep, Risk, Settings, SharedSecret, SuppressionInput, SuppressionKind, TalkState,
-    TokenId, TurnInput, TurnReply, Turned, UnlockSecret, VaultPaths,
+    RestrictionStep, Risk, Settings, SharedSecret, ShownEvidence, SuppressionInput,
+    SuppressionKind, TalkState, TokenId, TurnInput, TurnReply, Turned, UnlockSecret, VaultPaths,
 };
 
 use vault_tests::canary::Net;
@@ -139,6 +139,8 @@ fn turn_reply() -> TurnReply {
         request: None,
         due: Some(NAME.into()),
         language: NAME.into(),
+        replay: vec![EMAIL.into()],
+        delivery: Some(NAME.into()),
     }
 }
 
@@ -475,10 +477,23 @@ const KNOWN: &[(&str, Why)] = &[
                 material: [0; 32],
                 acknowledged: true,
                 at: event().at,
+                evidence: Some(ShownEvidence {
+                    message: EMAIL.into(),
+                    choice: NAME.into(),
+                }),
             })
         }),
     ),
     ("ObjectionEvent", Instance(|| printed(&objection()))),
+    (
+        "ShownEvidence",
+        Instance(|| {
+            printed(&ShownEvidence {
+                message: EMAIL.into(),
+                choice: NAME.into(),
+            })
+        }),
+    ),
     (
         "ObjectionView",
         Instance(|| {

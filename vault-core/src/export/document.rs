@@ -381,7 +381,8 @@ fn decision(one: &DecisionView) -> Value {
 
 /// A notice as the API shows it.
 fn notice(shown: &NoticeShown) -> Value {
-    json!({
+    let evidence = shown.evidence.as_ref();
+    let mut body = json!({
         "about": shown.about,
         "version": shown.version,
         "lang": shown.language,
@@ -389,7 +390,11 @@ fn notice(shown: &NoticeShown) -> Value {
         "sha256": hex(&shown.sha256),
         "acknowledged": shown.acknowledged,
         "at": shown.at.to_string(),
-    })
+    });
+    if let Some(taken) = evidence {
+        body["evidence"] = json!({"message_id": taken.message, "choice": taken.choice});
+    }
+    body
 }
 
 /// An emergency in which somebody saw more than their role shows. Roles, and not keys: who of the staff it

@@ -20,7 +20,7 @@ use crate::store::{ReadTx, Table, WriteTx};
 /// What can be destroyed alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Compartment {
-    /// 0 control, 1 general, 2 consents, 3 answers, 16 and a collection's id where that expires by age,
+    /// 0 control, 1 general, 2 consents, 3 answers, 4 conversations, 16 and a collection's id where that expires by age,
     /// 32,768 and a stream's number for lines of a log.
     pub number: u16,
     /// Hours since 1970 when the period began; 0 where there are no periods.
@@ -40,6 +40,8 @@ impl Compartment {
     };
     /// The number of the compartments of answers, a day each.
     pub const ANSWERS: u16 = 3;
+    /// The number of the compartments of conversations, a day each.
+    pub const TALKS: u16 = 4;
     /// Consents and refusals.
     pub const CONSENTS: Self = Self {
         number: 2,
@@ -51,6 +53,15 @@ impl Compartment {
     pub fn answers(hour: u32) -> Self {
         Self {
             number: Self::ANSWERS,
+            period: hour - hour % 24,
+        }
+    }
+
+    /// The compartment of conversations as they were stored last on the UTC day that holds `hour`.
+    #[must_use]
+    pub fn talks(hour: u32) -> Self {
+        Self {
+            number: Self::TALKS,
             period: hour - hour % 24,
         }
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dialogue::{Intent, Language};
 use crate::id::RequestId;
-use crate::limits::{DIALOGUE_ANSWERS_BYTES, DIALOGUE_ANSWERS_MAX};
+use crate::limits::{DIALOGUE_ANSWERS_BYTES, DIALOGUE_ANSWERS_MAX, DIALOGUE_HELD_MAX};
 use crate::policy::RestrictionGround;
 use crate::request::{Level, words};
 use crate::verification::Challenge;
@@ -37,6 +37,8 @@ words! {
         Done = "done",
         /// A human goes on with it.
         QueuedHuman = "queued_human",
+        /// The person was shown the notice, and what they wrote waits.
+        Notice = "notice",
     }
 }
 
@@ -92,6 +94,8 @@ pub(crate) enum Question {
     OwnView,
     /// Which request is called off.
     Request,
+    /// Whether to go on, below the notice.
+    Notice,
 }
 
 /// Where a conversation stands.
@@ -120,6 +124,7 @@ impl At {
                 Question::TypeAddress | Question::MarketingAddress => TalkState::TypeAddress,
                 Question::Code => TalkState::CodeSent,
                 Question::ConfirmChange | Question::ConfirmErase => TalkState::Confirm,
+                Question::Notice => TalkState::Notice,
                 Question::Withdraw
                 | Question::Object
                 | Question::Ground
@@ -220,6 +225,12 @@ pub(crate) enum Meaning {
     CallOff(RequestId),
     /// Call none off.
     CallOffNone,
+    /// Go on, having seen the notice.
+    GoOn,
+    /// Read more than the notice says.
+    More,
+    /// Do not go on.
+    NoThanks,
 }
 
 /// A choice that was sent.
@@ -276,6 +287,10 @@ pub struct TurnReply {
     pub due: Option<String>,
     /// The language of the messages, BCP 47.
     pub language: String,
+    /// Messages that waited for the notice and go to the bot now, by their names, the oldest first.
+    pub replay: Vec<String>,
+    /// What stands for the notice that somebody was shown who is not known.
+    pub delivery: Option<String>,
 }
 
 /// Silent about what is said.
@@ -347,6 +362,10 @@ pub(crate) struct Talk {
     pub(crate) until: i64,
     /// How many turns were taken down: whoever prepared for another state of it begins again.
     pub(crate) turns: u32,
+    /// The names of messages that wait for the notice, oldest first.
+    pub(crate) held: Vec<String>,
+    /// SHA-256 of the text of the notice that was shown last.
+    pub(crate) shown: Option<[u8; 32]>,
 }
 
 impl Talk {
@@ -368,6 +387,8 @@ impl Talk {
             answered: Vec::new(),
             until: 0,
             turns: 0,
+            held: Vec::new(),
+            shown: None,
         }
     }
 
@@ -399,13 +420,27 @@ impl Talk {
     pub(crate) fn expire(&mut self, now: i64, level: Level) {
         self.sent.retain(|at| at.saturating_add(3_600_000) > now);
         if self.until <= now {
-            self.rest(At::Idle);
-            self.intent = None;
-            self.request = None;
-            self.words = String::new();
-            self.answered = Vec::new();
-            self.level = level;
+            self.forget(level);
         }
+    }
+
+    /// Leaves everything behind but its language, and when codes were sent.
+    pub(crate) fn forget(&mut self, level: Level) {
+        self.rest(At::Idle);
+        self.intent = None;
+        self.request = None;
+        self.words = String::new();
+        self.answered = Vec::new();
+        self.held = Vec::new();
+        self.shown = None;
+        self.level = level;
+    }
+
+    /// Has a message wait for the notice; of too many the oldest is dropped.
+    pub(crate) fn hold(&mut self, message: &str) {
+        self.held.push(message.to_owned());
+        let over = self.held.len().saturating_sub(DIALOGUE_HELD_MAX);
+        self.held.drain(..over);
     }
 
     /// What was answered to a message.
@@ -457,6 +492,8 @@ mod tests {
             request: None,
             due: None,
             language: "en".into(),
+            replay: Vec::new(),
+            delivery: None,
         }
     }
 

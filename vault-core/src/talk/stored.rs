@@ -1,8 +1,9 @@
 //! Conversations of a person as rows under their keys.
 //!
 //! A row stands under a name that only the person's audit key makes, and under the hour in which it is over, in
-//! clear as the hours of other rows are: so the sweeper takes it away without opening anything. An erasure deletes
-//! it with everything else of the person.
+//! clear as the hours of other rows are: so the sweeper takes it away without opening anything. What pages of the
+//! store still have of it then ends with the key of the day on which it was written. An erasure deletes it with
+//! everything else of the person.
 
 use super::Talk;
 use crate::clock::hour_of;
@@ -117,6 +118,33 @@ fn ends(talk: &Talk) -> u32 {
     hour_of(instant(talk.until.max(sent))).saturating_add(1)
 }
 
+/// Whether every conversation that was written on the day that begins with hour `period` is over at hour `now`.
+pub(crate) fn period_over(period: u32, now: u32) -> bool {
+    // A day, and what `ends` comes to for the last hour of it.
+    period + 24 + 2 <= now
+}
+
+/// Removes the rows that lie in these compartments, whose keys are about to go.
+pub(crate) fn remove_of(
+    txn: &mut Txn<'_>,
+    person: &Person,
+    ended: &[Compartment],
+) -> Result<(), Refusal> {
+    if ended.iter().all(|one| one.number != Compartment::TALKS) {
+        return Ok(());
+    }
+    let range = KeyRange::prefix(person.entry.handle.as_bytes());
+    let rows = txn
+        .tx()
+        .range(Table::Dialogues, &range, Direction::Ascending, usize::MAX)?;
+    for (key, sealed) in rows {
+        if ended.contains(&person.compartment_of(&sealed)?) {
+            txn.delete(Table::Dialogues, &key)?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes a conversation in the place of what it was. Where there are too many, that one goes which was over
 /// first and has no codes to be counted.
 pub(crate) fn store(
@@ -141,7 +169,9 @@ pub(crate) fn store(
         }
     }
     let keys = person.keyset.keys.len();
-    let number = person.key_for(Compartment::CONTROL, txn.entropy())?;
+    let day = Compartment::talks(hour_of(txn.now()));
+    // Of these there are three at most, and nobody is refused their rights for want of room for a key.
+    let number = person.successor(day, 0, txn.entropy());
     if person.keyset.keys.len() > keys {
         person.store(txn)?;
     }

@@ -16,13 +16,12 @@ use super::subjects;
 use super::{Call, Vault, input};
 use crate::commit::{Txn, View};
 use crate::crypto::Location;
-use crate::id::SubjectId;
+use crate::id::{SubjectId, TokenId};
 use crate::limits::{DELIVERY_CHARACTERS_MAX, DELIVERY_DAYS};
 use crate::notice::{self, NoticeAbout, NoticeShown};
 use crate::person::DAMAGED;
 use crate::policy::{Capability, Policy};
 use crate::refusal::Refusal;
-use crate::row;
 
 /// The number that stands for a table in the associated data of a delivery.
 const DELIVERY: u8 = 0x88;
@@ -76,11 +75,21 @@ pub(super) fn make(
         )]));
     }
     let shown = notices::shown(view, policy, input)?;
+    of(view, token, &shown)
+}
+
+/// A delivery of what was shown, for this API key.
+pub(super) fn of(
+    view: &dyn View,
+    token: TokenId,
+    shown: &NoticeShown,
+) -> Result<NoticeDelivery, Refusal> {
     let location = Location::row(view.vault(), DELIVERY, token.as_bytes());
-    let sealed = view.system().system.seal(&location, &row::encode(&shown));
+    let bytes = serde_json::to_vec(shown).map_err(|_| DAMAGED)?;
+    let sealed = view.system().system.seal(&location, &bytes);
     Ok(NoticeDelivery {
         delivery: BASE64URL_NOPAD.encode(&sealed.map_err(|_| DAMAGED)?),
-        expires_at: ends(&shown),
+        expires_at: ends(shown),
     })
 }
 
@@ -97,7 +106,7 @@ fn open(
         let sealed = short.then(|| BASE64URL_NOPAD.decode(delivery.as_bytes()))?;
         let location = Location::row(view.vault(), DELIVERY, token.as_bytes());
         let bytes = view.system().system.unseal(&location, &sealed.ok()?).ok()?;
-        row::decode::<NoticeShown>(&bytes).ok()
+        serde_json::from_slice::<NoticeShown>(&bytes).ok()
     };
     let shown =
         opened().ok_or_else(|| refused("this is no delivery of this vault to this API key"))?;

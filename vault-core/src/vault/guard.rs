@@ -31,6 +31,14 @@ pub(super) struct Memory {
     pub(super) process_key: Secret<32>,
 }
 
+impl Memory {
+    /// Forgets a person who was erased.
+    pub(super) fn forget(&self, subject: SubjectId) {
+        self.asks.forget(subject);
+        self.strangers.forget(subject);
+    }
+}
+
 /// Refuses `{channel, user}` of a person who was just erased, so that a slow bot does not make them
 /// anew by accident. Kept under a key of this process, for fifteen minutes.
 pub(super) struct Guard {
@@ -70,8 +78,7 @@ impl Guard {
 pub(super) struct Asks(Mutex<(u32, HashMap<SubjectId, u32>)>);
 
 impl Asks {
-    /// Forgets a person who was erased.
-    pub(super) fn forget(&self, subject: SubjectId) {
+    fn forget(&self, subject: SubjectId) {
         self.0.lock().1.remove(&subject);
     }
 

@@ -395,7 +395,7 @@ impl Vault {
                 Ok((step, receipt.map(|receipt| (receipt.id, receipt.document))))
             })?;
         let receipt = receipt.map(|(id, mut document)| {
-            self.memory.asks.forget(subject);
+            self.memory.forget(subject);
             self.prove(id, &mut document);
             document
         });

@@ -94,7 +94,7 @@ pub use crate::id::{
 };
 pub use crate::incident::{Exemption, IncidentStep, Nature, Risk, Vector as IncidentVector};
 pub use crate::keys::slots::SlotKind;
-pub use crate::notice::{NoticeAbout, NoticeShown};
+pub use crate::notice::{NoticeAbout, NoticeShown, ShownEvidence};
 pub use crate::outbox::{NoticeKind, NoticeState};
 pub use crate::policy::CollectionKind;
 pub use crate::refusal::{InputError, Refusal};

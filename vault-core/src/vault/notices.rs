@@ -109,6 +109,7 @@ pub(super) fn shown(
         material,
         acknowledged: input.acknowledged,
         at: view.now(),
+        evidence: None,
     })
 }
 

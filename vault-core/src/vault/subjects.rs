@@ -383,7 +383,7 @@ impl Vault {
                 Ok((receipt.id, receipt.document))
             },
         )?;
-        self.memory.asks.forget(subject);
+        self.memory.forget(subject);
         self.prove(id, &mut document);
         Ok(document)
     }

@@ -74,6 +74,7 @@ fn notice(about: NoticeAbout, version: u32, channel: Option<&str>) -> Vec<u8> {
         material: [u8::from(version > 0); 32],
         acknowledged: channel.is_some(),
         at: at(),
+        evidence: None,
     })
 }
 
@@ -280,10 +281,14 @@ fn asked_for_code() -> Talk {
                 request: Some(RequestId::from_bytes([1; 16])),
                 due: Some("2026-10-22".into()),
                 language: "de".into(),
+                replay: vec!["m1".into()],
+                delivery: Some("d".into()),
             },
         }],
         until: NOW + 900_000,
         turns: 2,
+        held: vec!["m2".into()],
+        shown: Some([9; 32]),
         ..begun()
     }
 }

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use vault_core::dialogue::{Intent, Language};
 use vault_core::limits::{
-    CHANNEL_USER_BYTES_MAX, DIALOGUE_NAME_BYTES_MAX, DIALOGUE_TEXT_BYTES_MAX, DISCLOSED_FIELDS_MAX,
-    LABEL_BYTES_MAX, REASON_BYTES_MAX,
+    CHANNEL_USER_BYTES_MAX, DIALOGUE_HELD_MAX, DIALOGUE_NAME_BYTES_MAX, DIALOGUE_TEXT_BYTES_MAX,
+    DISCLOSED_FIELDS_MAX, LABEL_BYTES_MAX, REASON_BYTES_MAX,
 };
 use vault_core::outbox::{NoticeKind, NoticeState};
 use vault_core::policy::{Automation, DecisionBasis, HoldGround, RestrictionGround};
@@ -235,6 +235,7 @@ fn demands() -> Value {
         "TurnReply": {"properties": {
             "state": turn_state(), "request_id": optional(request_id()),
             "due": {"type": ["string", "null"], "format": "date"},
+            "replay": {"type": "array", "maxItems": DIALOGUE_HELD_MAX, "items": text(1, DIALOGUE_NAME_BYTES_MAX)},
             "language": {"type": "string", "enum": Language::ALL.iter().map(|one| one.name()).collect::<Vec<_>>()},
         }},
         "TurnRequest": {

@@ -137,6 +137,13 @@ pub(crate) struct ReplyBody {
     due: Option<String>,
     /// The language of the messages, BCP 47.
     language: String,
+    /// Messages of this conversation that waited for the notice, by their `message_id`, the oldest first: the bot
+    /// goes on with each as if it came now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    replay: Vec<String>,
+    /// What stands for the notice that somebody was shown who is not known yet: `notice` of `POST /v1/subjects`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivery: Option<String>,
 }
 
 impl From<Message> for MessageBody {
@@ -171,6 +178,8 @@ impl From<TurnReply> for ReplyBody {
             request_id: reply.request.map(|request| request.to_string()),
             due: reply.due,
             language: reply.language,
+            replay: reply.replay,
+            delivery: reply.delivery,
         }
     }
 }
@@ -179,8 +188,9 @@ impl From<TurnReply> for ReplyBody {
 ///
 /// The bot relays what somebody wrote or chose, and shows what is answered. A message that is no matter of
 /// rights is answered with `handled: false`. What the turn does to the person's data is done when it is
-/// answered. The same `message_id` is answered the same for a quarter of an hour. Capability `dialogue.relay`,
-/// and no other.
+/// answered. The same `message_id` is answered the same until a quarter of an hour after the conversation's last
+/// turn, if it is among its last 16 answers and these come to 64 KiB at most. Capability `dialogue.relay`, and no
+/// other.
 #[utoipa::path(post, path = urls::DIALOGUE_TURN, tag = "requests", operation_id = "dialogue_turn",
     request_body = TurnRequest,
     responses((status = 200, description = "What is answered", body = ReplyBody)))]

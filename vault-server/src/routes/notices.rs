@@ -136,6 +136,19 @@ pub(crate) struct ShownBody {
     /// When.
     #[schema(format = DateTime)]
     at: String,
+    /// The choice below it that the person took, where the vault itself showed it in a conversation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<EvidenceBody>,
+}
+
+/// The choice below a notice that a person took.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NoticeEvidence)]
+pub(crate) struct EvidenceBody {
+    /// The channel's name of the message with which they took it.
+    message_id: String,
+    /// The id of the choice.
+    choice: String,
 }
 
 impl From<NoticeShown> for ShownBody {
@@ -148,6 +161,10 @@ impl From<NoticeShown> for ShownBody {
             sha256: HEXLOWER.encode(&shown.sha256),
             acknowledged: shown.acknowledged,
             at: shown.at.to_string(),
+            evidence: shown.evidence.map(|evidence| EvidenceBody {
+                message_id: evidence.message,
+                choice: evidence.choice,
+            }),
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::consent;
 use crate::dialogue::Intent;
 use crate::export;
 use crate::id::{ReceiptId, RequestId, SubjectId};
+use crate::notice::ShownEvidence;
 use crate::person::{DAMAGED, Person, instant};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
@@ -41,6 +42,9 @@ pub(super) struct Said {
     pub(super) field: Option<FieldId>,
     /// What is to stand there.
     pub(super) value: String,
+    /// The channel, and by what a choice that was taken now is known.
+    pub(super) channel: String,
+    pub(super) evidence: Option<ShownEvidence>,
 }
 
 /// Whoever acts, and what they have in hand.
@@ -81,6 +85,7 @@ const fn action(effect: &Effect) -> &'static str {
         Effect::Change => "dialogue.correct",
         Effect::Erase => "dialogue.erase",
         Effect::TakeBack(_) => "dialogue.cancel",
+        Effect::Notice => "dialogue.notice",
     }
 }
 
@@ -266,23 +271,16 @@ impl Actor<'_, '_> {
         suppressions::put_of(self.txn, self.policy, &input)
     }
 
-    /// It is known who asks: a request that they made before is theirs, and one that they could not make is
-    /// made, as of when they asked.
+    /// It is known who asks: a request that they made before is theirs.
     fn verified(&mut self) -> Result<(), Refusal> {
         let level = self.talk.level;
-        match self.talk.request {
-            Some(request) => {
-                let event = self.with(|txn, policy, own, person| {
-                    spoken::verify(txn, policy, own, person, request, level)
-                })?;
-                self.keep(event);
-            }
-            None => {
-                if let Some(kind) = self.talk.intent().and_then(kind) {
-                    self.register(kind)?;
-                }
-            }
-        }
+        let Some(request) = self.talk.request else {
+            return Ok(());
+        };
+        let event = self.with(|txn, policy, own, person| {
+            spoken::verify(txn, policy, own, person, request, level)
+        })?;
+        self.keep(event);
         Ok(())
     }
 
@@ -290,11 +288,11 @@ impl Actor<'_, '_> {
     fn note(&self) -> Option<String> {
         let typed = (!self.said.typed.is_empty()).then(|| self.said.typed.clone());
         match self.said.question {
-            Some(Question::NewValue) => {
+            Some(Question::NewValue | Question::ConfirmChange) => {
                 let field = self.said.field.and_then(|id| facts::field(self.policy, id));
                 let (collection, field) = field?;
-                let name = format!("{}.{}", collection.name, field.name);
-                Some(format!("{name}: {}", typed.unwrap_or_default()))
+                let value = &self.said.value;
+                Some(format!("{}.{}: {value}", collection.name, field.name))
             }
             Some(Question::Words) => typed,
             _ => None,
@@ -412,7 +410,7 @@ impl Actor<'_, '_> {
                 let picked_up =
                     self.with(|txn, _, _, person| pickups::has_open(txn, person, request))?;
                 // What a link is given for is answered when it is opened.
-                match spoken::is_ready(&event, self.talk.level) && !picked_up {
+                match spoken::is_ready(&event) && !picked_up {
                     true => self.carry_out(What::Answer(words)).map(drop)?,
                     false => self.keep(event),
                 }
@@ -427,6 +425,7 @@ impl Actor<'_, '_> {
                 let event = hand_over_package(self, request, *form)?;
                 self.keep(event);
             }
+            Effect::Notice => self.noticed()?,
             Effect::TakeBack(request) => {
                 let request = *request;
                 let event = self.with(|txn, policy, own, person| {

@@ -35,6 +35,7 @@ impl Turn<'_> {
             Question::Form => Say::Form,
             Question::OwnView => Say::OwnView,
             Question::Request => Say::CancelWhich,
+            Question::Notice => Say::Notice,
         });
         self.offer(question);
     }
@@ -80,6 +81,7 @@ impl Turn<'_> {
                 let open = open.map(|request| Meaning::CallOff(*request));
                 open.chain([Meaning::CallOffNone]).collect()
             }
+            Question::Notice => vec![Meaning::GoOn, Meaning::More, Meaning::NoThanks],
             Question::Code
             | Question::TypeAddress
             | Question::MarketingAddress

@@ -90,6 +90,9 @@ pub(super) fn of(
     let requests = spoken::standing(view, person)?;
     let open = requests.iter().filter(|event| !event.state.is_closed());
     facts.open = open.map(|event| event.request).collect();
+    let mut own = requests.iter();
+    let own = own.find(|event| Some(event.request) == talk.request);
+    facts.ready = own.is_some_and(spoken::is_ready);
     Ok(facts)
 }
 

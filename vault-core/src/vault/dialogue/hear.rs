@@ -5,17 +5,22 @@ use data_encoding::BASE32_NOPAD;
 use super::super::pickups;
 use super::act::Said;
 use super::facts;
-use super::input::{TurnInput, clip};
+use super::input::{TurnInput, clip, name_of};
 use super::machine;
-use super::moves::{Heard, Next};
+use super::moves::{Heard, Next, Say};
+use super::shown::waits;
 use super::strangers::Stranger;
+use super::tell::notice_in;
 use crate::commit::View;
 use crate::dialogue::{Control, INTENTS_MAX, Language, control, understand};
+use crate::id::SubjectId;
 use crate::limits::REASON_BYTES_MAX;
+use crate::notice::ShownEvidence;
 use crate::person::{self, Person};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
 use crate::request::Level;
+use crate::standing;
 use crate::talk::{At, Question, Talk, stored};
 use crate::verification::{Attempt, Verdict};
 
@@ -37,6 +42,18 @@ pub(super) struct Found {
     /// Whether it lies in memory: the user is not known on the channel.
     pub(super) stranger: Option<Stranger>,
     pub(super) talk: Talk,
+}
+
+/// The person, unless they are erased: but for what a hold keeps, too, of which nothing is said here.
+fn here(view: &dyn View, subject: SubjectId) -> Result<Option<Person>, Refusal> {
+    let person = match Person::find(view, subject) {
+        Ok(person) => person,
+        Err(Refusal::Erased { .. } | Refusal::NotFound(_)) => return Ok(None),
+        Err(refusal) => return Err(refusal),
+    };
+    let hold = standing::hold(view, &person)?;
+    let erased = hold.is_some_and(|hold| hold.erasure.is_some());
+    Ok((!erased).then_some(person))
 }
 
 /// Finds both, in one state of the vault. `slot` is what lies in memory.
@@ -65,23 +82,19 @@ pub(super) fn find(
         talk: begin(Level::L0),
         sent_to: None,
         is: None,
+        noticed: None,
     });
     if stranger.talk.until <= now {
-        (stranger.sent_to, stranger.is) = (None, None);
+        (stranger.sent_to, stranger.is, stranger.noticed) = (None, None, None);
     }
     stranger.talk.expire(now, Level::L0);
     let mut found = None;
     if let Some(subject) = stranger.is {
-        match Person::find(view, subject) {
-            Ok(person) => found = Some(person),
-            // They are gone; what was answered to them stays until its time is over.
-            Err(Refusal::Erased { .. } | Refusal::NotFound(_)) => {
-                stranger.is = None;
-                stranger.talk.rest(At::Idle);
-                stranger.talk.level = Level::L0;
-                stranger.talk.request = None;
-            }
-            Err(refusal) => return Err(refusal),
+        found = here(view, subject)?;
+        // They are gone, and with them what was said to them and by them.
+        if found.is_none() {
+            (stranger.sent_to, stranger.is) = (None, None);
+            stranger.talk.forget(Level::L0);
         }
     }
     let talk = stranger.talk.clone();
@@ -175,14 +188,24 @@ pub(super) fn decide(
     let mut talk = found.talk;
     let how = (input.private, input.sends.as_slice());
     let typed = input.text.as_deref().unwrap_or_default();
+    let answers = matches!(heard, Heard::Text);
     let mut said = Said {
-        typed: clip(typed, REASON_BYTES_MAX).to_owned(),
+        // A word such as "human" is no answer to what was asked.
+        typed: match answers {
+            true => clip(typed, REASON_BYTES_MAX).to_owned(),
+            false => String::new(),
+        },
         question: match talk.at {
             At::Asking(question) => Some(question),
             _ => None,
         },
         field: talk.field,
         value: talk.value.clone(),
+        channel: input.channel.clone(),
+        evidence: input.choice.clone().map(|choice| ShownEvidence {
+            message: input.message.clone(),
+            choice,
+        }),
     };
     let (mut heard, mut proved) = (heard, false);
     if let (Some(attempt), Some(challenge)) = (attempt, &mut talk.challenge)
@@ -193,14 +216,11 @@ pub(super) fn decide(
         if let (Verdict::Right, Some(stranger)) = (verdict, &found.stranger)
             && found.person.is_none()
         {
-            let person = stranger.sent_to.map(|subject| Person::find(view, subject));
-            match person {
-                Some(Ok(person)) => (found.person, proved) = (Some(person), true),
+            let person = stranger.sent_to.map(|subject| here(view, subject));
+            match person.transpose()?.flatten() {
+                Some(person) => (found.person, proved) = (Some(person), true),
                 // A code that nobody was sent is nobody's.
-                Some(Err(Refusal::Erased { .. } | Refusal::NotFound(_))) | None => {
-                    verdict = Verdict::Over;
-                }
-                Some(Err(refusal)) => return Err(refusal),
+                None => verdict = Verdict::Over,
             }
         }
         heard = Heard::Code(verdict);
@@ -212,6 +232,11 @@ pub(super) fn decide(
     if let (true, Some(person)) = (input.links, &found.person) {
         facts.link = pickups::room(view, policy, person, &input.sends)?.is_some();
     }
+    facts.notice = waits(view, policy, found.person.as_ref(), found.stranger.as_ref())?;
+    if facts.notice {
+        let notice = notice_in(policy, talk.language());
+        facts.same_notice = talk.shown == Some(notice.sha256);
+    }
     match said.question {
         Some(Question::MarketingAddress) => facts.fits = facts::address_kind(typed).is_some(),
         // To an address of another kind no code would ever come.
@@ -219,7 +244,7 @@ pub(super) fn decide(
             let kind = facts::address_kind(typed);
             facts.fits = kind.is_some_and(|kind| input.sends.contains(&facts::way(kind)));
         }
-        Some(Question::NewValue) => {
+        Some(Question::NewValue) if answers => {
             let field = talk.field.and_then(|id| facts::field(policy, id));
             let fits = field.is_some_and(|(_, field)| facts::typed(field.kind, typed).is_some());
             facts.fits = fits && typed.len() <= REASON_BYTES_MAX;
@@ -241,6 +266,17 @@ pub(super) fn decide(
     let next = machine::turn(&mut talk, &facts, &heard);
     if talk.asked_at == 0 {
         talk.asked_at = view.now().as_millisecond();
+    }
+    if next.holds {
+        talk.hold(&input.message);
+    }
+    if next.say.contains(&Say::Notice) {
+        talk.shown = Some(notice_in(policy, talk.language()).sha256);
+    }
+    // The bot may relay them again, and is then told that they are its own.
+    for message in &next.replay {
+        let name = name_of(message);
+        talk.answered.retain(|one| one.message != name);
     }
     said.field = talk.field.or(said.field);
     Ok(Decided {

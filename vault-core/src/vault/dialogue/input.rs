@@ -72,6 +72,11 @@ pub(super) fn clip(text: &str, bytes_max: usize) -> &str {
     &text[..end]
 }
 
+/// What stands for the name of a message.
+pub(super) fn name_of(message: &str) -> [u8; 32] {
+    sha256(&[b"message", message.as_bytes()])
+}
+
 impl TurnInput {
     pub(super) fn check(&self) -> Result<(), Refusal> {
         let mut errors: Vec<InputError> = Vec::new();
@@ -107,7 +112,7 @@ impl TurnInput {
 
     /// What stands for the message's name.
     pub(super) fn name(&self) -> [u8; 32] {
-        sha256(&[b"message", self.message.as_bytes()])
+        name_of(&self.message)
     }
 
     /// What stands for what it says.

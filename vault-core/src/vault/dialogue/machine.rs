@@ -8,7 +8,7 @@ use super::ask::OFFERS_MAX;
 use super::moves::{Effect, Facts, Heard, Next, Say, kind};
 use crate::dialogue::{Control, Intent};
 use crate::request::{Level, RequestKind};
-use crate::talk::{At, Form, Meaning, Question, Talk, one, place};
+use crate::talk::{At, Form, Meaning, Question, Talk, place};
 use crate::verification::Verdict;
 
 /// A turn: from where a conversation stands and what came in to where it stands then.
@@ -22,6 +22,7 @@ pub(super) fn turn(talk: &mut Talk, facts: &Facts, heard: &Heard) -> Next {
         },
     };
     match heard {
+        _ if turn.is_out_of_hand(heard) => turn.let_go(),
         Heard::Choice(means) => turn.choose(*means),
         Heard::Stale => turn.again(Some(Say::Stale)),
         Heard::Control(control) => turn.control(*control),
@@ -48,18 +49,25 @@ impl Turn<'_> {
         self.next.say.push(say);
     }
 
-    fn effect(&mut self, effect: Effect) {
+    pub(super) fn effect(&mut self, effect: Effect) {
         self.next.effects.push(effect);
     }
 
     /// Ends the matter.
-    fn rest(&mut self, at: At, say: Say) {
+    pub(super) fn rest(&mut self, at: At, say: Say) {
         self.talk.rest(at);
         self.say(say);
     }
 
-    fn done(&mut self, say: Say) {
+    pub(super) fn done(&mut self, say: Say) {
         self.rest(At::Done, say);
+    }
+
+    /// Ends a matter that is closed: what was asked is asked no more.
+    pub(super) fn let_go(&mut self) {
+        self.talk.intent = None;
+        self.talk.request = None;
+        self.rest(At::Idle, Say::Stale);
     }
 
     /// Leaves everything as it is, because others read along.
@@ -81,7 +89,7 @@ impl Turn<'_> {
     }
 
     /// Begins a matter, and leaves the one before.
-    fn begin(&mut self, intent: Intent) {
+    pub(super) fn begin(&mut self, intent: Intent) {
         self.talk.rest(At::Idle);
         self.talk.intent = Some(place(Intent::ALL, intent));
         self.talk.request = None;
@@ -103,22 +111,19 @@ impl Turn<'_> {
             if registers {
                 self.say(Say::Registered);
             }
-            let copy = matches!(intent, Intent::Access | Intent::Download);
-            return self.done(match copy {
-                true => Say::PrivatelyCopy,
-                false => Say::Privately,
-            });
+            return self.done(Say::Privately);
         }
         self.go_on(intent);
     }
 
-    /// Whether an intent makes a request now. What takes effect at once makes it with the effect, and nothing is
-    /// to be kept of a demand for which there is no ground.
+    /// Whether an intent makes a request now. What takes effect at once makes it with the effect, which nothing has
+    /// where others read along, and nothing is to be kept of a demand for which there is no ground.
     fn registers(&self, intent: Intent) -> bool {
+        let at_once = usize::from(self.facts.private);
         match intent {
             Intent::StopMarketing => false,
-            Intent::Withdraw => self.facts.room && self.facts.consents.len() > 1,
-            Intent::Object => self.facts.room && self.facts.objectionable.len() > 1,
+            Intent::Withdraw => self.facts.room && self.facts.consents.len() > at_once,
+            Intent::Object => self.facts.room && self.facts.objectionable.len() > at_once,
             other => kind(other).is_some(),
         }
     }
@@ -197,7 +202,7 @@ impl Turn<'_> {
     }
 
     /// Goes on where it is known well enough who talks; else finds out.
-    fn identified(&mut self, intent: Intent) {
+    pub(super) fn identified(&mut self, intent: Intent) {
         if self.talk.level < Level::L2 {
             return match self.facts.can_send && !self.facts.addresses.is_empty() {
                 true => self.ask(Question::Address),
@@ -225,7 +230,7 @@ impl Turn<'_> {
     }
 
     /// Who asks cannot be found out here.
-    fn by_hand(&mut self) {
+    pub(super) fn by_hand(&mut self) {
         match self.talk.request {
             // One that was made in this turn has no name yet.
             None if !self.next.effects.contains(&Effect::Register) => self.done(Say::Reach),
@@ -236,21 +241,35 @@ impl Turn<'_> {
         }
     }
 
-    fn withdraw(&mut self, purpose: u16) {
+    pub(super) fn withdraw(&mut self, purpose: u16) {
         self.effect(Effect::Withdraw(purpose));
         self.done(Say::Withdrawn(purpose));
     }
 
-    fn object(&mut self, purpose: u16) {
+    pub(super) fn object(&mut self, purpose: u16) {
         self.effect(Effect::Object(purpose));
         self.done(Say::Objected(purpose));
     }
 
     fn control(&mut self, control: Control) {
         match (control, self.talk.at) {
+            (Control::Cancel | Control::No, At::Asking(Question::Notice)) => {
+                self.choose(Meaning::NoThanks);
+            }
+            (Control::Human, At::Asking(Question::Notice)) => {
+                self.say(Say::Reach);
+                self.offer(Question::Notice);
+            }
+            // A word is no choice, and no message for the bot either.
+            (Control::Yes, At::Asking(Question::Notice)) => {
+                self.say(Say::NoticeWaits);
+                self.offer(Question::Notice);
+            }
             (Control::Cancel, At::Asking(question)) => match self.talk.request {
                 // A demand for a human is with one already.
-                Some(request) if self.facts.known && question != Question::OwnView => {
+                Some(request)
+                    if self.facts.open.contains(&request) && question != Question::OwnView =>
+                {
                     self.effect(Effect::TakeBack(request));
                     self.rest(At::Idle, Say::TakenBack);
                 }
@@ -279,11 +298,17 @@ impl Turn<'_> {
         let needs = intent.and_then(kind).map_or(Level::L1, RequestKind::needs);
         match self.talk.level >= needs {
             false => self.by_hand(),
-            true => {
-                self.effect(Effect::Review);
-                self.rest(At::Queued, Say::Checked);
-            }
+            true => self.checked(),
         }
+    }
+
+    /// Somebody looks at the matter, with what was said last.
+    pub(super) fn checked(&mut self) {
+        if self.talk.request.is_none() {
+            return self.done(Say::Reach);
+        }
+        self.effect(Effect::Review);
+        self.rest(At::Queued, Say::Checked);
     }
 
     fn code(&mut self, verdict: Verdict) {
@@ -304,10 +329,16 @@ impl Turn<'_> {
                 let intent = self.talk.intent();
                 self.talk.challenge = None;
                 self.talk.level = self.talk.level.max(Level::L2);
-                if self.talk.request.is_none() && !self.facts.room {
+                // Whoever was nobody until now has asked for it all the same.
+                let registers = self.talk.request.is_none()
+                    && intent.is_some_and(|intent| self.registers(intent));
+                if registers && !self.facts.room {
                     return self.done(Say::Overfull);
                 }
                 self.effect(Effect::Verified);
+                if registers {
+                    self.effect(Effect::Register);
+                }
                 self.say(Say::Verified);
                 match intent {
                     Some(intent) => self.identified(intent),
@@ -327,11 +358,9 @@ impl Turn<'_> {
     }
 
     fn text(&mut self) {
-        let At::Asking(question) = self.talk.at else {
-            // Nothing is open, and it is no matter of rights: it is the bot's.
-            self.next.handled = false;
-            self.next.stays = true;
-            return;
+        let question = match self.talk.at {
+            At::Asking(question) if question != Question::Notice => question,
+            _ => return self.plain(),
         };
         if !self.facts.private {
             return self.privately();
@@ -355,125 +384,14 @@ impl Turn<'_> {
                 Some(field) if !self.facts.by_hand.contains(&field) => {
                     self.ask(Question::ConfirmChange);
                 }
-                _ => {
-                    self.effect(Effect::Review);
-                    self.rest(At::Queued, Say::Checked);
-                }
+                _ => self.checked(),
             },
-            Question::Words => {
-                self.effect(Effect::Review);
-                self.rest(At::Queued, Say::Checked);
-            }
+            Question::Words => self.checked(),
             Question::OwnView => {
                 self.effect(Effect::Add);
                 self.rest(At::Queued, Say::PassedOn);
             }
             _ => self.again(Some(Say::NotUnderstood)),
-        }
-    }
-
-    /// A copy by a request of its own.
-    fn copy_beside(&mut self, form: Form) {
-        if !self.facts.room {
-            self.next.effects.clear();
-            return self.done(Say::Overfull);
-        }
-        self.effect(Effect::RegisterCopy(form));
-        self.hand_over(form);
-    }
-
-    /// A copy is handed over: with a link at once, or by somebody.
-    fn hand_over(&mut self, form: Form) {
-        self.effect(Effect::Package(form));
-        let at = match self.facts.link {
-            true => At::Done,
-            false => At::Queued,
-        };
-        self.rest(at, Say::Package);
-    }
-
-    fn choose(&mut self, means: Meaning) {
-        let harmless = matches!(
-            means,
-            Meaning::Intent(_) | Meaning::NoIntent | Meaning::Statement
-        );
-        if !self.facts.private && !harmless {
-            return self.privately();
-        }
-        // What was offered to somebody whose level has ended since is offered no more.
-        let level = self.talk.level;
-        match means {
-            Meaning::Intent(place) => match one(Intent::ALL, place) {
-                Some(intent) => self.begin(intent),
-                None => self.again(Some(Say::Stale)),
-            },
-            Meaning::NoIntent => self.rest(At::Idle, Say::Reach),
-            Meaning::Address(_) if !self.facts.sends_left => {
-                self.say(Say::CodesSpent);
-                self.ask(Question::Address);
-            }
-            Meaning::Address(field) => {
-                self.effect(Effect::Send(field));
-                self.ask(Question::Code);
-            }
-            Meaning::AnotherWay => self.by_hand(),
-            Meaning::Again => self.ask(Question::Address),
-            Meaning::Withdraw(purpose) => self.withdraw(purpose),
-            Meaning::Object(purpose) => self.object(purpose),
-            Meaning::Verify => {
-                let intent = self.talk.intent().unwrap_or(Intent::Access);
-                self.talk.rest(At::Idle);
-                self.identified(intent);
-            }
-            Meaning::Correct => self.begin(Intent::Correct),
-            Meaning::Statement => self.done(Say::StatementAt),
-            Meaning::Settings => self.begin(Intent::Choices),
-            Meaning::Enough => {
-                self.effect(Effect::Answer);
-                self.done(Say::Answered);
-            }
-            Meaning::NothingToAdd => self.rest(At::Queued, Say::PassedOn),
-            Meaning::CallOff(request) => {
-                self.effect(Effect::TakeBack(request));
-                self.done(Say::Cancelled);
-            }
-            Meaning::CallOffNone => self.rest(At::Idle, Say::Left),
-            Meaning::Keep | Meaning::DoNotChange if self.talk.request.is_none() => {
-                self.rest(At::Idle, Say::Left);
-            }
-            Meaning::Keep => {
-                let request = self.talk.request;
-                self.next.effects.extend(request.map(Effect::TakeBack));
-                self.done(Say::EraseNot);
-            }
-            Meaning::DoNotChange => self.ask(Question::Field),
-            _ if level < Level::L2 => self.again(Some(Say::Stale)),
-            Meaning::Ground(ground) => {
-                self.effect(Effect::Restrict(ground));
-                self.done(Say::Restricted);
-            }
-            Meaning::Field(field) => {
-                self.talk.field = Some(field);
-                self.ask(Question::NewValue);
-            }
-            Meaning::OtherField => self.ask(Question::Words),
-            Meaning::Change => {
-                self.effect(Effect::Change);
-                self.done(Say::Corrected);
-            }
-            Meaning::Erase => {
-                self.effect(Effect::Erase);
-                self.done(Say::Erased);
-            }
-            Meaning::CopyFirst => self.copy_beside(Form::Everything),
-            // Who was shown everything has had that answer; the other right is another request.
-            Meaning::Form(form)
-                if form != Form::Everything && self.talk.intent() == Some(Intent::Access) =>
-            {
-                self.effect(Effect::Answer);
-                self.copy_beside(form);
-            }
-            Meaning::Form(form) => self.hand_over(form),
         }
     }
 }

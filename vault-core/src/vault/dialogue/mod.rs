@@ -11,13 +11,16 @@
 mod account;
 mod act;
 mod ask;
+mod choose;
 mod codes;
 mod facts;
 mod hear;
 mod input;
 mod machine;
 mod moves;
+mod notice;
 mod shape;
+mod shown;
 mod strangers;
 mod take;
 mod tell;
@@ -182,8 +185,10 @@ impl Vault {
         }
         self.memory.requests.changed();
         self.count_links(&taken.reply);
+        // Whoever forgets waits for every conversation, this one too.
+        drop(held);
         if let Some((_, subject)) = taken.erased {
-            self.memory.asks.forget(subject);
+            self.memory.forget(subject);
         }
         Ok(Some(Turned {
             reply: taken.reply,

@@ -39,6 +39,12 @@ pub(super) struct Facts {
     pub(super) open: Vec<RequestId>,
     /// Whether the person can be given a link to pick a copy up.
     pub(super) link: bool,
+    /// Whether they have yet to be shown the notice that tells what the policy says.
+    pub(super) notice: bool,
+    /// Whether the notice that was shown last tells that.
+    pub(super) same_notice: bool,
+    /// Whether the request at hand can be carried out from where it stands.
+    pub(super) ready: bool,
 }
 
 /// What came in.
@@ -72,7 +78,6 @@ pub(super) enum Say {
     NotUnderstood,
     Which,
     Privately,
-    PrivatelyCopy,
     Registered,
     Overfull,
     ChooseAddress,
@@ -126,6 +131,9 @@ pub(super) enum Say {
     CancelWhich,
     Cancelled,
     Complain,
+    Notice,
+    NoticeWaits,
+    NoticeNo,
 }
 
 /// What is done.
@@ -167,13 +175,15 @@ pub(super) enum Effect {
     Package(Form),
     /// A request is taken back.
     TakeBack(RequestId),
+    /// The notice was shown, and they went on.
+    Notice,
 }
 
 impl Effect {
     /// How well it has to be known who talks.
     pub(super) const fn needs(&self) -> Level {
         match self {
-            Self::SendTyped | Self::Suppress => Level::L0,
+            Self::SendTyped | Self::Suppress | Self::Notice => Level::L0,
             Self::Register
             | Self::RegisterCopy(_)
             | Self::Send(_)
@@ -228,6 +238,10 @@ pub(super) struct Next {
     pub(super) offers: Vec<Meaning>,
     /// Whether everything stays as it was, the choices of the last message too.
     pub(super) stays: bool,
+    /// Whether what was written waits for the notice.
+    pub(super) holds: bool,
+    /// Messages that waited for it and go to the bot now.
+    pub(super) replay: Vec<String>,
 }
 
 /// The kind of request that an intent makes.

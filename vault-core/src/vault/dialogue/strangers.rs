@@ -22,6 +22,8 @@ pub(super) struct Stranger {
     pub(super) sent_to: Option<SubjectId>,
     /// Who they turned out to be.
     pub(super) is: Option<SubjectId>,
+    /// What the notice was made from that they were shown and went on below.
+    pub(super) noticed: Option<[u8; 32]>,
 }
 
 /// A conversation, or the place for one, which one turn holds at a time.
@@ -73,6 +75,26 @@ impl Strangers {
         slots.entry(name).or_default().clone()
     }
 
+    /// Forgets a person who was erased: what was said to them, and that a code went to them. Waits for turns
+    /// that are being taken, so that none of them puts it back.
+    pub(in crate::vault) fn forget(&self, subject: SubjectId) {
+        let slots: Vec<Slot> = self.slots.lock().values().cloned().collect();
+        for slot in slots {
+            let mut held = slot.lock();
+            let Some(stranger) = held.as_mut() else {
+                continue;
+            };
+            if stranger.is == Some(subject) {
+                *held = None;
+            } else if stranger.sent_to == Some(subject) {
+                // Their conversation goes on: whoever typed an address is not to learn that it was known.
+                stranger.sent_to = None;
+                // A turn that was looked at before begins again.
+                stranger.talk.turns = stranger.talk.turns.wrapping_add(1);
+            }
+        }
+    }
+
     /// Forgets those that are over.
     pub(super) fn sweep(&self, now: i64) {
         self.slots.lock().retain(|_, slot| ends(slot) > now);
@@ -121,6 +143,7 @@ mod tests {
             talk,
             sent_to: None,
             is: None,
+            noticed: None,
         });
     }
 
@@ -137,6 +160,39 @@ mod tests {
         assert!(strangers.find(&name(0)).is_some(), "it is being answered");
         assert!(strangers.find(&name(1)).is_none());
         assert!(strangers.find(&name(2)).is_some());
+    }
+
+    #[test]
+    fn of_a_person_who_was_erased_nothing_stays_and_of_another_everything() {
+        let strangers = strangers();
+        let (gone, other) = (
+            SubjectId::from_bytes([1; 16]),
+            SubjectId::from_bytes([2; 16]),
+        );
+        let who = [
+            (None, Some(gone)),
+            (Some(gone), None),
+            (Some(other), Some(gone)),
+            (Some(other), Some(other)),
+        ];
+        for (number, (sent_to, is)) in who.into_iter().enumerate() {
+            put(&strangers, number, 1_000);
+            let slot = strangers.find(&name(number)).expect("there");
+            let mut held = slot.lock();
+            let stranger = held.as_mut().expect("somebody");
+            (stranger.sent_to, stranger.is) = (sent_to, is);
+        }
+        strangers.forget(gone);
+        let left = |number| {
+            let slot = strangers.find(&name(number)).expect("a place");
+            let held = slot.lock();
+            held.as_ref()
+                .map(|one| (one.sent_to, one.is, one.talk.turns))
+        };
+        assert_eq!(left(0), None);
+        assert_eq!(left(1), Some((None, None, 1)), "goes on, to nobody");
+        assert_eq!(left(2), None);
+        assert_eq!(left(3), Some((Some(other), Some(other), 0)));
     }
 
     #[test]

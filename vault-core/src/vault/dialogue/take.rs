@@ -7,6 +7,7 @@ use super::act::{Actor, Said};
 use super::hear::{Decided, STRANGER, choice_id, decide, find, hear};
 use super::input::TurnInput;
 use super::moves::{Effect, Heard, Next};
+use super::shown::waits;
 use super::strangers::Stranger;
 use super::tell::{Outcome, Teller};
 use crate::commit::{Txn, View};
@@ -17,9 +18,11 @@ use crate::limits::DIALOGUE_MINUTES;
 use crate::person::Person;
 use crate::policy::{Capability, Policy};
 use crate::refusal::Refusal;
+use crate::remains;
 use crate::request::Level;
+use crate::standing;
 use crate::talk::{
-    Answered, At, Choice, Message, Offered, Question, Talk, TalkState, TurnReply, stored,
+    Answered, At, Choice, FieldId, Message, Offered, Question, Talk, TalkState, TurnReply, stored,
 };
 use crate::verification::{Attempt, CodeToSend, Prepared};
 
@@ -68,6 +71,8 @@ fn unhandled(talk: &Talk, language: Language) -> TurnReply {
         }
         .name()
         .to_owned(),
+        replay: Vec::new(),
+        delivery: None,
     }
 }
 
@@ -93,7 +98,9 @@ pub(super) fn look(
     }
     let turns = found.talk.turns;
     let (heard, language) = hear(&found.talk, input);
-    if matches!(heard, Heard::Text) && !matches!(found.talk.at, At::Asking(_)) {
+    let plain = matches!(heard, Heard::Text) && !matches!(found.talk.at, At::Asking(_));
+    let (known, stranger) = (found.person.as_ref(), found.stranger.as_ref());
+    if plain && !(input.private && waits(view, policy, known, stranger)?) {
         let language = input.first_language(policy);
         return Ok(Looked::Answer(unhandled(&found.talk, language)));
     }
@@ -222,6 +229,11 @@ pub(super) fn take(
     for effect in &next.effects {
         actor.act(effect)?;
     }
+    if next.effects.contains(&Effect::Notice)
+        && let Some(stranger) = &mut stranger
+    {
+        stranger.noticed = Some(policy.notice_material());
+    }
     let Actor {
         person,
         sent_to,
@@ -313,11 +325,24 @@ fn told_of(
         own: None,
         outcome: &nothing,
     };
+    let hold = person.map(|person| standing::hold(view, person));
+    let hold = hold.transpose()?.flatten();
+    let held = |(collection, _): FieldId| hold.as_ref().is_some_and(|hold| hold.covers(collection));
     if next.effects.contains(&Effect::Erase) {
-        return teller.receivers(&|_| true);
+        // Whoever received nothing but what a law keeps is told nothing yet.
+        let keeps = match (person, &hold) {
+            (Some(person), Some(hold)) => remains::any(view, person, hold)?,
+            _ => false,
+        };
+        return teller.receivers(&|given| !(keeps && held(given)));
     }
     match said.field {
-        Some(field) if next.effects.contains(&Effect::Change) => {
+        // What was not there is no correction of what they received.
+        Some(field)
+            if next.effects.contains(&Effect::Change)
+                && !held(field)
+                && teller.held()?.0.contains(&field) =>
+        {
             teller.receivers(&|given| given == field)
         }
         _ => Ok(Vec::new()),
@@ -338,6 +363,7 @@ fn gone(talk: Talk) -> Stranger {
         talk: left,
         sent_to: None,
         is: None,
+        noticed: None,
     }
 }
 
@@ -366,5 +392,7 @@ fn reply(
             .filter(|event| !event.state.is_closed())
             .map(|event| event.strict.on.to_string()),
         language: talk.language().name().to_owned(),
+        replay: next.replay.clone(),
+        delivery: outcome.delivery.clone(),
     }
 }

@@ -13,14 +13,14 @@ use super::moves::Say;
 use super::shape::{capital, of, split};
 use super::words::{Catalogue, fill};
 use crate::commit::View;
-use crate::dialogue::Intent;
+use crate::dialogue::{Intent, Language};
 use crate::limits::{CODE_DIGITS, CODE_MINUTES, PICKUP_HOURS};
 use crate::person::Person;
 use crate::policy::{Field, Policy, RestrictionGround};
 use crate::refusal::Refusal;
 use crate::request::RequestKind;
 use crate::request::stored::RequestEvent;
-use crate::statement::{Phrases, StatedPurpose, purposes_in};
+use crate::statement::{Notice, Phrases, StatedPurpose, purposes_in};
 use crate::talk::{FieldId, Form, Meaning, Message, Talk, one};
 
 /// What effects came to, as far as something is said of it.
@@ -44,6 +44,13 @@ pub(super) struct Outcome {
     pub(super) value: String,
     /// The link to the copy.
     pub(super) link: Option<Given>,
+    /// What stands for the notice that somebody was shown who is not known.
+    pub(super) delivery: Option<String>,
+}
+
+/// The notice of a policy, in this language if there is one in it.
+pub(super) fn notice_in(policy: &Policy, language: Language) -> Notice {
+    Notice::of(policy, Some(language.name()))
 }
 
 /// Whoever says it: of one person in one state of the vault, in one language.
@@ -170,7 +177,6 @@ impl Teller<'_> {
             Say::NotUnderstood => words.not_understood.to_owned(),
             Say::Which => words.which.to_owned(),
             Say::Privately => words.privately.to_owned(),
-            Say::PrivatelyCopy => words.privately_copy.to_owned(),
             Say::Registered => plain(words.registered),
             Say::Overfull => plain(words.overfull),
             Say::ChooseAddress => words.choose_address.to_owned(),
@@ -275,6 +281,9 @@ impl Teller<'_> {
             Say::CancelWhich => words.cancel_which.to_owned(),
             Say::Cancelled => plain(words.cancelled),
             Say::Complain => self.complain(),
+            Say::Notice => notice_in(self.policy, self.talk.language()).text,
+            Say::NoticeWaits => words.notice_waits.to_owned(),
+            Say::NoticeNo => words.notice_no.to_owned(),
         })
     }
 
@@ -312,6 +321,9 @@ impl Teller<'_> {
                 (Form::Csv, _) => "CSV".to_owned(),
             },
             Meaning::Enough => words.enough.to_owned(),
+            Meaning::GoOn => words.go_on.to_owned(),
+            Meaning::More => words.more.to_owned(),
+            Meaning::NoThanks => words.no_thanks.to_owned(),
             Meaning::NothingToAdd => words.nothing_to_add.to_owned(),
             Meaning::CallOff(request) => {
                 let person = self.person.ok_or(Refusal::NotFound("person"))?;

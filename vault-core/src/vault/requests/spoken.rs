@@ -77,7 +77,9 @@ pub(in crate::vault) fn register(
     let mut there = standing(txn, person)?;
     there.retain(|event| event.kind == spoken.kind && waits(event));
     if let Some(event) = there.pop() {
-        return match spoken.level > event.level {
+        // Below what it needs nothing is proved yet: it waits as it is.
+        let proves = spoken.level > event.level && spoken.level >= event.kind.needs();
+        return match proves {
             true => verify(txn, policy, context, person, event.request, spoken.level),
             false => Ok(event),
         };
@@ -162,7 +164,10 @@ pub(in crate::vault) fn verify(
     let taken = Taken {
         step,
         word: StepWord::IdentityVerified,
-        words: Some("a code that was sent to an address on file"),
+        words: Some(match level {
+            Level::L0 | Level::L1 => "a message on a channel that the person is known on",
+            Level::L2 | Level::L3 => "a code that was sent to an address on file",
+        }),
     };
     take(txn, policy, context, person, event, taken)
 }
@@ -358,11 +363,11 @@ pub(in crate::vault) fn carry_out(
     })
 }
 
-/// Whether a request can be carried out or reviewed from where it stands.
-pub(in crate::vault) fn is_ready(event: &RequestEvent, level: Level) -> bool {
+/// Whether a request whose person confirms it can be carried out from where it stands.
+pub(in crate::vault) fn is_ready(event: &RequestEvent) -> bool {
     let facts = crate::request::Facts {
         kind: event.kind,
-        level: event.level.max(level),
+        level: event.level,
         confirmed: true,
         late: false,
         extended: false,

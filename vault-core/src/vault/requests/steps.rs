@@ -439,7 +439,7 @@ impl Vault {
         self.memory.requests.changed();
         self.memory.decisions.changed();
         let receipt = receipt.map(|(id, mut document)| {
-            self.memory.asks.forget(view.subject);
+            self.memory.forget(view.subject);
             self.prove(id, &mut document);
             document
         });

@@ -26,6 +26,7 @@ use crate::refusal::Refusal;
 use crate::rotation::{MARK, Mark, Step};
 use crate::standing::Standing;
 use crate::store::{Direction, KeyRange, Table, WriteTx};
+use crate::talk;
 
 impl Vault {
     pub(super) fn sweep_people(&self, which: Sweep) -> Result<bool, Refusal> {
@@ -218,6 +219,9 @@ pub(super) fn over(
         if compartment.number == Compartment::ANSWERS {
             return answer::period_over(compartment.period, now);
         }
+        if compartment.number == Compartment::TALKS {
+            return talk::stored::period_over(compartment.period, now);
+        }
         // No hold and no restriction keeps a line of a log.
         if let Some((stream, day)) = compartment.log_of() {
             return log_lines::over(policy, stream, day, at);
@@ -328,6 +332,7 @@ fn sweep_person(
     };
     if !ended.is_empty() {
         answer::remove_of(txn, &person, &ended)?;
+        talk::stored::remove_of(txn, &person, &ended)?;
         log_lines::remove_of(txn, &person, &ended)?;
         person
             .keyset

@@ -1,4 +1,9 @@
 //! Conversations: every way through the machine, and turns over a vault.
 
+mod meanwhile;
+mod notice;
+mod random;
+mod strangers;
 mod turns;
 mod walks;
+mod world;

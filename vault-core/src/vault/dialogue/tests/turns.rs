@@ -1,215 +1,18 @@
 //! Turns over a vault: from the first message to what it does, and what it leaves.
 
-use std::sync::Arc;
-
-use serde_json::json;
-
+use super::world::{EMAIL, MINUTE, World, hold, requests, text};
 use crate::dialogue::Intent;
-use crate::policy::{HoldGround, SAMPLE};
 use crate::refusal::Refusal;
 use crate::request::{Level, RequestKind, RequestState};
-use crate::vault::tests::{Bench, call, object};
-use crate::vault::{
-    Call, CodeToSend, ConsentInput, HoldInput, Principal, ReadOptions, SubjectId, TalkState,
-    TurnInput, TurnReply, Vault,
-};
-use crate::verification::AddressKind;
-
-const MINUTE: i64 = 60_000;
-const EMAIL: &str = "jane@example.test";
-
-/// A role that relays and may nothing else.
-const RELAY: &str = r#"
-[roles.relay]
-may = ["dialogue.relay"]
-"#;
-
-struct World {
-    bench: Bench,
-    bot: Principal,
-    relay: Principal,
-    dpo: Principal,
-}
-
-impl World {
-    fn new() -> Self {
-        let bench = Bench::of(&format!("{SAMPLE}{RELAY}"));
-        Self {
-            bot: bench.role("bot"),
-            relay: bench.role("relay"),
-            dpo: bench.role("dpo"),
-            bench,
-        }
-    }
-
-    fn vault(&self) -> &Arc<Vault> {
-        &self.bench.vault
-    }
-
-    /// Somebody with a name, an address and two messages.
-    fn person(&self, user: &str, email: &str) -> SubjectId {
-        let vault = self.vault();
-        let support = call(&self.bot, Some("support"));
-        let (subject, _) = vault.create_subject(&support, "web", user).unwrap();
-        let fields = object(json!({"name": "Jane Roe", "email": email}));
-        vault
-            .patch_single(&support, subject, "profile", fields, None)
-            .unwrap();
-        let message = object(json!({"text": "hello"}));
-        vault
-            .append(
-                &support,
-                subject,
-                "messages",
-                vec![message.clone(), message],
-            )
-            .unwrap();
-        subject
-    }
-
-    fn chat(&self, user: &str) -> Chat<'_> {
-        Chat {
-            world: self,
-            user: user.into(),
-            said: 0,
-            private: true,
-            can_send: true,
-            locale: Some("en".into()),
-            codes: Vec::new(),
-            reply: None,
-        }
-    }
-
-    fn consents(&self, subject: SubjectId) {
-        let input = ConsentInput {
-            given: true,
-            notice: json!("n1"),
-            ..ConsentInput::default()
-        };
-        let support = call(&self.bot, Some("support"));
-        self.vault()
-            .put_consent(&support, subject, "newsletter", input)
-            .unwrap();
-    }
-}
-
-struct Chat<'w> {
-    world: &'w World,
-    user: String,
-    said: u32,
-    private: bool,
-    can_send: bool,
-    locale: Option<String>,
-    codes: Vec<CodeToSend>,
-    reply: Option<TurnReply>,
-}
-
-impl Chat<'_> {
-    fn input(&mut self) -> TurnInput {
-        self.said += 1;
-        TurnInput {
-            channel: "web".into(),
-            user: self.user.clone(),
-            conversation: None,
-            message: format!("m{}", self.said),
-            text: None,
-            choice: None,
-            locale: self.locale.clone(),
-            intent: None,
-            private: self.private,
-            sends: match self.can_send {
-                true => AddressKind::ALL.to_vec(),
-                false => Vec::new(),
-            },
-            links: false,
-        }
-    }
-
-    fn send(&mut self, input: &TurnInput) -> Result<TurnReply, Refusal> {
-        let relay = self.world.relay.clone();
-        let turned = self
-            .world
-            .vault()
-            .dialogue_turn(&call(&relay, None), input)?;
-        self.codes.extend(turned.codes);
-        self.reply = Some(turned.reply.clone());
-        Ok(turned.reply)
-    }
-
-    fn say(&mut self, text: &str) -> TurnReply {
-        let input = TurnInput {
-            text: Some(text.into()),
-            ..self.input()
-        };
-        self.send(&input).expect("answered")
-    }
-
-    /// Takes the choice with this label.
-    fn pick(&mut self, label: &str) -> TurnReply {
-        let id = self.id(label);
-        let input = TurnInput {
-            choice: Some(id),
-            ..self.input()
-        };
-        self.send(&input).expect("answered")
-    }
-
-    fn labels(&self) -> Vec<&str> {
-        let reply = self.reply.as_ref().expect("something was said");
-        let choices = reply.messages.iter().flat_map(|message| &message.choices);
-        choices.map(|choice| choice.label.as_str()).collect()
-    }
-
-    fn id(&self, label: &str) -> String {
-        let reply = self.reply.as_ref().expect("something was said");
-        let mut choices = reply.messages.iter().flat_map(|message| &message.choices);
-        let found = choices.find(|choice| choice.label == label);
-        found
-            .unwrap_or_else(|| panic!("{label} is not among {:?}", self.labels()))
-            .id
-            .clone()
-    }
-
-    fn code(&mut self) -> TurnReply {
-        let code = self.codes.last().expect("one was sent").code.to_string();
-        self.say(&code)
-    }
-
-    /// Proves who they are, over the first address that is offered.
-    fn prove(&mut self) -> TurnReply {
-        let first = self.labels()[0].to_owned();
-        assert_eq!(self.pick(&first).state, TalkState::CodeSent);
-        self.code()
-    }
-}
-
-fn text(reply: &TurnReply) -> String {
-    let texts = reply.messages.iter().map(|message| message.text.as_str());
-    texts.collect::<Vec<_>>().join("\n")
-}
-
-fn requests(world: &World, subject: SubjectId) -> Vec<(RequestKind, RequestState, Level)> {
-    let all = world
-        .vault()
-        .list_requests(&call(&world.dpo, None), subject)
-        .unwrap();
-    let all = all.into_iter();
-    all.map(|one| (one.kind, one.state, one.level)).collect()
-}
+use crate::vault::tests::call;
+use crate::vault::{Call, ReadOptions, TalkState, TurnInput};
 
 #[test]
 fn an_erasure_needs_the_code_and_the_choice_and_leaves_what_is_held() {
     let world = World::new();
     let jane = world.person("jane", EMAIL);
-    let hold = HoldInput {
-        ground: HoldGround::LegalObligation,
-        collections: vec!["messages".into()],
-        reason: None,
-        approver: None,
-        review_at: jiff::civil::date(2035, 12, 31),
-    };
     let dpo = call(&world.dpo, None);
-    world.vault().put_hold(&dpo, jane, hold).unwrap();
+    world.vault().put_hold(&dpo, jane, hold()).unwrap();
     let mut chat = world.chat("jane");
     let first = chat.say("please delete everything you have about me");
     assert_eq!(first.state, TalkState::ChooseAlias, "{}", text(&first));
@@ -380,83 +183,6 @@ fn a_correction_is_made_when_the_old_and_the_new_were_shown_and_chosen() {
         requests(&world, jane),
         [(RequestKind::Rectify, RequestState::Fulfilled, Level::L2)]
     );
-}
-
-#[test]
-fn a_typed_address_is_answered_alike_whether_or_not_it_is_known() {
-    let world = World::new();
-    let jane = world.person("jane", EMAIL);
-    let known = |address: &str, user: &str| {
-        let mut chat = world.chat(user);
-        let first = chat.say("what do you know about me?");
-        let second = chat.say(address);
-        let wrong = chat.say("000000");
-        (text(&first), text(&second), wrong, chat.codes.len())
-    };
-    let (first, second, wrong, sent) = known(EMAIL, "stranger-1");
-    assert_eq!(sent, 1);
-    let (other_first, other_second, other_wrong, sent) = known("nobody@example.test", "stranger-2");
-    assert_eq!(sent, 0, "nobody is known by it");
-    assert_eq!((first, second), (other_first, other_second));
-    assert_eq!(
-        (text(&wrong), wrong.state),
-        (text(&other_wrong), other_wrong.state)
-    );
-    assert!(requests(&world, jane).is_empty(), "nothing is proved yet");
-}
-
-#[test]
-fn the_code_to_a_typed_address_makes_somebody_unknown_that_person_as_of_when_they_asked() {
-    let world = World::new();
-    let jane = world.person("jane", EMAIL);
-    let mut chat = world.chat("stranger");
-    let asked = world.vault().engine.now();
-    chat.say("what do you know about me?");
-    world.bench.clock.advance(MINUTE);
-    chat.say(EMAIL);
-    let shown = chat.code();
-    assert!(text(&shown).contains("Jane Roe"), "{}", text(&shown));
-    let dpo = call(&world.dpo, None);
-    let all = world.vault().list_requests(&dpo, jane).unwrap();
-    assert_eq!(all.len(), 1);
-    assert_eq!(
-        (all[0].kind, all[0].level),
-        (RequestKind::Access, Level::L2)
-    );
-    assert_eq!(all[0].received_at.as_second(), asked.as_second());
-    // After a quarter of an hour they are unknown again.
-    world.bench.clock.advance(16 * MINUTE);
-    assert_eq!(
-        chat.say("what do you know about me?").state,
-        TalkState::TypeAddress
-    );
-}
-
-#[test]
-fn a_person_gets_three_codes_an_hour_whoever_asks_for_them() {
-    let world = World::new();
-    world.person("jane", EMAIL);
-    let mut sent = 0;
-    for number in 0..2 {
-        let mut chat = world.chat(&format!("stranger-{number}"));
-        chat.say("what do you know about me?");
-        chat.say(EMAIL);
-        sent += chat.codes.len();
-    }
-    let mut chat = world.chat("jane");
-    chat.say("download my data please");
-    let address = chat.labels()[0].to_owned();
-    chat.pick(&address);
-    sent += chat.codes.len();
-    assert_eq!(sent, 3);
-    chat.pick("Send a new code");
-    let spent = chat.pick(&address);
-    assert_eq!(chat.codes.len(), 1, "no fourth");
-    assert_eq!(spent.state, TalkState::ChooseAlias);
-    world.bench.clock.advance(61 * MINUTE);
-    chat.say("download my data please");
-    chat.pick(&address);
-    assert_eq!(chat.codes.len(), 2, "an hour later");
 }
 
 #[test]
@@ -678,92 +404,6 @@ fn conversations_that_are_over_are_swept_and_lie_with_their_person() {
     assert_eq!(rows(&world), 0, "gone with the person");
 }
 
-/// Failure is an error of the vault's own, or a conversation that answers nothing. A refusal of a message that
-/// is malformed is none, and none is sent.
-#[test]
-fn random_turns_raise_no_error_and_strand_nobody() {
-    use crate::entropy::{Entropy as _, SeededEntropy};
-    let world = World::new();
-    let mut random = SeededEntropy::new(11);
-    let mut below = move |most: usize| {
-        let mut bytes = [0; 8];
-        random.fill(&mut bytes);
-        usize::try_from(u64::from_be_bytes(bytes) % most as u64).unwrap()
-    };
-    let texts = [
-        "delete my data",
-        "what do you know about me?",
-        "no more advertising",
-        "yes",
-        "no",
-        "cancel",
-        "help",
-        "in german",
-        "a human please",
-        "my name is wrong",
-        "Jane Doe",
-        EMAIL,
-        "123456",
-        "hello",
-        "I withdraw my consent",
-        "who has my data?",
-        "download my data please",
-        "I object",
-        "how is my request going?",
-        "cancel my request",
-        "I want to complain",
-        "freeze my data",
-        "…",
-        "why was my refund refused? I want a person",
-    ];
-    let users = ["jane", "john", "stranger"];
-    let mut chats: Vec<Chat<'_>> = users.iter().map(|user| world.chat(user)).collect();
-    for user in ["jane", "john"] {
-        world.person(user, &format!("{user}@example.test"));
-    }
-    // Each is a commit on a real disk: the long form takes minutes.
-    let turns = std::env::var("VAULT_DIALOGUE_TURNS");
-    let turns = turns.map_or(1_000, |text| text.parse().expect("a number of turns"));
-    for turn in 0..turns {
-        let chat = &mut chats[below(users.len())];
-        chat.private = below(10) > 0;
-        let choices: Vec<String> = match &chat.reply {
-            Some(reply) => {
-                let all = reply.messages.iter().flat_map(|message| &message.choices);
-                all.map(|choice| choice.id.clone()).collect()
-            }
-            None => Vec::new(),
-        };
-        let mut input = chat.input();
-        match below(10) {
-            0..5 if !choices.is_empty() => {
-                input.choice = Some(choices[below(choices.len())].clone())
-            }
-            5 if !chat.codes.is_empty() => {
-                input.text = chat.codes.last().map(|code| code.code.to_string());
-            }
-            _ => input.text = Some(texts[below(texts.len())].to_owned()),
-        }
-        let reply = chat.send(&input);
-        let reply = reply.unwrap_or_else(|refusal| panic!("turn {turn}: {refusal}"));
-        assert_eq!(reply.handled, !reply.messages.is_empty(), "turn {turn}");
-        if below(40) == 0 {
-            world.bench.clock.advance(16 * MINUTE);
-        }
-        // Whoever was erased comes back.
-        for user in ["jane", "john"] {
-            let support = call(&world.bot, Some("support"));
-            match world.vault().lookup_channel(&support, "web", user) {
-                Err(Refusal::Erased { .. }) => world.bench.clock.advance(16 * MINUTE),
-                Err(Refusal::NotFound(_)) => {
-                    world.person(user, &format!("{user}@example.test"));
-                }
-                _ => {}
-            }
-        }
-    }
-}
-
 #[test]
 fn what_takes_effect_by_a_word_waits_for_no_room_and_what_does_not_is_sent_elsewhere() {
     use crate::limits::REQUESTS_PER_PERSON_MAX;
@@ -800,4 +440,59 @@ fn what_takes_effect_by_a_word_waits_for_no_room_and_what_does_not_is_sent_elsew
         .list_objections(&call(&world.dpo, None), jane)
         .unwrap();
     assert_eq!(objections.len(), 1);
+}
+
+#[test]
+fn what_is_left_of_a_conversation_in_the_store_ends_with_the_key_of_its_day() {
+    use crate::clock::hour_of;
+    use crate::commit::View as _;
+    use crate::keys::keyset::Compartment;
+    use crate::store::{Direction, KeyRange, Table};
+    use crate::vault::Sweep;
+    let world = World::new();
+    let jane = world.person("jane", EMAIL);
+    let mut chat = world.chat("jane");
+    // The rows and the keys of conversations, and whether each row is under one of them.
+    let stored = || {
+        let snapshot = world.vault().snapshot().unwrap();
+        let person = crate::person::Person::find(&snapshot, jane).unwrap();
+        let all = KeyRange::prefix(person.entry.handle.as_bytes());
+        let rows = snapshot
+            .tx()
+            .range(Table::Dialogues, &all, Direction::Ascending, 10);
+        let rows = rows.unwrap();
+        for (_, sealed) in &rows {
+            let compartment = person.compartment_of(sealed).unwrap();
+            assert_eq!(compartment.number, Compartment::TALKS);
+        }
+        let keys = person.keyset.keys.iter();
+        let keys = keys.filter(|dek| dek.compartment.number == Compartment::TALKS);
+        (rows.len(), keys.count())
+    };
+    let sweep = || {
+        world.vault().sweep_dialogues().unwrap();
+        while world.vault().sweep(Sweep::Due).unwrap() {}
+    };
+    // Half an hour before midnight: the conversation goes on in the next day.
+    let begun = i64::from(hour_of(world.vault().engine.now()) % 24);
+    world.bench.clock.advance((23 - begun) * 60 * MINUTE);
+    let past = world.vault().engine.now().as_millisecond() % (60 * MINUTE);
+    world.bench.clock.advance(55 * MINUTE - past);
+    chat.say("download my data please");
+    assert_eq!(stored(), (1, 1));
+    world.bench.clock.advance(10 * MINUTE);
+    assert_eq!(
+        chat.prove().state,
+        TalkState::Scope,
+        "the same conversation"
+    );
+    assert_eq!(stored(), (1, 2));
+    sweep();
+    assert_eq!(stored(), (1, 2), "the first day's may still be needed");
+    world.bench.clock.advance(2 * 60 * MINUTE);
+    sweep();
+    assert_eq!(stored(), (0, 1), "the first day's is gone");
+    world.bench.clock.advance(24 * 60 * MINUTE);
+    sweep();
+    assert_eq!(stored(), (0, 0));
 }

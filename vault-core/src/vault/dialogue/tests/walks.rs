@@ -1,8 +1,9 @@
 //! Walks through the machine.
 //!
 //! Failure is: an effect, or something said of the person, below its level; a final effect without a choice of the
-//! last message; anything of the person said where others read along; a conversation that waits for an answer and
-//! says that a message is none of its business. That something is asked again is none.
+//! last message; one on a request that is closed or stands where it cannot be carried out; anything of the person said
+//! where others read along; a conversation that waits for an answer and says that a message is none of its business.
+//! That something is asked again is none.
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -57,7 +58,8 @@ fn step() -> impl Strategy<Value = Step> {
 fn facts() -> impl Strategy<Value = Facts> {
     let flags = prop::array::uniform6(prop::bool::weighted(0.8));
     let counts = prop::array::uniform4(0_u16..3);
-    (flags, any::<bool>(), counts).prop_map(|(flags, marketing, counts)| {
+    let more = (any::<bool>(), any::<bool>());
+    (flags, more, counts).prop_map(|(flags, (marketing, notice), counts)| {
         let [private, known, can_send, sends_left, room, fits] = flags;
         let fields = |count: u16| (0..count).map(|number| (1, number)).collect();
         let all = |count: u16| match known {
@@ -81,15 +83,21 @@ fn facts() -> impl Strategy<Value = Facts> {
                 .map(|one| RequestId::from_bytes([one as u8; 16]))
                 .collect(),
             link: known && marketing,
+            ready: false,
+            notice,
+            same_notice: false,
         }
     })
 }
 
-/// Whether a code was typed before, and steps, each with whether nobody else reads along just then.
-type Walk = (Facts, bool, Vec<(Step, bool)>);
+/// Whether a code was typed before, and steps, each with whether nobody else reads along just then, whether the
+/// request at hand is open, and whether it can be carried out; and whether the notice comes first.
+type Walk = (Facts, bool, Vec<(Step, [bool; 3], bool)>);
 
 fn walk() -> impl Strategy<Value = Walk> {
-    let steps = prop::collection::vec((step(), prop::bool::weighted(0.9)), 1..40);
+    let mostly = || prop::bool::weighted(0.9);
+    let around = [mostly(), mostly(), mostly()];
+    let steps = prop::collection::vec((step(), around, any::<bool>()), 1..40);
     (facts(), any::<bool>(), steps)
 }
 
@@ -106,8 +114,15 @@ fn follow(machine: Machine, (facts, verified, steps): &Walk) -> Result<(), Strin
     };
     let mut talk = Talk::new(Language::En, first);
     let (mut proved, mut facts) = (first, facts.clone());
-    for (number, (step, private)) in steps.iter().enumerate() {
+    let others = facts.open.clone();
+    // How many messages wait, as whoever wrote them counts them.
+    let mut waiting = 0;
+    for (number, (step, [private, open, ready], same)) in steps.iter().enumerate() {
         facts.private = *private;
+        facts.open.clone_from(&others);
+        facts.open.extend(talk.request.filter(|_| *open));
+        facts.ready = talk.request.is_some() && *open && *ready;
+        facts.same_notice = *same;
         let before = talk.clone();
         let heard = match step {
             Step::Choice(place) => match talk.choices.get(*place) {
@@ -141,6 +156,25 @@ fn follow(machine: Machine, (facts, verified, steps): &Walk) -> Result<(), Strin
             if !by_choice {
                 return Err(format!("step {number}: {effect:?} without its choice"));
             }
+            let carried_out = matches!(
+                effect,
+                Effect::Erase | Effect::Change | Effect::Restrict(_) | Effect::Answer
+            );
+            let made = next.effects.contains(&Effect::Register);
+            if carried_out && !facts.ready && !made {
+                return Err(format!("step {number}: {effect:?} where it cannot be"));
+            }
+            if matches!(effect, Effect::TakeBack(request) if !facts.open.contains(request)) {
+                return Err(format!("step {number}: {effect:?}, which is closed"));
+            }
+            let said_to_it = matches!(effect, Effect::Add | Effect::Review | Effect::Package(_));
+            let of_its_own = next
+                .effects
+                .iter()
+                .any(|one| matches!(one, Effect::RegisterCopy(_)));
+            if said_to_it && !made && !of_its_own && (talk.request.is_none() || !*open) {
+                return Err(format!("step {number}: {effect:?} to nothing that is open"));
+            }
         }
         for say in &next.say {
             if say.needs() > proved {
@@ -150,7 +184,13 @@ fn follow(machine: Machine, (facts, verified, steps): &Walk) -> Result<(), Strin
                 return Err(format!("step {number}: {say:?} for everybody to read"));
             }
         }
-        let waits = matches!(before.at, At::Asking(_));
+        if let Err(found) = notice(&facts, &before, &heard, &next, &mut waiting) {
+            return Err(format!("step {number}: {heard:?}: {found}"));
+        }
+        if next.holds {
+            talk.hold("m");
+        }
+        let waits = matches!(before.at, At::Asking(question) if question != Question::Notice);
         if waits && !next.handled {
             return Err(format!("step {number}: {heard:?} is not handled"));
         }
@@ -182,6 +222,48 @@ fn follow(machine: Machine, (facts, verified, steps): &Walk) -> Result<(), Strin
                 talk.at
             ));
         }
+    }
+    Ok(())
+}
+
+/// Failure is: a right that waits, a message that is no right and does not, one that is lost without a word of the person,
+/// and a notice that is said to be shown and was not.
+fn notice(
+    facts: &Facts,
+    before: &Talk,
+    heard: &Heard,
+    next: &Next,
+    waiting: &mut usize,
+) -> Result<(), &'static str> {
+    let open = before.at == At::Asking(Question::Notice);
+    let asking = matches!(before.at, At::Asking(_));
+    let plain = match heard {
+        Heard::Text | Heard::Code(_) => open || !asking,
+        Heard::Control(Control::Yes | Control::No) => !asking,
+        _ => false,
+    };
+    let closed = before.request.is_some() && !facts.ready;
+    let goes_on = matches!(heard, Heard::Choice(Meaning::GoOn));
+    if next.holds != (plain && facts.private && facts.notice) && !closed {
+        return Err("the wrong message waits");
+    }
+    if next.effects.contains(&Effect::Notice) && !(goes_on && facts.notice && facts.same_notice) {
+        return Err("a notice is recorded that was not shown");
+    }
+    let refused = matches!(
+        heard,
+        Heard::Choice(Meaning::NoThanks) | Heard::Control(Control::Cancel | Control::No)
+    );
+    *waiting += usize::from(next.holds);
+    if !next.replay.is_empty() {
+        if next.replay.len() != (*waiting).min(crate::limits::DIALOGUE_HELD_MAX) {
+            return Err("a message is lost");
+        }
+        *waiting = 0;
+    }
+    let kept = !open || !refused;
+    if !kept {
+        *waiting = 0;
     }
     Ok(())
 }
@@ -249,6 +331,32 @@ fn a_machine_without_one_of_the_rules_is_found_out() {
         };
         turn(talk, &facts, heard)
     }));
+    // Every request is taken for one that is still open, or that can be carried out.
+    assert!(found_out(|talk, facts, heard| {
+        let mut facts = facts.clone();
+        facts.open.extend(talk.request);
+        turn(talk, &facts, heard)
+    }));
+    assert!(found_out(|talk, facts, heard| {
+        let facts = Facts {
+            ready: true,
+            ..facts.clone()
+        };
+        turn(talk, &facts, heard)
+    }));
+    // A right waits for the notice as everything else does.
+    assert!(found_out(|talk, facts, heard| match heard {
+        Heard::Wants(_) if facts.notice => turn(talk, facts, &Heard::Text),
+        _ => turn(talk, facts, heard),
+    }));
+    // What waits is given back without the last of it.
+    assert!(found_out(|talk, facts, heard| {
+        let mut next = turn(talk, facts, heard);
+        if next.replay.len() > 1 {
+            next.replay.pop();
+        }
+        next
+    }));
     // A guess of the bot is enough.
     assert!(found_out_by_guess());
 }
@@ -283,9 +391,14 @@ fn known() -> Facts {
         addresses: vec![(1, 1)],
         fields: vec![(1, 1), (1, 2)],
         by_hand: vec![(1, 1)],
+        open: vec![OWN],
+        ready: true,
         ..Facts::default()
     }
 }
+
+/// The request at hand.
+const OWN: RequestId = RequestId::from_bytes([1; 16]);
 
 fn say(talk: &mut Talk, facts: &Facts, heard: Heard) -> Next {
     let next = turn(talk, facts, &heard);
@@ -306,7 +419,7 @@ fn an_erasure_goes_from_the_demand_over_a_code_to_the_choice() {
         first.offers,
         [Meaning::Address((1, 1)), Meaning::AnotherWay]
     );
-    talk.request = Some(RequestId::from_bytes([1; 16]));
+    talk.request = Some(OWN);
     let sent = say(&mut talk, &facts, Heard::Choice(Meaning::Address((1, 1))));
     assert_eq!(sent.effects, [Effect::Send((1, 1))]);
     let right = say(&mut talk, &facts, Heard::Code(Verdict::Right));
@@ -352,7 +465,7 @@ fn an_address_is_not_corrected_without_a_human() {
         ((1, 2), vec![], At::Asking(Question::ConfirmChange)),
     ] {
         say(&mut talk, &facts, Heard::Wants(vec![Intent::Correct]));
-        talk.request = Some(RequestId::from_bytes([1; 16]));
+        talk.request = Some(OWN);
         say(&mut talk, &facts, Heard::Choice(Meaning::Field(field)));
         let next = say(&mut talk, &facts, Heard::Text);
         assert_eq!((next.effects, talk.at), (effects, at), "{field:?}");
@@ -364,6 +477,7 @@ fn every_ground_and_form_is_an_effect_of_its_own() {
     let facts = known();
     for ground in RestrictionGround::ALL {
         let mut talk = Talk::new(Language::En, Level::L2);
+        talk.request = Some(OWN);
         let next = say(&mut talk, &facts, Heard::Choice(Meaning::Ground(*ground)));
         assert_eq!(next.effects, [Effect::Restrict(*ground)]);
     }

@@ -34,6 +34,9 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     download_all: "Alles herunterladen",
     download_portable: "Nur zum Mitnehmen",
     enough: "Das genügt",
+    go_on: "Weiter",
+    more: "Mehr",
+    no_thanks: "Nein danke",
     something_else: "Etwas anderes",
     nothing_to_add: "Nichts hinzufügen",
     grounds: [
@@ -75,7 +78,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     not_understood: "Das habe ich nicht verstanden. Bitte beantworten Sie die Frage, oder sagen Sie „abbrechen“.",
     which: "Was möchten Sie?",
     privately: "Hier lesen andere mit. Bitte schreiben Sie mir in einem privaten Chat.",
-    privately_copy: "Hier lesen andere mit. Bitte schreiben Sie mir in einem privaten Chat. Der Link zu Ihrer Kopie kommt dort.",
     registered: "Ich habe Ihren Antrag notiert. Sie bekommen bis {due} eine Antwort. Zeichen {reference}.",
     overfull: "Ich kann hier keine weiteren Anträge von Ihnen aufnehmen. Bitte schreiben Sie an {contact}.",
     choose_address: "Zuerst muss ich prüfen, dass Sie es sind. Wohin soll ich einen Code senden?",
@@ -156,4 +158,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     complain: "Sie können sich bei der Aufsichtsbehörde beschweren: {authority}. Sie können auch vor Gericht gehen.",
     complain_anywhere: "Sie können sich bei der Datenschutzbehörde beschweren, wo Sie wohnen, wo Sie arbeiten oder wo Ihrer Meinung nach das Recht verletzt wurde. Sie können auch vor Gericht gehen.",
     complain_here: "Sie können es auch uns sagen: {contact}.",
+    notice_waits: "Ich hebe auf, was Sie geschrieben haben, bis Sie gewählt haben. Vorher geschieht damit nichts.",
+    notice_no: "In Ordnung. Mit dem, was Sie geschrieben haben, geschieht nichts. Sie können hier weiterhin fragen, was wir über Sie gespeichert haben, und Ihre anderen Rechte nutzen.",
 };

@@ -34,6 +34,9 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     download_all: "Download everything",
     download_portable: "Only what I can move",
     enough: "That is enough",
+    go_on: "Continue",
+    more: "More",
+    no_thanks: "No thanks",
     something_else: "Something else",
     nothing_to_add: "Nothing to add",
     grounds: [
@@ -75,7 +78,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     not_understood: "I did not understand that. Please answer the question, or say \"cancel\".",
     which: "What would you like?",
     privately: "Others can read along here. Please write to me in a private chat.",
-    privately_copy: "Others can read along here. Please write to me in a private chat. The link to your copy comes there.",
     registered: "I have noted your request. You get an answer by {due}. Reference {reference}.",
     overfull: "I can take no more requests from you here. Please write to {contact}.",
     choose_address: "First I need to check that it is you. Where shall I send a code?",
@@ -156,4 +158,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     complain: "You can complain to the supervisory authority: {authority}. You can also go to court.",
     complain_anywhere: "You can complain to the data protection authority where you live, where you work, or where you think the law was broken. You can also go to court.",
     complain_here: "You can also tell us: {contact}.",
+    notice_waits: "I keep what you wrote until you have chosen. Nothing is done with it before.",
+    notice_no: "All right. I do nothing with what you wrote. You can still ask what we hold about you, or use your other rights, here.",
 };

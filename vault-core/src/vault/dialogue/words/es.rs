@@ -34,6 +34,9 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     download_all: "Descargar todo",
     download_portable: "Datos para llevar",
     enough: "Con esto basta",
+    go_on: "Continuar",
+    more: "Más",
+    no_thanks: "No, gracias",
     something_else: "Otra cosa",
     nothing_to_add: "Nada que añadir",
     grounds: [
@@ -75,7 +78,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     not_understood: "No lo he entendido. Responda a la pregunta o diga «cancelar».",
     which: "¿Qué desea?",
     privately: "Aquí pueden leer otras personas. Escríbame en un chat privado.",
-    privately_copy: "Aquí pueden leer otras personas. Escríbame en un chat privado. Allí le llegará el enlace a su copia.",
     registered: "He anotado su solicitud. Tendrá una respuesta antes del final del {due}. Referencia {reference}.",
     overfull: "No puedo tomar aquí más solicitudes suyas. Escriba a {contact}.",
     choose_address: "Primero tengo que comprobar que es usted. ¿Adónde envío un código?",
@@ -156,4 +158,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     complain: "Puede reclamar ante la autoridad de control: {authority}. También puede acudir a los tribunales.",
     complain_anywhere: "Puede reclamar ante la autoridad de protección de datos del lugar donde vive, donde trabaja o donde crea que se infringió la ley. También puede acudir a los tribunales.",
     complain_here: "También puede decírnoslo: {contact}.",
+    notice_waits: "Guardo lo que ha escrito hasta que elija. Antes no se hace nada con ello.",
+    notice_no: "De acuerdo. No hago nada con lo que ha escrito. Aquí puede seguir preguntando qué datos suyos tenemos y ejercer sus demás derechos.",
 };

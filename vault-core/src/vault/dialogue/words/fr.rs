@@ -34,6 +34,9 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     download_all: "Tout télécharger",
     download_portable: "Données à emporter",
     enough: "Cela suffit",
+    go_on: "Continuer",
+    more: "En savoir plus",
+    no_thanks: "Non merci",
     something_else: "Autre chose",
     nothing_to_add: "Rien à ajouter",
     grounds: [
@@ -75,7 +78,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     not_understood: "Je n’ai pas compris. Répondez à la question, ou dites « annuler ».",
     which: "Que souhaitez-vous ?",
     privately: "D’autres peuvent lire ici. Écrivez-moi dans une conversation privée.",
-    privately_copy: "D’autres peuvent lire ici. Écrivez-moi dans une conversation privée. Le lien vers votre copie y arrivera.",
     registered: "J’ai noté votre demande. Vous aurez une réponse au plus tard le {due}. Référence {reference}.",
     overfull: "Je ne peux plus prendre de demandes de votre part ici. Écrivez à {contact}.",
     choose_address: "Je dois d’abord vérifier que c’est vous. Où dois-je envoyer un code ?",
@@ -156,4 +158,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     complain: "Vous pouvez porter plainte auprès de l’autorité de contrôle : {authority}. Vous pouvez aussi saisir un tribunal.",
     complain_anywhere: "Vous pouvez porter plainte auprès de l’autorité de protection des données du lieu où vous habitez, où vous travaillez, ou où vous pensez que la loi n’a pas été respectée. Vous pouvez aussi saisir un tribunal.",
     complain_here: "Vous pouvez aussi nous le dire : {contact}.",
+    notice_waits: "Je garde ce que vous avez écrit jusqu’à votre choix. Rien n’en est fait avant.",
+    notice_no: "D’accord. Je ne fais rien de ce que vous avez écrit. Vous pouvez toujours demander ici ce que nous conservons sur vous et exercer vos autres droits.",
 };

@@ -34,6 +34,9 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     download_all: "Scaricare tutto",
     download_portable: "Dati da portare via",
     enough: "Basta così",
+    go_on: "Continua",
+    more: "Altro",
+    no_thanks: "No, grazie",
     something_else: "Altro",
     nothing_to_add: "Niente da aggiungere",
     grounds: [
@@ -75,7 +78,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     not_understood: "Non ho capito. Risponda alla domanda, o dica «annulla».",
     which: "Che cosa desidera?",
     privately: "Qui possono leggere altri. Mi scriva in una chat privata.",
-    privately_copy: "Qui possono leggere altri. Mi scriva in una chat privata. Lì arriverà il link alla Sua copia.",
     registered: "Ho annotato la Sua richiesta. Avrà una risposta entro il {due}. Riferimento {reference}.",
     overfull: "Qui non posso prendere altre Sue richieste. Scriva a {contact}.",
     choose_address: "Prima devo verificare che sia Lei. Dove invio un codice?",
@@ -156,4 +158,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     complain: "Può fare reclamo all’autorità di controllo: {authority}. Può anche rivolgersi a un giudice.",
     complain_anywhere: "Può fare reclamo all’autorità per la protezione dei dati del luogo dove vive, dove lavora, o dove pensa che la legge sia stata violata. Può anche rivolgersi a un giudice.",
     complain_here: "Può anche dirlo a noi: {contact}.",
+    notice_waits: "Tengo da parte ciò che ha scritto finché non sceglie. Prima non se ne fa nulla.",
+    notice_no: "Va bene. Non faccio nulla di ciò che ha scritto. Qui può sempre chiedere quali dati abbiamo su di Lei ed esercitare gli altri Suoi diritti.",
 };

@@ -49,6 +49,12 @@ pub(super) struct Catalogue {
     pub(super) download_portable: &'static str,
     /// What was shown is all that was wanted.
     pub(super) enough: &'static str,
+    /// Go on, having seen the notice.
+    pub(super) go_on: &'static str,
+    /// Read more than the notice says.
+    pub(super) more: &'static str,
+    /// Do not go on.
+    pub(super) no_thanks: &'static str,
     /// Something that is not among the fields that are offered.
     pub(super) something_else: &'static str,
     /// Nothing to add.
@@ -79,8 +85,6 @@ pub(super) struct Catalogue {
     pub(super) which: &'static str,
     /// This is not for others to read: go on in private.
     pub(super) privately: &'static str,
-    /// The same where a copy was asked for, whose link comes in private.
-    pub(super) privately_copy: &'static str,
     /// The request was registered; `{reference}` and `{due}`.
     pub(super) registered: &'static str,
     /// No more requests can be taken here; `{contact}`.
@@ -261,6 +265,12 @@ pub(super) struct Catalogue {
     pub(super) complain_anywhere: &'static str,
     /// To the controller itself; `{contact}`.
     pub(super) complain_here: &'static str,
+
+    // The notice.
+    /// What was written waits.
+    pub(super) notice_waits: &'static str,
+    /// What was written is left alone, and rights are there all the same.
+    pub(super) notice_no: &'static str,
 }
 
 impl Catalogue {
@@ -320,8 +330,8 @@ mod tests {
         let mut all = named!(
             none_of_these send_again another_way yes no delete keep download_first
             verify statement settings download_all download_portable enough something_else
-            nothing_to_add help left taken_back language reach stale not_understood which privately
-            privately_copy registered overfull choose_address code_sent no_code code_wrong code_over
+            nothing_to_add go_on more no_thanks help left taken_back language reach stale not_understood which privately
+            registered overfull choose_address code_sent no_code code_wrong code_over
             codes_spent verified by_hand unknown unknown_write if_known no_address marketing_stopped
             marketing_none marketing_address marketing_suppressed held held_line count_line shared
             not_shared verify_to_see nothing_held values value_line value_not_here answered why
@@ -332,6 +342,7 @@ mod tests {
             checked erase_held erase_kept erase_final erase_not erased erased_but backups_until
             receipt format package package_link own_view passed_on requests request_line requests_none
             cancel_which cancel_one cancelled complain complain_anywhere complain_here
+            notice_waits notice_no
         );
         let lists: [(&str, &[&'static str]); 4] = [
             ("intents", &catalogue.intents),

@@ -34,6 +34,9 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     download_all: "Alles downloaden",
     download_portable: "Alleen om mee te nemen",
     enough: "Dit is genoeg",
+    go_on: "Doorgaan",
+    more: "Meer",
+    no_thanks: "Nee, bedankt",
     something_else: "Iets anders",
     nothing_to_add: "Niets toe te voegen",
     grounds: [
@@ -75,7 +78,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     not_understood: "Dat heb ik niet begrepen. Beantwoord de vraag, of zeg \"annuleren\".",
     which: "Wat wilt u?",
     privately: "Hier kunnen anderen meelezen. Schrijf mij in een privéchat.",
-    privately_copy: "Hier kunnen anderen meelezen. Schrijf mij in een privéchat. Daar komt de link naar uw kopie.",
     registered: "Ik heb uw verzoek genoteerd. U krijgt uiterlijk {due} antwoord. Kenmerk {reference}.",
     overfull: "Ik kan hier geen verzoeken van u meer aannemen. Schrijf aan {contact}.",
     choose_address: "Eerst moet ik nagaan dat u het bent. Waarheen zal ik een code sturen?",
@@ -156,4 +158,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     complain: "U kunt een klacht indienen bij de toezichthouder: {authority}. U kunt ook naar de rechter gaan.",
     complain_anywhere: "U kunt een klacht indienen bij de gegevensbeschermingsautoriteit waar u woont, waar u werkt, of waar volgens u de wet is overtreden. U kunt ook naar de rechter gaan.",
     complain_here: "U kunt het ook ons zeggen: {contact}.",
+    notice_waits: "Ik bewaar wat u schreef tot u hebt gekozen. Daarvoor gebeurt er niets mee.",
+    notice_no: "Goed. Ik doe niets met wat u schreef. U kunt hier nog steeds vragen wat wij over u bewaren en uw andere rechten gebruiken.",
 };

@@ -34,6 +34,9 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     download_all: "Pobierz wszystko",
     download_portable: "Tylko do przeniesienia",
     enough: "To wystarczy",
+    go_on: "Dalej",
+    more: "Więcej",
+    no_thanks: "Nie, dziękuję",
     something_else: "Coś innego",
     nothing_to_add: "Nic do dodania",
     grounds: [
@@ -75,7 +78,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     not_understood: "Nie rozumiem. Proszę odpowiedzieć na pytanie albo napisać „anuluj”.",
     which: "O co chodzi?",
     privately: "Tutaj mogą czytać inni. Proszę napisać w prywatnej rozmowie.",
-    privately_copy: "Tutaj mogą czytać inni. Proszę napisać w prywatnej rozmowie. Tam przyjdzie link do kopii.",
     registered: "Wniosek jest zapisany. Odpowiedź będzie do {due}. Numer {reference}.",
     overfull: "Nie mogę tu przyjąć więcej wniosków. Proszę napisać na adres {contact}.",
     choose_address: "Najpierw trzeba potwierdzić tożsamość. Dokąd wysłać kod?",
@@ -156,4 +158,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     complain: "Można złożyć skargę do organu nadzorczego: {authority}. Można też pójść do sądu.",
     complain_anywhere: "Można złożyć skargę do organu ochrony danych w miejscu zamieszkania, pracy lub domniemanego naruszenia prawa. Można też pójść do sądu.",
     complain_here: "Można też powiedzieć nam: {contact}.",
+    notice_waits: "Zachowuję to, co zostało napisane, do chwili wyboru. Wcześniej nic się z tym nie dzieje.",
+    notice_no: "Dobrze. Nic nie robię z tym, co zostało napisane. Nadal można tu zapytać, jakie dane mamy, i korzystać z innych praw.",
 };

@@ -34,6 +34,9 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     download_all: "Transferir tudo",
     download_portable: "Dados para levar",
     enough: "É suficiente",
+    go_on: "Continuar",
+    more: "Mais",
+    no_thanks: "Não, obrigado",
     something_else: "Outra coisa",
     nothing_to_add: "Nada a acrescentar",
     grounds: [
@@ -75,7 +78,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     not_understood: "Não percebi. Responda à pergunta, ou diga «cancelar».",
     which: "O que deseja?",
     privately: "Aqui outras pessoas podem ler. Escreva-me numa conversa privada.",
-    privately_copy: "Aqui outras pessoas podem ler. Escreva-me numa conversa privada. A ligação para a sua cópia chega lá.",
     registered: "Anotei o seu pedido. Terá uma resposta até {due}. Referência {reference}.",
     overfull: "Não posso receber aqui mais pedidos seus. Escreva para {contact}.",
     choose_address: "Primeiro tenho de verificar que é você. Para onde envio um código?",
@@ -156,4 +158,6 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     complain: "Pode reclamar à autoridade de controlo: {authority}. Também pode recorrer a um tribunal.",
     complain_anywhere: "Pode reclamar à autoridade de proteção de dados do lugar onde vive, onde trabalha, ou onde acha que a lei foi violada. Também pode recorrer a um tribunal.",
     complain_here: "Também nos pode dizer a nós: {contact}.",
+    notice_waits: "Guardo o que escreveu até escolher. Antes disso nada é feito com isso.",
+    notice_no: "Está bem. Não faço nada com o que escreveu. Pode continuar a perguntar aqui o que temos sobre si e a exercer os seus outros direitos.",
 };
