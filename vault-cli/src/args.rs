@@ -1009,7 +1009,7 @@ mod tests {
     #[test]
     fn no_example_carries_a_secret_or_a_look_up_value_as_an_argument() {
         let all = include_str!("args/examples.rs");
-        for word in ["vk_", "vs_", "--passphrase ", "--user", "--value"] {
+        for word in ["vk_", "vs_", "--passphrase ", "--user ", "--value"] {
             assert!(!all.contains(word), "{word}");
         }
     }
