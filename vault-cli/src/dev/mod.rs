@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::future::Future;
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
@@ -133,8 +133,11 @@ pub fn start(options: DevOptions) -> Result<Running, Failure> {
     let desk = options.chat.then(chat::Desk::bind).transpose()?;
     let keyholder = vault.keyholder();
     let policy = vault.policy(&call(&keyholder))?;
+    // Without the page nobody sends codes, and so there are no links.
+    let named = options.chat.then(|| listens(options.listen)).flatten();
     // What runs here is recorded conversations and measurements, as fast as they can.
     let settings = AppSettings {
+        public_url: named.map(|address| format!("http://{address}")),
         cors: options.cors,
         limits: Limits::widest(),
         codes: desk.as_ref().map(chat::Desk::codes),
@@ -149,7 +152,7 @@ pub fn start(options: DevOptions) -> Result<Running, Failure> {
             None
         }
     };
-    let (address, shutdown, thread) = serve(options.listen, app, socket)?;
+    let (address, shutdown, thread) = serve(named.or(options.listen), app, socket)?;
     let mut running = Running {
         url: format!("http://{address}"),
         chat: None,
@@ -288,6 +291,21 @@ fn make_tokens(vault: &Vault) -> Result<BTreeMap<String, Zeroizing<String>>, Fai
 }
 
 type Serving = (SocketAddr, oneshot::Sender<()>, JoinHandle<io::Result<()>>);
+
+/// An address that the server can have, which links to it name; the one that was asked for where that cannot be had,
+/// so that serving says why.
+fn listens(asked: Option<SocketAddr>) -> Option<SocketAddr> {
+    let usual = SocketAddr::from(([127, 0, 0, 1], 8200));
+    let free = TcpListener::bind(asked.unwrap_or(usual))
+        .or_else(|error| match asked {
+            None if error.kind() == io::ErrorKind::AddrInUse => {
+                TcpListener::bind(SocketAddr::new(usual.ip(), 0))
+            }
+            _ => Err(error),
+        })
+        .and_then(|listener| listener.local_addr());
+    free.ok().or(asked)
+}
 
 /// Serves on a thread of its own, so that the caller needs no runtime.
 fn serve(
