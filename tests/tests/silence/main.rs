@@ -167,10 +167,14 @@ impl Run {
     /// else may.
     fn links(&mut self) {
         let token = data_encoding::BASE64URL_NOPAD.encode(&[0x5a; 32]);
-        let form = [(
-            "content-type".to_owned(),
-            b"application/x-www-form-urlencoded".to_vec(),
-        )];
+        let form = [
+            (
+                "content-type".to_owned(),
+                b"application/x-www-form-urlencoded".to_vec(),
+            ),
+            // The answer is read to its end.
+            ("connection".to_owned(), b"close".to_vec()),
+        ];
         for (method, path, body) in [
             ("GET", format!("/pickup/{token}"), String::new()),
             ("GET", format!("/pickup/{token}/code"), String::new()),
