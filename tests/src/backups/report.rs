@@ -135,7 +135,7 @@ impl fmt::Display for Report {
         )?;
         line(f, "backup under load", self.backup)?;
         line(f, "verify, every envelope opened", self.verify)?;
-        line(f, "restore, every envelope opened", self.restore)?;
+        line(f, "restore, a sample opened", self.restore)?;
         line(f, "XChaCha20-Poly1305, in memory", self.cipher.memory)?;
         line(f, "XChaCha20-Poly1305, file to file", self.cipher.copy)?;
         line(

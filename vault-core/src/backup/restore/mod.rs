@@ -1,8 +1,8 @@
 //! Makes the rows of a vault out of a backup: new roots, new index, the same people under new KEKs.
 //!
 //! Knows nothing of directories but where something may be put aside; who calls gives an empty store and
-//! throws it away if this fails. The backup's objects have been verified before. One thread reads
-//! (`common`, `people`), several open every envelope, one writes (`writer`), in the order of keys and in
+//! throws it away if this fails. The backup's objects are verified beside this. One thread reads
+//! (`common`, `people`), several open keysets and a sample of values, one writes (`writer`), in the order of keys and in
 //! transactions of bounded size; the shred maps come last, each written once (`aside`,
 //! `keys::shred::build`). Memory does not grow with the vault.
 
