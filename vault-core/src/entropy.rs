@@ -7,6 +7,7 @@
 use chacha20::ChaCha20Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
 use std::cell::RefCell;
+use zeroize::{Zeroize as _, Zeroizing};
 
 /// A source of random bytes.
 pub trait Entropy: Send {
@@ -23,6 +24,42 @@ pub struct OsEntropy;
 impl Entropy for OsEntropy {
     fn fill(&mut self, bytes: &mut [u8]) {
         getrandom::fill(bytes).expect("the operating system has a random generator");
+    }
+}
+
+/// The operating system's generator, asked for many keys at once: a call costs as much as a key is worth elsewhere.
+/// What is given out is overwritten here, and so is the rest when this is dropped.
+pub struct OsReserve {
+    bytes: Zeroizing<[u8; Self::BYTES]>,
+    left: usize,
+}
+
+impl OsReserve {
+    const BYTES: usize = 4096;
+}
+
+impl Default for OsReserve {
+    fn default() -> Self {
+        Self {
+            bytes: Zeroizing::new([0; Self::BYTES]),
+            left: 0,
+        }
+    }
+}
+
+impl Entropy for OsReserve {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        if bytes.len() > Self::BYTES {
+            return OsEntropy.fill(bytes);
+        }
+        if self.left < bytes.len() {
+            OsEntropy.fill(&mut *self.bytes);
+            self.left = Self::BYTES;
+        }
+        let taken = &mut self.bytes[self.left - bytes.len()..self.left];
+        bytes.copy_from_slice(taken);
+        taken.zeroize();
+        self.left -= bytes.len();
     }
 }
 

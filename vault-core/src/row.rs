@@ -4,6 +4,8 @@
 //! Knows nothing of what the structs mean. What comes back from a disk is bounded before it is
 //! decoded, and must be used up to its last byte.
 
+use bincode::enc::write::Writer;
+use bincode::error::EncodeError;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -29,11 +31,45 @@ pub struct RowError;
 ///
 /// Never for the structs of this crate, whose parts all have a bincode form.
 pub fn encode<T: Serialize>(row: &T) -> Zeroizing<Vec<u8>> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(256));
-    bytes.push(VERSION);
-    bincode::serde::encode_into_std_write(row, &mut *bytes, configuration())
-        .expect("stored structs have a binary form, and memory does not fail");
-    bytes
+    let mut bytes = Bytes(Zeroizing::new(Vec::with_capacity(256)));
+    bytes.add(&[VERSION]);
+    bincode::serde::encode_into_writer(row, &mut bytes, configuration())
+        .expect("stored structs have a binary form");
+    bytes.0
+}
+
+/// The bytes of a row that is being written. A `Vec` that grows leaves what it held behind in the memory before.
+struct Bytes(Zeroizing<Vec<u8>>);
+
+impl Bytes {
+    /// Inline, since the bytes of a key come one by one.
+    #[inline]
+    fn add(&mut self, bytes: &[u8]) {
+        if self.0.capacity() - self.0.len() < bytes.len() {
+            self.grow(bytes.len());
+        }
+        match bytes {
+            [byte] => self.0.push(*byte),
+            bytes => self.0.extend_from_slice(bytes),
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, more: usize) {
+        let capacity = (self.0.capacity() * 2).max(self.0.len() + more);
+        let mut larger = Zeroizing::new(Vec::with_capacity(capacity));
+        larger.extend_from_slice(&self.0);
+        // The one before is overwritten here.
+        self.0 = larger;
+    }
+}
+
+impl Writer for Bytes {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.add(bytes);
+        Ok(())
+    }
 }
 
 /// The row in `bytes`.

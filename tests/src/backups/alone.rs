@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use vault_core::backup::target::{Directory, Target};
 use vault_core::backup::write::Parts;
 use vault_core::backup::{Identity, Manifest, Recipients};
+use vault_core::limits::RESTORE_OPENED_PEOPLE;
 use vault_core::vault::{
     BackupInput, Call, Keep, LockedVault, RestoreOptions, UnlockSecret, VaultPaths,
 };
@@ -99,6 +100,7 @@ fn restore(root: &Path, identity: &str) -> Step {
         passphrase: &passphrase,
         ledgers: vec![root.join("vault/ledger")],
         accept_gap: None,
+        opened_people: RESTORE_OPENED_PEOPLE,
         settings: settings(),
     };
     let (step, restored) = measured(|| LockedVault::restore(&options, &quiet));

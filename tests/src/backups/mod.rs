@@ -23,6 +23,7 @@ use vault_core::backup::write::Parts;
 use vault_core::backup::{BackupError, Identity, Recipients, new_identity};
 use vault_core::clock::SystemClock;
 use vault_core::id::{ReceiptId, SubjectId};
+use vault_core::limits::RESTORE_OPENED_PEOPLE;
 use vault_core::policy::SAMPLE;
 use vault_core::refusal::Refusal;
 use vault_core::vault::{
@@ -293,6 +294,7 @@ pub fn play(scale: Scale<'_>, root: &Path, tell: &dyn Fn(&str)) -> Report {
         passphrase: &new_passphrase,
         ledgers: vec![root.join("vault/ledger")],
         accept_gap: None,
+        opened_people: RESTORE_OPENED_PEOPLE,
         settings: settings(),
     };
     let begun = Instant::now();

@@ -63,6 +63,10 @@ impl Bundle {
         limit: usize,
     ) -> Result<bool, BackupError> {
         let (first, begins) = (self.rows.len(), self.bytes.len());
+        if self.bytes.capacity() == 0 {
+            // Once, and not by doubling.
+            self.bytes.reserve(limit);
+        }
         let mut frame = Frame::default();
         let mut full = false;
         'whole: for table in ORDER {
@@ -146,6 +150,28 @@ impl Bundle {
     }
 }
 
+/// A row, in its bundle or read alone.
+pub(super) enum Held<'a> {
+    Lent(&'a [u8], &'a [u8]),
+    Own(Frame),
+}
+
+impl Held<'_> {
+    pub(super) fn key(&self) -> &[u8] {
+        match self {
+            Self::Lent(key, _) => key,
+            Self::Own(frame) => &frame.key,
+        }
+    }
+
+    pub(super) fn value(&self) -> &[u8] {
+        match self {
+            Self::Lent(_, value) => value,
+            Self::Own(frame) => &frame.value,
+        }
+    }
+}
+
 /// The rows of one person.
 pub(super) struct Rows<'a, 's> {
     bundle: Option<&'a Bundle>,
@@ -175,26 +201,24 @@ impl<'a, 's> Rows<'a, 's> {
         self.live.is_some() || last.flatten().is_some_and(|row| row.table == Table::Blobs)
     }
 
-    /// The next row of a table; whether there was one.
-    pub(super) fn row(&mut self, table: Table, into: &mut Frame) -> Result<bool, BackupError> {
+    /// The next row of a table, if there is one.
+    pub(super) fn row(&mut self, table: Table) -> Result<Option<Held<'a>>, BackupError> {
         if let (Some(bundle), false) = (self.bundle, self.left.is_empty()) {
             let row = &bundle.rows[self.left.start];
             if row.table != table {
-                return Ok(false);
+                return Ok(None);
             }
             let (key, value) = bundle.bytes[self.at..][..row.key + row.value].split_at(row.key);
-            into.key.clear();
-            into.key.extend_from_slice(key);
-            into.value.clear();
-            into.value.extend_from_slice(value);
             self.left.start += 1;
             self.at += row.key + row.value;
-            return Ok(true);
+            return Ok(Some(Held::Lent(key, value)));
         }
-        match &mut self.live {
-            Some(people) => people.row(self.found, table, into),
-            None => Ok(false),
-        }
+        let Some(people) = &mut self.live else {
+            return Ok(None);
+        };
+        let mut frame = Frame::default();
+        let found = people.row(self.found, table, &mut frame)?;
+        Ok(found.then_some(Held::Own(frame)))
     }
 
     /// What damage in the last row of a table is called.

@@ -8,7 +8,6 @@ use zeroize::Zeroizing;
 
 use super::bundle::Rows;
 use super::error::BackupError;
-use super::format::Frame;
 use super::ledger::Replay;
 use crate::blob::{Blob, Home};
 use crate::crypto::{End, Location, key_number, unseal};
@@ -182,7 +181,6 @@ pub(super) fn person(
     };
     let remains = remains(replay, &handle);
     let before = counts.lost;
-    let mut frame = Frame::default();
     let mut there = false;
     for table in [
         Table::Subjects,
@@ -192,12 +190,12 @@ pub(super) fn person(
         Table::Requests,
         Table::Decisions,
     ] {
-        while rows.row(table, &mut frame)? {
+        while let Some(row) = rows.row(table)? {
             if remains.is_some() && matches!(table, Table::Sessions | Table::Answers) {
                 counts.removed += 1;
                 continue;
             }
-            let rest = &frame.key[16..];
+            let rest = &row.key()[16..];
             let location = || match table {
                 Table::Consents if rest.len() == 6 => Location {
                     collection: u16::from_be_bytes([rest[0], rest[1]]),
@@ -209,11 +207,11 @@ pub(super) fn person(
                     ..opener.place(table)
                 },
             };
-            let opened = opener.open(location, &frame.value);
+            let opened = opener.open(location, row.value());
             match opened.map_err(|what| rows.damaged(table, what))? {
                 opened @ (Opened::Text(_) | Opened::Unread) => {
                     there |= table == Table::Subjects;
-                    keep(counts, out, table, &frame.key, &frame.value)?;
+                    keep(counts, out, table, row.key(), row.value())?;
                     counts.envelopes += u64::from(!matches!(opened, Opened::Unread));
                 }
                 Opened::Lost => counts.lost += 1,
@@ -235,11 +233,11 @@ pub(super) fn person(
             };
         }
     }
-    while rows.row(Table::Dirty, &mut frame)? {
+    while let Some(row) = rows.row(Table::Dirty)? {
         // Which compartments still wait for a new key; not what is under way with the keys themselves.
-        let compartment = frame.key.len() == 22 && frame.value.len() == 4;
-        if compartment && ![ORPHANS, MARK].iter().any(|end| frame.key.ends_with(end)) {
-            keep(counts, out, Table::Dirty, &frame.key, &frame.value)?;
+        let compartment = row.key().len() == 22 && row.value().len() == 4;
+        if compartment && ![ORPHANS, MARK].iter().any(|end| row.key().ends_with(end)) {
+            keep(counts, out, Table::Dirty, row.key(), row.value())?;
         }
     }
     let blobs = records(rows, &opener, replay, counts, out)?;
@@ -273,25 +271,27 @@ fn records(
 ) -> Result<Blobs, BackupError> {
     let removed = replay.removed.get(&opener.handle);
     let remains = remains(replay, &opener.handle);
-    let (mut meta, mut values) = (Frame::default(), Frame::default());
     let mut blobs = Blobs::new();
     loop {
-        let first = rows.row(Table::RecordMeta, &mut meta)?;
-        let second = rows.row(Table::Records, &mut values)?;
-        if !first && !second {
+        let meta = rows.row(Table::RecordMeta)?;
+        let values = rows.row(Table::Records)?;
+        if meta.is_none() && values.is_none() {
             return Ok(blobs);
         }
         let damaged = |rows: &Rows<'_, '_>, table, what| rows.damaged(table, what);
-        if first != second || meta.key != values.key {
+        let both = meta
+            .zip(values)
+            .filter(|(meta, values)| meta.key() == values.key());
+        let Some((meta, values)) = both else {
             let what = "a record has values or metadata alone";
             return Err(damaged(rows, Table::Records, what));
-        }
-        let id = meta.key.get(18..).and_then(RecordId::from_slice);
-        let (Some(id), Some((expiry, envelope))) = (id, meta.value.split_at_checked(4)) else {
+        };
+        let id = meta.key().get(18..).and_then(RecordId::from_slice);
+        let (Some(id), Some((expiry, envelope))) = (id, meta.value().split_at_checked(4)) else {
             let what = "a row is not of its form";
             return Err(damaged(rows, Table::RecordMeta, what));
         };
-        let collection = u16::from_be_bytes([meta.key[16], meta.key[17]]);
+        let collection = u16::from_be_bytes([meta.key()[16], meta.key()[17]]);
         if removed.is_some_and(|removed| removed.contains(&(collection, *id.as_bytes())))
             || remains.is_some_and(|hold| !hold.covers(collection))
         {
@@ -318,7 +318,7 @@ fn records(
             }
         };
         let row = text.map(|text| row::decode::<MetaRow>(&text)).transpose();
-        let list: Option<Vec<(u16, &[u8])>> = row::decode_borrowed(&values.value).ok();
+        let list: Option<Vec<(u16, &[u8])>> = row::decode_borrowed(values.value()).ok();
         let (Ok(row), Some(list)) = (row, list) else {
             let what = "a row is not of its form";
             return Err(damaged(rows, Table::Records, what));
@@ -357,12 +357,12 @@ fn records(
                 }
             }
         }
-        keep(counts, out, Table::RecordMeta, &meta.key, &meta.value)?;
+        keep(counts, out, Table::RecordMeta, meta.key(), meta.value())?;
         match kept.len() == list.len() {
-            true => keep(counts, out, Table::Records, &values.key, &values.value)?,
+            true => keep(counts, out, Table::Records, values.key(), values.value())?,
             false => {
                 let value = row::encode(&kept);
-                keep(counts, out, Table::Records, &values.key, &value)?;
+                keep(counts, out, Table::Records, values.key(), &value)?;
             }
         }
     }
@@ -376,10 +376,9 @@ fn chunks(
     counts: &mut Counts,
     out: &mut Take<'_>,
 ) -> Result<(), BackupError> {
-    let mut frame = Frame::default();
-    while rows.row(Table::Blobs, &mut frame)? {
-        let id: Option<[u8; 16]> = frame.key.get(16..32).and_then(|id| id.try_into().ok());
-        let number: Option<[u8; 4]> = frame.key.get(32..).and_then(|n| n.try_into().ok());
+    while let Some(row) = rows.row(Table::Blobs)? {
+        let id: Option<[u8; 16]> = row.key().get(16..32).and_then(|id| id.try_into().ok());
+        let number: Option<[u8; 4]> = row.key().get(32..).and_then(|n| n.try_into().ok());
         let (Some(id), Some(number)) = (id, number) else {
             let what = "a row is not of its form";
             return Err(rows.damaged(Table::Blobs, what));
@@ -396,14 +395,14 @@ fn chunks(
         let opened = blob
             .key
             .stream(home)
-            .open(number, end, frame.value.to_vec());
+            .open(number, end, row.value().to_vec());
         if *next != number || opened.is_err() {
             let what = "a chunk of a blob does not open at its place";
             return Err(rows.damaged(Table::Blobs, what));
         }
         *next += 1;
         counts.envelopes += 1;
-        keep(counts, out, Table::Blobs, &frame.key, &frame.value)?;
+        keep(counts, out, Table::Blobs, row.key(), row.value())?;
     }
     for (blob, _, next) in blobs.values() {
         if *next != blob.chunks() {

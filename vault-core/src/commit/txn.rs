@@ -254,7 +254,7 @@ impl<'a> Txn<'a> {
                 .index
                 .entry(placement.generation)
                 .or_insert_with(Plan::keeping_present);
-            let (tag, payload) = index_entry(placement, mark, hit.subject, hit.handle);
+            let (tag, payload) = index_entry(&placement.places(), mark, hit.subject, hit.handle);
             plan.insert(tag, payload);
         }
     }
@@ -266,7 +266,7 @@ impl<'a> Txn<'a> {
             .placements
             .iter()
             .find(|placement| placement.generation == generation)
-            .map(|placement| index_entry(placement, mark, hit.subject, hit.handle));
+            .map(|placement| index_entry(&placement.places(), mark, hit.subject, hit.handle));
         if let Some((tag, payload)) = entry {
             self.own
                 .index

@@ -40,13 +40,42 @@ impl Sha256Stream {
 /// parts have one input. Source: RFC 2104.
 #[must_use]
 pub fn hmac(key: &Secret<32>, parts: &[&[u8]]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key.expose()).expect("HMAC takes any key");
-    for part in parts {
-        let length = u32::try_from(part.len()).expect("parts are limited far below 4 GiB");
-        mac.update(&length.to_be_bytes());
-        mac.update(part);
+    HmacBegun::new(key, parts).finish()
+}
+
+/// [`hmac`] whose first parts are always the same: for many lists of parts under one key, of which it keeps what
+/// follows from it, overwritten when dropped.
+pub struct HmacBegun(Hmac<Sha256>);
+
+impl HmacBegun {
+    /// With this key and these first parts.
+    #[must_use]
+    pub fn new(key: &Secret<32>, first: &[&[u8]]) -> Self {
+        let mac = Hmac::<Sha256>::new_from_slice(key.expose()).expect("HMAC takes any key");
+        let mut begun = Self(mac);
+        begun.add(first);
+        begun
     }
-    mac.finalize().into_bytes().into()
+
+    /// The code of the first parts and of these behind them.
+    #[must_use]
+    pub fn of(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut whole = Self(self.0.clone());
+        whole.add(parts);
+        whole.finish()
+    }
+
+    fn finish(self) -> [u8; 32] {
+        self.0.finalize().into_bytes().into()
+    }
+
+    fn add(&mut self, parts: &[&[u8]]) {
+        for part in parts {
+            let length = u32::try_from(part.len()).expect("parts are limited far below 4 GiB");
+            self.0.update(&length.to_be_bytes());
+            self.0.update(part);
+        }
+    }
 }
 
 /// A key from secret `material`, for one `label` and `context`: HKDF-SHA-256 with `salt`, the info

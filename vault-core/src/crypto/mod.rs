@@ -16,7 +16,7 @@ mod stream;
 mod wycheproof;
 
 pub use aead::self_test;
-pub use derive::{Argon2Params, Sha256Stream, argon2id, hkdf, hmac, sha256};
+pub use derive::{Argon2Params, HmacBegun, Sha256Stream, argon2id, hkdf, hmac, sha256};
 #[cfg(test)]
 pub(crate) use envelope::seal_padded;
 pub use envelope::{ENVELOPE_OVERHEAD, Location, SealError, UnsealError, key_number, seal, unseal};

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::ring::KeyRing;
 use super::shred::{RootKey, ShredError, ShredMap};
 use super::slots::SlotTarget;
-use crate::crypto::{Location, Secret, hkdf, hmac, seal, unseal};
+use crate::crypto::{HmacBegun, Location, Secret, hkdf, hmac, seal, unseal};
 use crate::entropy::Entropy;
 use crate::id::{RowHandle, SubjectId, VaultId};
 use crate::row;
@@ -136,18 +136,26 @@ impl Placement {
     /// What the tags of all entries with this inner mark begin with.
     #[must_use]
     pub fn prefix(&self, mark: &[u8; 32]) -> [u8; 8] {
-        let place = hmac(&self.key, &[b"value", mark]);
-        place[..8].try_into().expect("eight of thirty-two")
+        Places::prefix(&self.begun(b"value"), mark)
     }
 
     /// The tag of the entry of one value and one person.
     #[must_use]
     pub fn tag(&self, mark: &[u8; 32], handle: &RowHandle) -> [u8; 16] {
-        let person = hmac(&self.key, &[b"person", mark, handle.as_bytes()]);
-        let mut tag = [0; 16];
-        tag[..8].copy_from_slice(&self.prefix(mark));
-        tag[8..].copy_from_slice(&person[..8]);
-        tag
+        self.places().tag(mark, handle)
+    }
+
+    /// The tags of many entries.
+    #[must_use]
+    pub fn places(&self) -> Places {
+        Places {
+            value: self.begun(b"value"),
+            person: self.begun(b"person"),
+        }
+    }
+
+    fn begun(&self, what: &[u8]) -> HmacBegun {
+        HmacBegun::new(&self.key, &[what])
     }
 
     fn duplicate(&self) -> Self {
@@ -159,10 +167,33 @@ impl Placement {
     }
 }
 
+/// Where entries of the index stand, by one placement key.
+pub struct Places {
+    value: HmacBegun,
+    person: HmacBegun,
+}
+
+impl Places {
+    fn prefix(value: &HmacBegun, mark: &[u8; 32]) -> [u8; 8] {
+        let place = value.of(&[mark]);
+        place[..8].try_into().expect("eight of thirty-two")
+    }
+
+    /// The tag of the entry of one value and one person.
+    #[must_use]
+    pub fn tag(&self, mark: &[u8; 32], handle: &RowHandle) -> [u8; 16] {
+        let person = self.person.of(&[&mark[..], handle.as_bytes()]);
+        let mut tag = [0; 16];
+        tag[..8].copy_from_slice(&Self::prefix(&self.value, mark));
+        tag[8..].copy_from_slice(&person[..8]);
+        tag
+    }
+}
+
 /// The entry of the index for one value of one person: where it stands, and what it holds.
 #[must_use]
 pub fn index_entry(
-    placement: &Placement,
+    places: &Places,
     mark: &[u8; 32],
     subject: SubjectId,
     handle: RowHandle,
@@ -171,7 +202,7 @@ pub fn index_entry(
     payload[..32].copy_from_slice(mark);
     payload[32..48].copy_from_slice(subject.as_bytes());
     payload[48..].copy_from_slice(handle.as_bytes());
-    (placement.tag(mark, &handle), payload)
+    (places.tag(mark, &handle), payload)
 }
 
 /// The keys that marks of look-up values are made with, one a field.

@@ -3,15 +3,11 @@
 //! While it is being filled nobody waits for the medium, and no commit is made so that a crash leaves it whole:
 //! whoever dies meanwhile leaves a file that is thrown away. Once it is finished it is a store like any other.
 
-use std::io;
-use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use redb::backends::FileBackend;
-use redb::{BackendError, StorageBackend};
-
+use super::behind::WriteBehind;
 use super::redb::RedbStore;
 use super::{FillTx, ReadTx, Store, StoreError, WriteTx};
 
@@ -30,10 +26,7 @@ impl FillingStore {
     /// Those of [`RedbStore::create`].
     pub fn create(path: &Path, cache_bytes: usize) -> Result<Self, StoreError> {
         let flushes = Arc::new(AtomicBool::new(false));
-        let over = |file| Unflushed {
-            file,
-            flushes: Arc::clone(&flushes),
-        };
+        let over = |file| WriteBehind::new(file, Arc::clone(&flushes));
         let store = RedbStore::create_over(path, cache_bytes, over)?;
         Ok(Self { store, flushes })
     }
@@ -77,66 +70,70 @@ impl Store for FillingStore {
     }
 }
 
-/// A file whose flushes wait.
-#[derive(Debug)]
-struct Unflushed {
-    file: FileBackend,
-    flushes: Arc<AtomicBool>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::fault::{Fault, FaultBackend};
+    use crate::store::{Direction, KeyRange, MemoryDisk, Rows, Table};
 
-impl StorageBackend for Unflushed {
-    fn sync_data(&self) -> io::Result<()> {
-        match self.flushes.load(Ordering::Acquire) {
-            true => self.file.sync_data(),
-            false => Ok(()),
+    const ROUNDS: u32 = 6;
+
+    fn filled(store: &FillingStore) -> Result<(), StoreError> {
+        for round in 0..ROUNDS {
+            let mut rows = Rows::default();
+            for number in 0..200_u32 {
+                let key = (round * 1_000 + number).to_be_bytes();
+                rows.push(&key, &[number as u8; 700]);
+            }
+            store.fill(&mut |tx| tx.append(Table::Records, &rows))?;
         }
+        Ok(())
     }
 
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
+    fn filling(disk: &MemoryDisk, fault: Fault) -> (bool, Result<(), StoreError>) {
+        let (backend, plan) = FaultBackend::new(disk.open()).unwrap();
+        let flushes = Arc::new(AtomicBool::new(false));
+        let behind = WriteBehind::new(backend, Arc::clone(&flushes)).unwrap();
+        let store = RedbStore::with_backend(behind, false).unwrap();
+        let store = FillingStore { store, flushes };
+        plan.arm(fault);
+        let result = filled(&store);
+        let result = result.and_then(|()| store.finish()?.close());
+        (plan.fired(), result)
     }
 
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.file.read(offset, out)
+    /// What would be lost: a restore that says it is whole, over a page that the medium never took.
+    #[test]
+    fn whatever_the_medium_fails_at_once_is_told_before_the_store_is_finished() {
+        let (mut failed, mut whole) = (0, 0);
+        for operation in 1..400 {
+            let disk = MemoryDisk::default();
+            match filling(&disk, Fault::FailOnce(operation)) {
+                (true, result) => {
+                    assert!(result.is_err(), "operation {operation}");
+                    failed += 1;
+                }
+                (false, result) => {
+                    result.unwrap();
+                    whole += 1;
+                    if whole == 3 {
+                        break;
+                    }
+                }
+            }
+        }
+        assert!(failed > 5 && whole == 3, "{failed} {whole}");
     }
 
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.file.set_len(len)
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.file.write(offset, data)
-    }
-
-    fn close(&self) -> io::Result<()> {
-        self.file.close()
-    }
-
-    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.file.try_lock_range(start, end)
-    }
-
-    fn try_lock_shared_range(
-        &self,
-        start: Bound<u64>,
-        end: Bound<u64>,
-    ) -> Result<bool, BackendError> {
-        self.file.try_lock_shared_range(start, end)
-    }
-
-    fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.file.lock_range(start, end)
-    }
-
-    fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.file.lock_shared_range(start, end)
-    }
-
-    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.file.unlock_range(start, end)
-    }
-
-    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.file.query_lock_range(start, end)
+    #[test]
+    fn a_finished_store_has_every_row_after_it_is_opened_and_verified() {
+        let disk = MemoryDisk::default();
+        let (_, result) = filling(&disk, Fault::FailOnce(u64::MAX));
+        result.unwrap();
+        let store = RedbStore::with_backend(disk.open(), true).unwrap();
+        let all = KeyRange::all();
+        let snapshot = store.snapshot().unwrap();
+        let rows = snapshot.range(Table::Records, &all, Direction::Ascending, usize::MAX);
+        assert_eq!(rows.unwrap().len(), 200 * ROUNDS as usize);
     }
 }

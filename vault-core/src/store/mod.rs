@@ -9,6 +9,7 @@
 //! changes of one closure back until somebody decides about them; [`fault`] breaks disks on
 //! purpose, and [`conformance`] tells whether a store is one.
 
+mod behind;
 pub mod conformance;
 mod disk;
 mod error;
@@ -141,6 +142,13 @@ pub trait FillTx: WriteTx {
     ///
     /// As for [`WriteTx::put`]; [`StoreError::Aborted`] for a key that is not behind the last.
     fn append(&mut self, table: Table, rows: &Rows) -> Result<(), StoreError>;
+
+    /// Adds rows between two that are next to each other in the table, their keys ascending.
+    ///
+    /// # Errors
+    ///
+    /// As for [`WriteTx::put`]; [`StoreError::Aborted`] for a key that is not between them, or there already.
+    fn insert(&mut self, table: Table, rows: &Rows) -> Result<(), StoreError>;
 }
 
 /// Ordered bytes in named tables, read by snapshot and changed by one writer at a time.

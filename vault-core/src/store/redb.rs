@@ -9,6 +9,7 @@
 
 use std::cell::OnceCell;
 use std::fs::{File, OpenOptions};
+use std::io;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -46,14 +47,14 @@ impl RedbStore {
     /// [`StoreError::Io`] of kind `AlreadyExists` if there is anything at `path`, and those of
     /// [`RedbStore::open`]. What a failed creation leaves behind is not a store.
     pub fn create(path: &Path, cache_bytes: usize) -> Result<Self, StoreError> {
-        Self::create_over(path, cache_bytes, |file| file)
+        Self::create_over(path, cache_bytes, Ok)
     }
 
     /// [`RedbStore::create`] over what `over` makes of the file.
     pub(super) fn create_over<B: StorageBackend>(
         path: &Path,
         cache_bytes: usize,
-        over: impl FnOnce(FileBackend) -> B,
+        over: impl FnOnce(FileBackend) -> io::Result<B>,
     ) -> Result<Self, StoreError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
@@ -61,7 +62,7 @@ impl RedbStore {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let backend = FileBackend::new(options.open(path)?).map_err(database_error)?;
         let database = builder(cache_bytes, false)
-            .create_with_backend(over(backend))
+            .create_with_backend(over(backend)?)
             .map_err(database_error)?;
         let store = Self::with_tables(database)?;
         // Without it a power loss may take the directory entry of a file that is itself durable.
@@ -568,15 +569,14 @@ fn collect<T>(
     Ok(taken)
 }
 
-impl FillTx for RedbWrite<'_> {
-    fn append(&mut self, table: Table, rows: &Rows) -> Result<(), StoreError> {
+impl RedbWrite<'_> {
+    /// Adds rows in the place behind `bound`: full leaves, and the path to them once for many rows.
+    fn add(&mut self, table: Table, bound: Bound<&[u8]>, rows: &Rows) -> Result<(), StoreError> {
         let result = guarded(|| {
             self.table(table)?;
             let open = self.tables[table.index()].get_mut();
             let open = open.expect("opened above");
-            // Full leaves, and the path to them once for many rows.
-            let end = Bound::<&[u8]>::Unbounded;
-            let mut cursor = open.upper_bound_mut(end).map_err(storage_error)?;
+            let mut cursor = open.upper_bound_mut(bound).map_err(storage_error)?;
             for (key, value) in rows.iter() {
                 let inserted = cursor.insert_before(key, value);
                 inserted.map_err(|error| match error {
@@ -588,6 +588,19 @@ impl FillTx for RedbWrite<'_> {
         });
         self.failed |= result.is_err();
         result
+    }
+}
+
+impl FillTx for RedbWrite<'_> {
+    fn append(&mut self, table: Table, rows: &Rows) -> Result<(), StoreError> {
+        self.add(table, Bound::Unbounded, rows)
+    }
+
+    fn insert(&mut self, table: Table, rows: &Rows) -> Result<(), StoreError> {
+        match rows.iter().next() {
+            Some((first, _)) => self.add(table, Bound::Excluded(first), rows),
+            None => Ok(()),
+        }
     }
 }
 

@@ -10,11 +10,11 @@ use crate::audit::signer::Signers;
 use crate::backup::BackupError;
 use crate::backup::ledger::{Ledger, LedgerCopy, LedgerError, Replay};
 use crate::backup::read::OpenSource;
+use crate::backup::restore::TakeEntry;
 use crate::backup::target::{self, Directory, Target, known, ledger_of};
 use crate::commit::View as _;
 use crate::id::VaultId;
-use crate::limits::RESTORE_BYTES_MAX;
-use crate::store::{Store, StoreError, Table};
+use crate::store::StoreError;
 
 /// The file in the vault's directory that names the places which have a copy of the ledger, as a list in JSON. No more
 /// than the configuration says, and of no use to a restored vault, which has other disks.
@@ -26,7 +26,7 @@ const PLACES_BYTES_MAX: u64 = 1 << 20;
 pub(super) struct Found {
     pub(super) replay: Replay,
     /// Whether there was a copy at all that reaches beyond the backup.
-    any: bool,
+    pub(super) any: bool,
 }
 
 /// Takes entries as rows: sequence, bytes.
@@ -118,39 +118,23 @@ pub(super) fn find(options: &RestoreOptions<'_>, open: &OpenSource) -> Result<Fo
     )))
 }
 
-/// Writes the entries of the longest copy into the new store, which goes on with the same chain.
-pub(super) fn write_rows(
+/// Gives the entries of the longest copy, from the first on: a vault that holds them goes on with the same chain.
+pub(super) fn rows(
     options: &RestoreOptions<'_>,
     open: &OpenSource,
-    found: &Found,
-    store: &dyn Store,
+    out: &mut TakeEntry<'_>,
 ) -> Result<(), BackupError> {
-    if !found.any {
-        return Ok(());
+    let mut failed = None;
+    let read = read(options, open, &mut |sequence, row| {
+        out(sequence, row).map_err(|error| {
+            failed = Some(error);
+            StoreError::Aborted
+        })
+    });
+    match (failed, read) {
+        (Some(error), _) => Err(error),
+        (None, read) => read.map(drop).map_err(BackupError::Ledger),
     }
-    let mut waiting: Vec<(u64, Vec<u8>)> = Vec::new();
-    let mut bytes = 0;
-    let write = |waiting: &mut Vec<(u64, Vec<u8>)>| {
-        store.write(&mut |tx| {
-            for (sequence, row) in waiting.iter() {
-                tx.put(Table::Ledger, &sequence.to_be_bytes(), row)?;
-            }
-            Ok(())
-        })?;
-        waiting.clear();
-        Ok(())
-    };
-    read(options, open, &mut |sequence, row| {
-        bytes += row.len();
-        waiting.push((sequence, row.to_vec()));
-        if bytes > RESTORE_BYTES_MAX {
-            bytes = 0;
-            write(&mut waiting)?;
-        }
-        Ok(())
-    })
-    .map_err(BackupError::Ledger)?;
-    write(&mut waiting).map_err(BackupError::Store)
 }
 
 impl Vault {

@@ -26,7 +26,7 @@ use crate::audit::signer::Signers;
 use crate::backup::ledger::Replay;
 use crate::backup::read::{OpenSource, Source};
 use crate::backup::registry::{self, Seen};
-use crate::backup::restore::{Place, Restored, fill, first_epoch, system_of};
+use crate::backup::restore::{Place, Restored, TakeEntry, Terms, fill, first_epoch, system_of};
 use crate::backup::target::Target;
 use crate::backup::verify::{Tell, objects};
 use crate::backup::{BackupError, Identity, Manifest};
@@ -34,6 +34,7 @@ use crate::commit::{RedbFactory, StoreFactory};
 use crate::crypto::Secret;
 use crate::entropy::OsEntropy;
 use crate::id::BackupId;
+use crate::keys::slots::SlotTarget;
 use crate::keys::system::Roots;
 use crate::medium::keeps_old_bytes;
 use crate::row;
@@ -57,6 +58,9 @@ pub struct RestoreOptions<'a> {
     pub ledgers: Vec<PathBuf>,
     /// The words that accept what no copy of the ledger vouches for.
     pub accept_gap: Option<&'a str>,
+    /// About so many people are opened whole, and everybody where there are fewer than twice as many:
+    /// [`RESTORE_OPENED_PEOPLE`](crate::limits::RESTORE_OPENED_PEOPLE) for whoever has no reason for another number.
+    pub opened_people: u64,
     /// Time and file systems.
     pub settings: Settings,
 }
@@ -72,6 +76,9 @@ pub struct RestoredVault {
     /// Opens the second slot, as after the creation of a vault.
     pub recovery_key: Option<RecoveryKey>,
 }
+
+/// What opens a vault that was restored: the recovery key, and the slots of both.
+type FirstSlots = (RecoveryKey, Vec<SlotTarget>);
 
 /// A store that this process has written a moment ago: verifying its pages would find them in the kernel's memory.
 /// Every opening after this one does.
@@ -198,12 +205,25 @@ impl LockedVault {
             target: options.target.clone(),
             manifest: manifest.clone(),
         };
+        let passphrase = options.passphrase;
+        let now = options.settings.clock.now();
         let failed = AtomicBool::new(false);
         let going = || match failed.load(Ordering::Acquire) {
             true => Err(BackupError::Cancelled),
             false => Ok(()),
         };
         let (checked, filled) = std::thread::scope(|scope| {
+            // Argon2id takes longer than all else that is done before the first row.
+            let slots = scope.spawn(move || {
+                let recovery_key = RecoveryKey::generate(&mut OsEntropy);
+                let targets = create::first_slots(passphrase, &recovery_key, now)?;
+                Ok((recovery_key, targets))
+            });
+            let slots = || {
+                slots
+                    .join()
+                    .unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
+            };
             // Beside the reading: nothing gets its place before both have ended well.
             let checking = scope.spawn(|| {
                 let checked = objects(&source(), &|_, _| going());
@@ -211,7 +231,7 @@ impl LockedVault {
                 checked
             });
             let tell: Tell<'_> = &|done, total| going().and_then(|()| tell(done, total));
-            let filled = Self::fill_unfinished(options, from, source(), tell);
+            let filled = Self::fill_unfinished(options, from, source(), (now, slots), tell);
             // Damage is called by what its checksum says, if that is wrong.
             let other = |error: &BackupError| !matches!(error, BackupError::Damaged { .. });
             failed.fetch_or(filled.as_ref().is_err_and(other), Ordering::AcqRel);
@@ -240,6 +260,7 @@ impl LockedVault {
         options: &RestoreOptions<'_>,
         from: &VaultPaths,
         source: Source,
+        (now, slots): (Timestamp, impl FnOnce() -> io::Result<FirstSlots>),
         tell: Tell<'_>,
     ) -> Result<(Restored, Replay, RecoveryKey), BackupError> {
         let to = &options.into;
@@ -261,10 +282,8 @@ impl LockedVault {
             )));
         }
         let entropy = &mut OsEntropy;
-        let recovery_key = RecoveryKey::generate(entropy);
-        let now = options.settings.clock.now();
-        let targets = create::first_slots(options.passphrase, &recovery_key, now);
-        let targets = targets.map_err(could_not("make the key slots of", &to.anchor))?;
+        let slots = slots().map_err(could_not("make the key slots of", &to.anchor));
+        let (recovery_key, targets) = slots?;
         let (root_key, secret) = (Secret::generate(entropy), Secret::generate(entropy));
         let epoch = first_epoch(manifest.epoch, &found.replay);
         let vault = manifest.vault;
@@ -275,6 +294,7 @@ impl LockedVault {
         let database = from.dir.join(DATABASE);
         let store = FillingStore::create(&database, options.settings.cache_bytes)
             .map_err(BackupError::Store)?;
+        let ledger = |out: &mut TakeEntry<'_>| ledgers::rows(options, &open, out);
         let restored = fill(
             &open,
             &Place {
@@ -284,10 +304,14 @@ impl LockedVault {
                 system: &system,
             },
             &found.replay,
-            (now, &revoked),
+            &Terms {
+                now,
+                revoke: &revoked,
+                opened_people: options.opened_people,
+                ledger: found.any.then_some(&ledger),
+            },
             tell,
         )?;
-        ledgers::write_rows(options, &open, &found, &store)?;
         let whole = store.finish().and_then(RedbStore::close);
         whole.map_err(BackupError::Store)?;
         let opened = (&open, &found.replay, recovery_key);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use vault_core::clock::SystemClock;
+use vault_core::limits::RESTORE_OPENED_PEOPLE;
 use vault_core::vault::{LockedVault, RestoreOptions, Settings, VaultPaths};
 
 use super::super::Context;
@@ -43,6 +44,7 @@ pub(super) fn restore(context: &Context<'_>, arguments: &RestoreArguments) -> Re
         passphrase: &passphrase,
         ledgers: arguments.ledgers.clone(),
         accept_gap: arguments.accept_gap.as_deref(),
+        opened_people: RESTORE_OPENED_PEOPLE,
         settings: Settings {
             accept_any_file_system: arguments.accept_file_system,
             ..Settings::new(Arc::new(SystemClock))

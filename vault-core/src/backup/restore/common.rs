@@ -1,8 +1,6 @@
 //! The tables that belong to nobody.
 
-use jiff::Timestamp;
-
-use super::Revoke;
+use super::Terms;
 use super::writer::Blocks;
 use crate::backup::error::BackupError;
 use crate::backup::read::OpenSource;
@@ -26,10 +24,14 @@ const COMMON: [Table; 10] = [
 /// Reads them and passes them on; how many API keys there were.
 pub(super) fn read(
     open: &OpenSource,
-    (now, revoke): (Timestamp, Revoke<'_>),
+    terms: &Terms<'_>,
     blocks: &mut Blocks,
 ) -> Result<u64, BackupError> {
     for table in COMMON {
+        if let (Table::Ledger, Some(ledger)) = (table, terms.ledger) {
+            ledger(&mut |sequence, row| blocks.row(table, &sequence.to_be_bytes(), row))?;
+            continue;
+        }
         // What changed meanwhile comes behind what was copied first, and not in its order.
         let mut last: Option<Vec<u8>> = None;
         open.source.rows(table, &mut |frame| {
@@ -56,7 +58,7 @@ pub(super) fn read(
         };
         let text = key.unseal(&location, &frame.value).map_err(|_| damaged())?;
         // Whoever had a key then may have lost it since: nobody's works until it is made anew.
-        let revoked = revoke(&text, now).ok_or_else(damaged)?;
+        let revoked = (terms.revoke)(&text, terms.now).ok_or_else(damaged)?;
         let sealed = key.seal(&location, &revoked).map_err(|_| damaged())?;
         tokens += 1;
         blocks.row(Table::ApiKeys, &frame.key, &sealed)

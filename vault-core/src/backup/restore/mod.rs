@@ -70,6 +70,22 @@ pub(crate) fn first_epoch(epoch: u64, replay: &Replay) -> u64 {
 /// Makes of an API key's row that of a revoked one; `None` for what is none.
 pub(crate) type Revoke<'r> = &'r (dyn Fn(&[u8], Timestamp) -> Option<Zeroizing<Vec<u8>>> + Sync);
 
+/// Takes an entry of the ledger: its sequence, and its row.
+pub(crate) type TakeEntry<'t> = dyn FnMut(u64, &[u8]) -> Result<(), BackupError> + 't;
+
+/// By what a vault is filled, beside its backup.
+pub(crate) struct Terms<'a> {
+    pub(crate) now: Timestamp,
+    pub(crate) revoke: Revoke<'a>,
+    /// About so many people are opened whole.
+    pub(crate) opened_people: u64,
+    /// Gives the entries of a ledger that is longer than the backup's, if there is one.
+    pub(crate) ledger: Option<&'a Ledger<'a>>,
+}
+
+/// Gives every entry of a ledger, from the first on.
+pub(crate) type Ledger<'l> = dyn Fn(&mut TakeEntry<'_>) -> Result<(), BackupError> + Sync + 'l;
+
 /// Where a vault is filled, and with what.
 pub(crate) struct Place<'a> {
     /// An empty store.
@@ -89,7 +105,7 @@ pub(crate) fn fill(
     open: &OpenSource,
     place: &Place<'_>,
     replay: &Replay,
-    (now, revoke): (Timestamp, Revoke<'_>),
+    terms: &Terms<'_>,
     tell: Tell<'_>,
 ) -> Result<Restored, BackupError> {
     let (store, system) = (place.store, place.system);
@@ -98,7 +114,7 @@ pub(crate) fn fill(
     initialise(store, place.roots, vault, system, &state, &mut |_| Ok(()))
         .map_err(|_| BackupError::Store(StoreError::Aborted))?;
     let placement = system.placements.first().expect("one, of the new place");
-    let reading = Reading::new(open, replay, placement)?;
+    let reading = Reading::new(open, replay, placement, terms.opened_people)?;
     let (mut blocks, between, waiting) = Blocks::sides();
     let mut restored = Restored::default();
     std::thread::scope(|scope| {
@@ -108,7 +124,7 @@ pub(crate) fn fill(
             .map(|(works, blocks)| scope.spawn(move || reading.open(&works, &blocks)))
             .collect();
         let reader = scope.spawn(move || {
-            let api_keys = common::read(open, (now, revoke), &mut blocks)?;
+            let api_keys = common::read(open, terms, &mut blocks)?;
             let totals = reading.read(&mut blocks, tell)?;
             blocks.end().map(|()| (api_keys, totals))
         });
@@ -147,7 +163,7 @@ pub(crate) fn fill(
         purposes_asked: false,
         ledger: state.ledger.max(replay.position),
         // The backup may be old: a clock that is far ahead of it is right, as at a creation.
-        time: state.time.max(now.as_millisecond()),
+        time: state.time.max(terms.now.as_millisecond()),
         ..state
     };
     let erased = state.erased;

@@ -16,12 +16,12 @@ use crate::backup::read::{Found, OpenSource, People};
 use crate::backup::verify::{Tell, keyset_of, missing_keys};
 use crate::consent;
 use crate::crypto::{Secret, sha256};
-use crate::entropy::{Entropy, OsEntropy};
+use crate::entropy::{Entropy, OsEntropy, OsReserve};
 use crate::events::{self, Topic};
 use crate::id::{RecordId, RowHandle};
 use crate::keys::keyset::{PersonEntry, people_tag};
-use crate::keys::system::{DECISION_FIELD, Placement, REQUEST_FIELD, index_entry};
-use crate::limits::{RESTORE_BUNDLE_BYTES, RESTORE_OPENED_PEOPLE};
+use crate::keys::system::{DECISION_FIELD, Placement, Places, REQUEST_FIELD, index_entry};
+use crate::limits::RESTORE_BUNDLE_BYTES;
 use crate::person::nameless_row;
 use crate::request::restored::{self, Had};
 use crate::rotation;
@@ -38,7 +38,7 @@ struct Beside {
 pub(super) struct Reading<'a> {
     open: &'a OpenSource,
     replay: &'a Replay,
-    placement: &'a Placement,
+    places: Places,
     missing: Missing,
     /// Of so many people one is opened whole, beginning somewhere.
     every: (u16, u16),
@@ -60,18 +60,18 @@ impl<'a> Reading<'a> {
     pub(super) fn new(
         open: &'a OpenSource,
         replay: &'a Replay,
-        placement: &'a Placement,
+        placement: &Placement,
+        opened: u64,
     ) -> Result<Self, BackupError> {
         let mut first = [0; 2];
         OsEntropy.fill(&mut first);
         Ok(Self {
             open,
             replay,
-            placement,
+            places: placement.places(),
             missing: missing_keys(open)?,
             every: (
-                u16::try_from(open.source.manifest.people / RESTORE_OPENED_PEOPLE)
-                    .unwrap_or(u16::MAX),
+                u16::try_from(open.source.manifest.people / opened.max(1)).unwrap_or(u16::MAX),
                 u16::from_be_bytes(first),
             ),
             set: open.system.index_set(),
@@ -83,6 +83,7 @@ impl<'a> Reading<'a> {
     pub(super) fn read(&self, out: &mut Blocks, tell: Tell<'_>) -> Result<Totals, BackupError> {
         let mut people = People::new(self.open)?;
         let (mut bundle, mut totals, mut seen) = (Bundle::default(), Totals::default(), 0);
+        let entropy = &mut OsReserve::default();
         while let Some(found) = people.next()? {
             seen += 1;
             if seen % 256 == 0 {
@@ -93,10 +94,10 @@ impl<'a> Reading<'a> {
                 let bundle = std::mem::take(&mut bundle);
                 let others = bundle.len() - 1;
                 for (found, mut rows) in bundle.people().take(others) {
-                    self.person(found, &mut rows, out, &mut totals)?;
+                    self.person(found, &mut rows, out, (&mut totals, entropy))?;
                 }
                 if let Some((found, mut rows)) = bundle.last(&mut people) {
-                    self.person(found, &mut rows, out, &mut totals)?;
+                    self.person(found, &mut rows, out, (&mut totals, entropy))?;
                 }
                 out.pass()?;
             } else if bundle.bytes() >= RESTORE_BUNDLE_BYTES {
@@ -113,14 +114,14 @@ impl<'a> Reading<'a> {
         works: &Receiver<Work>,
         blocks: &SyncSender<Block>,
     ) -> Result<Totals, BackupError> {
-        let mut totals = Totals::default();
+        let (mut totals, entropy) = (Totals::default(), &mut OsReserve::default());
         for work in works {
             let block = match work {
                 Work::Ready(block) => block,
                 Work::Open(bundle) => {
                     let mut out = Blocks::one();
                     for (found, mut rows) in bundle.people() {
-                        self.person(found, &mut rows, &mut out, &mut totals)?;
+                        self.person(found, &mut rows, &mut out, (&mut totals, entropy))?;
                     }
                     out.into_block()
                 }
@@ -148,11 +149,10 @@ impl<'a> Reading<'a> {
         found: &Found,
         rows: &mut Rows<'_, '_>,
         out: &mut Blocks,
-        totals: &mut Totals,
+        (totals, entropy): (&mut Totals, &mut dyn Entropy),
     ) -> Result<(), BackupError> {
         let (manifest, replay) = (&self.open.source.manifest, self.replay);
         let vault = manifest.vault;
-        let entropy: &mut dyn Entropy = &mut OsEntropy;
         let mut keyset = keyset_of(manifest, &found.keyset)?;
         if replay.erased.contains_key(&found.handle)
             || (!self.gone.is_empty() && self.gone.contains(&sha256(&[keyset.subject.as_bytes()])))
@@ -334,7 +334,7 @@ impl<'a> Reading<'a> {
         out.person(people_tag(keyset.subject), entry.to_payload());
         for lookup in &keyset.lookups {
             let (subject, handle) = (keyset.subject, entry.handle);
-            let (tag, payload) = index_entry(self.placement, &lookup.mark, subject, handle);
+            let (tag, payload) = index_entry(&self.places, &lookup.mark, subject, handle);
             out.index(tag, payload);
         }
         Ok(())

@@ -9,7 +9,7 @@ use super::Place;
 use super::aside::{Aside, Twice};
 use crate::backup::bundle::{Bundle, PERSON_BYTES as PERSON_IN_BUNDLE_BYTES};
 use crate::backup::error::BackupError;
-use crate::entropy::OsEntropy;
+use crate::entropy::{OsEntropy, OsReserve};
 use crate::id::VaultId;
 use crate::keys::shred::{Entries, RootKey, ShredError, ShredMap, Source, Tag};
 use crate::keys::system::{INDEX_BYTES, PERSON_BYTES, Placement};
@@ -181,7 +181,7 @@ pub(super) fn write(
     placement: &Placement,
     mut waiting: Waiting,
 ) -> Result<(), BackupError> {
-    let (store, roots) = (place.store, place.roots);
+    let store = place.store;
     let entropy = &mut OsEntropy;
     let aside = |name: &str| place.dir.join(name);
     let mut people: Aside<PERSON_BYTES> =
@@ -215,12 +215,98 @@ pub(super) fn write(
         })?;
     }
     drop(waiting);
-    build(store, &roots.people_map(), &roots.people, &mut people)?;
-    let (map, root) = (
-        roots.index_map(placement.generation),
-        roots.index(placement.generation),
-    );
-    build(store, &map, &root, &mut index)
+    maps(place, placement, people, index)
+}
+
+/// Rows of a map.
+struct MapRows {
+    rows: Rows,
+    /// Whether they begin with the map's root.
+    first: bool,
+}
+
+/// Writes both maps, each of which a thread of its own builds.
+fn maps(
+    place: &Place<'_>,
+    placement: &Placement,
+    mut people: Aside<PERSON_BYTES>,
+    mut index: Aside<INDEX_BYTES>,
+) -> Result<(), BackupError> {
+    let roots = place.roots;
+    let (people_map, index_map) = (roots.people_map(), roots.index_map(placement.generation));
+    let index_root = roots.index(placement.generation);
+    let (out, built) = sync_channel(AHEAD);
+    std::thread::scope(|scope| {
+        let other = out.clone();
+        let both = [
+            scope.spawn(|| build(&people_map, &roots.people, &mut people, other)),
+            scope.spawn(|| build(&index_map, &index_root, &mut index, out)),
+        ];
+        let written = write_maps(place.store, built);
+        let built = both.map(|built| built.join().unwrap_or(Err(ShredError::Damaged)));
+        // A builder whose rows nobody takes has ended because of what is first here.
+        written.map_err(BackupError::Store)?;
+        let failed = built.into_iter().find_map(Result::err);
+        failed.map_or(Ok(()), |error| {
+            Err(BackupError::Store(match error {
+                ShredError::Store(error) => error,
+                _ => StoreError::Aborted,
+            }))
+        })
+    })
+}
+
+fn write_maps(store: &FillingStore, built: Receiver<MapRows>) -> Result<(), StoreError> {
+    let mut whole = false;
+    while !whole {
+        store.fill(&mut |tx| {
+            let mut bytes = 0;
+            while bytes < RESTORE_BYTES_MAX && !whole {
+                let Ok(MapRows { rows, first }) = built.recv() else {
+                    whole = true;
+                    break;
+                };
+                bytes += rows.bytes();
+                if let (true, Some((root, _))) = (first, rows.iter().next()) {
+                    // That of the empty map.
+                    tx.delete(Table::Nodes, root)?;
+                }
+                // Not behind all that the table has: the system keyset is there.
+                tx.insert(Table::Nodes, &rows)?;
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+/// Builds a map, and gives its rows out.
+fn build<const P: usize>(
+    map: &ShredMap<P>,
+    root: &RootKey,
+    entries: &mut dyn Source<P>,
+    out: SyncSender<MapRows>,
+) -> Result<(), ShredError> {
+    let (mut rows, mut first) = (Rows::default(), true);
+    let mut give = |rows: &mut Rows| {
+        let rows = std::mem::take(rows);
+        let first = std::mem::take(&mut first);
+        let given = out.send(MapRows { rows, first });
+        given.map_err(|_| StoreError::Aborted)
+    };
+    map.build(
+        root,
+        entries,
+        &mut OsReserve::default(),
+        &mut |key, value| {
+            rows.push(key, value);
+            match rows.bytes() >= BLOCK_BYTES {
+                true => give(&mut rows),
+                false => Ok(()),
+            }
+        },
+    )?;
+    Ok(give(&mut rows)?)
 }
 
 impl Block {
@@ -244,37 +330,4 @@ impl Block {
         }
         Ok(())
     }
-}
-
-/// Writes a map, so many bytes a transaction.
-fn build<const P: usize>(
-    store: &FillingStore,
-    map: &ShredMap<P>,
-    root: &RootKey,
-    entries: &mut dyn Source<P>,
-) -> Result<(), BackupError> {
-    let mut rows = Rows::default();
-    let write = |rows: &mut Rows| {
-        let result = store.fill(&mut |tx| {
-            // Not behind all that the table has: the system keyset is there.
-            rows.iter()
-                .try_for_each(|(key, value)| tx.put(Table::Nodes, key, value))
-        });
-        rows.clear();
-        result
-    };
-    let built = map.build(root, entries, &mut OsEntropy, &mut |key, value| {
-        rows.push(key, value);
-        match rows.bytes() >= RESTORE_BYTES_MAX {
-            true => write(&mut rows),
-            false => Ok(()),
-        }
-    });
-    let written = built.and_then(|()| Ok(write(&mut rows)?));
-    written.map_err(|error| {
-        BackupError::Store(match error {
-            ShredError::Store(error) => error,
-            _ => StoreError::Aborted,
-        })
-    })
 }
