@@ -8,6 +8,7 @@ mod support;
 
 use serde_json::{Value, json};
 use support::document::{commands_of, page, shell};
+use support::seat::Seat;
 use support::{Bench, CANARY, Dev, Outcome};
 use vault_cli::http::Client;
 
@@ -281,6 +282,30 @@ fn a_directory_that_nobody_serves_is_asked_with_a_key_as_well() {
     assert_eq!(listed["decisions"][0]["decision"], decision.as_str());
     on(&["annul", &decision, "--reasons-file", "why"]).json();
     assert_eq!(on(&["show", &decision]).json()["state"], "annulled");
+}
+
+#[test]
+fn a_reviewer_at_a_terminal_is_told_what_it_is_about_and_asked() {
+    let case = Case::new();
+    let decision = case.contested("it was\u{1b}[2J late");
+    let all = ["--server", case.dev.url(), "--token-file", &case.human];
+    let uphold = ["decision", "uphold", &decision, "--reasons-file", "why"];
+    let asked = |answer: &str| {
+        let mut seat = Seat::take(&case.bench, 200, &[&all[..], &uphold].concat());
+        seat.see("uphold dec_")
+            .see("it came to \"no refund\"")
+            .see("late\". Nothing follows a review.")
+            .see("[y/N]")
+            .send(answer);
+        seat.end()
+    };
+    let (code, shown) = asked("n\n");
+    assert!(code == 1 && shown.contains("not confirmed"), "{shown}");
+    assert!(!shown.contains("\u{1b}[2J"), "{shown}");
+    assert_eq!(case.state(&decision), "under_review");
+    let (code, shown) = asked("y\n");
+    assert!(code == 0 && shown.contains("upheld"), "{shown}");
+    assert_eq!(case.state(&decision), "upheld");
 }
 
 /// What a terminal is shown has nothing in it that moves its cursor.
