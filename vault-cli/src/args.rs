@@ -24,6 +24,7 @@ use crate::terminal::When;
 mod backup;
 mod breach;
 mod chat;
+mod decision;
 mod examples;
 mod watch;
 
@@ -33,6 +34,10 @@ pub(crate) use backup::{
 };
 pub(crate) use breach::{BreachCommand, ScopeArguments};
 pub(crate) use chat::ChatArguments;
+pub(crate) use decision::{
+    DecisionCommand, ListArguments as DecisionListArguments,
+    ReviewArguments as DecisionReviewArguments,
+};
 pub(crate) use watch::{EmergencyArguments, EmergencyCommand, IncidentCommand};
 
 /// Creates, serves and administers an encrypted vault for personal data.
@@ -241,6 +246,11 @@ pub(crate) enum Command {
     /// Runs with the role of --token-file, which needs `breakglass.approve`; an unlock secret approves nothing.
     #[command(subcommand, after_help = examples::EMERGENCY)]
     Emergency(EmergencyCommand),
+    /// Decisions about people that somebody wants a human to look at (Art. 22 GDPR): the queue, and reviews
+    ///
+    /// Runs with the role of --token-file, which needs `decisions.review`; an unlock secret reviews nothing.
+    #[command(subcommand, after_help = examples::DECISION)]
+    Decision(DecisionCommand),
     /// Print what makes a shell complete these commands
     #[command(after_help = examples::COMPLETIONS)]
     Completions {
@@ -845,6 +855,17 @@ pub(crate) struct RequestApproveArguments {
     /// What the person is told, where the answer is words: a file of text
     #[arg(long, value_name = "FILE")]
     pub(crate) answer_file: Option<PathBuf>,
+    /// How a copy of data reaches the person: link, which they open themselves with a code to an address on file
+    #[arg(
+        long,
+        value_name = "WAY",
+        value_parser = ["link"],
+        conflicts_with_all = ["correction_file", "answer_file"]
+    )]
+    pub(crate) deliver: Option<String>,
+    /// The form of that copy
+    #[arg(long, value_name = "FORM", requires = "deliver", value_parser = ["zip", "json", "html", "csv"])]
+    pub(crate) format: Option<String>,
 }
 
 #[derive(Args, Debug)]
@@ -876,7 +897,7 @@ pub(crate) enum RequestCommand {
         /// The request's id, req_…
         request: RequestId,
     },
-    /// Carry a request out; a copy of data is fetched over HTTP, which is told here
+    /// Carry a request out; a copy of data is given as a link, or fetched over HTTP, which is told here
     #[command(after_help = examples::REQUEST_APPROVE)]
     Approve(RequestApproveArguments),
     /// Refuse a request for an exemption, and print what the person is told

@@ -87,7 +87,7 @@ impl Page {
         let answer = self.post(path, &all, &[("Origin", &self.url)]);
         assert_eq!(
             (answer.status, &*answer.to),
-            (303, "/#now"),
+            (303, "/#text"),
             "{}",
             answer.text
         );

@@ -118,7 +118,7 @@ fn every_command_answers_with_one_json_document_and_is_tried_here() {
     let mut named = BTreeSet::new();
     commands(&bench, &[], &mut named);
     // A person must be there for these, or a receipt, and a server for those: `tests/socket.rs`,
-    // `tests/vault.rs`, `tests/evidence.rs`, `tests/exports.rs`, `tests/keys.rs`; `tests/log_scan.rs`; `tests/holds.rs`; `tests/requests.rs`; `tests/chat.rs`; `tests/watch.rs`; backups have a drill of
+    // `tests/vault.rs`, `tests/evidence.rs`, `tests/exports.rs`, `tests/keys.rs`; `tests/log_scan.rs`; `tests/holds.rs`; `tests/requests.rs`; `tests/chat.rs`; `tests/watch.rs`; `tests/decisions.rs`; backups have a drill of
     // their own, `tests/backup.rs`.
     for elsewhere in [
         "log scan",
@@ -139,6 +139,11 @@ fn every_command_answers_with_one_json_document_and_is_tried_here() {
         "subject access",
         "subject export",
         "chat",
+        "decision annul",
+        "decision change",
+        "decision list",
+        "decision show",
+        "decision uphold",
         "emergency approve",
         "emergency deny",
         "emergency list",

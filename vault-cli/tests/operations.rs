@@ -11,12 +11,13 @@ use vault_core::medium::keeps_old_bytes;
 
 /// Sections whose commands need people, prompts or a second machine, and the tests that run them: the first with
 /// files of its own, the others line by line as they stand.
-const ELSEWHERE: [(&str, &str); 12] = [
+const ELSEWHERE: [(&str, &str); 13] = [
     ("A personal data breach", "breach.rs"),
     ("Personal data in other logs", "log_scan.rs"),
     ("A person asks for their data", "guide.rs"),
     ("Legal holds", "holds.rs"),
     ("Requests", "requests.rs"),
+    ("Decisions about people", "decisions.rs"),
     ("Import", "guide.rs"),
     ("Slots", "guide.rs"),
     ("Rotation", "guide.rs"),

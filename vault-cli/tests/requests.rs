@@ -6,7 +6,8 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{Bench, CANARY, PASSPHRASE};
+use support::{Bench, CANARY, Dev, PASSPHRASE};
+use vault_cli::http::Client;
 use vault_core::request::RequestKind;
 use vault_core::vault::{
     Call, LockedVault, Passphrase, RequestInput, Settings, UnlockSecret, VaultPaths,
@@ -76,6 +77,8 @@ fn requests_are_listed_put_off_refused_and_carried_out() {
     assert_eq!(longer["request"]["extension"]["period"], "P2M");
     on(&["extend", access, "--reason", "number"]).json_error(1, "conflict");
     on(&["approve", access]).json_error(1, "conflict");
+    // A link would lead to a server.
+    on(&["approve", access, "--deliver", "link"]).json_error(1, "conflict");
     let (reason, approver) = (
         bench.file("reason", "not of this vault\n", 0o600),
         bench.file("approver", "C. Ounsel\n", 0o600),
@@ -125,4 +128,78 @@ fn requests_are_listed_put_off_refused_and_carried_out() {
         .json_error(1, "erased");
     assert_eq!(on(&["list"]).json()["requests"], json!([]));
     on(&["show", recipients]).json_error(1, "not_found");
+}
+
+#[test]
+fn a_copy_is_given_as_a_link_by_whoever_may_decide_and_by_nobody_else() {
+    let bench = Bench::new();
+    let dev = Dev::newcomer(&bench);
+    let [bot, dpo] = ["bot", "dpo"].map(|role| Client::new(dev.url(), dev.secret(role)).unwrap());
+    let call = |client: &Client, path: &str, body: Value| {
+        let answer = client.call("POST", path, None, Some(&body)).unwrap();
+        assert!(answer.status < 300, "{}", answer.body);
+        answer.body
+    };
+    let who = json!({"channel": "web", "user": "demo"});
+    let found = call(&bot, "/v1/subjects/lookup", who);
+    let subject = found["subject"].as_str().unwrap();
+    let request = |kind: &str| {
+        let made = call(
+            &dpo,
+            &format!("/v1/subjects/{subject}/requests"),
+            json!({"type": kind}),
+        );
+        let request = made["request"].as_str().unwrap().to_owned();
+        let known = json!({"outcome": "verified", "evidence": "passport"});
+        call(&dpo, &format!("/v1/requests/{request}/identity"), known);
+        request
+    };
+    let (access, portability, erase) =
+        (request("access"), request("portability"), request("erase"));
+    let through = |role: &str, args: &[&str]| {
+        let token = dev.token(&bench, role);
+        let all = [
+            "--server",
+            dev.url(),
+            "--token-file",
+            &token,
+            "--json",
+            "request",
+            "approve",
+        ];
+        bench.run(&[&all[..], args].concat())
+    };
+    let would = through("dpo", &[&access, "--deliver", "link", "--dry-run"]).json();
+    assert_eq!(would["would_approve"]["cannot_be_undone"], false);
+    through("dpo", &[&access, "--deliver", "mail"]).json_error(2, "usage");
+    through("dpo", &[&access, "--format", "json"]).json_error(2, "usage");
+    through("dpo", &[&erase, "--deliver", "link"]).json_error(2, "usage");
+    through("agent", &[&access, "--deliver", "link"]).json_error(4, "role_denied");
+    let leads = |given: &Value| {
+        assert_eq!(given["request"]["state"], "in_progress");
+        let link = given["link"]["url"].as_str().unwrap();
+        let token = link.strip_prefix(&format!("{}/pickup/", dev.url()));
+        assert_eq!(token.map(str::len), Some(43), "{link}");
+    };
+    leads(&through("dpo", &[&access, "--deliver", "link"]).json());
+    // With an unlock secret, through the socket, and for people to read.
+    let secret = dev.1["passphrase_file"].as_str().unwrap();
+    let all = [
+        "--vault",
+        "d",
+        "--passphrase-file",
+        secret,
+        "request",
+        "approve",
+        &portability,
+    ];
+    let way = ["--deliver", "link", "--format", "json"];
+    leads(&bench.run(&[&all[..], &way, &["--json"]].concat()).json());
+    let said = bench.run(&[&all[..], &way].concat());
+    assert!(
+        said.out.contains("/pickup/") && said.out.contains("\nuntil "),
+        "{}{}",
+        said.out,
+        said.err
+    );
 }

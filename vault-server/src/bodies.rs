@@ -2,14 +2,23 @@
 
 use serde_json::Value;
 use vault_core::export::ExportInput;
-use vault_core::vault::{ImportBatch, Imported, TurnInput, TurnReply};
+use vault_core::vault::{DecisionStep, ImportBatch, Imported, TurnInput, TurnReply};
 
-use crate::routes::{dialogue, export, import};
+use crate::routes::{decisions, dialogue, export, import};
 
 /// A body that is not in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the body is not in order")]
 pub struct BodyError;
+
+/// Reads the body of a step of a decision, by the step's name.
+///
+/// # Errors
+///
+/// [`BodyError`], also for a step that there is not.
+pub fn decision_step(name: &str, body: Value) -> Result<DecisionStep, BodyError> {
+    decisions::read_step(name, body).map_err(|_| BodyError)
+}
 
 /// Reads the body of an export.
 ///

@@ -68,6 +68,7 @@ pub use rate::Limits;
 pub use recipients::{Recipients, RecipientsError};
 pub use routes::backups::{backup_summary, receipt_status};
 pub use routes::breach::{affected_line, breach_drafts, breach_report};
+pub use routes::decisions::{decision_page, decision_stepped, decision_view};
 pub use routes::emergencies::{emergency_list, emergency_view};
 pub use routes::holds::{held_page, hold_released, hold_step, hold_view};
 pub use routes::incidents::{incident_list, incident_view};

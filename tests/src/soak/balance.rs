@@ -100,12 +100,12 @@ impl Balance {
         }
     }
 
-    /// A call may have been refused with one of these, and nobody listened.
-    pub(super) fn may_be_refused(&mut self, codes: &[&str]) {
+    /// So many calls may have been refused with one of these, and nobody listened.
+    pub(super) fn may_be_refused(&mut self, codes: &[&str], times: u64) {
         for code in codes {
-            self.may(&refusals(code), 1);
+            self.may(&refusals(code), times);
             if *code == "rate_limited" {
-                self.may(RATE_LIMITED, 1);
+                self.may(RATE_LIMITED, times);
             }
         }
     }
@@ -203,7 +203,7 @@ mod tests {
     fn a_server_that_counts_too_few_or_too_many_is_found_out() {
         let mut balance = Balance::default();
         (0..3).for_each(|_| balance.refused("too_large"));
-        balance.may_be_refused(&["too_large"]);
+        balance.may_be_refused(&["too_large"], 1);
         let metrics = |count| {
             format!("# HELP x y\nvault_refusals_total{{code=\"too_large\"}} {count}\nother 9\n")
         };

@@ -37,8 +37,8 @@ const POLICY: &str = include_str!("policy.toml");
 /// Connections that the server lets one address have: few, so that they are soon too many.
 const PER_PEER: usize = 64;
 /// Calls without a valid key that a network may make in a minute: more than a good client makes with
-/// tokens of sessions that have ended, fewer than two hostile ones make.
-const STRANGERS_PER_MINUTE: u32 = 600;
+/// tokens of sessions that have ended, fewer than two hostile ones make at a time.
+const STRANGERS_PER_MINUTE: u32 = 200;
 /// How long the server waits for a client that takes nothing of its answer.
 const WRITE_SECONDS: u32 = 5;
 /// The longest that the server's last connections may take to end after their clients.
@@ -83,7 +83,7 @@ pub fn run(options: &Options) -> Result<bool, SoakError> {
     let limits = format!(
         "connections_per_peer = {PER_PEER}\nconnections = {}\nwrite_seconds = {WRITE_SECONDS}\n\
          unauthenticated_per_minute = {STRANGERS_PER_MINUTE}",
-        options.connections + hostile + options.hostile * 2 * PER_PEER + 256
+        options.connections + hostile + options.hostile * 3 * PER_PEER + 256
     );
     let house = House::make(
         None,

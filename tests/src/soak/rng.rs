@@ -22,6 +22,13 @@ impl Rng {
         usize::try_from(number).expect("below a usize")
     }
 
+    /// Another generator, which follows from this one.
+    pub(super) fn fork(&mut self) -> Self {
+        let mut seed = [0; 8];
+        self.0.fill(&mut seed);
+        Self(SeededEntropy::new(u64::from_le_bytes(seed)))
+    }
+
     /// Bytes without meaning.
     pub(super) fn noise(&mut self, length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];

@@ -224,7 +224,8 @@ Examples:
 pub(super) const REQUEST_APPROVE: &str = "\
 Examples:
   vault-cli --vault v request approve req_00000000000000000000000000 --dry-run
-  vault-cli --vault v request approve req_00000000000000000000000000 --evidence-file seen.txt";
+  vault-cli --vault v request approve req_00000000000000000000000000 --evidence-file seen.txt
+  vault-cli --vault v request approve req_00000000000000000000000000 --deliver link";
 
 pub(super) const REQUEST_REJECT: &str = "\
 Examples:
@@ -409,6 +410,40 @@ pub(super) const INCIDENT_SHOW: &str = "\
 Examples:
   vault-cli --vault /srv/vault incident show inc_00000000000000000000000000
   vault-cli --vault /srv/vault incident show inc_00000000000000000000000000 --json";
+
+pub(super) const DECISION: &str = "\
+Examples:
+  vault-cli --vault v --token-file reviewer.token decision list
+  vault-cli help decision change";
+
+pub(super) const DECISION_LIST: &str = "\
+Examples:
+  vault-cli --vault v --token-file reviewer.token decision list --overdue
+  vault-cli --vault v --token-file reviewer.token decision list --state annulled --json";
+
+pub(super) const DECISION_SHOW: &str = "\
+Examples:
+  vault-cli --vault v --token-file r.token decision show dec_00000000000000000000000000
+  vault-cli --vault v --token-file r.token decision show dec_00000000000000000000000000 --begin";
+
+pub(super) const DECISION_UPHOLD: &str = "\
+Examples:
+  vault-cli --vault v --token-file reviewer.token decision uphold \\
+      dec_00000000000000000000000000 --reasons-file why.txt
+  vault-cli --vault v --token-file reviewer.token decision uphold \\
+      dec_00000000000000000000000000 --reasons-file why.txt --dry-run";
+
+pub(super) const DECISION_CHANGE: &str = "\
+Examples:
+  vault-cli --vault v --token-file reviewer.token decision change \\
+      dec_00000000000000000000000000 --outcome-file now.txt --reasons-file why.txt
+  vault-cli help decision change";
+
+pub(super) const DECISION_ANNUL: &str = "\
+Examples:
+  vault-cli --vault v --token-file reviewer.token decision annul \\
+      dec_00000000000000000000000000 --reasons-file why.txt
+  vault-cli help decision annul";
 
 pub(super) const EMERGENCY: &str = "\
 Examples:

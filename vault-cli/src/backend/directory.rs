@@ -22,7 +22,7 @@ use vault_core::vault::{
 };
 
 use super::{Backend, Scope};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::input::LookUp;
 use crate::secret::{SecretKind, SecretText, new_passphrase};
 use crate::terminal::Terminal;
@@ -348,6 +348,15 @@ impl Backend for Directory {
     fn step_request(&self, request: RequestId, step: &RequestStep) -> Result<Value, Failure> {
         let stepped = self.call(|call| self.vault.step_request(call, request, step.clone()))?;
         Ok(vault_server::request_stepped(stepped))
+    }
+
+    fn give_link(&self, _: RequestId, _: Option<&str>) -> Result<Value, Failure> {
+        Err(Failure::new(
+            Exit::Failed,
+            "conflict",
+            "a link leads to a server, and none holds this vault",
+            "start `vault-cli serve` on it, with `public_url` and `verification` in vault.toml, and repeat this",
+        ))
     }
 
     fn holds(&self, cursor: Option<&str>) -> Result<Value, Failure> {

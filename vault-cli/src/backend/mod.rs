@@ -111,6 +111,8 @@ pub(crate) trait Backend {
     ) -> Result<Value, Failure>;
     /// Takes a step: `{request, receipt}`.
     fn step_request(&self, request: RequestId, step: &RequestStep) -> Result<Value, Failure>;
+    /// Gives a link with which the person picks their copy up: `{request, receipt, link: {url, expires_at}}`.
+    fn give_link(&self, request: RequestId, format: Option<&str>) -> Result<Value, Failure>;
     /// A page of who is under one: `{holds, next}`.
     fn holds(&self, cursor: Option<&str>) -> Result<Value, Failure>;
     /// A page of the log, the newest first: `{entries: [{number, hash, entry}], next, size}`.

@@ -543,6 +543,15 @@ impl Backend for Remote {
         self.send("POST", &path, Some(&body))
     }
 
+    fn give_link(&self, request: RequestId, format: Option<&str>) -> Result<Value, Failure> {
+        let mut body = json!({"deliver": "link"});
+        if let Some(format) = format {
+            body["format"] = format.into();
+        }
+        let path = urls::at(urls::REQUEST_APPROVE, &[&request]);
+        self.send("POST", &path, Some(&body))
+    }
+
     fn holds(&self, cursor: Option<&str>) -> Result<Value, Failure> {
         let mut path = format!("{}?limit={PAGE_RECORDS_MAX}", urls::HOLDS);
         if let Some(cursor) = cursor {

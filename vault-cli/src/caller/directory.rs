@@ -4,10 +4,13 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 
 use serde_json::Value;
-use vault_core::id::{EmergencyId, SubjectId};
+use vault_core::id::{DecisionId, EmergencyId, SubjectId};
+use vault_core::limits::PAGE_RECORDS_MAX;
 use vault_core::refusal::Refusal;
 use vault_core::schema::MediaType;
-use vault_core::vault::{BlobPlace, Call, ExportStep, LockedVault, Principal, UnlockSecret, Vault};
+use vault_core::vault::{
+    BlobPlace, Call, DecisionFilter, ExportStep, LockedVault, Principal, UnlockSecret, Vault,
+};
 
 use super::{BlobOf, Caller, Packed};
 use crate::failure::{Exit, Failure};
@@ -155,5 +158,31 @@ impl Caller for Directory {
             .vault
             .decide_emergency(&call, subject, emergency, approve)?;
         Ok(vault_server::emergency_view(view))
+    }
+
+    fn decisions(&self, filter: &DecisionFilter, cursor: Option<&str>) -> Result<Value, Failure> {
+        let call = Call::new(&self.principal);
+        let page = self
+            .vault
+            .queue_decisions(&call, filter, PAGE_RECORDS_MAX, cursor)?;
+        Ok(vault_server::decision_page(page))
+    }
+
+    fn decision(&self, decision: DecisionId) -> Result<Value, Failure> {
+        let call = Call::new(&self.principal);
+        let view = self.vault.read_decision(&call, decision)?;
+        Ok(vault_server::decision_view(view))
+    }
+
+    fn step_decision(
+        &self,
+        decision: DecisionId,
+        step: &str,
+        body: &Value,
+    ) -> Result<Value, Failure> {
+        let step = vault_server::bodies::decision_step(step, body.clone()).map_err(not_ours)?;
+        let call = Call::new(&self.principal);
+        let stepped = self.vault.step_decision(&call, decision, step)?;
+        Ok(vault_server::decision_stepped(stepped))
     }
 }

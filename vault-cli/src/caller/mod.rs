@@ -10,7 +10,8 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 
 use serde_json::Value;
-use vault_core::id::{EmergencyId, SubjectId};
+use vault_core::id::{DecisionId, EmergencyId, SubjectId};
+use vault_core::vault::DecisionFilter;
 
 pub(crate) use directory::Directory;
 pub(crate) use remote::{Remote, token};
@@ -61,6 +62,17 @@ pub(crate) trait Caller {
         subject: SubjectId,
         emergency: EmergencyId,
         approve: bool,
+    ) -> Result<Value, Failure>;
+    /// A page of the queue of reviews: `{decisions: [{decision, subject, kind, state, due, …}], next}`.
+    fn decisions(&self, filter: &DecisionFilter, cursor: Option<&str>) -> Result<Value, Failure>;
+    /// One decision, as it stands.
+    fn decision(&self, decision: DecisionId) -> Result<Value, Failure>;
+    /// Takes a step of one; both bodies are those of `POST /v1/decisions/{d}/{step}`.
+    fn step_decision(
+        &self,
+        decision: DecisionId,
+        step: &str,
+        body: &Value,
     ) -> Result<Value, Failure>;
     /// The server, where one is asked.
     fn url(&self) -> Option<&str> {

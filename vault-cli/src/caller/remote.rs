@@ -5,7 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
-use vault_core::id::{EmergencyId, SubjectId};
+use vault_core::id::{DecisionId, EmergencyId, SubjectId};
+use vault_core::limits::PAGE_RECORDS_MAX;
+use vault_core::vault::{DecisionFilter, DecisionState};
 use vault_server::urls;
 
 use super::{BlobOf, Caller, Packed};
@@ -147,6 +149,41 @@ impl Caller for Remote {
     fn emergencies(&self, subject: SubjectId) -> Result<Value, Failure> {
         let path = urls::at(urls::EMERGENCIES, &[&subject]);
         self.asked("GET", &path)
+    }
+
+    fn decisions(&self, filter: &DecisionFilter, cursor: Option<&str>) -> Result<Value, Failure> {
+        let mut path = format!("{}?limit={PAGE_RECORDS_MAX}", urls::DECISIONS);
+        let state = filter.state.map(DecisionState::name);
+        let parts = [
+            ("kind", filter.kind.as_deref()),
+            ("state", state),
+            ("overdue", filter.overdue.then_some("true")),
+            ("cursor", cursor),
+        ];
+        for (name, value) in parts {
+            if let Some(value) = value {
+                path.push_str(&format!("&{name}={value}"));
+            }
+        }
+        self.asked("GET", &path)
+    }
+
+    fn decision(&self, decision: DecisionId) -> Result<Value, Failure> {
+        self.asked("GET", &urls::at(urls::DECISION, &[&decision]))
+    }
+
+    fn step_decision(
+        &self,
+        decision: DecisionId,
+        step: &str,
+        body: &Value,
+    ) -> Result<Value, Failure> {
+        let path = urls::at(urls::DECISION_STEP, &[&decision, &step]);
+        let reply = self.0.call("POST", &path, None, Some(body))?;
+        match reply.status {
+            200 => Ok(reply.body),
+            _ => Err(refused(&reply)),
+        }
     }
 
     fn decide_emergency(

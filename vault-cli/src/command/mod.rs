@@ -7,6 +7,7 @@ mod backup;
 mod breach;
 mod chat;
 mod completions;
+mod decision;
 mod dev;
 mod doctor;
 mod emergency;
@@ -139,6 +140,7 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failu
         Command::Retention(command) => retention::run(&context, &command),
         Command::Incident(command) => incident::run(&context, &command),
         Command::Emergency(command) => emergency::run(&context, &command),
+        Command::Decision(command) => decision::run(&context, &command),
         Command::Breach(command) => breach::run(&context, &command),
         Command::Backup(command) => backup::run(&context, &command),
         Command::Completions { shell } => {

@@ -179,13 +179,28 @@ fn approve(context: &Context<'_>, arguments: &RequestApproveArguments) -> Result
     let backend = context.backend()?;
     let view = backend.request(request)?;
     let kind = cell(&view["type"]);
-    if ["access", "portability"].contains(&kind.as_str()) {
-        return Err(Failure::new(
-            Exit::Failed,
-            "conflict",
-            format!("the answer to `{kind}` is a package, which a role fetches that sees the data"),
-            "POST /v1/requests/{request}/approve with {\"format\": \"zip\"} and a token of that role",
-        ));
+    let copy = ["access", "portability"].contains(&kind.as_str());
+    match (copy, arguments.deliver.is_some()) {
+        (true, false) => {
+            return Err(Failure::new(
+                Exit::Failed,
+                "conflict",
+                format!(
+                    "the answer to `{kind}` is a package, which a role fetches that sees the data"
+                ),
+                "--deliver link has the person pick it up themselves; or POST /v1/requests/{request}/approve \
+                 with {\"format\": \"zip\"} and a token of that role",
+            ));
+        }
+        (false, true) => {
+            return Err(Failure::usage(
+                format!(
+                    "the answer to `{kind}` is no copy of data, and so there is no link to one"
+                ),
+                "leave --deliver out",
+            ));
+        }
+        _ => {}
     }
     let ends = ["erase", "rectify"].contains(&kind.as_str());
     if context.globals.dry_run {
@@ -195,6 +210,9 @@ fn approve(context: &Context<'_>, arguments: &RequestApproveArguments) -> Result
     }
     if let Some(evidence) = evidence {
         backend.step_request(request, &RequestStep::Verify { evidence })?;
+    }
+    if copy {
+        return link(context, &*backend, arguments);
     }
     let mut confirmation = None;
     if ends {
@@ -221,6 +239,26 @@ fn approve(context: &Context<'_>, arguments: &RequestApproveArguments) -> Result
     terminal.answer(&answer, |terminal| match answer["receipt"].is_null() {
         true => shown(terminal, &answer["request"]),
         false => serde_json::to_string_pretty(&answer["receipt"]).unwrap_or_default(),
+    });
+    Ok(())
+}
+
+/// Prints a link with which the person picks their copy up.
+fn link(
+    context: &Context<'_>,
+    backend: &dyn Backend,
+    arguments: &RequestApproveArguments,
+) -> Result<(), Failure> {
+    let terminal = context.terminal;
+    let answer = backend.give_link(arguments.request, arguments.format.as_deref())?;
+    terminal.note("give it to the person and keep it nowhere: it opens once, with a code to an address on file");
+    terminal.answer(&answer, |_| {
+        let link = &answer["link"];
+        format!(
+            "{}\nuntil {}",
+            cell(&link["url"]),
+            cell(&link["expires_at"])
+        )
     });
     Ok(())
 }

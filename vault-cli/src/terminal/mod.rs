@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 pub(crate) use colour::When;
 pub(crate) use progress::Step;
-pub(crate) use table::{Column, Table, Tone};
+pub(crate) use table::{Column, Table, Tone, printable};
 
 use crate::failure::Failure;
 use colour::Taste;
@@ -33,6 +33,10 @@ pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
 pub(crate) const YELLOW: Style = AnsiColor::Yellow.on_default();
 /// What went wrong.
 pub(crate) const RED: Style = AnsiColor::Red.on_default().bold();
+
+/// What is missing where a question cannot be asked, and what stands in for its answer.
+const NOBODY: &str = "there is no terminal to ask on";
+const MEAN_IT: &str = "say --yes if you mean it, or --dry-run to see what would happen";
 
 /// The three standard streams.
 #[derive(Clone, Debug)]
@@ -156,7 +160,7 @@ impl Terminal {
     ///
     /// Usage, with `instead` as the way out, where nobody sits at a terminal.
     pub(crate) fn ask(&self, question: &str, instead: &str) -> Result<String, Failure> {
-        let nobody = || Failure::usage("there is no terminal to ask on", instead);
+        let nobody = || Failure::usage(NOBODY, instead);
         if !io::stdin().is_terminal() {
             return Err(nobody());
         }
@@ -171,6 +175,18 @@ impl Terminal {
         }
     }
 
+    /// Whether [`Self::confirm`] could be answered, before anything is begun for it.
+    ///
+    /// # Errors
+    ///
+    /// Usage where nobody can answer.
+    pub(crate) fn could_confirm(&self, yes: bool) -> Result<(), Failure> {
+        match yes || io::stdin().is_terminal() {
+            true => Ok(()),
+            false => Err(Failure::usage(NOBODY, MEAN_IT)),
+        }
+    }
+
     /// Asks before something that cannot be undone; `yes` answers beforehand.
     ///
     /// # Errors
@@ -181,8 +197,9 @@ impl Terminal {
             return Ok(());
         }
         let answer = self.ask(
-            &format!("{question} [y/N]"),
-            "say --yes if you mean it, or --dry-run to see what would happen",
+            // People wrote some of it.
+            &format!("{} [y/N]", printable(question)),
+            MEAN_IT,
         )?;
         if matches!(answer.trim(), "y" | "Y" | "yes") {
             return Ok(());

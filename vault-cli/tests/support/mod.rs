@@ -168,10 +168,17 @@ impl Dev {
     }
 }
 
-impl Drop for Dev {
-    fn drop(&mut self) {
+impl Dev {
+    /// As with SIGKILL; its vault can be opened by somebody else behind it.
+    pub(crate) fn stop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 

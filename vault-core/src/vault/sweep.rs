@@ -37,6 +37,9 @@ const INDEX_STEPS_MAX: usize = 64;
 /// key after it stay under [`FINAL_WITHIN_HOURS`].
 const PURPOSES_MILLISECONDS: i64 = 6 * 3600 * 1000;
 
+/// Keys of rows that are over, and where to go on.
+type Over = (Vec<Vec<u8>>, Option<Vec<u8>>);
+
 /// What a pass of the sweeper takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sweep {
@@ -195,6 +198,29 @@ impl Vault {
             .and(decided)
             .and(counted)
             .map(|()| more)
+    }
+
+    /// Takes away the rows of a table that are over, a part in a commit: `over` finds their keys behind a key, and says
+    /// where to go on.
+    pub(super) fn sweep_rows(
+        &self,
+        table: Table,
+        over: fn(&dyn View, &[u8]) -> Result<Over, Refusal>,
+    ) -> Result<(), Refusal> {
+        let mut after = Some(Vec::new());
+        while let Some(from) = after {
+            let (keys, next) = over(&self.snapshot()?, &from)?;
+            if !keys.is_empty() {
+                self.engine.submit(move |txn| {
+                    for key in &keys {
+                        txn.delete(table, key)?;
+                    }
+                    Ok(())
+                })?;
+            }
+            after = next;
+        }
+        Ok(())
     }
 
     fn sweep_all(&self, which: Sweep) -> Result<bool, Refusal> {

@@ -111,9 +111,8 @@ fn calls(kind: Kind, sent: &Sent, end: &End, statuses: &[(u16, String)], balance
             balance.may(CALLS, unseen);
             balance.may(ABANDONED, unseen);
             balance.may(BODIES_BROKEN, unseen);
-            if unseen > 0 && !matches!(kind, Kind::HalfClosed | Kind::Pipelining | Kind::SlowReader)
-            {
-                balance.may_be_refused(&CODES);
+            if !matches!(kind, Kind::HalfClosed | Kind::Pipelining | Kind::SlowReader) {
+                balance.may_be_refused(&CODES, unseen);
             }
         }
     }

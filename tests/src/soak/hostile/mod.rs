@@ -8,8 +8,10 @@
 
 mod crowd;
 mod effects;
+mod guess;
 mod tls;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -105,6 +107,7 @@ impl Kind {
 }
 
 /// One hostile client.
+#[derive(Clone)]
 pub(super) struct Attacker {
     pub(super) kind: Kind,
     /// Which one of its kind.
@@ -143,17 +146,23 @@ impl Attacker {
         let place = Kind::ALL.into_iter().position(|kind| kind == self.kind);
         let octet = |number: usize| u8::try_from(number + 1).expect("few kinds, and at most 64");
         let from = Ipv4Addr::new(127, 1, octet(place.unwrap_or(0)), octet(self.number));
-        let dialer = dialer.from(IpAddr::V4(from));
+        let dialer = Arc::new(dialer.from(IpAddr::V4(from)));
         let mut tally = Tally::default();
         while Instant::now() < end {
             let ended = match self.kind {
+                Kind::BadToken => {
+                    guess::burst(&self, &dialer, &mut rng, end, &mut tally).await;
+                    None
+                }
                 Kind::Crowd => match crowd::crowd(&dialer, self.limit, tally.balance()).await {
-                    Ok(refused) => format!("{refused} refused"),
-                    Err(error) => broken(&error).to_owned(),
+                    Ok(refused) => Some(format!("{refused} refused")),
+                    Err(error) => Some(broken(&error).to_owned()),
                 },
-                _ => self.once(&dialer, &mut rng, end, &mut tally).await,
+                _ => Some(self.once(&dialer, &mut rng, end, &mut tally).await),
             };
-            tally.attempt(self.kind.name(), ended);
+            if let Some(ended) = ended {
+                tally.attempt(self.kind.name(), ended);
+            }
             sleep(REST).await;
         }
         tally
@@ -214,10 +223,17 @@ fn judge(kind: Kind, answer: &[u8], statuses: &[(u16, String)], tally: &mut Tall
         None if answer.is_empty() => "closed".into(),
         // Frames of HTTP/2, where its greeting was right.
         None => "bytes that are no HTTP/1".into(),
-        Some((status, _)) if statuses.len() > 1 => format!("{} × {status}", statuses.len()),
+        Some(_) if statuses.len() > 1 => many(statuses),
         Some((status, code)) if code == "none" => status.to_string(),
         Some((status, code)) => format!("{status} {code}"),
     }
+}
+
+/// How many there are, and which.
+fn many(statuses: &[(u16, String)]) -> String {
+    let each: BTreeSet<_> = statuses.iter().map(|(status, _)| *status).collect();
+    let each: Vec<_> = each.iter().map(u16::to_string).collect();
+    format!("{} × {}", statuses.len(), each.join(" or "))
 }
 
 /// Status and problem code of each answer in these bytes.
@@ -279,7 +295,8 @@ impl Attacker {
         let stream = &mut *stream;
         sent.connected = true;
         sent.calls = match kind {
-            Kind::BadToken | Kind::DroppedBody | Kind::HalfClosed | Kind::HugeBody => 1,
+            Kind::BadToken => guess::CALLS,
+            Kind::DroppedBody | Kind::HalfClosed | Kind::HugeBody => 1,
             Kind::SlowBody | Kind::UnknownMethod => 1,
             Kind::Pipelining => 50,
             Kind::SlowReader => READER_CALLS,
@@ -287,15 +304,7 @@ impl Attacker {
         };
         match kind {
             Kind::BadToken => {
-                let token = match rng.below(3) {
-                    0 => format!("Authorization: Bearer vk_{:032}\r\n", rng.below(1 << 40)),
-                    1 => "Authorization: Bearer vs_nothing\r\n".to_owned(),
-                    _ => String::new(),
-                };
-                let person = "/v1/subjects/sub_00000000000000000000000000/records/profile";
-                let more = format!("{token}Vault-Purpose: support\r\n\r\n");
-                let request = head(&format!("GET {person}"), &more);
-                stream.write_all(request.as_bytes()).await?;
+                stream.write_all(guess::calls(rng).as_bytes()).await?;
             }
             Kind::DroppedBody => {
                 let more = format!("{JSON}Content-Length: 1000\r\n\r\n{{\"channel\":\"so");
@@ -423,6 +432,8 @@ mod tests {
         ];
         assert_eq!(statuses(bytes), expected);
         assert_eq!(statuses(b"\x15\x03\x03"), Vec::new());
+        assert_eq!(many(&expected), "2 × 200 or 401");
+        assert_eq!(many(&[&expected[1..], &expected[1..]].concat()), "2 × 401");
     }
 
     #[test]

@@ -140,9 +140,10 @@ const fn refusal(status: StatusCode, why: &'static str) -> Refused {
     (status, why)
 }
 
-/// Back to the page, at its end.
+/// Back to the page, at the field in which somebody goes on writing: a browser heeds no `autofocus` on a page that it
+/// opens at a place, and puts the cursor there.
 fn shown() -> Response {
-    Redirect::to("/#now").into_response()
+    Redirect::to("/#text").into_response()
 }
 
 async fn show(State(shared): App) -> Html<String> {

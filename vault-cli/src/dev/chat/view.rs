@@ -54,7 +54,7 @@ pub(super) fn plain(title: &str, text: &str) -> String {
         &html! {
             h1 { (title) }
             pre tabindex="0" { (text) }
-            p { a href="/#now" { "Back to the conversation" } }
+            p { a href="/#text" { "Back to the conversation" } }
         },
     )
 }
@@ -166,9 +166,13 @@ fn answered(frame: &Frame<'_>, stage: &Stage, answer: &Answer, newest: bool) -> 
 
 /// A link to the server, or to a page that is spoken to over TLS; what is anything else is a text.
 fn linked(frame: &Frame<'_>, link: &str) -> Markup {
+    let own = format!("{}/", frame.server);
     let address = match link.strip_prefix('/') {
-        Some(path) => Some(format!("{}/{path}", frame.server)),
-        None => link.starts_with("https://").then(|| link.to_owned()),
+        Some(path) => Some(format!("{own}{path}")),
+        None => {
+            let leads = link.starts_with(&own) || link.starts_with("https://");
+            leads.then(|| link.to_owned())
+        }
     };
     html! {
         p .small {
@@ -216,7 +220,7 @@ fn write(frame: &Frame<'_>, stage: &Stage, talk: &Talk) -> Markup {
                 button { "Send it again" }
             }
         }
-        form #now method="post" action="/say" .write {
+        form method="post" action="/say" .write {
             (hidden(frame, stage))
             label for="text" { (label) }
             div .row {
@@ -242,7 +246,7 @@ fn mailbox(stage: &Stage) -> Markup {
                         li {
                             p .small .dim { "To " (letter.address) }
                             p { strong .code { (letter.code) } }
-                            p .small { (letter.text) }
+                            p .small .text { (letter.text) }
                         }
                     }
                 }
@@ -342,6 +346,29 @@ mod tests {
             assert!(!page.contains(forbidden), "{forbidden}");
         }
         assert!(page.contains("&lt;script&gt;"));
+    }
+
+    #[test]
+    fn a_link_leads_to_the_server_or_over_tls_and_nowhere_else() {
+        let frame = Frame {
+            server: "http://127.0.0.1:8200",
+            token: "t",
+        };
+        let leads = |link| linked(&frame, link).into_string().contains("<a href");
+        for good in [
+            "/privacy",
+            "http://127.0.0.1:8200/pickup/t",
+            "https://pay.example.test/x",
+        ] {
+            assert!(leads(good), "{good}");
+        }
+        for text in [
+            "http://127.0.0.1:82001/pickup/t",
+            "http://example.test/",
+            "ftp://127.0.0.1:8200/",
+        ] {
+            assert!(!leads(text), "{text}");
+        }
     }
 
     #[test]

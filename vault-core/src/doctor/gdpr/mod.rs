@@ -323,6 +323,38 @@ mod tests {
     }
 
     #[test]
+    fn a_reader_of_whole_lines_who_does_not_serve_their_purpose_is_found() {
+        let log = |readers: &str| {
+            format!(
+                "[logs.bot]\nmode = \"encrypt\"\nretention = \"P30D\"\npurpose = \"support\"\nreaders = [{readers}]\n\
+                 [roles.helper]\npurposes = [\"support\"]\nmay = [\"subjects.lookup\"]\n\
+                 [roles.clerk]\npurposes = [\"newsletter\"]\nmay = [\"subjects.lookup\"]\n[roles.dpo]"
+            )
+        };
+        let told = |readers: &str| {
+            let mut found = adds("[roles.dpo]", &log(readers));
+            found.retain(|(.., place)| place == "logs.bot.readers");
+            found
+                .into_iter()
+                .map(|(_, code, _)| code)
+                .collect::<Vec<_>>()
+        };
+        let (unread, idle) = ("log_unread", "reader_without_purpose");
+        assert!(told("\"helper\"").is_empty());
+        assert_eq!(told("\"helper\", \"clerk\""), [idle]);
+        // Whoever makes people's packages sees the lines in there.
+        assert!(told("\"helper\", \"dpo\"").is_empty());
+        assert_eq!(told("\"dpo\""), [unread]);
+        // One for another purpose, and one that every policy has and that works for none.
+        let mut all = told("\"clerk\", \"legal\"");
+        all.sort_unstable();
+        assert_eq!(all, [unread, idle, idle]);
+        // What is read with a capability has no readers to look for.
+        let redacted = "[logs.bot]\nmode = \"redact\"\nretention = \"P30D\"\npurpose = \"support\"\n[roles.dpo]";
+        assert_eq!(adds("[roles.dpo]", redacted), []);
+    }
+
+    #[test]
     fn fields_that_nobody_uses_or_names_are_found() {
         use Severity::Warning;
         adds_one(

@@ -1,7 +1,9 @@
 //! Purposes, recipients and fields: kept too long, never used, not named.
 
 use crate::doctor::{Findings, Severity};
-use crate::policy::{EEA, LawfulBasis, Policy, SafeguardKind, View};
+use crate::policy::{
+    Capability, EEA, LawfulBasis, LogMode, LogStream, Policy, SafeguardKind, View,
+};
 
 /// From how many hours on a retention is worth a look: ten years, the longest that tax law commonly asks.
 const LONG_HOURS: u32 = 10 * 366 * 24;
@@ -73,6 +75,48 @@ pub(super) fn logs(policy: &Policy, findings: &mut Findings) {
                     stream.retention
                 ),
                 "shorten the period, or write down which law or which risk asks for it",
+            );
+        }
+        idle_readers(policy, stream, findings);
+    }
+}
+
+/// Readers of whole lines who are refused all the same: whoever reads serves the stream's purpose, but for packages
+/// of people's own data.
+fn idle_readers(policy: &Policy, stream: &LogStream, findings: &mut Findings) {
+    let whole = stream.mode == LogMode::Encrypt;
+    let purpose = stream.purpose.filter(|_| whole);
+    let Some(purpose) = purpose.and_then(|purpose| policy.purpose_by_id(purpose)) else {
+        return;
+    };
+    let roles = stream.readers.iter().filter_map(|name| policy.role(name));
+    let (reading, idle): (Vec<_>, Vec<_>) =
+        roles.partition(|role| role.purposes.contains(&purpose.id));
+    if reading.is_empty() {
+        findings.law(
+            Severity::Warning,
+            "log_unread",
+            "Art. 5(1)(b)",
+            format!("logs.{}.readers", stream.name),
+            format!(
+                "none of them serves the stream's purpose `{}`, so nobody can read what is kept for it",
+                purpose.name
+            ),
+            "give one of them that purpose, name another role, or keep no whole lines",
+        );
+    }
+    for role in idle {
+        if !role.may(Capability::SubjectsExport) {
+            findings.law(
+                Severity::Warning,
+                "reader_without_purpose",
+                "Art. 5(1)(b)",
+                format!("logs.{}.readers", stream.name),
+                format!(
+                    "the role `{}` does not serve the stream's purpose `{}`, and sees none of its lines",
+                    role.name, purpose.name
+                ),
+                "give the role that purpose, or take it out of `readers`",
             );
         }
     }

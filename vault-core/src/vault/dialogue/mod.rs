@@ -37,7 +37,7 @@ use super::guard::Memory;
 use super::{Call, Vault};
 use crate::policy::RIGHTS;
 use crate::refusal::Refusal;
-use crate::store::{Table, WriteTx as _};
+use crate::store::Table;
 use crate::talk::stored;
 
 /// The conversation that lies in memory, for as long as a turn takes.
@@ -201,21 +201,6 @@ impl Vault {
         self.memory
             .strangers
             .sweep(self.engine.now().as_millisecond());
-        let mut after = Some(Vec::new());
-        while let Some(from) = after {
-            let snapshot = self.snapshot()?;
-            let (over, next) = stored::over(&snapshot, &from)?;
-            drop(snapshot);
-            if !over.is_empty() {
-                self.engine.submit(move |txn| {
-                    for key in &over {
-                        txn.delete(Table::Dialogues, key)?;
-                    }
-                    Ok(())
-                })?;
-            }
-            after = next;
-        }
-        Ok(())
+        self.sweep_rows(Table::Dialogues, stored::over)
     }
 }

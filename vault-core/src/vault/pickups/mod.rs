@@ -20,7 +20,7 @@ use super::Vault;
 use crate::id::{IncidentId, RequestId};
 use crate::pickup::{PATH, stored};
 use crate::refusal::Refusal;
-use crate::store::{Table, WriteTx as _};
+use crate::store::Table;
 use crate::talk::TurnReply;
 
 /// A link that had been opened was tried once more.
@@ -88,21 +88,6 @@ impl Vault {
 
     /// Takes away links that are over.
     pub(super) fn sweep_pickups(&self) -> Result<(), Refusal> {
-        let mut after = Some(Vec::new());
-        while let Some(from) = after {
-            let snapshot = self.snapshot()?;
-            let (over, next) = stored::over(&snapshot, &from)?;
-            drop(snapshot);
-            if !over.is_empty() {
-                self.engine.submit(move |txn| {
-                    for key in &over {
-                        txn.delete(Table::Pickups, key)?;
-                    }
-                    Ok(())
-                })?;
-            }
-            after = next;
-        }
-        Ok(())
+        self.sweep_rows(Table::Pickups, stored::over)
     }
 }

@@ -50,6 +50,13 @@ fn code<T>(result: Result<T, Refusal>) -> &'static str {
     result.map_or_else(|refusal| refusal.code(), |_| "ok")
 }
 
+/// Somebody with a new key for a role of a vault that came back.
+fn newcomer(vault: &Vault, role: &str) -> Principal {
+    let keyholder = vault.keyholder();
+    let made = vault.create_token(&call(&keyholder, None), role, None);
+    vault.authenticate(&made.unwrap().1).unwrap()
+}
+
 fn messages(vault: &Vault, call: &Call<'_>, subject: SubjectId) -> Result<usize, Refusal> {
     let options = ListOptions {
         read: ReadOptions::default(),
@@ -423,14 +430,8 @@ fn a_backup_from_before_brings_back_neither_what_was_erased_under_a_hold_nor_wha
 
     let (restored, vault, _locked) = case.scene.restore("restored");
     assert_eq!(restored.restored.unwrap().demands, 3);
-    let keyholder = vault.keyholder();
     // The policy came back too, with its roles.
-    let role = |name: &str| {
-        let call = call(&keyholder, None);
-        let (_, secret) = vault.create_token(&call, name, None).unwrap();
-        vault.authenticate(&secret).unwrap()
-    };
-    let (bot, lawyer, dpo) = (role("bot"), role("lawyer"), role("dpo"));
+    let [bot, lawyer, dpo] = ["bot", "lawyer", "dpo"].map(|role| newcomer(&vault, role));
     let keys = |vault: &Vault| -> Vec<u32> {
         let person = Person::find(&vault.snapshot().unwrap(), ann).unwrap();
         person.keyset.keys.iter().map(|dek| dek.number).collect()
@@ -501,13 +502,7 @@ fn a_correction_that_waits_in_a_backup_is_made_by_the_sweep_where_the_ledger_kno
         .unwrap();
 
     let (_, vault, _locked) = case.scene.restore("restored");
-    let keyholder = vault.keyholder();
-    let role = |name: &str| {
-        let call = call(&keyholder, None);
-        let (_, secret) = vault.create_token(&call, name, None).unwrap();
-        vault.authenticate(&secret).unwrap()
-    };
-    let (bot, lawyer) = (role("bot"), role("lawyer"));
+    let (bot, lawyer) = (newcomer(&vault, "bot"), newcomer(&vault, "lawyer"));
     while vault.sweep(Sweep::All).unwrap() {}
     let (shown, _) = profile(&vault, &call(&bot, Some("support")), ann, None).unwrap();
     assert_eq!(shown["name"], "It was otherwise");
@@ -556,13 +551,7 @@ fn a_correction_in_a_backup_brings_back_no_record_that_was_destroyed_since() {
             .len()
     };
     assert_eq!((waiting(ann), waiting(ben)), (0, 0));
-    let keyholder = vault.keyholder();
-    let role = |name: &str| {
-        let call = call(&keyholder, None);
-        let (_, secret) = vault.create_token(&call, name, None).unwrap();
-        vault.authenticate(&secret).unwrap()
-    };
-    let (bot, lawyer) = (role("bot"), role("lawyer"));
+    let (bot, lawyer) = (newcomer(&vault, "bot"), newcomer(&vault, "lawyer"));
     while vault.sweep(Sweep::All).unwrap() {}
     let (shown, _) = profile(&vault, &call(&bot, Some("support")), ann, None).unwrap();
     assert_eq!(shown, json!({}));

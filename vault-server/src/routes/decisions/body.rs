@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 use vault_core::policy::{Automation, DecisionBasis};
 use vault_core::vault::{
@@ -260,6 +261,24 @@ impl From<DecisionPage> for PageBody {
             next: page.next,
         }
     }
+}
+
+/// A decision as the API answers it, for whoever answers without a server.
+#[must_use]
+pub fn decision_view(view: DecisionView) -> Value {
+    serde_json::to_value(ViewBody::from(view)).expect("texts and lists serialise")
+}
+
+/// What a step came to, in the same way.
+#[must_use]
+pub fn decision_stepped(stepped: DecisionStepped) -> Value {
+    serde_json::to_value(SteppedBody::from(stepped)).expect("texts and lists serialise")
+}
+
+/// A page of the queue, in the same way.
+#[must_use]
+pub fn decision_page(page: DecisionPage) -> Value {
+    serde_json::to_value(PageBody::from(page)).expect("texts and lists serialise")
 }
 
 /// The decisions of a kind in numbers.

@@ -23,6 +23,8 @@ use crate::shape::Shape;
 use crate::state::App;
 use crate::urls;
 
+pub use body::{decision_page, decision_stepped, decision_view};
+
 use body::{DecisionRequest, FiguresBody, ListBody, PageBody, StepRequest, SteppedBody, ViewBody};
 
 const REVIEW: &str = "decisions.review";
