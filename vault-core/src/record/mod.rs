@@ -27,7 +27,7 @@ use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
 
 pub(crate) use blobs::put_blob;
 pub(crate) use filter::{Ended, Filter};
-pub(crate) use lookup::{mark, release};
+pub(crate) use lookup::{lookups, mark, release};
 pub(crate) use many::{
     Known, MetaPatch, Page, Stretch, amend, each_lookup, each_of_type, purge, values,
 };

@@ -96,6 +96,10 @@ pub(crate) enum Question {
     Request,
     /// Whether to go on, below the notice.
     Notice,
+    /// The code that went to an address which is to stand in the place of one on file.
+    NewCode,
+    /// Whether to change that.
+    ConfirmAddress,
 }
 
 /// Where a conversation stands.
@@ -122,8 +126,10 @@ impl At {
                 Question::Intent(_) => TalkState::ChooseIntent,
                 Question::Address => TalkState::ChooseAlias,
                 Question::TypeAddress | Question::MarketingAddress => TalkState::TypeAddress,
-                Question::Code => TalkState::CodeSent,
-                Question::ConfirmChange | Question::ConfirmErase => TalkState::Confirm,
+                Question::Code | Question::NewCode => TalkState::CodeSent,
+                Question::ConfirmChange | Question::ConfirmErase | Question::ConfirmAddress => {
+                    TalkState::Confirm
+                }
                 Question::Notice => TalkState::Notice,
                 Question::Withdraw
                 | Question::Object
@@ -149,7 +155,7 @@ impl At {
             sensitive: false,
         };
         match self {
-            Self::Asking(Question::Code) => typed(ExpectKind::Code),
+            Self::Asking(Question::Code | Question::NewCode) => typed(ExpectKind::Code),
             Self::Asking(
                 Question::TypeAddress
                 | Question::MarketingAddress
@@ -366,6 +372,8 @@ pub(crate) struct Talk {
     pub(crate) held: Vec<String>,
     /// SHA-256 of the text of the notice that was shown last.
     pub(crate) shown: Option<[u8; 32]>,
+    /// Whether a code that went to an address on file was typed in this very matter.
+    pub(crate) coded: bool,
 }
 
 impl Talk {
@@ -389,6 +397,7 @@ impl Talk {
             turns: 0,
             held: Vec::new(),
             shown: None,
+            coded: false,
         }
     }
 
@@ -433,6 +442,7 @@ impl Talk {
         self.answered = Vec::new();
         self.held = Vec::new();
         self.shown = None;
+        self.coded = false;
         self.level = level;
     }
 

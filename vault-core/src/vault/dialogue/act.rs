@@ -59,6 +59,8 @@ pub(super) struct Actor<'a, 't> {
     pub(super) person: Option<Person>,
     /// Whose code was sent to a typed address.
     pub(super) sent_to: Option<SubjectId>,
+    /// Whether they are not known on the channel, so that the conversation lies in memory.
+    pub(super) in_memory: bool,
     /// What a challenge is bound to where there is no request.
     pub(super) matter: [u8; 16],
     pub(super) prepared: Option<Prepared>,
@@ -75,7 +77,7 @@ pub(super) struct Actor<'a, 't> {
 const fn action(effect: &Effect) -> &'static str {
     match effect {
         Effect::Register | Effect::RegisterCopy(_) => "dialogue.request",
-        Effect::Send(_) | Effect::SendTyped => "dialogue.code",
+        Effect::Send(_) | Effect::SendTyped | Effect::SendNew => "dialogue.code",
         Effect::Suppress | Effect::StopMarketing | Effect::Object(_) => "dialogue.object",
         Effect::Verified => "dialogue.verified",
         Effect::ByHand | Effect::Review | Effect::Add | Effect::Package(_) => "dialogue.queue",
@@ -288,7 +290,12 @@ impl Actor<'_, '_> {
     fn note(&self) -> Option<String> {
         let typed = (!self.said.typed.is_empty()).then(|| self.said.typed.clone());
         match self.said.question {
-            Some(Question::NewValue | Question::ConfirmChange) => {
+            Some(
+                Question::NewValue
+                | Question::NewCode
+                | Question::ConfirmChange
+                | Question::ConfirmAddress,
+            ) => {
                 let field = self.said.field.and_then(|id| facts::field(self.policy, id));
                 let (collection, field) = field?;
                 let value = &self.said.value;
@@ -380,6 +387,7 @@ impl Actor<'_, '_> {
             }
             Effect::Send(field) => self.send(*field)?,
             Effect::SendTyped => self.send_typed()?,
+            Effect::SendNew => self.send_new()?,
             Effect::Suppress => self.suppress()?,
             Effect::StopMarketing => self.stop_marketing()?,
             Effect::Verified => self.verified()?,

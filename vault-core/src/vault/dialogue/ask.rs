@@ -36,6 +36,8 @@ impl Turn<'_> {
             Question::OwnView => Say::OwnView,
             Question::Request => Say::CancelWhich,
             Question::Notice => Say::Notice,
+            Question::NewCode => Say::CodeSent,
+            Question::ConfirmAddress => Say::CorrectConfirm,
         });
         self.offer(question);
     }
@@ -72,7 +74,10 @@ impl Turn<'_> {
                 let fields = fields.map(|field| Meaning::Field(*field));
                 fields.chain([Meaning::OtherField]).collect()
             }
-            Question::ConfirmChange => vec![Meaning::Change, Meaning::DoNotChange],
+            Question::NewCode => vec![Meaning::Again, Meaning::AnotherWay],
+            Question::ConfirmChange | Question::ConfirmAddress => {
+                vec![Meaning::Change, Meaning::DoNotChange]
+            }
             Question::ConfirmErase => vec![Meaning::Erase, Meaning::Keep, Meaning::CopyFirst],
             Question::Form => [Form::Json, Form::Csv].map(Meaning::Form).to_vec(),
             Question::OwnView => vec![Meaning::NothingToAdd],
@@ -99,7 +104,7 @@ impl Turn<'_> {
                 before.into_iter().for_each(|say| self.say(say));
                 match question {
                     // Nothing was sent just now.
-                    Question::Code => self.say(Say::NoCode),
+                    Question::Code | Question::NewCode => self.say(Say::NoCode),
                     Question::TypeAddress if before.is_none() => self.say(Say::NoAddress),
                     _ => return self.ask(question),
                 }

@@ -82,7 +82,12 @@ impl Turn<'_> {
                 self.effect(Effect::Send(field));
                 self.ask(Question::Code);
             }
+            // Who they are is known; somebody has to look at the address.
+            Meaning::AnotherWay if level >= Level::L2 => self.checked(),
             Meaning::AnotherWay => self.by_hand(),
+            Meaning::Again if self.talk.at == At::Asking(Question::NewCode) => {
+                self.ask(Question::NewValue);
+            }
             Meaning::Again => self.ask(Question::Address),
             Meaning::Withdraw(purpose) if !self.facts.consents.contains(&purpose) => self.let_go(),
             Meaning::Withdraw(purpose) => {
@@ -144,12 +149,20 @@ impl Turn<'_> {
             }
             Meaning::Field(field) => {
                 self.talk.field = Some(field);
-                self.ask(Question::NewValue);
+                // Whoever has got hold of the chat since it was last known who talks is not to move where codes go.
+                let moves_codes = self.facts.coded.contains(&field) && !self.talk.coded;
+                match moves_codes && !self.facts.addresses.is_empty() {
+                    true => self.ask(Question::Address),
+                    false => self.ask(Question::NewValue),
+                }
             }
             Meaning::OtherField => self.ask(Question::Words),
             Meaning::Change => match self.talk.field {
                 Some(field) if self.facts.fields.contains(&field) => {
-                    match self.facts.by_hand.contains(&field) {
+                    let proved = self.talk.at == At::Asking(Question::ConfirmAddress)
+                        && self.talk.coded
+                        && self.facts.coded.contains(&field);
+                    match self.facts.by_hand.contains(&field) && !proved {
                         true => self.checked(),
                         false => {
                             self.effect(Effect::Change);

@@ -20,7 +20,7 @@ use crate::schema::FieldType;
 use crate::standing::{self, ObjectionState, Standing};
 use crate::suppression::is_address;
 use crate::talk::stored::sendings;
-use crate::talk::{FieldId, Talk};
+use crate::talk::{At, FieldId, Question, Talk};
 use crate::verification::AddressKind;
 
 /// What is known before anybody is.
@@ -84,6 +84,10 @@ pub(super) fn of(
                 if held || is_address(field.kind) || field.lookup {
                     facts.by_hand.push(id);
                 }
+                let reached = is_address(field.kind) && how.1.contains(&way(field.kind));
+                if reached && !held && has_room(view, person, talk, (collection, field))? {
+                    facts.coded.push(id);
+                }
             }
         }
     }
@@ -94,6 +98,26 @@ pub(super) fn of(
     let own = own.find(|event| Some(event.request) == talk.request);
     facts.ready = own.is_some_and(spoken::is_ready);
     Ok(facts)
+}
+
+/// Whether the index takes what is to be changed now: a person with very many look-up values, or an address that
+/// very many share, is for somebody to look at.
+fn has_room(
+    view: &dyn View,
+    person: &Person,
+    talk: &Talk,
+    (collection, field): (&Collection, &Field),
+) -> Result<bool, Refusal> {
+    let asked = talk.at == At::Asking(Question::ConfirmAddress);
+    if !asked || !field.lookup || talk.field != Some((collection.id, field.id)) {
+        return Ok(true);
+    }
+    match typed(field.kind, &talk.value) {
+        Some(value) => {
+            person.takes_lookups(view, &record::lookups(view, collection, field, &value))
+        }
+        None => Ok(false),
+    }
 }
 
 /// Whether a value of this type can be typed in a chat.

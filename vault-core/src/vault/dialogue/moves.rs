@@ -35,6 +35,8 @@ pub(super) struct Facts {
     pub(super) fields: Vec<FieldId>,
     /// Those among them that somebody has to look at first: addresses, and what is held.
     pub(super) by_hand: Vec<FieldId>,
+    /// Addresses of these that two codes decide as well: one to an address on file and one to the new.
+    pub(super) coded: Vec<FieldId>,
     /// Requests that are open.
     pub(super) open: Vec<RequestId>,
     /// Whether the person can be given a link to pick a copy up.
@@ -147,6 +149,8 @@ pub(super) enum Effect {
     Send(FieldId),
     /// A code goes to what was typed, if anybody is known by it.
     SendTyped,
+    /// A code goes to the address that was typed to stand in the place of one on file.
+    SendNew,
     /// What was typed gets no direct marketing.
     Suppress,
     /// Every direct marketing ends.
@@ -195,10 +199,18 @@ impl Effect {
             | Self::Withdraw(_)
             | Self::Object(_)
             | Self::TakeBack(_) => Level::L1,
-            Self::Verified | Self::Restrict(_) | Self::Change | Self::Erase | Self::Package(_) => {
-                Level::L2
-            }
+            Self::Verified
+            | Self::SendNew
+            | Self::Restrict(_)
+            | Self::Change
+            | Self::Erase
+            | Self::Package(_) => Level::L2,
         }
+    }
+
+    /// Whether it sends a code.
+    pub(super) const fn sends(&self) -> bool {
+        matches!(self, Self::Send(_) | Self::SendTyped | Self::SendNew)
     }
 
     /// Whether it cannot be undone, so that it takes a choice that was sent.

@@ -105,7 +105,8 @@ pub(super) fn look(
         return Ok(Looked::Answer(unhandled(&found.talk, language)));
     }
     let mut ready = Ready::default();
-    let code = found.talk.at == At::Asking(Question::Code) && input.private;
+    let asked = found.talk.at;
+    let code = matches!(asked, At::Asking(Question::Code | Question::NewCode)) && input.private;
     if let (true, Some(text), Some(challenge)) = (code, &input.text, &found.talk.challenge)
         && matches!(heard, Heard::Text | Heard::Wants(_) | Heard::Maybe(_))
     {
@@ -121,8 +122,7 @@ pub(super) fn look(
         ready.attempt.as_ref(),
     )?;
     let effects = &decided.next.effects;
-    let sends = |effect: &Effect| matches!(effect, Effect::Send(_) | Effect::SendTyped);
-    if effects.iter().any(sends) {
+    if effects.iter().any(Effect::sends) {
         ready.prepared = Some(Prepared::new(&mut OsEntropy).ok_or(Refusal::Overloaded)?);
     }
     Ok(Looked::Turn {
@@ -188,8 +188,7 @@ pub(super) fn take(
         person,
         proved,
     } = decided;
-    let sends = |effect: &Effect| matches!(effect, Effect::Send(_) | Effect::SendTyped);
-    if next.effects.iter().any(sends) && plan.ready.prepared.is_none() {
+    if next.effects.iter().any(Effect::sends) && plan.ready.prepared.is_none() {
         return Ok(None);
     }
     if proved && let (Some(person), Some(stranger)) = (&person, &mut stranger) {
@@ -212,6 +211,7 @@ pub(super) fn take(
         noted,
         talk: &mut talk,
         person,
+        in_memory: stranger.is_some(),
         sent_to: stranger.as_ref().and_then(|one| one.sent_to),
         matter: STRANGER,
         prepared: plan.ready.prepared.take(),

@@ -1,5 +1,6 @@
 //! Conversations: every way through the machine, and turns over a vault.
 
+mod address;
 mod meanwhile;
 mod notice;
 mod random;

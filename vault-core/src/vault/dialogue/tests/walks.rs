@@ -58,8 +58,8 @@ fn step() -> impl Strategy<Value = Step> {
 fn facts() -> impl Strategy<Value = Facts> {
     let flags = prop::array::uniform6(prop::bool::weighted(0.8));
     let counts = prop::array::uniform4(0_u16..3);
-    let more = (any::<bool>(), any::<bool>());
-    (flags, more, counts).prop_map(|(flags, (marketing, notice), counts)| {
+    let more = prop::array::uniform3(any::<bool>());
+    (flags, more, counts).prop_map(|(flags, [marketing, notice, coded], counts)| {
         let [private, known, can_send, sends_left, room, fits] = flags;
         let fields = |count: u16| (0..count).map(|number| (1, number)).collect();
         let all = |count: u16| match known {
@@ -79,6 +79,7 @@ fn facts() -> impl Strategy<Value = Facts> {
             objectionable: (0..all(counts[2])).collect(),
             fields: fields(all(counts[3])),
             by_hand: fields(all(counts[0])),
+            coded: fields(if coded { all(counts[0]) } else { 0 }),
             open: (0..all(counts[1]))
                 .map(|one| RequestId::from_bytes([one as u8; 16]))
                 .collect(),
@@ -115,6 +116,8 @@ fn follow(machine: Machine, (facts, verified, steps): &Walk) -> Result<(), Strin
     let mut talk = Talk::new(Language::En, first);
     let (mut proved, mut facts) = (first, facts.clone());
     let others = facts.open.clone();
+    // Whether a right code came from the address that was typed last, and one in this matter from one on file.
+    let (mut reads_there, mut coded) = (false, false);
     // How many messages wait, as whoever wrote them counts them.
     let mut waiting = 0;
     for (number, (step, [private, open, ready], same)) in steps.iter().enumerate() {
@@ -140,6 +143,26 @@ fn follow(machine: Machine, (facts, verified, steps): &Walk) -> Result<(), Strin
             proved = proved.max(Level::L2);
         }
         let next = machine(&mut talk, &facts, &heard);
+        let right = matches!(heard, Heard::Code(Verdict::Right)) && facts.private;
+        if right && before.at == At::Asking(Question::NewCode) {
+            reads_there = true;
+        }
+        if right && asked && facts.known {
+            coded = true;
+        } else if next.effects.contains(&Effect::Register) {
+            coded = false;
+        }
+        if next.effects.contains(&Effect::SendNew) {
+            reads_there = false;
+            if !coded {
+                return Err(format!("step {number}: a code to what anybody typed"));
+            }
+        }
+        let typed = before.field.filter(|field| facts.by_hand.contains(field));
+        let moves = next.effects.contains(&Effect::Change) && typed.is_some();
+        if moves && !(reads_there && coded) {
+            return Err(format!("step {number}: an address is changed by nobody"));
+        }
         let chosen = |means: Meaning| {
             matches!(heard, Heard::Choice(taken) if taken == means)
                 && before.choices.iter().any(|offered| offered.means == means)
@@ -277,6 +300,7 @@ fn needs_choice(question: Question) -> bool {
             | Question::NewValue
             | Question::Words
             | Question::OwnView
+            | Question::NewCode
     )
 }
 
@@ -330,6 +354,20 @@ fn a_machine_without_one_of_the_rules_is_found_out() {
             ..facts.clone()
         };
         turn(talk, &facts, heard)
+    }));
+    // Whatever is typed is as good as the code to the new address.
+    assert!(found_out(|talk, facts, heard| {
+        match (talk.at, heard) {
+            (At::Asking(Question::NewCode), Heard::Text) => {
+                turn(talk, facts, &Heard::Code(Verdict::Right))
+            }
+            _ => turn(talk, facts, heard),
+        }
+    }));
+    // A code of the matter before is as good as one of this.
+    assert!(found_out(|talk, facts, heard| {
+        talk.coded = true;
+        turn(talk, facts, heard)
     }));
     // Every request is taken for one that is still open, or that can be carried out.
     assert!(found_out(|talk, facts, heard| {
@@ -470,6 +508,34 @@ fn an_address_is_not_corrected_without_a_human() {
         let next = say(&mut talk, &facts, Heard::Text);
         assert_eq!((next.effects, talk.at), (effects, at), "{field:?}");
     }
+}
+
+#[test]
+fn an_address_is_corrected_by_a_code_to_the_new_one_and_a_choice() {
+    let (mut talk, facts) = (Talk::new(Language::En, Level::L2), known());
+    let facts = Facts {
+        fits: true,
+        coded: vec![(1, 1)],
+        ..facts
+    };
+    say(&mut talk, &facts, Heard::Wants(vec![Intent::Correct]));
+    talk.request = Some(OWN);
+    // Who talks was known before: whether it is still they takes a code of this matter.
+    let first = say(&mut talk, &facts, Heard::Choice(Meaning::Field((1, 1))));
+    assert!(first.offers.contains(&Meaning::Address((1, 1))));
+    say(&mut talk, &facts, Heard::Choice(Meaning::Address((1, 1))));
+    say(&mut talk, &facts, Heard::Code(Verdict::Right));
+    assert_eq!(talk.at, At::Asking(Question::NewValue));
+    let sent = say(&mut talk, &facts, Heard::Text);
+    assert_eq!(sent.effects, [Effect::SendNew]);
+    assert_eq!(sent.offers, [Meaning::Again, Meaning::AnotherWay]);
+    let wrong = Heard::Code(Verdict::Wrong { left: 4 });
+    assert!(say(&mut talk, &facts, wrong).effects.is_empty());
+    assert_eq!(talk.at, At::Asking(Question::NewCode));
+    let right = say(&mut talk, &facts, Heard::Code(Verdict::Right));
+    assert_eq!(right.offers, [Meaning::Change, Meaning::DoNotChange]);
+    let done = say(&mut talk, &facts, Heard::Choice(Meaning::Change));
+    assert_eq!(done.effects, [Effect::Change]);
 }
 
 #[test]
