@@ -391,7 +391,11 @@ fn the_same_message_is_answered_the_same_and_another_under_its_name_is_a_mismatc
     assert_eq!((first.status, &first.body), (200, &again.body));
     let mut other = body;
     other["text"] = json!("hello");
-    assert_eq!(world.turn(&other).code(), (409, "idempotency_mismatch"));
+    let refused = world.turn(&other);
+    assert_eq!(refused.code(), (409, "idempotency_mismatch"));
+    let detail = refused.body["detail"].as_str().expect("a detail");
+    assert!(detail.contains("`message_id`"), "{detail}");
+    assert!(!detail.contains("key"), "{detail}");
 }
 
 #[test]
