@@ -108,6 +108,14 @@ pub(crate) fn list(
     }
 }
 
+/// Whether a person has a record in a collection, one that has ended and not gone yet included.
+pub(crate) fn any(view: &dyn View, person: &Person, collection: u16) -> Result<bool, Refusal> {
+    let range = KeyRange::prefix(&prefix(person.entry.handle, collection));
+    let tx = view.tx();
+    let keys = tx.keys(Table::RecordMeta, &range, Direction::Ascending, 1)?;
+    Ok(!keys.is_empty())
+}
+
 /// How many records a person has in a collection, those that have ended but still lie there
 /// counted.
 pub(crate) fn count(view: &dyn View, person: &Person, collection: u16) -> Result<u64, Refusal> {

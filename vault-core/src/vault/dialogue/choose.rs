@@ -8,7 +8,7 @@ use super::moves::{Effect, Heard, Say};
 use crate::dialogue::{Control, Intent};
 use crate::id::RequestId;
 use crate::request::Level;
-use crate::talk::{At, Form, Meaning, Question, one};
+use crate::talk::{At, Form, Meaning, Parts, Question, one};
 
 /// Whether a choice says more about the request at hand. One that stands for itself makes its own.
 const fn goes_on(means: Meaning) -> bool {
@@ -22,6 +22,10 @@ const fn goes_on(means: Meaning) -> bool {
         | Meaning::Change
         | Meaning::DoNotChange
         | Meaning::Erase
+        | Meaning::SomeOfIt
+        | Meaning::Part(_)
+        | Meaning::PartsDone
+        | Meaning::EraseParts
         | Meaning::Keep
         | Meaning::Verify
         | Meaning::Form(_)
@@ -136,7 +140,9 @@ impl Turn<'_> {
             }
             Meaning::DoNotChange => self.ask(Question::Field),
             _ if level < Level::L2 => self.again(Some(Say::Stale)),
-            Meaning::Ground(_) | Meaning::Change | Meaning::Erase if !self.facts.ready => {
+            Meaning::Ground(_) | Meaning::Change | Meaning::Erase | Meaning::EraseParts
+                if !self.facts.ready =>
+            {
                 self.checked();
             }
             Meaning::Ground(ground) => {
@@ -176,6 +182,9 @@ impl Turn<'_> {
                 self.effect(Effect::Erase);
                 self.done(Say::Erased);
             }
+            Meaning::SomeOfIt | Meaning::Part(_) | Meaning::PartsDone | Meaning::EraseParts => {
+                self.parts(means);
+            }
             Meaning::CopyFirst => self.copy_beside(Form::Everything),
             // Who was shown everything has had that answer; the other right is another request.
             Meaning::Form(form)
@@ -187,6 +196,49 @@ impl Turn<'_> {
                 self.copy_beside(form);
             }
             Meaning::Form(form) => self.hand_over(form),
+        }
+    }
+
+    /// Which collections are erased, where it is not everything.
+    fn parts(&mut self, means: Meaning) {
+        let there = &self.facts.parts;
+        match (means, self.talk.at) {
+            (Meaning::SomeOfIt, At::Asking(Question::ConfirmErase)) => {
+                self.ask(Question::Parts(Parts::default()));
+            }
+            (Meaning::Part(one), At::Asking(Question::Parts(chosen))) => {
+                let chosen = match there.contains(&one) {
+                    true => chosen.with(one),
+                    false => {
+                        self.say(Say::Stale);
+                        chosen
+                    }
+                };
+                let chosen = chosen.among(there);
+                let all = there.iter().all(|one| chosen.has(*one));
+                match (all || chosen.is_full()) && !chosen.is_empty() {
+                    true => self.ask(Question::ConfirmParts(chosen)),
+                    false => self.ask(Question::Parts(chosen)),
+                }
+            }
+            (Meaning::PartsDone, At::Asking(Question::Parts(chosen))) => {
+                let chosen = chosen.among(there);
+                match chosen.is_empty() {
+                    true => self.ask(Question::Parts(chosen)),
+                    false => self.ask(Question::ConfirmParts(chosen)),
+                }
+            }
+            (Meaning::EraseParts, At::Asking(Question::ConfirmParts(chosen))) => {
+                let still = chosen.among(there);
+                if still != chosen {
+                    // A law keeps one since, or it is empty: what they confirmed would be something else.
+                    self.say(Say::Stale);
+                    return self.ask(Question::Parts(still));
+                }
+                self.effect(Effect::EraseParts(chosen));
+                self.done(Say::PartsErased);
+            }
+            _ => self.let_go(),
         }
     }
 

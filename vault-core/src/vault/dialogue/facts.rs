@@ -91,6 +91,16 @@ pub(super) fn of(
             }
         }
     }
+    let mut there = 0;
+    for collection in policy.collections() {
+        if record::any(view, person, collection.id)? {
+            there += 1;
+            if !standing.holds(collection.id) {
+                facts.parts.push(collection.id);
+            }
+        }
+    }
+    facts.several = there > 1;
     let requests = spoken::standing(view, person)?;
     let open = requests.iter().filter(|event| !event.state.is_closed());
     facts.open = open.map(|event| event.request).collect();

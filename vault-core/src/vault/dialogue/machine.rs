@@ -284,7 +284,9 @@ impl Turn<'_> {
                 self.talk.speak(language);
                 self.again(Some(Say::Language));
             }
-            (Control::No, At::Asking(Question::ConfirmErase)) => self.choose(Meaning::Keep),
+            (Control::No, At::Asking(Question::ConfirmErase | Question::ConfirmParts(_))) => {
+                self.choose(Meaning::Keep);
+            }
             (Control::No, At::Asking(Question::ConfirmChange | Question::ConfirmAddress)) => {
                 self.choose(Meaning::DoNotChange);
             }

@@ -1,12 +1,13 @@
 //! A turn looked at over a snapshot, and taken in a transaction.
 
+use super::super::access::LookUps;
 use super::super::call::{Context, Noted};
 use super::super::requests::spoken;
 use super::super::subjects;
 use super::act::{Actor, Said};
 use super::hear::{Decided, STRANGER, choice_id, decide, find, hear};
 use super::input::TurnInput;
-use super::moves::{Effect, Heard, Next};
+use super::moves::{Effect, Heard, Next, Say};
 use super::shown::waits;
 use super::strangers::Stranger;
 use super::tell::{Outcome, Teller};
@@ -40,6 +41,8 @@ fn let_in(policy: &Policy, context: &Context, input: &TurnInput) -> Result<(), R
 pub(super) struct Ready {
     pub(super) attempt: Option<Attempt>,
     pub(super) prepared: Option<Prepared>,
+    /// Counted by whoever looked, where it is to be told.
+    pub(super) looked_up: Option<LookUps>,
 }
 
 /// What a first look came to.
@@ -54,6 +57,8 @@ pub(super) enum Looked {
         language: Option<Language>,
         ready: Ready,
         erases: bool,
+        /// Of whom it is to be told how often they were looked up.
+        counts: Option<SubjectId>,
     },
 }
 
@@ -131,6 +136,10 @@ pub(super) fn look(
         heard,
         language,
         erases: effects.contains(&Effect::Erase),
+        counts: match decided.next.say.contains(&Say::Values) {
+            true => decided.person.as_ref().map(|person| person.subject),
+            false => None,
+        },
         ready,
     })
 }
@@ -142,6 +151,8 @@ pub(super) struct Taken {
     /// What lies in memory from now on.
     pub(super) stranger: Option<Stranger>,
     pub(super) erased: Option<(ReceiptId, SubjectId)>,
+    /// Whose earlier answers are given no more.
+    pub(super) parted: Option<SubjectId>,
 }
 
 /// What the closure of a turn has in hand.
@@ -191,6 +202,9 @@ pub(super) fn take(
     if next.effects.iter().any(Effect::sends) && plan.ready.prepared.is_none() {
         return Ok(None);
     }
+    if next.say.contains(&Say::Values) && plan.ready.looked_up.is_none() {
+        return Ok(None);
+    }
     if proved && let (Some(person), Some(stranger)) = (&person, &mut stranger) {
         noted.person(person, txn.now());
         stranger.is = Some(person.subject);
@@ -204,6 +218,7 @@ pub(super) fn take(
         }
     }
     let told = told_of(txn, policy, &talk, person.as_ref(), (&next, &said))?;
+    let parts = parts_of(txn, policy, &talk, person.as_ref(), &next)?;
     let mut actor = Actor {
         txn,
         policy,
@@ -220,11 +235,14 @@ pub(super) fn take(
             field: said.field,
             value: said.value.clone(),
             told,
+            parts,
+            looked_up: plan.ready.looked_up.clone(),
             ..Outcome::default()
         },
         said,
         codes: Vec::new(),
         erased: None,
+        parted: None,
     };
     for effect in &next.effects {
         actor.act(effect)?;
@@ -240,6 +258,7 @@ pub(super) fn take(
         mut outcome,
         codes,
         erased,
+        parted,
         ..
     } = actor;
     if outcome.request.is_none()
@@ -305,6 +324,7 @@ pub(super) fn take(
         codes,
         stranger: in_memory,
         erased,
+        parted,
     }))
 }
 
@@ -336,6 +356,13 @@ fn told_of(
         };
         return teller.receivers(&|given| !(keeps && held(given)));
     }
+    let parts = next.effects.iter().find_map(|effect| match effect {
+        Effect::EraseParts(parts) => Some(parts),
+        _ => None,
+    });
+    if let Some(parts) = parts {
+        return teller.receivers(&|(collection, _)| parts.has(collection));
+    }
     match said.field {
         // What was not there is no correction of what they received.
         Some(field)
@@ -347,6 +374,32 @@ fn told_of(
         }
         _ => Ok(Vec::new()),
     }
+}
+
+/// What people call the collections that an effect erases, as long as they are there.
+fn parts_of(
+    view: &dyn View,
+    policy: &Policy,
+    talk: &Talk,
+    person: Option<&Person>,
+    next: &Next,
+) -> Result<Vec<String>, Refusal> {
+    let nothing = Outcome::default();
+    let teller = Teller {
+        view,
+        policy,
+        talk,
+        person,
+        own: None,
+        outcome: &nothing,
+    };
+    let mut names = Vec::new();
+    for effect in &next.effects {
+        if let Effect::EraseParts(parts) = effect {
+            names.extend(teller.part_names(&parts.all().collect::<Vec<u16>>())?);
+        }
+    }
+    Ok(names)
 }
 
 /// What is kept of a conversation whose person is gone: its answers, and nothing to go on with.

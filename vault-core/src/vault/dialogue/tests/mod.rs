@@ -3,6 +3,7 @@
 mod address;
 mod meanwhile;
 mod notice;
+mod parts;
 mod random;
 mod strangers;
 mod turns;

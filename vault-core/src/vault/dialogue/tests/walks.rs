@@ -12,7 +12,7 @@ use crate::dialogue::{Control, Intent, Language};
 use crate::id::RequestId;
 use crate::policy::RestrictionGround;
 use crate::request::Level;
-use crate::talk::{At, Form, Meaning, Offered, Question, Talk};
+use crate::talk::{At, Form, Meaning, Offered, Parts, Question, Talk};
 use crate::vault::dialogue::machine::turn;
 use crate::vault::dialogue::moves::{Effect, Facts, Heard, Next, Say};
 use crate::verification::Verdict;
@@ -87,6 +87,8 @@ fn facts() -> impl Strategy<Value = Facts> {
             ready: false,
             notice,
             same_notice: false,
+            parts: (0..all(counts[2])).collect(),
+            several: counts[2] > 1,
         }
     })
 }
@@ -96,10 +98,45 @@ fn facts() -> impl Strategy<Value = Facts> {
 type Walk = (Facts, bool, Vec<(Step, [bool; 3], bool)>);
 
 fn walk() -> impl Strategy<Value = Walk> {
+    of(facts(), step())
+}
+
+fn of(
+    facts: impl Strategy<Value = Facts>,
+    step: impl Strategy<Value = Step>,
+) -> impl Strategy<Value = Walk> {
     let mostly = || prop::bool::weighted(0.9);
     let around = [mostly(), mostly(), mostly()];
-    let steps = prop::collection::vec((step(), around, any::<bool>()), 1..40);
-    (facts(), any::<bool>(), steps)
+    let steps = prop::collection::vec((step, around, any::<bool>()), 1..40);
+    (facts, any::<bool>(), steps)
+}
+
+/// Walks of somebody who has everything that can be asked about, about one matter: long ways are seldom gone by chance.
+fn walk_about(intent: Intent) -> impl Strategy<Value = Walk> {
+    let facts = facts().prop_map(|facts| Facts {
+        private: true,
+        known: true,
+        can_send: true,
+        sends_left: true,
+        room: true,
+        fits: true,
+        addresses: vec![(1, 0)],
+        fields: vec![(1, 0), (1, 1)],
+        by_hand: vec![(1, 0)],
+        coded: vec![(1, 0)],
+        parts: vec![0, 1, 2],
+        several: true,
+        ..facts
+    });
+    let steps = prop_oneof![
+        1 => Just(Step::Wants(vec![intent])),
+        8 => (0_usize..5).prop_map(Step::Choice),
+        1 => Just(Step::Control(Control::Yes)),
+        1 => Just(Step::Code(Verdict::Wrong { left: 2 })),
+        3 => Just(Step::Code(Verdict::Right)),
+        3 => Just(Step::Text),
+    ];
+    of(facts, steps)
 }
 
 fn personal(say: Say) -> bool {
@@ -115,7 +152,9 @@ fn follow(machine: Machine, (facts, verified, steps): &Walk) -> Result<(), Strin
     };
     let mut talk = Talk::new(Language::En, first);
     let (mut proved, mut facts) = (first, facts.clone());
-    let others = facts.open.clone();
+    let (others, parts) = (facts.open.clone(), facts.parts.clone());
+    // What was chosen of what can be erased.
+    let mut picked = Vec::new();
     // Whether a right code came from the address that was typed last, and one in this matter from one on file.
     let (mut reads_there, mut coded) = (false, false);
     // How many messages wait, as whoever wrote them counts them.
@@ -126,6 +165,11 @@ fn follow(machine: Machine, (facts, verified, steps): &Walk) -> Result<(), Strin
         facts.open.extend(talk.request.filter(|_| *open));
         facts.ready = talk.request.is_some() && *open && *ready;
         facts.same_notice = *same;
+        // Another one is kept by a law now and then.
+        facts.parts.clone_from(&parts);
+        facts
+            .parts
+            .truncate(parts.len() - usize::from(*same && !parts.is_empty()));
         let before = talk.clone();
         let heard = match step {
             Step::Choice(place) => match talk.choices.get(*place) {
@@ -163,6 +207,11 @@ fn follow(machine: Machine, (facts, verified, steps): &Walk) -> Result<(), Strin
         if moves && !(reads_there && coded) {
             return Err(format!("step {number}: an address is changed by nobody"));
         }
+        match heard {
+            Heard::Choice(Meaning::SomeOfIt) => picked.clear(),
+            Heard::Choice(Meaning::Part(one)) => picked.push(one),
+            _ => {}
+        }
         let chosen = |means: Meaning| {
             matches!(heard, Heard::Choice(taken) if taken == means)
                 && before.choices.iter().any(|offered| offered.means == means)
@@ -173,6 +222,7 @@ fn follow(machine: Machine, (facts, verified, steps): &Walk) -> Result<(), Strin
             }
             let by_choice = match effect {
                 Effect::Erase => chosen(Meaning::Erase),
+                Effect::EraseParts(_) => chosen(Meaning::EraseParts),
                 Effect::Change => chosen(Meaning::Change),
                 _ => !effect.is_final(),
             };
@@ -181,8 +231,18 @@ fn follow(machine: Machine, (facts, verified, steps): &Walk) -> Result<(), Strin
             }
             let carried_out = matches!(
                 effect,
-                Effect::Erase | Effect::Change | Effect::Restrict(_) | Effect::Answer
+                Effect::Erase
+                    | Effect::EraseParts(_)
+                    | Effect::Change
+                    | Effect::Restrict(_)
+                    | Effect::Answer
             );
+            if let Effect::EraseParts(erased) = effect {
+                let good = |one: u16| picked.contains(&one) && facts.parts.contains(&one);
+                if erased.is_empty() || !erased.all().all(good) {
+                    return Err(format!("step {number}: {effect:?}, which nobody chose"));
+                }
+            }
             let made = next.effects.contains(&Effect::Register);
             if carried_out && !facts.ready && !made {
                 return Err(format!("step {number}: {effect:?} where it cannot be"));
@@ -313,12 +373,27 @@ proptest! {
             prop_assert!(false, "{}", found);
         }
     }
+
+    #[test]
+    fn nor_on_the_long_ways_of_an_address_and_of_an_erasure_of_some(
+        address in walk_about(Intent::Correct),
+        parts in walk_about(Intent::Erase),
+    ) {
+        for walk in [address, parts] {
+            if let Err(found) = follow(turn, &walk) {
+                prop_assert!(false, "{}", found);
+            }
+        }
+    }
 }
 
 /// Whether walks find a machine out.
 fn found_out(machine: Machine) -> bool {
+    found_out_on(walk(), machine)
+}
+
+fn found_out_on(walk: impl Strategy<Value = Walk>, machine: Machine) -> bool {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let walk = walk();
     (0..4_000).any(|_| {
         let tree = walk.new_tree(&mut runner).expect("a walk");
         follow(machine, &tree.current()).is_err()
@@ -330,7 +405,7 @@ fn a_machine_without_one_of_the_rules_is_found_out() {
     assert!(!found_out(turn), "the machine itself");
     // "Yes" stands for the choice that cannot be undone.
     assert!(found_out(|talk, facts, heard| {
-        let finals = [Meaning::Erase, Meaning::Change];
+        let finals = [Meaning::Erase, Meaning::EraseParts, Meaning::Change];
         let offered = talk.choices.iter().find(|one| finals.contains(&one.means));
         match (heard, offered.map(|one| one.means)) {
             (Heard::Control(Control::Yes), Some(means)) => turn(talk, facts, &Heard::Choice(means)),
@@ -356,19 +431,23 @@ fn a_machine_without_one_of_the_rules_is_found_out() {
         turn(talk, &facts, heard)
     }));
     // Whatever is typed is as good as the code to the new address.
-    assert!(found_out(|talk, facts, heard| {
-        match (talk.at, heard) {
+    assert!(found_out_on(
+        walk_about(Intent::Correct),
+        |talk, facts, heard| match (talk.at, heard) {
             (At::Asking(Question::NewCode), Heard::Text) => {
                 turn(talk, facts, &Heard::Code(Verdict::Right))
             }
             _ => turn(talk, facts, heard),
         }
-    }));
+    ));
     // A code of the matter before is as good as one of this.
-    assert!(found_out(|talk, facts, heard| {
-        talk.coded = true;
-        turn(talk, facts, heard)
-    }));
+    assert!(found_out_on(
+        walk_about(Intent::Correct),
+        |talk, facts, heard| {
+            talk.coded = true;
+            turn(talk, facts, heard)
+        }
+    ));
     // Every request is taken for one that is still open, or that can be carried out.
     assert!(found_out(|talk, facts, heard| {
         let mut facts = facts.clone();
@@ -381,6 +460,34 @@ fn a_machine_without_one_of_the_rules_is_found_out() {
             ..facts.clone()
         };
         turn(talk, &facts, heard)
+    }));
+    // What was chosen is erased although a law keeps it since.
+    let erase = || walk_about(Intent::Erase);
+    assert!(found_out_on(erase(), |talk, facts, heard| {
+        let facts = Facts {
+            parts: (0..3).collect(),
+            ..facts.clone()
+        };
+        turn(talk, &facts, heard)
+    }));
+    // All is chosen with the first.
+    assert!(found_out_on(erase(), |talk, facts, heard| {
+        if let (At::Asking(Question::Parts(chosen)), Heard::Choice(Meaning::Part(_))) =
+            (talk.at, heard)
+        {
+            let all = facts.parts.iter().copied();
+            talk.at = At::Asking(Question::Parts(all.fold(chosen, Parts::with)));
+        }
+        turn(talk, facts, heard)
+    }));
+    // "Yes" stands for the choice that erases some.
+    assert!(found_out_on(erase(), |talk, facts, heard| {
+        match (talk.at, heard) {
+            (At::Asking(Question::ConfirmParts(_)), Heard::Control(Control::Yes)) => {
+                turn(talk, facts, &Heard::Choice(Meaning::EraseParts))
+            }
+            _ => turn(talk, facts, heard),
+        }
     }));
     // A right waits for the notice as everything else does.
     assert!(found_out(|talk, facts, heard| match heard {
@@ -470,6 +577,46 @@ fn an_erasure_goes_from_the_demand_over_a_code_to_the_choice() {
     }
     let done = say(&mut talk, &facts, Heard::Choice(Meaning::Erase));
     assert_eq!((done.effects, talk.at), (vec![Effect::Erase], At::Done));
+}
+
+#[test]
+fn some_of_it_is_erased_by_a_choice_for_each_and_one_for_all() {
+    let facts = Facts {
+        parts: vec![1, 2, 3],
+        several: true,
+        ..known()
+    };
+    let mut talk = Talk::new(Language::En, Level::L2);
+    let first = say(&mut talk, &facts, Heard::Wants(vec![Intent::Erase]));
+    assert_eq!(first.offers.last(), Some(&Meaning::SomeOfIt));
+    talk.request = Some(OWN);
+    let which = say(&mut talk, &facts, Heard::Choice(Meaning::SomeOfIt));
+    let part = Meaning::Part;
+    assert_eq!(which.offers, [part(1), part(2), part(3), Meaning::Keep]);
+    let one = say(&mut talk, &facts, Heard::Choice(part(3)));
+    assert_eq!(
+        one.offers,
+        [part(1), part(2), Meaning::PartsDone, Meaning::Keep]
+    );
+    let confirm = say(&mut talk, &facts, Heard::Choice(Meaning::PartsDone));
+    assert_eq!(
+        confirm.offers,
+        [Meaning::EraseParts, Meaning::Keep, Meaning::CopyFirst]
+    );
+    for word in [Heard::Control(Control::Yes), Heard::Text] {
+        assert!(say(&mut talk, &facts, word).effects.is_empty());
+    }
+    let done = say(&mut talk, &facts, Heard::Choice(Meaning::EraseParts));
+    let chosen = Parts::default().with(3);
+    assert_eq!(done.effects, [Effect::EraseParts(chosen)]);
+    // Where there is but one thing, that is everything.
+    let one = Facts {
+        parts: vec![1],
+        ..known()
+    };
+    let mut talk = Talk::new(Language::En, Level::L2);
+    let first = say(&mut talk, &one, Heard::Wants(vec![Intent::Erase]));
+    assert!(!first.offers.contains(&Meaning::SomeOfIt));
 }
 
 #[test]
