@@ -117,6 +117,14 @@ pub fn day_of(rules: &RequestRules, at: Timestamp) -> Date {
     at.to_zoned(rules.timezone.clone()).date()
 }
 
+/// When the year of an instant began where the controller is.
+#[must_use]
+pub fn year_of(rules: &RequestRules, at: Timestamp) -> Timestamp {
+    let first = day_of(rules, at).first_of_year();
+    let begun = first.to_zoned(rules.timezone.clone());
+    begun.map_or(at, |begun| begun.timestamp())
+}
+
 /// The last day before it is moved to a working one. The day of the receipt does not count, so it is the same
 /// date of a later month; the extension runs from there, which is never later than counted from the receipt.
 fn last_day(rules: &RequestRules, running: Running<'_>) -> Date {

@@ -73,6 +73,8 @@ pub const DIALOGUE_NAME_BYTES_MAX: usize = 1_024;
 pub const DIALOGUE_MESSAGE_CHARACTERS_MAX: usize = 3_500;
 /// Characters of a value that is shown in a conversation; what is longer is in the copy.
 pub const DIALOGUE_VALUE_CHARACTERS_MAX: usize = 200;
+/// Characters of what people call the data in a collection, on a choice.
+pub const DIALOGUE_LABEL_CHARACTERS_MAX: usize = 60;
 /// Conversations of people who are not known on their channel, in memory; beyond it the one that is over first
 /// goes.
 pub const STRANGERS_MAX: usize = 10_000;

@@ -23,6 +23,7 @@ use crate::request::stored;
 use crate::rotation;
 use crate::standing::{self, HoldEvent, PendingErasure};
 use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
+use crate::talk;
 
 /// Notes how a hold stands, so that no backup undoes it.
 pub(crate) fn keep_hold(txn: &mut Txn<'_>, person: &Person, hold: &HoldEvent) {
@@ -147,9 +148,93 @@ pub(crate) fn erase(
     erasure.receipt(txn, id)
 }
 
-/// What was not erased, and under which law.
-fn kept(policy: &Policy, hold: &HoldEvent, left: &record::Counted) -> Vec<Value> {
-    let records = left.iter().map(|(id, records)| {
+/// What came of an erasure of some collections.
+pub(crate) struct Parted {
+    pub(crate) receipt: Receipt,
+    /// The hold that keeps some of them, and those.
+    pub(crate) kept: Option<(HoldEvent, Vec<u16>)>,
+}
+
+/// Whether anything of these collections can be destroyed: that no hold keeps them all.
+pub(crate) fn can_part(
+    view: &dyn View,
+    person: &Person,
+    collections: &[u16],
+) -> Result<bool, Refusal> {
+    let hold = standing::hold(view, person)?;
+    let held = |collection: &u16| hold.as_ref().is_some_and(|hold| hold.covers(*collection));
+    Ok(!collections.iter().all(held))
+}
+
+/// Destroys every record of a person in these collections, but for what a hold keeps, and nothing else of them: rows,
+/// look-up values, and what a conversation had answered. All that is left of the person is sealed under new keys in
+/// the same commit, and the old ones go together with the KEK, so that no freed page can be read.
+pub(crate) fn part(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    mut person: Person,
+    collections: &[u16],
+) -> Result<Parted, Refusal> {
+    let id = ReceiptId::generate(txn.entropy());
+    let epochs = txn.epochs();
+    let destroyed = person::destroyed(&person);
+    let hold = standing::hold(txn, &person)?;
+    let held = |collection: u16| hold.as_ref().is_some_and(|hold| hold.covers(collection));
+    let goes = |collection: u16| collections.contains(&collection) && !held(collection);
+    let fan = fan_or_damage(outbox::erased_but(txn, &person, &|collection| {
+        !goes(collection)
+    }))?;
+    let handle = person.entry.handle;
+    let (go, stay): (Vec<Lookup>, Vec<Lookup>) = std::mem::take(&mut person.keyset.lookups)
+        .into_iter()
+        .partition(|lookup| goes(lookup.field.0));
+    person.keyset.lookups = stay;
+    for lookup in go {
+        txn.shred_index(lookup.set, &lookup.mark, handle);
+    }
+    talk::stored::silence(txn, &person)?;
+    let (gone, left) = record::remove_others(txn, &person, &|collection| !goes(collection))?;
+    for (collection, records) in &gone {
+        person::keep_destroyed(txn, handle, *collection, records);
+    }
+    rotation::whole(txn, &mut person)?;
+    txn.revoke(person.subject);
+    let names = gone.iter().map(|(collection, records)| {
+        let name = policy.collection_by_id(*collection);
+        let name = name.map_or_else(|| collection.to_string(), |one| one.name.clone());
+        json!({"collection": name, "records": records.len()})
+    });
+    let names = json!(names.collect::<Vec<Value>>());
+    let law = |collection: &u16| collections.contains(collection) && held(*collection);
+    let left: record::Counted = left.into_iter().filter(|(one, _)| law(one)).collect();
+    let erasure = Erasure {
+        scope: "collections",
+        about: person.subject.as_bytes(),
+        opening: ("subject", person.subject.to_string()),
+        destroyed,
+        kept: match &hold {
+            Some(hold) => held_records(policy, hold, &left).collect(),
+            None => Vec::new(),
+        },
+        epochs,
+        more: [("collections", names)]
+            .into_iter()
+            .chain(told(fan))
+            .collect(),
+    };
+    let receipt = erasure.receipt(txn, id)?;
+    let kept: Vec<u16> = left.into_keys().collect();
+    let kept = hold.filter(|_| !kept.is_empty()).map(|hold| (hold, kept));
+    Ok(Parted { receipt, kept })
+}
+
+/// Records that a hold keeps, as a receipt names them.
+fn held_records<'a>(
+    policy: &'a Policy,
+    hold: &'a HoldEvent,
+    left: &'a record::Counted,
+) -> impl Iterator<Item = Value> + 'a {
+    left.iter().map(|(id, records)| {
         let name = policy.collection_by_id(*id).map(|one| one.name.clone());
         json!({
             "collection": name.unwrap_or_else(|| id.to_string()),
@@ -158,11 +243,15 @@ fn kept(policy: &Policy, hold: &HoldEvent, left: &record::Counted) -> Vec<Value>
             "law": hold.ground.law(),
             "review_at": hold.review_at.to_string(),
         })
-    });
+    })
+}
+
+/// What was not erased, and under which law.
+fn kept(policy: &Policy, hold: &HoldEvent, left: &record::Counted) -> Vec<Value> {
     let proof = json!({
         "compartment": Compartment::CONSENTS.number,
         "ground": "evidence",
         "law": "Art. 5(2) GDPR",
     });
-    records.chain([proof]).collect()
+    held_records(policy, hold, left).chain([proof]).collect()
 }

@@ -391,7 +391,163 @@ fn the_same_message_is_answered_the_same_and_another_under_its_name_is_a_mismatc
     assert_eq!((first.status, &first.body), (200, &again.body));
     let mut other = body;
     other["text"] = json!("hello");
-    assert_eq!(world.turn(&other).code(), (409, "idempotency_mismatch"));
+    let refused = world.turn(&other);
+    assert_eq!(refused.code(), (409, "idempotency_mismatch"));
+    let detail = refused.body["detail"].as_str().expect("a detail");
+    assert!(detail.contains("`message_id`"), "{detail}");
+    assert!(!detail.contains("key"), "{detail}");
+}
+
+/// The place of the first choice whose label has this in it.
+fn place(chat: &Chat<'_>, part: &str) -> usize {
+    let choices = choices(&chat.last);
+    let found = choices.iter().position(|one| {
+        let label = one["label"].as_str().expect("a label");
+        label.to_lowercase().contains(part)
+    });
+    found.unwrap_or_else(|| panic!("{part}: {}", chat.last))
+}
+
+#[test]
+fn an_address_is_corrected_by_a_code_to_the_old_and_one_to_the_new() {
+    let world = World::new();
+    for (language, field) in [(Language::En, "mail"), (Language::De, "mail")] {
+        let user = format!("{}-moves", language.name());
+        let subject = world.person(&user);
+        let new = format!("{user}@new.example.test");
+        let email = || {
+            let profile = world.read(&subject, "records/profile").body;
+            profile["fields"]["email"].as_str().unwrap_or("").to_owned()
+        };
+        let old = email();
+        let mut chat = Chat::new(&world, &user, language.name());
+        chat.say(phrase(language, Intent::Correct));
+        chat.pick(0);
+        let first = world.code();
+        chat.say(&first);
+        chat.pick(place(&chat, field));
+        let sent = chat.say(&new);
+        assert_eq!(sent["expect"], json!({"kind": "code", "sensitive": true}));
+        assert!(!sent.to_string().contains(&new), "masked: {sent}");
+        assert_eq!(
+            world
+                .sink
+                .0
+                .lock()
+                .expect("whole")
+                .last()
+                .expect("sent")
+                .address
+                .as_str(),
+            new
+        );
+        assert_eq!(
+            chat.say(&first)["state"],
+            "code_sent",
+            "that of the old one"
+        );
+        assert_eq!(email(), old);
+        let second = world.code();
+        assert_eq!(chat.say(&second)["state"], "confirm");
+        assert_eq!(email(), old);
+        let done = chat.pick(0);
+        assert_eq!(done["state"], "done", "{done}");
+        assert_eq!(email(), new);
+        let requests = world.read(&subject, "requests").body;
+        assert_eq!(requests["requests"][0]["state"], "fulfilled");
+        assert!(!requests.to_string().contains(&new), "{requests}");
+    }
+}
+
+#[test]
+fn some_of_it_is_erased_and_the_rest_stays_in_two_languages() {
+    let world = World::new();
+    for language in [Language::En, Language::De] {
+        let user = format!("{}-some", language.name());
+        let subject = world.person(&user);
+        let mut chat = Chat::new(&world, &user, language.name());
+        chat.say(phrase(language, Intent::Erase));
+        chat.pick(0);
+        let code = world.code();
+        assert_eq!(chat.say(&code)["state"], "confirm");
+        let some = choices(&chat.last).len() - 1;
+        assert_eq!(chat.pick(some)["state"], "scope");
+        chat.pick(place(&chat, "mail"));
+        let all = choices(&chat.last).len() - 2;
+        let confirm = chat.pick(all);
+        assert_eq!(confirm["state"], "confirm", "{confirm}");
+        assert_eq!(world.read(&subject, "records/profile").status, 200);
+        let done = chat.pick(0);
+        assert_eq!(done["state"], "done", "{done}");
+        assert_eq!(done["language"], language.name());
+        for said in ["rcp_", "Carrier GmbH", "Autoriteit Persoonsgegevens"] {
+            assert!(text(&done).contains(said), "{said}: {done}");
+        }
+        let profile = world.read(&subject, "records/profile");
+        assert!(
+            !profile.body.to_string().contains("Jane"),
+            "{}",
+            profile.body
+        );
+        let messages = world.read(&subject, "records/messages").body;
+        assert!(messages.to_string().contains("hello"), "{messages}");
+        let requests = world.read(&subject, "requests").body;
+        let request = &requests["requests"][0];
+        assert_eq!(
+            (&request["type"], &request["state"], &request["collections"]),
+            (&json!("erase"), &json!("fulfilled"), &json!(["profile"]))
+        );
+        let receipt = request["receipt"].as_str().expect("a receipt").to_owned();
+        assert!(text(&done).contains(&receipt), "{done}");
+        let path = format!("/v1/receipts/{receipt}");
+        let receipt = world
+            .bench
+            .call(&world.office, "GET", &path, Value::Null)
+            .body;
+        assert_eq!(receipt["body"]["scope"], "collections", "{receipt}");
+        assert_eq!(
+            receipt["body"]["collections"],
+            json!([{"collection": "profile", "records": 1}])
+        );
+        // Where others read along it is not said what there is, and nothing is chosen.
+        let mut body = json!({"channel": "web", "user": user, "locale": language.name(),
+            "message_id": "group", "private": false});
+        body["text"] = json!(phrase(language, Intent::Erase));
+        let group = world.turn(&body).body;
+        assert!(choices(&group).is_empty(), "{group}");
+    }
+}
+
+#[test]
+fn whoever_looked_is_counted_where_values_are_shown() {
+    let world = World::new();
+    for (language, said) in [
+        (
+            Language::En,
+            [
+                "once, always for: Answering",
+                "2 times, always for: Answering",
+            ],
+        ),
+        (Language::Pl, ["jeden wgląd w dane", "2 wglądy w dane"]),
+    ] {
+        let user = format!("{}-looked", language.name());
+        let subject = world.person(&user);
+        for (round, said) in said.into_iter().enumerate() {
+            assert_eq!(world.read(&subject, "records/profile").status, 200);
+            let mut chat = Chat::new(&world, &user, language.name());
+            chat.said = u32::try_from(round).expect("few") * 100;
+            chat.say(phrase(language, Intent::Access));
+            if round == 0 {
+                chat.pick(0);
+                chat.pick(0);
+                let code = world.code();
+                chat.say(&code);
+            }
+            assert!(text(&chat.last).contains("Jane Roe"), "{}", chat.last);
+            assert!(text(&chat.last).contains(said), "{said}: {}", chat.last);
+        }
+    }
 }
 
 #[test]

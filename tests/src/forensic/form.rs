@@ -554,8 +554,8 @@ pub enum Event {
     Aged(Id, String, bool),
     /// The blind hash of an address, and what goes for it.
     Suppressed([u8; 32], Suppression),
-    /// Handle, request, right, state, level, when it came in, last day, its end.
-    Requested(Id, Id, [u64; 3], i64, (i64, i64), bool),
+    /// Handle, request, right, state, level, when it came in, last day, its end, whether extended, collections.
+    Requested(Id, Id, [u64; 3], i64, (i64, i64), (bool, Vec<u16>)),
 }
 
 pub struct Suppression {
@@ -671,7 +671,7 @@ pub fn ledger_entry(bytes: &[u8]) -> LedgerEntry {
                 [row.uint(), row.uint(), row.uint()],
                 row.int(),
                 (row.int(), row.int()),
-                row.truth(),
+                (row.truth(), row.list(Row::u16)),
             ),
             other => panic!("no event of kind {other}"),
         },

@@ -313,7 +313,7 @@ fn request(vault: &Vault, bot: &Call<'_>, dpo: &Call<'_>, of: SubjectId) -> [Req
     [came, extended.view]
 }
 
-/// Event 11, twice: id, kind, state, level and dates, as the document says, and nothing besides.
+/// Event 11, twice: id, kind, state, level, dates and collections, as the document says, and nothing besides.
 fn requested(entries: &[form::LedgerEntry], of: &Id, asked: &[RequestView; 2]) {
     for ((entry, view), later) in entries.iter().zip(asked).zip([false, true]) {
         let Event::Requested(handle, request, words, received, due, extended) = &entry.event else {
@@ -322,7 +322,7 @@ fn requested(entries: &[form::LedgerEntry], of: &Id, asked: &[RequestView; 2]) {
         assert_eq!(handle, of);
         assert_eq!(RequestId::from_bytes(*request), view.request);
         // Portability is 5 of its list; received 0; L1 is 1.
-        assert_eq!((*words, *extended), ([5, 0, 1], later));
+        assert_eq!((*words, extended), ([5, 0, 1], &(later, Vec::new())));
         assert_eq!(*received, view.received_at.as_millisecond());
         let epoch = jiff::civil::date(1970, 1, 1);
         let day = i64::from((view.due.on - epoch).get_days());

@@ -19,6 +19,7 @@ mod lengths;
 mod live;
 mod logged;
 mod named;
+mod parted;
 mod person;
 mod program;
 mod pseudonyms;

@@ -36,7 +36,9 @@ const BODY: [&str; 13] = [
 ];
 /// Members that the receipt of a purge has beside these.
 const PURGE: [&str; 2] = ["collection", "records"];
-/// Members that the receipt of a person has beside these where recipients are being told.
+/// The member that the receipt of some collections of a person has beside these.
+const PART: [&str; 1] = ["collections"];
+/// Members that the receipt of a person, or of some of their collections, has beside these where recipients are being told.
 const TOLD: [&str; 2] = ["recipients", "recipients_until"];
 const PROOF: [&str; 5] = ["checkpoint", "entry", "hashes", "index", "size"];
 
@@ -156,11 +158,15 @@ pub fn verify(document: &Value, key: &VerifierKey) -> Result<Verified, ReceiptEr
     let hash = sha256(&[&hash]);
     let purge = body["scope"] == json!("purge");
     let told = body.get(TOLD[0]).is_some();
-    let members: Vec<&str> = match (purge, told) {
-        (true, _) => BODY.into_iter().chain(PURGE).collect(),
-        (false, true) => BODY.into_iter().chain(TOLD).collect(),
-        (false, false) => BODY.to_vec(),
-    };
+    let mut members = BODY.to_vec();
+    if purge {
+        members.extend(PURGE);
+    } else if told {
+        members.extend(TOLD);
+    }
+    if body["scope"] == json!("collections") {
+        members.extend(PART);
+    }
     let body = object(body, "body", &members)?;
     if body["version"] != json!(1) {
         return Err(ReceiptError::Form("version"));

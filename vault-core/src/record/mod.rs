@@ -27,7 +27,7 @@ use crate::store::{Direction, KeyRange, ReadTx, Table, WriteTx};
 
 pub(crate) use blobs::put_blob;
 pub(crate) use filter::{Ended, Filter};
-pub(crate) use lookup::{mark, release};
+pub(crate) use lookup::{lookups, mark, release};
 pub(crate) use many::{
     Known, MetaPatch, Page, Stretch, amend, each_lookup, each_of_type, purge, values,
 };
@@ -106,6 +106,14 @@ pub(crate) fn list(
             _ => return Ok((records, false)),
         }
     }
+}
+
+/// Whether a person has a record in a collection, one that has ended and not gone yet included.
+pub(crate) fn any(view: &dyn View, person: &Person, collection: u16) -> Result<bool, Refusal> {
+    let range = KeyRange::prefix(&prefix(person.entry.handle, collection));
+    let tx = view.tx();
+    let keys = tx.keys(Table::RecordMeta, &range, Direction::Ascending, 1)?;
+    Ok(!keys.is_empty())
 }
 
 /// How many records a person has in a collection, those that have ended but still lie there

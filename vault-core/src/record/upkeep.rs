@@ -163,15 +163,18 @@ pub(crate) fn ended(
 /// Records of one person by collection.
 pub(crate) type Counted = BTreeMap<u16, u64>;
 
+/// Records of one person that are gone, by collection.
+pub(crate) type Gone = BTreeMap<u16, Vec<RecordId>>;
+
 /// Removes every record in a collection that is not kept, of their blobs as many chunks as a commit takes;
-/// the sweeper takes the others. Look-up values and keys are the caller's. How many records went from each
+/// the sweeper takes the others. Look-up values and keys are the caller's. Which records went from each
 /// collection, and how many are left in each.
 pub(crate) fn remove_others(
     txn: &mut Txn<'_>,
     person: &Person,
     kept: &dyn Fn(u16) -> bool,
-) -> Result<(Counted, Counted), Refusal> {
-    let (mut gone, mut left) = (Counted::new(), Counted::new());
+) -> Result<(Gone, Counted), Refusal> {
+    let (mut gone, mut left) = (Gone::new(), Counted::new());
     let mut budget = BLOB_CHUNKS_REMOVED_MAX;
     let range = KeyRange::prefix(person.entry.handle.as_bytes());
     for (key, meta) in txn.range(Table::RecordMeta, &range, Direction::Ascending, usize::MAX)? {
@@ -193,7 +196,7 @@ pub(crate) fn remove_others(
         }
         txn.delete(Table::RecordMeta, &key)?;
         txn.delete(Table::Records, &key)?;
-        *gone.entry(collection).or_default() += 1;
+        gone.entry(collection).or_default().push(id);
     }
     Ok((gone, left))
 }

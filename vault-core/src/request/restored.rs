@@ -20,7 +20,7 @@ use crate::row;
 use crate::store::Table;
 
 /// What the ledger says of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
     /// Which right.
     pub kind: RequestKind,
@@ -34,6 +34,8 @@ pub struct Told {
     pub due: Due,
     /// Whether that is later because it was extended.
     pub extended: bool,
+    /// Of which collections; of all, where there is none.
+    pub collections: Vec<u16>,
     /// When the entry was written.
     pub at: Timestamp,
 }
@@ -83,7 +85,12 @@ impl Had {
         let mut changes = Vec::new();
         for (request, told) in told {
             let known = self.last.get(request);
-            if known.is_some_and(|event| event.state == told.state && event.strict == told.due) {
+            let same = |event: &RequestEvent| {
+                let (state, due) = (event.state, event.strict);
+                (state, due) == (told.state, told.due)
+                    && event.scope.collections == told.collections
+            };
+            if known.is_some_and(same) {
                 continue;
             }
             let event = event(*request, told, known);
@@ -123,7 +130,10 @@ fn event(request: RequestId, told: &Told, known: Option<&RequestEvent>) -> Reque
         strict: told.due,
         effective: Some(told.due),
         pauses: Vec::new(),
-        scope: Scope::default(),
+        scope: Scope {
+            collections: told.collections.clone(),
+            ..Scope::default()
+        },
         extension: None,
         from_ledger: Some(FromLedger {
             due: told.due,
@@ -146,6 +156,10 @@ fn event(request: RequestId, told: &Told, known: Option<&RequestEvent>) -> Reque
             strict: told.due,
             effective: Some(told.due),
             from_ledger: fresh.from_ledger,
+            scope: Scope {
+                collections: told.collections.clone(),
+                ..known.scope.clone()
+            },
             words: None,
             ..known.clone()
         },

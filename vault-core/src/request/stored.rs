@@ -62,7 +62,7 @@ pub(crate) struct Scope {
     pub(crate) purpose: Option<u16>,
     /// The ground of a restriction.
     pub(crate) ground: Option<RestrictionGround>,
-    /// The collections of a restriction; all, where there is none.
+    /// The collections of a restriction or an erasure; all, where there is none.
     pub(crate) collections: Vec<u16>,
     /// The decision that a human is to look at.
     #[serde(default, skip_serializing_if = "Option::is_none")]

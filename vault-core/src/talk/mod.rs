@@ -59,6 +59,54 @@ words! {
 /// A field: numbers of collection and field.
 pub(crate) type FieldId = (u16, u16);
 
+/// Collections that somebody chose, by their numbers, in the order in which they did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Parts([Option<u16>; Parts::MAX]);
+
+impl Parts {
+    /// How many can be chosen at a time: more no chat shows.
+    pub(crate) const MAX: usize = 8;
+
+    /// Those that were chosen.
+    pub(crate) fn all(&self) -> impl Iterator<Item = u16> + '_ {
+        self.0.iter().flatten().copied()
+    }
+
+    /// Whether this one was.
+    pub(crate) fn has(&self, collection: u16) -> bool {
+        self.0.contains(&Some(collection))
+    }
+
+    /// Whether none was.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.all().next().is_none()
+    }
+
+    /// Whether no other can be.
+    pub(crate) fn is_full(&self) -> bool {
+        !self.0.contains(&None)
+    }
+
+    /// With another one, where there is room.
+    #[must_use]
+    pub(crate) fn with(mut self, collection: u16) -> Self {
+        if let (false, Some(free)) = (
+            self.has(collection),
+            self.0.iter_mut().find(|one| one.is_none()),
+        ) {
+            *free = Some(collection);
+        }
+        self
+    }
+
+    /// Those alone that are there.
+    #[must_use]
+    pub(crate) fn among(&self, there: &[u16]) -> Self {
+        let still = self.all().filter(|one| there.contains(one));
+        still.fold(Self::default(), Self::with)
+    }
+}
+
 /// What was asked last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Question {
@@ -96,6 +144,14 @@ pub(crate) enum Question {
     Request,
     /// Whether to go on, below the notice.
     Notice,
+    /// The code that went to an address which is to stand in the place of one on file.
+    NewCode,
+    /// Whether to change that.
+    ConfirmAddress,
+    /// Which collections are erased, beside those that were chosen.
+    Parts(Parts),
+    /// Whether to erase these.
+    ConfirmParts(Parts),
 }
 
 /// Where a conversation stands.
@@ -122,8 +178,11 @@ impl At {
                 Question::Intent(_) => TalkState::ChooseIntent,
                 Question::Address => TalkState::ChooseAlias,
                 Question::TypeAddress | Question::MarketingAddress => TalkState::TypeAddress,
-                Question::Code => TalkState::CodeSent,
-                Question::ConfirmChange | Question::ConfirmErase => TalkState::Confirm,
+                Question::Code | Question::NewCode => TalkState::CodeSent,
+                Question::ConfirmChange
+                | Question::ConfirmErase
+                | Question::ConfirmAddress
+                | Question::ConfirmParts(_) => TalkState::Confirm,
                 Question::Notice => TalkState::Notice,
                 Question::Withdraw
                 | Question::Object
@@ -133,6 +192,7 @@ impl At {
                 | Question::Words
                 | Question::Form
                 | Question::OwnView
+                | Question::Parts(_)
                 | Question::Request => TalkState::Scope,
             },
         }
@@ -149,7 +209,7 @@ impl At {
             sensitive: false,
         };
         match self {
-            Self::Asking(Question::Code) => typed(ExpectKind::Code),
+            Self::Asking(Question::Code | Question::NewCode) => typed(ExpectKind::Code),
             Self::Asking(
                 Question::TypeAddress
                 | Question::MarketingAddress
@@ -231,6 +291,14 @@ pub(crate) enum Meaning {
     More,
     /// Do not go on.
     NoThanks,
+    /// Erase some of it alone.
+    SomeOfIt,
+    /// Erase what is in this collection.
+    Part(u16),
+    /// No other collection.
+    PartsDone,
+    /// Erase those that were chosen.
+    EraseParts,
 }
 
 /// A choice that was sent.
@@ -366,6 +434,8 @@ pub(crate) struct Talk {
     pub(crate) held: Vec<String>,
     /// SHA-256 of the text of the notice that was shown last.
     pub(crate) shown: Option<[u8; 32]>,
+    /// Whether a code that went to an address on file was typed in this very matter.
+    pub(crate) coded: bool,
 }
 
 impl Talk {
@@ -389,6 +459,7 @@ impl Talk {
             turns: 0,
             held: Vec::new(),
             shown: None,
+            coded: false,
         }
     }
 
@@ -433,7 +504,18 @@ impl Talk {
         self.answered = Vec::new();
         self.held = Vec::new();
         self.shown = None;
+        self.coded = false;
         self.level = level;
+    }
+
+    /// Leaves what was answered behind, and what was typed to be put in a field.
+    pub(crate) fn silence(&mut self) {
+        self.answered = Vec::new();
+        if !self.value.is_empty() {
+            self.rest(At::Idle);
+        }
+        // A turn that was looked at before begins again.
+        self.turns = self.turns.wrapping_add(1);
     }
 
     /// Has a message wait for the notice; of too many the oldest is dropped.

@@ -8,7 +8,7 @@
 use super::Talk;
 use crate::clock::hour_of;
 use crate::commit::{Txn, View};
-use crate::crypto::{Location, hmac};
+use crate::crypto::{Location, hmac, key_number};
 use crate::dialogue::Language;
 use crate::id::RowHandle;
 use crate::keys::keyset::Compartment;
@@ -181,6 +181,23 @@ pub(crate) fn store(
         person.seal(number, &location, &row::encode(talk))?
     };
     Ok(txn.put(Table::Dialogues, &key, &sealed)?)
+}
+
+/// Takes out of every conversation what was answered in it, and what was typed to be put in a field: it may say what
+/// is gone. Where one stands stays, and when codes were sent.
+pub(crate) fn silence(txn: &mut Txn<'_>, person: &Person) -> Result<(), Refusal> {
+    let range = KeyRange::prefix(person.entry.handle.as_bytes());
+    let rows = txn
+        .tx()
+        .range(Table::Dialogues, &range, Direction::Ascending, usize::MAX)?;
+    for (key, sealed) in rows {
+        let mut talk = open(txn, person, &key, &sealed)?;
+        talk.silence();
+        let number = key_number(&sealed).ok_or(DAMAGED)?;
+        let sealed = person.seal(number, &place(txn, person, &key[16..]), &row::encode(&talk))?;
+        txn.put(Table::Dialogues, &key, &sealed)?;
+    }
+    Ok(())
 }
 
 /// The same conversation under another key.

@@ -4,6 +4,9 @@
 //! here any more. Calls over many people carry no tag, so that the log cannot say whether this person
 //! was among them; those that may have met them are listed as such, and not left out.
 
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
 use jiff::Timestamp;
 
 use super::call::{Context, Noted};
@@ -12,11 +15,12 @@ use super::{Call, Vault, cursor, honey, input};
 use crate::audit::{self, Entry};
 use crate::commit::{Snapshot, View};
 use crate::crypto::sha256;
+use crate::deadline;
 use crate::emergency;
 use crate::id::{CallId, EmergencyId, SubjectId};
 use crate::limits::{AUDIT_PAGE_MAX, AUDIT_SCAN_MAX};
 use crate::person::{Person, instant};
-use crate::policy::{Capability, Policy};
+use crate::policy::{Capability, Policy, RIGHTS};
 use crate::refusal::Refusal;
 
 /// Which part of a person's ledger is asked for.
@@ -136,21 +140,65 @@ fn cursor_query(context: &Context, subject: SubjectId, query: &AccessQuery) -> [
     ])
 }
 
-/// Adds the calls that met a person before entry `end`, the newest first, from an instant on and before
-/// another; where to go on, which is 0 at the end. Adds so many at most, and looks at so many entries.
-pub(super) fn ledger(
+/// How often values of a person were looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LookUps {
+    /// Since when: all calls of that time were counted.
+    pub(super) since: Timestamp,
+    /// For which purpose how often, in the order of their names.
+    pub(super) by_purpose: BTreeMap<String, u64>,
+    /// Searches over many people, of whom this person may have been one.
+    pub(super) many: u64,
+}
+
+/// Calls that hand out values of one person.
+const LOOKS: [&str; 4] = ["blobs.read", "records.list", "records.read", "subjects.ask"];
+/// A search over many people.
+const SEARCH: &str = "records.query";
+
+/// Counts who looked values of a person up since an instant, but for those who served the person's own rights. Looks
+/// at so many entries of the log, the newest, and counts from where they begin.
+pub(super) fn look_ups(
     snapshot: &Snapshot,
-    policy: &Policy,
     person: &Person,
+    since: Timestamp,
+    scan: u64,
+) -> Result<LookUps, Refusal> {
+    let mut found = LookUps {
+        since,
+        by_purpose: BTreeMap::new(),
+        many: 0,
+    };
+    let mut tags = Tags::of(person);
+    let mut oldest = snapshot.now();
+    let end = snapshot.state().audit_next;
+    let left = back(snapshot, (since, None), (end, scan), &mut |_, entry| {
+        oldest = oldest.min(entry.time);
+        if entry.action == SEARCH && of_many(&entry) {
+            found.many += 1;
+        }
+        let looks = LOOKS.contains(&&*entry.action) && entry.outcome == "ok" && tags.fit(&entry);
+        let purpose = entry.purpose.filter(|purpose| looks && purpose != RIGHTS);
+        if let Some(purpose) = purpose {
+            *found.by_purpose.entry(purpose).or_default() += 1;
+        }
+        ControlFlow::Continue(())
+    })?;
+    if left > 0 {
+        found.since = oldest;
+    }
+    Ok(found)
+}
+
+/// Shows the entries of a span before entry `end`, the newest first and so many at most, until told where to go on;
+/// that is 0 at the end of the span.
+fn back(
+    snapshot: &Snapshot,
     (begin, to): (Timestamp, Option<Timestamp>),
-    mut end: u64,
-    (limit, scan): (usize, u64),
-    accesses: &mut Vec<Access>,
+    (mut end, scan): (u64, u64),
+    show: &mut dyn FnMut(u64, Entry) -> ControlFlow<u64>,
 ) -> Result<u64, Refusal> {
     let floor = end.saturating_sub(scan);
-    let mut tags = Tags::of(person);
-    let emergencies = emergency::all(snapshot, person)?;
-    let emergencies: Vec<EmergencyId> = emergencies.iter().map(|one| one.id).collect();
     let (vault, key) = (snapshot.vault(), &snapshot.system().audit);
     while end > floor {
         let start = end.saturating_sub(SLICE).max(floor);
@@ -163,17 +211,8 @@ pub(super) fn ledger(
             if entry.time < begin || to.is_some_and(|to| entry.time >= to) {
                 continue;
             }
-            if entry.action == honey::ACTION {
-                continue;
-            }
-            let about = match () {
-                () if tags.fit(&entry) => AccessAbout::Person,
-                () if of_many(&entry) => AccessAbout::Many,
-                () => continue,
-            };
-            accesses.push(access(policy, number, entry, about, &emergencies));
-            if accesses.len() == limit {
-                return Ok(number);
+            if let ControlFlow::Break(next) = show(number, entry) {
+                return Ok(next);
             }
         }
         end = start;
@@ -181,7 +220,58 @@ pub(super) fn ledger(
     Ok(end)
 }
 
+/// Adds the calls that met a person before entry `end`, the newest first, from an instant on and before
+/// another; where to go on, which is 0 at the end. Adds so many at most, and looks at so many entries.
+pub(super) fn ledger(
+    snapshot: &Snapshot,
+    policy: &Policy,
+    person: &Person,
+    span: (Timestamp, Option<Timestamp>),
+    end: u64,
+    (limit, scan): (usize, u64),
+    accesses: &mut Vec<Access>,
+) -> Result<u64, Refusal> {
+    let mut tags = Tags::of(person);
+    let emergencies = emergency::all(snapshot, person)?;
+    let emergencies: Vec<EmergencyId> = emergencies.iter().map(|one| one.id).collect();
+    back(snapshot, span, (end, scan), &mut |number, entry| {
+        if entry.action == honey::ACTION {
+            return ControlFlow::Continue(());
+        }
+        let about = match () {
+            () if tags.fit(&entry) => AccessAbout::Person,
+            () if of_many(&entry) => AccessAbout::Many,
+            () => return ControlFlow::Continue(()),
+        };
+        accesses.push(access(policy, number, entry, about, &emergencies));
+        match accesses.len() == limit {
+            true => ControlFlow::Break(number),
+            false => ControlFlow::Continue(()),
+        }
+    })
+}
+
 impl Vault {
+    /// Reads wait in the journal for the next commit: whoever asks who looked is told of the last second, too.
+    fn fold_reads(&self) -> Result<(), Refusal> {
+        match self.engine.journal_figures().1 > 0 {
+            true => self.engine.submit(|_| Ok(())),
+            false => Ok(()),
+        }
+    }
+
+    /// How often values of a person were looked up in this year, where the controller is. To be counted before a
+    /// commit that tells of it, for which everybody waits.
+    pub(super) fn look_ups(&self, subject: SubjectId) -> Result<LookUps, Refusal> {
+        self.fold_reads()?;
+        let snapshot = self.snapshot()?;
+        let policy = self.policy_of(&snapshot)?;
+        let person = Person::find(&snapshot, subject)?;
+        let created = instant(person.row(&snapshot)?.created_at);
+        let year = deadline::year_of(policy.requests(), snapshot.now());
+        look_ups(&snapshot, &person, created.max(year), AUDIT_SCAN_MAX)
+    }
+
     /// The calls that met a person, the newest first.
     ///
     /// One call looks at 200,000 entries of the log at most and goes on by its cursor; it never goes
@@ -200,10 +290,8 @@ impl Vault {
         subject: SubjectId,
         query: &AccessQuery,
     ) -> Result<AccessPage, Refusal> {
-        if query.cursor.is_none() && self.engine.journal_figures().1 > 0 {
-            // Reads wait in the journal for the next commit: whoever asks who looked is told of the
-            // last second, too.
-            self.engine.submit(|_| Ok(()))?;
+        if query.cursor.is_none() {
+            self.fold_reads()?;
         }
         self.read(
             call,

@@ -20,6 +20,7 @@ mod journal_first;
 mod logs;
 mod objected_by_address;
 mod operating;
+mod parted;
 mod pruned;
 mod pseudonyms;
 mod recipients;

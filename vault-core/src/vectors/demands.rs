@@ -289,6 +289,7 @@ fn asked_for_code() -> Talk {
         turns: 2,
         held: vec!["m2".into()],
         shown: Some([9; 32]),
+        coded: true,
         ..begun()
     }
 }

@@ -366,6 +366,7 @@ pub(super) fn happened(kind: usize) -> LedgerEntry {
             received: NOW,
             due: (20_514, NOW + 2_678_400_000),
             extended: true,
+            collections: vec![1, 3],
         },
     ];
     LedgerEntry {

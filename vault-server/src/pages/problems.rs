@@ -48,8 +48,8 @@ const fn explained(code: Code) -> (&'static str, &'static str) {
             "Do without the data. Whoever manages holds can say until when. A person who asks for erasure gets it at once for everything that is not held, and for the rest when the hold ends.",
         ),
         Code::IdempotencyMismatch => (
-            "The `Idempotency-Key` was sent within the last day with another method, path, purpose, `Vault-Restricted-Use`, `If-Match` or body.",
-            "Make a fresh key for each new call, and send the same key only with the very same call.",
+            "The `Idempotency-Key` was sent within the last day with another method, path, purpose, `Vault-Restricted-Use`, `If-Match` or body; or, in a conversation, the `message_id` came before with another message.",
+            "Make a fresh key for each new call, and a name for each message, and send the same one only with the very same call or message.",
         ),
         Code::Internal => (
             "A defect of the vault, or damage of its files. The call was not answered for this reason alone.",

@@ -48,7 +48,7 @@ pub fn html(document: &Value, key: Option<&str>, status: Option<&Value>) -> Stri
             }
         }
         h2 { "What was kept, and why" }
-        (kept(&body["kept"]))
+        (kept(body))
         h2 { "How to check this" }
         p { "This page is for reading. What proves the erasure is the receipt as a file: it holds a statement that the \
             vault's log signed, and it can be checked on any computer, offline and without asking the vault:" }
@@ -104,6 +104,9 @@ fn summary(body: &Value) -> String {
                 "On {when} everything that this vault held of one person was destroyed for good."
             )
         }
+        Some("collections") => format!(
+            "On {when} a part of what this vault held of one person was destroyed for good."
+        ),
         Some("purge") => format!("On {when} records of this vault were destroyed for good."),
         _ => format!("On {when} something in this vault was destroyed for good."),
     }
@@ -117,6 +120,21 @@ fn scope(body: &Value) -> String {
         }
         Some("person") => {
             "A person, with all their records, consents and look-up entries.".to_owned()
+        }
+        Some("collections") => {
+            let parts = body["collections"].as_array().into_iter().flatten();
+            let parts = parts.map(|part| {
+                let records = part["records"].as_u64().unwrap_or_default();
+                format!("{records} records of “{}”", word(&part["collection"]))
+            });
+            let parts: Vec<String> = parts.collect();
+            format!(
+                "Of one person: {}, with their look-up entries. The person and the rest stay, under new keys.",
+                match parts.is_empty() {
+                    true => "nothing that was still there".to_owned(),
+                    false => parts.join(", "),
+                }
+            )
         }
         Some("purge") => format!(
             "{} records of “{}”.",
@@ -274,8 +292,9 @@ fn kept_part(part: &Value) -> String {
     )
 }
 
-fn kept(value: &Value) -> Markup {
-    let all: Vec<String> = value
+fn kept(body: &Value) -> Markup {
+    let some = body["scope"] == "collections";
+    let all: Vec<String> = body["kept"]
         .as_array()
         .into_iter()
         .flatten()
@@ -283,7 +302,10 @@ fn kept(value: &Value) -> Markup {
         .collect();
     html! {
         @if all.is_empty() {
-            p { "Nothing of the person's data was kept." }
+            p {
+                @if some { "Nothing of what was to be erased. Everything else of the person stays." }
+                @else { "Nothing of the person's data was kept." }
+            }
         } @else {
             ul { @for one in &all { li { (one) } } }
         }
@@ -374,6 +396,18 @@ pub(super) mod tests {
         ] {
             assert!(partial.contains(said), "{said} in {partial}");
         }
+        let mut some = example();
+        some["body"]["scope"] = json!("collections");
+        some["body"]["collections"] = json!([{"collection": "messages", "records": 14}]);
+        let some = self::html(&some, None, None);
+        for said in [
+            "a part of what this vault held of one person",
+            "Of one person: 14 records of “messages”",
+            "Everything else of the person stays",
+        ] {
+            assert!(some.contains(said), "{said} in {some}");
+        }
+        assert!(!some.contains("Nothing of the person"));
         let gone = json!({"state": "final", "final_at": "2026-12-20T12:00:00Z"});
         let later = html(&held, None, Some(&gone));
         assert!(

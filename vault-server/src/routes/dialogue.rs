@@ -6,9 +6,11 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use vault_core::dialogue::Intent;
 use vault_core::pickup::PATH;
+use vault_core::refusal::Refusal;
 use vault_core::vault::{AddressKind, CodeToSend, Message, TurnInput, TurnReply};
 
 use crate::call::Outcome;
+use crate::code::Code;
 use crate::idempotency::Remember;
 use crate::incoming::Incoming;
 use crate::problem::Problem;
@@ -202,7 +204,8 @@ pub(crate) async fn turn(State(app): State<App>, incoming: Incoming) -> Outcome 
         input.sends = sends(&serving);
         let base = serving.settings().public_url.as_deref();
         input.links = base.is_some();
-        let mut turned = session.vault.dialogue_turn(&session.call(), &input)?;
+        let turned = session.vault.dialogue_turn(&session.call(), &input);
+        let mut turned = turned.map_err(named)?;
         send_codes(&serving, turned.codes);
         for message in &mut turned.reply.messages {
             // A person opens it elsewhere: a path of this server alone leads them nowhere.
@@ -214,6 +217,18 @@ pub(crate) async fn turn(State(app): State<App>, incoming: Incoming) -> Outcome 
         Ok(Reply::json(200, &ReplyBody::from(turned.reply)))
     })
     .await
+}
+
+/// What is named twice here is a message, and no call.
+fn named(refusal: Refusal) -> Problem {
+    match refusal {
+        Refusal::IdempotencyMismatch => Problem::with_detail(
+            Code::IdempotencyMismatch,
+            "this `message_id` came before with another `text`, `choice`, `intent` or `private`: give each message of \
+             the channel an id of its own",
+        ),
+        other => other.into(),
+    }
 }
 
 /// The kinds of addresses that codes reach.

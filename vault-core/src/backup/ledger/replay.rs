@@ -209,6 +209,7 @@ impl Replay {
                 received,
                 due: (day, end),
                 extended,
+                collections,
             } => {
                 let told = Told {
                     kind,
@@ -220,6 +221,7 @@ impl Replay {
                         end: Timestamp::from_millisecond(end).ok()?,
                     },
                     extended,
+                    collections,
                     at,
                 };
                 self.requests

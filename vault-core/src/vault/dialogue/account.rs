@@ -9,6 +9,7 @@ use super::shape::{capital, cut, of, shown};
 use super::tell::Teller;
 use super::words::fill;
 use crate::consent;
+use crate::deadline;
 use crate::decision;
 use crate::disclosure;
 use crate::id::RecordId;
@@ -85,14 +86,9 @@ impl Teller<'_> {
         }
     }
 
-    /// Categories, purposes, how long, how many, and who received anything.
-    pub(super) fn summary(&self) -> Result<String, Refusal> {
-        let words = self.words();
-        let (fields, counts) = self.held()?;
-        if fields.is_empty() {
-            return Ok(words.nothing_held.to_owned());
-        }
-        let mut lines = vec![words.held.to_owned()];
+    /// What these fields are for, and how long they are kept.
+    pub(super) fn held_lines(&self, fields: &BTreeSet<FieldId>) -> Vec<String> {
+        let mut lines = Vec::new();
         for stated in self.purposes() {
             let purpose = self.policy.purpose(&stated.name).map(|purpose| purpose.id);
             let used = |id: FieldId| {
@@ -103,18 +99,29 @@ impl Teller<'_> {
                 serves && fields.contains(&id)
             };
             let data = self.data_of(&[], &used);
-            if data.is_empty() {
-                continue;
+            if !data.is_empty() {
+                lines.push(fill(
+                    self.words().held_line,
+                    &[
+                        ("data", &capital(&data)),
+                        ("purpose", &stated.title),
+                        ("retention", &stated.retention_words),
+                    ],
+                ));
             }
-            lines.push(fill(
-                words.held_line,
-                &[
-                    ("data", &capital(&data)),
-                    ("purpose", &stated.title),
-                    ("retention", &stated.retention_words),
-                ],
-            ));
         }
+        lines
+    }
+
+    /// Categories, purposes, how long, how many, and who received anything.
+    pub(super) fn summary(&self) -> Result<String, Refusal> {
+        let words = self.words();
+        let (fields, counts) = self.held()?;
+        if fields.is_empty() {
+            return Ok(words.nothing_held.to_owned());
+        }
+        let mut lines = vec![words.held.to_owned()];
+        lines.extend(self.held_lines(&fields));
         self.counts(&counts, &mut lines);
         let receivers = self.receivers(&|_| true)?;
         lines.push(match receivers.is_empty() {
@@ -161,7 +168,51 @@ impl Teller<'_> {
             return Ok(words.nothing_held.to_owned());
         }
         lines.truncate(LINES_MAX);
+        self.look_ups(&mut lines);
         Ok(lines.join("\n"))
+    }
+
+    /// How often the person was looked up, and what for.
+    fn look_ups(&self, lines: &mut Vec<String>) {
+        let words = self.words();
+        let Some(found) = &self.outcome.looked_up else {
+            return;
+        };
+        let day = deadline::day_of(self.policy.requests(), found.since).to_string();
+        let times = |count| words.times.of(self.talk.language(), count);
+        let title = |name: &str| match self.policy.purpose(name) {
+            Some(purpose) => self.title(purpose.id),
+            None => name.to_owned(),
+        };
+        let all = times(found.by_purpose.values().sum());
+        let known = [("since", day.as_str()), ("times", all.as_str())];
+        let mut purposes = found.by_purpose.iter();
+        match (purposes.next(), found.by_purpose.len()) {
+            (None, _) => lines.push(fill(words.looked_never, &known)),
+            (Some((name, _)), 1) => {
+                let [since, times] = known;
+                let purpose = title(name);
+                lines.push(fill(
+                    words.looked_all,
+                    &[since, times, ("purpose", &purpose)],
+                ));
+            }
+            _ => {
+                lines.push(fill(words.looked_each, &known));
+                for (name, count) in &found.by_purpose {
+                    lines.push(fill(
+                        words.looked_line,
+                        &[("purpose", &title(name)), ("times", &times(*count))],
+                    ));
+                }
+            }
+        }
+        if found.many > 0 {
+            lines.push(fill(
+                words.looked_many,
+                &[("count", &found.many.to_string())],
+            ));
+        }
     }
 
     /// The value in a field, as it is shown.
@@ -317,26 +368,37 @@ impl Teller<'_> {
             None => None,
         };
         let covered = |id: FieldId| hold.as_ref().is_some_and(|hold| hold.covers(id.0));
-        let data =
-            |kept: bool| self.data_of(&[], &|id| fields.contains(&id) && covered(id) == kept);
-        let goes = data(false);
+        let goes = self.data_of(&[], &|id| fields.contains(&id) && !covered(id));
         let mut lines = Vec::new();
         lines.push(match goes.is_empty() {
             true => words.nothing_held.to_owned(),
             false => format!("{}\n- {}", words.erase_held, capital(&goes)),
         });
-        let kept = data(true);
-        if let Some(hold) = hold.filter(|_| !kept.is_empty()) {
-            lines.push(fill(
-                words.erase_kept,
+        lines.extend(self.kept_by_law(&fields)?);
+        Ok(lines.join("\n"))
+    }
+
+    /// What of these fields a law keeps, and which.
+    pub(super) fn kept_by_law(
+        &self,
+        fields: &BTreeSet<FieldId>,
+    ) -> Result<Option<String>, Refusal> {
+        let hold = match self.person {
+            Some(person) => standing::hold(self.view, person)?,
+            None => None,
+        };
+        let Some(hold) = hold else { return Ok(None) };
+        let kept = self.data_of(&[], &|id| fields.contains(&id) && hold.covers(id.0));
+        Ok((!kept.is_empty()).then(|| {
+            fill(
+                self.words().erase_kept,
                 &[
                     ("data", &kept),
                     ("law", hold.ground.law()),
                     ("date", &hold.review_at.to_string()),
                 ],
-            ));
-        }
-        Ok(lines.join("\n"))
+            )
+        }))
     }
 
     /// That everything is erased: what is kept, backups, who is told, the receipt, and where to complain.
@@ -352,6 +414,14 @@ impl Teller<'_> {
                 ],
             ),
         }];
+        self.evidence(&mut lines);
+        lines.push(self.complain());
+        lines.join("\n")
+    }
+
+    /// Of an erasure: backups, who is told, the receipt.
+    pub(super) fn evidence(&self, lines: &mut Vec<String>) {
+        let words = self.words();
         let backups = self.outcome.backups.map(|date| date.to_string());
         lines.extend(backups.map(|date| fill(words.backups_until, &[("date", &date)])));
         if !self.outcome.told.is_empty() {
@@ -362,8 +432,6 @@ impl Teller<'_> {
         }
         let receipt = self.outcome.receipt.as_ref();
         lines.extend(receipt.map(|id| fill(words.receipt, &[("reference", id)])));
-        lines.push(self.complain());
-        lines.join("\n")
     }
 
     pub(super) fn confirm_change(&self, noted: &mut Noted) -> Result<String, Refusal> {

@@ -28,7 +28,7 @@ use crate::refusal::Refusal;
 use crate::request::RequestKind;
 use crate::request::stored::RequestEvent;
 use crate::standing::{self, ObjectionState};
-use crate::talk::{FieldId, Form, Question, Talk};
+use crate::talk::{FieldId, Form, Parts, Question, Talk};
 use crate::verification::{AddressKind, CodeToSend, Prepared};
 
 /// What was said in this turn, as far as an effect needs it.
@@ -59,6 +59,8 @@ pub(super) struct Actor<'a, 't> {
     pub(super) person: Option<Person>,
     /// Whose code was sent to a typed address.
     pub(super) sent_to: Option<SubjectId>,
+    /// Whether they are not known on the channel, so that the conversation lies in memory.
+    pub(super) in_memory: bool,
     /// What a challenge is bound to where there is no request.
     pub(super) matter: [u8; 16],
     pub(super) prepared: Option<Prepared>,
@@ -69,13 +71,15 @@ pub(super) struct Actor<'a, 't> {
     pub(super) codes: Vec<CodeToSend>,
     /// The receipt of an erasure.
     pub(super) erased: Option<(ReceiptId, SubjectId)>,
+    /// Whoever is there without some of what there was of them.
+    pub(super) parted: Option<SubjectId>,
 }
 
 /// The action of an effect's own entry in the log.
 const fn action(effect: &Effect) -> &'static str {
     match effect {
         Effect::Register | Effect::RegisterCopy(_) => "dialogue.request",
-        Effect::Send(_) | Effect::SendTyped => "dialogue.code",
+        Effect::Send(_) | Effect::SendTyped | Effect::SendNew => "dialogue.code",
         Effect::Suppress | Effect::StopMarketing | Effect::Object(_) => "dialogue.object",
         Effect::Verified => "dialogue.verified",
         Effect::ByHand | Effect::Review | Effect::Add | Effect::Package(_) => "dialogue.queue",
@@ -83,7 +87,7 @@ const fn action(effect: &Effect) -> &'static str {
         Effect::Withdraw(_) => "dialogue.withdraw",
         Effect::Restrict(_) => "dialogue.restrict",
         Effect::Change => "dialogue.correct",
-        Effect::Erase => "dialogue.erase",
+        Effect::Erase | Effect::EraseParts(_) => "dialogue.erase",
         Effect::TakeBack(_) => "dialogue.cancel",
         Effect::Notice => "dialogue.notice",
     }
@@ -288,19 +292,38 @@ impl Actor<'_, '_> {
     fn note(&self) -> Option<String> {
         let typed = (!self.said.typed.is_empty()).then(|| self.said.typed.clone());
         match self.said.question {
-            Some(Question::NewValue | Question::ConfirmChange) => {
+            Some(
+                Question::NewValue
+                | Question::NewCode
+                | Question::ConfirmChange
+                | Question::ConfirmAddress,
+            ) => {
                 let field = self.said.field.and_then(|id| facts::field(self.policy, id));
                 let (collection, field) = field?;
                 let value = &self.said.value;
                 Some(format!("{}.{}: {value}", collection.name, field.name))
             }
             Some(Question::Words) => typed,
+            Some(Question::Parts(chosen)) if chosen.is_empty() => {
+                Some("only some of it is to be erased; which has not been said".into())
+            }
+            Some(Question::Parts(_) | Question::ConfirmParts(_)) => {
+                Some("only these collections are to be erased: the request names them".into())
+            }
             _ => None,
         }
     }
 
     fn review(&mut self) -> Result<(), Refusal> {
         let (request, words) = (self.request()?, self.note());
+        if let Some(Question::Parts(chosen) | Question::ConfirmParts(chosen)) = self.said.question
+            && !chosen.is_empty()
+        {
+            let chosen: Vec<u16> = chosen.all().collect();
+            self.with(|txn, policy, own, person| {
+                spoken::narrow(txn, policy, own, person, request, &chosen)
+            })?;
+        }
         let event = self.with(|txn, policy, own, person| {
             spoken::review(txn, policy, own, person, request, words.as_deref())
         })?;
@@ -337,9 +360,15 @@ impl Actor<'_, '_> {
 
     fn erase(&mut self) -> Result<(), Refusal> {
         let subject = self.person.as_ref().ok_or(DAMAGED)?.subject;
-        let receipt = self.carry_out(What::Plain)?;
+        let receipt = self.carry_out(What::Erase(&[]))?;
         // Somebody of whom a law keeps something is not to be found here any more.
         self.person = None;
+        self.erased = Some((self.receipt(receipt)?, subject));
+        Ok(())
+    }
+
+    /// What is said of a receipt.
+    fn receipt(&mut self, receipt: Option<(ReceiptId, Value)>) -> Result<ReceiptId, Refusal> {
         let (id, document) = receipt.ok_or(DAMAGED)?;
         self.outcome.receipt = Some(id.to_string());
         let horizon = document["body"]["erasure_horizon"].as_str();
@@ -347,7 +376,16 @@ impl Actor<'_, '_> {
         self.outcome.backups = horizon
             .filter(|horizon| *horizon > self.txn.now())
             .map(|horizon| horizon.to_zoned(jiff::tz::TimeZone::UTC).date());
-        self.erased = Some((id, subject));
+        Ok(id)
+    }
+
+    /// What was answered before may say what is gone, and is not said again.
+    fn erase_parts(&mut self, chosen: Parts) -> Result<(), Refusal> {
+        let chosen: Vec<u16> = chosen.all().collect();
+        let receipt = self.carry_out(What::Erase(&chosen))?;
+        self.receipt(receipt)?;
+        self.talk.silence();
+        self.parted = self.person.as_ref().map(|person| person.subject);
         Ok(())
     }
 
@@ -380,6 +418,7 @@ impl Actor<'_, '_> {
             }
             Effect::Send(field) => self.send(*field)?,
             Effect::SendTyped => self.send_typed()?,
+            Effect::SendNew => self.send_new()?,
             Effect::Suppress => self.suppress()?,
             Effect::StopMarketing => self.stop_marketing()?,
             Effect::Verified => self.verified()?,
@@ -420,6 +459,7 @@ impl Actor<'_, '_> {
             Effect::Restrict(ground) => self.carry_out(What::Restrict(*ground)).map(drop)?,
             Effect::Change => self.change()?,
             Effect::Erase => self.erase()?,
+            Effect::EraseParts(chosen) => self.erase_parts(*chosen)?,
             Effect::Package(form) => {
                 let request = self.request()?;
                 let event = hand_over_package(self, request, *form)?;

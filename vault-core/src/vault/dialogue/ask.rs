@@ -12,8 +12,10 @@ impl Turn<'_> {
     /// Asks, and offers what there is to choose from.
     pub(super) fn ask(&mut self, question: Question) {
         self.talk.at = At::Asking(question);
-        if question == Question::ConfirmErase {
-            self.say(Say::Consequences);
+        match question {
+            Question::ConfirmErase => self.say(Say::Consequences),
+            Question::ConfirmParts(_) => self.say(Say::PartsConsequences),
+            _ => {}
         }
         self.say(match question {
             Question::Intent(_) => Say::Which,
@@ -31,11 +33,14 @@ impl Turn<'_> {
             Question::NewValue => Say::CorrectType,
             Question::Words => Say::CorrectWords,
             Question::ConfirmChange => Say::CorrectConfirm,
-            Question::ConfirmErase => Say::EraseFinal,
+            Question::ConfirmErase | Question::ConfirmParts(_) => Say::EraseFinal,
+            Question::Parts(_) => Say::PartsWhich,
             Question::Form => Say::Form,
             Question::OwnView => Say::OwnView,
             Question::Request => Say::CancelWhich,
             Question::Notice => Say::Notice,
+            Question::NewCode => Say::CodeSent,
+            Question::ConfirmAddress => Say::CorrectConfirm,
         });
         self.offer(question);
     }
@@ -72,8 +77,26 @@ impl Turn<'_> {
                 let fields = fields.map(|field| Meaning::Field(*field));
                 fields.chain([Meaning::OtherField]).collect()
             }
-            Question::ConfirmChange => vec![Meaning::Change, Meaning::DoNotChange],
-            Question::ConfirmErase => vec![Meaning::Erase, Meaning::Keep, Meaning::CopyFirst],
+            Question::NewCode => vec![Meaning::Again, Meaning::AnotherWay],
+            Question::ConfirmChange | Question::ConfirmAddress => {
+                vec![Meaning::Change, Meaning::DoNotChange]
+            }
+            Question::ConfirmErase => {
+                let mut offers = vec![Meaning::Erase, Meaning::Keep, Meaning::CopyFirst];
+                if facts.several && !facts.parts.is_empty() {
+                    offers.push(Meaning::SomeOfIt);
+                }
+                offers
+            }
+            Question::Parts(chosen) => {
+                let others = facts.parts.iter().filter(|one| !chosen.has(**one));
+                let others = others.take(OFFERS_MAX - 2).map(|one| Meaning::Part(*one));
+                let done = (!chosen.is_empty()).then_some(Meaning::PartsDone);
+                others.chain(done).chain([Meaning::Keep]).collect()
+            }
+            Question::ConfirmParts(_) => {
+                vec![Meaning::EraseParts, Meaning::Keep, Meaning::CopyFirst]
+            }
             Question::Form => [Form::Json, Form::Csv].map(Meaning::Form).to_vec(),
             Question::OwnView => vec![Meaning::NothingToAdd],
             Question::Request => {
@@ -99,7 +122,7 @@ impl Turn<'_> {
                 before.into_iter().for_each(|say| self.say(say));
                 match question {
                     // Nothing was sent just now.
-                    Question::Code => self.say(Say::NoCode),
+                    Question::Code | Question::NewCode => self.say(Say::NoCode),
                     Question::TypeAddress if before.is_none() => self.say(Say::NoAddress),
                     _ => return self.ask(question),
                 }

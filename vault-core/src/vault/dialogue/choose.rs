@@ -8,7 +8,7 @@ use super::moves::{Effect, Heard, Say};
 use crate::dialogue::{Control, Intent};
 use crate::id::RequestId;
 use crate::request::Level;
-use crate::talk::{At, Form, Meaning, Question, one};
+use crate::talk::{At, Form, Meaning, Parts, Question, one};
 
 /// Whether a choice says more about the request at hand. One that stands for itself makes its own.
 const fn goes_on(means: Meaning) -> bool {
@@ -22,6 +22,10 @@ const fn goes_on(means: Meaning) -> bool {
         | Meaning::Change
         | Meaning::DoNotChange
         | Meaning::Erase
+        | Meaning::SomeOfIt
+        | Meaning::Part(_)
+        | Meaning::PartsDone
+        | Meaning::EraseParts
         | Meaning::Keep
         | Meaning::Verify
         | Meaning::Form(_)
@@ -82,7 +86,12 @@ impl Turn<'_> {
                 self.effect(Effect::Send(field));
                 self.ask(Question::Code);
             }
+            // Who they are is known; somebody has to look at the address.
+            Meaning::AnotherWay if level >= Level::L2 => self.checked(),
             Meaning::AnotherWay => self.by_hand(),
+            Meaning::Again if self.talk.at == At::Asking(Question::NewCode) => {
+                self.ask(Question::NewValue);
+            }
             Meaning::Again => self.ask(Question::Address),
             Meaning::Withdraw(purpose) if !self.facts.consents.contains(&purpose) => self.let_go(),
             Meaning::Withdraw(purpose) => {
@@ -131,7 +140,9 @@ impl Turn<'_> {
             }
             Meaning::DoNotChange => self.ask(Question::Field),
             _ if level < Level::L2 => self.again(Some(Say::Stale)),
-            Meaning::Ground(_) | Meaning::Change | Meaning::Erase if !self.facts.ready => {
+            Meaning::Ground(_) | Meaning::Change | Meaning::Erase | Meaning::EraseParts
+                if !self.facts.ready =>
+            {
                 self.checked();
             }
             Meaning::Ground(ground) => {
@@ -144,12 +155,20 @@ impl Turn<'_> {
             }
             Meaning::Field(field) => {
                 self.talk.field = Some(field);
-                self.ask(Question::NewValue);
+                // Whoever has got hold of the chat since it was last known who talks is not to move where codes go.
+                let moves_codes = self.facts.coded.contains(&field) && !self.talk.coded;
+                match moves_codes && !self.facts.addresses.is_empty() {
+                    true => self.ask(Question::Address),
+                    false => self.ask(Question::NewValue),
+                }
             }
             Meaning::OtherField => self.ask(Question::Words),
             Meaning::Change => match self.talk.field {
                 Some(field) if self.facts.fields.contains(&field) => {
-                    match self.facts.by_hand.contains(&field) {
+                    let proved = self.talk.at == At::Asking(Question::ConfirmAddress)
+                        && self.talk.coded
+                        && self.facts.coded.contains(&field);
+                    match self.facts.by_hand.contains(&field) && !proved {
                         true => self.checked(),
                         false => {
                             self.effect(Effect::Change);
@@ -163,6 +182,9 @@ impl Turn<'_> {
                 self.effect(Effect::Erase);
                 self.done(Say::Erased);
             }
+            Meaning::SomeOfIt | Meaning::Part(_) | Meaning::PartsDone | Meaning::EraseParts => {
+                self.parts(means);
+            }
             Meaning::CopyFirst => self.copy_beside(Form::Everything),
             // Who was shown everything has had that answer; the other right is another request.
             Meaning::Form(form)
@@ -174,6 +196,49 @@ impl Turn<'_> {
                 self.copy_beside(form);
             }
             Meaning::Form(form) => self.hand_over(form),
+        }
+    }
+
+    /// Which collections are erased, where it is not everything.
+    fn parts(&mut self, means: Meaning) {
+        let there = &self.facts.parts;
+        match (means, self.talk.at) {
+            (Meaning::SomeOfIt, At::Asking(Question::ConfirmErase)) => {
+                self.ask(Question::Parts(Parts::default()));
+            }
+            (Meaning::Part(one), At::Asking(Question::Parts(chosen))) => {
+                let chosen = match there.contains(&one) {
+                    true => chosen.with(one),
+                    false => {
+                        self.say(Say::Stale);
+                        chosen
+                    }
+                };
+                let chosen = chosen.among(there);
+                let all = there.iter().all(|one| chosen.has(*one));
+                match (all || chosen.is_full()) && !chosen.is_empty() {
+                    true => self.ask(Question::ConfirmParts(chosen)),
+                    false => self.ask(Question::Parts(chosen)),
+                }
+            }
+            (Meaning::PartsDone, At::Asking(Question::Parts(chosen))) => {
+                let chosen = chosen.among(there);
+                match chosen.is_empty() {
+                    true => self.ask(Question::Parts(chosen)),
+                    false => self.ask(Question::ConfirmParts(chosen)),
+                }
+            }
+            (Meaning::EraseParts, At::Asking(Question::ConfirmParts(chosen))) => {
+                let still = chosen.among(there);
+                if still != chosen {
+                    // A law keeps one since, or it is empty: what they confirmed would be something else.
+                    self.say(Say::Stale);
+                    return self.ask(Question::Parts(still));
+                }
+                self.effect(Effect::EraseParts(chosen));
+                self.done(Say::PartsErased);
+            }
+            _ => self.let_go(),
         }
     }
 

@@ -20,7 +20,7 @@ use crate::schema::FieldType;
 use crate::standing::{self, ObjectionState, Standing};
 use crate::suppression::is_address;
 use crate::talk::stored::sendings;
-use crate::talk::{FieldId, Talk};
+use crate::talk::{At, FieldId, Question, Talk};
 use crate::verification::AddressKind;
 
 /// What is known before anybody is.
@@ -84,9 +84,23 @@ pub(super) fn of(
                 if held || is_address(field.kind) || field.lookup {
                     facts.by_hand.push(id);
                 }
+                let reached = is_address(field.kind) && how.1.contains(&way(field.kind));
+                if reached && !held && has_room(view, person, talk, (collection, field))? {
+                    facts.coded.push(id);
+                }
             }
         }
     }
+    let mut there = 0;
+    for collection in policy.collections() {
+        if record::any(view, person, collection.id)? {
+            there += 1;
+            if !standing.holds(collection.id) {
+                facts.parts.push(collection.id);
+            }
+        }
+    }
+    facts.several = there > 1;
     let requests = spoken::standing(view, person)?;
     let open = requests.iter().filter(|event| !event.state.is_closed());
     facts.open = open.map(|event| event.request).collect();
@@ -94,6 +108,26 @@ pub(super) fn of(
     let own = own.find(|event| Some(event.request) == talk.request);
     facts.ready = own.is_some_and(spoken::is_ready);
     Ok(facts)
+}
+
+/// Whether the index takes what is to be changed now: a person with very many look-up values, or an address that
+/// very many share, is for somebody to look at.
+fn has_room(
+    view: &dyn View,
+    person: &Person,
+    talk: &Talk,
+    (collection, field): (&Collection, &Field),
+) -> Result<bool, Refusal> {
+    let asked = talk.at == At::Asking(Question::ConfirmAddress);
+    if !asked || !field.lookup || talk.field != Some((collection.id, field.id)) {
+        return Ok(true);
+    }
+    match typed(field.kind, &talk.value) {
+        Some(value) => {
+            person.takes_lookups(view, &record::lookups(view, collection, field, &value))
+        }
+        None => Ok(false),
+    }
 }
 
 /// Whether a value of this type can be typed in a chat.

@@ -4,6 +4,7 @@ use data_encoding::BASE32_NOPAD;
 
 use super::super::pickups;
 use super::act::Said;
+use super::codes::new_matter;
 use super::facts;
 use super::input::{TurnInput, clip, name_of};
 use super::machine;
@@ -208,10 +209,13 @@ pub(super) fn decide(
         }),
     };
     let (mut heard, mut proved) = (heard, false);
+    let bound = match talk.at {
+        At::Asking(Question::NewCode) => new_matter(&talk),
+        _ => talk.request.map_or(STRANGER, |request| *request.as_bytes()),
+    };
     if let (Some(attempt), Some(challenge)) = (attempt, &mut talk.challenge)
         && input.private
     {
-        let bound = talk.request.map_or(STRANGER, |request| *request.as_bytes());
         let mut verdict = challenge.take(attempt, bound, view.now());
         if let (Verdict::Right, Some(stranger)) = (verdict, &found.stranger)
             && found.person.is_none()

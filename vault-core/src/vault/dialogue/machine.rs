@@ -93,6 +93,7 @@ impl Turn<'_> {
         self.talk.rest(At::Idle);
         self.talk.intent = Some(place(Intent::ALL, intent));
         self.talk.request = None;
+        self.talk.coded = false;
         if !self.facts.known {
             return self.begin_unknown(intent);
         }
@@ -283,8 +284,10 @@ impl Turn<'_> {
                 self.talk.speak(language);
                 self.again(Some(Say::Language));
             }
-            (Control::No, At::Asking(Question::ConfirmErase)) => self.choose(Meaning::Keep),
-            (Control::No, At::Asking(Question::ConfirmChange)) => {
+            (Control::No, At::Asking(Question::ConfirmErase | Question::ConfirmParts(_))) => {
+                self.choose(Meaning::Keep);
+            }
+            (Control::No, At::Asking(Question::ConfirmChange | Question::ConfirmAddress)) => {
                 self.choose(Meaning::DoNotChange);
             }
             // A word is not enough for what cannot be undone.
@@ -312,8 +315,10 @@ impl Turn<'_> {
     }
 
     fn code(&mut self, verdict: Verdict) {
-        if self.talk.at != At::Asking(Question::Code) {
-            return self.text();
+        match self.talk.at {
+            At::Asking(Question::Code) => {}
+            At::Asking(Question::NewCode) => return self.new_code(verdict),
+            _ => return self.text(),
         }
         if !self.facts.private {
             return self.privately();
@@ -329,6 +334,7 @@ impl Turn<'_> {
                 let intent = self.talk.intent();
                 self.talk.challenge = None;
                 self.talk.level = self.talk.level.max(Level::L2);
+                self.talk.coded = true;
                 // Whoever was nobody until now has asked for it all the same.
                 let registers = self.talk.request.is_none()
                     && intent.is_some_and(|intent| self.registers(intent));
@@ -341,9 +347,36 @@ impl Turn<'_> {
                 }
                 self.say(Say::Verified);
                 match intent {
+                    // They had said which address is wrong.
+                    Some(Intent::Correct) if self.talk.field.is_some() => {
+                        self.ask(Question::NewValue);
+                    }
                     Some(intent) => self.identified(intent),
                     None => self.talk.rest(At::Done),
                 }
+            }
+        }
+    }
+
+    /// A code that went to an address which is to stand in the place of one on file: it proves that whoever was
+    /// known before reads there as well.
+    fn new_code(&mut self, verdict: Verdict) {
+        if !self.facts.private {
+            return self.privately();
+        }
+        match verdict {
+            Verdict::Wrong { left } => {
+                self.say(Say::CodeWrong(left));
+                self.offer(Question::NewCode);
+            }
+            Verdict::Over => {
+                self.talk.challenge = None;
+                self.say(Say::CodeOver);
+                self.ask(Question::NewValue);
+            }
+            Verdict::Right => {
+                self.talk.challenge = None;
+                self.ask(Question::ConfirmAddress);
             }
         }
     }
@@ -378,9 +411,17 @@ impl Turn<'_> {
                 self.effect(Effect::Suppress);
                 self.done(Say::MarketingSuppressed);
             }
-            Question::Code => self.again(None),
+            Question::Code | Question::NewCode => self.again(None),
             Question::NewValue if !self.facts.fits => self.say(Say::CorrectInvalid),
             Question::NewValue => match self.talk.field {
+                Some(field)
+                    if self.talk.coded
+                        && self.facts.coded.contains(&field)
+                        && self.facts.sends_left =>
+                {
+                    self.effect(Effect::SendNew);
+                    self.ask(Question::NewCode);
+                }
                 Some(field) if !self.facts.by_hand.contains(&field) => {
                     self.ask(Question::ConfirmChange);
                 }

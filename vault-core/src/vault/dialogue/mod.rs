@@ -19,6 +19,7 @@ mod input;
 mod machine;
 mod moves;
 mod notice;
+mod parts;
 mod shape;
 mod shown;
 mod strangers;
@@ -76,7 +77,7 @@ impl Vault {
         for _ in 0..READ_TRIES {
             let held = Held::of(&self.memory, input);
             let looked = self.look_at(&call, input, held.stranger().as_ref());
-            let (person, turns, heard, language, ready, erases) = match looked {
+            let (person, turns, heard, language, mut ready, erases, counts) = match looked {
                 // Refusals and what changes nothing are reads, with their entry.
                 Err(_) | Ok(Looked::Answer(_)) => {
                     let held = held.stranger();
@@ -106,10 +107,14 @@ impl Vault {
                     language,
                     ready,
                     erases,
-                }) => (person, turns, heard, language, ready, erases),
+                    counts,
+                }) => (person, turns, heard, language, ready, erases, counts),
             };
             if erases && let Some(subject) = person {
                 self.guard_from(subject)?;
+            }
+            if let Some(subject) = counts {
+                ready.looked_up = Some(self.look_ups(subject)?);
             }
             let plan = Plan {
                 input: input.clone(),
@@ -189,6 +194,9 @@ impl Vault {
         drop(held);
         if let Some((_, subject)) = taken.erased {
             self.memory.forget(subject);
+        }
+        if let Some(subject) = taken.parted {
+            self.memory.strangers.silence(subject, Some(name));
         }
         Ok(Some(Turned {
             reply: taken.reply,

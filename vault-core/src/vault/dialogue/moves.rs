@@ -5,7 +5,7 @@ use crate::dialogue::{Control, Intent};
 use crate::id::RequestId;
 use crate::policy::RestrictionGround;
 use crate::request::{Level, RequestKind};
-use crate::talk::{FieldId, Form, Meaning};
+use crate::talk::{FieldId, Form, Meaning, Parts};
 use crate::verification::Verdict;
 
 /// What a turn depends on, beside the conversation and what was said.
@@ -35,6 +35,12 @@ pub(super) struct Facts {
     pub(super) fields: Vec<FieldId>,
     /// Those among them that somebody has to look at first: addresses, and what is held.
     pub(super) by_hand: Vec<FieldId>,
+    /// Addresses of these that two codes decide as well: one to an address on file and one to the new.
+    pub(super) coded: Vec<FieldId>,
+    /// Collections in which there is something that can be erased.
+    pub(super) parts: Vec<u16>,
+    /// Whether there is something in others than one: only then can some of it be erased.
+    pub(super) several: bool,
     /// Requests that are open.
     pub(super) open: Vec<RequestId>,
     /// Whether the person can be given a link to pick a copy up.
@@ -123,6 +129,9 @@ pub(super) enum Say {
     EraseFinal,
     EraseNot,
     Erased,
+    PartsWhich,
+    PartsConsequences,
+    PartsErased,
     Form,
     Package,
     OwnView,
@@ -147,6 +156,8 @@ pub(super) enum Effect {
     Send(FieldId),
     /// A code goes to what was typed, if anybody is known by it.
     SendTyped,
+    /// A code goes to the address that was typed to stand in the place of one on file.
+    SendNew,
     /// What was typed gets no direct marketing.
     Suppress,
     /// Every direct marketing ends.
@@ -171,6 +182,8 @@ pub(super) enum Effect {
     Change,
     /// Everything is erased.
     Erase,
+    /// What is in these collections is erased, and nothing else.
+    EraseParts(Parts),
     /// A copy is made and handed over.
     Package(Form),
     /// A request is taken back.
@@ -195,15 +208,24 @@ impl Effect {
             | Self::Withdraw(_)
             | Self::Object(_)
             | Self::TakeBack(_) => Level::L1,
-            Self::Verified | Self::Restrict(_) | Self::Change | Self::Erase | Self::Package(_) => {
-                Level::L2
-            }
+            Self::Verified
+            | Self::SendNew
+            | Self::Restrict(_)
+            | Self::Change
+            | Self::Erase
+            | Self::EraseParts(_)
+            | Self::Package(_) => Level::L2,
         }
+    }
+
+    /// Whether it sends a code.
+    pub(super) const fn sends(&self) -> bool {
+        matches!(self, Self::Send(_) | Self::SendTyped | Self::SendNew)
     }
 
     /// Whether it cannot be undone, so that it takes a choice that was sent.
     pub(super) const fn is_final(&self) -> bool {
-        matches!(self, Self::Change | Self::Erase)
+        matches!(self, Self::Change | Self::Erase | Self::EraseParts(_))
     }
 }
 
@@ -211,9 +233,13 @@ impl Say {
     /// How well it has to be known who talks to be told this.
     pub(super) const fn needs(self) -> Level {
         match self {
-            Self::Values | Self::Consequences | Self::CorrectConfirm | Self::CorrectWhich => {
-                Level::L2
-            }
+            Self::Values
+            | Self::Consequences
+            | Self::PartsWhich
+            | Self::PartsConsequences
+            | Self::PartsErased
+            | Self::CorrectConfirm
+            | Self::CorrectWhich => Level::L2,
             Self::Summary
             | Self::Recipients
             | Self::Choices

@@ -95,6 +95,23 @@ impl Strangers {
         }
     }
 
+    /// Takes out of the conversations of a person what was answered in them, which may say what is gone: of all but the
+    /// one of this name, in which it was asked for.
+    pub(in crate::vault) fn silence(&self, subject: SubjectId, but: Option<[u8; 32]>) {
+        let slots: Vec<Slot> = {
+            let slots = self.slots.lock();
+            let others = slots.iter().filter(|(name, _)| Some(**name) != but);
+            others.map(|(_, slot)| slot.clone()).collect()
+        };
+        for slot in slots {
+            let mut held = slot.lock();
+            let own = held.as_mut().filter(|one| one.is == Some(subject));
+            if let Some(stranger) = own {
+                stranger.talk.silence();
+            }
+        }
+    }
+
     /// Forgets those that are over.
     pub(super) fn sweep(&self, now: i64) {
         self.slots.lock().retain(|_, slot| ends(slot) > now);

@@ -1,12 +1,13 @@
 //! A turn looked at over a snapshot, and taken in a transaction.
 
+use super::super::access::LookUps;
 use super::super::call::{Context, Noted};
 use super::super::requests::spoken;
 use super::super::subjects;
 use super::act::{Actor, Said};
 use super::hear::{Decided, STRANGER, choice_id, decide, find, hear};
 use super::input::TurnInput;
-use super::moves::{Effect, Heard, Next};
+use super::moves::{Effect, Heard, Next, Say};
 use super::shown::waits;
 use super::strangers::Stranger;
 use super::tell::{Outcome, Teller};
@@ -40,6 +41,8 @@ fn let_in(policy: &Policy, context: &Context, input: &TurnInput) -> Result<(), R
 pub(super) struct Ready {
     pub(super) attempt: Option<Attempt>,
     pub(super) prepared: Option<Prepared>,
+    /// Counted by whoever looked, where it is to be told.
+    pub(super) looked_up: Option<LookUps>,
 }
 
 /// What a first look came to.
@@ -54,6 +57,8 @@ pub(super) enum Looked {
         language: Option<Language>,
         ready: Ready,
         erases: bool,
+        /// Of whom it is to be told how often they were looked up.
+        counts: Option<SubjectId>,
     },
 }
 
@@ -105,7 +110,8 @@ pub(super) fn look(
         return Ok(Looked::Answer(unhandled(&found.talk, language)));
     }
     let mut ready = Ready::default();
-    let code = found.talk.at == At::Asking(Question::Code) && input.private;
+    let asked = found.talk.at;
+    let code = matches!(asked, At::Asking(Question::Code | Question::NewCode)) && input.private;
     if let (true, Some(text), Some(challenge)) = (code, &input.text, &found.talk.challenge)
         && matches!(heard, Heard::Text | Heard::Wants(_) | Heard::Maybe(_))
     {
@@ -121,8 +127,7 @@ pub(super) fn look(
         ready.attempt.as_ref(),
     )?;
     let effects = &decided.next.effects;
-    let sends = |effect: &Effect| matches!(effect, Effect::Send(_) | Effect::SendTyped);
-    if effects.iter().any(sends) {
+    if effects.iter().any(Effect::sends) {
         ready.prepared = Some(Prepared::new(&mut OsEntropy).ok_or(Refusal::Overloaded)?);
     }
     Ok(Looked::Turn {
@@ -131,6 +136,10 @@ pub(super) fn look(
         heard,
         language,
         erases: effects.contains(&Effect::Erase),
+        counts: match decided.next.say.contains(&Say::Values) {
+            true => decided.person.as_ref().map(|person| person.subject),
+            false => None,
+        },
         ready,
     })
 }
@@ -142,6 +151,8 @@ pub(super) struct Taken {
     /// What lies in memory from now on.
     pub(super) stranger: Option<Stranger>,
     pub(super) erased: Option<(ReceiptId, SubjectId)>,
+    /// Whose earlier answers are given no more.
+    pub(super) parted: Option<SubjectId>,
 }
 
 /// What the closure of a turn has in hand.
@@ -188,8 +199,10 @@ pub(super) fn take(
         person,
         proved,
     } = decided;
-    let sends = |effect: &Effect| matches!(effect, Effect::Send(_) | Effect::SendTyped);
-    if next.effects.iter().any(sends) && plan.ready.prepared.is_none() {
+    if next.effects.iter().any(Effect::sends) && plan.ready.prepared.is_none() {
+        return Ok(None);
+    }
+    if next.say.contains(&Say::Values) && plan.ready.looked_up.is_none() {
         return Ok(None);
     }
     if proved && let (Some(person), Some(stranger)) = (&person, &mut stranger) {
@@ -205,6 +218,7 @@ pub(super) fn take(
         }
     }
     let told = told_of(txn, policy, &talk, person.as_ref(), (&next, &said))?;
+    let parts = parts_of(txn, policy, &talk, person.as_ref(), &next)?;
     let mut actor = Actor {
         txn,
         policy,
@@ -212,6 +226,7 @@ pub(super) fn take(
         noted,
         talk: &mut talk,
         person,
+        in_memory: stranger.is_some(),
         sent_to: stranger.as_ref().and_then(|one| one.sent_to),
         matter: STRANGER,
         prepared: plan.ready.prepared.take(),
@@ -220,11 +235,14 @@ pub(super) fn take(
             field: said.field,
             value: said.value.clone(),
             told,
+            parts,
+            looked_up: plan.ready.looked_up.clone(),
             ..Outcome::default()
         },
         said,
         codes: Vec::new(),
         erased: None,
+        parted: None,
     };
     for effect in &next.effects {
         actor.act(effect)?;
@@ -240,6 +258,7 @@ pub(super) fn take(
         mut outcome,
         codes,
         erased,
+        parted,
         ..
     } = actor;
     if outcome.request.is_none()
@@ -305,6 +324,7 @@ pub(super) fn take(
         codes,
         stranger: in_memory,
         erased,
+        parted,
     }))
 }
 
@@ -336,6 +356,13 @@ fn told_of(
         };
         return teller.receivers(&|given| !(keeps && held(given)));
     }
+    let parts = next.effects.iter().find_map(|effect| match effect {
+        Effect::EraseParts(parts) => Some(parts),
+        _ => None,
+    });
+    if let Some(parts) = parts {
+        return teller.receivers(&|(collection, _)| parts.has(collection));
+    }
     match said.field {
         // What was not there is no correction of what they received.
         Some(field)
@@ -347,6 +374,32 @@ fn told_of(
         }
         _ => Ok(Vec::new()),
     }
+}
+
+/// What people call the collections that an effect erases, as long as they are there.
+fn parts_of(
+    view: &dyn View,
+    policy: &Policy,
+    talk: &Talk,
+    person: Option<&Person>,
+    next: &Next,
+) -> Result<Vec<String>, Refusal> {
+    let nothing = Outcome::default();
+    let teller = Teller {
+        view,
+        policy,
+        talk,
+        person,
+        own: None,
+        outcome: &nothing,
+    };
+    let mut names = Vec::new();
+    for effect in &next.effects {
+        if let Effect::EraseParts(parts) = effect {
+            names.extend(teller.part_names(&parts.all().collect::<Vec<u16>>())?);
+        }
+    }
+    Ok(names)
 }
 
 /// What is kept of a conversation whose person is gone: its answers, and nothing to go on with.

@@ -5,6 +5,7 @@
 
 use jiff::civil::Date;
 
+use super::super::access::LookUps;
 use super::super::call::{Context, Noted};
 use super::super::pickups::Given;
 use super::super::requests::spoken;
@@ -38,10 +39,14 @@ pub(super) struct Outcome {
     pub(super) backups: Option<Date>,
     /// Who is told of it.
     pub(super) told: Vec<String>,
+    /// What people call the collections that were erased.
+    pub(super) parts: Vec<String>,
     /// The field that was corrected, or is to be.
     pub(super) field: Option<FieldId>,
     /// What is to stand there.
     pub(super) value: String,
+    /// How often the person was looked up.
+    pub(super) looked_up: Option<LookUps>,
     /// The link to the copy.
     pub(super) link: Option<Given>,
     /// What stands for the notice that somebody was shown who is not known.
@@ -266,6 +271,9 @@ impl Teller<'_> {
             Say::EraseFinal => words.erase_final.to_owned(),
             Say::EraseNot => plain(words.erase_not),
             Say::Erased => self.erased(),
+            Say::PartsWhich => self.parts_which()?,
+            Say::PartsConsequences => self.parts_consequences()?,
+            Say::PartsErased => self.parts_erased()?,
             Say::Form => words.format.to_owned(),
             Say::Package => match &self.outcome.link {
                 None => plain(words.package),
@@ -307,7 +315,10 @@ impl Teller<'_> {
             Meaning::OtherField => words.something_else.to_owned(),
             Meaning::Change => words.yes.to_owned(),
             Meaning::DoNotChange | Meaning::CallOffNone => words.no.to_owned(),
-            Meaning::Erase => words.delete.to_owned(),
+            Meaning::Erase | Meaning::EraseParts => words.delete.to_owned(),
+            Meaning::SomeOfIt => words.only_some.to_owned(),
+            Meaning::Part(collection) => self.part_label(collection)?,
+            Meaning::PartsDone => words.that_is_all.to_owned(),
             Meaning::Keep => words.keep.to_owned(),
             Meaning::CopyFirst => words.download_first.to_owned(),
             Meaning::Verify => words.verify.to_owned(),

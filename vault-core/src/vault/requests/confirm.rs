@@ -138,7 +138,7 @@ fn give(
     Ok(Confirmation {
         confirmation,
         expires_at: Timestamp::from_second(until).map_err(|_| DAMAGED)?,
-        consequences: consequences(view, policy, &person, kind)?,
+        consequences: consequences(view, policy, &person, last)?,
     })
 }
 
@@ -146,24 +146,40 @@ fn consequences(
     view: &dyn View,
     policy: &Policy,
     person: &Person,
-    kind: RequestKind,
+    event: &RequestEvent,
 ) -> Result<Vec<String>, Refusal> {
-    if kind == RequestKind::Rectify {
+    if event.kind == RequestKind::Rectify {
         return Ok(vec![
             "the values of these fields are replaced, and the old ones are gone".into(),
         ]);
     }
-    let mut all = vec![
-        "everything that is held of this person is erased, and nothing brings it back".to_owned(),
-    ];
-    if let Some(hold) = standing::hold(view, person)?
-        && remains::any(view, person, &hold)?
-    {
-        let kept = super::input::collection_names(policy, &hold.collections);
-        let kept = match kept.is_empty() {
-            true => "every collection".to_owned(),
-            false => kept.join(", "),
-        };
+    let some = &event.scope.collections;
+    let names = |ids: &[u16]| match super::input::collection_names(policy, ids) {
+        names if names.is_empty() => "every collection".to_owned(),
+        names => names.join(", "),
+    };
+    let mut all = vec![match some.is_empty() {
+        true => {
+            "everything that is held of this person is erased, and nothing brings it back".into()
+        }
+        false => format!(
+            "everything that is held of this person in {} is erased, and nothing brings it back; the rest stays",
+            names(some)
+        ),
+    }];
+    let Some(hold) = standing::hold(view, person)? else {
+        return Ok(all);
+    };
+    let held: Vec<u16> = match some.is_empty() {
+        true => hold.collections.clone(),
+        false => some
+            .iter()
+            .copied()
+            .filter(|one| hold.covers(*one))
+            .collect(),
+    };
+    if (some.is_empty() || !held.is_empty()) && remains::any(view, person, &hold)? {
+        let kept = names(&held);
         all.push(format!(
             "a legal hold keeps {kept} under {}, to be looked at on {}",
             hold.ground.law(),

@@ -64,8 +64,10 @@ fn scope(
         (false, Some(_)) => refuse("/ground", "not_here", "a restriction has a ground"),
         (_, ground) => scope.ground = ground,
     }
-    if !restricts && !input.collections.is_empty() {
-        refuse("/collections", "not_here", "a restriction has collections");
+    let of_some = restricts || input.kind == RequestKind::Erase;
+    if !of_some && !input.collections.is_empty() {
+        let detail = "a restriction or an erasure has collections";
+        refuse("/collections", "not_here", detail);
     }
     if input.kind != RequestKind::HumanReview && input.decision.is_some() {
         refuse(

@@ -12,6 +12,7 @@ use crate::id::ReceiptId;
 use crate::person::{DAMAGED, Person};
 use crate::policy::{Capability, Policy, RIGHTS};
 use crate::refusal::Refusal;
+use crate::remains::{self, Parted};
 use crate::request::stored::{self, RequestEvent, StepWord};
 use crate::request::{Done, Exemption, RequestKind, RequestState};
 use crate::standing::{self, HoldEvent, ObjectionOrigin, ObjectionState};
@@ -132,7 +133,14 @@ pub(super) fn carry_out(
     correction: Option<&CorrectionInput>,
 ) -> Result<Effect, Refusal> {
     match event.kind {
-        RequestKind::Erase => erase(txn, policy, context, noted, person),
+        RequestKind::Erase => {
+            let capability = Capability::SubjectsErase;
+            context.principal.require(policy, capability)?;
+            match &event.scope.collections[..] {
+                [] => erase(txn, policy, noted, person),
+                some => erase_some(txn, policy, noted, person, some),
+            }
+        }
         RequestKind::Rectify => {
             let correction = correction.ok_or(DAMAGED)?;
             let context = context.stating(Some(RIGHTS));
@@ -190,12 +198,9 @@ pub(super) fn carry_out(
 fn erase(
     txn: &mut Txn<'_>,
     policy: &Policy,
-    context: &Context,
     noted: &mut Noted,
     person: Person,
 ) -> Result<Effect, Refusal> {
-    let capability = Capability::SubjectsErase;
-    context.principal.require(policy, capability)?;
     let subject = person.subject;
     let (receipt, hold) = subjects::erase(txn, policy, noted, person)?;
     let left = match hold {
@@ -213,11 +218,48 @@ fn erase(
     })
 }
 
+/// Erases what is in some collections, and leaves the person and the rest. What a hold keeps of them stays, and is not
+/// erased at its end: whoever wants that asks for it then.
+fn erase_some(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    noted: &mut Noted,
+    person: Person,
+    collections: &[u16],
+) -> Result<Effect, Refusal> {
+    if !remains::can_part(txn, &person, collections)? {
+        return Err(Refusal::Conflict(
+            "a legal hold keeps all that this request is about: refuse it under the law of the hold \
+             (`GET …/hold`), or wait for the release"
+                .into(),
+        ));
+    }
+    let subject = person.subject;
+    let Parted { receipt, kept } = remains::part(txn, policy, person, collections)?;
+    noted.receipt = Some((receipt.id, receipt.body_sha256));
+    Ok(Effect {
+        done: match kept {
+            Some(_) => Done::Partly,
+            None => Done::Whole,
+        },
+        receipt: Some((receipt.id, receipt.document)),
+        kept: kept
+            .iter()
+            .map(|(hold, of)| kept_of(policy, hold, of))
+            .collect(),
+        person: Some(Person::find(txn, subject)?),
+    })
+}
+
 fn kept(policy: &Policy, hold: &HoldEvent) -> Kept {
+    kept_of(policy, hold, &hold.collections)
+}
+
+fn kept_of(policy: &Policy, hold: &HoldEvent, collections: &[u16]) -> Kept {
     Kept {
         law: hold.ground.law().to_owned(),
         until: hold.review_at,
-        collections: input::collection_names(policy, &hold.collections),
+        collections: input::collection_names(policy, collections),
     }
 }
 

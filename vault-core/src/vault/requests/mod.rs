@@ -56,7 +56,7 @@ pub struct RequestInput {
     pub purpose: Option<String>,
     /// The ground of a restriction.
     pub ground: Option<RestrictionGround>,
-    /// The collections of a restriction; all, where there is none.
+    /// The collections of a restriction or an erasure; all, where there is none.
     pub collections: Vec<String>,
     /// The decision that a human is to look at, where one is named: it is contested with the request.
     pub decision: Option<DecisionId>,
@@ -245,7 +245,7 @@ pub struct RequestView {
     pub purpose: Option<String>,
     /// The ground of a restriction.
     pub ground: Option<RestrictionGround>,
-    /// The collections of a restriction; all, where there is none.
+    /// The collections of a restriction or an erasure; all, where there is none.
     pub collections: Vec<String>,
     /// The decision that a human is to look at.
     pub decision: Option<DecisionId>,

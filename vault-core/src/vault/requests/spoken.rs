@@ -217,6 +217,31 @@ pub(in crate::vault) fn review(
     }
 }
 
+/// The person wants some of it erased alone, these collections, and somebody looks at it: whoever approves the request
+/// erases no more than that.
+pub(in crate::vault) fn narrow(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    context: &Context,
+    person: &mut Person,
+    request: RequestId,
+    collections: &[u16],
+) -> Result<(), Refusal> {
+    let mut event = last(txn, person, request)?;
+    if event.kind != RequestKind::Erase || event.state.is_closed() {
+        return Ok(());
+    }
+    event.scope.collections = collections.to_vec();
+    let taken = Taken {
+        step: None,
+        word: StepWord::Clarified,
+        words: None,
+    };
+    let event = take(txn, policy, context, person, event, taken)?;
+    keep(txn, person, &event);
+    Ok(())
+}
+
 /// The person says more about it.
 pub(in crate::vault) fn add(
     txn: &mut Txn<'_>,
@@ -298,8 +323,8 @@ pub(in crate::vault) struct CarriedOut {
 
 /// What is carried out.
 pub(in crate::vault) enum What<'a> {
-    /// As the request says.
-    Plain,
+    /// Of these collections; of all, where there is none.
+    Erase(&'a [u16]),
     /// For this ground.
     Restrict(RestrictionGround),
     /// With this in the place of what stands there.
@@ -323,11 +348,16 @@ pub(in crate::vault) fn carry_out(
     event.by = context.principal.role().to_owned();
     event.step = StepWord::Fulfilled;
     event.words = None;
-    if let What::Restrict(ground) = what {
-        event.scope = Scope {
-            ground: Some(ground),
-            ..Scope::default()
-        };
+    match what {
+        What::Restrict(ground) => {
+            event.scope = Scope {
+                ground: Some(ground),
+                ..Scope::default()
+            };
+        }
+        // What they confirmed goes for what was taken down before.
+        What::Erase(collections) => event.scope.collections = collections.to_vec(),
+        What::Correct(_) | What::Answer(_) => {}
     }
     follow(txn, &mut event.clone(), Step::Approve(Done::Whole), true)?;
     let (done, receipt, kept, left) = match what {

@@ -39,6 +39,7 @@ pub(super) fn keep(txn: &mut Txn<'_>, person: &Person, event: &RequestEvent) {
             event.strict.end.as_millisecond(),
         ),
         extended: event.is_extended(),
+        collections: event.scope.collections.clone(),
     });
 }
 
@@ -362,7 +363,7 @@ pub(super) fn take(
             let done = effects::carry_out(txn, policy, context, noted, person, &event, correction)?;
             follow(txn, &mut event, Step::Approve(done.done), confirmed)?;
             (event.step, event.words) = (StepWord::Fulfilled, answer.clone());
-            if done.receipt.is_some() {
+            if done.receipt.is_some() && event.scope.collections.is_empty() {
                 // What was said before went with the erasure, and is not to come back with the step that did it.
                 event.silence();
                 steps.iter_mut().for_each(RequestEvent::silence);
@@ -439,7 +440,11 @@ impl Vault {
         self.memory.requests.changed();
         self.memory.decisions.changed();
         let receipt = receipt.map(|(id, mut document)| {
-            self.memory.forget(view.subject);
+            match view.collections.is_empty() {
+                true => self.memory.forget(view.subject),
+                // They are there, and what was said to them of what is gone is not said again.
+                false => self.memory.strangers.silence(view.subject, None),
+            }
             self.prove(id, &mut document);
             document
         });

@@ -30,7 +30,7 @@ pub(crate) struct RequestRequest {
     purpose: Option<String>,
     /// The point of Art. 18(1) GDPR, for `restrict`.
     ground: Option<String>,
-    /// The collections of `restrict`; all, where there are none.
+    /// The collections of `restrict` or `erase`; all, where there are none.
     collections: Option<Vec<String>>,
     /// The decision that a human is to look at, for `human_review`: it is contested, with `details` as the person's
     /// view. Without one the request is answered in words.
@@ -299,7 +299,7 @@ pub(crate) struct ViewBody {
     /// The ground of a restriction.
     #[serde(skip_serializing_if = "Option::is_none")]
     ground: Option<&'static str>,
-    /// The collections of a restriction; all, where there are none.
+    /// The collections of a restriction or an erasure; all, where there are none.
     collections: Vec<String>,
     /// The decision that a human is to look at.
     #[serde(skip_serializing_if = "Option::is_none")]

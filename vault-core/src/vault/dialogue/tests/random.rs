@@ -34,6 +34,7 @@ fn random_turns_raise_no_error_and_strand_nobody() {
         "my name is wrong",
         "Jane Doe",
         EMAIL,
+        "jane.roe@example.test",
         "123456",
         "hello",
         "I withdraw my consent",

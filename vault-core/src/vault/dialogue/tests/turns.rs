@@ -154,6 +154,66 @@ fn values_are_shown_behind_the_code_and_never_before() {
 }
 
 #[test]
+fn who_looked_is_counted_by_purpose_and_the_persons_own_questions_are_not() {
+    use crate::refusal::Refusal;
+    let world = World::new();
+    let jane = world.person("jane", EMAIL);
+    world.person("john", "john@example.test");
+    let (support, newsletter) = (
+        call(&world.bot, Some("support")),
+        call(&world.bot, Some("newsletter")),
+    );
+    let look = |call: &Call<'_>, subject| {
+        let options = ReadOptions {
+            fields: Some(vec!["email".into()]),
+            ..ReadOptions::default()
+        };
+        let vault = world.vault();
+        vault.read_single(call, subject, "profile", &options, |_, _| ())
+    };
+    let mut chat = world.chat("jane");
+    chat.say("what do you know about me?");
+    chat.pick("Verify");
+    let shown = chat.prove();
+    assert!(
+        text(&shown).contains("Since 2027-01-15 nobody"),
+        "{}",
+        text(&shown)
+    );
+    for _ in 0..3 {
+        look(&support, jane).unwrap();
+    }
+    let john = world
+        .vault()
+        .lookup_channel(&support, "web", "john")
+        .unwrap();
+    look(&support, john).unwrap();
+    // What was refused showed nothing.
+    let refused = look(&newsletter, jane);
+    assert!(matches!(refused, Err(Refusal::ConsentRequired { .. })));
+    let mut again = || text(&chat.say("what do you know about me?"));
+    let said = again();
+    let all = "looked up 3 times, always for: Answering your questions";
+    assert!(said.contains(all), "{said}");
+    world.consents(jane);
+    look(&newsletter, jane).unwrap();
+    let said = again();
+    for line in [
+        "looked up 4 times:",
+        "bookings: 3 times.",
+        "newsletter: once.",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    // Of the year before nothing is counted.
+    world.bench.clock.advance(366 * 24 * 60 * MINUTE);
+    chat.say("what do you know about me?");
+    chat.pick("Verify");
+    let said = text(&chat.prove());
+    assert!(said.contains("Since 2028-01-01 nobody"), "{said}");
+}
+
+#[test]
 fn a_correction_is_made_when_the_old_and_the_new_were_shown_and_chosen() {
     let world = World::new();
     let jane = world.person("jane", EMAIL);

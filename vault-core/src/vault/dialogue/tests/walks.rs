@@ -12,7 +12,7 @@ use crate::dialogue::{Control, Intent, Language};
 use crate::id::RequestId;
 use crate::policy::RestrictionGround;
 use crate::request::Level;
-use crate::talk::{At, Form, Meaning, Offered, Question, Talk};
+use crate::talk::{At, Form, Meaning, Offered, Parts, Question, Talk};
 use crate::vault::dialogue::machine::turn;
 use crate::vault::dialogue::moves::{Effect, Facts, Heard, Next, Say};
 use crate::verification::Verdict;
@@ -58,8 +58,8 @@ fn step() -> impl Strategy<Value = Step> {
 fn facts() -> impl Strategy<Value = Facts> {
     let flags = prop::array::uniform6(prop::bool::weighted(0.8));
     let counts = prop::array::uniform4(0_u16..3);
-    let more = (any::<bool>(), any::<bool>());
-    (flags, more, counts).prop_map(|(flags, (marketing, notice), counts)| {
+    let more = prop::array::uniform3(any::<bool>());
+    (flags, more, counts).prop_map(|(flags, [marketing, notice, coded], counts)| {
         let [private, known, can_send, sends_left, room, fits] = flags;
         let fields = |count: u16| (0..count).map(|number| (1, number)).collect();
         let all = |count: u16| match known {
@@ -79,6 +79,7 @@ fn facts() -> impl Strategy<Value = Facts> {
             objectionable: (0..all(counts[2])).collect(),
             fields: fields(all(counts[3])),
             by_hand: fields(all(counts[0])),
+            coded: fields(if coded { all(counts[0]) } else { 0 }),
             open: (0..all(counts[1]))
                 .map(|one| RequestId::from_bytes([one as u8; 16]))
                 .collect(),
@@ -86,6 +87,8 @@ fn facts() -> impl Strategy<Value = Facts> {
             ready: false,
             notice,
             same_notice: false,
+            parts: (0..all(counts[2])).collect(),
+            several: counts[2] > 1,
         }
     })
 }
@@ -95,10 +98,45 @@ fn facts() -> impl Strategy<Value = Facts> {
 type Walk = (Facts, bool, Vec<(Step, [bool; 3], bool)>);
 
 fn walk() -> impl Strategy<Value = Walk> {
+    of(facts(), step())
+}
+
+fn of(
+    facts: impl Strategy<Value = Facts>,
+    step: impl Strategy<Value = Step>,
+) -> impl Strategy<Value = Walk> {
     let mostly = || prop::bool::weighted(0.9);
     let around = [mostly(), mostly(), mostly()];
-    let steps = prop::collection::vec((step(), around, any::<bool>()), 1..40);
-    (facts(), any::<bool>(), steps)
+    let steps = prop::collection::vec((step, around, any::<bool>()), 1..40);
+    (facts, any::<bool>(), steps)
+}
+
+/// Walks of somebody who has everything that can be asked about, about one matter: long ways are seldom gone by chance.
+fn walk_about(intent: Intent) -> impl Strategy<Value = Walk> {
+    let facts = facts().prop_map(|facts| Facts {
+        private: true,
+        known: true,
+        can_send: true,
+        sends_left: true,
+        room: true,
+        fits: true,
+        addresses: vec![(1, 0)],
+        fields: vec![(1, 0), (1, 1)],
+        by_hand: vec![(1, 0)],
+        coded: vec![(1, 0)],
+        parts: vec![0, 1, 2],
+        several: true,
+        ..facts
+    });
+    let steps = prop_oneof![
+        1 => Just(Step::Wants(vec![intent])),
+        8 => (0_usize..5).prop_map(Step::Choice),
+        1 => Just(Step::Control(Control::Yes)),
+        1 => Just(Step::Code(Verdict::Wrong { left: 2 })),
+        3 => Just(Step::Code(Verdict::Right)),
+        3 => Just(Step::Text),
+    ];
+    of(facts, steps)
 }
 
 fn personal(say: Say) -> bool {
@@ -114,7 +152,11 @@ fn follow(machine: Machine, (facts, verified, steps): &Walk) -> Result<(), Strin
     };
     let mut talk = Talk::new(Language::En, first);
     let (mut proved, mut facts) = (first, facts.clone());
-    let others = facts.open.clone();
+    let (others, parts) = (facts.open.clone(), facts.parts.clone());
+    // What was chosen of what can be erased.
+    let mut picked = Vec::new();
+    // Whether a right code came from the address that was typed last, and one in this matter from one on file.
+    let (mut reads_there, mut coded) = (false, false);
     // How many messages wait, as whoever wrote them counts them.
     let mut waiting = 0;
     for (number, (step, [private, open, ready], same)) in steps.iter().enumerate() {
@@ -123,6 +165,11 @@ fn follow(machine: Machine, (facts, verified, steps): &Walk) -> Result<(), Strin
         facts.open.extend(talk.request.filter(|_| *open));
         facts.ready = talk.request.is_some() && *open && *ready;
         facts.same_notice = *same;
+        // Another one is kept by a law now and then.
+        facts.parts.clone_from(&parts);
+        facts
+            .parts
+            .truncate(parts.len() - usize::from(*same && !parts.is_empty()));
         let before = talk.clone();
         let heard = match step {
             Step::Choice(place) => match talk.choices.get(*place) {
@@ -140,6 +187,31 @@ fn follow(machine: Machine, (facts, verified, steps): &Walk) -> Result<(), Strin
             proved = proved.max(Level::L2);
         }
         let next = machine(&mut talk, &facts, &heard);
+        let right = matches!(heard, Heard::Code(Verdict::Right)) && facts.private;
+        if right && before.at == At::Asking(Question::NewCode) {
+            reads_there = true;
+        }
+        if right && asked && facts.known {
+            coded = true;
+        } else if next.effects.contains(&Effect::Register) {
+            coded = false;
+        }
+        if next.effects.contains(&Effect::SendNew) {
+            reads_there = false;
+            if !coded {
+                return Err(format!("step {number}: a code to what anybody typed"));
+            }
+        }
+        let typed = before.field.filter(|field| facts.by_hand.contains(field));
+        let moves = next.effects.contains(&Effect::Change) && typed.is_some();
+        if moves && !(reads_there && coded) {
+            return Err(format!("step {number}: an address is changed by nobody"));
+        }
+        match heard {
+            Heard::Choice(Meaning::SomeOfIt) => picked.clear(),
+            Heard::Choice(Meaning::Part(one)) => picked.push(one),
+            _ => {}
+        }
         let chosen = |means: Meaning| {
             matches!(heard, Heard::Choice(taken) if taken == means)
                 && before.choices.iter().any(|offered| offered.means == means)
@@ -150,6 +222,7 @@ fn follow(machine: Machine, (facts, verified, steps): &Walk) -> Result<(), Strin
             }
             let by_choice = match effect {
                 Effect::Erase => chosen(Meaning::Erase),
+                Effect::EraseParts(_) => chosen(Meaning::EraseParts),
                 Effect::Change => chosen(Meaning::Change),
                 _ => !effect.is_final(),
             };
@@ -158,8 +231,18 @@ fn follow(machine: Machine, (facts, verified, steps): &Walk) -> Result<(), Strin
             }
             let carried_out = matches!(
                 effect,
-                Effect::Erase | Effect::Change | Effect::Restrict(_) | Effect::Answer
+                Effect::Erase
+                    | Effect::EraseParts(_)
+                    | Effect::Change
+                    | Effect::Restrict(_)
+                    | Effect::Answer
             );
+            if let Effect::EraseParts(erased) = effect {
+                let good = |one: u16| picked.contains(&one) && facts.parts.contains(&one);
+                if erased.is_empty() || !erased.all().all(good) {
+                    return Err(format!("step {number}: {effect:?}, which nobody chose"));
+                }
+            }
             let made = next.effects.contains(&Effect::Register);
             if carried_out && !facts.ready && !made {
                 return Err(format!("step {number}: {effect:?} where it cannot be"));
@@ -277,6 +360,7 @@ fn needs_choice(question: Question) -> bool {
             | Question::NewValue
             | Question::Words
             | Question::OwnView
+            | Question::NewCode
     )
 }
 
@@ -289,12 +373,27 @@ proptest! {
             prop_assert!(false, "{}", found);
         }
     }
+
+    #[test]
+    fn nor_on_the_long_ways_of_an_address_and_of_an_erasure_of_some(
+        address in walk_about(Intent::Correct),
+        parts in walk_about(Intent::Erase),
+    ) {
+        for walk in [address, parts] {
+            if let Err(found) = follow(turn, &walk) {
+                prop_assert!(false, "{}", found);
+            }
+        }
+    }
 }
 
 /// Whether walks find a machine out.
 fn found_out(machine: Machine) -> bool {
+    found_out_on(walk(), machine)
+}
+
+fn found_out_on(walk: impl Strategy<Value = Walk>, machine: Machine) -> bool {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let walk = walk();
     (0..4_000).any(|_| {
         let tree = walk.new_tree(&mut runner).expect("a walk");
         follow(machine, &tree.current()).is_err()
@@ -306,7 +405,7 @@ fn a_machine_without_one_of_the_rules_is_found_out() {
     assert!(!found_out(turn), "the machine itself");
     // "Yes" stands for the choice that cannot be undone.
     assert!(found_out(|talk, facts, heard| {
-        let finals = [Meaning::Erase, Meaning::Change];
+        let finals = [Meaning::Erase, Meaning::EraseParts, Meaning::Change];
         let offered = talk.choices.iter().find(|one| finals.contains(&one.means));
         match (heard, offered.map(|one| one.means)) {
             (Heard::Control(Control::Yes), Some(means)) => turn(talk, facts, &Heard::Choice(means)),
@@ -331,6 +430,24 @@ fn a_machine_without_one_of_the_rules_is_found_out() {
         };
         turn(talk, &facts, heard)
     }));
+    // Whatever is typed is as good as the code to the new address.
+    assert!(found_out_on(
+        walk_about(Intent::Correct),
+        |talk, facts, heard| match (talk.at, heard) {
+            (At::Asking(Question::NewCode), Heard::Text) => {
+                turn(talk, facts, &Heard::Code(Verdict::Right))
+            }
+            _ => turn(talk, facts, heard),
+        }
+    ));
+    // A code of the matter before is as good as one of this.
+    assert!(found_out_on(
+        walk_about(Intent::Correct),
+        |talk, facts, heard| {
+            talk.coded = true;
+            turn(talk, facts, heard)
+        }
+    ));
     // Every request is taken for one that is still open, or that can be carried out.
     assert!(found_out(|talk, facts, heard| {
         let mut facts = facts.clone();
@@ -343,6 +460,34 @@ fn a_machine_without_one_of_the_rules_is_found_out() {
             ..facts.clone()
         };
         turn(talk, &facts, heard)
+    }));
+    // What was chosen is erased although a law keeps it since.
+    let erase = || walk_about(Intent::Erase);
+    assert!(found_out_on(erase(), |talk, facts, heard| {
+        let facts = Facts {
+            parts: (0..3).collect(),
+            ..facts.clone()
+        };
+        turn(talk, &facts, heard)
+    }));
+    // All is chosen with the first.
+    assert!(found_out_on(erase(), |talk, facts, heard| {
+        if let (At::Asking(Question::Parts(chosen)), Heard::Choice(Meaning::Part(_))) =
+            (talk.at, heard)
+        {
+            let all = facts.parts.iter().copied();
+            talk.at = At::Asking(Question::Parts(all.fold(chosen, Parts::with)));
+        }
+        turn(talk, facts, heard)
+    }));
+    // "Yes" stands for the choice that erases some.
+    assert!(found_out_on(erase(), |talk, facts, heard| {
+        match (talk.at, heard) {
+            (At::Asking(Question::ConfirmParts(_)), Heard::Control(Control::Yes)) => {
+                turn(talk, facts, &Heard::Choice(Meaning::EraseParts))
+            }
+            _ => turn(talk, facts, heard),
+        }
     }));
     // A right waits for the notice as everything else does.
     assert!(found_out(|talk, facts, heard| match heard {
@@ -435,6 +580,46 @@ fn an_erasure_goes_from_the_demand_over_a_code_to_the_choice() {
 }
 
 #[test]
+fn some_of_it_is_erased_by_a_choice_for_each_and_one_for_all() {
+    let facts = Facts {
+        parts: vec![1, 2, 3],
+        several: true,
+        ..known()
+    };
+    let mut talk = Talk::new(Language::En, Level::L2);
+    let first = say(&mut talk, &facts, Heard::Wants(vec![Intent::Erase]));
+    assert_eq!(first.offers.last(), Some(&Meaning::SomeOfIt));
+    talk.request = Some(OWN);
+    let which = say(&mut talk, &facts, Heard::Choice(Meaning::SomeOfIt));
+    let part = Meaning::Part;
+    assert_eq!(which.offers, [part(1), part(2), part(3), Meaning::Keep]);
+    let one = say(&mut talk, &facts, Heard::Choice(part(3)));
+    assert_eq!(
+        one.offers,
+        [part(1), part(2), Meaning::PartsDone, Meaning::Keep]
+    );
+    let confirm = say(&mut talk, &facts, Heard::Choice(Meaning::PartsDone));
+    assert_eq!(
+        confirm.offers,
+        [Meaning::EraseParts, Meaning::Keep, Meaning::CopyFirst]
+    );
+    for word in [Heard::Control(Control::Yes), Heard::Text] {
+        assert!(say(&mut talk, &facts, word).effects.is_empty());
+    }
+    let done = say(&mut talk, &facts, Heard::Choice(Meaning::EraseParts));
+    let chosen = Parts::default().with(3);
+    assert_eq!(done.effects, [Effect::EraseParts(chosen)]);
+    // Where there is but one thing, that is everything.
+    let one = Facts {
+        parts: vec![1],
+        ..known()
+    };
+    let mut talk = Talk::new(Language::En, Level::L2);
+    let first = say(&mut talk, &one, Heard::Wants(vec![Intent::Erase]));
+    assert!(!first.offers.contains(&Meaning::SomeOfIt));
+}
+
+#[test]
 fn whoever_cannot_be_sent_a_code_is_looked_at_by_a_human() {
     for facts in [
         Facts {
@@ -470,6 +655,34 @@ fn an_address_is_not_corrected_without_a_human() {
         let next = say(&mut talk, &facts, Heard::Text);
         assert_eq!((next.effects, talk.at), (effects, at), "{field:?}");
     }
+}
+
+#[test]
+fn an_address_is_corrected_by_a_code_to_the_new_one_and_a_choice() {
+    let (mut talk, facts) = (Talk::new(Language::En, Level::L2), known());
+    let facts = Facts {
+        fits: true,
+        coded: vec![(1, 1)],
+        ..facts
+    };
+    say(&mut talk, &facts, Heard::Wants(vec![Intent::Correct]));
+    talk.request = Some(OWN);
+    // Who talks was known before: whether it is still they takes a code of this matter.
+    let first = say(&mut talk, &facts, Heard::Choice(Meaning::Field((1, 1))));
+    assert!(first.offers.contains(&Meaning::Address((1, 1))));
+    say(&mut talk, &facts, Heard::Choice(Meaning::Address((1, 1))));
+    say(&mut talk, &facts, Heard::Code(Verdict::Right));
+    assert_eq!(talk.at, At::Asking(Question::NewValue));
+    let sent = say(&mut talk, &facts, Heard::Text);
+    assert_eq!(sent.effects, [Effect::SendNew]);
+    assert_eq!(sent.offers, [Meaning::Again, Meaning::AnotherWay]);
+    let wrong = Heard::Code(Verdict::Wrong { left: 4 });
+    assert!(say(&mut talk, &facts, wrong).effects.is_empty());
+    assert_eq!(talk.at, At::Asking(Question::NewCode));
+    let right = say(&mut talk, &facts, Heard::Code(Verdict::Right));
+    assert_eq!(right.offers, [Meaning::Change, Meaning::DoNotChange]);
+    let done = say(&mut talk, &facts, Heard::Choice(Meaning::Change));
+    assert_eq!(done.effects, [Effect::Change]);
 }
 
 #[test]

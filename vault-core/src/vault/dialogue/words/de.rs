@@ -1,6 +1,6 @@
 //! German.
 
-use super::Catalogue;
+use super::{Catalogue, Plural};
 
 pub(super) const CATALOGUE: Catalogue = Catalogue {
     intents: [
@@ -28,6 +28,8 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     delete: "Löschen",
     keep: "Behalten",
     download_first: "Zuerst eine Kopie",
+    only_some: "Nur einen Teil",
+    that_is_all: "Das ist alles",
     verify: "Bestätigen",
     statement: "Datenschutzerklärung",
     settings: "Meine Einstellungen",
@@ -106,6 +108,16 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     values: "Das speichern wir:",
     value_line: "- {name}: {value}",
     value_not_here: "zu lang oder zu groß, um es hier zu zeigen",
+    looked_never: "Seit {since} hat niemand Ihre Daten abgerufen.",
+    looked_all: "Seit {since} wurden Ihre Daten {times} abgerufen, immer für: {purpose}.",
+    looked_each: "Seit {since} wurden Ihre Daten {times} abgerufen:",
+    looked_line: "- {purpose}: {times}.",
+    looked_many: "Außerdem gab es Abfragen über viele Personen: {count}. Ob Sie darunter waren, ist nicht aufgezeichnet.",
+    times: Plural {
+        one: "einmal",
+        few: "{count}-mal",
+        many: "{count}-mal",
+    },
     answered: "Gut. Ihr Antrag ist beantwortet. Zeichen {reference}.",
     why: "Wozu wir Ihre Daten verwenden:",
     why_line: "- {purpose}. Grundlage: {basis}. Wie lange: {retention}.",
@@ -142,6 +154,11 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     erase_not: "In Ordnung. Nichts wird gelöscht, und Ihr Antrag ist zurückgezogen. Zeichen {reference}.",
     erased: "Erledigt. Alles, was wir hier über Sie gespeichert haben, ist gelöscht.",
     erased_but: "Erledigt. Alles, was wir hier über Sie gespeichert haben, ist gelöscht, bis auf dies: {data}. Am {date} sehen wir es uns wieder an.",
+    parts_which: "Was davon soll ich löschen?",
+    parts_more: "Noch etwas?",
+    parts_stays: "Dies bleibt, und ebenso, wozu Sie eingewilligt und was Sie bei uns beantragt haben:",
+    parts_stays_none: "Es bleibt, wie wir Sie hier erreichen, wozu Sie eingewilligt und was Sie bei uns beantragt haben.",
+    parts_erased: "Erledigt. Dies ist hier gelöscht:",
     backups_until: "Kopien in Sicherungen sind ab {date} nicht mehr lesbar.",
     receipt: "Beleg {reference}.",
     format: "In welcher Form möchten Sie Ihre Daten?",

@@ -1,6 +1,6 @@
 //! English.
 
-use super::Catalogue;
+use super::{Catalogue, Plural};
 
 pub(super) const CATALOGUE: Catalogue = Catalogue {
     intents: [
@@ -28,6 +28,8 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     delete: "Delete",
     keep: "Keep",
     download_first: "Download first",
+    only_some: "Only some of it",
+    that_is_all: "That is all",
     verify: "Verify",
     statement: "Privacy statement",
     settings: "See my choices",
@@ -106,6 +108,16 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     values: "This is what we hold:",
     value_line: "- {name}: {value}",
     value_not_here: "too long or too large to show here",
+    looked_never: "Since {since} nobody has looked your data up.",
+    looked_all: "Since {since} your data were looked up {times}, always for: {purpose}.",
+    looked_each: "Since {since} your data were looked up {times}:",
+    looked_line: "- {purpose}: {times}.",
+    looked_many: "There were searches over many people as well: {count}. Whether you were among them is not recorded.",
+    times: Plural {
+        one: "once",
+        few: "{count} times",
+        many: "{count} times",
+    },
     answered: "Good. Your request is answered. Reference {reference}.",
     why: "What we use your data for:",
     why_line: "- {purpose}. Ground: {basis}. Kept: {retention}.",
@@ -142,6 +154,11 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     erase_not: "All right. Nothing is deleted, and your request is taken back. Reference {reference}.",
     erased: "Done. Everything that we held about you here is deleted.",
     erased_but: "Done. Everything that we held about you here is deleted, but for this: {data}. We look at it again on {date}.",
+    parts_which: "Which of these shall I delete?",
+    parts_more: "Anything else?",
+    parts_stays: "This stays, and so does what you agreed to and asked us for:",
+    parts_stays_none: "What stays is how to reach you here, what you agreed to, and what you asked us for.",
+    parts_erased: "Done. This is deleted here:",
     backups_until: "Copies in backups can be read no more from {date} on.",
     receipt: "Receipt {reference}.",
     format: "In which form would you like your data?",

@@ -1,6 +1,6 @@
 //! Spanish.
 
-use super::Catalogue;
+use super::{Catalogue, Plural};
 
 pub(super) const CATALOGUE: Catalogue = Catalogue {
     intents: [
@@ -28,6 +28,8 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     delete: "Borrar",
     keep: "Conservar",
     download_first: "Antes una copia",
+    only_some: "Solo una parte",
+    that_is_all: "Eso es todo",
     verify: "Verificar",
     statement: "Privacidad",
     settings: "Ver mis opciones",
@@ -106,6 +108,16 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     values: "Esto es lo que guardamos:",
     value_line: "- {name}: {value}",
     value_not_here: "demasiado largo o grande para mostrarlo aquí",
+    looked_never: "Desde el {since} nadie ha consultado sus datos.",
+    looked_all: "Desde el {since} sus datos se han consultado {times}, siempre para: {purpose}.",
+    looked_each: "Desde el {since} sus datos se han consultado {times}:",
+    looked_line: "- {purpose}: {times}.",
+    looked_many: "También hubo búsquedas sobre muchas personas: {count}. No consta si usted estaba entre ellas.",
+    times: Plural {
+        one: "una vez",
+        few: "{count} veces",
+        many: "{count} veces",
+    },
     answered: "Bien. Su solicitud tiene respuesta. Referencia {reference}.",
     why: "Para qué usamos sus datos:",
     why_line: "- {purpose}. Base: {basis}. Plazo: {retention}.",
@@ -142,6 +154,11 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     erase_not: "De acuerdo. No se borra nada y su solicitud queda retirada. Referencia {reference}.",
     erased: "Hecho. Todo lo que guardábamos aquí sobre usted está borrado.",
     erased_but: "Hecho. Todo lo que guardábamos aquí sobre usted está borrado, salvo esto: {data}. Lo veremos de nuevo el {date}.",
+    parts_which: "¿Qué parte borro?",
+    parts_more: "¿Algo más?",
+    parts_stays: "Esto se conserva, y también lo que usted aceptó y lo que nos solicitó:",
+    parts_stays_none: "Se conserva cómo contactarle aquí, lo que usted aceptó y lo que nos solicitó.",
+    parts_erased: "Hecho. Esto está borrado aquí:",
     backups_until: "Las copias de seguridad ya no se podrán leer a partir del {date}.",
     receipt: "Recibo {reference}.",
     format: "¿En qué forma quiere sus datos?",

@@ -1,6 +1,6 @@
 //! French.
 
-use super::Catalogue;
+use super::{Catalogue, Plural};
 
 pub(super) const CATALOGUE: Catalogue = Catalogue {
     intents: [
@@ -28,6 +28,8 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     delete: "Effacer",
     keep: "Garder",
     download_first: "D’abord une copie",
+    only_some: "Une partie seulement",
+    that_is_all: "C’est tout",
     verify: "Vérifier",
     statement: "Confidentialité",
     settings: "Voir mes choix",
@@ -106,6 +108,16 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     values: "Voici ce que nous gardons :",
     value_line: "- {name} : {value}",
     value_not_here: "trop long ou trop grand pour être montré ici",
+    looked_never: "Depuis le {since}, personne n’a consulté vos données.",
+    looked_all: "Depuis le {since}, vos données ont été consultées {times}, toujours pour : {purpose}.",
+    looked_each: "Depuis le {since}, vos données ont été consultées {times} :",
+    looked_line: "- {purpose} : {times}.",
+    looked_many: "Il y a aussi eu des recherches sur de nombreuses personnes : {count}. Il n’est pas noté si vous en étiez.",
+    times: Plural {
+        one: "une fois",
+        few: "{count} fois",
+        many: "{count} fois",
+    },
     answered: "Bien. Votre demande a sa réponse. Référence {reference}.",
     why: "À quoi servent vos données :",
     why_line: "- {purpose}. Fondement : {basis}. Durée : {retention}.",
@@ -142,6 +154,11 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     erase_not: "D’accord. Rien n’est effacé, et votre demande est retirée. Référence {reference}.",
     erased: "C’est fait. Tout ce que nous gardions ici sur vous est effacé.",
     erased_but: "C’est fait. Tout ce que nous gardions ici sur vous est effacé, sauf ceci : {data}. Nous l’examinerons de nouveau le {date}.",
+    parts_which: "Que dois-je effacer ?",
+    parts_more: "Autre chose ?",
+    parts_stays: "Ceci reste, ainsi que ce que vous avez accepté et ce que vous nous avez demandé :",
+    parts_stays_none: "Il reste comment vous joindre ici, ce que vous avez accepté et ce que vous nous avez demandé.",
+    parts_erased: "C’est fait. Ceci est effacé ici :",
     backups_until: "Les copies dans les sauvegardes ne seront plus lisibles à partir du {date}.",
     receipt: "Reçu {reference}.",
     format: "Sous quelle forme voulez-vous vos données ?",

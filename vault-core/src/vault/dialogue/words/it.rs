@@ -1,6 +1,6 @@
 //! Italian.
 
-use super::Catalogue;
+use super::{Catalogue, Plural};
 
 pub(super) const CATALOGUE: Catalogue = Catalogue {
     intents: [
@@ -28,6 +28,8 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     delete: "Cancellare",
     keep: "Conservare",
     download_first: "Prima una copia",
+    only_some: "Solo una parte",
+    that_is_all: "È tutto",
     verify: "Verificare",
     statement: "Informativa privacy",
     settings: "Vedere le mie scelte",
@@ -106,6 +108,16 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     values: "Ecco che cosa conserviamo:",
     value_line: "- {name}: {value}",
     value_not_here: "troppo lungo o grande per mostrarlo qui",
+    looked_never: "Dal {since} nessuno ha consultato i Suoi dati.",
+    looked_all: "Dal {since} i Suoi dati sono stati consultati {times}, sempre per: {purpose}.",
+    looked_each: "Dal {since} i Suoi dati sono stati consultati {times}:",
+    looked_line: "- {purpose}: {times}.",
+    looked_many: "Ci sono state anche ricerche su molte persone: {count}. Non è registrato se Lei fosse tra queste.",
+    times: Plural {
+        one: "una volta",
+        few: "{count} volte",
+        many: "{count} volte",
+    },
     answered: "Bene. La Sua richiesta ha risposta. Riferimento {reference}.",
     why: "Per che cosa usiamo i Suoi dati:",
     why_line: "- {purpose}. Base: {basis}. Durata: {retention}.",
@@ -142,6 +154,11 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     erase_not: "Va bene. Non si cancella niente, e la Sua richiesta è ritirata. Riferimento {reference}.",
     erased: "Fatto. Tutto ciò che conservavamo qui su di Lei è cancellato.",
     erased_but: "Fatto. Tutto ciò che conservavamo qui su di Lei è cancellato, tranne questo: {data}. Lo guarderemo di nuovo il {date}.",
+    parts_which: "Che cosa devo cancellare?",
+    parts_more: "Altro?",
+    parts_stays: "Questo resta, e restano ciò che ha accettato e ciò che ci ha chiesto:",
+    parts_stays_none: "Resta come raggiungerLa qui, ciò che ha accettato e ciò che ci ha chiesto.",
+    parts_erased: "Fatto. Questo è cancellato qui:",
     backups_until: "Le copie nei backup non saranno più leggibili dal {date}.",
     receipt: "Ricevuta {reference}.",
     format: "In quale forma desidera i Suoi dati?",

@@ -37,6 +37,10 @@ pub(super) struct Catalogue {
     pub(super) keep: &'static str,
     /// Get a copy before that.
     pub(super) download_first: &'static str,
+    /// Erase some of it alone.
+    pub(super) only_some: &'static str,
+    /// Nothing more is chosen.
+    pub(super) that_is_all: &'static str,
     /// Prove who one is, to be shown values.
     pub(super) verify: &'static str,
     /// Read the privacy statement.
@@ -147,6 +151,18 @@ pub(super) struct Catalogue {
     pub(super) value_line: &'static str,
     /// A value that cannot be shown here.
     pub(super) value_not_here: &'static str,
+    /// Nobody looked values up; `{since}`.
+    pub(super) looked_never: &'static str,
+    /// Somebody did, for one purpose; `{since}`, `{times}`, `{purpose}`.
+    pub(super) looked_all: &'static str,
+    /// Heading of several; `{since}`, `{times}`.
+    pub(super) looked_each: &'static str,
+    /// One of them; `{purpose}`, `{times}`.
+    pub(super) looked_line: &'static str,
+    /// Calls over many people; `{count}`.
+    pub(super) looked_many: &'static str,
+    /// How often; `{count}`, but for once.
+    pub(super) times: Plural,
     /// The request is answered; `{reference}`.
     pub(super) answered: &'static str,
     /// Heading of why.
@@ -227,6 +243,16 @@ pub(super) struct Catalogue {
     pub(super) erased: &'static str,
     /// All is erased but for this; `{data}` and `{date}`.
     pub(super) erased_but: &'static str,
+    /// Which collections?
+    pub(super) parts_which: &'static str,
+    /// Another one, below those that were chosen?
+    pub(super) parts_more: &'static str,
+    /// Heading of what stays.
+    pub(super) parts_stays: &'static str,
+    /// No record stays.
+    pub(super) parts_stays_none: &'static str,
+    /// Heading of what was erased.
+    pub(super) parts_erased: &'static str,
     /// Backups; `{date}`.
     pub(super) backups_until: &'static str,
     /// The receipt; `{reference}`.
@@ -289,6 +315,28 @@ impl Catalogue {
     }
 }
 
+/// A text that depends on how many there are, in the forms that languages have (CLDR): French and Portuguese have
+/// one for none as well, and Polish another for two to four, 22 to 24 and so on.
+pub(super) struct Plural {
+    pub(super) one: &'static str,
+    pub(super) few: &'static str,
+    pub(super) many: &'static str,
+}
+
+impl Plural {
+    /// The text for this number, with it in its place.
+    pub(super) fn of(&self, language: Language, count: u64) -> String {
+        let (ones, tens) = (count % 10, count % 100);
+        let template = match language {
+            Language::Pl if (2..=4).contains(&ones) && !(12..=14).contains(&tens) => self.few,
+            Language::Fr | Language::Pt if count == 0 => self.one,
+            _ if count == 1 => self.one,
+            _ => self.many,
+        };
+        fill(template, &[("count", &count.to_string())])
+    }
+}
+
 /// Puts texts in the places of `{name}`, each of them once and all at one time: what was put in is not read
 /// again, so that a value with braces in it stays what it is.
 pub(super) fn fill(template: &str, texts: &[(&str, &str)]) -> String {
@@ -328,23 +376,28 @@ mod tests {
             };
         }
         let mut all = named!(
-            none_of_these send_again another_way yes no delete keep download_first
+            none_of_these send_again another_way yes no delete keep download_first only_some that_is_all
             verify statement settings download_all download_portable enough something_else
             nothing_to_add go_on more no_thanks help left taken_back language reach stale not_understood which privately
             registered overfull choose_address code_sent no_code code_wrong code_over
             codes_spent verified by_hand unknown unknown_write if_known no_address marketing_stopped
             marketing_none marketing_address marketing_suppressed held held_line count_line shared
-            not_shared verify_to_see nothing_held values value_line value_not_here answered why
+            not_shared verify_to_see nothing_held values value_line value_not_here
+            looked_never looked_all looked_each looked_line looked_many answered why
             why_line statement_at recipients recipient_line choices consented not_consented
             objected_line objecting_line choices_none withdraw_which withdrawn withdraw_none
             object_which objected objecting object_none restrict_why restricted correct_which
             correct_type correct_invalid correct_confirm correct_add corrected told correct_say
-            checked erase_held erase_kept erase_final erase_not erased erased_but backups_until
+            checked erase_held erase_kept erase_final erase_not erased erased_but parts_which
+            parts_more parts_stays parts_stays_none parts_erased backups_until
             receipt format package package_link own_view passed_on requests request_line requests_none
             cancel_which cancel_one cancelled complain complain_anywhere complain_here
             notice_waits notice_no
         );
-        let lists: [(&str, &[&'static str]); 4] = [
+        let Plural { one, few, many } = catalogue.times;
+        let times = [one, few, many];
+        let lists: [(&str, &[&'static str]); 5] = [
+            ("times", &times),
             ("intents", &catalogue.intents),
             ("grounds", &catalogue.grounds),
             ("kinds", &catalogue.kinds),
@@ -406,6 +459,38 @@ mod tests {
                     assert!(!list[..at].contains(label), "{language:?} {label}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_number_has_the_form_that_its_language_has_for_it() {
+        let said = |language, count| Catalogue::of(language).times.of(language, count);
+        for (language, one) in [
+            (Language::De, "einmal"),
+            (Language::En, "once"),
+            (Language::Es, "una vez"),
+            (Language::Fr, "une fois"),
+            (Language::It, "una volta"),
+            (Language::Nl, "één keer"),
+            (Language::Pl, "jeden wgląd w dane"),
+            (Language::Pt, "uma vez"),
+        ] {
+            assert_eq!(said(language, 1), one);
+            for count in [2, 3, 11, 21, 101] {
+                let text = said(language, count);
+                assert!(text.starts_with(&count.to_string()), "{language:?} {text}");
+            }
+        }
+        for (count, text) in [
+            (2, "2 wglądy w dane"),
+            (4, "4 wglądy w dane"),
+            (5, "5 wglądów w dane"),
+            (12, "12 wglądów w dane"),
+            (21, "21 wglądów w dane"),
+            (22, "22 wglądy w dane"),
+            (112, "112 wglądów w dane"),
+        ] {
+            assert_eq!(said(Language::Pl, count), text);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Dutch.
 
-use super::Catalogue;
+use super::{Catalogue, Plural};
 
 pub(super) const CATALOGUE: Catalogue = Catalogue {
     intents: [
@@ -28,6 +28,8 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     delete: "Verwijderen",
     keep: "Bewaren",
     download_first: "Eerst een kopie",
+    only_some: "Alleen een deel",
+    that_is_all: "Dat is alles",
     verify: "Bevestigen",
     statement: "Privacyverklaring",
     settings: "Mijn keuzes zien",
@@ -106,6 +108,16 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     values: "Dit bewaren wij:",
     value_line: "- {name}: {value}",
     value_not_here: "te lang of te groot om hier te laten zien",
+    looked_never: "Sinds {since} heeft niemand uw gegevens opgevraagd.",
+    looked_all: "Sinds {since} zijn uw gegevens {times} opgevraagd, altijd voor: {purpose}.",
+    looked_each: "Sinds {since} zijn uw gegevens {times} opgevraagd:",
+    looked_line: "- {purpose}: {times}.",
+    looked_many: "Er is ook gezocht over veel personen: {count}. Of u daarbij was, is niet vastgelegd.",
+    times: Plural {
+        one: "één keer",
+        few: "{count} keer",
+        many: "{count} keer",
+    },
     answered: "Goed. Uw verzoek is beantwoord. Kenmerk {reference}.",
     why: "Waarvoor wij uw gegevens gebruiken:",
     why_line: "- {purpose}. Grondslag: {basis}. Hoe lang: {retention}.",
@@ -142,6 +154,11 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     erase_not: "Goed. Er wordt niets verwijderd, en uw verzoek is ingetrokken. Kenmerk {reference}.",
     erased: "Klaar. Alles wat wij hier over u bewaarden is verwijderd.",
     erased_but: "Klaar. Alles wat wij hier over u bewaarden is verwijderd, behalve dit: {data}. Op {date} bekijken wij het weer.",
+    parts_which: "Wat zal ik hiervan verwijderen?",
+    parts_more: "Nog iets?",
+    parts_stays: "Dit blijft, net als waarmee u hebt ingestemd en wat u ons hebt gevraagd:",
+    parts_stays_none: "Wat blijft is hoe wij u hier bereiken, waarmee u hebt ingestemd en wat u ons hebt gevraagd.",
+    parts_erased: "Klaar. Dit is hier verwijderd:",
     backups_until: "Kopieën in back-ups zijn vanaf {date} niet meer leesbaar.",
     receipt: "Bewijs {reference}.",
     format: "In welke vorm wilt u uw gegevens?",

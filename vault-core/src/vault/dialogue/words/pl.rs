@@ -1,6 +1,6 @@
 //! Polish.
 
-use super::Catalogue;
+use super::{Catalogue, Plural};
 
 pub(super) const CATALOGUE: Catalogue = Catalogue {
     intents: [
@@ -28,6 +28,8 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     delete: "Usuń",
     keep: "Zostaw",
     download_first: "Najpierw kopia",
+    only_some: "Tylko część",
+    that_is_all: "To wszystko",
     verify: "Potwierdź",
     statement: "Polityka prywatności",
     settings: "Zobaczyć moje wybory",
@@ -106,6 +108,16 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     values: "Przechowujemy to:",
     value_line: "- {name}: {value}",
     value_not_here: "zbyt długie lub zbyt duże, aby to tu pokazać",
+    looked_never: "Od {since} nikt nie sprawdzał danych.",
+    looked_all: "Od {since} odnotowano {times}, zawsze w celu: {purpose}.",
+    looked_each: "Od {since} odnotowano {times}:",
+    looked_line: "- {purpose}: {times}.",
+    looked_many: "Były też wyszukiwania obejmujące wiele osób: {count}. Nie zapisano, czy dotyczyły tej osoby.",
+    times: Plural {
+        one: "jeden wgląd w dane",
+        few: "{count} wglądy w dane",
+        many: "{count} wglądów w dane",
+    },
     answered: "Dobrze. Odpowiedź na wniosek jest udzielona. Numer {reference}.",
     why: "Do czego używamy danych:",
     why_line: "- {purpose}. Podstawa: {basis}. Jak długo: {retention}.",
@@ -142,6 +154,11 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     erase_not: "Dobrze. Nic nie będzie usunięte, a wniosek jest wycofany. Numer {reference}.",
     erased: "Gotowe. Wszystko, co tu przechowywaliśmy, jest usunięte.",
     erased_but: "Gotowe. Wszystko, co tu przechowywaliśmy, jest usunięte, oprócz tego: {data}. Sprawdzimy to ponownie {date}.",
+    parts_which: "Co z tego usunąć?",
+    parts_more: "Coś jeszcze?",
+    parts_stays: "To zostaje, podobnie jak udzielone zgody i złożone wnioski:",
+    parts_stays_none: "Zostaje to, jak się tu skontaktować, udzielone zgody i złożone wnioski.",
+    parts_erased: "Gotowe. To jest tu usunięte:",
     backups_until: "Kopii zapasowych nie będzie można odczytać od {date}.",
     receipt: "Potwierdzenie {reference}.",
     format: "W jakiej formie mają być dane?",

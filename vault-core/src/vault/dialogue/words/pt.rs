@@ -1,6 +1,6 @@
 //! Portuguese.
 
-use super::Catalogue;
+use super::{Catalogue, Plural};
 
 pub(super) const CATALOGUE: Catalogue = Catalogue {
     intents: [
@@ -28,6 +28,8 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     delete: "Apagar",
     keep: "Manter",
     download_first: "Primeiro uma cópia",
+    only_some: "Só uma parte",
+    that_is_all: "É tudo",
     verify: "Verificar",
     statement: "Privacidade",
     settings: "Ver as minhas opções",
@@ -106,6 +108,16 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     values: "É isto que guardamos:",
     value_line: "- {name}: {value}",
     value_not_here: "demasiado longo ou grande para mostrar aqui",
+    looked_never: "Desde {since} ninguém consultou os seus dados.",
+    looked_all: "Desde {since} os seus dados foram consultados {times}, sempre para: {purpose}.",
+    looked_each: "Desde {since} os seus dados foram consultados {times}:",
+    looked_line: "- {purpose}: {times}.",
+    looked_many: "Houve também pesquisas sobre muitas pessoas: {count}. Não está registado se estava entre elas.",
+    times: Plural {
+        one: "uma vez",
+        few: "{count} vezes",
+        many: "{count} vezes",
+    },
     answered: "Muito bem. O seu pedido está respondido. Referência {reference}.",
     why: "Para que usamos os seus dados:",
     why_line: "- {purpose}. Fundamento: {basis}. Prazo: {retention}.",
@@ -142,6 +154,11 @@ pub(super) const CATALOGUE: Catalogue = Catalogue {
     erase_not: "Está bem. Nada é apagado, e o seu pedido foi retirado. Referência {reference}.",
     erased: "Feito. Tudo o que guardávamos aqui sobre si está apagado.",
     erased_but: "Feito. Tudo o que guardávamos aqui sobre si está apagado, menos isto: {data}. Voltamos a ver em {date}.",
+    parts_which: "O que devo apagar?",
+    parts_more: "Mais alguma coisa?",
+    parts_stays: "Isto fica, tal como o que aceitou e o que nos pediu:",
+    parts_stays_none: "Fica como o contactar aqui, o que aceitou e o que nos pediu.",
+    parts_erased: "Feito. Isto está apagado aqui:",
     backups_until: "As cópias de segurança deixam de poder ser lidas a partir de {date}.",
     receipt: "Recibo {reference}.",
     format: "Em que formato quer os seus dados?",
