@@ -301,11 +301,43 @@ fn a_reviewer_at_a_terminal_is_told_what_it_is_about_and_asked() {
     };
     let (code, shown) = asked("n\n");
     assert!(code == 1 && shown.contains("not confirmed"), "{shown}");
+    assert!(shown.contains("its review is begun"), "{shown}");
     assert!(!shown.contains("\u{1b}[2J"), "{shown}");
     assert_eq!(case.state(&decision), "under_review");
     let (code, shown) = asked("y\n");
     assert!(code == 0 && shown.contains("upheld"), "{shown}");
     assert_eq!(case.state(&decision), "upheld");
+}
+
+/// A reviewer decides about what stands there: nothing of it is left out where there is little room.
+#[test]
+fn a_narrow_terminal_shows_the_whole_of_what_is_to_be_decided() {
+    let case = Case::new();
+    let view =
+        "it came late because the parcel was sent to the wrong town and lay there for nine days";
+    let decision = case.contested(view);
+    let show = [
+        "--server",
+        case.dev.url(),
+        "--token-file",
+        &case.human,
+        "decision",
+        "show",
+        &decision,
+    ];
+    let mut seat = Seat::take(&case.bench, 80, &show);
+    for words in ["no refund", "wrong", "town", "nine days"] {
+        seat.see(words);
+    }
+    let (code, shown) = seat.end();
+    assert!(
+        code == 0 && !shown.contains("not shown at this width: text"),
+        "{shown}"
+    );
+    assert!(
+        !shown.contains("words") || shown.contains("parcel"),
+        "{shown}"
+    );
 }
 
 /// What a terminal is shown has nothing in it that moves its cursor.

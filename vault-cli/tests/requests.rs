@@ -79,6 +79,19 @@ fn requests_are_listed_put_off_refused_and_carried_out() {
     on(&["approve", access]).json_error(1, "conflict");
     // A link would lead to a server.
     on(&["approve", access, "--deliver", "link"]).json_error(1, "conflict");
+    // And the step before it is not taken, which nobody could take again.
+    let before = on(&["show", access]).json()["state"].clone();
+    let evidence = bench.file("evidence", "seen at the desk\n", 0o600);
+    let linked = [
+        "approve",
+        access,
+        "--evidence-file",
+        &evidence,
+        "--deliver",
+        "link",
+    ];
+    on(&linked).json_error(1, "conflict");
+    assert_eq!(on(&["show", access]).json()["state"], before);
     let (reason, approver) = (
         bench.file("reason", "not of this vault\n", 0o600),
         bench.file("approver", "C. Ounsel\n", 0o600),

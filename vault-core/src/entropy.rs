@@ -112,6 +112,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_reserve_gives_nothing_twice_and_keeps_nothing_that_it_gave() {
+        let mut reserve = OsReserve::default();
+        let mut seen = std::collections::HashSet::new();
+        // Over several fillings, the sizes of which do not go into one.
+        for number in 0..1_000 {
+            let mut key = vec![0; 24 + number % 16];
+            reserve.fill(&mut key);
+            assert!(!reserve.bytes.windows(16).any(|there| there == &key[..16]));
+            assert!(seen.insert(key[..16].to_vec()) && key[..16] != [0; 16]);
+        }
+        // More than it holds, and exactly as much.
+        for length in [OsReserve::BYTES + 1, OsReserve::BYTES] {
+            let mut long = vec![0; length];
+            reserve.fill(&mut long);
+            assert!(long.chunks_exact(16).all(|part| seen.insert(part.to_vec())));
+        }
+    }
+
+    #[test]
     fn nonces_do_not_repeat_over_a_reseed() {
         let mut seen = std::collections::HashSet::new();
         for round in 0..1000 {

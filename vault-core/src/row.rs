@@ -130,6 +130,27 @@ mod tests {
         }
     }
 
+    /// What would be lost: keys in memory that nobody overwrites, after a keyset outgrew its first place.
+    #[test]
+    fn a_row_that_grows_leaves_nothing_in_the_memory_before() {
+        use crate::keys::shred::residue::Residue;
+        const RESIDUE: Residue = Residue(*b"\x91gR\x0c\xe4w\x07s");
+        const COUNT: u32 = 400;
+        let row: Vec<Vec<u8>> = (0..COUNT)
+            .map(|number| RESIDUE.payload(number).to_vec())
+            .collect();
+        let mut bytes = encode(&row);
+        assert!(bytes.len() > 40 * 256, "it grew more than once");
+        assert_eq!(decode::<Vec<Vec<u8>>>(&bytes), Ok(row.clone()));
+        zeroize::Zeroize::zeroize(&mut *bytes);
+        for mut payload in row {
+            zeroize::Zeroize::zeroize(&mut payload);
+        }
+        // What a stack still has is no more than it was at work with last.
+        let left = RESIDUE.count(COUNT);
+        assert!(left <= 8, "{left}");
+    }
+
     #[test]
     fn another_version_and_bytes_left_over_are_refused() {
         let mut bytes = encode(&7u32).to_vec();

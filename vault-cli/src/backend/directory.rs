@@ -350,13 +350,17 @@ impl Backend for Directory {
         Ok(vault_server::request_stepped(stepped))
     }
 
-    fn give_link(&self, _: RequestId, _: Option<&str>) -> Result<Value, Failure> {
+    fn could_link(&self) -> Result<(), Failure> {
         Err(Failure::new(
             Exit::Failed,
             "conflict",
             "a link leads to a server, and none holds this vault",
             "start `vault-cli serve` on it, with `public_url` and `verification` in vault.toml, and repeat this",
         ))
+    }
+
+    fn give_link(&self, _: RequestId, _: Option<&str>) -> Result<Value, Failure> {
+        self.could_link().map(|()| Value::Null)
     }
 
     fn holds(&self, cursor: Option<&str>) -> Result<Value, Failure> {

@@ -111,6 +111,10 @@ pub(crate) trait Backend {
     ) -> Result<Value, Failure>;
     /// Takes a step: `{request, receipt}`.
     fn step_request(&self, request: RequestId, step: &RequestStep) -> Result<Value, Failure>;
+    /// Refuses where no link can be given, whatever it is to.
+    fn could_link(&self) -> Result<(), Failure> {
+        Ok(())
+    }
     /// Gives a link with which the person picks their copy up: `{request, receipt, link: {url, expires_at}}`.
     fn give_link(&self, request: RequestId, format: Option<&str>) -> Result<Value, Failure>;
     /// A page of who is under one: `{holds, next}`.

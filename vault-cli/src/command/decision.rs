@@ -110,7 +110,7 @@ fn shown(terminal: &Terminal, view: &Value) -> String {
         Some(due) => format!(", its review due {due}"),
         None => String::new(),
     };
-    let mut facts = Table::new(vec![Column::new("what", 0), Column::new("text", 1)]);
+    let mut facts = Table::new(vec![Column::new("what", 0), Column::wrapped("text", 0)]);
     let mut fact = |name: &str, text: String| {
         facts.push(vec![(name.to_owned(), Tone::Plain), (text, Tone::Plain)]);
     };
@@ -131,7 +131,7 @@ fn shown(terminal: &Terminal, view: &Value) -> String {
         Column::new("step", 0),
         Column::new("state", 0),
         Column::new("by", 1),
-        Column::new("words", 2),
+        Column::wrapped("words", 0),
     ]);
     for step in view["history"].as_array().into_iter().flatten() {
         let row = ["at", "step", "state", "by", "words"];
@@ -216,7 +216,13 @@ fn decide(
         "{verb} {decision}? {}. Nothing follows a review.",
         about(&view)
     );
-    terminal.confirm(&question, context.globals.yes)?;
+    let sure = terminal.confirm(&question, context.globals.yes);
+    sure.map_err(|failure| Failure {
+        help: format!(
+            "nothing was decided; its review is begun, to be ended with --review {review}"
+        ),
+        ..failure
+    })?;
     let mut body = json!({"review": review, "outcome": outcome.name(), "reasons": reasons});
     if let Some(new_outcome) = new_outcome {
         body["new_outcome"] = new_outcome.into();

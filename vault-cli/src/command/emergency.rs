@@ -34,7 +34,7 @@ fn listed(terminal: &Terminal, answer: &Value) -> String {
         Column::new("requested_at", 0),
         Column::new("expires_at", 0),
         Column::new("fields", 1),
-        Column::new("reason", 2),
+        Column::wrapped("reason", 0),
     ]);
     for one in answer["emergencies"].as_array().into_iter().flatten() {
         let plain = |name: &str| (cell(&one[name]), Tone::Plain);

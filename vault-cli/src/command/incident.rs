@@ -90,7 +90,7 @@ fn shown(terminal: &Terminal, view: &Value) -> String {
         Column::new("step", 0),
         Column::new("role", 1),
         Column::new("risk", 1),
-        Column::new("text", 2),
+        Column::wrapped("text", 0),
     ]);
     let steps = view["history"].as_array().map_or(&[][..], Vec::as_slice);
     for step in steps {

@@ -208,6 +208,10 @@ fn approve(context: &Context<'_>, arguments: &RequestApproveArguments) -> Result
         terminal.answer(&would, |_| format!("would carry out `{kind}`"));
         return Ok(());
     }
+    if copy {
+        // Before a step that a repeated call could not take again.
+        backend.could_link()?;
+    }
     if let Some(evidence) = evidence {
         backend.step_request(request, &RequestStep::Verify { evidence })?;
     }

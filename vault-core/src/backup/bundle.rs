@@ -64,7 +64,7 @@ impl Bundle {
     ) -> Result<bool, BackupError> {
         let (first, begins) = (self.rows.len(), self.bytes.len());
         if self.bytes.capacity() == 0 {
-            // Once, and not by doubling.
+            // Most are no longer than that.
             self.bytes.reserve(limit);
         }
         let mut frame = Frame::default();

@@ -17,10 +17,23 @@ use std::thread::JoinHandle;
 use parking_lot::Mutex;
 use redb::{BackendError, StorageBackend};
 
-/// Bytes that are gathered before they are written.
-const GATHERED_BYTES: usize = 4 << 20;
-/// Longest write.
-const WRITE_BYTES: usize = 1 << 20;
+/// How much is done at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sizes {
+    /// Bytes that are gathered before they are written.
+    pub(super) gathered: usize,
+    /// Longest write of neighbours; a page that is longer goes alone.
+    pub(super) write: usize,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self {
+            gathered: 4 << 20,
+            write: 1 << 20,
+        }
+    }
+}
 
 /// Pages that wait to be written.
 #[derive(Debug)]
@@ -47,11 +60,12 @@ enum Upto {
 #[derive(Debug)]
 struct Gathered {
     pages: Pages,
+    sizes: Sizes,
     /// Memory of pages that were written: new memory costs as much as what is copied into it.
     spare: Receiver<Vec<u8>>,
     /// Those before, until they are written; the oldest first.
     passed: VecDeque<Weak<Pages>>,
-    /// `None` once it is closed.
+    /// `None` once this is dropped.
     tasks: Option<SyncSender<Task>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -70,12 +84,19 @@ pub(super) struct WriteBehind<B: StorageBackend> {
 
 impl<B: StorageBackend> WriteBehind<B> {
     /// Over `file`; `flushes` says when flushes begin.
-    pub(super) fn new(file: B, flushes: Arc<AtomicBool>) -> io::Result<Self> {
+    pub(super) fn new(file: B, flushes: Arc<AtomicBool>, sizes: Sizes) -> io::Result<Self> {
         let file = Arc::new(file);
         let (tasks, waiting) = sync_channel(1);
         let (spare, spares) = sync_channel(1);
         let failed = Arc::new(AtomicBool::new(false));
-        let writer = Writer::new(Arc::clone(&file), Arc::clone(&failed), spare);
+        let writer = Writer {
+            file: Arc::clone(&file),
+            failed: None,
+            tell: Arc::clone(&failed),
+            longest: sizes.write,
+            together: Vec::with_capacity(sizes.write),
+            spare,
+        };
         let thread = std::thread::Builder::new()
             .name("vault-behind".into())
             .spawn(move || writer.run(&waiting))?;
@@ -84,13 +105,22 @@ impl<B: StorageBackend> WriteBehind<B> {
             flushes,
             failed,
             gathered: Mutex::new(Gathered {
-                pages: Pages::new(None),
+                pages: Pages::over(Vec::with_capacity(sizes.gathered)),
+                sizes,
                 spare: spares,
                 passed: VecDeque::new(),
                 tasks: Some(tasks),
                 thread: Some(thread),
             }),
         })
+    }
+
+    /// Tells of the write that has failed, if one has.
+    fn whole(&self) -> io::Result<()> {
+        match self.failed.load(Ordering::Acquire) {
+            true => self.settle(Upto::File),
+            false => Ok(()),
+        }
     }
 
     /// Waits until everything that was gathered is there.
@@ -125,7 +155,9 @@ impl<B: StorageBackend> StorageBackend for WriteBehind<B> {
             Found::Part => self.settle(Upto::File)?,
             Found::Nothing => {}
         }
-        self.file.read(offset, out)
+        self.file.read(offset, out)?;
+        // Afterwards: what was not written is not there to be read, and the file has something else.
+        self.whole()
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
@@ -137,15 +169,13 @@ impl<B: StorageBackend> StorageBackend for WriteBehind<B> {
     fn sync_data(&self) -> io::Result<()> {
         match self.flushes.load(Ordering::Acquire) {
             true => self.settle(Upto::Medium),
-            false => Ok(()),
+            false => self.whole(),
         }
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        match self.failed.load(Ordering::Acquire) {
-            true => self.settle(Upto::File),
-            false => self.gathered.lock().add(offset, data),
-        }
+        self.whole()?;
+        self.gathered.lock().add(offset, data)
     }
 
     fn close(&self) -> io::Result<()> {
@@ -195,9 +225,8 @@ enum Found {
 }
 
 impl Pages {
-    /// None yet, in memory that others were in before.
-    fn new(spare: Option<Vec<u8>>) -> Self {
-        let mut bytes = spare.unwrap_or_else(|| Vec::with_capacity(GATHERED_BYTES));
+    /// None yet, in this memory.
+    fn over(mut bytes: Vec<u8>) -> Self {
         bytes.clear();
         Self {
             bytes,
@@ -256,7 +285,7 @@ impl Gathered {
             }
             match passed.upgrade() {
                 Some(pages) => found = pages.find(offset, out),
-                // Written before they were let go of.
+                // Written before they were let go of, or that has failed, which is told.
                 None => fence(Ordering::Acquire),
             }
         }
@@ -276,10 +305,9 @@ impl Gathered {
         if self.pages.places.is_empty() {
             return Ok(());
         }
-        let pages = Arc::new(std::mem::replace(
-            &mut self.pages,
-            Pages::new(self.spare.try_recv().ok()),
-        ));
+        let spare = self.spare.try_recv();
+        let spare = spare.unwrap_or_else(|_| Vec::with_capacity(self.sizes.gathered));
+        let pages = Arc::new(std::mem::replace(&mut self.pages, Pages::over(spare)));
         self.passed.retain(|passed| passed.strong_count() > 0);
         self.passed.push_back(Arc::downgrade(&pages));
         self.give(Task::Write(pages))
@@ -297,6 +325,8 @@ struct Writer<B> {
     failed: Option<io::Error>,
     /// Whether there is one.
     tell: Arc<AtomicBool>,
+    /// Longest write of neighbours.
+    longest: usize,
     /// Neighbours.
     together: Vec<u8>,
     /// Where memory is left for who gathers.
@@ -304,23 +334,13 @@ struct Writer<B> {
 }
 
 impl<B: StorageBackend> Writer<B> {
-    fn new(file: Arc<B>, tell: Arc<AtomicBool>, spare: SyncSender<Vec<u8>>) -> Self {
-        Self {
-            file,
-            failed: None,
-            tell,
-            together: Vec::with_capacity(WRITE_BYTES),
-            spare,
-        }
-    }
-
     fn run(mut self, tasks: &Receiver<Task>) {
         for task in tasks {
             match task {
                 Task::Write(pages) if self.failed.is_none() => {
                     self.failed = self.write(&pages).err();
                     self.tell.store(self.failed.is_some(), Ordering::Release);
-                    if let Ok(pages) = Arc::try_unwrap(pages) {
+                    if let Some(pages) = Arc::into_inner(pages) {
                         // One waits already, or nobody gathers any more.
                         let _ = self.spare.try_send(pages.bytes);
                     }
@@ -350,7 +370,7 @@ impl<B: StorageBackend> Writer<B> {
         let mut places = pages.places.iter().peekable();
         while let Some((begin, first)) = places.next() {
             let page = |place: &Range<usize>| &pages.bytes[place.clone()];
-            if first.len() > WRITE_BYTES {
+            if first.len() > self.longest {
                 self.file.write(*begin, page(first))?;
                 continue;
             }
@@ -361,7 +381,7 @@ impl<B: StorageBackend> Writer<B> {
                 together.extend_from_slice(page(place));
                 let length = together.len();
                 let end = begin + length as u64;
-                let fits = |place: &Range<usize>| length + place.len() <= WRITE_BYTES;
+                let fits = |place: &Range<usize>| length + place.len() <= self.longest;
                 let touches = places.next_if(|(at, place)| **at == end && fits(place));
                 next = touches.map(|(_, place)| place);
             }
@@ -385,7 +405,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn behind<B: StorageBackend>(file: B, flushes: bool) -> WriteBehind<B> {
-        WriteBehind::new(file, Arc::new(AtomicBool::new(flushes))).unwrap()
+        sized(file, flushes, Sizes::default())
+    }
+
+    fn sized<B: StorageBackend>(file: B, flushes: bool, sizes: Sizes) -> WriteBehind<B> {
+        WriteBehind::new(file, Arc::new(AtomicBool::new(flushes)), sizes).unwrap()
     }
 
     #[derive(Clone, Debug)]
@@ -414,7 +438,9 @@ mod tests {
             steps in prop::collection::vec(step(), 1..80), flushes: bool
         ) {
             let (disk, plain) = (MemoryDisk::default(), MemoryDisk::default());
-            let (ours, theirs) = (behind(disk.open(), flushes), plain.open());
+            // Batches of a few pages; the longest page is longer than a write of neighbours.
+            let sizes = Sizes { gathered: 1024, write: 192 };
+            let (ours, theirs) = (sized(disk.open(), flushes, sizes), plain.open());
             ours.set_len(60 * 64).unwrap();
             theirs.set_len(60 * 64).unwrap();
             for step in steps {
@@ -466,13 +492,16 @@ mod tests {
     #[test]
     fn an_error_of_a_write_is_told_by_what_comes_next_and_does_not_end() {
         let (backend, plan) = FaultBackend::new(MemoryDisk::default().open()).unwrap();
-        let behind = behind(backend, true);
+        let behind = behind(backend, false);
+        behind.set_len(1 << 10).unwrap();
         plan.arm(Fault::DiskFullFrom(1));
         behind.write(0, &[1; 64]).unwrap();
         let full =
             |result: io::Result<()>| result.unwrap_err().kind() == io::ErrorKind::StorageFull;
         // Half of this lies nowhere: what waits has to be written first.
         assert!(full(behind.read(0, &mut [0; 128])));
+        // Nor is it read as what the file has there.
+        assert!(full(behind.read(0, &mut [0; 64])));
         plan.disarm();
         // There is room again, and still a page is missing.
         assert!(full(behind.write(64, &[1; 64])));

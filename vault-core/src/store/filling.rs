@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::behind::WriteBehind;
+use super::behind::{Sizes, WriteBehind};
 use super::redb::RedbStore;
 use super::{FillTx, ReadTx, Store, StoreError, WriteTx};
 
@@ -26,7 +26,7 @@ impl FillingStore {
     /// Those of [`RedbStore::create`].
     pub fn create(path: &Path, cache_bytes: usize) -> Result<Self, StoreError> {
         let flushes = Arc::new(AtomicBool::new(false));
-        let over = |file| WriteBehind::new(file, Arc::clone(&flushes));
+        let over = |file| WriteBehind::new(file, Arc::clone(&flushes), Sizes::default());
         let store = RedbStore::create_over(path, cache_bytes, over)?;
         Ok(Self { store, flushes })
     }
@@ -77,6 +77,11 @@ mod tests {
     use crate::store::{Direction, KeyRange, MemoryDisk, Rows, Table};
 
     const ROUNDS: u32 = 6;
+    /// A round fills more than one batch.
+    const SIZES: Sizes = Sizes {
+        gathered: 48 << 10,
+        write: 16 << 10,
+    };
 
     fn filled(store: &FillingStore) -> Result<(), StoreError> {
         for round in 0..ROUNDS {
@@ -93,7 +98,7 @@ mod tests {
     fn filling(disk: &MemoryDisk, fault: Fault) -> (bool, Result<(), StoreError>) {
         let (backend, plan) = FaultBackend::new(disk.open()).unwrap();
         let flushes = Arc::new(AtomicBool::new(false));
-        let behind = WriteBehind::new(backend, Arc::clone(&flushes)).unwrap();
+        let behind = WriteBehind::new(backend, Arc::clone(&flushes), SIZES).unwrap();
         let store = RedbStore::with_backend(behind, false).unwrap();
         let store = FillingStore { store, flushes };
         plan.arm(fault);

@@ -2,9 +2,9 @@
 //!
 //! Knows nothing of directories but where something may be put aside; who calls gives an empty store and
 //! throws it away if this fails. The backup's objects are verified beside this. One thread reads
-//! (`common`, `people`), several open keysets and a sample of values, one writes (`writer`), in the order of keys and in
-//! transactions of bounded size; the shred maps come last, each written once (`aside`,
-//! `keys::shred::build`). Memory does not grow with the vault.
+//! (`common`, `people`) the backup and the newest ledger, several open keysets and a sample of values, one writes
+//! (`writer`), in the order of keys and in transactions of bounded size; the shred maps come last, each made once by a
+//! thread of its own (`aside`, `keys::shred::build`). Memory does not grow with the vault.
 
 mod aside;
 mod common;
