@@ -412,13 +412,22 @@ impl SystemKeys {
         }
     }
 
-    /// The keys of a backup in a new place.
+    /// The keys of a backup in a new place, which has no slots yet.
     #[must_use]
-    pub fn in_new_place(self, slots: Vec<SlotTarget>, entropy: &mut dyn Entropy) -> Self {
-        let next_slot = slots.iter().map(|slot| slot.number).max().unwrap_or(0) + 1;
+    pub fn in_new_place(self, entropy: &mut dyn Entropy) -> Self {
         let set = self.index_set();
         Self {
             placements: vec![Placement::generate(0, set, entropy)],
+            slots: Vec::new(),
+            ..self
+        }
+    }
+
+    /// With the first slots of their place.
+    #[must_use]
+    pub fn with_slots(self, slots: Vec<SlotTarget>) -> Self {
+        let next_slot = slots.iter().map(|slot| slot.number).max().unwrap_or(0) + 1;
+        Self {
             next_slot,
             slots,
             ..self

@@ -213,7 +213,7 @@ impl LockedVault {
             false => Ok(()),
         };
         let (checked, filled) = std::thread::scope(|scope| {
-            // Argon2id takes longer than all else that is done before the first row.
+            // Argon2id takes longer than all else that comes before the first row, and nothing waits for it there.
             let slots = scope.spawn(move || {
                 let recovery_key = RecoveryKey::generate(&mut OsEntropy);
                 let targets = create::first_slots(passphrase, &recovery_key, now)?;
@@ -282,14 +282,10 @@ impl LockedVault {
             )));
         }
         let entropy = &mut OsEntropy;
-        let slots = slots().map_err(could_not("make the key slots of", &to.anchor));
-        let (recovery_key, targets) = slots?;
         let (root_key, secret) = (Secret::generate(entropy), Secret::generate(entropy));
         let epoch = first_epoch(manifest.epoch, &found.replay);
         let vault = manifest.vault;
-        create::write_anchor(from, vault, epoch, (&root_key, &secret), &targets, entropy)
-            .map_err(could_not("write the anchor in", &from.anchor))?;
-        let system = system_of(&open, targets);
+        let system = system_of(&open);
         let roots = Roots::derive(vault, epoch, &root_key, &secret);
         let database = from.dir.join(DATABASE);
         let store = FillingStore::create(&database, options.settings.cache_bytes)
@@ -312,6 +308,17 @@ impl LockedVault {
             },
             tell,
         )?;
+        // Now that nothing waits for them: until here the root key was nowhere but in memory.
+        let slots = slots().map_err(could_not("make the key slots of", &to.anchor));
+        let (recovery_key, targets) = slots?;
+        create::write_anchor(from, vault, epoch, (&root_key, &secret), &targets, entropy)
+            .map_err(could_not("write the anchor in", &from.anchor))?;
+        let system = system.with_slots(targets);
+        let stored = store.write(&mut |tx| {
+            let stored = system.store(vault, tx, &roots);
+            stored.map_err(|_| StoreError::Aborted)
+        });
+        stored.map_err(BackupError::Store)?;
         let whole = store.finish().and_then(RedbStore::close);
         whole.map_err(BackupError::Store)?;
         let opened = (&open, &found.replay, recovery_key);

@@ -225,10 +225,7 @@ fn bury(
     Ok(true)
 }
 
-/// What the keyset of a backup becomes in a new place.
-pub(crate) fn system_of(
-    open: &OpenSource,
-    slots: Vec<crate::keys::slots::SlotTarget>,
-) -> SystemKeys {
-    open.system.for_backup().in_new_place(slots, &mut OsEntropy)
+/// What the keyset of a backup becomes in a new place, before that has slots.
+pub(crate) fn system_of(open: &OpenSource) -> SystemKeys {
+    open.system.for_backup().in_new_place(&mut OsEntropy)
 }
