@@ -11,14 +11,14 @@ use subtle::ConstantTimeEq;
 
 use crate::clock::hour_of;
 use crate::commit::{Txn, View};
-use crate::crypto::{Location, hmac};
+use crate::crypto::{Location, hmac, key_number};
 use crate::id::SessionId;
 use crate::keys::keyset::Compartment;
 use crate::limits::{ANSWER_BYTES_MAX, ANSWER_HOURS, ANSWERS_PER_PERSON_MAX};
 use crate::person::{DAMAGED, Person};
 use crate::refusal::Refusal;
 use crate::row;
-use crate::store::{Direction, KeyRange, Row, Table, WriteTx};
+use crate::store::{Direction, KeyRange, ReadTx, Row, Table, WriteTx};
 
 /// Length of a period of the compartment.
 const PERIOD_HOURS: u32 = 24;
@@ -41,7 +41,8 @@ pub struct Answer {
 /// A row: which call it was, when, and what was answered, unless that may not be given again.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct AnswerRow {
-    /// SHA-256 of the call. A body can be guessed, so its hash lies nowhere but in the envelope.
+    /// SHA-256 of the call. A body can be guessed, so its hash lies nowhere but in the envelope. Random once some of
+    /// the person was erased.
     pub(crate) fingerprint: [u8; 32],
     pub(crate) at: i64,
     pub(crate) answers: Option<Vec<Answer>>,
@@ -83,7 +84,7 @@ fn place<'a>(view: &dyn View, person: &'a Person, mark: &'a [u8]) -> Location<'a
     }
 }
 
-fn open(
+pub(crate) fn open(
     view: &dyn View,
     person: &Person,
     mark: &[u8],
@@ -166,6 +167,23 @@ pub(crate) fn keep(
     let mark = mark(person, call);
     let sealed = person.seal(number, &place(txn, person, &mark), &row::encode(&row))?;
     Ok(txn.put(Table::Answers, &row_key(person, &mark), &sealed)?)
+}
+
+/// Takes out of every row what was answered and what the call said: either may tell what is gone. That a call was made
+/// stays, so that it is not made again. The old bytes stay in freed pages under a key that lives: for whoever replaces
+/// the person's keys in the same commit.
+pub(crate) fn silence(txn: &mut Txn<'_>, person: &Person) -> Result<(), Refusal> {
+    let range = KeyRange::prefix(person.entry.handle.as_bytes());
+    for (key, sealed) in txn.range(Table::Answers, &range, Direction::Ascending, usize::MAX)? {
+        let mark = key.get(16..).ok_or(DAMAGED)?;
+        let mut row = open(txn, person, mark, &sealed)?;
+        txn.entropy().fill(&mut row.fingerprint);
+        row.answers = None;
+        let number = key_number(&sealed).ok_or(DAMAGED)?;
+        let sealed = person.seal(number, &place(txn, person, mark), &row::encode(&row))?;
+        txn.put(Table::Answers, &key, &sealed)?;
+    }
+    Ok(())
 }
 
 fn rows(view: &dyn View, person: &Person) -> Result<Vec<Row>, Refusal> {

@@ -63,6 +63,11 @@ pub const DIALOGUES_PER_PERSON_MAX: usize = 8;
 pub const DIALOGUE_ANSWERS_MAX: usize = 16;
 /// Bytes of them together, but always the newest.
 pub const DIALOGUE_ANSWERS_BYTES: usize = 64 << 10;
+/// Choices of one message of a conversation: more no chat shows.
+pub const DIALOGUE_CHOICES_MAX: usize = 10;
+/// Collections that somebody chooses to be erased at a time: as many as one message offers beside the two choices that
+/// end it.
+pub const DIALOGUE_PARTS_MAX: usize = DIALOGUE_CHOICES_MAX - 2;
 /// Messages of a conversation that wait for the notice; of more, the newest.
 pub const DIALOGUE_HELD_MAX: usize = 16;
 /// Longest text of a turn; how much of it is looked at is [`ASKED_CHARACTERS_MAX`].

@@ -5,11 +5,14 @@
 //!
 //! Source: GDPR Art. 17(3)(b) and (e).
 
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
+use crate::answer;
 use crate::automated;
 use crate::backup::ledger::LedgerEvent;
 use crate::commit::{Txn, View};
+use crate::events::{self, Topic};
 use crate::id::ReceiptId;
 use crate::keys::keyset::{Compartment, Lookup};
 use crate::keys::system::{DECISION_FIELD, REQUEST_FIELD};
@@ -148,6 +151,14 @@ pub(crate) fn erase(
     erasure.receipt(txn, id)
 }
 
+/// A correction that waits, as far as it is looked at here.
+#[derive(Serialize, Deserialize)]
+struct Beside {
+    collection: u16,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
 /// What came of an erasure of some collections.
 pub(crate) struct Parted {
     pub(crate) receipt: Receipt,
@@ -167,7 +178,7 @@ pub(crate) fn can_part(
 }
 
 /// Destroys every record of a person in these collections, but for what a hold keeps, and nothing else of them: rows,
-/// look-up values, and what a conversation had answered. All that is left of the person is sealed under new keys in
+/// look-up values, corrections that wait, and what calls and conversations had answered. All that is left of the person is sealed under new keys in
 /// the same commit, and the old ones go together with the KEK, so that no freed page can be read.
 pub(crate) fn part(
     txn: &mut Txn<'_>,
@@ -193,6 +204,11 @@ pub(crate) fn part(
         txn.shred_index(lookup.set, &lookup.mark, handle);
     }
     talk::stored::silence(txn, &person)?;
+    answer::silence(txn, &person)?;
+    // A correction that waits holds values of the record that it is about, and goes with it.
+    events::retain(txn, &mut person, Topic::Correction, |waits: &Beside| {
+        !goes(waits.collection)
+    })?;
     let (gone, left) = record::remove_others(txn, &person, &|collection| !goes(collection))?;
     for (collection, records) in &gone {
         person::keep_destroyed(txn, handle, *collection, records);

@@ -117,13 +117,13 @@ pub(crate) fn any(view: &dyn View, person: &Person, collection: u16) -> Result<b
 }
 
 /// How many records a person has in a collection, those that have ended but still lie there
-/// counted.
+/// counted; opens and reads none.
 pub(crate) fn count(view: &dyn View, person: &Person, collection: u16) -> Result<u64, Refusal> {
     let range = KeyRange::prefix(&prefix(person.entry.handle, collection));
-    let rows = view
+    let keys = view
         .tx()
-        .range(Table::RecordMeta, &range, Direction::Ascending, usize::MAX)?;
-    Ok(rows.len() as u64)
+        .keys(Table::RecordMeta, &range, Direction::Ascending, usize::MAX)?;
+    Ok(keys.len() as u64)
 }
 
 /// What a write leaves behind.

@@ -62,11 +62,22 @@ pub(crate) struct Scope {
     pub(crate) purpose: Option<u16>,
     /// The ground of a restriction.
     pub(crate) ground: Option<RestrictionGround>,
-    /// The collections of a restriction or an erasure; all, where there is none.
+    /// The collections of a restriction or an erasure; all, where there is none. Of an erasure also
+    /// [`Scope::UNNAMED`].
     pub(crate) collections: Vec<u16>,
     /// The decision that a human is to look at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) decision: Option<DecisionId>,
+}
+
+impl Scope {
+    /// Stands among the collections for some that the person means and has not named: none has this number.
+    pub(crate) const UNNAMED: u16 = 0;
+
+    /// Whether the person means some of it alone, and has not said which.
+    pub(crate) fn is_unnamed(&self) -> bool {
+        self.collections.contains(&Self::UNNAMED)
+    }
 }
 
 /// That an answer takes longer, as the person was told.

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::dialogue::{Intent, Language};
 use crate::id::RequestId;
-use crate::limits::{DIALOGUE_ANSWERS_BYTES, DIALOGUE_ANSWERS_MAX, DIALOGUE_HELD_MAX};
+use crate::limits::{
+    DIALOGUE_ANSWERS_BYTES, DIALOGUE_ANSWERS_MAX, DIALOGUE_HELD_MAX, DIALOGUE_PARTS_MAX,
+};
 use crate::policy::RestrictionGround;
 use crate::request::{Level, words};
 use crate::verification::Challenge;
@@ -61,12 +63,9 @@ pub(crate) type FieldId = (u16, u16);
 
 /// Collections that somebody chose, by their numbers, in the order in which they did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Parts([Option<u16>; Parts::MAX]);
+pub(crate) struct Parts([Option<u16>; DIALOGUE_PARTS_MAX]);
 
 impl Parts {
-    /// How many can be chosen at a time: more no chat shows.
-    pub(crate) const MAX: usize = 8;
-
     /// Those that were chosen.
     pub(crate) fn all(&self) -> impl Iterator<Item = u16> + '_ {
         self.0.iter().flatten().copied()
@@ -361,6 +360,18 @@ pub struct TurnReply {
     pub delivery: Option<String>,
 }
 
+impl TurnReply {
+    /// Takes out all that is said and handed on: whoever sends the message again has nothing to do.
+    fn silence(&mut self) {
+        self.handled = true;
+        self.messages = Vec::new();
+        self.request = None;
+        self.due = None;
+        self.replay = Vec::new();
+        self.delivery = None;
+    }
+}
+
 /// Silent about what is said.
 impl std::fmt::Debug for Choice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -508,9 +519,12 @@ impl Talk {
         self.level = level;
     }
 
-    /// Leaves what was answered behind, and what was typed to be put in a field.
+    /// Leaves behind what was said in answers, and what was typed to be put in a field. That they were given stays:
+    /// a message that comes again is not to be taken for a new one.
     pub(crate) fn silence(&mut self) {
-        self.answered = Vec::new();
+        for one in &mut self.answered {
+            one.reply.silence();
+        }
         if !self.value.is_empty() {
             self.rest(At::Idle);
         }

@@ -183,8 +183,8 @@ pub(crate) fn store(
     Ok(txn.put(Table::Dialogues, &key, &sealed)?)
 }
 
-/// Takes out of every conversation what was answered in it, and what was typed to be put in a field: it may say what
-/// is gone. Where one stands stays, and when codes were sent.
+/// Takes out of every conversation what was said in its answers, and what was typed to be put in a field: it may say what
+/// is gone. Where one stands stays, which messages were answered, and when codes were sent.
 pub(crate) fn silence(txn: &mut Txn<'_>, person: &Person) -> Result<(), Refusal> {
     let range = KeyRange::prefix(person.entry.handle.as_bytes());
     let rows = txn

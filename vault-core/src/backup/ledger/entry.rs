@@ -136,7 +136,8 @@ pub enum LedgerEvent {
         due: (i32, i64),
         /// Whether that is later because it was extended, which goes once.
         extended: bool,
-        /// Of which collections; of all, where there is none. Whoever asked for some is not to lose the others.
+        /// Of which collections; of all, where there is none, and 0 for some that are not named. Whoever asked for some is not
+        /// to lose the others.
         collections: Vec<u16>,
     },
 }

@@ -25,7 +25,7 @@ use crate::talk::FieldId;
 const LINES_MAX: usize = 60;
 
 /// The fields that somebody has a value in, and how long each of their lists is.
-type Held = (BTreeSet<FieldId>, Vec<(u16, u64)>);
+pub(super) type Held = (BTreeSet<FieldId>, Vec<(u16, u64)>);
 
 impl Teller<'_> {
     /// Everybody who received a field that is wanted.
@@ -46,7 +46,16 @@ impl Teller<'_> {
     }
 
     /// The fields that the person has a value in; of a list all of its fields. And how long each list is.
-    pub(super) fn held(&self) -> Result<Held, Refusal> {
+    pub(super) fn held(&self) -> Result<&Held, Refusal> {
+        if let Some(held) = self.held.get() {
+            return Ok(held);
+        }
+        let held = self.looked_at()?;
+        Ok(self.held.get_or_init(|| held))
+    }
+
+    /// The same, looked at now.
+    fn looked_at(&self) -> Result<Held, Refusal> {
         let (mut fields, mut counts) = (BTreeSet::new(), Vec::new());
         let Some(person) = self.person else {
             return Ok((fields, counts));
@@ -121,8 +130,8 @@ impl Teller<'_> {
             return Ok(words.nothing_held.to_owned());
         }
         let mut lines = vec![words.held.to_owned()];
-        lines.extend(self.held_lines(&fields));
-        self.counts(&counts, &mut lines);
+        lines.extend(self.held_lines(fields));
+        self.counts(counts, &mut lines);
         let receivers = self.receivers(&|_| true)?;
         lines.push(match receivers.is_empty() {
             true => words.not_shared.to_owned(),
@@ -374,7 +383,7 @@ impl Teller<'_> {
             true => words.nothing_held.to_owned(),
             false => format!("{}\n- {}", words.erase_held, capital(&goes)),
         });
-        lines.extend(self.kept_by_law(&fields)?);
+        lines.extend(self.kept_by_law(fields)?);
         Ok(lines.join("\n"))
     }
 

@@ -26,7 +26,7 @@ use crate::person::{DAMAGED, Person, instant};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
 use crate::request::RequestKind;
-use crate::request::stored::RequestEvent;
+use crate::request::stored::{RequestEvent, Scope};
 use crate::standing::{self, ObjectionState};
 use crate::talk::{FieldId, Form, Parts, Question, Talk};
 use crate::verification::{AddressKind, CodeToSend, Prepared};
@@ -82,7 +82,9 @@ const fn action(effect: &Effect) -> &'static str {
         Effect::Send(_) | Effect::SendTyped | Effect::SendNew => "dialogue.code",
         Effect::Suppress | Effect::StopMarketing | Effect::Object(_) => "dialogue.object",
         Effect::Verified => "dialogue.verified",
-        Effect::ByHand | Effect::Review | Effect::Add | Effect::Package(_) => "dialogue.queue",
+        Effect::ByHand | Effect::Review | Effect::Add | Effect::Narrow(_) | Effect::Package(_) => {
+            "dialogue.queue"
+        }
         Effect::Answer => "dialogue.answer",
         Effect::Withdraw(_) => "dialogue.withdraw",
         Effect::Restrict(_) => "dialogue.restrict",
@@ -90,6 +92,14 @@ const fn action(effect: &Effect) -> &'static str {
         Effect::Erase | Effect::EraseParts(_) => "dialogue.erase",
         Effect::TakeBack(_) => "dialogue.cancel",
         Effect::Notice => "dialogue.notice",
+    }
+}
+
+/// What a request says of the collections that were chosen.
+fn named(chosen: Parts) -> Vec<u16> {
+    match chosen.is_empty() {
+        true => vec![Scope::UNNAMED],
+        false => chosen.all().collect(),
     }
 }
 
@@ -303,29 +313,38 @@ impl Actor<'_, '_> {
                 let value = &self.said.value;
                 Some(format!("{}.{}: {value}", collection.name, field.name))
             }
+            // Where a code could go was asked because of the field that they want to correct.
+            Some(Question::Address | Question::Code) => {
+                let field = self.said.field.and_then(|id| facts::field(self.policy, id));
+                field.map(|(collection, field)| format!("{}.{}", collection.name, field.name))
+            }
             Some(Question::Words) => typed,
-            Some(Question::Parts(chosen)) if chosen.is_empty() => {
-                Some("only some of it is to be erased; which has not been said".into())
-            }
-            Some(Question::Parts(_) | Question::ConfirmParts(_)) => {
-                Some("only these collections are to be erased: the request names them".into())
-            }
             _ => None,
         }
     }
 
     fn review(&mut self) -> Result<(), Refusal> {
         let (request, words) = (self.request()?, self.note());
-        if let Some(Question::Parts(chosen) | Question::ConfirmParts(chosen)) = self.said.question
-            && !chosen.is_empty()
-        {
-            let chosen: Vec<u16> = chosen.all().collect();
-            self.with(|txn, policy, own, person| {
-                spoken::narrow(txn, policy, own, person, request, &chosen)
-            })?;
+        // Another conversation about the same request may have said otherwise meanwhile.
+        match self.said.question {
+            Some(Question::Parts(chosen) | Question::ConfirmParts(chosen)) => {
+                self.narrow(named(chosen))?;
+            }
+            Some(Question::ConfirmErase) => self.narrow(Vec::new())?,
+            _ => {}
         }
         let event = self.with(|txn, policy, own, person| {
             spoken::review(txn, policy, own, person, request, words.as_deref())
+        })?;
+        self.keep(event);
+        Ok(())
+    }
+
+    /// Says to the request at hand what is to be erased.
+    fn narrow(&mut self, collections: Vec<u16>) -> Result<(), Refusal> {
+        let request = self.request()?;
+        let event = self.with(|txn, policy, own, person| {
+            spoken::narrow(txn, policy, own, person, request, collections)
         })?;
         self.keep(event);
         Ok(())
@@ -384,6 +403,9 @@ impl Actor<'_, '_> {
         let chosen: Vec<u16> = chosen.all().collect();
         let receipt = self.carry_out(What::Erase(&chosen))?;
         self.receipt(receipt)?;
+        self.with(|txn, policy, own, person| {
+            spoken::end_covered(txn, policy, own, person, &chosen)
+        })?;
         self.talk.silence();
         self.parted = self.person.as_ref().map(|person| person.subject);
         Ok(())
@@ -460,6 +482,7 @@ impl Actor<'_, '_> {
             Effect::Change => self.change()?,
             Effect::Erase => self.erase()?,
             Effect::EraseParts(chosen) => self.erase_parts(*chosen)?,
+            Effect::Narrow(chosen) => self.narrow(named(*chosen))?,
             Effect::Package(form) => {
                 let request = self.request()?;
                 let event = hand_over_package(self, request, *form)?;

@@ -2,11 +2,9 @@
 
 use super::machine::Turn;
 use super::moves::Say;
+use crate::limits::{DIALOGUE_CHOICES_MAX, DIALOGUE_PARTS_MAX};
 use crate::policy::RestrictionGround;
 use crate::talk::{At, Form, Meaning, Question};
-
-/// Choices of one message: more no chat shows.
-pub(super) const OFFERS_MAX: usize = 10;
 
 impl Turn<'_> {
     /// Asks, and offers what there is to choose from.
@@ -53,19 +51,19 @@ impl Turn<'_> {
                 intents.chain([Meaning::NoIntent]).collect()
             }
             Question::Address => {
-                let addresses = facts.addresses.iter().take(OFFERS_MAX - 1);
+                let addresses = facts.addresses.iter().take(DIALOGUE_CHOICES_MAX - 1);
                 let addresses = addresses.map(|field| Meaning::Address(*field));
                 addresses.chain([Meaning::AnotherWay]).collect()
             }
             Question::Code if facts.known => vec![Meaning::Again, Meaning::AnotherWay],
             Question::Withdraw => {
-                let purposes = facts.consents.iter().take(OFFERS_MAX);
+                let purposes = facts.consents.iter().take(DIALOGUE_CHOICES_MAX);
                 purposes
                     .map(|purpose| Meaning::Withdraw(*purpose))
                     .collect()
             }
             Question::Object => {
-                let purposes = facts.objectionable.iter().take(OFFERS_MAX);
+                let purposes = facts.objectionable.iter().take(DIALOGUE_CHOICES_MAX);
                 purposes.map(|purpose| Meaning::Object(*purpose)).collect()
             }
             Question::Ground => {
@@ -73,7 +71,7 @@ impl Turn<'_> {
                 grounds.map(|ground| Meaning::Ground(*ground)).collect()
             }
             Question::Field => {
-                let fields = facts.fields.iter().take(OFFERS_MAX - 1);
+                let fields = facts.fields.iter().take(DIALOGUE_CHOICES_MAX - 1);
                 let fields = fields.map(|field| Meaning::Field(*field));
                 fields.chain([Meaning::OtherField]).collect()
             }
@@ -90,7 +88,9 @@ impl Turn<'_> {
             }
             Question::Parts(chosen) => {
                 let others = facts.parts.iter().filter(|one| !chosen.has(**one));
-                let others = others.take(OFFERS_MAX - 2).map(|one| Meaning::Part(*one));
+                let others = others
+                    .take(DIALOGUE_PARTS_MAX)
+                    .map(|one| Meaning::Part(*one));
                 let done = (!chosen.is_empty()).then_some(Meaning::PartsDone);
                 others.chain(done).chain([Meaning::Keep]).collect()
             }
@@ -100,7 +100,7 @@ impl Turn<'_> {
             Question::Form => [Form::Json, Form::Csv].map(Meaning::Form).to_vec(),
             Question::OwnView => vec![Meaning::NothingToAdd],
             Question::Request => {
-                let open = facts.open.iter().take(OFFERS_MAX - 1);
+                let open = facts.open.iter().take(DIALOGUE_CHOICES_MAX - 1);
                 let open = open.map(|request| Meaning::CallOff(*request));
                 open.chain([Meaning::CallOffNone]).collect()
             }

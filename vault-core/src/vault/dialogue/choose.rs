@@ -199,11 +199,13 @@ impl Turn<'_> {
         }
     }
 
-    /// Which collections are erased, where it is not everything.
+    /// Which collections are erased, where it is not everything. Each choice narrows the request at once: wherever the
+    /// person turns next, nobody is to erase more for it than they said.
     fn parts(&mut self, means: Meaning) {
         let there = &self.facts.parts;
         match (means, self.talk.at) {
             (Meaning::SomeOfIt, At::Asking(Question::ConfirmErase)) => {
+                self.narrow(Parts::default());
                 self.ask(Question::Parts(Parts::default()));
             }
             (Meaning::Part(one), At::Asking(Question::Parts(chosen))) => {
@@ -215,6 +217,7 @@ impl Turn<'_> {
                     }
                 };
                 let chosen = chosen.among(there);
+                self.narrow(chosen);
                 let all = there.iter().all(|one| chosen.has(*one));
                 match (all || chosen.is_full()) && !chosen.is_empty() {
                     true => self.ask(Question::ConfirmParts(chosen)),
@@ -223,6 +226,7 @@ impl Turn<'_> {
             }
             (Meaning::PartsDone, At::Asking(Question::Parts(chosen))) => {
                 let chosen = chosen.among(there);
+                self.narrow(chosen);
                 match chosen.is_empty() {
                     true => self.ask(Question::Parts(chosen)),
                     false => self.ask(Question::ConfirmParts(chosen)),
@@ -233,12 +237,19 @@ impl Turn<'_> {
                 if still != chosen {
                     // A law keeps one since, or it is empty: what they confirmed would be something else.
                     self.say(Say::Stale);
+                    self.narrow(still);
                     return self.ask(Question::Parts(still));
                 }
                 self.effect(Effect::EraseParts(chosen));
                 self.done(Say::PartsErased);
             }
             _ => self.let_go(),
+        }
+    }
+
+    fn narrow(&mut self, chosen: Parts) {
+        if self.talk.request.is_some() {
+            self.effect(Effect::Narrow(chosen));
         }
     }
 

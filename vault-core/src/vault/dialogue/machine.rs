@@ -4,9 +4,9 @@
 //! and what cannot be undone is done only for a choice that was sent with the last message. Everything that an
 //! effect could fail at is a fact here, so that no effect fails.
 
-use super::ask::OFFERS_MAX;
 use super::moves::{Effect, Facts, Heard, Next, Say, kind};
 use crate::dialogue::{Control, Intent};
+use crate::limits::DIALOGUE_CHOICES_MAX;
 use crate::request::{Level, RequestKind};
 use crate::talk::{At, Form, Meaning, Question, Talk, place};
 use crate::verification::Verdict;
@@ -186,7 +186,7 @@ impl Turn<'_> {
             },
             Intent::Choices => {
                 self.done(Say::Choices);
-                let consents = facts.consents.iter().take(OFFERS_MAX);
+                let consents = facts.consents.iter().take(DIALOGUE_CHOICES_MAX);
                 self.next.offers = consents.map(|one| Meaning::Withdraw(*one)).collect();
             }
             Intent::HumanDecision => {

@@ -184,6 +184,8 @@ pub(super) enum Effect {
     Erase,
     /// What is in these collections is erased, and nothing else.
     EraseParts(Parts),
+    /// The request is about these collections alone, or about some that are not named yet.
+    Narrow(Parts),
     /// A copy is made and handed over.
     Package(Form),
     /// A request is taken back.
@@ -214,6 +216,7 @@ impl Effect {
             | Self::Change
             | Self::Erase
             | Self::EraseParts(_)
+            | Self::Narrow(_)
             | Self::Package(_) => Level::L2,
         }
     }

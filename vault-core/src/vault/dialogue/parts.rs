@@ -87,7 +87,8 @@ impl Teller<'_> {
         let mut lines = vec![self.words().erase_held.to_owned()];
         lines.extend(self.part_lines(&all)?);
         let (fields, _) = self.held()?;
-        let stays = fields.into_iter().filter(|(one, _)| !chosen.has(*one));
+        let stays = fields.iter().copied();
+        let stays = stays.filter(|(one, _)| !chosen.has(*one));
         self.stays(&stays.collect(), &mut lines)?;
         Ok(lines.join("\n"))
     }
@@ -118,7 +119,7 @@ impl Teller<'_> {
         let parts = self.outcome.parts.iter();
         lines.extend(parts.map(|part| format!("- {part}")));
         let (fields, _) = self.held()?;
-        self.stays(&fields, &mut lines)?;
+        self.stays(fields, &mut lines)?;
         self.evidence(&mut lines);
         lines.push(self.complain());
         Ok(lines.join("\n"))

@@ -95,7 +95,7 @@ impl Strangers {
         }
     }
 
-    /// Takes out of the conversations of a person what was answered in them, which may say what is gone: of all but the
+    /// Takes out of the conversations of a person what their answers said, which may say what is gone: of all but the
     /// one of this name, in which it was asked for.
     pub(in crate::vault) fn silence(&self, subject: SubjectId, but: Option<[u8; 32]>) {
         let slots: Vec<Slot> = {

@@ -1,5 +1,7 @@
 //! A turn looked at over a snapshot, and taken in a transaction.
 
+use std::cell::OnceCell;
+
 use super::super::access::LookUps;
 use super::super::call::{Context, Noted};
 use super::super::requests::spoken;
@@ -274,6 +276,7 @@ pub(super) fn take(
         person: person.as_ref(),
         own: own.as_ref(),
         outcome: &outcome,
+        held: OnceCell::new(),
     };
     let mut messages = teller.messages(&next.say, noted)?;
     let mut labels = Vec::with_capacity(next.offers.len());
@@ -344,6 +347,7 @@ fn told_of(
         person,
         own: None,
         outcome: &nothing,
+        held: OnceCell::new(),
     };
     let hold = person.map(|person| standing::hold(view, person));
     let hold = hold.transpose()?.flatten();
@@ -392,6 +396,7 @@ fn parts_of(
         person,
         own: None,
         outcome: &nothing,
+        held: OnceCell::new(),
     };
     let mut names = Vec::new();
     for effect in &next.effects {

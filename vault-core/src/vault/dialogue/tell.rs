@@ -3,12 +3,15 @@
 //! Says what the machine decided to say and decides nothing. What it reads of a person it notes, so that the entry
 //! of the turn names the fields.
 
+use std::cell::OnceCell;
+
 use jiff::civil::Date;
 
 use super::super::access::LookUps;
 use super::super::call::{Context, Noted};
 use super::super::pickups::Given;
 use super::super::requests::spoken;
+use super::account::Held;
 use super::facts;
 use super::moves::Say;
 use super::shape::{capital, of, split};
@@ -68,6 +71,8 @@ pub(super) struct Teller<'a> {
     /// The person themselves, as well as it is known that it is they.
     pub(super) own: Option<&'a Context>,
     pub(super) outcome: &'a Outcome,
+    /// What the person has, once it was looked at.
+    pub(super) held: OnceCell<Held>,
 }
 
 /// Where the privacy statement is, on this server.

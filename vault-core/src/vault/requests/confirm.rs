@@ -133,6 +133,7 @@ fn give(
         ));
     }
     super::effects::fits(kind, correction)?;
+    super::effects::named(last)?;
     let until = view.now().as_second() + CONFIRMATION_SECONDS;
     let confirmation = text(&person, &steps, &scope(correction)?, until).ok_or(DAMAGED)?;
     Ok(Confirmation {

@@ -74,6 +74,14 @@ fn unsaid(what: &str) -> Refusal {
     ))
 }
 
+/// Refuses an erasure of which the person said that it is not to be everything, and not yet what.
+pub(super) fn named(event: &RequestEvent) -> Result<(), Refusal> {
+    match event.kind == RequestKind::Erase && event.scope.is_unnamed() {
+        true => Err(unsaid("collections")),
+        false => Ok(()),
+    }
+}
+
 /// What a person's word alone does, when it is said: the step that follows, if that was all.
 pub(super) fn said(
     txn: &mut Txn<'_>,
@@ -136,6 +144,7 @@ pub(super) fn carry_out(
         RequestKind::Erase => {
             let capability = Capability::SubjectsErase;
             context.principal.require(policy, capability)?;
+            named(event)?;
             match &event.scope.collections[..] {
                 [] => erase(txn, policy, noted, person),
                 some => erase_some(txn, policy, noted, person, some),

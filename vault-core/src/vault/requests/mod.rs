@@ -245,7 +245,8 @@ pub struct RequestView {
     pub purpose: Option<String>,
     /// The ground of a restriction.
     pub ground: Option<RestrictionGround>,
-    /// The collections of a restriction or an erasure; all, where there is none.
+    /// The collections of a restriction or an erasure; all, where there is none. `#0` for some that the person has not
+    /// named.
     pub collections: Vec<String>,
     /// The decision that a human is to look at.
     pub decision: Option<DecisionId>,

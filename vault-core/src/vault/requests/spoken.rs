@@ -54,8 +54,12 @@ pub(in crate::vault) fn standing(
 }
 
 /// Whether a request waits for its person, so that the same demand is no other request. A copy that is being picked
-/// up is the same one for whoever could not.
+/// up is the same one for whoever could not. Who says no more than that they want to be erased wants everything: one for
+/// less is another request, and is not made more by a demand that nobody has proved yet.
 fn waits(event: &RequestEvent) -> bool {
+    if event.kind == RequestKind::Erase && !event.scope.collections.is_empty() {
+        return false;
+    }
     let copy = Right::of(event.kind).is_some() && event.state == RequestState::InProgress;
     copy || matches!(
         event.state,
@@ -217,28 +221,55 @@ pub(in crate::vault) fn review(
     }
 }
 
-/// The person wants some of it erased alone, these collections, and somebody looks at it: whoever approves the request
-/// erases no more than that.
+/// The person said what is to be erased, these collections or everything where there is none, and has not confirmed it:
+/// whoever approves the request erases no more than that. A confirmation of what was said before ends by the step.
 pub(in crate::vault) fn narrow(
     txn: &mut Txn<'_>,
     policy: &Policy,
     context: &Context,
     person: &mut Person,
     request: RequestId,
-    collections: &[u16],
-) -> Result<(), Refusal> {
+    collections: Vec<u16>,
+) -> Result<RequestEvent, Refusal> {
     let mut event = last(txn, person, request)?;
-    if event.kind != RequestKind::Erase || event.state.is_closed() {
-        return Ok(());
+    let same = event.scope.collections == collections;
+    if event.kind != RequestKind::Erase || event.state.is_closed() || same {
+        return Ok(event);
     }
-    event.scope.collections = collections.to_vec();
+    event.scope.collections = collections;
+    let words = match (event.scope.is_unnamed(), event.scope.collections.is_empty()) {
+        (true, _) => "only some of it is to be erased; which has not been said",
+        (_, true) => "everything is to be erased",
+        _ => "only these collections are to be erased: the request names them",
+    };
     let taken = Taken {
         step: None,
         word: StepWord::Clarified,
-        words: None,
+        words: Some(words),
     };
     let event = take(txn, policy, context, person, event, taken)?;
     keep(txn, person, &event);
+    Ok(event)
+}
+
+/// Ends what the person had asked for in a conversation and what is done by now: requests to erase no more than these
+/// collections, or some that were never named. One that staff took down stays theirs to answer.
+pub(in crate::vault) fn end_covered(
+    txn: &mut Txn<'_>,
+    policy: &Policy,
+    context: &Context,
+    person: &mut Person,
+    erased: &[u16],
+) -> Result<(), Refusal> {
+    let goes = |one: &u16| *one == Scope::UNNAMED || erased.contains(one);
+    for event in standing(txn, person)? {
+        let some = &event.scope.collections;
+        let covered = !some.is_empty() && some.iter().all(goes);
+        let own = event.kind == RequestKind::Erase && event.level == Level::L2;
+        if own && covered {
+            take_back(txn, policy, context, person, event.request)?;
+        }
+    }
     Ok(())
 }
 

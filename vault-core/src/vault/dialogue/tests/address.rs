@@ -103,6 +103,39 @@ fn a_code_to_a_new_address_is_good_for_that_address_alone() {
 }
 
 #[test]
+fn a_human_who_goes_on_where_no_code_is_typed_is_told_which_field_it_is() {
+    for sends in [false, true] {
+        let world = World::new();
+        let jane = world.person("jane", EMAIL);
+        let mut chat = asked(&world, "jane");
+        chat.say("cancel");
+        chat.say("my name is wrong");
+        let label = chat.labels().into_iter().find(|one| one.contains("mail"));
+        let label = label.expect("it can be corrected").to_owned();
+        assert_eq!(chat.pick(&label).state, TalkState::ChooseAlias);
+        if sends {
+            let first = chat.labels()[0].to_owned();
+            assert_eq!(chat.pick(&first).state, TalkState::CodeSent);
+        }
+        assert_eq!(chat.pick("Another way").state, TalkState::QueuedHuman);
+        let dpo = call(&world.dpo, None);
+        let all = world.vault().list_requests(&dpo, jane).unwrap();
+        let words = all.last().unwrap().history.last().unwrap().words.clone();
+        assert_eq!(words.as_deref(), Some("profile.email"));
+    }
+    // Of a matter that is about no field nothing is noted.
+    let world = World::new();
+    let jane = world.person("jane", EMAIL);
+    let mut chat = world.chat("jane");
+    chat.say("please delete everything you have about me");
+    chat.pick("Another way");
+    let dpo = call(&world.dpo, None);
+    let all = world.vault().list_requests(&dpo, jane).unwrap();
+    let words = all[0].history.last().unwrap().words.clone();
+    assert!(!words.unwrap_or_default().contains("profile"));
+}
+
+#[test]
 fn where_a_law_keeps_it_or_no_code_gets_there_a_human_looks_at_the_address() {
     for held in [true, false] {
         let world = World::new();

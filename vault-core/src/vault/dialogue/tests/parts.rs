@@ -249,12 +249,14 @@ fn nothing_of_what_is_gone_is_said_again_and_nothing_lies_under_the_keys_of_befo
             .unwrap();
         let name = stored::name(&person, "web", None);
         let own = stored::load(&snapshot, &person, &name).unwrap().unwrap();
+        let answered = own.answered.iter();
+        let answered = answered.filter(|one| !one.reply.messages.is_empty());
         let numbers = person.keyset.keys.iter().map(|dek| dek.number);
         (
             numbers.min().unwrap(),
             person.keyset.highest(),
             talks.len(),
-            own.answered.len(),
+            answered.count(),
         )
     };
     let (_, highest, talks, answered) = keys(&world);
@@ -276,14 +278,232 @@ fn nothing_of_what_is_gone_is_said_again_and_nothing_lies_under_the_keys_of_befo
     assert_eq!(chat.send(&done).unwrap(), answer, "the same message again");
     // Whoever sends an older one is not told what it was answered.
     let older = TurnInput {
-        message: "m102".into(),
+        message: "m101".into(),
         choice: None,
         text: Some("what do you know about me?".into()),
         ..chat.input()
     };
     let again = chat.send(&older).unwrap();
-    assert!(!text(&again).contains("Jane Roe"), "{}", text(&again));
+    assert!(again.handled && again.messages.is_empty());
     assert_eq!(records(&world, jane), [0, 2]);
+}
+
+#[test]
+fn a_message_of_before_that_comes_again_asks_for_nothing_anew() {
+    // On the channel that they are known on, and on another where a code proved them.
+    for user in ["jane", "elsewhere"] {
+        let world = World::new();
+        let jane = world.person("jane", EMAIL);
+        let mut chat = world.chat(user);
+        let first = TurnInput {
+            text: Some(DEMAND.into()),
+            ..chat.input()
+        };
+        chat.send(&first).unwrap();
+        match user {
+            "jane" => drop(chat.prove()),
+            _ => {
+                chat.say(EMAIL);
+                chat.code();
+            }
+        }
+        chat.pick(SOME);
+        let part = label(&chat, false);
+        chat.pick(&part);
+        chat.pick("That is all");
+        assert_eq!(chat.pick("Delete").state, TalkState::Done);
+        let again = chat.send(&first).unwrap();
+        assert!(again.handled && again.messages.is_empty(), "{user}");
+        assert_eq!(requests(&world, jane).len(), 1, "{user}");
+        let other = TurnInput {
+            text: Some("something else".into()),
+            ..first
+        };
+        let refused = chat.send(&other);
+        assert!(matches!(refused, Err(Refusal::IdempotencyMismatch)));
+        // The same words in a message of now are asked.
+        chat.say(DEMAND);
+        assert_eq!(requests(&world, jane).len(), 2, "{user}");
+    }
+}
+
+/// Has a request approved as it stands, by whoever deals with requests.
+fn approved(world: &World, request: RequestId) -> Result<(), Refusal> {
+    let dpo = call(&world.dpo, None);
+    let confirmation = world.vault().confirm_request(&dpo, request, None)?;
+    approve(world, request, &confirmation.confirmation)
+}
+
+fn approve(world: &World, request: RequestId, confirmation: &str) -> Result<(), Refusal> {
+    let dpo = call(&world.dpo, None);
+    let approve = RequestStep::Approve {
+        confirmation: Some(confirmation.to_owned()),
+        correction: None,
+        answer: None,
+    };
+    let done = world.vault().step_request(&dpo, request, approve);
+    done.map(drop)
+}
+
+/// Where somebody turns in the middle of it.
+type Exit = fn(&World, &mut Chat<'_>);
+
+const EXITS: [Exit; 3] = [
+    |_, _| {},
+    |world, _| world.bench.clock.advance(16 * MINUTE),
+    |_, chat| drop(chat.say(super::world::phrase(Intent::Recipients))),
+];
+
+#[test]
+fn wherever_they_turn_next_nobody_erases_more_than_they_chose() {
+    let copy: Exit = |_, chat| drop(chat.pick("Download first"));
+    let exits = EXITS.iter().chain([&copy]).enumerate();
+    for (number, exit) in exits {
+        for confirms in [false, true] {
+            if !confirms && number == EXITS.len() {
+                // Not offered yet.
+                continue;
+            }
+            let world = World::new();
+            let jane = world.person("jane", EMAIL);
+            let mut chat = match confirms {
+                true => confirmed(&world, "jane", false).0,
+                false => chosen(&world, "jane", false),
+            };
+            exit(&world, &mut chat);
+            let (request, collections) = request(&world, jane);
+            assert_eq!(collections, ["messages"], "{number}");
+            approved(&world, request).unwrap();
+            assert_eq!(records(&world, jane), [1, 0], "{number}");
+        }
+    }
+}
+
+#[test]
+fn some_of_it_that_nobody_named_is_approved_for_nothing() {
+    let human: Exit = |_, chat| drop(chat.say("a human"));
+    for (number, exit) in EXITS.iter().chain([&human]).enumerate() {
+        let world = World::new();
+        let jane = world.person("jane", EMAIL);
+        let mut chat = world.chat("jane");
+        chat.say(DEMAND);
+        chat.prove();
+        chat.pick(SOME);
+        exit(&world, &mut chat);
+        let (request, collections) = request(&world, jane);
+        assert_eq!(collections, ["#0"], "{number}");
+        let refused = approved(&world, request);
+        assert!(
+            matches!(&refused, Err(Refusal::Conflict(why)) if why.contains("which collections")),
+            "{number}: {refused:?}"
+        );
+        assert_eq!(records(&world, jane), [1, 2]);
+        // Nor by whoever heard an answer and sends it in no form that says which.
+        let dpo = call(&world.dpo, None);
+        let step = |step| world.vault().step_request(&dpo, request, step);
+        let question = "which of it?".into();
+        step(RequestStep::AskClarification { question }).unwrap();
+        let answer = "the messages".into();
+        step(RequestStep::Clarify { answer }).unwrap();
+        assert!(approved(&world, request).is_err(), "{number}");
+        assert_eq!(records(&world, jane), [1, 2]);
+    }
+}
+
+#[test]
+fn a_confirmation_of_what_they_said_before_is_none_of_what_they_say_now() {
+    let world = World::new();
+    let jane = world.person("jane", EMAIL);
+    let mut chat = world.chat("jane");
+    chat.say(DEMAND);
+    chat.prove();
+    let request = request(&world, jane).0;
+    let given = || {
+        let dpo = call(&world.dpo, None);
+        let given = world.vault().confirm_request(&dpo, request, None);
+        given.unwrap().confirmation
+    };
+    let everything = given();
+    chat.pick(SOME);
+    assert!(approve(&world, request, &everything).is_err());
+    let part = label(&chat, false);
+    chat.pick(&part);
+    let messages = given();
+    let part = label(&chat, true);
+    chat.pick(&part);
+    for before in [&everything, &messages] {
+        assert!(approve(&world, request, before).is_err());
+    }
+    assert_eq!(records(&world, jane), [1, 2]);
+    approve(&world, request, &given()).unwrap();
+    assert_eq!(records(&world, jane), [0, 0]);
+}
+
+fn open(world: &World, subject: SubjectId) -> Vec<(RequestId, Vec<String>)> {
+    let dpo = call(&world.dpo, None);
+    let all = world.vault().list_requests(&dpo, subject).unwrap();
+    let open = all.into_iter().filter(|one| !one.state.is_closed());
+    open.map(|one| (one.request, one.collections)).collect()
+}
+
+#[test]
+fn a_demand_for_everything_is_not_taken_for_one_for_less() {
+    let world = World::new();
+    let jane = world.person("jane", EMAIL);
+    let dpo = call(&world.dpo, None);
+    let asked = some(&["messages"]);
+    let letter = world.vault().create_request(&dpo, jane, asked).unwrap();
+    let (letter, messages) = (letter.request, vec!["messages".to_owned()]);
+    let (mut chat, _) = confirmed(&world, "jane", false);
+    let first = open(&world, jane)[1].0;
+    chat.pick("Download first");
+    let again = chat.say(DEMAND);
+    assert_eq!(again.state, TalkState::Confirm, "{}", text(&again));
+    let second = again.request.expect("taken down");
+    let all = open(&world, jane);
+    for one in [
+        (letter, messages.clone()),
+        (first, messages.clone()),
+        (second, Vec::new()),
+    ] {
+        assert!(all.contains(&one), "{all:?}");
+    }
+    // And the same demand once more is the same request.
+    chat.say(super::world::phrase(Intent::Status));
+    assert_eq!(chat.say(DEMAND).request, Some(second));
+    // Once it is done what asked for no more than that ends, but for what staff took down.
+    chat.pick(SOME);
+    let part = label(&chat, false);
+    chat.pick(&part);
+    chat.pick("That is all");
+    assert_eq!(chat.pick("Delete").state, TalkState::Done);
+    assert_eq!(records(&world, jane), [1, 0]);
+    let left: Vec<RequestId> = open(&world, jane).into_iter().map(|one| one.0).collect();
+    assert!(left.contains(&letter), "{left:?}");
+    assert!(!left.contains(&first) && !left.contains(&second));
+}
+
+#[test]
+fn a_human_is_told_what_was_said_where_the_human_was_asked_for() {
+    let world = World::new();
+    let jane = world.person("jane", EMAIL);
+    let mut everything = world.chat("jane");
+    everything.say(DEMAND);
+    everything.prove();
+    // The same request in another conversation.
+    let mut less = world.chat("elsewhere");
+    less.say(DEMAND);
+    less.say(EMAIL);
+    less.code();
+    less.pick(SOME);
+    let part = label(&less, false);
+    less.pick(&part);
+    let one = request(&world, jane).0;
+    assert_eq!(open(&world, jane), [(one, vec!["messages".to_owned()])]);
+    everything.say("a human");
+    assert_eq!(open(&world, jane), [(one, Vec::new())]);
+    less.say("a human");
+    assert_eq!(open(&world, jane), [(one, vec!["messages".to_owned()])]);
 }
 
 #[test]

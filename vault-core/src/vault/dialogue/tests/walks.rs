@@ -153,8 +153,8 @@ fn follow(machine: Machine, (facts, verified, steps): &Walk) -> Result<(), Strin
     let mut talk = Talk::new(Language::En, first);
     let (mut proved, mut facts) = (first, facts.clone());
     let (others, parts) = (facts.open.clone(), facts.parts.clone());
-    // What was chosen of what can be erased.
-    let mut picked = Vec::new();
+    // What was chosen of what can be erased, and what the request was last said to be about.
+    let (mut picked, mut narrowed) = (Vec::new(), None);
     // Whether a right code came from the address that was typed last, and one in this matter from one on file.
     let (mut reads_there, mut coded) = (false, false);
     // How many messages wait, as whoever wrote them counts them.
@@ -250,7 +250,13 @@ fn follow(machine: Machine, (facts, verified, steps): &Walk) -> Result<(), Strin
             if matches!(effect, Effect::TakeBack(request) if !facts.open.contains(request)) {
                 return Err(format!("step {number}: {effect:?}, which is closed"));
             }
-            let said_to_it = matches!(effect, Effect::Add | Effect::Review | Effect::Package(_));
+            let said_to_it = matches!(
+                effect,
+                Effect::Add | Effect::Review | Effect::Narrow(_) | Effect::Package(_)
+            );
+            if let Effect::Narrow(chosen) = effect {
+                narrowed = Some(*chosen);
+            }
             let of_its_own = next
                 .effects
                 .iter()
@@ -297,6 +303,13 @@ fn follow(machine: Machine, (facts, verified, steps): &Walk) -> Result<(), Strin
         }
         if next.effects.contains(&Effect::Register) {
             talk.request = Some(RequestId::from_bytes([9; 16]));
+            narrowed = None;
+        }
+        if let At::Asking(Question::Parts(chosen) | Question::ConfirmParts(chosen)) = talk.at
+            && talk.request.is_some()
+            && narrowed != Some(chosen)
+        {
+            return Err(format!("step {number}: the request is about more"));
         }
         let without = matches!(talk.at, At::Asking(question) if needs_choice(question));
         if without && talk.choices.is_empty() && facts.private {
@@ -430,6 +443,17 @@ fn a_machine_without_one_of_the_rules_is_found_out() {
         };
         turn(talk, &facts, heard)
     }));
+    // What is chosen is not said to the request before it is confirmed.
+    assert!(found_out_on(
+        walk_about(Intent::Erase),
+        |talk, facts, heard| {
+            let mut next = turn(talk, facts, heard);
+            let said =
+                |effect: &Effect| matches!(effect, Effect::Narrow(chosen) if !chosen.is_empty());
+            next.effects.retain(|effect| !said(effect));
+            next
+        }
+    ));
     // Whatever is typed is as good as the code to the new address.
     assert!(found_out_on(
         walk_about(Intent::Correct),
@@ -591,9 +615,12 @@ fn some_of_it_is_erased_by_a_choice_for_each_and_one_for_all() {
     assert_eq!(first.offers.last(), Some(&Meaning::SomeOfIt));
     talk.request = Some(OWN);
     let which = say(&mut talk, &facts, Heard::Choice(Meaning::SomeOfIt));
+    let narrows = |chosen| [Effect::Narrow(chosen)];
+    assert_eq!(which.effects, narrows(Parts::default()));
     let part = Meaning::Part;
     assert_eq!(which.offers, [part(1), part(2), part(3), Meaning::Keep]);
     let one = say(&mut talk, &facts, Heard::Choice(part(3)));
+    assert_eq!(one.effects, narrows(Parts::default().with(3)));
     assert_eq!(
         one.offers,
         [part(1), part(2), Meaning::PartsDone, Meaning::Keep]
