@@ -341,25 +341,23 @@ pub(crate) fn forget(txn: &mut Txn<'_>, person: &Person, topic: Topic) -> Result
     Ok(())
 }
 
-/// Keeps of the events about a topic those alone that `stays` is true of, in their order; whether others went. The
-/// old bytes go with the keys, as those of [`forget`].
+/// Keeps of the events about a topic those alone that `stays` is true of, in their order. The old bytes go with the
+/// keys, as those of [`forget`].
 pub(crate) fn retain<T: Serialize + DeserializeOwned>(
     txn: &mut Txn<'_>,
     person: &mut Person,
     topic: Topic,
     stays: impl Fn(&T) -> bool,
-) -> Result<bool, Refusal> {
+) -> Result<(), Refusal> {
     let mut all: Vec<T> = history(txn, person, topic)?;
     let before = all.len();
     all.retain(stays);
     if all.len() == before {
-        return Ok(false);
+        return Ok(());
     }
     forget(txn, person, topic)?;
-    for event in &all {
-        append(txn, person, topic, event)?;
-    }
-    Ok(true)
+    all.iter()
+        .try_for_each(|event| append(txn, person, topic, event))
 }
 
 /// Changes every event about a topic in its place. The old bytes stay in freed pages under a key that lives:

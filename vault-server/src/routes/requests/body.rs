@@ -299,7 +299,7 @@ pub(crate) struct ViewBody {
     /// The ground of a restriction.
     #[serde(skip_serializing_if = "Option::is_none")]
     ground: Option<&'static str>,
-    /// The collections of a restriction or an erasure; all, where there are none.
+    /// The collections of a restriction or an erasure; all, where there are none. `#0` alone: some, and which is not said yet.
     collections: Vec<String>,
     /// The decision that a human is to look at.
     #[serde(skip_serializing_if = "Option::is_none")]
