@@ -43,7 +43,7 @@ pub fn hmac(key: &Secret<32>, parts: &[&[u8]]) -> [u8; 32] {
     HmacBegun::new(key, parts).finish()
 }
 
-/// [`hmac`] whose first parts are always the same: for many lists of parts under one key, of which it keeps what
+/// [`hmac()`] whose first parts are always the same: for many lists of parts under one key, of which it keeps what
 /// follows from it, overwritten when dropped.
 pub struct HmacBegun(Hmac<Sha256>);
 
