@@ -362,6 +362,7 @@ impl<B: StorageBackend> Writer<B> {
     fn flush(&mut self) {
         if self.failed.is_none() {
             self.failed = self.file.sync_data().err();
+            self.tell.store(self.failed.is_some(), Ordering::Release);
         }
     }
 
@@ -519,5 +520,7 @@ mod tests {
         behind.sync_data().unwrap_err();
         assert!(plan.fired());
         behind.sync_data().unwrap_err();
+        // Nor is anything taken that would not be written.
+        behind.write(64, &[1; 64]).unwrap_err();
     }
 }
