@@ -59,7 +59,9 @@ pub const FORMS: [Form; 40] = [
     ("Blob", |bytes| Some(Blob::decode(bytes)?.encode().to_vec())),
     ("ContractEvent", again_json::<ContractEvent>),
     ("Entry", |bytes| Some(Entry::decode(bytes).ok()?.encode())),
-    ("Keyset", again::<Keyset>),
+    ("Keyset", |bytes| {
+        Some(Keyset::decode(bytes).ok()?.encode().to_vec())
+    }),
     ("LedgerEntry", again::<LedgerEntry>),
     ("MetaRow", again::<MetaRow>),
     ("NoticeShown", again_json::<NoticeShown>),

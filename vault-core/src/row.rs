@@ -38,6 +38,69 @@ pub fn encode<T: Serialize>(row: &T) -> Zeroizing<Vec<u8>> {
     bytes.0
 }
 
+/// Writes a row part by part, as [`encode`] writes a struct of these parts.
+pub(crate) struct PartWriter(Bytes);
+
+impl PartWriter {
+    /// With room for so many bytes; more is made where it is too little.
+    pub(crate) fn new(bytes: usize) -> Self {
+        let mut row = Bytes(Zeroizing::new(Vec::with_capacity(1 + bytes)));
+        row.add(&[VERSION]);
+        Self(row)
+    }
+
+    /// A number, or how many follow.
+    pub(crate) fn number(&mut self, number: impl bincode::Encode) {
+        bincode::encode_into_writer(number, &mut self.0, configuration())
+            .expect("a number has a binary form");
+    }
+
+    /// Bytes of which there are always as many.
+    pub(crate) fn bytes<const N: usize>(&mut self, bytes: &[u8; N]) {
+        self.0.add(bytes);
+    }
+
+    pub(crate) fn finish(self) -> Zeroizing<Vec<u8>> {
+        self.0.0
+    }
+}
+
+/// Reads a row part by part, as [`decode`] reads a struct of these parts.
+pub(crate) struct PartReader<'b>(&'b [u8]);
+
+impl<'b> PartReader<'b> {
+    pub(crate) fn new(bytes: &'b [u8]) -> Result<Self, RowError> {
+        body(bytes).map(Self)
+    }
+
+    pub(crate) fn number<T: bincode::Decode<()>>(&mut self) -> Result<T, RowError> {
+        let decoded = bincode::decode_from_slice(self.0, configuration());
+        let (number, used) = decoded.map_err(|_| RowError)?;
+        self.0 = &self.0[used..];
+        Ok(number)
+    }
+
+    /// How many follow, of which each has at least so many bytes.
+    pub(crate) fn count(&mut self, least: usize) -> Result<usize, RowError> {
+        let count = self.number()?;
+        match self.0.len() / least >= count {
+            true => Ok(count),
+            false => Err(RowError),
+        }
+    }
+
+    pub(crate) fn bytes<const N: usize>(&mut self) -> Result<&'b [u8; N], RowError> {
+        let (bytes, rest) = self.0.split_first_chunk().ok_or(RowError)?;
+        self.0 = rest;
+        Ok(bytes)
+    }
+
+    /// Nothing may follow.
+    pub(crate) fn end(self) -> Result<(), RowError> {
+        self.0.is_empty().then_some(()).ok_or(RowError)
+    }
+}
+
 /// The bytes of a row that is being written. A `Vec` that grows leaves what it held behind in the memory before.
 struct Bytes(Zeroizing<Vec<u8>>);
 
@@ -87,10 +150,7 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RowError> {
 ///
 /// As for [`decode`].
 pub fn decode_borrowed<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, RowError> {
-    let (&version, body) = bytes.split_first().ok_or(RowError)?;
-    if version != VERSION || body.len() > ROW_BYTES_MAX {
-        return Err(RowError);
-    }
+    let body = body(bytes)?;
     let limited = configuration().with_limit::<ROW_BYTES_MAX>();
     let decoded = bincode::serde::borrow_decode_from_slice(body, limited);
     let (row, used) = decoded.map_err(|_| RowError)?;
@@ -98,6 +158,15 @@ pub fn decode_borrowed<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, Row
         return Err(RowError);
     }
     Ok(row)
+}
+
+/// What is behind the version.
+fn body(bytes: &[u8]) -> Result<&[u8], RowError> {
+    let (&version, body) = bytes.split_first().ok_or(RowError)?;
+    match version == VERSION && body.len() <= ROW_BYTES_MAX {
+        true => Ok(body),
+        false => Err(RowError),
+    }
 }
 
 #[cfg(test)]

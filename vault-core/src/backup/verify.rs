@@ -16,7 +16,6 @@ use super::target::Target;
 use crate::audit::checkpoint::VerifierKey;
 use crate::crypto::Sha256Stream;
 use crate::keys::keyset::Keyset;
-use crate::row;
 
 const BLOCK_BYTES: usize = 1 << 20;
 
@@ -164,7 +163,7 @@ pub(super) fn missing_keys(open: &OpenSource) -> Result<Missing, BackupError> {
 }
 
 pub(super) fn keyset_of(manifest: &Manifest, text: &[u8]) -> Result<Keyset, BackupError> {
-    row::decode(text)
+    Keyset::decode(text)
         .map_err(|_| BackupError::damaged(manifest.object("keys"), "a keyset is not of its form"))
 }
 

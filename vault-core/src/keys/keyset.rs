@@ -5,6 +5,8 @@
 //! KEK a keyset only gains; a key leaves it together with the KEK. Knows nothing of what is sealed
 //! under a DEK.
 
+mod form;
+
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -14,7 +16,6 @@ use crate::crypto::{Location, Secret, seal, unseal};
 use crate::entropy::Entropy;
 use crate::id::{RowHandle, SubjectId, VaultId};
 use crate::limits::KEYS_PER_PERSON_MAX;
-use crate::row;
 use crate::store::{ReadTx, Table, WriteTx};
 
 /// What can be destroyed alone.
@@ -97,7 +98,7 @@ impl Compartment {
 }
 
 /// A data encryption key.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Dek {
     /// Its number in this keyset, never given twice.
     pub number: u32,
@@ -108,7 +109,7 @@ pub struct Dek {
 }
 
 /// An index entry that the person has.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Lookup {
     /// Collection and field.
     pub field: (u16, u16),
@@ -119,7 +120,7 @@ pub struct Lookup {
 }
 
 /// The keyset row.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Keyset {
     /// Whose it is.
     pub subject: SubjectId,
@@ -220,8 +221,7 @@ impl Keyset {
     pub fn seal(&self, vault: VaultId, person: &PersonEntry) -> Vec<u8> {
         let row = person.handle.as_bytes();
         let location = Location::row(vault, Table::Keysets.number(), row);
-        seal(&person.kek, 0, &location, &row::encode(self))
-            .expect("a keyset is far below the limit")
+        seal(&person.kek, 0, &location, &self.encode()).expect("a keyset is far below the limit")
     }
 
     /// Reads the keyset of `person`.
@@ -233,7 +233,7 @@ impl Keyset {
         let sealed = tx.get(Table::Keysets, person.handle.as_bytes())?;
         let sealed = sealed.ok_or(ShredError::Damaged)?;
         let bytes = Self::open(vault, person, &sealed).ok_or(ShredError::Damaged)?;
-        row::decode(&bytes).map_err(|_| ShredError::Damaged)
+        Self::decode(&bytes).map_err(|_| ShredError::Damaged)
     }
 
     /// The text of a keyset's row; `None` if it does not open under `person`'s KEK.

@@ -613,7 +613,7 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         (
             "Keyset",
             "a compartment of each kind",
-            bytes(row::encode(&keyset())),
+            bytes(keyset().encode()),
         ),
         (
             "LedgerEntry",

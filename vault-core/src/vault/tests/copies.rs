@@ -202,7 +202,7 @@ pub(super) fn rows(vault: &Vault) -> (Rows, BTreeMap<SubjectId, Vec<u8>>) {
     assert!(next.is_none());
     let keys = people.into_iter().map(|(subject, entry)| {
         let keyset = Keyset::load(snapshot.vault(), snapshot.tx(), &entry).unwrap();
-        (subject, crate::row::encode(&keyset).to_vec())
+        (subject, keyset.encode().to_vec())
     });
     (found, keys.collect())
 }
