@@ -20,6 +20,8 @@ pub struct LedgerCopy<'a> {
     /// Where the next frame begins.
     at: u64,
     ended: bool,
+    /// The last head so far, not yet verified: where it lies, behind what, and its note.
+    head: Option<(u64, Tip, String)>,
 }
 
 impl<'a> LedgerCopy<'a> {
@@ -30,6 +32,7 @@ impl<'a> LedgerCopy<'a> {
             reader: BufReader::new(Box::new(reader)),
             at: 0,
             ended: false,
+            head: None,
         }
     }
 
@@ -266,15 +269,24 @@ impl LedgerCopy<'_> {
             }
             let note = Head::unseal(keys.vault, keys.key, tip, &envelope);
             let note = note.ok_or_else(|| self.damaged(at, "a head does not open"))?;
-            let said = keys
-                .signers
-                .at_ledger(tip.position, |key| Head::open(&note, key));
-            let said = said.ok().filter(|head| head.tip == tip);
-            let said =
-                said.ok_or_else(|| self.damaged(at, "a head does not bear the signature"))?;
-            replay.complete_until = replay.complete_until.max(said.time);
+            self.head = Some((at, tip, note));
         }
+        self.believe(keys, replay)?;
         Ok(None)
+    }
+
+    /// Takes in what the last head says: it vouches for the chain before it, and for as late a time as any.
+    fn believe(&mut self, keys: &Keys<'_>, replay: &mut Replay) -> Result<(), LedgerError> {
+        let Some((at, tip, note)) = self.head.take() else {
+            return Ok(());
+        };
+        let said = keys
+            .signers
+            .at_ledger(tip.position, |key| Head::open(&note, key));
+        let said = said.ok().filter(|head| head.tip == tip);
+        let said = said.ok_or_else(|| self.damaged(at, "a head does not bear the signature"))?;
+        replay.complete_until = replay.complete_until.max(said.time);
+        Ok(())
     }
 
     /// Whether nothing but zeros follows.

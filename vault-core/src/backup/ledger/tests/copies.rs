@@ -394,6 +394,27 @@ fn ledgers_that_part_are_named_with_the_entry_at_which_they_do() {
     assert_eq!(damaged_at(result), one.offset(5));
 }
 
+/// The last head vouches for the chain before it; what an earlier one says is not even looked at.
+#[test]
+fn of_several_heads_the_last_is_believed_and_no_other() {
+    let mut written = Written::of(&events()[..1]);
+    let (tip, time) = (written.tip, at(BEGIN + 1_000 * LATER));
+    let foreign = Head { tip, time }.frame(VAULT, &secret(3), &secret(1));
+    written.parts.push(foreign);
+    assert_eq!(
+        damaged_at(read(&written.bytes())),
+        written.offset(3),
+        "at the end it is the last"
+    );
+    written.add(&events()[1]);
+    let replay = read(&written.bytes()).unwrap();
+    assert_eq!(replay.complete_until, at(BEGIN + 1_000 + LATER));
+    // Nor does one stand for another place than its own.
+    let own = Head { tip, time }.frame(VAULT, &secret(2), &secret(1));
+    written.parts.push(own);
+    assert_eq!(damaged_at(read(&written.bytes())), written.offset(6));
+}
+
 #[test]
 fn a_head_that_this_vault_did_not_sign_is_none_and_one_of_the_log_neither() {
     let written = Written::of(&events()[..1]);
