@@ -67,13 +67,12 @@ impl Bundle {
             // Most are no longer than that.
             self.bytes.reserve(limit);
         }
-        let mut frame = Frame::default();
         let mut full = false;
         'whole: for table in ORDER {
             loop {
-                let mut more = self.take(people, &found, table, &mut frame)?;
+                let mut more = self.take(people, &found, table)?;
                 if table == Table::RecordMeta {
-                    more |= self.take(people, &found, Table::Records, &mut frame)?;
+                    more |= self.take(people, &found, Table::Records)?;
                 }
                 full = self.bytes.len() - begins >= limit;
                 if full {
@@ -85,7 +84,7 @@ impl Bundle {
             }
         }
         // Content of blobs is long, and follows everything else.
-        while !full && self.take(people, &found, Table::Blobs, &mut frame)? {
+        while !full && self.take(people, &found, Table::Blobs)? {
             full = self.bytes.len() - begins >= limit;
         }
         self.people.push((found, first..self.rows.len(), begins));
@@ -97,26 +96,24 @@ impl Bundle {
         people: &mut People<'_>,
         found: &Found,
         table: Table,
-        frame: &mut Frame,
     ) -> Result<bool, BackupError> {
-        if !people.row(found, table, frame)? {
+        let Some(read) = people.row(found, table)? else {
             return Ok(false);
-        }
-        let object = people.object(found, table);
+        };
         let known = self
             .objects
             .iter()
-            .rposition(|known| Arc::ptr_eq(known, &object));
+            .rposition(|known| Arc::ptr_eq(known, read.object));
         let object = known.unwrap_or_else(|| {
-            self.objects.push(object);
+            self.objects.push(Arc::clone(read.object));
             self.objects.len() - 1
         });
-        self.bytes.extend_from_slice(&frame.key);
-        self.bytes.extend_from_slice(&frame.value);
+        self.bytes.extend_from_slice(read.key);
+        self.bytes.extend_from_slice(read.value);
         self.rows.push(Row {
             table,
-            key: frame.key.len(),
-            value: frame.value.len(),
+            key: read.key.len(),
+            value: read.value.len(),
             object,
         });
         Ok(true)
@@ -216,9 +213,8 @@ impl<'a, 's> Rows<'a, 's> {
         let Some(people) = &mut self.live else {
             return Ok(None);
         };
-        let mut frame = Frame::default();
-        let found = people.row(self.found, table, &mut frame)?;
-        Ok(found.then_some(Held::Own(frame)))
+        let read = people.row(self.found, table)?;
+        Ok(read.map(|read| Held::Own(Frame::of((read.key, read.value)))))
     }
 
     /// What damage in the last row of a table is called.

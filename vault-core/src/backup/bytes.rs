@@ -6,7 +6,7 @@ use std::io::{Cursor, Read};
 
 use zeroize::Zeroizing;
 
-use super::format::{self, Frame, Frames, Place};
+use super::format::{self, Frames, Place};
 use super::keys::{Identity, PartKey};
 use crate::id::{BackupId, VaultId};
 
@@ -40,9 +40,10 @@ pub fn object_rows(place: ObjectPlace, bytes: &[u8]) -> Option<Vec<Row>> {
 
 fn rows(place: ObjectPlace, from: Box<dyn Read + Send>) -> Option<Vec<Row>> {
     let mut frames = Frames::open(from, "an object".into(), &header(place)).ok()?;
-    let (mut rows, mut frame) = (Vec::new(), Frame::default());
-    while frames.next(&mut frame).ok()? {
-        rows.push((frame.key.clone(), frame.value.clone()));
+    let mut rows = Vec::new();
+    while frames.next().ok()? {
+        let (key, value) = frames.row();
+        rows.push((key.to_vec(), value.to_vec().into()));
     }
     Some(rows)
 }

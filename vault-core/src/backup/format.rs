@@ -64,6 +64,26 @@ pub(super) struct Frame {
     pub(super) value: Zeroizing<Vec<u8>>,
 }
 
+impl Frame {
+    /// A copy of a row.
+    pub(super) fn of((key, value): (&[u8], &[u8])) -> Self {
+        Self {
+            key: key.to_vec(),
+            value: value.to_vec().into(),
+        }
+    }
+}
+
+/// Where the row is that was read last.
+enum Head {
+    /// There is none.
+    None,
+    /// In the buffer, as nearly every one: lengths of its key and value.
+    Buffer(usize, usize),
+    /// It lay across the end of the buffer.
+    Own(Frame),
+}
+
 /// Appends a frame.
 pub(super) fn push(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
     let key_length = u16::try_from(key.len()).expect("keys are short");
@@ -79,6 +99,7 @@ pub(super) struct Frames {
     reader: BufReader<Box<dyn Read + Send>>,
     name: Arc<str>,
     at: u64,
+    head: Head,
 }
 
 impl Frames {
@@ -104,11 +125,16 @@ impl Frames {
             reader,
             name: name.into(),
             at: HEADER_BYTES as u64,
+            head: Head::None,
         })
     }
 
-    /// The next frame into `frame`; whether there was one.
-    pub(super) fn next(&mut self, frame: &mut Frame) -> Result<bool, BackupError> {
+    /// Reads the next row; whether there was one.
+    pub(super) fn next(&mut self) -> Result<bool, BackupError> {
+        if let Head::Buffer(key, value) = self.head {
+            self.reader.consume(key + value);
+        }
+        let before = std::mem::replace(&mut self.head, Head::None);
         let at = self.at;
         let damaged =
             |what: &str| BackupError::damaged(&*self.name, format!("{what}, at byte {at}"));
@@ -124,16 +150,15 @@ impl Frames {
         if key > KEY_BYTES_MAX || value > ROW_BYTES_MAX + 1024 {
             return Err(damaged("a frame is longer than any row"));
         }
-        if let Some(row) = self.reader.buffer().get(..key + value) {
-            // As nearly every row: it is there already.
-            frame.key.clear();
-            frame.key.extend_from_slice(&row[..key]);
-            frame.value.clear();
-            frame.value.extend_from_slice(&row[key..]);
-            self.reader.consume(key + value);
-            self.at += (FRAME_BYTES + key + value) as u64;
+        self.at += (FRAME_BYTES + key + value) as u64;
+        if self.reader.buffer().len() >= key + value {
+            self.head = Head::Buffer(key, value);
             return Ok(true);
         }
+        let mut frame = match before {
+            Head::Own(frame) => frame,
+            _ => Frame::default(),
+        };
         frame.key.resize(key, 0);
         frame.value.resize(value, 0);
         for part in [&mut frame.key, &mut *frame.value] {
@@ -143,8 +168,17 @@ impl Frames {
                 Err(error) => return Err(failed(&self.name, &error)),
             }
         }
-        self.at += (FRAME_BYTES + key + value) as u64;
+        self.head = Head::Own(frame);
         Ok(true)
+    }
+
+    /// Key and value of the row that was read last; nothing where there was none.
+    pub(super) fn row(&self) -> (&[u8], &[u8]) {
+        match &self.head {
+            Head::None => (&[], &[]),
+            Head::Buffer(key, value) => self.reader.buffer()[..key + value].split_at(*key),
+            Head::Own(frame) => (&frame.key, &frame.value),
+        }
     }
 
     pub(super) fn name(&self) -> &Arc<str> {
@@ -286,5 +320,66 @@ impl Write for Pipe {
 impl Drop for Pipe {
     fn drop(&mut self) {
         let _ = self.join();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PLACE: Place = Place {
+        round: 0,
+        table: 4,
+        part: 0,
+    };
+
+    /// Gives no more at once than it is told.
+    struct Slowly(io::Cursor<Vec<u8>>, usize);
+
+    impl Read for Slowly {
+        fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+            let most = bytes.len().min(self.1);
+            self.0.read(&mut bytes[..most])
+        }
+    }
+
+    proptest! {
+        /// Whether they lie in the buffer, across its end, or are longer than it.
+        #[test]
+        fn rows_are_read_as_they_were_written_however_they_come(
+            lengths in prop::collection::vec(
+                (1..KEY_BYTES_MAX, prop_oneof![8 => 0..3_000_usize, 1 => 0..3 * BUFFER_BYTES]), 0..60
+            ),
+            at_once in prop_oneof![Just(usize::MAX), 1_000..BUFFER_BYTES + 9],
+        ) {
+            let header = header(VaultId::from_bytes([1; 16]), BackupId::from_bytes([2; 16]), PLACE);
+            let mut bytes = header.to_vec();
+            let row = |number: usize, (key, value): (usize, usize)| {
+                (vec![number as u8; key], vec![!number as u8; value])
+            };
+            for (number, lengths) in lengths.iter().enumerate() {
+                let (key, value) = row(number, *lengths);
+                push(&mut bytes, &key, &value);
+            }
+            let whole = bytes.len();
+            let open = |bytes: &[u8]| {
+                let reader = Slowly(io::Cursor::new(bytes.to_vec()), at_once);
+                Frames::open(Box::new(reader), "object".into(), &header).unwrap()
+            };
+            let mut frames = open(&bytes);
+            for (number, lengths) in lengths.iter().enumerate() {
+                prop_assert!(frames.next().unwrap());
+                let (key, value) = row(number, *lengths);
+                prop_assert_eq!(frames.row(), (key.as_slice(), value.as_slice()));
+            }
+            prop_assert!(!frames.next().unwrap());
+            if !lengths.is_empty() {
+                let mut frames = open(&bytes[..whole - 1]);
+                let ended = lengths.iter().find_map(|_| frames.next().err());
+                prop_assert!(matches!(ended, Some(BackupError::Damaged { .. })));
+            }
+        }
     }
 }

@@ -4,13 +4,13 @@
 //! All streams are in the order of row handles, so they are merged without holding more than a row of
 //! each.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
 use super::error::BackupError;
-use super::format::{Frame, Frames, TOUCHED, header};
+use super::format::{Frames, TOUCHED, header};
 use super::keys::{Identity, PartKey};
 use super::manifest::{KeyPart, Manifest, Object, head_bytes, missing};
 use super::target::Target;
@@ -65,10 +65,10 @@ impl Source {
         }
         let part = part.ok_or(BackupError::WrongIdentity)?;
         let mut cursor = Cursor::new(section(&keys.objects, 0, Table::System.number()));
-        let mut frame = Frame::default();
         let name = self.manifest.object("keys");
-        let found = cursor.take(&self, Some(&part), &mut frame)? && frame.key == SYSTEM_KEY;
-        let system: Option<SystemKeys> = row::decode(&frame.value).ok().filter(|_| found);
+        let found = cursor.next(&self, Some(&part))?;
+        let found = found.filter(|(key, _)| *key == SYSTEM_KEY);
+        let system: Option<SystemKeys> = found.and_then(|(_, value)| row::decode(value).ok());
         let system = system
             .ok_or_else(|| BackupError::damaged(name, "it does not hold the system keyset"))?;
         let signers = Signers::of(self.manifest.vault, &system);
@@ -112,14 +112,13 @@ impl Source {
     pub(super) fn rows(
         &self,
         table: Table,
-        visit: &mut dyn FnMut(&Frame) -> Result<(), BackupError>,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), BackupError>,
     ) -> Result<(), BackupError> {
         let of_table = |object: &&Object| object.table == table.number();
         for object in self.manifest.objects.iter().filter(of_table) {
             let mut cursor = Cursor::new(VecDeque::from([object.clone()]));
-            let mut frame = Frame::default();
-            while cursor.take(self, None, &mut frame)? {
-                visit(&frame)?;
+            while let Some((key, value)) = cursor.next(self, None)? {
+                visit(key, value)?;
             }
         }
         Ok(())
@@ -137,8 +136,10 @@ fn section(objects: &[Object], round: u32, table: u8) -> VecDeque<Object> {
 struct Cursor {
     objects: VecDeque<Object>,
     frames: Option<(Frames, u64)>,
-    head: Frame,
+    /// Whether the row that was read last is still to be given.
     filled: bool,
+    /// The handle that it belongs to, if it is of a person.
+    handle: Option<RowHandle>,
     /// The last key that was read.
     last: Option<Vec<u8>>,
 }
@@ -148,15 +149,23 @@ impl Cursor {
         Self {
             objects,
             frames: None,
-            head: Frame::default(),
             filled: false,
+            handle: None,
             last: None,
         }
     }
 
     /// Reads the next row, unless there is one already. Whether there is one.
+    #[inline]
     fn fill(&mut self, source: &Source, part: Option<&PartKey>) -> Result<bool, BackupError> {
-        while !self.filled {
+        match self.filled {
+            true => Ok(true),
+            false => self.read(source, part),
+        }
+    }
+
+    fn read(&mut self, source: &Source, part: Option<&PartKey>) -> Result<bool, BackupError> {
+        loop {
             let Some((frames, left)) = &mut self.frames else {
                 let Some(object) = self.objects.pop_front() else {
                     return Ok(false);
@@ -164,8 +173,9 @@ impl Cursor {
                 self.frames = Some((source.frames(&object, part)?, object.rows));
                 continue;
             };
-            if frames.next(&mut self.head)? {
-                let ordered = self.last.as_ref().is_none_or(|last| *last < self.head.key);
+            if frames.next()? {
+                let (key, _) = frames.row();
+                let ordered = self.last.as_ref().is_none_or(|last| last.as_slice() < key);
                 if *left == 0 || !ordered {
                     let what = match ordered {
                         true => "it has more rows than the manifest says",
@@ -175,33 +185,39 @@ impl Cursor {
                 }
                 *left -= 1;
                 self.filled = true;
-                self.last.get_or_insert_default().clone_from(&self.head.key);
-            } else if *left > 0 {
+                self.handle = key.first_chunk().copied().map(RowHandle::from_bytes);
+                let last = self.last.get_or_insert_default();
+                last.clear();
+                last.extend_from_slice(key);
+                return Ok(true);
+            }
+            if *left > 0 {
                 let what = format!("{left} rows are missing at its end");
                 return Err(BackupError::damaged(&**frames.name(), what));
-            } else {
-                self.frames = None;
             }
+            self.frames = None;
         }
-        Ok(true)
     }
 
-    /// Moves the next row into `into`; whether there was one.
-    fn take(
+    /// Key and value of the row that was read last.
+    fn row(&self) -> (&[u8], &[u8]) {
+        let frames = self.frames.as_ref();
+        frames.map_or((&[], &[]), |(frames, _)| frames.row())
+    }
+
+    /// The next row, if there is one.
+    fn next(
         &mut self,
         source: &Source,
         part: Option<&PartKey>,
-        into: &mut Frame,
-    ) -> Result<bool, BackupError> {
+    ) -> Result<Option<(&[u8], &[u8])>, BackupError> {
         let found = self.fill(source, part)?;
-        if found {
-            std::mem::swap(into, &mut self.head);
-            self.filled = false;
-        }
-        Ok(found)
+        self.filled = false;
+        Ok(found.then(|| self.row()))
     }
 
     /// The handle that the next row belongs to.
+    #[inline]
     fn handle(
         &mut self,
         source: &Source,
@@ -210,13 +226,11 @@ impl Cursor {
         if !self.fill(source, part)? {
             return Ok(None);
         }
-        match self.head.key.first_chunk() {
-            Some(handle) => Ok(Some(RowHandle::from_bytes(*handle))),
-            None => Err(BackupError::damaged(
-                source.manifest.backup.to_string(),
-                "a row of a person has no row handle",
-            )),
-        }
+        let nobody = || {
+            let what = "a row of a person has no row handle";
+            BackupError::damaged(source.manifest.backup.to_string(), what)
+        };
+        self.handle.ok_or_else(nobody).map(Some)
     }
 
     /// Leaves out rows up to `handle`, and with `whole` those of `handle` too.
@@ -236,19 +250,19 @@ impl Cursor {
         Ok(())
     }
 
-    fn object(&self) -> Arc<str> {
-        let open = self.frames.as_ref().map(|(frames, _)| frames.name());
-        open.map_or_else(|| "the backup".into(), Arc::clone)
+    fn object(&self) -> Option<&Arc<str>> {
+        self.frames.as_ref().map(|(frames, _)| frames.name())
     }
 }
 
-/// Cursors over one kind of rows, by their rounds.
-type Rounds = BTreeMap<u32, Cursor>;
+/// Cursors over one kind of rows, with their rounds in ascending order.
+type Rounds = Vec<(u32, Cursor)>;
 
 fn rounds(objects: &[Object], table: u8) -> Rounds {
     let of_table = objects.iter().filter(|object| object.table == table);
-    let rounds = of_table.map(|object| object.round);
+    let rounds: BTreeSet<u32> = of_table.map(|object| object.round).collect();
     rounds
+        .into_iter()
         .map(|round| (round, Cursor::new(section(objects, round, table))))
         .collect()
 }
@@ -258,7 +272,8 @@ pub(super) struct People<'s> {
     open: &'s OpenSource,
     keys: Rounds,
     touched: Rounds,
-    tables: BTreeMap<Table, Rounds>,
+    /// By the place of the table among all.
+    tables: [Rounds; Table::ALL.len()],
 }
 
 /// A person of a backup.
@@ -270,18 +285,27 @@ pub(super) struct Found {
     round: u32,
 }
 
+/// A row of a person.
+pub(super) struct Read<'r> {
+    pub(super) key: &'r [u8],
+    pub(super) value: &'r [u8],
+    /// What it was read from.
+    pub(super) object: &'r Arc<str>,
+}
+
 impl<'s> People<'s> {
     pub(super) fn new(open: &'s OpenSource) -> Result<Self, BackupError> {
         let keys = &open.source.key_part()?.objects;
         let data = &open.source.manifest.objects;
+        let mut tables = [const { Rounds::new() }; Table::ALL.len()];
+        for table in PEOPLE_TABLES {
+            tables[table.index()] = rounds(data, table.number());
+        }
         Ok(Self {
             open,
             keys: rounds(keys, Table::Keysets.number()),
             touched: rounds(data, TOUCHED),
-            tables: PEOPLE_TABLES
-                .into_iter()
-                .map(|table| (table, rounds(data, table.number())))
-                .collect(),
+            tables,
         })
     }
 
@@ -290,7 +314,7 @@ impl<'s> People<'s> {
         let (source, part) = (&self.open.source, Some(&self.open.part));
         loop {
             let mut least = None;
-            for cursor in self.keys.values_mut() {
+            for (_, cursor) in &mut self.keys {
                 if let Some(handle) = cursor.handle(source, part)? {
                     least = Some(least.map_or(handle, |least: RowHandle| least.min(handle)));
                 }
@@ -298,11 +322,13 @@ impl<'s> People<'s> {
             let Some(handle) = least else {
                 return Ok(None);
             };
-            let mut frame = Frame::default();
+            let mut keyset = Zeroizing::new(Vec::new());
             // Rounds come in ascending order: the last that has the person stays.
-            for cursor in self.keys.values_mut() {
-                if cursor.handle(source, part)? == Some(handle) {
-                    cursor.take(source, part, &mut frame)?;
+            for (_, cursor) in &mut self.keys {
+                if cursor.handle(source, part)? == Some(handle)
+                    && let Some((_, value)) = cursor.next(source, part)?
+                {
+                    keyset = value.to_vec().into();
                 }
             }
             let mut round = 0;
@@ -312,46 +338,49 @@ impl<'s> People<'s> {
                     round = *number;
                 }
             }
-            if !frame.value.is_empty() {
+            if !keyset.is_empty() {
                 return Ok(Some(Found {
                     handle,
-                    keyset: std::mem::take(&mut frame.value),
+                    keyset,
                     round,
                 }));
             }
         }
     }
 
-    /// The person's next row of a table; whether there was one. Rows of people who have no keys, and what
+    /// The person's next row of a table, if there is one. Rows of people who have no keys, and what
     /// a later round replaces, are left out.
     pub(super) fn row(
         &mut self,
         found: &Found,
         table: Table,
-        into: &mut Frame,
-    ) -> Result<bool, BackupError> {
+    ) -> Result<Option<Read<'_>>, BackupError> {
         let source = &self.open.source;
-        let Some(rounds) = self.tables.get_mut(&table) else {
-            return Ok(false);
-        };
-        for (round, cursor) in rounds.iter_mut() {
-            cursor.skip(source, None, found.handle, *round != found.round)?;
+        let mut own = None;
+        for (round, cursor) in &mut self.tables[table.index()] {
+            let is_own = *round == found.round;
+            cursor.skip(source, None, found.handle, !is_own)?;
+            if is_own {
+                own = Some(cursor);
+            }
         }
-        let Some(cursor) = rounds.get_mut(&found.round) else {
-            return Ok(false);
+        let Some(cursor) = own else {
+            return Ok(None);
         };
         if cursor.handle(source, None)? != Some(found.handle) {
-            return Ok(false);
+            return Ok(None);
         }
-        cursor.take(source, None, into)
+        cursor.filled = false;
+        let (key, value) = cursor.row();
+        let object = cursor.object();
+        Ok(object.map(|object| Read { key, value, object }))
     }
 
     /// The object that the person's last row of a table is of.
     pub(super) fn object(&self, found: &Found, table: Table) -> Arc<str> {
-        let cursor = self
-            .tables
-            .get(&table)
-            .and_then(|rounds| rounds.get(&found.round));
-        cursor.map_or_else(|| "the backup".into(), Cursor::object)
+        let mut rounds = self.tables[table.index()].iter();
+        let cursor = rounds.find(|(round, _)| *round == found.round);
+        let object = cursor.and_then(|(_, cursor)| cursor.object());
+        object.map_or_else(|| "the backup".into(), Arc::clone)
     }
 }

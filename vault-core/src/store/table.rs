@@ -146,7 +146,7 @@ impl Table {
     }
 
     /// The place of this table in [`Table::ALL`].
-    pub(super) fn index(self) -> usize {
+    pub(crate) fn index(self) -> usize {
         Self::PLACES[usize::from(self.number())]
     }
 

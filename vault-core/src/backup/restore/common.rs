@@ -34,34 +34,36 @@ pub(super) fn read(
         }
         // What changed meanwhile comes behind what was copied first, and not in its order.
         let mut last: Option<Vec<u8>> = None;
-        open.source.rows(table, &mut |frame| {
-            let behind = last.as_ref().is_none_or(|last| *last < frame.key);
+        open.source.rows(table, &mut |key, value| {
+            let behind = last.as_ref().is_none_or(|last| last.as_slice() < key);
             if !behind {
-                let value = (!frame.value.is_empty()).then(|| frame.value.to_vec());
-                return blocks.change(table, frame.key.clone(), value);
+                let value = (!value.is_empty()).then(|| value.to_vec());
+                return blocks.change(table, key.to_vec(), value);
             }
-            last.get_or_insert_default().clone_from(&frame.key);
-            match frame.value.is_empty() {
+            let last = last.get_or_insert_default();
+            last.clear();
+            last.extend_from_slice(key);
+            match value.is_empty() {
                 true => Ok(()),
-                false => blocks.row(table, &frame.key, &frame.value),
+                false => blocks.row(table, key, value),
             }
         })?;
     }
     let vault = open.source.manifest.vault;
     let key = &open.system.system;
     let mut tokens = 0;
-    open.source.rows(Table::ApiKeys, &mut |frame| {
-        let location = Location::row(vault, Table::ApiKeys.number(), &frame.key);
+    open.source.rows(Table::ApiKeys, &mut |row, value| {
+        let location = Location::row(vault, Table::ApiKeys.number(), row);
         let damaged = || {
             let name = open.source.manifest.backup.to_string();
             BackupError::damaged(name, "an API key's row does not open (t10)")
         };
-        let text = key.unseal(&location, &frame.value).map_err(|_| damaged())?;
+        let text = key.unseal(&location, value).map_err(|_| damaged())?;
         // Whoever had a key then may have lost it since: nobody's works until it is made anew.
         let revoked = (terms.revoke)(&text, terms.now).ok_or_else(damaged)?;
         let sealed = key.seal(&location, &revoked).map_err(|_| damaged())?;
         tokens += 1;
-        blocks.row(Table::ApiKeys, &frame.key, &sealed)
+        blocks.row(Table::ApiKeys, row, &sealed)
     })?;
     Ok(tokens)
 }

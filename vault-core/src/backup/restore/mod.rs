@@ -121,7 +121,7 @@ pub(crate) fn fill(
         let reading = &reading;
         let openers: Vec<_> = between
             .into_iter()
-            .map(|(works, blocks)| scope.spawn(move || reading.open(&works, &blocks)))
+            .map(|between| scope.spawn(move || reading.open(&between)))
             .collect();
         let reader = scope.spawn(move || {
             let api_keys = common::read(open, terms, &mut blocks)?;
@@ -186,8 +186,8 @@ pub(crate) fn fill(
 fn state_of(open: &OpenSource) -> Result<State, BackupError> {
     let vault = open.source.manifest.vault;
     let mut sealed = None;
-    open.source.rows(Table::System, &mut |frame| {
-        sealed = Some(frame.value.to_vec());
+    open.source.rows(Table::System, &mut |_, value| {
+        sealed = Some(value.to_vec());
         Ok(())
     })?;
     let damaged = || {

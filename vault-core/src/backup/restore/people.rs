@@ -2,11 +2,10 @@
 //! of their handles.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::mpsc::{Receiver, SyncSender};
 
 use serde::Deserialize;
 
-use super::writer::{Block, Blocks, Work};
+use super::writer::{Between, Blocks, Work};
 use crate::automated;
 use crate::backup::bundle::{Bundle, Rows};
 use crate::backup::error::BackupError;
@@ -109,17 +108,13 @@ impl<'a> Reading<'a> {
     }
 
     /// Opens what comes in, and passes on a block for each.
-    pub(super) fn open(
-        &self,
-        works: &Receiver<Work>,
-        blocks: &SyncSender<Block>,
-    ) -> Result<Totals, BackupError> {
+    pub(super) fn open(&self, (works, blocks, spare): &Between) -> Result<Totals, BackupError> {
         let (mut totals, entropy) = (Totals::default(), &mut OsReserve::default());
         for work in works {
             let block = match work {
                 Work::Ready(block) => block,
                 Work::Open(bundle) => {
-                    let mut out = Blocks::one();
+                    let mut out = Blocks::one(spare);
                     for (found, mut rows) in bundle.people() {
                         self.person(found, &mut rows, &mut out, (&mut totals, entropy))?;
                     }

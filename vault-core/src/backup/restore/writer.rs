@@ -1,8 +1,9 @@
 //! What was read on its way to the store: blocks of rows, a table's in the order of their keys.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
 use super::Place;
@@ -20,15 +21,14 @@ use crate::store::{FillTx, FillingStore, Rows, StoreError, Table};
 const BLOCK_BYTES: usize = 1 << 20;
 /// How many of them lie before and behind each thread that opens, so that on a busy machine nobody waits for a
 /// turn of the processor each time.
-const AHEAD: usize = 4;
+const AHEAD: usize = 2;
 /// Threads that open at most; there are no more than processors.
 const OPENERS_MAX: usize = 4;
 
 /// What goes to the writing thread at once.
-#[derive(Default)]
 pub(super) struct Block {
-    /// Rows that come behind all that their table has.
-    rows: BTreeMap<Table, Rows>,
+    /// Rows that come behind all that their table has, by its place among all.
+    rows: [Rows; Table::ALL.len()],
     /// Rows that come anywhere, after those; without a value, one that goes.
     changes: Vec<(Table, Vec<u8>, Option<Vec<u8>>)>,
     people: Entries<PERSON_BYTES>,
@@ -46,8 +46,24 @@ pub(super) enum Work {
     Ready(Block),
 }
 
+/// Blocks that were written: new memory costs as much as what is copied into it.
+#[derive(Clone, Default)]
+pub(super) struct Spare(Arc<Mutex<Vec<Block>>>);
+
+impl Spare {
+    fn take(&self) -> Block {
+        self.0.lock().pop().unwrap_or_else(Block::new)
+    }
+
+    fn give(&self, mut block: Block) {
+        block.clear();
+        self.0.lock().push(block);
+    }
+}
+
 /// Where blocks are filled.
 pub(super) struct Blocks {
+    spare: Spare,
     block: Block,
     /// The threads that open, in turn; none where one block is made.
     hands: Vec<SyncSender<Work>>,
@@ -55,25 +71,30 @@ pub(super) struct Blocks {
 }
 
 /// The three sides: who reads, who open, who writes.
-pub(super) type Sides = (Blocks, Vec<(Receiver<Work>, SyncSender<Block>)>, Waiting);
+pub(super) type Sides = (Blocks, Vec<Between>, Waiting);
+
+/// What a thread that opens has: where work comes in, where blocks go out, and those that were written.
+pub(super) type Between = (Receiver<Work>, SyncSender<Block>, Spare);
 
 impl Blocks {
     /// All sides.
     pub(super) fn sides() -> Sides {
         let openers = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let spare = Spare::default();
         let (mut hands, mut between, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..openers.min(OPENERS_MAX) {
             let (give, works) = sync_channel(AHEAD);
             let (out, blocks) = sync_channel(AHEAD);
             hands.push(give);
-            between.push((works, out));
+            between.push((works, out, spare.clone()));
             waiting.push(blocks);
         }
         let blocks = Self {
             hands,
-            ..Self::one()
+            ..Self::one(&spare)
         };
         let waiting = Waiting {
+            spare,
             hands: waiting,
             turn: 0,
         };
@@ -81,9 +102,10 @@ impl Blocks {
     }
 
     /// One block, however long.
-    pub(super) fn one() -> Self {
+    pub(super) fn one(spare: &Spare) -> Self {
         Self {
-            block: Block::new(),
+            spare: spare.clone(),
+            block: spare.take(),
             hands: Vec::new(),
             turn: 0,
         }
@@ -100,7 +122,7 @@ impl Blocks {
         key: &[u8],
         value: &[u8],
     ) -> Result<(), BackupError> {
-        self.block.rows.entry(table).or_default().push(key, value);
+        self.block.rows[table.index()].push(key, value);
         self.pass_on(key.len() + value.len())
     }
 
@@ -136,7 +158,7 @@ impl Blocks {
 
     /// Passes on what there is.
     pub(super) fn pass(&mut self) -> Result<(), BackupError> {
-        let block = std::mem::replace(&mut self.block, Block::new());
+        let block = std::mem::replace(&mut self.block, self.spare.take());
         self.give(Work::Ready(block))
     }
 
@@ -155,13 +177,14 @@ impl Blocks {
     pub(super) fn end(mut self) -> Result<(), BackupError> {
         self.give(Work::Ready(Block {
             last: true,
-            ..Block::default()
+            ..Block::new()
         }))
     }
 }
 
 /// Blocks as they come to who writes, in their order.
 pub(super) struct Waiting {
+    spare: Spare,
     hands: Vec<Receiver<Block>>,
     turn: usize,
 }
@@ -204,7 +227,7 @@ pub(super) fn write(
                 for (tag, payload) in &block.index {
                     index.add(tag, payload)?;
                 }
-                block.write(tx)?;
+                waiting.spare.give(block.write(tx)?);
             }
             Ok(())
         });
@@ -261,7 +284,7 @@ fn write_maps(store: &FillingStore, built: Receiver<MapRows>) -> Result<(), Stor
     while !whole {
         store.fill(&mut |tx| {
             let mut bytes = 0;
-            while bytes < RESTORE_BYTES_MAX && !whole {
+            while bytes < RESTORE_BYTES_MAX / 2 && !whole {
                 let Ok(MapRows { rows, first }) = built.recv() else {
                     whole = true;
                     break;
@@ -312,22 +335,40 @@ fn build<const P: usize>(
 impl Block {
     fn new() -> Self {
         Self {
+            rows: Default::default(),
+            changes: Vec::new(),
             // Growing would leave their keys behind in the memory before.
             people: Entries::with_capacity(RESTORE_BUNDLE_BYTES / PERSON_IN_BUNDLE_BYTES + 1),
-            ..Self::default()
+            index: Entries::new(),
+            bytes: 0,
+            last: false,
         }
     }
 
-    fn write(self, tx: &mut dyn FillTx) -> Result<(), StoreError> {
-        for (table, rows) in &self.rows {
-            tx.append(*table, rows)?;
+    /// Takes away what is in it, and keeps the memory. Keys are overwritten where they are.
+    fn clear(&mut self) {
+        for rows in &mut self.rows {
+            rows.clear();
         }
-        for (table, key, value) in self.changes {
+        self.changes.clear();
+        self.people.clear();
+        self.index.clear();
+        (self.bytes, self.last) = (0, false);
+    }
+
+    /// Writes it, and gives it back.
+    fn write(mut self, tx: &mut dyn FillTx) -> Result<Self, StoreError> {
+        for (table, rows) in Table::ALL.into_iter().zip(&self.rows) {
+            if !rows.is_empty() {
+                tx.append(table, rows)?;
+            }
+        }
+        for (table, key, value) in self.changes.drain(..) {
             match value {
                 Some(value) => tx.put(table, &key, &value)?,
                 None => tx.delete(table, &key)?,
             }
         }
-        Ok(())
+        Ok(self)
     }
 }
