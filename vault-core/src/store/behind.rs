@@ -17,32 +17,43 @@ use std::thread::JoinHandle;
 use parking_lot::Mutex;
 use redb::{BackendError, StorageBackend};
 
+/// Bytes that are known to be there or not together. Every write begins and ends at a multiple of it, or goes out alone.
+const GRAIN_BYTES: usize = 64;
+/// Bytes of a word of grains, which is a page of the smallest size.
+const WORD_BYTES: usize = GRAIN_BYTES * u64::BITS as usize;
+
+/// Sets of pages that there are at a time: one is gathered, one waits, one is written.
+const GENERATIONS: usize = 3;
+
 /// How much is done at once.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sizes {
-    /// Bytes that are gathered before they are written.
-    pub(super) gathered: usize,
-    /// Longest write of neighbours; a page that is longer goes alone.
-    pub(super) write: usize,
+    /// Bytes of a stretch of the file that lie side by side; the longest write, too.
+    pub(super) stretch: usize,
+    /// How many of them are gathered before they are written.
+    pub(super) stretches: usize,
 }
 
 impl Default for Sizes {
     fn default() -> Self {
         Self {
-            gathered: 4 << 20,
-            write: 1 << 20,
+            stretch: 256 << 10,
+            stretches: 32,
         }
     }
 }
 
-/// Pages that wait to be written.
+/// Part of the file as it is to be, as far as it was written.
 #[derive(Debug)]
-struct Pages {
-    /// One behind the other, in the order in which they came.
-    bytes: Vec<u8>,
-    /// Where in `bytes` each is, by its offset; no two of them overlap.
-    places: BTreeMap<u64, Range<usize>>,
+struct Stretch {
+    bytes: Box<[u8]>,
+    /// A bit for each grain that was written.
+    there: Box<[u64]>,
 }
+
+/// Stretches that wait to be written, by their number in the file.
+#[derive(Debug, Default)]
+struct Pages(BTreeMap<u64, Stretch>);
 
 enum Task {
     Write(Arc<Pages>),
@@ -61,8 +72,10 @@ enum Upto {
 struct Gathered {
     pages: Pages,
     sizes: Sizes,
-    /// Memory of pages that were written: new memory costs as much as what is copied into it.
-    spare: Receiver<Vec<u8>>,
+    /// Memory that no page is in: new memory costs as much as what is copied into it.
+    free: Vec<Stretch>,
+    /// That of pages that were written.
+    spare: Receiver<Pages>,
     /// Those before, until they are written; the oldest first.
     passed: VecDeque<Weak<Pages>>,
     /// `None` once this is dropped.
@@ -83,18 +96,24 @@ pub(super) struct WriteBehind<B: StorageBackend> {
 }
 
 impl<B: StorageBackend> WriteBehind<B> {
-    /// Over `file`; `flushes` says when flushes begin.
-    pub(super) fn new(file: B, flushes: Arc<AtomicBool>, sizes: Sizes) -> io::Result<Self> {
+    /// Over `file`; `flushes` says when flushes begin. `begin` is told which part of the file was written, and may
+    /// have it brought to the medium meanwhile.
+    pub(super) fn new(
+        file: B,
+        flushes: Arc<AtomicBool>,
+        sizes: Sizes,
+        begin: impl Fn(Range<u64>) + Send + 'static,
+    ) -> io::Result<Self> {
         let file = Arc::new(file);
         let (tasks, waiting) = sync_channel(1);
-        let (spare, spares) = sync_channel(1);
+        let (spare, spares) = sync_channel(GENERATIONS);
         let failed = Arc::new(AtomicBool::new(false));
         let writer = Writer {
             file: Arc::clone(&file),
             failed: None,
-            tell: Arc::clone(&failed),
-            longest: sizes.write,
-            together: Vec::with_capacity(sizes.write),
+            has_failed: Arc::clone(&failed),
+            sizes,
+            begin,
             spare,
         };
         let thread = std::thread::Builder::new()
@@ -105,8 +124,9 @@ impl<B: StorageBackend> WriteBehind<B> {
             flushes,
             failed,
             gathered: Mutex::new(Gathered {
-                pages: Pages::over(Vec::with_capacity(sizes.gathered)),
+                pages: Pages::default(),
                 sizes,
+                free: Vec::new(),
                 spare: spares,
                 passed: VecDeque::new(),
                 tasks: Some(tasks),
@@ -169,12 +189,20 @@ impl<B: StorageBackend> StorageBackend for WriteBehind<B> {
     fn sync_data(&self) -> io::Result<()> {
         match self.flushes.load(Ordering::Acquire) {
             true => self.settle(Upto::Medium),
-            false => self.whole(),
+            false => {
+                self.whole()?;
+                self.gathered.lock().pass_half()
+            }
         }
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         self.whole()?;
+        let grain = GRAIN_BYTES as u64;
+        if offset % grain != 0 || data.len() as u64 % grain != 0 {
+            self.settle(Upto::File)?;
+            return self.file.write(offset, data);
+        }
         self.gathered.lock().add(offset, data)
     }
 
@@ -224,67 +252,121 @@ enum Found {
     Nothing,
 }
 
-impl Pages {
-    /// None yet, in this memory.
-    fn over(mut bytes: Vec<u8>) -> Self {
-        bytes.clear();
+impl Stretch {
+    fn new(sizes: Sizes) -> Self {
         Self {
-            bytes,
-            places: BTreeMap::new(),
+            bytes: vec![0; sizes.stretch].into(),
+            there: vec![0; sizes.stretch.div_ceil(WORD_BYTES)].into(),
         }
     }
 
-    /// Whether there is room for a page: without more memory, and not over one of another size.
-    fn takes(&self, offset: u64, length: usize) -> bool {
-        let before = self.places.range(..offset).next_back();
-        let before = before.is_none_or(|(at, page)| at + page.len() as u64 <= offset);
-        let mut over = self.places.range(offset..offset + length as u64);
-        let over = over.all(|(at, page)| *at == offset && page.len() == length);
-        before && over && self.bytes.len() + length <= self.bytes.capacity()
+    /// The grains of these bytes: of each word its number and its bits.
+    fn words(place: Range<usize>) -> impl Iterator<Item = (usize, u64)> {
+        let (first, end) = (place.start / GRAIN_BYTES, place.end.div_ceil(GRAIN_BYTES));
+        let bits = u64::BITS as usize;
+        (first / bits..end.div_ceil(bits)).map(move |word| {
+            let (from, to) = (first.max(word * bits), end.min((word + 1) * bits));
+            let ones = u64::MAX >> (bits - (to - from));
+            (word, ones << (from - word * bits))
+        })
     }
 
-    fn add(&mut self, offset: u64, data: &[u8]) {
-        if let Some(page) = self.places.get(&offset) {
-            self.bytes[page.clone()].copy_from_slice(data);
-            return;
+    fn add(&mut self, at: usize, data: &[u8]) {
+        let place = at..at + data.len();
+        self.bytes[place.clone()].copy_from_slice(data);
+        for (word, bits) in Self::words(place) {
+            self.there[word] |= bits;
         }
-        let begin = self.bytes.len();
-        self.bytes.extend_from_slice(data);
-        self.places.insert(offset, begin..self.bytes.len());
     }
 
-    /// Copies what there is of `out`, which stands at `offset`.
-    fn find(&self, offset: u64, out: &mut [u8]) -> Found {
-        if let Some((at, page)) = self.places.range(..=offset).next_back()
-            && at + page.len() as u64 > offset
-        {
-            let from = usize::try_from(offset - at).expect("within a page");
-            let page = &self.bytes[page.clone()];
-            return match page.get(from..from + out.len()) {
-                Some(part) => {
-                    out.copy_from_slice(part);
-                    Found::Whole
-                }
-                None => Found::Part,
+    /// Copies what there is of `out`, which stands at `at`.
+    fn find(&self, at: usize, out: &mut [u8]) -> Found {
+        let place = at..at + out.len();
+        let (mut all, mut any) = (true, false);
+        for (word, bits) in Self::words(place.clone()) {
+            let there = self.there[word] & bits;
+            all &= there == bits;
+            any |= there != 0;
+        }
+        match (all, any) {
+            (true, _) => {
+                out.copy_from_slice(&self.bytes[place]);
+                Found::Whole
+            }
+            (false, true) => Found::Part,
+            (false, false) => Found::Nothing,
+        }
+    }
+
+    /// The bytes that are there, as far as they touch each other, and where they begin.
+    fn runs(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        let bits = u64::BITS as usize;
+        let is = move |grain: usize| self.there[grain / bits] >> (grain % bits) & 1 == 1;
+        let end = self.bytes.len().div_ceil(GRAIN_BYTES);
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let step = |grain: usize, word: u64| match grain % bits == 0
+                && self.there[grain / bits] == word
+            {
+                true => bits,
+                false => 1,
             };
+            while next < end && !is(next) {
+                next += step(next, 0);
+            }
+            let first = next;
+            while next < end && is(next) {
+                next += step(next, u64::MAX);
+            }
+            let place = first * GRAIN_BYTES..(next * GRAIN_BYTES).min(self.bytes.len());
+            (first < next).then(|| (place.start, &self.bytes[place]))
+        })
+    }
+}
+
+impl Pages {
+    /// Copies what there is of `out`, which stands at `offset`.
+    fn find(&self, sizes: Sizes, offset: u64, out: &mut [u8]) -> Found {
+        let (mut all, mut any) = (true, false);
+        for (number, at, place) in sizes.parts(offset, out.len()) {
+            let found = self.0.get(&number);
+            let found = found.map(|stretch| stretch.find(at, &mut out[place]));
+            let found = found.unwrap_or(Found::Nothing);
+            all &= matches!(found, Found::Whole);
+            any |= !matches!(found, Found::Nothing);
         }
-        let end = offset + out.len() as u64;
-        match self.places.range(offset..end).next() {
-            Some(_) => Found::Part,
-            None => Found::Nothing,
+        match (all, any) {
+            (true, _) => Found::Whole,
+            (false, true) => Found::Part,
+            (false, false) => Found::Nothing,
         }
+    }
+}
+
+impl Sizes {
+    /// What lies at `offset`, stretch by stretch: its number, where in it, and which part of what lies there.
+    fn parts(self, offset: u64, length: usize) -> impl Iterator<Item = (u64, usize, Range<usize>)> {
+        let stretch = self.stretch as u64;
+        let mut done = 0;
+        std::iter::from_fn(move || {
+            let at = offset + done as u64;
+            let within = usize::try_from(at % stretch).expect("within a stretch");
+            let place = done..length.min(done + self.stretch - within);
+            done = place.end;
+            (!place.is_empty()).then_some((at / stretch, within, place))
+        })
     }
 }
 
 impl Gathered {
     fn find(&self, offset: u64, out: &mut [u8]) -> Found {
-        let mut found = self.pages.find(offset, out);
+        let mut found = self.pages.find(self.sizes, offset, out);
         for passed in self.passed.iter().rev() {
             if !matches!(found, Found::Nothing) {
                 break;
             }
             match passed.upgrade() {
-                Some(pages) => found = pages.find(offset, out),
+                Some(pages) => found = pages.find(self.sizes, offset, out),
                 // Written before they were let go of, or that has failed, which is told.
                 None => fence(Ordering::Acquire),
             }
@@ -293,21 +375,42 @@ impl Gathered {
     }
 
     fn add(&mut self, offset: u64, data: &[u8]) -> io::Result<()> {
-        if !self.pages.takes(offset, data.len()) {
-            // What came first is written first.
-            self.pass()?;
+        for (number, at, place) in self.sizes.parts(offset, data.len()) {
+            let full = self.pages.0.len() >= self.sizes.stretches;
+            if full && !self.pages.0.contains_key(&number) {
+                // What came first is written first.
+                self.pass()?;
+            }
+            let (free, sizes) = (&mut self.free, self.sizes);
+            let new = || free.pop().unwrap_or_else(|| Stretch::new(sizes));
+            let stretch = self.pages.0.entry(number).or_insert_with(new);
+            stretch.add(at, &data[place]);
         }
-        self.pages.add(offset, data);
         Ok(())
     }
 
+    /// Passes what there is on if it is half of what may be there: where somebody would flush all that lies in one
+    /// place was written, and the next begins in another.
+    fn pass_half(&mut self) -> io::Result<()> {
+        match self.pages.0.len() >= self.sizes.stretches / 2 {
+            true => self.pass(),
+            false => Ok(()),
+        }
+    }
+
     fn pass(&mut self) -> io::Result<()> {
-        if self.pages.places.is_empty() {
+        if self.pages.0.is_empty() {
             return Ok(());
         }
-        let spare = self.spare.try_recv();
-        let spare = spare.unwrap_or_else(|_| Vec::with_capacity(self.sizes.gathered));
-        let pages = Arc::new(std::mem::replace(&mut self.pages, Pages::over(spare)));
+        for mut stretch in self
+            .spare
+            .try_iter()
+            .flat_map(|pages| pages.0.into_values())
+        {
+            stretch.there.fill(0);
+            self.free.push(stretch);
+        }
+        let pages = Arc::new(std::mem::take(&mut self.pages));
         self.passed.retain(|passed| passed.strong_count() > 0);
         self.passed.push_back(Arc::downgrade(&pages));
         self.give(Task::Write(pages))
@@ -319,30 +422,30 @@ impl Gathered {
     }
 }
 
-struct Writer<B> {
+struct Writer<B, F> {
     file: Arc<B>,
     /// The first error; nothing is written behind it.
     failed: Option<io::Error>,
     /// Whether there is one.
-    tell: Arc<AtomicBool>,
-    /// Longest write of neighbours.
-    longest: usize,
-    /// Neighbours.
-    together: Vec<u8>,
+    has_failed: Arc<AtomicBool>,
+    sizes: Sizes,
+    /// Told what was written.
+    begin: F,
     /// Where memory is left for who gathers.
-    spare: SyncSender<Vec<u8>>,
+    spare: SyncSender<Pages>,
 }
 
-impl<B: StorageBackend> Writer<B> {
+impl<B: StorageBackend, F: Fn(Range<u64>)> Writer<B, F> {
     fn run(mut self, tasks: &Receiver<Task>) {
         for task in tasks {
             match task {
                 Task::Write(pages) if self.failed.is_none() => {
                     self.failed = self.write(&pages).err();
-                    self.tell.store(self.failed.is_some(), Ordering::Release);
+                    self.has_failed
+                        .store(self.failed.is_some(), Ordering::Release);
                     if let Some(pages) = Arc::into_inner(pages) {
                         // One waits already, or nobody gathers any more.
-                        let _ = self.spare.try_send(pages.bytes);
+                        let _ = self.spare.try_send(pages);
                     }
                 }
                 Task::Write(_) => {}
@@ -362,33 +465,34 @@ impl<B: StorageBackend> Writer<B> {
     fn flush(&mut self) {
         if self.failed.is_none() {
             self.failed = self.file.sync_data().err();
-            self.tell.store(self.failed.is_some(), Ordering::Release);
+            self.has_failed
+                .store(self.failed.is_some(), Ordering::Release);
         }
     }
 
     /// Writes pages, those together that touch each other.
     fn write(&mut self, pages: &Pages) -> io::Result<()> {
-        let mut places = pages.places.iter().peekable();
-        while let Some((begin, first)) = places.next() {
-            let page = |place: &Range<usize>| &pages.bytes[place.clone()];
-            if first.len() > self.longest {
-                self.file.write(*begin, page(first))?;
-                continue;
+        let size = self.sizes.stretch as u64;
+        let mut written = 0..0;
+        for (number, stretch) in &pages.0 {
+            let at = number * size;
+            for (from, bytes) in stretch.runs() {
+                self.file.write(at + from as u64, bytes)?;
             }
-            let together = &mut self.together;
-            together.clear();
-            let mut next = Some(first);
-            while let Some(place) = next {
-                together.extend_from_slice(page(place));
-                let length = together.len();
-                let end = begin + length as u64;
-                let fits = |place: &Range<usize>| length + place.len() <= self.longest;
-                let touches = places.next_if(|(at, place)| **at == end && fits(place));
-                next = touches.map(|(_, place)| place);
+            // Stretches that touch are told of at once: much that lies together is quicker brought there.
+            if written.end != at {
+                self.tell(std::mem::replace(&mut written, at..at));
             }
-            self.file.write(*begin, together)?;
+            written.end = at + size;
         }
+        self.tell(written);
         Ok(())
+    }
+
+    fn tell(&self, written: Range<u64>) {
+        if !written.is_empty() {
+            (self.begin)(written);
+        }
     }
 }
 
@@ -410,7 +514,7 @@ mod tests {
     }
 
     fn sized<B: StorageBackend>(file: B, flushes: bool, sizes: Sizes) -> WriteBehind<B> {
-        WriteBehind::new(file, Arc::new(AtomicBool::new(flushes)), sizes).unwrap()
+        WriteBehind::new(file, Arc::new(AtomicBool::new(flushes)), sizes, |_| {}).unwrap()
     }
 
     #[derive(Clone, Debug)]
@@ -423,10 +527,11 @@ mod tests {
 
     fn step() -> impl Strategy<Value = Step> {
         // Pages of a few sizes at a few places, so that they touch, overlap and repeat each other.
-        let size = prop_oneof![Just(64_usize), Just(128), Just(256)];
+        let size = prop_oneof![Just(64_usize), Just(128), Just(256), Just(1024), Just(100)];
+        let at = || prop_oneof![20 => (0..40_u64).prop_map(|at| at * 64), 1 => 0..2560_u64];
         prop_oneof![
-            8 => (0..40_u64, size.clone(), any::<u8>()).prop_map(|(at, n, b)| Step::Write(at * 64, n, b)),
-            1 => (0..40_u64, size).prop_map(|(at, n)| Step::Read(at * 64, n)),
+            8 => (at(), size.clone(), any::<u8>()).prop_map(|(at, n, b)| Step::Write(at, n, b)),
+            1 => (at(), size).prop_map(|(at, n)| Step::Read(at, n)),
             // A store grows its file before it writes there.
             1 => (44..60_u64).prop_map(|at| Step::Length(at * 64)),
             1 => Just(Step::Flush),
@@ -439,8 +544,8 @@ mod tests {
             steps in prop::collection::vec(step(), 1..80), flushes: bool
         ) {
             let (disk, plain) = (MemoryDisk::default(), MemoryDisk::default());
-            // Batches of a few pages; the longest page is longer than a write of neighbours.
-            let sizes = Sizes { gathered: 1024, write: 192 };
+            // A page may lie in several stretches, in more than are gathered.
+            let sizes = Sizes { stretch: 192, stretches: 4 };
             let (ours, theirs) = (sized(disk.open(), flushes, sizes), plain.open());
             ours.set_len(60 * 64).unwrap();
             theirs.set_len(60 * 64).unwrap();
@@ -488,6 +593,38 @@ mod tests {
         assert_eq!(plan.operations(), 0, "flushes are not asked for");
         behind.close().unwrap();
         assert_eq!(plan.operations(), 2);
+    }
+
+    #[test]
+    fn what_was_written_is_told_of_once_it_is_there() {
+        let disk = MemoryDisk::default();
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let begin = {
+            let (told, disk) = (Arc::clone(&told), disk.clone());
+            move |part: Range<u64>| told.lock().push((part, disk.bytes()))
+        };
+        let sizes = Sizes {
+            stretch: 128,
+            stretches: 8,
+        };
+        let flushes = Arc::new(AtomicBool::new(false));
+        let behind = WriteBehind::new(disk.open(), flushes, sizes, begin).unwrap();
+        behind.set_len(1 << 10).unwrap();
+        for page in [5_u64, 0, 2, 3] {
+            behind.write(page * 64, &[page as u8 + 1; 64]).unwrap();
+        }
+        assert!(told.lock().is_empty());
+        behind.close().unwrap();
+        let told = told.lock();
+        // Stretches that touch together.
+        let [(part, bytes)] = told.as_slice() else {
+            panic!("{}", told.len());
+        };
+        assert_eq!(*part, 0..384);
+        for page in [0_usize, 2, 3, 5] {
+            assert_eq!(bytes[page * 64..][..64], [page as u8 + 1; 64]);
+        }
+        assert_eq!(bytes[64..128], [0; 64], "nobody wrote it");
     }
 
     #[test]
