@@ -378,7 +378,8 @@ mod tests {
             if !lengths.is_empty() {
                 let mut frames = open(&bytes[..whole - 1]);
                 let ended = lengths.iter().find_map(|_| frames.next().err());
-                prop_assert!(matches!(ended, Some(BackupError::Damaged { .. })));
+                let damaged = matches!(ended, Some(BackupError::Damaged { .. }));
+                prop_assert!(damaged);
             }
         }
     }

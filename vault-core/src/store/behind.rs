@@ -533,7 +533,7 @@ mod tests {
             8 => (at(), size.clone(), any::<u8>()).prop_map(|(at, n, b)| Step::Write(at, n, b)),
             1 => (at(), size).prop_map(|(at, n)| Step::Read(at, n)),
             // A store grows its file before it writes there.
-            1 => (44..60_u64).prop_map(|at| Step::Length(at * 64)),
+            1 => (57..64_u64).prop_map(|at| Step::Length(at * 64)),
             1 => Just(Step::Flush),
         ]
     }
