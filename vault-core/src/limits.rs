@@ -406,7 +406,7 @@ pub const RESTORE_OPENED_PEOPLE: u64 = 1_000;
 /// Bytes of people's rows that a restore opens at once; of whom there is more, the rows are opened one by one.
 pub const RESTORE_BUNDLE_BYTES: usize = 512 << 10;
 /// Bytes of rows that one commit of a restore writes: so few that their pages stay in the half of the page cache
-/// that holds changes.
+/// that holds changes, and are written together.
 pub const RESTORE_BYTES_MAX: usize = 4 << 20;
 /// Public keys that one key part is sealed to.
 pub const RECIPIENTS_MAX: usize = 32;

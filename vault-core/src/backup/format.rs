@@ -3,7 +3,8 @@
 //! Knows nothing of what a row means, and does not hash while reading: who reads an object has
 //! verified its SHA-256 or does so afterwards.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -58,7 +59,6 @@ pub(super) fn header(vault: VaultId, backup: BackupId, place: Place) -> [u8; HEA
 }
 
 /// One row.
-#[derive(Default)]
 pub(super) struct Frame {
     pub(super) key: Vec<u8>,
     pub(super) value: Zeroizing<Vec<u8>>,
@@ -74,16 +74,6 @@ impl Frame {
     }
 }
 
-/// Where the row is that was read last.
-enum Head {
-    /// There is none.
-    None,
-    /// In the buffer, as nearly every one: lengths of its key and value.
-    Buffer(usize, usize),
-    /// It lay across the end of the buffer.
-    Own(Frame),
-}
-
 /// Appends a frame.
 pub(super) fn push(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
     let key_length = u16::try_from(key.len()).expect("keys are short");
@@ -94,11 +84,25 @@ pub(super) fn push(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
     out.extend_from_slice(value);
 }
 
+/// Where the row is that was read last.
+enum Head {
+    /// There is none.
+    None,
+    /// In the buffer, as nearly every one: where it begins, and lengths of key and value.
+    Buffer(usize, usize, usize),
+    /// It is longer than that.
+    Own(Frame),
+}
+
 /// Reads the frames of one object.
 pub(super) struct Frames {
-    reader: BufReader<Box<dyn Read + Send>>,
+    reader: Box<dyn Read + Send>,
     name: Arc<str>,
     at: u64,
+    /// Overwritten at the end, unlike that of a `BufReader`: keysets lie in it.
+    buffer: Zeroizing<Vec<u8>>,
+    /// What of it was read and not yet given.
+    left: Range<usize>,
     head: Head,
 }
 
@@ -109,64 +113,97 @@ impl Frames {
         name: String,
         expected: &[u8],
     ) -> Result<Self, BackupError> {
-        let mut reader = BufReader::with_capacity(BUFFER_BYTES, reader);
-        let mut header = [0; HEADER_BYTES];
-        let read = reader.read_exact(&mut header);
-        if let Err(error) = &read
-            && target::out_of_reach(error)
-        {
-            return Err(failed(&name, error));
-        }
-        if read.is_err() || header != expected {
-            let what = "its header is not that of this place in this backup, at byte 0";
-            return Err(BackupError::damaged(name, what));
-        }
-        Ok(Self {
+        let mut frames = Self {
             reader,
             name: name.into(),
-            at: HEADER_BYTES as u64,
+            at: 0,
+            buffer: vec![0; BUFFER_BYTES].into(),
+            left: 0..0,
             head: Head::None,
-        })
+        };
+        let there = frames.fill(HEADER_BYTES);
+        if let Err(error) = &there
+            && target::out_of_reach(error)
+        {
+            return Err(failed(&frames.name, error));
+        }
+        if there.is_err() || frames.take(HEADER_BYTES) != expected {
+            let what = "its header is not that of this place in this backup, at byte 0";
+            return Err(BackupError::damaged(&*frames.name, what));
+        }
+        Ok(frames)
+    }
+
+    /// Reads until the buffer has so many bytes that were not given, of at most all; fewer at the end.
+    fn fill(&mut self, wanted: usize) -> io::Result<()> {
+        if self.left.len() >= wanted {
+            return Ok(());
+        }
+        self.buffer.copy_within(self.left.clone(), 0);
+        self.left = 0..self.left.len();
+        while self.left.len() < wanted {
+            match self.reader.read(&mut self.buffer[self.left.end..]) {
+                Ok(0) => break,
+                Ok(count) => self.left.end += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the next bytes of the buffer: so many, or fewer where there are not more.
+    fn take(&mut self, length: usize) -> &[u8] {
+        let begin = self.left.start;
+        self.left.start = self.left.end.min(begin + length);
+        self.at += (self.left.start - begin) as u64;
+        &self.buffer[begin..self.left.start]
     }
 
     /// Reads the next row; whether there was one.
     pub(super) fn next(&mut self) -> Result<bool, BackupError> {
-        if let Head::Buffer(key, value) = self.head {
-            self.reader.consume(key + value);
+        self.head = Head::None;
+        let (at, name) = (self.at, Arc::clone(&self.name));
+        let damaged = |what: &str| BackupError::damaged(&*name, format!("{what}, at byte {at}"));
+        let failed = |error| failed(&name, &error);
+        self.fill(FRAME_BYTES).map_err(failed)?;
+        let head = self.take(FRAME_BYTES);
+        if head.is_empty() {
+            return Ok(false);
         }
-        let before = std::mem::replace(&mut self.head, Head::None);
-        let at = self.at;
-        let damaged =
-            |what: &str| BackupError::damaged(&*self.name, format!("{what}, at byte {at}"));
-        let mut head = [0; FRAME_BYTES];
-        match read_some(&mut self.reader, &mut head) {
-            Ok(0) => return Ok(false),
-            Ok(FRAME_BYTES) => {}
-            Ok(_) => return Err(damaged("it ends within a frame")),
-            Err(error) => return Err(failed(&self.name, &error)),
-        }
-        let key = usize::from(u16::from_be_bytes([head[0], head[1]]));
-        let value = u32::from_be_bytes([head[2], head[3], head[4], head[5]]) as usize;
+        let Ok([a, b, lengths @ ..]) = <[u8; FRAME_BYTES]>::try_from(head) else {
+            return Err(damaged("it ends within a frame"));
+        };
+        let key = usize::from(u16::from_be_bytes([a, b]));
+        let value = u32::from_be_bytes(lengths) as usize;
         if key > KEY_BYTES_MAX || value > ROW_BYTES_MAX + 1024 {
             return Err(damaged("a frame is longer than any row"));
         }
-        self.at += (FRAME_BYTES + key + value) as u64;
-        if self.reader.buffer().len() >= key + value {
-            self.head = Head::Buffer(key, value);
+        if key + value <= BUFFER_BYTES {
+            self.fill(key + value).map_err(failed)?;
+            let begin = self.left.start;
+            if self.take(key + value).len() < key + value {
+                return Err(damaged("it ends within a frame"));
+            }
+            self.head = Head::Buffer(begin, key, value);
             return Ok(true);
         }
-        let mut frame = match before {
-            Head::Own(frame) => frame,
-            _ => Frame::default(),
+        let mut frame = Frame {
+            key: vec![0; key],
+            value: vec![0; value].into(),
         };
-        frame.key.resize(key, 0);
-        frame.value.resize(value, 0);
         for part in [&mut frame.key, &mut *frame.value] {
-            match read_some(&mut self.reader, part) {
-                Ok(length) if length == part.len() => {}
-                Ok(_) => return Err(damaged("it ends within a frame")),
-                Err(error) => return Err(failed(&self.name, &error)),
-            }
+            let there = self.take(part.len());
+            let read = there.len();
+            part[..read].copy_from_slice(there);
+            let rest = &mut part[read..];
+            self.at += rest.len() as u64;
+            self.reader
+                .read_exact(rest)
+                .map_err(|error| match error.kind() {
+                    io::ErrorKind::UnexpectedEof => damaged("it ends within a frame"),
+                    _ => failed(error),
+                })?;
         }
         self.head = Head::Own(frame);
         Ok(true)
@@ -176,7 +213,7 @@ impl Frames {
     pub(super) fn row(&self) -> (&[u8], &[u8]) {
         match &self.head {
             Head::None => (&[], &[]),
-            Head::Buffer(key, value) => self.reader.buffer()[..key + value].split_at(*key),
+            Head::Buffer(begin, key, value) => self.buffer[*begin..][..key + value].split_at(*key),
             Head::Own(frame) => (&frame.key, &frame.value),
         }
     }
@@ -196,20 +233,6 @@ fn failed(name: &str, error: &io::Error) -> BackupError {
         // Texts of other crates may quote what they met.
         false => BackupError::damaged(name, format!("it cannot be read ({})", error.kind())),
     }
-}
-
-/// Fills `bytes` as far as there is anything.
-fn read_some(reader: &mut dyn Read, bytes: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < bytes.len() {
-        match reader.read(&mut bytes[filled..]) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }
 
 /// What was written of an object.

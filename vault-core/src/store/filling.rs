@@ -82,7 +82,7 @@ impl Store for FillingStore {
     }
 }
 
-/// Has the system begin to bring part of a file to the medium, and does not wait for it: the flush at the end waits
+/// Has the system begin to bring part of a file to the medium, and does not wait until it is there: the flush at the end waits
 /// for little then. A hint, and no more: where it is not taken nothing is lost but time.
 ///
 /// Source: `posix_fadvise(2)`, `POSIX_FADV_DONTNEED`; Linux starts to write what is changed of the range, and forgets

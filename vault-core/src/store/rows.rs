@@ -22,6 +22,11 @@ impl Rows {
         self.bytes.len()
     }
 
+    /// Bytes of memory, in use or not.
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity() + self.lengths.capacity() * size_of::<(usize, usize)>()
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -47,9 +47,13 @@ impl Head {
 
     /// The frame, signed and sealed.
     pub(crate) fn frame(&self, vault: VaultId, seed: &Secret<32>, key: &Secret<32>) -> Vec<u8> {
-        let position = self.tip.position.to_be_bytes();
-        let place = location(vault, &position, &self.tip.hash);
-        let note = self.note(vault, seed);
+        Self::sealed(vault, self.tip, &self.note(vault, seed), key)
+    }
+
+    /// The frame behind `tip` that holds this note.
+    pub(super) fn sealed(vault: VaultId, tip: Tip, note: &str, key: &Secret<32>) -> Vec<u8> {
+        let position = tip.position.to_be_bytes();
+        let place = location(vault, &position, &tip.hash);
         let envelope = seal(key, 0, &place, note.as_bytes()).expect("a note is short");
         let length = u32::try_from(envelope.len()).expect("a note is short");
         let mut frame = Vec::with_capacity(HEAD_HEAD_BYTES + envelope.len());

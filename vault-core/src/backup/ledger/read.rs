@@ -275,7 +275,8 @@ impl LedgerCopy<'_> {
         Ok(None)
     }
 
-    /// Takes in what the last head says: it vouches for the chain before it, and for as late a time as any.
+    /// Takes in what the last head says: it vouches for the chain before it. Where the clock was
+    /// set back, an earlier one named a later time: what is said last is believed.
     fn believe(&mut self, keys: &Keys<'_>, replay: &mut Replay) -> Result<(), LedgerError> {
         let Some((at, tip, note)) = self.head.take() else {
             return Ok(());

@@ -284,6 +284,7 @@ fn write_maps(store: &FillingStore, built: Receiver<MapRows>) -> Result<(), Stor
     while !whole {
         store.fill(&mut |tx| {
             let mut bytes = 0;
+            // Nodes leave about half of their pages free.
             while bytes < RESTORE_BYTES_MAX / 2 && !whole {
                 let Ok(MapRows { rows, first }) = built.recv() else {
                     whole = true;
@@ -345,15 +346,26 @@ impl Block {
         }
     }
 
-    /// Takes away what is in it, and keeps the memory. Keys are overwritten where they are.
+    /// Takes away what is in it, and keeps the memory, unless one table after another has left some. Keys are
+    /// overwritten where they are.
     fn clear(&mut self) {
-        for rows in &mut self.rows {
-            rows.clear();
+        // Destructured, so that a new part breaks this line until it is cleared, too.
+        let Self {
+            rows,
+            changes,
+            people,
+            index,
+            bytes,
+            last,
+        } = self;
+        match rows.iter().map(Rows::capacity).sum::<usize>() > 3 * BLOCK_BYTES {
+            true => *rows = Default::default(),
+            false => rows.iter_mut().for_each(Rows::clear),
         }
-        self.changes.clear();
-        self.people.clear();
-        self.index.clear();
-        (self.bytes, self.last) = (0, false);
+        changes.clear();
+        people.clear();
+        index.clear();
+        (*bytes, *last) = (0, false);
     }
 
     /// Writes it, and gives it back.
@@ -370,5 +382,43 @@ impl Block {
             }
         }
         Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::shred::residue::Residue;
+
+    #[test]
+    fn a_block_that_is_used_again_holds_nothing_of_before_and_no_more_memory_than_it_may() {
+        const RESIDUE: Residue = Residue(*b"\x3c\xa1gV\x88\xf0\x19e");
+        const COUNT: u32 = 500;
+        let spare = Spare::default();
+        for table in Table::ALL {
+            let mut block = spare.take();
+            assert!(block.rows.iter().all(Rows::is_empty));
+            assert!(block.changes.is_empty() && block.people.is_empty() && block.index.is_empty());
+            assert_eq!((block.bytes, block.last), (0, false));
+            let held: usize = block.rows.iter().map(Rows::capacity).sum();
+            assert!(held <= 3 * BLOCK_BYTES, "{held}");
+            for _ in 0..BLOCK_BYTES / 100 {
+                block.rows[table.index()].push(b"key", &[7; 97]);
+            }
+            block.changes.push((table, vec![1], None));
+            block
+                .people
+                .extend((0..COUNT).map(|number| ([1; 16], RESIDUE.payload(number))));
+            block
+                .index
+                .push(([2; 16], Zeroizing::new([3; INDEX_BYTES])));
+            (block.bytes, block.last) = (BLOCK_BYTES, true);
+            assert_eq!(RESIDUE.count(COUNT), COUNT as usize, "the control");
+            spare.give(block);
+            assert!(
+                RESIDUE.count(COUNT) <= 2,
+                "what a stack still has of the last"
+            );
+        }
     }
 }

@@ -409,9 +409,10 @@ fn of_several_heads_the_last_is_believed_and_no_other() {
     written.add(&events()[1]);
     let replay = read(&written.bytes()).unwrap();
     assert_eq!(replay.complete_until, at(BEGIN + 1_000 + LATER));
-    // Nor does one stand for another place than its own.
-    let own = Head { tip, time }.frame(VAULT, &secret(2), &secret(1));
-    written.parts.push(own);
+    // Nor does one stand for another place than its own, also where what it says there is sealed anew.
+    let note = Head { tip, time }.note(VAULT, &secret(2));
+    let moved = Head::sealed(VAULT, written.tip, &note, &secret(1));
+    written.parts.push(moved);
     assert_eq!(damaged_at(read(&written.bytes())), written.offset(6));
 }
 
