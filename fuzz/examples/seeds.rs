@@ -41,7 +41,7 @@ fn main() -> std::io::Result<()> {
         set: 1,
         mark: [3; 32],
     });
-    write("row", "keyset", &row::encode(&keyset))?;
+    write("row", "keyset", &keyset.encode())?;
     let kind = SlotKind::RecoveryKey;
     let target = SlotTarget::new(1, kind, "spare".into(), 0, b"twenty bytes of rand", entropy);
     let targets = vec![target.expect("cheap")];

@@ -226,8 +226,7 @@ fn seeds_are_what_they_are_called() {
     let read = |path: &str| std::fs::read(Path::new("../fuzz/corpus").join(path)).unwrap();
     let entry = vault_core::audit::Entry::decode(&read("row/entry"));
     assert_eq!(entry.unwrap().role, "keyholder");
-    let keyset: vault_core::keys::keyset::Keyset =
-        vault_core::row::decode(&read("row/keyset")).unwrap();
+    let keyset = vault_core::keys::keyset::Keyset::decode(&read("row/keyset")).unwrap();
     assert_eq!(keyset.keys.len(), 1);
     let policy = String::from_utf8(read("policy/sample")).unwrap();
     assert!(vault_core::policy::Draft::parse(&policy).is_ok());

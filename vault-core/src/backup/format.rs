@@ -66,13 +66,16 @@ pub(super) struct Frame {
 
 impl Frame {
     /// A copy of a row.
-    pub(super) fn of((key, value): (&[u8], &[u8])) -> Self {
+    pub(super) fn of((key, value): Lent<'_>) -> Self {
         Self {
             key: key.to_vec(),
             value: value.to_vec().into(),
         }
     }
 }
+
+/// Key and value of a row, where they lie.
+pub(super) type Lent<'r> = (&'r [u8], &'r [u8]);
 
 /// Appends a frame.
 pub(super) fn push(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
@@ -210,7 +213,7 @@ impl Frames {
     }
 
     /// Key and value of the row that was read last; nothing where there was none.
-    pub(super) fn row(&self) -> (&[u8], &[u8]) {
+    pub(super) fn row(&self) -> Lent<'_> {
         match &self.head {
             Head::None => (&[], &[]),
             Head::Buffer(begin, key, value) => self.buffer[*begin..][..key + value].split_at(*key),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::error::BackupError;
-use super::format::{Frames, TOUCHED, header};
+use super::format::{Frames, Lent, TOUCHED, header};
 use super::keys::{Identity, PartKey};
 use super::manifest::{KeyPart, Manifest, Object, head_bytes, missing};
 use super::target::Target;
@@ -109,11 +109,7 @@ impl Source {
 
     /// The rows of a table that belongs to nobody, the later over the earlier; an empty value stands for
     /// a row that is gone.
-    pub(super) fn rows(
-        &self,
-        table: Table,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), BackupError>,
-    ) -> Result<(), BackupError> {
+    pub(super) fn rows(&self, table: Table, visit: &mut Visit<'_>) -> Result<(), BackupError> {
         let of_table = |object: &&Object| object.table == table.number();
         for object in self.manifest.objects.iter().filter(of_table) {
             let mut cursor = Cursor::new(VecDeque::from([object.clone()]));
@@ -131,6 +127,9 @@ fn section(objects: &[Object], round: u32, table: u8) -> VecDeque<Object> {
         .filter(|object| (object.round, object.table) == (round, table));
     of.cloned().collect()
 }
+
+/// Takes key and value of a row.
+pub(super) type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> Result<(), BackupError> + 'v;
 
 /// The rows of a section, one after another, in the order of their keys.
 struct Cursor {
@@ -200,7 +199,7 @@ impl Cursor {
     }
 
     /// Key and value of the row that was read last.
-    fn row(&self) -> (&[u8], &[u8]) {
+    fn row(&self) -> Lent<'_> {
         let frames = self.frames.as_ref();
         frames.map_or((&[], &[]), |(frames, _)| frames.row())
     }
@@ -210,7 +209,7 @@ impl Cursor {
         &mut self,
         source: &Source,
         part: Option<&PartKey>,
-    ) -> Result<Option<(&[u8], &[u8])>, BackupError> {
+    ) -> Result<Option<Lent<'_>>, BackupError> {
         let found = self.fill(source, part)?;
         self.filled = false;
         Ok(found.then(|| self.row()))

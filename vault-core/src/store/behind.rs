@@ -199,7 +199,7 @@ impl<B: StorageBackend> StorageBackend for WriteBehind<B> {
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         self.whole()?;
         let grain = GRAIN_BYTES as u64;
-        if offset % grain != 0 || data.len() as u64 % grain != 0 {
+        if !offset.is_multiple_of(grain) || !(data.len() as u64).is_multiple_of(grain) {
             self.settle(Upto::File)?;
             return self.file.write(offset, data);
         }
@@ -305,7 +305,7 @@ impl Stretch {
         let end = self.bytes.len().div_ceil(GRAIN_BYTES);
         let mut next = 0;
         std::iter::from_fn(move || {
-            let step = |grain: usize, word: u64| match grain % bits == 0
+            let step = |grain: usize, word: u64| match grain.is_multiple_of(bits)
                 && self.there[grain / bits] == word
             {
                 true => bits,

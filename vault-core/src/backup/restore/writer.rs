@@ -28,7 +28,7 @@ const OPENERS_MAX: usize = 4;
 /// What goes to the writing thread at once.
 pub(super) struct Block {
     /// Rows that come behind all that their table has, by its place among all.
-    rows: [Rows; Table::ALL.len()],
+    rows: Box<[Rows; Table::ALL.len()]>,
     /// Rows that come anywhere, after those; without a value, one that goes.
     changes: Vec<(Table, Vec<u8>, Option<Vec<u8>>)>,
     people: Entries<PERSON_BYTES>,
@@ -336,7 +336,7 @@ fn build<const P: usize>(
 impl Block {
     fn new() -> Self {
         Self {
-            rows: Default::default(),
+            rows: Box::default(),
             changes: Vec::new(),
             // Growing would leave their keys behind in the memory before.
             people: Entries::with_capacity(RESTORE_BUNDLE_BYTES / PERSON_IN_BUNDLE_BYTES + 1),
@@ -359,7 +359,7 @@ impl Block {
             last,
         } = self;
         match rows.iter().map(Rows::capacity).sum::<usize>() > 3 * BLOCK_BYTES {
-            true => *rows = Default::default(),
+            true => **rows = Default::default(),
             false => rows.iter_mut().for_each(Rows::clear),
         }
         changes.clear();
@@ -370,7 +370,7 @@ impl Block {
 
     /// Writes it, and gives it back.
     fn write(mut self, tx: &mut dyn FillTx) -> Result<Self, StoreError> {
-        for (table, rows) in Table::ALL.into_iter().zip(&self.rows) {
+        for (table, rows) in Table::ALL.into_iter().zip(self.rows.iter()) {
             if !rows.is_empty() {
                 tx.append(table, rows)?;
             }
