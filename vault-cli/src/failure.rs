@@ -269,7 +269,7 @@ impl Failure {
             ),
             "not_found" => (
                 Exit::Failed,
-                "check the identifier: `subject find`, `token list` or `slot list` show those that exist",
+                "check the identifier: `subject find`, `request list`, `decision list`, `token list` or `slot list` show those that exist",
             ),
             "erased" => (
                 Exit::Failed,

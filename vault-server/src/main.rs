@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use clap::Parser;
 use vault_core::clock::SystemClock;
-use vault_core::vault::{LockedVault, Settings, UnlockError, VaultPaths};
+use vault_core::vault::{LockedVault, OpenError, Settings, UnlockError, VaultPaths};
 use vault_server::config::ServerConfig;
 use vault_server::rollback::{Accepted, accepted};
 use vault_server::{App, AppSettings, Process, ServeError, logging, unlock};
@@ -100,8 +100,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         accept_rollback: arguments.accept_rollback.is_some(),
         ..Settings::new(Arc::new(SystemClock))
     };
-    let locked = LockedVault::open(&paths, settings)
-        .map_err(|error| failed(1, "the vault cannot be served", &error))?;
+    let locked = LockedVault::open(&paths, settings).map_err(not_opened)?;
     // Before the vault has threads: they are to be confined, too.
     let process = Process::prepare(&config, &paths.dir, &paths.anchor).map_err(not_served)?;
     let vault = match secret {
@@ -127,6 +126,19 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             tracing::info!(target: "vault_server::server", %address, tls, "listening");
         })
         .map_err(not_served)
+}
+
+/// Whoever has just installed it has no vault yet.
+fn not_opened(error: OpenError) -> Failure {
+    let Failure(code, mut text) = failed(1, "the vault cannot be served", &error);
+    if let OpenError::NotFound(dir) = &error {
+        let dir = dir.display();
+        text = format!(
+            "{text}; make one, as the user who runs this, with `vault-cli --vault {dir} init`, or name another \
+             directory (`vault.dir`, VAULT_DIR)"
+        );
+    }
+    Failure(code, text)
 }
 
 /// What the configuration asks for and cannot have is its fault; the rest is the machine's.

@@ -161,6 +161,20 @@ fn what_a_killed_server_left_is_replaced_by_the_next() {
 }
 
 #[test]
+fn without_a_vault_it_says_how_to_make_one() {
+    let home = tempfile::tempdir().expect("a directory");
+    let nowhere = home.path().join("nowhere");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vault-server"));
+    command.env_clear().env("VAULT_DIR", &nowhere);
+    let ended = command.output().expect("runs");
+    assert_eq!(ended.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&ended.stderr);
+    let next = format!("`vault-cli --vault {} init`", nowhere.display());
+    assert!(told.contains(&next), "{told}");
+    assert!(!nowhere.exists());
+}
+
+#[test]
 fn a_running_server_dumps_no_core_and_gains_no_privilege() {
     let nobody = 65_534;
     let root = rustix::process::getuid().is_root();
