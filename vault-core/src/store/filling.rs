@@ -34,7 +34,7 @@ impl FillingStore {
     pub fn create(path: &Path, cache_bytes: usize) -> Result<Self, StoreError> {
         let flushes = Arc::new(AtomicBool::new(false));
         let over = |file| {
-            // Another handle of the file: the store's own is the database's. An error of the medium is told by each.
+            // Another handle of the file: the store's own is the database's, and is told of an error of the medium all the same.
             let whole = File::open(path)?;
             let begin = move |part| begin_writing(&whole, part);
             WriteBehind::new(file, Arc::clone(&flushes), Sizes::default(), begin)
@@ -82,8 +82,8 @@ impl Store for FillingStore {
     }
 }
 
-/// Has the system begin to bring part of a file to the medium, and does not wait until it is there: the flush at the end waits
-/// for little then. A hint, and no more: where it is not taken nothing is lost but time.
+/// Has the system begin to bring part of a file to the medium, and does not wait until it is there: the flush at the
+/// end waits for little then. A hint, and no more: where it is not taken nothing is lost but time.
 ///
 /// Source: `posix_fadvise(2)`, `POSIX_FADV_DONTNEED`; Linux starts to write what is changed of the range, and forgets
 /// what is not.
