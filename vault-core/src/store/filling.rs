@@ -34,7 +34,8 @@ impl FillingStore {
     pub fn create(path: &Path, cache_bytes: usize) -> Result<Self, StoreError> {
         let flushes = Arc::new(AtomicBool::new(false));
         let over = |file| {
-            // Another handle of the file: the store's own is the database's, and is told of an error of the medium all the same.
+            // Another handle of the file: the store's own is the database's, which is told of an error of the medium all
+            // the same.
             let whole = File::open(path)?;
             let begin = move |part| begin_writing(&whole, part);
             WriteBehind::new(file, Arc::clone(&flushes), Sizes::default(), begin)
